@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * The standalone monitor's own structures: a VM in an ordinary process, its
+ * vCPU threads, and the contract between the monitor and an executor.
+ *
+ * The monitor (vm.c, run.c) owns guest memory, devices and the run loop; an
+ * executor (native/, model/) owns only the way guest instructions or accesses
+ * come to be executed under a shadow root.
+ */
+#ifndef STANDALONE_MONITOR_H
+#define STANDALONE_MONITOR_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <pvm/vcpu.h>
+
+/* Largest extended state (XSAVE, standard format) that a vCPU carries, bytes. */
+#define MONITOR_XSTATE_MAX 8192
+
+/* Why the guest stopped running. */
+enum guest_exit_kind {
+	GUEST_EXIT_SYSCALL,	/* SYSCALL in 64-bit code; rip behind it, rcx and r11 set */
+	GUEST_EXIT_EXCEPTION,	/* a CPU exception: vector, error_code; #PF: vcpu->cr2; #DB: vcpu->dr6 */
+	GUEST_EXIT_INT80,	/* INT 0x80; rip behind it */
+	GUEST_EXIT_SYSCALL32,	/* SYSCALL or SYSENTER entered the host from 32-bit code; rip at it */
+	GUEST_EXIT_KICK,	/* executor_ops.kick() or a pending flush stopped it */
+	GUEST_EXIT_DEAD,	/* what executed the guest is gone, its registers with it:
+				 * the vCPU holds those of the last entry */
+	GUEST_EXIT_FAILED,	/* the executor cannot go on: message */
+	GUEST_EXIT_KINDS
+};
+
+struct guest_exit {
+	enum guest_exit_kind kind;
+	uint8_t vector;
+	uint32_t error_code;
+	char message[160];	/* DEAD, FAILED: one line that names the thing */
+};
+
+struct monitor_vm;
+struct monitor_vcpu;
+
+/* An executor. All functions are called from the vCPU's own thread unless said. */
+struct executor_ops {
+	const char *name;
+
+	/* What the underlying CPU is like under this executor: fills the host_*
+	 * fields, the selectors, the ranges and the CPUID table of @config.
+	 * Returns 0, or -1 with one line in @why (S9). */
+	int (*probe)(struct pvm_vm_config *config, char *why, size_t why_size);
+
+	int (*vm_init)(struct monitor_vm *vm, char *why, size_t why_size);
+	void (*vm_destroy)(struct monitor_vm *vm);
+	int (*vcpu_init)(struct monitor_vcpu *vcpu, char *why, size_t why_size);
+	void (*vcpu_destroy)(struct monitor_vcpu *vcpu);
+
+	/* Run the guest from vcpu->pvm's state until something happens. Loads
+	 * gpr, rip, rflags, segments, bases, tls, debug registers, pkru and
+	 * xstate; on return they hold the guest's again. */
+	void (*run)(struct monitor_vcpu *vcpu, struct guest_exit *exit);
+
+	/* Any thread: make run() return soon; remembered if not in run(). */
+	void (*kick)(struct monitor_vcpu *vcpu);
+
+	/* host_ops.tlb_flush: any vCPU's thread, under the MMU lock. */
+	void (*tlb_flush)(struct monitor_vm *vm, const struct pvm_tlb_flush *flush);
+};
+
+extern const struct executor_ops native_executor;
+extern const struct executor_ops model_executor;
+
+/* Guest memory: one memfd, RAM from gpa 0. The hpa of a frame is its gpa plus
+ * GUEST_HPA_BASE, so that confusing the two shows. */
+#define GUEST_HPA_BASE	(1ull << 44)
+struct guest_memory {
+	int fd;
+	uint64_t size;		/* bytes, a multiple of 4 KiB */
+	uint8_t *va;		/* the whole of it in the monitor */
+};
+
+struct monitor_vcpu {
+	struct pvm_vcpu pvm;	/* .backend points back here */
+	struct monitor_vm *vm;
+	pthread_t thread;
+	uint8_t xstate[MONITOR_XSTATE_MAX] __attribute__((aligned(64)));
+	uint32_t xstate_size;	/* bytes in use, 0: reset state */
+	uint64_t exits[GUEST_EXIT_KINDS];
+	void *executor;		/* the executor's */
+	struct local_apic *apic;
+};
+
+struct monitor_vm {
+	struct pvm_vm pvm;	/* .host points back here */
+	const struct executor_ops *executor;
+	void *executor_vm;	/* the executor's */
+	struct guest_memory memory;
+	struct monitor_vcpu **vcpus;
+	uint32_t vcpu_count;
+};
+
+#endif /* STANDALONE_MONITOR_H */

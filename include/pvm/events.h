@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * The event state machine: how a PVM guest enters its supervisor and returns
+ * from it. Pure over struct pvm_vcpu and the PVCS, but for the supervisor
+ * frame, which goes through the guest's page tables.
+ *
+ * Owned by libpvm/events/. Nothing here decides *whether* an event happens;
+ * that is the backend's (interrupts) or the exit handlers' (exceptions).
+ *
+ * spec: Events and Mode Changing
+ */
+#ifndef PVM_EVENTS_H
+#define PVM_EVENTS_H
+
+#include <pvm/vcpu.h>
+
+/* Does an exception with this vector carry an error code? */
+PVM_API bool pvm_vector_has_error_code(uint8_t vector);
+
+/**
+ * pvm_event_deliver - deliver a vector event (exception, INT3, INT 0x80, or an
+ * interrupt that is allowed now) to the guest's supervisor.
+ * @vector: 0..255. 8 is never delivered: it is a shutdown.
+ * @error_code: stored if the vector has one.
+ * For #PF, vcpu->cr2 holds the address; for #DB, vcpu->dr6 the cause.
+ *
+ * Returns PVM_ACT_RESUME; PVM_ACT_SHUTDOWN: it could not be delivered (no
+ * PVCS, bad entry, bad stack), which is a triple fault; PVM_ACT_RETRY.
+ * spec: Vector events in user mode, Vector events in supervisor mode
+ */
+PVM_API enum pvm_action pvm_event_deliver(struct pvm_vcpu *vcpu, uint8_t vector,
+					  uint32_t error_code, enum pvm_sleep sleep);
+
+/* #GP(0), #UD, #PF at the current instruction: shorthands of the above. */
+PVM_API enum pvm_action pvm_event_gp(struct pvm_vcpu *vcpu, uint32_t error_code, enum pvm_sleep sleep);
+PVM_API enum pvm_action pvm_event_ud(struct pvm_vcpu *vcpu, enum pvm_sleep sleep);
+PVM_API enum pvm_action pvm_event_pf(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t error_code,
+				     enum pvm_sleep sleep);
+
+/**
+ * pvm_event_debug - #DB with the cause in @dr6 (bits 0..3 and BS).
+ * Hits of breakpoints outside the legal ranges are dropped (M7); a hit that
+ * MOV/POP SS deferred into a supervisor entry is discarded.
+ * Returns PVM_ACT_RESUME (also when nothing is left to deliver) or as deliver.
+ * spec: Discarded #DB, Underlying DR6
+ */
+PVM_API enum pvm_action pvm_event_debug(struct pvm_vcpu *vcpu, uint64_t dr6, enum pvm_sleep sleep);
+
+/**
+ * pvm_event_interrupt_allowed - can a maskable interrupt be delivered now?
+ * True in user mode; in supervisor mode when PVCS IF is set.
+ */
+PVM_API bool pvm_event_interrupt_allowed(const struct pvm_vcpu *vcpu);
+
+/**
+ * pvm_event_interrupt - the backend has a maskable interrupt: deliver it, or
+ * remember it for the guest.
+ * @vector: 32..255. @delivered: false when IF was clear; PVCS IP is then set,
+ * the interrupt stays the backend's, which offers it again after IRQ_WIN,
+ * IRQ_HLT, or a return to user mode.
+ * Returns as pvm_event_deliver(). A delivered interrupt ends a halt.
+ * spec: PVCS::event_flags
+ */
+PVM_API enum pvm_action pvm_event_interrupt(struct pvm_vcpu *vcpu, uint8_t vector, bool *delivered,
+					    enum pvm_sleep sleep);
+
+/**
+ * pvm_event_nmi - an NMI arrives. While NMIs are masked it stays pending (one
+ * at most) and is delivered by the return that unmasks.
+ * pvm_event_nmi_ready - is a pending NMI deliverable now?
+ * spec: NMI shadow mask
+ */
+PVM_API enum pvm_action pvm_event_nmi(struct pvm_vcpu *vcpu, enum pvm_sleep sleep);
+PVM_API bool pvm_event_nmi_ready(const struct pvm_vcpu *vcpu);
+
+/* spec: User SYSCALL event. rip is behind the SYSCALL, rcx and r11 as SYSCALL left them. */
+PVM_API enum pvm_action pvm_event_user_syscall(struct pvm_vcpu *vcpu);
+
+/* spec: Synthetic Instruction: EVENT_RETURN_USER */
+PVM_API enum pvm_action pvm_event_return_user(struct pvm_vcpu *vcpu);
+
+/* spec: Synthetic Instruction: EVENT_RETURN_SUPERVISOR */
+PVM_API enum pvm_action pvm_event_return_supervisor(struct pvm_vcpu *vcpu, enum pvm_sleep sleep);
+
+/* PVM_HC_IRQ_WIN: IP is cleared; the backend offers its interrupts again. */
+PVM_API void pvm_event_irq_window(struct pvm_vcpu *vcpu);
+
+/* PVM_HC_IRQ_HLT: IF is set, IP cleared, halted. Returns PVM_ACT_HALT. */
+PVM_API enum pvm_action pvm_event_irq_halt(struct pvm_vcpu *vcpu);
+
+/* CLI and STI as instructions in supervisor mode: PVCS IF. Without a PVCS IF
+ * stays 0. */
+PVM_API void pvm_event_set_if(struct pvm_vcpu *vcpu, bool enabled);
+
+/* End the VM: fills vcpu->exit.shutdown and returns PVM_ACT_SHUTDOWN. */
+PVM_API enum pvm_action pvm_event_shutdown(struct pvm_vcpu *vcpu, enum pvm_shutdown reason,
+					   uint8_t vector, uint64_t address);
+
+#endif /* PVM_EVENTS_H */

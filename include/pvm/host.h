@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * The host: what libpvm needs from whoever links it. An engine calls out
+ * through struct pvm_host_ops and in no other way.
+ *
+ * Every operation gets the pointer that the VM was made with (pvm_vm::host).
+ * "Under the MMU lock" means: between mmu_lock() and mmu_unlock(); such an
+ * operation must not call back into the engine.
+ */
+#ifndef PVM_HOST_H
+#define PVM_HOST_H
+
+#include <pvm/trace.h>
+#include <pvm/types.h>
+
+struct pvm_vcpu;
+
+/* One 4 KiB page of host memory for the engine's own use, zeroed. */
+struct pvm_host_page {
+	void *va;		/* where the engine writes it; page-aligned */
+	pvm_hpa_t pa;		/* what goes into a page-table entry that points to it */
+};
+
+/* A guest frame as the host backs it right now. */
+struct pvm_frame {
+	pvm_hpa_t pa;		/* of the 4 KiB frame asked for */
+	uint8_t max_level;	/* largest page (level 1, 2 or 3) around the frame that is contiguous
+				 * and equally aligned in host memory and wholly guest memory */
+	bool writable;		/* false: read-only memory, or write-protected for dirty logging */
+};
+
+enum pvm_flush_scope {
+	PVM_FLUSH_GVA,		/* the page at gva (of size PVM_LEVEL_SIZE(level)) under one root */
+	PVM_FLUSH_ROOT,		/* everything under one root */
+	PVM_FLUSH_ALL,		/* everything of the VM on that vCPU */
+};
+
+/*
+ * A request to forget translations. It is complete, on all vCPUs concerned,
+ * when tlb_flush() returns: no access by a guest instruction that starts later
+ * uses a translation that is no longer in the shadow tables (M9, M10).
+ */
+struct pvm_tlb_flush {
+	enum pvm_flush_scope scope;
+	struct pvm_vcpu *vcpu;	/* the one vCPU concerned, or NULL for every vCPU of the VM */
+	pvm_hpa_t root;		/* PVM_FLUSH_GVA, PVM_FLUSH_ROOT: hpa of the shadow root, or
+				 * PVM_INVALID_ADDR for every root */
+	pvm_gva_t gva;		/* PVM_FLUSH_GVA */
+	uint8_t level;		/* PVM_FLUSH_GVA: 1..3 */
+	bool root_dying;	/* PVM_FLUSH_ROOT: the root's page is about to be freed */
+};
+
+struct pvm_host_ops {
+	/*
+	 * Allocate a zeroed page. Called under the MMU lock with PVM_NO_SLEEP,
+	 * outside it (to refill the engine's reserve) with PVM_MAY_SLEEP.
+	 * Returns PVM_OK, or PVM_ENOMEM.
+	 */
+	int (*page_alloc)(void *host, enum pvm_sleep sleep, struct pvm_host_page *page);
+	void (*page_free)(void *host, struct pvm_host_page page);
+
+	/* The va of a page that page_alloc() gave out, from its pa. Never fails. */
+	void *(*page_va)(void *host, pvm_hpa_t pa);
+
+	/*
+	 * How the host backs @gfn. Returns PVM_OK; PVM_ENOENT: no memory there
+	 * (MMIO or a hole); PVM_EAGAIN: would have to sleep and @sleep forbids
+	 * it; PVM_EFAULT: the host lost the memory.
+	 */
+	int (*gfn_to_frame)(void *host, pvm_gfn_t gfn, bool write, enum pvm_sleep sleep,
+			    struct pvm_frame *frame);
+
+	/*
+	 * A pointer to the 4 KiB of guest memory at @gfn for the engine to read
+	 * (and, with @write, write); NULL if no memory is there or, with
+	 * @write, it is read-only. Valid until the host takes the frame back
+	 * (pvm_mmu_unmap_gfns()); it must not sleep. The guest may change the
+	 * bytes at any time (M6).
+	 */
+	void *(*gfn_to_va)(void *host, pvm_gfn_t gfn, bool write);
+
+	/* Keep a frame in place and writable (S8): the PVCS. PVM_OK or PVM_EFAULT. */
+	int (*pin)(void *host, pvm_gfn_t gfn, void **va);
+	void (*unpin)(void *host, pvm_gfn_t gfn);
+
+	/* Under the MMU lock. Must not fail. */
+	void (*tlb_flush)(void *host, const struct pvm_tlb_flush *flush);
+
+	/* One lock per VM, not recursive. */
+	void (*mmu_lock)(void *host);
+	void (*mmu_unlock)(void *host);
+
+	/* May be NULL. May be called under the MMU lock; must not sleep. */
+	void (*trace)(void *host, const struct pvm_trace_record *record);
+};
+
+#endif /* PVM_HOST_H */

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * The shadow MMU: page tables that the CPU walks, made from the guest's.
+ *
+ * Owned by libpvm/mmu/. A VM has one MMU, which all its vCPUs share; a shadow
+ * page is known by (gfn, level, role). Every call takes the host's MMU lock
+ * itself. Calls with a pvm_sleep argument do not sleep under PVM_NO_SLEEP and
+ * say PVM_EAGAIN (or PVM_FAULT_WOULD_BLOCK) instead, with nothing changed.
+ *
+ * spec: Paging
+ */
+#ifndef PVM_MMU_H
+#define PVM_MMU_H
+
+#include <pvm/vcpu.h>
+
+/*
+ * What changes the meaning of a shadow page made from one guest table, beside
+ * the table itself. Two shadow pages of one gfn with different roles are
+ * different pages.
+ */
+union pvm_mmu_role {
+	uint32_t word;
+	struct {
+		uint32_t level : 3;		/* 1..5 */
+		uint32_t guest_levels : 3;	/* depth of the guest's paging: 4 or 5 */
+		uint32_t direct : 1;		/* no guest table: splinters a large page, or the
+						 * extra top level of a 5-level host (M5) */
+		uint32_t user_root : 1;		/* single CR3: belongs to the user root (M3) */
+		uint32_t nx : 1;		/* EFER.NXE */
+		uint32_t pke : 1;		/* CR4.PKE or PKS */
+		uint32_t access : 3;		/* direct: W, U, X of the large page it splinters */
+		uint32_t quadrant : 9;		/* direct: which part of the large page */
+	};
+};
+
+/* Answers of the fault handler. */
+enum pvm_fault {
+	PVM_FAULT_FIXED,	/* the shadow tables now allow the access (or did already) */
+	PVM_FAULT_INJECT,	/* the guest's own tables refuse: deliver #PF (or #GP: vector) */
+	PVM_FAULT_MMIO,		/* the guest's tables allow it, but there is no memory there */
+	PVM_FAULT_WOULD_BLOCK,	/* PVM_NO_SLEEP: call again with PVM_MAY_SLEEP */
+	PVM_FAULT_ERROR,	/* the host failed: error */
+};
+
+struct pvm_fault_result {
+	enum pvm_fault kind;
+	uint8_t vector;		/* INJECT: PVM_VEC_PF, or PVM_VEC_GP for a non-canonical address */
+	uint32_t error_code;	/* INJECT: the architectural code */
+	pvm_gpa_t gpa;		/* FIXED, MMIO */
+	int error;		/* ERROR: enum pvm_error */
+};
+
+/**
+ * pvm_mmu_fault - the CPU refused an access by the guest.
+ * @gva: CR2. @error_code: the CPU's (PVM_PF_*): its W, I and PK bits say what
+ * the access was; its U bit is always set underneath and says nothing.
+ *
+ * The error code to inject is made from the guest's tables, with U set iff the
+ * vCPU is in user mode. Sets the guest's accessed and dirty bits as the CPU
+ * would. spec: Paging
+ */
+PVM_API struct pvm_fault_result pvm_mmu_fault(struct pvm_vcpu *vcpu, pvm_gva_t gva,
+					      uint32_t error_code, enum pvm_sleep sleep);
+
+/**
+ * pvm_handle_page_fault - pvm_mmu_fault(), and delivery of what it injects.
+ * One call for a #PF exit. Returns PVM_ACT_RESUME, _MMIO, _SHUTDOWN, _RETRY, _ERROR.
+ */
+PVM_API enum pvm_action pvm_handle_page_fault(struct pvm_vcpu *vcpu, pvm_gva_t gva,
+					      uint32_t error_code, enum pvm_sleep sleep);
+
+/* ------------------------------------------------------------------------
+ * Roots.
+ */
+
+/**
+ * pvm_mmu_load - the shadow root to run the vCPU on now.
+ * @root: hpa for the underlying CR3 of the mode the vCPU is in.
+ *
+ * Makes the root from CR3 if there is none, has the host's depth (M5), holds
+ * nothing but guest memory and the switcher's slot (M2, S6).
+ * Returns PVM_OK, PVM_ENOMEM, PVM_EAGAIN, or PVM_EFAULT: CR3 points outside
+ * guest memory (the caller shuts the VM down with PVM_SHUTDOWN_BAD_CR3).
+ */
+PVM_API int pvm_mmu_load(struct pvm_vcpu *vcpu, pvm_hpa_t *root, enum pvm_sleep sleep);
+
+/* CR3 and MSR_PVM_SWITCH_CR3 have been exchanged (mode switch): no flush. */
+PVM_API void pvm_mmu_mode_switched(struct pvm_vcpu *vcpu);
+
+/* CR3, MSR_PVM_SWITCH_CR3 or CR4.LA57 have a new value: forget the roots, keep
+ * their translations. */
+PVM_API void pvm_mmu_new_cr3(struct pvm_vcpu *vcpu);
+
+/* ------------------------------------------------------------------------
+ * Flushes, by tag: the root table's address. spec: TLB
+ */
+
+/* PVM_HC_TLB_FLUSH: every translation of this vCPU. */
+PVM_API void pvm_mmu_flush_all(struct pvm_vcpu *vcpu);
+/* PVM_HC_TLB_FLUSH_CURRENT: those of CR3 and of MSR_PVM_SWITCH_CR3. */
+PVM_API void pvm_mmu_flush_current(struct pvm_vcpu *vcpu);
+/* Those of one root table (a CR3 value; PCID bits are ignored). */
+PVM_API void pvm_mmu_flush_cr3(struct pvm_vcpu *vcpu, uint64_t cr3);
+/* PVM_HC_TLB_INVLPG: those of one address, under both current root tables. */
+PVM_API void pvm_mmu_invlpg(struct pvm_vcpu *vcpu, pvm_gva_t gva);
+
+/* ------------------------------------------------------------------------
+ * The guest's memory by linear address, with the guest's own rights.
+ */
+
+/* Kinds of access, as bits. */
+#define PVM_ACCESS_READ		0u
+#define PVM_ACCESS_WRITE	PVM_PF_W
+#define PVM_ACCESS_EXEC		PVM_PF_I
+
+/**
+ * pvm_mmu_translate - walk the guest's tables as the CPU would.
+ * @access: PVM_ACCESS_*; @set_ad: set accessed and dirty bits on the way.
+ * @result: kind FIXED with gpa; INJECT with vector and error code.
+ * Returns true when the access is allowed.
+ */
+PVM_API bool pvm_mmu_translate(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t access, bool set_ad,
+			       struct pvm_fault_result *result);
+
+/**
+ * pvm_mmu_read, pvm_mmu_write - copy to or from the guest's linear memory in
+ * the vCPU's current mode, page by page; writes set A and D, and a write to a
+ * guest page table is noticed as a guest's own write would be.
+ * @fault: on PVM_EFAULT, what to inject and (in gpa's place) nothing; the
+ * faulting address is @fault_gva.
+ * Returns PVM_OK or PVM_EFAULT; a write that faults in its second page has
+ * written nothing.
+ */
+PVM_API int pvm_mmu_read(struct pvm_vcpu *vcpu, pvm_gva_t gva, void *buf, size_t len, uint32_t access,
+			 struct pvm_fault_result *fault, pvm_gva_t *fault_gva);
+PVM_API int pvm_mmu_write(struct pvm_vcpu *vcpu, pvm_gva_t gva, const void *buf, size_t len,
+			  struct pvm_fault_result *fault, pvm_gva_t *fault_gva);
+
+/* ------------------------------------------------------------------------
+ * The host changes memory. spec-independent; M10
+ */
+
+/* The host takes [gfn, gfn+count) back: unreachable when this returns. */
+PVM_API void pvm_mmu_unmap_gfns(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count);
+/* The same for writes only (dirty logging). */
+PVM_API void pvm_mmu_write_protect_gfns(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count);
+/* The backend (a device, the monitor) wrote into guest memory: if a guest page
+ * table was there, its shadow is out of date. */
+PVM_API void pvm_mmu_host_wrote(struct pvm_vm *vm, pvm_gfn_t gfn);
+
+/* Drop shadow pages until at most @target are left. Returns how many are. */
+PVM_API uint32_t pvm_mmu_shrink(struct pvm_vm *vm, uint32_t target);
+
+/* ------------------------------------------------------------------------
+ * Looking in, for executors without a hardware walker and for tests.
+ */
+
+/* A leaf of the shadow tables. */
+struct pvm_shadow_leaf {
+	uint64_t entry;		/* as the CPU would read it, with the rights of all levels combined:
+				 * W cleared or NX set where an upper level says so */
+	uint8_t level;		/* 1..3 */
+	pvm_hpa_t pa;		/* of the 4 KiB frame that @gva falls in */
+};
+
+/**
+ * pvm_mmu_shadow_walk - what the CPU finds for @gva under @root.
+ * Returns false when an entry on the way is not present.
+ */
+PVM_API bool pvm_mmu_shadow_walk(struct pvm_vm *vm, pvm_hpa_t root, pvm_gva_t gva,
+				 struct pvm_shadow_leaf *leaf);
+
+struct pvm_mmu_stats {
+	uint32_t shadow_pages;		/* in use now */
+	uint32_t rmap_entries;		/* leaf entries now */
+	uint64_t faults, fills, injected, flushes, unsyncs, resyncs, zaps;
+};
+PVM_API void pvm_mmu_get_stats(struct pvm_vm *vm, struct pvm_mmu_stats *stats);
+
+/**
+ * pvm_mmu_check - walk everything the MMU holds and check M1, M2, M5, M8 and
+ * the reverse maps against it. For tests and debugging; slow.
+ * Returns NULL when all is well, else a static sentence that names the rule.
+ */
+PVM_API const char *pvm_mmu_check(struct pvm_vm *vm);
+
+#endif /* PVM_MMU_H */

@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * The virtual CPU: the state that all engines share, and the rules for reading
+ * and writing its registers. Also the VM's fixed configuration.
+ *
+ * Owned by libpvm/vcpu/. The backend fills gpr, rip, rflags, seg, fs_base,
+ * gs_base, cr2, dr6 and pkru from the CPU at each exit, makes one engine call,
+ * and loads the CPU from them again; it touches nothing else in here.
+ *
+ * spec: PVM modes and states
+ */
+#ifndef PVM_VCPU_H
+#define PVM_VCPU_H
+
+#include <pvm/abi.h>
+#include <pvm/host.h>
+#include <pvm/types.h>
+#include <pvm/x86.h>
+
+/* ------------------------------------------------------------------------
+ * Configuration of a VM: fixed when it is made.
+ */
+
+enum pvm_abi {
+	PVM_ABI_DUAL_CR3,
+	PVM_ABI_SINGLE_CR3,	/* named, not built yet: pvm_vm_init() refuses it */
+	PVM_ABI_LOWER_HALF,	/* the same */
+};
+
+/* One CPUID leaf as the host reports it. */
+struct pvm_cpuid_entry {
+	uint32_t leaf, subleaf;
+	bool subleaf_matters;
+	uint32_t eax, ebx, ecx, edx;
+};
+
+/* Half-open index ranges of the upper half, as MSR_PVM_LINEAR_ADDRESS_RANGE
+ * encodes them; both 0x1ff: no such range. */
+struct pvm_linear_range {
+	uint16_t pml4_start, pml4_end;	/* 256 <= start < end < 511, or 0x1ff, 0x1ff */
+	uint16_t pml5_start, pml5_end;	/* the same; must be none without host_la57 */
+};
+
+struct pvm_vm_config {
+	enum pvm_abi abi;
+
+	/* The host CPU as it runs guests: the underlying control registers. */
+	bool host_la57;			/* underlying CR4.LA57: roots have five levels (M5) */
+	bool host_nx;			/* underlying EFER.NXE */
+	bool host_pke;			/* underlying CR4.PKE */
+	bool host_umip;
+	bool host_osxsave;
+	bool host_page1g;		/* may the shadow tables use 1 GiB pages */
+	uint8_t host_maxphyaddr;	/* bits, 36..52 */
+	uint8_t guest_maxphyaddr;	/* bits, 36..52: what the guest's CPUID says */
+
+	/* Underlying GDT selectors, RPL 3 included. */
+	uint16_t user32_cs, user_cs, user_ds;
+	uint16_t cpunode_sel;		/* a further DPL-3 data entry, or 0 */
+	uint8_t tls_index;		/* GDT index of the first of three TLS entries */
+
+	/* Emulated CS and SS of supervisor mode, RPL 0: what MSR_STAR must agree with. */
+	uint16_t kernel_cs, kernel_ds;
+
+	struct pvm_linear_range range;	/* the widest, where it is reset to */
+
+	const struct pvm_cpuid_entry *cpuid;	/* raw host values; must outlive the VM */
+	uint32_t cpuid_count;
+	uint32_t pvm_features;		/* CPUID 0x40000002 EAX */
+	bool deployed_cpuid_signature;	/* report "PVM" instead of the specification's "pvm" */
+
+	/*
+	 * The switcher's top-level slot, installed in every shadow root, not
+	 * reachable for the guest (M1: no U bit). switcher_entry 0: none.
+	 */
+	uint16_t switcher_slot;
+	uint64_t switcher_entry;
+
+	uint32_t max_shadow_pages;	/* 0: no limit but the host's page_alloc() */
+};
+
+struct pvm_mmu;
+
+/* A VM: what its vCPUs have in common. Made by pvm_vm_init(). */
+struct pvm_vm {
+	struct pvm_vm_config config;
+	const struct pvm_host_ops *ops;
+	void *host;
+	struct pvm_mmu *mmu;		/* owned by libpvm/mmu/ */
+};
+
+/* ------------------------------------------------------------------------
+ * State of a vCPU.
+ */
+
+/* The MSRs that the engine keeps as values. */
+struct pvm_msrs {
+	uint64_t star, lstar, cstar, syscall_mask;
+	uint64_t kernel_gs_base;
+	uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
+	uint64_t pkrs;
+	uint64_t pat;
+	uint64_t tsc_aux;
+
+	uint64_t linear_address_range;
+	uint64_t vcpu_struct;		/* gpa, 0: none */
+	uint64_t supervisor_rsp;
+	uint64_t supervisor_redzone;	/* bytes */
+	uint64_t event_entry;
+	uint64_t retu_rip, rets_rip;
+	uint64_t switch_cr3;
+};
+
+/* A descriptor-table register that is only remembered. spec: GDTR, IDT */
+struct pvm_dtr {
+	uint64_t base;
+	uint16_t limit;
+};
+
+enum pvm_shutdown {
+	PVM_SHUTDOWN_NONE = 0,
+	PVM_SHUTDOWN_DOUBLE_FAULT,	/* an exception while delivering one: #DF is a triple fault */
+	PVM_SHUTDOWN_NO_PVCS,		/* an event that needs the PVCS, and there is none */
+	PVM_SHUTDOWN_BAD_CR3,		/* a root page table outside memory */
+	PVM_SHUTDOWN_BAD_ENTRY,		/* an entry point outside the legal ranges (M7) */
+	PVM_SHUTDOWN_BAD_STACK,		/* EVENT_RETURN_SUPERVISOR with an unreadable frame */
+	PVM_SHUTDOWN_COUNT
+};
+
+/* Details of the action that the last engine call returned. */
+struct pvm_exit {
+	union {
+		struct {
+			uint64_t nr;		/* RAX */
+			uint64_t arg[4];	/* RBX, RCX (from R10), RDX, RSI */
+		} hypercall;
+		struct {
+			uint32_t index;
+			uint64_t value;		/* WRMSR: to write */
+			bool by_hypercall;	/* HC_RDMSR/HC_WRMSR, else the instruction */
+			uint8_t insn_length;
+		} msr;
+		struct {
+			uint16_t port;
+			uint8_t size;		/* 1, 2 or 4 bytes */
+			bool write;
+			uint32_t value;		/* OUT: the value */
+			uint8_t insn_length;
+		} io;
+		struct {
+			pvm_gva_t gva;
+			pvm_gpa_t gpa;
+			bool write;
+		} mmio;
+		struct {
+			enum pvm_shutdown reason;
+			uint8_t vector;		/* of the event that could not be delivered; 0xff: none */
+			uint64_t address;	/* what was out of place: entry, stack, cr3 */
+		} shutdown;
+		struct {
+			int code;		/* enum pvm_error */
+		} error;
+	};
+};
+
+/* What the MMU keeps per vCPU; owned by libpvm/mmu/. */
+struct pvm_vcpu_mmu {
+	void *root[2];		/* shadow root of the supervisor's and of the user's table */
+	uint64_t last_gva;	/* of the last fault, for progress heuristics */
+};
+
+struct pvm_vcpu {
+	struct pvm_vm *vm;
+	uint32_t id;			/* also the x2APIC id */
+
+	/* Filled by the backend at each exit, loaded from here on entry. */
+	uint64_t gpr[PVM_GPR_COUNT];
+	uint64_t rip;
+	uint64_t rflags;		/* underlying: IF is always 1; see pvm_vcpu_rflags() */
+	uint16_t seg[PVM_SEG_COUNT];	/* CS and SS: the PVM view; see pvm_vcpu_underlying_cs() */
+	uint64_t fs_base, gs_base;
+	uint64_t cr2;
+	uint64_t dr[4], dr6, dr7;	/* the PVM view; see pvm_vcpu_underlying_dr7() */
+	uint32_t pkru;			/* underlying PKRU of the mode it is in */
+
+	/* The engine's. */
+	bool user_mode;			/* PVM CPL 3 */
+	bool nmi_masked;
+	bool nmi_pending;
+	bool halted;			/* IRQ_HLT or HLT: waits for an event */
+	uint64_t cr0, cr3, cr4, cr8, efer;
+	struct pvm_dtr gdtr, idtr;
+	uint16_t ldtr, tr;
+	uint64_t tls[3];		/* rectified descriptors, GDT index config.tls_index.. */
+	struct pvm_msrs msr;
+	struct pvm_vcpu_struct *pvcs;	/* msr.vcpu_struct in host memory, pinned; NULL: none */
+	struct pvm_vcpu_mmu mmu;
+	struct pvm_exit exit;
+
+	void *backend;			/* the backend's; the engine never looks at it */
+};
+
+/* The vCPU's mode. spec: PVM modes and states */
+enum pvm_mode {
+	PVM_MODE_SUPERVISOR,
+	PVM_MODE_USER64,
+	PVM_MODE_USER32,		/* CS is config.user32_cs */
+};
+
+/* ------------------------------------------------------------------------
+ * Life of a VM and its vCPUs. libpvm/vcpu/vcpu.c
+ */
+
+/**
+ * pvm_vm_config_check - is this configuration one that the engine can run?
+ * @config: what pvm_vm_init() would get.
+ * @why: set to a static sentence that names the field at fault, or NULL.
+ *
+ * Returns PVM_OK, PVM_EINVAL, or PVM_ENOSYS for a dialect that is not built.
+ * (S9: the caller refuses to start with this one line.)
+ */
+PVM_API int pvm_vm_config_check(const struct pvm_vm_config *config, const char **why);
+
+/**
+ * pvm_vm_init - make a VM in caller-provided memory.
+ * @vm: overwritten.
+ * @config: copied; pvm_vm_config_check() must pass.
+ * @ops: must outlive the VM.
+ * @host: handed to every operation.
+ *
+ * May sleep. Returns PVM_OK, PVM_EINVAL, PVM_ENOSYS or PVM_ENOMEM.
+ */
+PVM_API int pvm_vm_init(struct pvm_vm *vm, const struct pvm_vm_config *config,
+			const struct pvm_host_ops *ops, void *host);
+
+/* Frees every page the engine holds. All vCPUs must have been destroyed. */
+PVM_API void pvm_vm_destroy(struct pvm_vm *vm);
+
+/**
+ * pvm_vcpu_init - make a vCPU in caller-provided memory, in its reset state.
+ * @vcpu: overwritten.
+ * @vm: the VM it belongs to.
+ * @id: its number, 0 for the first.
+ *
+ * Returns PVM_OK, or PVM_ENOMEM.
+ */
+PVM_API int pvm_vcpu_init(struct pvm_vcpu *vcpu, struct pvm_vm *vm, uint32_t id);
+PVM_API void pvm_vcpu_destroy(struct pvm_vcpu *vcpu);
+
+/**
+ * pvm_vcpu_reset - the state at power-up: 64-bit supervisor mode, all PVM MSRs
+ * at their reset values, no PVCS, rip 0. The backend then sets rip, rsp, rsi
+ * and CR3 as its boot protocol wants.
+ *
+ * spec: PVM modes and states (CR0, CR4, EFER, RFLAGS, MSR defaults)
+ */
+PVM_API void pvm_vcpu_reset(struct pvm_vcpu *vcpu);
+
+/* ------------------------------------------------------------------------
+ * Derived state. libpvm/vcpu/
+ */
+
+PVM_API enum pvm_mode pvm_vcpu_mode(const struct pvm_vcpu *vcpu);
+
+/* RFLAGS as the guest sees it: IF from the PVCS in supervisor mode, 1 in user
+ * mode, 0 in supervisor mode without a PVCS. spec: RFLAGS */
+PVM_API uint64_t pvm_vcpu_rflags(const struct pvm_vcpu *vcpu);
+
+/* Underlying CS and SS to run the guest with. spec: CS, SS in supervisor mode */
+PVM_API uint16_t pvm_vcpu_underlying_cs(const struct pvm_vcpu *vcpu);
+PVM_API uint16_t pvm_vcpu_underlying_ss(const struct pvm_vcpu *vcpu);
+
+/* DR7 to load: GD clear, breakpoints outside the legal ranges off (M7).
+ * spec: Underlying DR7 */
+PVM_API uint64_t pvm_vcpu_underlying_dr7(const struct pvm_vcpu *vcpu);
+
+/* RFLAGS to load for any guest value: S2. spec: PVCS::eflags */
+PVM_API uint64_t pvm_rflags_sanitize(uint64_t rflags);
+
+/* Sign-extend from the host's linear address width. spec: PVCS::user_gsbase */
+PVM_API uint64_t pvm_semi_canonical(const struct pvm_vcpu *vcpu, uint64_t addr);
+
+/* Canonical for the guest's paging depth (48 or 57 bits)? */
+PVM_API bool pvm_canonical(const struct pvm_vcpu *vcpu, uint64_t addr);
+
+/* In the lower half or in one of the two legal ranges of the upper half, and
+ * canonical? (M7) spec: MSR_PVM_LINEAR_ADDRESS_RANGE */
+PVM_API bool pvm_legal_address(const struct pvm_vcpu *vcpu, pvm_gva_t gva);
+
+/* May @sel be loaded into DS, ES, FS or GS? spec: DS/ES/FS/GS */
+PVM_API bool pvm_data_selector_valid(const struct pvm_vcpu *vcpu, uint16_t sel);
+
+/**
+ * pvm_load_gs - load GS and its base, NULL on a bad selector.
+ * Returns the new GS base. spec: PVM_HC_LOAD_GS
+ */
+PVM_API uint64_t pvm_load_gs(struct pvm_vcpu *vcpu, uint16_t sel);
+
+/**
+ * pvm_load_tls - rectify three descriptors and make them the TLS entries.
+ * @desc: raw GDT entries. A present data segment is kept with DPL 3 and the
+ *        accessed bit forced; anything else becomes an empty entry.
+ * Returns the GDT index of the first. spec: PVM_HC_LOAD_TLS
+ */
+PVM_API uint64_t pvm_load_tls(struct pvm_vcpu *vcpu, const uint64_t desc[3]);
+
+/* ------------------------------------------------------------------------
+ * Registers with rules.
+ */
+
+/**
+ * pvm_msr_read, pvm_msr_write - RDMSR and WRMSR without the privilege check.
+ * @index: MSR number. @value: read into, or to write.
+ *
+ * Returns PVM_OK; PVM_EINVAL where the instruction raises #GP (a value that
+ * breaks the MSR's rules, an index of the PVM block that is not an MSR of the
+ * dialect); PVM_ENOENT for an MSR that is not the engine's: the backend's to
+ * answer; write only: PVM_EFAULT for a PVCS address that is not memory.
+ */
+PVM_API int pvm_msr_read(struct pvm_vcpu *vcpu, uint32_t index, uint64_t *value);
+PVM_API int pvm_msr_write(struct pvm_vcpu *vcpu, uint32_t index, uint64_t value);
+
+/**
+ * pvm_cr_read, pvm_cr_write - MOV from and to CR0, CR2, CR3, CR4, CR8.
+ * Writes to CR3 flush its tag unless bit 63 says not to (CR4.PCIDE).
+ *
+ * Returns PVM_OK; PVM_EINVAL: #GP; PVM_ENOENT: no such register, #UD.
+ */
+PVM_API int pvm_cr_read(struct pvm_vcpu *vcpu, unsigned cr, uint64_t *value);
+PVM_API int pvm_cr_write(struct pvm_vcpu *vcpu, unsigned cr, uint64_t value);
+
+/* MOV from and to DR0..DR7 (4 and 5 alias 6 and 7 unless CR4.DE).
+ * PVM_OK; PVM_EINVAL: #GP; PVM_ENOENT: #UD. */
+PVM_API int pvm_dr_read(struct pvm_vcpu *vcpu, unsigned dr, uint64_t *value);
+PVM_API int pvm_dr_write(struct pvm_vcpu *vcpu, unsigned dr, uint64_t value);
+
+/**
+ * pvm_linear_range_encode, _decode - the value of MSR_PVM_LINEAR_ADDRESS_RANGE.
+ * Decode returns PVM_OK or PVM_EINVAL when fixed bits or constraints are off.
+ * pvm_linear_range_check(): does @range hold, and lie within @widest?
+ * spec: MSR_PVM_LINEAR_ADDRESS_RANGE
+ */
+PVM_API uint64_t pvm_linear_range_encode(const struct pvm_linear_range *range);
+PVM_API int pvm_linear_range_decode(uint64_t msr, bool la57, struct pvm_linear_range *range);
+PVM_API bool pvm_linear_range_within(const struct pvm_linear_range *range,
+				     const struct pvm_linear_range *widest);
+
+/**
+ * pvm_cpuid - what the guest's CPUID says.
+ * @out: eax, ebx, ecx, edx.
+ * Never fails: an unknown leaf reads as the highest basic leaf would on Intel
+ * (zeroes above 0x40000000's maximum). spec: CPUID leaf
+ */
+PVM_API void pvm_cpuid(const struct pvm_vcpu *vcpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
+
+/* Names for people; static strings, never NULL. */
+PVM_API const char *pvm_shutdown_name(enum pvm_shutdown reason);
+PVM_API const char *pvm_mode_name(enum pvm_mode mode);
+PVM_API const char *pvm_vector_name(unsigned vector);
+PVM_API const char *pvm_version(void);
+
+#endif /* PVM_VCPU_H */

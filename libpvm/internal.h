@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * What the engines share and nobody else sees: the four memory functions that
+ * every freestanding C compiler expects, trace, and the MMU's life cycle.
+ */
+#ifndef PVM_INTERNAL_H
+#define PVM_INTERNAL_H
+
+#include <pvm/vcpu.h>
+
+#ifdef __KERNEL__
+#include <linux/string.h>
+#else
+void *memcpy(void *restrict dst, const void *restrict src, size_t len);
+void *memmove(void *dst, const void *src, size_t len);
+void *memset(void *dst, int byte, size_t len);
+int memcmp(const void *a, const void *b, size_t len);
+#endif
+
+#define pvm_likely(x)	__builtin_expect(!!(x), 1)
+#define pvm_unlikely(x)	__builtin_expect(!!(x), 0)
+
+/* Read guest-writable memory once (M6): the compiler may not read it again. */
+#define PVM_READ_ONCE(x)	(*(const volatile __typeof__(x) *)&(x))
+#define PVM_WRITE_ONCE(x, v)	(*(volatile __typeof__(x) *)&(x) = (v))
+
+static inline void pvm_trace(struct pvm_vm *vm, uint32_t vcpu, enum pvm_trace_kind kind,
+			     uint64_t a, uint64_t b, uint64_t c, uint64_t d)
+{
+	if (pvm_unlikely(vm->ops->trace)) {
+		struct pvm_trace_record record = { kind, vcpu, a, b, c, d };
+
+		vm->ops->trace(vm->host, &record);
+	}
+}
+
+static inline void pvm_trace_vcpu(struct pvm_vcpu *vcpu, enum pvm_trace_kind kind,
+				  uint64_t a, uint64_t b, uint64_t c, uint64_t d)
+{
+	pvm_trace(vcpu->vm, vcpu->id, kind, a, b, c, d);
+}
+
+/* libpvm/mmu/: called by pvm_vm_init(), pvm_vcpu_init() and their opposites. */
+int pvm_mmu_init(struct pvm_vm *vm);
+void pvm_mmu_destroy(struct pvm_vm *vm);
+int pvm_mmu_vcpu_init(struct pvm_vcpu *vcpu);
+void pvm_mmu_vcpu_destroy(struct pvm_vcpu *vcpu);
+
+/* libpvm/vcpu/pvcs.c: attach the PVCS at @gpa (0: none), pinning it (S8).
+ * PVM_OK, PVM_EINVAL (misaligned or crosses a page), PVM_EFAULT (no memory). */
+int pvm_pvcs_attach(struct pvm_vcpu *vcpu, uint64_t gpa);
+
+#endif /* PVM_INTERNAL_H */
