@@ -2,7 +2,6 @@
 #include "fixture.h"
 
 #include <criterion/criterion.h>
-#include <criterion/new/assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -259,7 +258,7 @@ void fixture_map(struct fixture *f, uint64_t cr3, unsigned levels, uint64_t gva,
 	for (l = levels; l > level; l--) {
 		uint64_t *entry = fixture_entry(f, cr3, levels, gva, l);
 
-		cr_assert(entry);
+		cr_assert_not_null(entry);
 		if (!(*entry & PVM_PTE_P))
 			*entry = fixture_new_table(f) | PVM_PTE_P | PVM_PTE_W | PVM_PTE_U;
 	}
