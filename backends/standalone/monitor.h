@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <pvm/hypercall.h>
 #include <pvm/vcpu.h>
 
 /* Largest extended state (XSAVE, standard format) that a vCPU carries, bytes. */
@@ -26,6 +27,8 @@ enum guest_exit_kind {
 	GUEST_EXIT_EXCEPTION,	/* a CPU exception: vector, error_code; #PF: vcpu->cr2; #DB: vcpu->dr6 */
 	GUEST_EXIT_INT80,	/* INT 0x80; rip behind it */
 	GUEST_EXIT_SYSCALL32,	/* SYSCALL or SYSENTER entered the host from 32-bit code; rip at it */
+	GUEST_EXIT_INSN,	/* a trapped instruction that the executor has decoded already: insn,
+				 * and the exception it raised: vector, error_code */
 	GUEST_EXIT_KICK,	/* executor_ops.kick() or a pending flush stopped it */
 	GUEST_EXIT_DEAD,	/* what executed the guest is gone, its registers with it:
 				 * the vCPU holds those of the last entry */
@@ -37,7 +40,8 @@ struct guest_exit {
 	enum guest_exit_kind kind;
 	uint8_t vector;
 	uint32_t error_code;
-	char message[160];	/* DEAD, FAILED: one line that names the thing */
+	struct pvm_insn insn;	/* INSN */
+	char message[256];	/* DEAD, FAILED: one line that names the thing */
 };
 
 struct monitor_vm;
@@ -49,15 +53,18 @@ struct executor_ops {
 
 	/* What the underlying CPU is like under this executor: fills the host_*
 	 * fields, the selectors, the ranges and the CPUID table of @config.
+	 * @guest: path of the guest's ELF file, for an executor whose CPU depends
+	 * on it (model) or that cannot run every file.
 	 * Returns 0, or -1 with one line in @why (S9). */
-	int (*probe)(struct pvm_vm_config *config, char *why, size_t why_size);
+	int (*probe)(struct pvm_vm_config *config, const char *guest, char *why, size_t why_size);
 
 	int (*vm_init)(struct monitor_vm *vm, char *why, size_t why_size);
 	void (*vm_destroy)(struct monitor_vm *vm);
 	int (*vcpu_init)(struct monitor_vcpu *vcpu, char *why, size_t why_size);
 	void (*vcpu_destroy)(struct monitor_vcpu *vcpu);
 
-	/* Run the guest from vcpu->pvm's state until something happens. Loads
+	/* Run the guest from vcpu->pvm's state on vcpu->root (the monitor has
+	 * called pvm_mmu_load()) until something happens. Loads
 	 * gpr, rip, rflags, segments, bases, tls, debug registers, pkru and
 	 * xstate; on return they hold the guest's again. */
 	void (*run)(struct monitor_vcpu *vcpu, struct guest_exit *exit);
@@ -84,6 +91,7 @@ struct guest_memory {
 struct monitor_vcpu {
 	struct pvm_vcpu pvm;	/* .backend points back here */
 	struct monitor_vm *vm;
+	pvm_hpa_t root;		/* what pvm_mmu_load() said before this run() */
 	pthread_t thread;
 	uint8_t xstate[MONITOR_XSTATE_MAX] __attribute__((aligned(64)));
 	uint32_t xstate_size;	/* bytes in use, 0: reset state */
@@ -95,6 +103,7 @@ struct monitor_vcpu {
 struct monitor_vm {
 	struct pvm_vm pvm;	/* .host points back here */
 	const struct executor_ops *executor;
+	const char *guest;	/* path of the guest's ELF file */
 	void *executor_vm;	/* the executor's */
 	struct guest_memory memory;
 	struct monitor_vcpu **vcpus;
