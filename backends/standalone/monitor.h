@@ -21,6 +21,9 @@
 /* Largest extended state (XSAVE, standard format) that a vCPU carries, bytes. */
 #define MONITOR_XSTATE_MAX 8192
 
+/* Hypercalls of PVM that are counted by number. */
+#define MONITOR_HYPERCALLS 16
+
 /* Why the guest stopped running. */
 enum guest_exit_kind {
 	GUEST_EXIT_SYSCALL,	/* SYSCALL in 64-bit code; rip behind it, rcx and r11 set */
@@ -47,6 +50,13 @@ struct guest_exit {
 struct monitor_vm;
 struct monitor_vcpu;
 
+/* What an executor can tell about its work. */
+struct executor_stats {
+	uint64_t processes;	/* stub processes made, in all */
+	uint64_t processes_peak;	/* alive at one time */
+	uint64_t translations;	/* put into a TLB (pages mapped into stubs) */
+};
+
 /* An executor. All functions are called from the vCPU's own thread unless said. */
 struct executor_ops {
 	const char *name;
@@ -64,8 +74,10 @@ struct executor_ops {
 	void (*vcpu_destroy)(struct monitor_vcpu *vcpu);
 
 	/* Run the guest from vcpu->pvm's state on vcpu->root (the monitor has
-	 * called pvm_mmu_load()) until something happens. Loads
-	 * gpr, rip, rflags, segments, bases, tls, debug registers, pkru and
+	 * called pvm_mmu_load() just before; a root that dies meanwhile reaches
+	 * tlb_flush() with root_dying, and run() then returns GUEST_EXIT_KICK
+	 * without entering it) until something happens. Loads gpr, rip, rflags,
+	 * segments, bases, tls, debug registers, pkru and
 	 * xstate; on return they hold the guest's again. */
 	void (*run)(struct monitor_vcpu *vcpu, struct guest_exit *exit);
 
@@ -74,6 +86,9 @@ struct executor_ops {
 
 	/* host_ops.tlb_flush: any vCPU's thread, under the MMU lock. */
 	void (*tlb_flush)(struct monitor_vm *vm, const struct pvm_tlb_flush *flush);
+
+	/* For --stats; may be NULL. After the last run(). */
+	void (*stats)(struct monitor_vm *vm, struct executor_stats *stats);
 };
 
 extern const struct executor_ops native_executor;
@@ -95,9 +110,18 @@ struct monitor_vcpu {
 	pthread_t thread;
 	uint8_t xstate[MONITOR_XSTATE_MAX] __attribute__((aligned(64)));
 	uint32_t xstate_size;	/* bytes in use, 0: reset state */
-	uint64_t exits[GUEST_EXIT_KINDS];
 	void *executor;		/* the executor's */
+
+	/* The run loop's (run.c). */
 	struct local_apic *apic;
+	pthread_mutex_t wake_lock;
+	pthread_cond_t wake;	/* a halted or not yet started vCPU waits here */
+	bool started;		/* it has executed an instruction */
+	uint64_t exits[GUEST_EXIT_KINDS];
+	uint64_t exceptions[PVM_VEC_EXCEPTIONS];	/* GUEST_EXIT_EXCEPTION by vector */
+	uint64_t hypercalls[MONITOR_HYPERCALLS];
+	uint64_t syscalls, returns_user, returns_supervisor, other_hypercalls;
+	uint64_t events[256];	/* delivered, by vector */
 };
 
 struct monitor_vm {
@@ -108,6 +132,19 @@ struct monitor_vm {
 	struct guest_memory memory;
 	struct monitor_vcpu **vcpus;
 	uint32_t vcpu_count;
+	atomic_bool over;	/* the VM ends: run() need not be entered again */
+
+	/* The engine's view of this host (host.c). */
+	struct pvm_host_ops ops;
+	pthread_mutex_t mmu_lock;
+	struct page_arena *arena;
+	struct trace *trace;	/* NULL: no trace is written */
+
+	struct platform *platform;	/* devices (platform.c) */
+	struct monitor_loop *loop;	/* the end of the VM, timers, console input (loop.c) */
 };
+
+/* "SYSCALL", "KICK", ...: static, never NULL. run.c */
+const char *guest_exit_name(enum guest_exit_kind kind);
 
 #endif /* STANDALONE_MONITOR_H */
