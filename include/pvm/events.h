@@ -38,9 +38,10 @@ PVM_API enum pvm_action pvm_event_pf(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint3
 				     enum pvm_sleep sleep);
 
 /**
- * pvm_event_debug - #DB with the cause in @dr6 (bits 0..3 and BS).
+ * pvm_event_debug - #DB with the cause in @dr6 (bits 0..3, BD, BS).
  * Hits of breakpoints outside the legal ranges are dropped (M7); a hit that
- * MOV/POP SS deferred into a supervisor entry is discarded.
+ * MOV/POP SS deferred into a supervisor entry is discarded. @dr6 without any
+ * cause is INT1's #DB, which is delivered. Delivery clears DR7.GD, as x86 does.
  * Returns PVM_ACT_RESUME (also when nothing is left to deliver) or as deliver.
  * spec: Discarded #DB, Underlying DR6
  */
@@ -58,7 +59,9 @@ PVM_API bool pvm_event_interrupt_allowed(const struct pvm_vcpu *vcpu);
  * @vector: 32..255. @delivered: false when IF was clear; PVCS IP is then set,
  * the interrupt stays the backend's, which offers it again after IRQ_WIN,
  * IRQ_HLT, or a return to user mode.
- * Returns as pvm_event_deliver(). A delivered interrupt ends a halt.
+ * Returns as pvm_event_deliver(); PVM_ACT_HALT: not delivered, and the vCPU is
+ * still halted; PVM_ACT_ERROR for a @vector below 32. A delivered interrupt
+ * ends a halt.
  * spec: PVCS::event_flags
  */
 PVM_API enum pvm_action pvm_event_interrupt(struct pvm_vcpu *vcpu, uint8_t vector, bool *delivered,
@@ -66,7 +69,8 @@ PVM_API enum pvm_action pvm_event_interrupt(struct pvm_vcpu *vcpu, uint8_t vecto
 
 /**
  * pvm_event_nmi - an NMI arrives. While NMIs are masked it stays pending (one
- * at most) and is delivered by the return that unmasks.
+ * at most) and is delivered by the return that unmasks. A vCPU that is halted
+ * with NMIs masked stays so: PVM_ACT_HALT.
  * pvm_event_nmi_ready - is a pending NMI deliverable now?
  * spec: NMI shadow mask
  */

@@ -32,6 +32,7 @@ PVM_API enum pvm_syscall_class pvm_syscall_classify(const struct pvm_vcpu *vcpu)
  * pvm_handle_syscall - the guest executed SYSCALL.
  * @vcpu: as the CPU left it: rip behind the instruction, RCX = rip, R11 =
  * rflags (the backend sets these two if its way of trapping did not).
+ * A number in PVM's block that is no hypercall gets -KVM_ENOSYS at once.
  *
  * Returns what to do next; PVM_ACT_HYPERCALL and PVM_ACT_RDMSR/WRMSR want a
  * completion. spec: User SYSCALL event .. Hypercall event in supervisor mode
@@ -47,7 +48,9 @@ PVM_API enum pvm_action pvm_complete_rdmsr(struct pvm_vcpu *vcpu, bool ok, uint6
 					   enum pvm_sleep sleep);
 PVM_API enum pvm_action pvm_complete_wrmsr(struct pvm_vcpu *vcpu, bool ok, enum pvm_sleep sleep);
 
-/* Finish PVM_ACT_IO. @value: what IN read (its low exit.io.size bytes count). */
+/* Finish PVM_ACT_IO. @value: what IN read (its low exit.io.size bytes count).
+ * A repeated string instruction stays where it is until its last element: it
+ * traps again for the next. Returns as pvm_handle_insn(). */
 PVM_API enum pvm_action pvm_complete_io(struct pvm_vcpu *vcpu, uint32_t value);
 
 /* ------------------------------------------------------------------------
@@ -74,10 +77,10 @@ enum pvm_insn_op {
 	PVM_INSN_MOV_TO_DR,
 	PVM_INSN_MOV_FROM_DR,
 	PVM_INSN_CLTS,
-	PVM_INSN_LMSW,			/* value */
+	PVM_INSN_LMSW,			/* reg or memory, 16 bits */
 	PVM_INSN_LGDT,			/* address of limit and base */
 	PVM_INSN_LIDT,
-	PVM_INSN_LLDT,			/* value */
+	PVM_INSN_LLDT,			/* reg or memory, 16 bits */
 	PVM_INSN_LTR,
 	PVM_INSN_SGDT,			/* these five fault only under UMIP */
 	PVM_INSN_SIDT,

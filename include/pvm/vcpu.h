@@ -146,6 +146,11 @@ struct pvm_exit {
 			bool write;
 			uint32_t value;		/* OUT: the value */
 			uint8_t insn_length;
+
+			/* String I/O, one element at a time; only pvm_complete_io() looks. */
+			bool string, rep;
+			uint8_t address_size;	/* bytes: 4 or 8 */
+			pvm_gva_t gva;		/* INS: where the element goes */
 		} io;
 		struct {
 			pvm_gva_t gva;
