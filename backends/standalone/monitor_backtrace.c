@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * The monitor's own backtrace when a signal kills it. Runs in a signal handler
+ * of a broken process: allocates nothing, takes no lock of ours, uses write().
+ */
+#define UNW_LOCAL_ONLY
+#include "backtrace.h"
+
+#include <libunwind.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LINE_MAX_BYTES	256
+#define NAME_MAX_BYTES	128
+
+static const struct {
+	int number;
+	const char *name;
+} fatal_signals[] = {
+	{ SIGSEGV, "SIGSEGV" },
+	{ SIGBUS, "SIGBUS" },
+	{ SIGILL, "SIGILL" },
+	{ SIGFPE, "SIGFPE" },
+	{ SIGABRT, "SIGABRT" },
+};
+
+#define FATAL_SIGNALS (sizeof(fatal_signals) / sizeof(fatal_signals[0]))
+
+/* A handler may run on a stack that overflowed; threads share it, the first wins. */
+static char handler_stack[64 * 1024];
+
+__attribute__((format(printf, 1, 2))) static void print(const char *format, ...)
+{
+	char line[LINE_MAX_BYTES];
+	va_list args;
+	int length;
+
+	va_start(args, format);
+	length = vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
+	if (length > (int)sizeof(line) - 1)
+		length = (int)sizeof(line) - 1;
+	if (length > 0 && write(STDERR_FILENO, line, (size_t)length) < 0)
+		return;
+}
+
+static const char *signal_name(int number)
+{
+	size_t i;
+
+	for (i = 0; i < FATAL_SIGNALS; i++)
+		if (fatal_signals[i].number == number)
+			return fatal_signals[i].name;
+	return "signal";
+}
+
+static void die_with_backtrace(int number, siginfo_t *info, void *context)
+{
+	unw_cursor_t cursor;
+	unsigned frame = 0;
+
+	print("pvm: the monitor died of %s at address %p; its stack:\n", signal_name(number),
+	      number == SIGABRT ? NULL : info->si_addr);
+	if (unw_init_local2(&cursor, context, UNW_INIT_SIGNAL_FRAME) == 0) {
+		do {
+			char name[NAME_MAX_BYTES];
+			unw_word_t ip = 0, offset = 0;
+
+			unw_get_reg(&cursor, UNW_REG_IP, &ip);
+			if (unw_get_proc_name(&cursor, name, sizeof(name), &offset))
+				strcpy(name, "?");
+			print("  #%-2u 0x%016lx %s+0x%lx\n", frame, (unsigned long)ip, name,
+			      (unsigned long)offset);
+		} while (++frame < BACKTRACE_FRAMES_MAX && unw_step(&cursor) > 0);
+	}
+	/* SA_RESETHAND has restored the default: this ends the process when the
+	 * handler returns. */
+	raise(number);
+}
+
+void backtrace_install_monitor_handlers(void)
+{
+	stack_t stack = { .ss_sp = handler_stack, .ss_size = sizeof(handler_stack) };
+	struct sigaction action;
+	size_t i;
+
+	sigaltstack(&stack, NULL);
+	memset(&action, 0, sizeof(action));
+	action.sa_sigaction = die_with_backtrace;
+	action.sa_flags = SA_SIGINFO | SA_ONSTACK | (int)SA_RESETHAND;
+	sigemptyset(&action.sa_mask);
+	for (i = 0; i < FATAL_SIGNALS; i++)
+		sigaction(fatal_signals[i].number, &action, NULL);
+}
