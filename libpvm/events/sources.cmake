@@ -1,2 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-list(APPEND PVM_SOURCES )
+list(APPEND PVM_SOURCES
+  events/debug.c
+  events/deliver.c
+  events/dialect.c
+  events/interrupt.c
+  events/mode.c
+  events/return.c)

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * #DB: which of the causes that the CPU reports are the guest's to see.
+ * Never touches the underlying debug registers.
+ *
+ * spec: Discarded #DB, Underlying DR6, Underlying DR7
+ */
+#include <pvm/events.h>
+
+#include "events/dialect.h"
+
+#define DEBUG_CAUSES (PVM_DR6_BP_MASK | PVM_DR6_BD | PVM_DR6_BS | PVM_DR6_BT)
+
+#define DR7_RW(dr7, n) ((dr7) >> (16 + 4 * (n)) & 3)	/* 0: breakpoint on execution */
+
+/* M7: hits of breakpoints whose address is not the guest's. */
+static uint64_t illegal_hits(const struct pvm_vcpu *vcpu, uint64_t dr6)
+{
+	uint64_t illegal = 0;
+	unsigned i;
+
+	for (i = 0; i < 4; i++)
+		if ((dr6 >> i & 1) && !pvm_legal_address(vcpu, pvm_gva(vcpu->dr[i])))
+			illegal |= PVM_UL(1) << i;
+	return illegal;
+}
+
+/* Is the vCPU at an entry point with not one instruction executed there? */
+static bool just_entered(const struct pvm_vcpu *vcpu)
+{
+	const struct pvm_dialect *d = pvm_dialect(vcpu);
+	uint64_t offset = vcpu->rip - vcpu->msr.event_entry;
+
+	if (vcpu->user_mode || vcpu->gpr[PVM_RCX] != vcpu->rip ||
+	    vcpu->gpr[PVM_R11] != (PVM_RFLAGS_IF | PVM_RFLAGS_FIXED))
+		return false;
+	return vcpu->rip == vcpu->msr.lstar || offset == d->entry_user ||
+	       offset == d->entry_exception || offset == d->entry_interrupt;
+}
+
+/* A data hit reported at an entry point is one that MOV/POP SS put off. */
+static uint64_t deferred_hits(const struct pvm_vcpu *vcpu, uint64_t dr6)
+{
+	uint64_t deferred = 0;
+	unsigned i;
+
+	if (!just_entered(vcpu))
+		return 0;
+	for (i = 0; i < 4; i++)
+		if ((dr6 >> i & 1) && DR7_RW(vcpu->dr7, i))
+			deferred |= PVM_UL(1) << i;
+	return deferred;
+}
+
+enum pvm_action pvm_event_debug(struct pvm_vcpu *vcpu, uint64_t dr6, enum pvm_sleep sleep)
+{
+	uint64_t causes = dr6 & DEBUG_CAUSES;
+	uint64_t left = causes & ~(illegal_hits(vcpu, causes) | deferred_hits(vcpu, causes));
+
+	vcpu->dr6 = (vcpu->dr6 & (PVM_DR6_BD | PVM_DR6_BS | PVM_DR6_BT)) | left | PVM_DR6_FIXED;
+	if (causes && !left)
+		return PVM_ACT_RESUME;
+	vcpu->dr7 &= ~PVM_DR7_GD;
+	return pvm_event_deliver(vcpu, PVM_VEC_DB, 0, sleep);
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * What the ABI dialects differ in, as data: where the fields of the PVCS are,
+ * where the entry points are, and which of the rules hold. The code of events/
+ * is one for all dialects and asks this table; it must never ask for the name
+ * of a dialect.
+ *
+ * Also the one way to reach a PVCS field. The guest may write the PVCS at any
+ * time, so every access is a single volatile one (M6).
+ */
+#ifndef PVM_EVENTS_DIALECT_H
+#define PVM_EVENTS_DIALECT_H
+
+#include "internal.h"
+
+struct pvm_dialect {
+	/* Byte offsets in the PVCS. */
+	uint8_t event_flags, event_errcode, event_vector, cr2;
+	uint8_t user_cs, user_ss, user_gsbase, eflags, pkru, rip, rsp, rcx, r11;
+
+	/* Entry points, bytes from MSR_PVM_EVENT_ENTRY. */
+	uint16_t entry_user, entry_exception, entry_interrupt;
+
+	bool switches_cr3;	/* CR3 and MSR_PVM_SWITCH_CR3 change places with the mode */
+	bool switches_rsp;	/* so do RSP, MSR_PVM_SUPERVISOR_RSP and PVCS::rsp */
+	bool stack_frame;	/* vectors below 32 in supervisor mode leave a frame on the stack */
+};
+
+extern const struct pvm_dialect pvm_dialects[];
+
+static inline const struct pvm_dialect *pvm_dialect(const struct pvm_vcpu *vcpu)
+{
+	return &pvm_dialects[vcpu->vm->config.abi];
+}
+
+#define PVCS_FIELD(vcpu, type, offset) \
+	(*(volatile type *)((uint8_t *)(vcpu)->pvcs + (offset)))
+
+static inline uint64_t pvcs_get64(const struct pvm_vcpu *vcpu, uint8_t offset)
+{
+	return PVCS_FIELD(vcpu, uint64_t, offset);
+}
+
+static inline uint32_t pvcs_get32(const struct pvm_vcpu *vcpu, uint8_t offset)
+{
+	return PVCS_FIELD(vcpu, uint32_t, offset);
+}
+
+static inline uint16_t pvcs_get16(const struct pvm_vcpu *vcpu, uint8_t offset)
+{
+	return PVCS_FIELD(vcpu, uint16_t, offset);
+}
+
+static inline void pvcs_put64(struct pvm_vcpu *vcpu, uint8_t offset, uint64_t value)
+{
+	PVCS_FIELD(vcpu, uint64_t, offset) = value;
+}
+
+static inline void pvcs_put32(struct pvm_vcpu *vcpu, uint8_t offset, uint32_t value)
+{
+	PVCS_FIELD(vcpu, uint32_t, offset) = value;
+}
+
+static inline void pvcs_put16(struct pvm_vcpu *vcpu, uint8_t offset, uint16_t value)
+{
+	PVCS_FIELD(vcpu, uint16_t, offset) = value;
+}
+
+/* PVCS::event_flags, 0 without a PVCS. */
+static inline uint64_t pvcs_flags(const struct pvm_vcpu *vcpu)
+{
+	return vcpu->pvcs ? pvcs_get64(vcpu, pvm_dialect(vcpu)->event_flags) : 0;
+}
+
+/* Change bits of PVCS::event_flags; written only if that changes anything. */
+static inline void pvcs_change_flags(struct pvm_vcpu *vcpu, uint64_t clear, uint64_t set)
+{
+	uint64_t old = pvcs_flags(vcpu), flags = (old & ~clear) | set;
+
+	if (vcpu->pvcs && flags != old)
+		pvcs_put64(vcpu, pvm_dialect(vcpu)->event_flags, flags);
+}
+
+#endif /* PVM_EVENTS_DIALECT_H */

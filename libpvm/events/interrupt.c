@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * Interrupts and NMIs: when they may come, and what the guest is told while
+ * they may not. Holds no queue but the one pending NMI; maskable interrupts
+ * stay the backend's until delivered.
+ *
+ * spec: PVCS::event_flags, NMI shadow mask, PVM_HC_IRQ_WIN, PVM_HC_IRQ_HLT
+ */
+#include <pvm/events.h>
+
+#include "events/dialect.h"
+
+bool pvm_event_interrupt_allowed(const struct pvm_vcpu *vcpu)
+{
+	return vcpu->user_mode || (pvcs_flags(vcpu) & PVM_EVENT_FLAGS_IF);
+}
+
+enum pvm_action pvm_event_interrupt(struct pvm_vcpu *vcpu, uint8_t vector, bool *delivered,
+				    enum pvm_sleep sleep)
+{
+	*delivered = false;
+	if (vector < PVM_VEC_EXCEPTIONS) {
+		vcpu->exit.error.code = PVM_EINVAL;
+		return PVM_ACT_ERROR;
+	}
+	if (!pvm_event_interrupt_allowed(vcpu)) {
+		pvcs_change_flags(vcpu, 0, PVM_EVENT_FLAGS_IP);
+		return vcpu->halted ? PVM_ACT_HALT : PVM_ACT_RESUME;
+	}
+	*delivered = true;
+	return pvm_event_deliver(vcpu, vector, 0, sleep);
+}
+
+enum pvm_action pvm_event_nmi(struct pvm_vcpu *vcpu, enum pvm_sleep sleep)
+{
+	if (vcpu->nmi_masked) {
+		vcpu->nmi_pending = true;
+		return vcpu->halted ? PVM_ACT_HALT : PVM_ACT_RESUME;
+	}
+	vcpu->nmi_pending = false;
+	return pvm_event_deliver(vcpu, PVM_VEC_NMI, 0, sleep);
+}
+
+bool pvm_event_nmi_ready(const struct pvm_vcpu *vcpu)
+{
+	return vcpu->nmi_pending && !vcpu->nmi_masked;
+}
+
+void pvm_event_irq_window(struct pvm_vcpu *vcpu)
+{
+	pvcs_change_flags(vcpu, PVM_EVENT_FLAGS_IP, 0);
+}
+
+enum pvm_action pvm_event_irq_halt(struct pvm_vcpu *vcpu)
+{
+	pvcs_change_flags(vcpu, PVM_EVENT_FLAGS_IP, PVM_EVENT_FLAGS_IF);
+	vcpu->halted = true;
+	return PVM_ACT_HALT;
+}
+
+void pvm_event_set_if(struct pvm_vcpu *vcpu, bool enabled)
+{
+	pvcs_change_flags(vcpu, PVM_EVENT_FLAGS_IF, enabled ? PVM_EVENT_FLAGS_IF : 0);
+}

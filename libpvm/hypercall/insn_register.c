@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * Instructions on control, debug and extended control registers, and INVPCID.
+ * The registers' own rules are vcpu/'s.
+ */
+#include "hypercall/engine.h"
+
+#define CR0_MSW		0xffffull	/* what SMSW stores with a 16-bit operand */
+#define CR0_LMSW	0xfull		/* what LMSW can write; PE only sets */
+
+/* XCR0, SDM vol. 1, 13.3 */
+#define XCR0_X87	(1ull << 0)
+#define XCR0_SSE	(1ull << 1)
+#define XCR0_AVX	(1ull << 2)
+#define XCR0_MPX	(3ull << 3)
+#define XCR0_AVX512	(7ull << 5)
+#define XCR0_AMX	(3ull << 17)
+#define CPUID_XSAVE	0xd
+
+/* INVPCID, SDM vol. 2 */
+enum invpcid_type { INVPCID_ADDRESS, INVPCID_CONTEXT, INVPCID_ALL_GLOBAL, INVPCID_ALL };
+
+struct invpcid_descriptor {
+	uint64_t pcid;		/* bits 12..63 must be 0 */
+	uint64_t address;
+};
+
+/* The exception for what pvm_cr_*() and pvm_dr_*() refuse. */
+static enum pvm_action refused(struct pvm_vcpu *vcpu, int err, enum pvm_sleep sleep)
+{
+	return err == PVM_ENOENT ? pvm_event_ud(vcpu, sleep) : pvm_event_gp(vcpu, 0, sleep);
+}
+
+static enum pvm_action finish(struct pvm_vcpu *vcpu, const struct pvm_insn *insn, int err,
+			      enum pvm_sleep sleep)
+{
+	if (err != PVM_OK)
+		return refused(vcpu, err, sleep);
+	return pvm_insn_done(vcpu, insn->length, sleep);
+}
+
+/* DR7.GD: #DB with DR6.BD before any access; #UD for DR4 and DR5 comes first. */
+static bool general_detect(struct pvm_vcpu *vcpu, unsigned dr)
+{
+	uint64_t ignored;
+
+	return (vcpu->dr7 & PVM_DR7_GD) && pvm_dr_read(vcpu, dr, &ignored) == PVM_OK;
+}
+
+static enum pvm_action debug_register(struct pvm_vcpu *vcpu, const struct pvm_insn *insn,
+				      enum pvm_sleep sleep)
+{
+	if (general_detect(vcpu, insn->creg))
+		return pvm_event_debug(vcpu, PVM_DR6_BD, sleep);
+	if (insn->op == PVM_INSN_MOV_TO_DR)
+		return finish(vcpu, insn, pvm_dr_write(vcpu, insn->creg, vcpu->gpr[insn->reg]), sleep);
+	return finish(vcpu, insn, pvm_dr_read(vcpu, insn->creg, &vcpu->gpr[insn->reg]), sleep);
+}
+
+static enum pvm_action lmsw(struct pvm_vcpu *vcpu, const struct pvm_insn *insn, enum pvm_sleep sleep)
+{
+	uint16_t msw = (uint16_t)vcpu->gpr[insn->reg];
+	enum pvm_action action;
+	uint64_t cr0;
+
+	if (insn->memory &&
+	    pvm_insn_read(vcpu, insn->address, &msw, sizeof(msw), sleep, &action) != PVM_OK)
+		return action;
+	cr0 = (vcpu->cr0 & ~(CR0_LMSW & ~PVM_CR0_PE)) | (msw & CR0_LMSW);
+	return finish(vcpu, insn, pvm_cr_write(vcpu, 0, cr0), sleep);
+}
+
+static enum pvm_action smsw(struct pvm_vcpu *vcpu, const struct pvm_insn *insn, enum pvm_sleep sleep)
+{
+	uint16_t msw = (uint16_t)(vcpu->cr0 & CR0_MSW);
+	enum pvm_action action;
+
+	if (!insn->memory)
+		pvm_gpr_write(vcpu, insn->reg, vcpu->cr0, insn->size);
+	else if (pvm_insn_write(vcpu, insn->address, &msw, sizeof(msw), sleep, &action) != PVM_OK)
+		return action;
+	return pvm_insn_done(vcpu, insn->length, sleep);
+}
+
+/* All bits of @group or none. */
+static bool whole(uint64_t xcr0, uint64_t group)
+{
+	return (xcr0 & group) == 0 || (xcr0 & group) == group;
+}
+
+static bool xcr0_valid(const struct pvm_vcpu *vcpu, uint64_t xcr0)
+{
+	uint32_t out[4];
+
+	pvm_cpuid(vcpu, CPUID_XSAVE, 0, out);
+	if (xcr0 & ~((uint64_t)out[3] << 32 | out[0]))
+		return false;
+	if (!(xcr0 & XCR0_X87) || ((xcr0 & XCR0_AVX) && !(xcr0 & XCR0_SSE)) ||
+	    ((xcr0 & XCR0_AVX512) && !(xcr0 & XCR0_AVX)))
+		return false;
+	return whole(xcr0, XCR0_MPX) && whole(xcr0, XCR0_AVX512) && whole(xcr0, XCR0_AMX);
+}
+
+/*
+ * XCR0 is the host's, and XGETBV shows that in every mode: like CR4.OSXSAVE it
+ * cannot be the guest's own. A value that the CPU would take, of the features
+ * that the guest's CPUID offers, is accepted without effect; any other is #GP.
+ */
+static enum pvm_action xsetbv(struct pvm_vcpu *vcpu, const struct pvm_insn *insn, enum pvm_sleep sleep)
+{
+	uint64_t xcr0 = vcpu->gpr[PVM_RDX] << 32 | (uint32_t)vcpu->gpr[PVM_RAX];
+
+	if (!(vcpu->cr4 & PVM_CR4_OSXSAVE))
+		return pvm_event_ud(vcpu, sleep);
+	if ((uint32_t)vcpu->gpr[PVM_RCX] != 0 || !xcr0_valid(vcpu, xcr0))
+		return pvm_event_gp(vcpu, 0, sleep);
+	return pvm_insn_done(vcpu, insn->length, sleep);
+}
+
+enum pvm_action pvm_insn_register(struct pvm_vcpu *vcpu, const struct pvm_insn *insn,
+				  enum pvm_sleep sleep)
+{
+	switch (insn->op) {
+	case PVM_INSN_MOV_TO_CR:
+		return finish(vcpu, insn, pvm_cr_write(vcpu, insn->creg, vcpu->gpr[insn->reg]), sleep);
+	case PVM_INSN_MOV_FROM_CR:
+		return finish(vcpu, insn, pvm_cr_read(vcpu, insn->creg, &vcpu->gpr[insn->reg]), sleep);
+	case PVM_INSN_MOV_TO_DR:
+	case PVM_INSN_MOV_FROM_DR:
+		return debug_register(vcpu, insn, sleep);
+	case PVM_INSN_LMSW:
+		return lmsw(vcpu, insn, sleep);
+	case PVM_INSN_SMSW:
+		return smsw(vcpu, insn, sleep);
+	default:
+		return xsetbv(vcpu, insn, sleep);
+	}
+}
+
+static bool invpcid_valid(const struct pvm_vcpu *vcpu, uint64_t type,
+			  const struct invpcid_descriptor *descriptor)
+{
+	if (type > INVPCID_ALL || descriptor->pcid & ~PVM_CR3_PCID_MASK)
+		return false;
+	if (type >= INVPCID_ALL_GLOBAL)
+		return true;
+	if (descriptor->pcid && !(vcpu->cr4 & PVM_CR4_PCIDE))
+		return false;
+	return type != INVPCID_ADDRESS || pvm_canonical(vcpu, descriptor->address);
+}
+
+/* TLB entries are tagged by root table, not by PCID: a PCID that is not the
+ * current one may be any table's. */
+enum pvm_action pvm_insn_invpcid(struct pvm_vcpu *vcpu, const struct pvm_insn *insn,
+				 enum pvm_sleep sleep)
+{
+	uint64_t type = vcpu->gpr[insn->reg];
+	struct invpcid_descriptor descriptor;
+	enum pvm_action action;
+	bool current;
+
+	if (pvm_insn_read(vcpu, insn->address, &descriptor, sizeof(descriptor), sleep, &action) != PVM_OK)
+		return action;
+	if (!invpcid_valid(vcpu, type, &descriptor))
+		return pvm_event_gp(vcpu, 0, sleep);
+
+	current = !(vcpu->cr4 & PVM_CR4_PCIDE) || descriptor.pcid == (vcpu->cr3 & PVM_CR3_PCID_MASK);
+	if (type >= INVPCID_ALL_GLOBAL || !current)
+		pvm_mmu_flush_all(vcpu);
+	else if (type == INVPCID_CONTEXT)
+		pvm_mmu_flush_current(vcpu);
+	else
+		pvm_mmu_invlpg(vcpu, pvm_gva(descriptor.address));
+	return pvm_insn_done(vcpu, insn->length, sleep);
+}

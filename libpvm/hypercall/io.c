@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * IN, OUT, INS and OUTS: what goes to which port, and where the answer goes.
+ * The ports are the backend's. String I/O moves one element per action, and a
+ * repeated one traps again for the next, so that it can be interrupted and its
+ * faults are precise.
+ */
+#include "hypercall/engine.h"
+
+static bool io_size_valid(uint8_t size)
+{
+	return size == 1 || size == 2 || size == 4;
+}
+
+static uint32_t io_mask(uint32_t value, uint8_t size)
+{
+	return size == 4 ? value : value & ((1u << 8 * size) - 1);
+}
+
+enum pvm_action pvm_insn_io(struct pvm_vcpu *vcpu, const struct pvm_insn *insn, enum pvm_sleep sleep)
+{
+	if (!io_size_valid(insn->size))
+		return pvm_event_ud(vcpu, sleep);
+	vcpu->exit.io.port = insn->port_is_dx ? (uint16_t)vcpu->gpr[PVM_RDX] : insn->port;
+	vcpu->exit.io.size = insn->size;
+	vcpu->exit.io.write = insn->op == PVM_INSN_OUT;
+	vcpu->exit.io.value = vcpu->exit.io.write ? io_mask((uint32_t)vcpu->gpr[PVM_RAX], insn->size) : 0;
+	vcpu->exit.io.insn_length = insn->length;
+	vcpu->exit.io.string = false;
+	return PVM_ACT_IO;
+}
+
+/* The count of a repeated string instruction, of the address size. */
+static uint64_t string_count(const struct pvm_vcpu *vcpu, uint8_t address_size)
+{
+	return address_size == 4 ? (uint32_t)vcpu->gpr[PVM_RCX] : vcpu->gpr[PVM_RCX];
+}
+
+/* What a port gives is gone once read: see first that it can be stored. */
+static bool destination_writable(struct pvm_vcpu *vcpu, const struct pvm_insn *insn,
+				 enum pvm_sleep sleep, enum pvm_action *action)
+{
+	const uint64_t ends[2] = { insn->address, insn->address + insn->size - 1 };
+	struct pvm_fault_result fault;
+	unsigned i;
+
+	for (i = 0; i < 2; i++) {
+		if (pvm_mmu_translate(vcpu, pvm_gva(ends[i]), PVM_ACCESS_WRITE, true, &fault))
+			continue;
+		*action = pvm_insn_fault(vcpu, &fault, pvm_gva(ends[i]), true, sleep);
+		return false;
+	}
+	return true;
+}
+
+enum pvm_action pvm_insn_string_io(struct pvm_vcpu *vcpu, const struct pvm_insn *insn,
+				   enum pvm_sleep sleep)
+{
+	bool write = insn->op == PVM_INSN_OUTS;
+	enum pvm_action action;
+	uint32_t value = 0;
+
+	if (!io_size_valid(insn->size) || (insn->address_size != 4 && insn->address_size != 8))
+		return pvm_event_ud(vcpu, sleep);
+	if (insn->rep && string_count(vcpu, insn->address_size) == 0)
+		return pvm_insn_done(vcpu, insn->length, sleep);
+	if (write && pvm_insn_read(vcpu, insn->address, &value, insn->size, sleep, &action) != PVM_OK)
+		return action;
+	if (!write && !destination_writable(vcpu, insn, sleep, &action))
+		return action;
+
+	vcpu->exit.io.port = (uint16_t)vcpu->gpr[PVM_RDX];
+	vcpu->exit.io.size = insn->size;
+	vcpu->exit.io.write = write;
+	vcpu->exit.io.value = value;
+	vcpu->exit.io.insn_length = insn->length;
+	vcpu->exit.io.string = true;
+	vcpu->exit.io.rep = insn->rep;
+	vcpu->exit.io.address_size = insn->address_size;
+	vcpu->exit.io.gva = pvm_gva(insn->address);
+	return PVM_ACT_IO;
+}
+
+/* One element is done: RSI or RDI goes on, RCX counts, RIP stays while any is left. */
+static enum pvm_action string_step(struct pvm_vcpu *vcpu)
+{
+	uint8_t index = vcpu->exit.io.write ? PVM_RSI : PVM_RDI;
+	uint8_t address_size = vcpu->exit.io.address_size;
+	uint64_t step = vcpu->exit.io.size;
+
+	if (vcpu->rflags & PVM_RFLAGS_DF)
+		step = -step;
+	pvm_gpr_write(vcpu, index, vcpu->gpr[index] + step, address_size);
+	if (vcpu->exit.io.rep) {
+		pvm_gpr_write(vcpu, PVM_RCX, vcpu->gpr[PVM_RCX] - 1, address_size);
+		if (string_count(vcpu, address_size) != 0)
+			return pvm_insn_done(vcpu, 0, PVM_MAY_SLEEP);
+	}
+	return pvm_insn_done(vcpu, vcpu->exit.io.insn_length, PVM_MAY_SLEEP);
+}
+
+enum pvm_action pvm_complete_io(struct pvm_vcpu *vcpu, uint32_t value)
+{
+	enum pvm_action action;
+
+	value = io_mask(value, vcpu->exit.io.size);
+	if (vcpu->exit.io.string) {
+		if (!vcpu->exit.io.write &&
+		    pvm_insn_write(vcpu, vcpu->exit.io.gva.v, &value, vcpu->exit.io.size,
+				   PVM_MAY_SLEEP, &action) != PVM_OK)
+			return action;
+		return string_step(vcpu);
+	}
+	if (!vcpu->exit.io.write)
+		pvm_gpr_write(vcpu, PVM_RAX, value, vcpu->exit.io.size);
+	return pvm_insn_done(vcpu, vcpu->exit.io.insn_length, PVM_MAY_SLEEP);
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * RDMSR and WRMSR, as instructions and as hypercalls. The MSRs themselves are
+ * vcpu/'s; one that is not the engine's goes to the backend and comes back
+ * through pvm_complete_rdmsr() and pvm_complete_wrmsr().
+ *
+ * spec: PVM_HC_RDMSR, PVM_HC_WRMSR
+ */
+#include "hypercall/engine.h"
+
+#define HC_EINVAL ((uint64_t)-PVM_HC_EINVAL)
+
+static enum pvm_action finish_rdmsr(struct pvm_vcpu *vcpu, uint8_t length, uint64_t value,
+				    enum pvm_sleep sleep)
+{
+	vcpu->gpr[PVM_RAX] = (uint32_t)value;
+	vcpu->gpr[PVM_RDX] = value >> 32;
+	return pvm_insn_done(vcpu, length, sleep);
+}
+
+enum pvm_action pvm_insn_rdmsr(struct pvm_vcpu *vcpu, const struct pvm_insn *insn, enum pvm_sleep sleep)
+{
+	uint32_t index = (uint32_t)vcpu->gpr[PVM_RCX];
+	uint64_t value;
+	int err = pvm_msr_read(vcpu, index, &value);
+
+	if (err == PVM_ENOENT) {
+		vcpu->exit.msr.index = index;
+		vcpu->exit.msr.by_hypercall = false;
+		vcpu->exit.msr.insn_length = insn->length;
+		return PVM_ACT_RDMSR;
+	}
+	if (err != PVM_OK)
+		return pvm_event_gp(vcpu, 0, sleep);
+	pvm_trace_vcpu(vcpu, PVM_TRACE_MSR, index, value, 0, 0);
+	return finish_rdmsr(vcpu, insn->length, value, sleep);
+}
+
+enum pvm_action pvm_insn_wrmsr(struct pvm_vcpu *vcpu, const struct pvm_insn *insn, enum pvm_sleep sleep)
+{
+	uint32_t index = (uint32_t)vcpu->gpr[PVM_RCX];
+	uint64_t value = vcpu->gpr[PVM_RDX] << 32 | (uint32_t)vcpu->gpr[PVM_RAX];
+	int err = pvm_msr_write(vcpu, index, value);
+
+	if (err == PVM_ENOENT) {
+		vcpu->exit.msr.index = index;
+		vcpu->exit.msr.value = value;
+		vcpu->exit.msr.by_hypercall = false;
+		vcpu->exit.msr.insn_length = insn->length;
+		return PVM_ACT_WRMSR;
+	}
+	if (err != PVM_OK)
+		return pvm_event_gp(vcpu, 0, sleep);
+	pvm_trace_vcpu(vcpu, PVM_TRACE_MSR, index, value, 1, 0);
+	return pvm_insn_done(vcpu, insn->length, sleep);
+}
+
+enum pvm_action pvm_hypercall_rdmsr(struct pvm_vcpu *vcpu, uint32_t index)
+{
+	uint64_t value = 0;
+	int err = pvm_msr_read(vcpu, index, &value);
+
+	if (err == PVM_ENOENT) {
+		vcpu->exit.msr.index = index;
+		vcpu->exit.msr.by_hypercall = true;
+		return PVM_ACT_RDMSR;
+	}
+	if (err != PVM_OK)
+		return pvm_hypercall_done(vcpu, 0);
+	pvm_trace_vcpu(vcpu, PVM_TRACE_MSR, index, value, 0, 0);
+	return pvm_hypercall_done(vcpu, value);
+}
+
+enum pvm_action pvm_hypercall_wrmsr(struct pvm_vcpu *vcpu, uint32_t index, uint64_t value)
+{
+	int err = pvm_msr_write(vcpu, index, value);
+
+	if (err == PVM_ENOENT) {
+		vcpu->exit.msr.index = index;
+		vcpu->exit.msr.value = value;
+		vcpu->exit.msr.by_hypercall = true;
+		return PVM_ACT_WRMSR;
+	}
+	if (err != PVM_OK)
+		return pvm_hypercall_done(vcpu, HC_EINVAL);
+	pvm_trace_vcpu(vcpu, PVM_TRACE_MSR, index, value, 1, 0);
+	return pvm_hypercall_done(vcpu, 0);
+}
+
+enum pvm_action pvm_complete_rdmsr(struct pvm_vcpu *vcpu, bool ok, uint64_t value, enum pvm_sleep sleep)
+{
+	if (ok)
+		pvm_trace_vcpu(vcpu, PVM_TRACE_MSR, vcpu->exit.msr.index, value, 0, 0);
+	if (vcpu->exit.msr.by_hypercall)
+		return pvm_hypercall_done(vcpu, ok ? value : 0);
+	if (!ok)
+		return pvm_event_gp(vcpu, 0, sleep);
+	return finish_rdmsr(vcpu, vcpu->exit.msr.insn_length, value, sleep);
+}
+
+enum pvm_action pvm_complete_wrmsr(struct pvm_vcpu *vcpu, bool ok, enum pvm_sleep sleep)
+{
+	if (ok)
+		pvm_trace_vcpu(vcpu, PVM_TRACE_MSR, vcpu->exit.msr.index, vcpu->exit.msr.value, 1, 0);
+	if (vcpu->exit.msr.by_hypercall)
+		return pvm_hypercall_done(vcpu, ok ? 0 : HC_EINVAL);
+	if (!ok)
+		return pvm_event_gp(vcpu, 0, sleep);
+	return pvm_insn_done(vcpu, vcpu->exit.msr.insn_length, sleep);
+}
