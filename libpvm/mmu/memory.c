@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * The guest's memory by linear address, for the engine: with the guest's own
+ * rights, straight through its tables. Never through shadow tables, which may
+ * be behind, and never outside the MMU lock, so that a frame cannot be taken
+ * back in the middle of a copy (M10).
+ *
+ * spec: Paging
+ */
+#include <pvm/mmu.h>
+
+#include "internal.h"
+#include "walk.h"
+
+#define WINDOW 2	/* pages that are checked before any of them is written */
+
+static void report_refusal(const struct guest_walk *walk, struct pvm_fault_result *result)
+{
+	*result = (struct pvm_fault_result){
+		.kind = PVM_FAULT_INJECT,
+		.vector = walk->vector,
+		.error_code = walk->error_code,
+		.gpa = { PVM_INVALID_ADDR },
+	};
+}
+
+/* The tables allow it, but no memory is there (or, to write, read-only memory). */
+static void report_mmio(const struct pvm_vcpu *vcpu, const struct guest_walk *walk,
+			struct pvm_fault_result *result)
+{
+	*result = (struct pvm_fault_result){
+		.kind = PVM_FAULT_MMIO,
+		.vector = PVM_VEC_PF,
+		.error_code = (walk->access & PVM_PF_W) | (vcpu->user_mode ? PVM_PF_U : 0),
+		.gpa = walk->gpa,
+	};
+}
+
+bool pvm_mmu_translate(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t access, bool set_ad,
+		       struct pvm_fault_result *result)
+{
+	struct pvm_vm *vm = vcpu->vm;
+	struct guest_walk walk;
+	bool allowed;
+
+	vm->ops->mmu_lock(vm->host);
+	if (set_ad)
+		allowed = walk_access(vcpu, gva, access, &walk);
+	else
+		allowed = walk_guest(vcpu, gva, access, &walk);
+	vm->ops->mmu_unlock(vm->host);
+
+	if (allowed)
+		*result = (struct pvm_fault_result){ .kind = PVM_FAULT_FIXED, .gpa = walk.gpa };
+	else
+		report_refusal(&walk, result);
+	return allowed;
+}
+
+/* Bytes from @gva to the end of its page, at most @len. */
+static size_t page_part(pvm_gva_t gva, size_t len)
+{
+	size_t left = PVM_PAGE_SIZE - (gva.v & (PVM_PAGE_SIZE - 1));
+
+	return len < left ? len : left;
+}
+
+static uint8_t *walk_va(struct pvm_vcpu *vcpu, const struct guest_walk *walk, bool write)
+{
+	uint8_t *va = vcpu->vm->ops->gfn_to_va(vcpu->vm->host, pvm_gpa_to_gfn(walk->gpa), write);
+
+	return va ? va + (walk->gpa.v & (PVM_PAGE_SIZE - 1)) : NULL;
+}
+
+static int read_page(struct pvm_vcpu *vcpu, pvm_gva_t gva, void *buf, size_t len, uint32_t access,
+		     struct pvm_fault_result *fault)
+{
+	struct guest_walk walk;
+	const uint8_t *va;
+
+	if (!walk_access(vcpu, gva, access, &walk)) {
+		report_refusal(&walk, fault);
+		return PVM_EFAULT;
+	}
+	va = walk_va(vcpu, &walk, false);
+	if (!va) {
+		report_mmio(vcpu, &walk, fault);
+		return PVM_EFAULT;
+	}
+	memcpy(buf, va, len);
+	return PVM_OK;
+}
+
+int pvm_mmu_read(struct pvm_vcpu *vcpu, pvm_gva_t gva, void *buf, size_t len, uint32_t access,
+		 struct pvm_fault_result *fault, pvm_gva_t *fault_gva)
+{
+	struct pvm_vm *vm = vcpu->vm;
+	uint8_t *to = buf;
+	int rc = PVM_OK;
+
+	vm->ops->mmu_lock(vm->host);
+	while (len && rc == PVM_OK) {
+		size_t part = page_part(gva, len);
+
+		*fault_gva = gva;
+		rc = read_page(vcpu, gva, to, part, access, fault);
+		to += part;
+		gva.v += part;
+		len -= part;
+	}
+	vm->ops->mmu_unlock(vm->host);
+	return rc;
+}
+
+/* Check @pages pages from @gva on, then set their A and D bits. */
+static int walk_window(struct pvm_vcpu *vcpu, pvm_gva_t gva, unsigned pages,
+		       struct guest_walk walk[WINDOW], struct pvm_fault_result *fault,
+		       pvm_gva_t *fault_gva)
+{
+	unsigned i;
+
+	for (i = 0; i < pages; i++) {
+		*fault_gva = i ? pvm_gva((gva.v | (PVM_PAGE_SIZE - 1)) + 1) : gva;
+		if (!walk_guest(vcpu, *fault_gva, PVM_ACCESS_WRITE, &walk[i])) {
+			report_refusal(&walk[i], fault);
+			return PVM_EFAULT;
+		}
+		if (!walk_va(vcpu, &walk[i], true)) {
+			report_mmio(vcpu, &walk[i], fault);
+			return PVM_EFAULT;
+		}
+	}
+	/* What changes from here on, another CPU changes at the same time: this
+	 * write came first. Only the bits must not bring an old entry back. */
+	for (i = 0; i < pages; i++)
+		walk_set_accessed(vcpu, &walk[i]);
+	return PVM_OK;
+}
+
+int pvm_mmu_write(struct pvm_vcpu *vcpu, pvm_gva_t gva, const void *buf, size_t len,
+		  struct pvm_fault_result *fault, pvm_gva_t *fault_gva)
+{
+	struct pvm_vm *vm = vcpu->vm;
+	struct guest_walk walk[WINDOW];
+	const uint8_t *from = buf;
+	int rc = PVM_OK;
+
+	vm->ops->mmu_lock(vm->host);
+	while (len) {
+		size_t part = page_part(gva, len);
+		unsigned i, pages = part < len ? WINDOW : 1;
+
+		rc = walk_window(vcpu, gva, pages, walk, fault, fault_gva);
+		if (rc != PVM_OK)
+			break;
+		for (i = 0; i < pages; i++) {
+			part = page_part(gva, len);
+			memcpy(walk_va(vcpu, &walk[i], true), from, part);
+			from += part;
+			gva.v += part;
+			len -= part;
+		}
+	}
+	vm->ops->mmu_unlock(vm->host);
+	return rc;
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * The walker of the guest's page tables: what an access would find there, the
+ * error code of a refusal, and the accessed and dirty bits. Every entry is
+ * hostile and may change at any moment; it is read once into a copy (M6).
+ * This file never looks at shadow tables.
+ *
+ * spec: Paging, Protection Keys
+ */
+#include "walk.h"
+
+#include "internal.h"
+#include "pte.h"
+
+/* A guest that changes its tables during each of so many walks in a row gets
+ * the last walk, without accessed bits: nobody holds the lock for ever. */
+#define WALK_TRIES 32
+
+uint64_t *walk_entry_va(struct pvm_vm *vm, pvm_gfn_t table, unsigned index, bool write)
+{
+	uint64_t *va = vm->ops->gfn_to_va(vm->host, table, write);
+
+	return va ? va + index : NULL;
+}
+
+bool walk_address_legal(const struct pvm_vcpu *vcpu, pvm_gva_t gva)
+{
+	const struct pvm_vm_config *config = &vcpu->vm->config;
+	unsigned host_levels = config->host_la57 ? 5 : 4;
+
+	/* M1: the switcher's slot is never the guest's, whatever the ranges say. */
+	if (config->switcher_entry && PVM_LEVEL_INDEX(gva.v, host_levels) == config->switcher_slot)
+		return false;
+	return pvm_legal_address(vcpu, gva);	/* M7 */
+}
+
+/* spec: Protection Keys: the mode decides if they count, U/S does not. */
+static bool key_refuses(const struct pvm_vcpu *vcpu, uint64_t leaf, uint32_t access)
+{
+	uint64_t enabled = vcpu->user_mode ? PVM_CR4_PKE : PVM_CR4_PKS;
+
+	if (!(vcpu->cr4 & enabled) || (access & PVM_ACCESS_EXEC))
+		return false;
+	return pkru_refuses(vcpu->pkru, pte_key(leaf), access & PVM_ACCESS_WRITE);
+}
+
+static bool refuse(const struct pvm_vcpu *vcpu, struct guest_walk *walk, uint32_t cause)
+{
+	walk->vector = PVM_VEC_PF;
+	walk->error_code = cause | (walk->access & PVM_PF_W);
+	if ((walk->access & PVM_ACCESS_EXEC) && (vcpu->efer & PVM_EFER_NXE))
+		walk->error_code |= PVM_PF_I;
+	if (vcpu->user_mode)
+		walk->error_code |= PVM_PF_U;
+	return false;
+}
+
+/* The rights of the whole walk; CR0.WP is always 1. U/S is not honoured. */
+static bool judge(const struct pvm_vcpu *vcpu, struct guest_walk *walk, bool executable)
+{
+	uint64_t leaf = walk->entry[walk->level];
+	uint32_t cause = 0;
+
+	if ((walk->access & PVM_ACCESS_WRITE) && !walk->writable)
+		cause = PVM_PF_P;
+	if ((walk->access & PVM_ACCESS_EXEC) && !executable)
+		cause = PVM_PF_P;
+	if (key_refuses(vcpu, leaf, walk->access))
+		cause = PVM_PF_P | PVM_PF_PK;
+	return cause ? refuse(vcpu, walk, cause) : true;
+}
+
+bool walk_guest(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t access, struct guest_walk *walk)
+{
+	struct pvm_vm *vm = vcpu->vm;
+	bool nx = vcpu->efer & PVM_EFER_NXE, executable = true;
+	pvm_gfn_t table = cr3_gfn(vcpu->cr3);
+	unsigned level;
+
+	walk->gva = gva;
+	walk->access = access;
+	walk->top = vcpu->cr4 & PVM_CR4_LA57 ? 5 : 4;
+	walk->level = 0;
+	walk->complete = walk->no_table = false;
+	walk->writable = true;
+	if (!pvm_canonical(vcpu, gva.v)) {
+		walk->vector = PVM_VEC_GP;
+		walk->error_code = 0;
+		return false;
+	}
+	if (!walk_address_legal(vcpu, gva))
+		return refuse(vcpu, walk, 0);
+
+	for (level = walk->top; ; level--) {
+		const uint64_t *va = walk_entry_va(vm, table, PVM_LEVEL_INDEX(gva.v, level), false);
+		uint64_t entry;
+
+		walk->level = level;
+		walk->table[level] = table;
+		if (!va) {
+			walk->no_table = true;
+			return refuse(vcpu, walk, 0);
+		}
+		entry = PVM_READ_ONCE(*va);	/* M6 */
+		walk->entry[level] = entry;
+		if (!(entry & PVM_PTE_P))
+			return refuse(vcpu, walk, 0);
+		if (entry & pte_reserved(entry, level, vm->config.guest_maxphyaddr, nx))
+			return refuse(vcpu, walk, PVM_PF_P | PVM_PF_RSVD);
+		walk->writable &= !!(entry & PVM_PTE_W);
+		executable &= !(entry & PVM_PTE_NX);
+		if (pte_is_leaf(entry, level))
+			break;
+		table = pte_gfn(entry);
+	}
+	walk->complete = true;
+	walk->gpa = pvm_gpa((pte_leaf_gfn(walk->entry[level], level).v << PVM_PAGE_SHIFT) |
+			    (gva.v & (PVM_LEVEL_SIZE(level) - 1)));
+	return judge(vcpu, walk, executable);
+}
+
+bool walk_set_accessed(struct pvm_vcpu *vcpu, struct guest_walk *walk)
+{
+	unsigned level;
+
+	for (level = walk->top; level >= walk->level; level--) {
+		uint64_t old = walk->entry[level], new = old | PVM_PTE_A;
+		uint64_t *va;
+
+		if (level == walk->level && (walk->access & PVM_ACCESS_WRITE))
+			new |= PVM_PTE_D;
+		if (new == old)
+			continue;
+		va = walk_entry_va(vcpu->vm, walk->table[level],
+				   PVM_LEVEL_INDEX(walk->gva.v, level), true);
+		/* A table in read-only memory keeps its bits; the CPU goes on. */
+		if (va && !__atomic_compare_exchange_n(va, &old, new, false, __ATOMIC_SEQ_CST,
+						       __ATOMIC_SEQ_CST))
+			return false;	/* M6: another CPU was here since */
+		walk->entry[level] = new;
+	}
+	return true;
+}
+
+bool walk_access(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t access, struct guest_walk *walk)
+{
+	unsigned tries;
+
+	for (tries = 0; tries < WALK_TRIES; tries++) {
+		if (!walk_guest(vcpu, gva, access, walk))
+			return false;
+		if (walk_set_accessed(vcpu, walk))
+			return true;
+	}
+	return true;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * A walk of the guest's page tables: a copy of every entry it read, and what
+ * the tables say of one access. It never looks at shadow tables.
+ */
+#ifndef MMU_WALK_H
+#define MMU_WALK_H
+
+#include <pvm/mmu.h>
+
+#define WALK_LEVELS 6	/* levels count from 1; [0] is not used */
+
+struct guest_walk {
+	pvm_gva_t gva;
+	uint32_t access;		/* PVM_ACCESS_* */
+	uint8_t top;			/* depth of the guest's paging: 4 or 5 */
+	uint8_t level;			/* of the last entry read; 0: none */
+	bool complete;			/* entry[level] is a sound leaf: gpa is valid */
+	bool writable;			/* every level has W */
+	bool no_table;			/* table[level] is not in memory */
+	uint8_t vector;			/* refused: PVM_VEC_PF or PVM_VEC_GP */
+	uint32_t error_code;		/* refused by PVM_VEC_PF */
+	pvm_gpa_t gpa;
+	pvm_gfn_t table[WALK_LEVELS];	/* the frame each entry lies in */
+	uint64_t entry[WALK_LEVELS];	/* as read, once (M6) */
+};
+
+/* May this vCPU's guest use the address at all (M7), the switcher's slot being
+ * nobody's? */
+bool walk_address_legal(const struct pvm_vcpu *vcpu, pvm_gva_t gva);
+
+/* Under the MMU lock. Returns true when the guest's tables allow the access. */
+bool walk_guest(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t access, struct guest_walk *walk);
+
+/* Set A on the way and, for a write, D in the leaf, in the guest's tables and
+ * in the copies. False: an entry has changed since it was read, walk again. */
+bool walk_set_accessed(struct pvm_vcpu *vcpu, struct guest_walk *walk);
+
+/* Both, walking again as long as the guest changes what was read. */
+bool walk_access(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t access, struct guest_walk *walk);
+
+/* The pointer to the guest's entry; NULL: no memory (or, to write, read-only). */
+uint64_t *walk_entry_va(struct pvm_vm *vm, pvm_gfn_t table, unsigned index, bool write);
+
+static inline pvm_gfn_t cr3_gfn(uint64_t cr3)
+{
+	return pvm_gfn((cr3 & PVM_CR3_ADDR_MASK) >> PVM_PAGE_SHIFT);
+}
+
+#endif /* MMU_WALK_H */
