@@ -93,6 +93,9 @@ struct pvm_vm {
  * State of a vCPU.
  */
 
+/* The largest MSR_PVM_SUPERVISOR_REDZONE, in bytes; more is #GP. */
+#define PVM_REDZONE_MAX 65536
+
 /* The MSRs that the engine keeps as values. */
 struct pvm_msrs {
 	uint64_t star, lstar, cstar, syscall_mask;

@@ -127,6 +127,8 @@
 #define PVM_CR4_CET		(PVM_UL(1) << 23)
 #define PVM_CR4_PKS		(PVM_UL(1) << 24)
 
+#define PVM_CR8_TPR	PVM_UL(0xf)
+
 #define PVM_CR3_PCID_MASK	PVM_ULL(0xfff)		/* with CR4.PCIDE */
 #define PVM_CR3_NOFLUSH		(PVM_ULL(1) << 63)	/* with CR4.PCIDE, on a write */
 #define PVM_CR3_ADDR_MASK	PVM_ULL(0x000ffffffffff000)
@@ -193,5 +195,212 @@
 #define PVM_MSR_GS_BASE			0xc0000101
 #define PVM_MSR_KERNEL_GS_BASE		0xc0000102
 #define PVM_MSR_TSC_AUX			0xc0000103
+
+/* Segment selectors and descriptors, SDM vol. 3, 3.4.2 and 3.4.5 */
+#define PVM_SEL_RPL		3
+#define PVM_SEL_LDT		4
+#define PVM_SEL_INDEX(sel)	((unsigned)(sel) >> 3)
+#define PVM_DESC_ACCESSED	(PVM_ULL(1) << 40)
+#define PVM_DESC_CODE		(PVM_ULL(1) << 43)
+#define PVM_DESC_S		(PVM_ULL(1) << 44)	/* code or data, no system segment */
+#define PVM_DESC_DPL3		(PVM_ULL(3) << 45)
+#define PVM_DESC_P		(PVM_ULL(1) << 47)
+#define PVM_DESC_L		(PVM_ULL(1) << 53)
+#define PVM_DESC_DB		(PVM_ULL(1) << 54)	/* 32-bit */
+#define PVM_DESC_BASE(desc)	(((desc) >> 16 & 0xffffff) | (desc) >> 56 << 24)
+
+/* IA32_STAR, SDM vol. 3, 5.8.8: selectors, and what is added to them */
+#define PVM_STAR_SYSCALL_SHIFT	32
+#define PVM_STAR_SYSCALL_SS	8
+#define PVM_STAR_SYSRET_SHIFT	48
+#define PVM_STAR_SYSRET_SS	8
+#define PVM_STAR_SYSRET_CS64	16
+
+/* IA32_PAT at power-up, SDM vol. 3, table 12-12 */
+#define PVM_PAT_RESET		PVM_ULL(0x0007040600070406)
+
+/*
+ * CPUID leaves, and those feature bits that a guest may see, SDM vol. 2,
+ * CPUID; AMD64 APM vol. 3, appendix E.
+ */
+#define PVM_CPUID_LEAF_VENDOR		0x0
+#define PVM_CPUID_LEAF_BASIC		0x1	/* family, model, features */
+#define PVM_CPUID_LEAF_CACHE_TLB	0x2
+#define PVM_CPUID_LEAF_CACHES		0x4
+#define PVM_CPUID_LEAF_POWER		0x6
+#define PVM_CPUID_LEAF_FEATURES		0x7
+#define PVM_CPUID_LEAF_TOPOLOGY		0xb
+#define PVM_CPUID_LEAF_XSTATE		0xd
+#define PVM_CPUID_LEAF_TSC		0x15
+#define PVM_CPUID_LEAF_FREQUENCY	0x16
+#define PVM_CPUID_LEAF_TOPOLOGY2	0x1f
+#define PVM_CPUID_LEAF_EXTENDED		0x80000000	/* the highest of them */
+#define PVM_CPUID_LEAF_EXT_FEATURES	0x80000001
+#define PVM_CPUID_LEAF_BRAND		0x80000002	/* and the next two */
+#define PVM_CPUID_LEAF_L1		0x80000005
+#define PVM_CPUID_LEAF_L2		0x80000006
+#define PVM_CPUID_LEAF_EXT_POWER	0x80000007
+#define PVM_CPUID_LEAF_ADDRESS		0x80000008
+#define PVM_CPUID_LEAF_TLB_1G		0x80000019
+#define PVM_CPUID_LEAF_PERF_HINTS	0x8000001a
+#define PVM_CPUID_LEAF_AMD_CACHES	0x8000001d
+#define PVM_CPUID_LEAF_AMD_TOPOLOGY	0x8000001e
+#define PVM_CPUID_LEAF_EXT_FEATURES2	0x80000021
+#define PVM_CPUID_HYPERVISOR_FIRST	0x40000000
+#define PVM_CPUID_HYPERVISOR_LAST	0x400000ff
+
+#define PVM_CPUID_1_ECX_SSE3		(1u << 0)
+#define PVM_CPUID_1_ECX_PCLMULQDQ	(1u << 1)
+#define PVM_CPUID_1_ECX_SSSE3		(1u << 9)
+#define PVM_CPUID_1_ECX_FMA		(1u << 12)
+#define PVM_CPUID_1_ECX_CX16		(1u << 13)
+#define PVM_CPUID_1_ECX_PCID		(1u << 17)
+#define PVM_CPUID_1_ECX_SSE4_1		(1u << 19)
+#define PVM_CPUID_1_ECX_SSE4_2		(1u << 20)
+#define PVM_CPUID_1_ECX_X2APIC		(1u << 21)
+#define PVM_CPUID_1_ECX_MOVBE		(1u << 22)
+#define PVM_CPUID_1_ECX_POPCNT		(1u << 23)
+#define PVM_CPUID_1_ECX_TSC_DEADLINE	(1u << 24)
+#define PVM_CPUID_1_ECX_AES		(1u << 25)
+#define PVM_CPUID_1_ECX_XSAVE		(1u << 26)
+#define PVM_CPUID_1_ECX_OSXSAVE		(1u << 27)
+#define PVM_CPUID_1_ECX_AVX		(1u << 28)
+#define PVM_CPUID_1_ECX_F16C		(1u << 29)
+#define PVM_CPUID_1_ECX_RDRAND		(1u << 30)
+#define PVM_CPUID_1_ECX_HYPERVISOR	(1u << 31)
+
+#define PVM_CPUID_1_EDX_FPU		(1u << 0)
+#define PVM_CPUID_1_EDX_DE		(1u << 2)
+#define PVM_CPUID_1_EDX_PSE		(1u << 3)
+#define PVM_CPUID_1_EDX_TSC		(1u << 4)
+#define PVM_CPUID_1_EDX_MSR		(1u << 5)
+#define PVM_CPUID_1_EDX_PAE		(1u << 6)
+#define PVM_CPUID_1_EDX_CX8		(1u << 8)
+#define PVM_CPUID_1_EDX_APIC		(1u << 9)
+#define PVM_CPUID_1_EDX_PGE		(1u << 13)
+#define PVM_CPUID_1_EDX_CMOV		(1u << 15)
+#define PVM_CPUID_1_EDX_PAT		(1u << 16)
+#define PVM_CPUID_1_EDX_PSE36		(1u << 17)
+#define PVM_CPUID_1_EDX_CLFSH		(1u << 19)
+#define PVM_CPUID_1_EDX_MMX		(1u << 23)
+#define PVM_CPUID_1_EDX_FXSR		(1u << 24)
+#define PVM_CPUID_1_EDX_SSE		(1u << 25)
+#define PVM_CPUID_1_EDX_SSE2		(1u << 26)
+#define PVM_CPUID_1_EDX_SS		(1u << 27)
+
+#define PVM_CPUID_7_EBX_FSGSBASE	(1u << 0)
+#define PVM_CPUID_7_EBX_BMI1		(1u << 3)
+#define PVM_CPUID_7_EBX_HLE		(1u << 4)
+#define PVM_CPUID_7_EBX_AVX2		(1u << 5)
+#define PVM_CPUID_7_EBX_FDP_EXCPTN_ONLY	(1u << 6)
+#define PVM_CPUID_7_EBX_BMI2		(1u << 8)
+#define PVM_CPUID_7_EBX_ERMS		(1u << 9)
+#define PVM_CPUID_7_EBX_INVPCID		(1u << 10)
+#define PVM_CPUID_7_EBX_RTM		(1u << 11)
+#define PVM_CPUID_7_EBX_FCS_FDS		(1u << 13)
+#define PVM_CPUID_7_EBX_AVX512F		(1u << 16)
+#define PVM_CPUID_7_EBX_AVX512DQ	(1u << 17)
+#define PVM_CPUID_7_EBX_RDSEED		(1u << 18)
+#define PVM_CPUID_7_EBX_ADX		(1u << 19)
+#define PVM_CPUID_7_EBX_AVX512_IFMA	(1u << 21)
+#define PVM_CPUID_7_EBX_CLFLUSHOPT	(1u << 23)
+#define PVM_CPUID_7_EBX_CLWB		(1u << 24)
+#define PVM_CPUID_7_EBX_AVX512PF	(1u << 26)
+#define PVM_CPUID_7_EBX_AVX512ER	(1u << 27)
+#define PVM_CPUID_7_EBX_AVX512CD	(1u << 28)
+#define PVM_CPUID_7_EBX_SHA		(1u << 29)
+#define PVM_CPUID_7_EBX_AVX512BW	(1u << 30)
+#define PVM_CPUID_7_EBX_AVX512VL	(1u << 31)
+
+#define PVM_CPUID_7_ECX_PREFETCHWT1	(1u << 0)
+#define PVM_CPUID_7_ECX_AVX512_VBMI	(1u << 1)
+#define PVM_CPUID_7_ECX_UMIP		(1u << 2)
+#define PVM_CPUID_7_ECX_PKU		(1u << 3)
+#define PVM_CPUID_7_ECX_OSPKE		(1u << 4)
+#define PVM_CPUID_7_ECX_AVX512_VBMI2	(1u << 6)
+#define PVM_CPUID_7_ECX_GFNI		(1u << 8)
+#define PVM_CPUID_7_ECX_VAES		(1u << 9)
+#define PVM_CPUID_7_ECX_VPCLMULQDQ	(1u << 10)
+#define PVM_CPUID_7_ECX_AVX512_VNNI	(1u << 11)
+#define PVM_CPUID_7_ECX_AVX512_BITALG	(1u << 12)
+#define PVM_CPUID_7_ECX_AVX512_VPOPCNTDQ	(1u << 14)
+#define PVM_CPUID_7_ECX_LA57		(1u << 16)
+#define PVM_CPUID_7_ECX_CLDEMOTE	(1u << 25)
+#define PVM_CPUID_7_ECX_MOVDIRI		(1u << 27)
+#define PVM_CPUID_7_ECX_MOVDIR64B	(1u << 28)
+#define PVM_CPUID_7_ECX_PKS		(1u << 31)
+
+#define PVM_CPUID_7_EDX_AVX512_4VNNIW	(1u << 2)
+#define PVM_CPUID_7_EDX_AVX512_4FMAPS	(1u << 3)
+#define PVM_CPUID_7_EDX_FSRM		(1u << 4)
+#define PVM_CPUID_7_EDX_AVX512_VP2INTERSECT	(1u << 8)
+#define PVM_CPUID_7_EDX_MD_CLEAR	(1u << 10)
+#define PVM_CPUID_7_EDX_RTM_ALWAYS_ABORT	(1u << 11)
+#define PVM_CPUID_7_EDX_SERIALIZE	(1u << 14)
+#define PVM_CPUID_7_EDX_TSXLDTRK	(1u << 16)
+#define PVM_CPUID_7_EDX_AVX512_FP16	(1u << 23)
+
+#define PVM_CPUID_7_1_EAX_SHA512	(1u << 0)
+#define PVM_CPUID_7_1_EAX_SM3		(1u << 1)
+#define PVM_CPUID_7_1_EAX_SM4		(1u << 2)
+#define PVM_CPUID_7_1_EAX_RAO_INT	(1u << 3)
+#define PVM_CPUID_7_1_EAX_AVX_VNNI	(1u << 4)
+#define PVM_CPUID_7_1_EAX_AVX512_BF16	(1u << 5)
+#define PVM_CPUID_7_1_EAX_CMPCCXADD	(1u << 7)
+#define PVM_CPUID_7_1_EAX_FZRM		(1u << 10)
+#define PVM_CPUID_7_1_EAX_FSRS		(1u << 11)
+#define PVM_CPUID_7_1_EAX_FSRCS		(1u << 12)
+#define PVM_CPUID_7_1_EAX_AVX_IFMA	(1u << 23)
+
+#define PVM_CPUID_7_1_EDX_AVX_VNNI_INT8	(1u << 4)
+#define PVM_CPUID_7_1_EDX_AVX_NE_CONVERT	(1u << 5)
+#define PVM_CPUID_7_1_EDX_AVX_VNNI_INT16	(1u << 10)
+#define PVM_CPUID_7_1_EDX_PREFETCHI	(1u << 14)
+
+#define PVM_CPUID_D_1_EAX_XSAVEOPT	(1u << 0)
+#define PVM_CPUID_D_1_EAX_XSAVEC	(1u << 1)
+#define PVM_CPUID_D_1_EAX_XGETBV1	(1u << 2)
+
+#define PVM_CPUID_81_ECX_LAHF		(1u << 0)
+#define PVM_CPUID_81_ECX_ABM		(1u << 5)
+#define PVM_CPUID_81_ECX_SSE4A		(1u << 6)
+#define PVM_CPUID_81_ECX_MISALIGNSSE	(1u << 7)
+#define PVM_CPUID_81_ECX_PREFETCHW	(1u << 8)
+#define PVM_CPUID_81_ECX_XOP		(1u << 11)
+#define PVM_CPUID_81_ECX_FMA4		(1u << 16)
+#define PVM_CPUID_81_ECX_TBM		(1u << 21)
+
+#define PVM_CPUID_81_EDX_SYSCALL	(1u << 11)
+#define PVM_CPUID_81_EDX_NX		(1u << 20)
+#define PVM_CPUID_81_EDX_MMXEXT		(1u << 22)
+#define PVM_CPUID_81_EDX_PDPE1GB	(1u << 26)
+#define PVM_CPUID_81_EDX_LM		(1u << 29)
+#define PVM_CPUID_81_EDX_3DNOWEXT	(1u << 30)
+#define PVM_CPUID_81_EDX_3DNOW		(1u << 31)
+
+#define PVM_CPUID_88_EBX_CLZERO		(1u << 0)
+#define PVM_CPUID_88_EBX_XSAVEERPTR	(1u << 2)
+
+#define PVM_CPUID_21_EAX_NO_NESTED_DATA_BP	(1u << 0)
+#define PVM_CPUID_21_EAX_LFENCE_RDTSC	(1u << 2)
+#define PVM_CPUID_21_EAX_NULL_SEL_CLR_BASE	(1u << 6)
+
+#define PVM_CPUID_1_EBX_APIC_ID_SHIFT	24
+#define PVM_CPUID_4_EAX_TYPE		0x1fu		/* 0: no more caches */
+#define PVM_CPUID_4_EAX_SHARING		0xffffc000u	/* threads and cores that share a cache */
+#define PVM_CPUID_6_EAX_ARAT		(1u << 2)
+#define PVM_CPUID_B_ECX_SMT		(1u << 8)
+#define PVM_CPUID_B_ECX_CORE		(2u << 8)
+#define PVM_CPUID_D_ECX_SUPERVISOR	(1u << 0)	/* a component of IA32_XSS */
+#define PVM_CPUID_D_ECX_ALIGN64		(1u << 1)	/* in the compacted format */
+#define PVM_CPUID_87_EDX_INVARIANT_TSC	(1u << 8)
+
+/* XCR0, SDM vol. 1, 13.3, and the fixed part of the XSAVE area, 13.4 */
+#define PVM_XCR0_X87		(1u << 0)
+#define PVM_XCR0_SSE		(1u << 1)
+#define PVM_XCR0_AVX		(1u << 2)
+#define PVM_XCR0_AVX512		(7u << 5)
+#define PVM_XCR0_PKRU		(1u << 9)
+#define PVM_XSAVE_LEGACY_SIZE	576		/* bytes: legacy region and header */
 
 #endif /* PVM_X86_H */

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * Is a VM's configuration one that the engine can run? One sentence for each
+ * field that is not, so that whoever starts the VM can say so (S9).
+ *
+ * Pure. Never fixes a configuration.
+ */
+#include "rules.h"
+
+#define MAXPHYADDR_MIN	36
+#define MAXPHYADDR_MAX	52
+#define SLOTS		PVM_PTES_PER_TABLE
+#define TLS_ENTRIES	3
+
+static bool maxphyaddr_ok(unsigned bits)
+{
+	return bits >= MAXPHYADDR_MIN && bits <= MAXPHYADDR_MAX;
+}
+
+static bool user_selector_ok(uint16_t sel)
+{
+	return (sel & PVM_SEL_RPL) == PVM_SEL_RPL && !(sel & PVM_SEL_LDT) && PVM_SEL_INDEX(sel);
+}
+
+static const char *check_abi(const struct pvm_vm_config *config)
+{
+	if (!maxphyaddr_ok(config->host_maxphyaddr))
+		return "host_maxphyaddr must be 36 to 52 bits";
+	if (!maxphyaddr_ok(config->guest_maxphyaddr))
+		return "guest_maxphyaddr must be 36 to 52 bits";
+	if (config->cpuid_count && !config->cpuid)
+		return "cpuid is NULL, but cpuid_count is not 0";
+	return NULL;
+}
+
+static bool in_tls(const struct pvm_vm_config *config, uint16_t sel)
+{
+	unsigned index = PVM_SEL_INDEX(sel), first = config->tls_index;
+
+	return index >= first && index < first + TLS_ENTRIES;
+}
+
+/* The distances are those of SYSCALL and SYSRET: MSR_STAR derives by them. */
+static const char *check_selectors(const struct pvm_vm_config *config)
+{
+	if (!user_selector_ok(config->user32_cs))
+		return "user32_cs must be a GDT selector with RPL 3";
+	if (config->user_ds != config->user32_cs + PVM_STAR_SYSRET_SS)
+		return "user_ds must be user32_cs + 8";
+	if (config->user_cs != config->user32_cs + PVM_STAR_SYSRET_CS64)
+		return "user_cs must be user32_cs + 16";
+	if (config->cpunode_sel && !user_selector_ok(config->cpunode_sel))
+		return "cpunode_sel must be 0 or a GDT selector with RPL 3";
+	if (!config->kernel_cs || config->kernel_cs & (PVM_SEL_RPL | PVM_SEL_LDT))
+		return "kernel_cs must be a GDT selector with RPL 0";
+	if (config->kernel_ds != config->kernel_cs + PVM_STAR_SYSCALL_SS)
+		return "kernel_ds must be kernel_cs + 8";
+	if (!config->tls_index || in_tls(config, config->user32_cs) ||
+	    in_tls(config, config->user_ds) || in_tls(config, config->user_cs) ||
+	    (config->cpunode_sel && in_tls(config, config->cpunode_sel)))
+		return "tls_index must name three GDT entries of their own";
+	return NULL;
+}
+
+static const char *check_range(const struct pvm_vm_config *config)
+{
+	const struct pvm_linear_range *range = &config->range;
+	struct pvm_linear_range decoded;
+
+	/* Encoding would cut these off. */
+	if ((range->pml4_start | range->pml4_end | range->pml5_start | range->pml5_end) >=
+	    PVM_PTES_PER_TABLE)
+		return "range must have indices below 512";
+	if (pvm_linear_range_decode(pvm_linear_range_encode(range), config->host_la57, &decoded) !=
+	    PVM_OK)
+		return "range must be 256 <= start < end < 511 or none (PML5: none without host_la57)";
+	return NULL;
+}
+
+/* M1, M2: the guest can neither name the switcher's slot nor reach it. */
+static const char *check_switcher(const struct pvm_vm_config *config)
+{
+	const struct pvm_linear_range *range = &config->range;
+	uint16_t start = config->host_la57 ? range->pml5_start : range->pml4_start;
+	uint16_t end = config->host_la57 ? range->pml5_end : range->pml4_end;
+	uint16_t slot = config->switcher_slot;
+
+	if (!config->switcher_entry)
+		return NULL;
+	if (!(config->switcher_entry & PVM_PTE_P) || (config->switcher_entry & PVM_PTE_U))
+		return "switcher_entry must be present and not for user mode";
+	if (slot < SLOTS / 2 || slot >= SLOTS)
+		return "switcher_slot must be 256 to 511";
+	/* With 5 levels the PML4 range is below the last slot. */
+	if ((slot >= start && slot < end) ||
+	    (config->host_la57 && slot == SLOTS - 1 && range->pml4_start != PVM_RANGE_INDEX_NONE))
+		return "switcher_slot is within range";
+	return NULL;
+}
+
+int pvm_vm_config_check(const struct pvm_vm_config *config, const char **why)
+{
+	switch (config->abi) {
+	case PVM_ABI_DUAL_CR3:
+		break;
+	case PVM_ABI_SINGLE_CR3:
+	case PVM_ABI_LOWER_HALF:
+		*why = "abi: only PVM_ABI_DUAL_CR3 is built";
+		return PVM_ENOSYS;
+	default:
+		*why = "abi is not a dialect of PVM";
+		return PVM_EINVAL;
+	}
+	*why = check_abi(config);
+	if (!*why)
+		*why = check_selectors(config);
+	if (!*why)
+		*why = check_range(config);
+	if (!*why)
+		*why = check_switcher(config);
+	return *why ? PVM_EINVAL : PVM_OK;
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * Control registers: which values they may hold, and what a write to them sets
+ * off in the MMU. Also EFER's rule, which belongs to CR4's, and RFLAGS.
+ *
+ * Never checks who asks: the privilege check is the caller's.
+ *
+ * A fixed bit with the wrong value is #GP, as for fixed bits in VMX operation
+ * (SDM vol. 3, 24.8). A bit that follows the host cannot be set where the host
+ * lacks it (#GP), and stays set where the host has it.
+ *
+ * spec: States or registers on PVM modes
+ */
+#include <pvm/mmu.h>
+
+#include "rules.h"
+
+/* What a guest may set at all; the rest is reserved, or hidden (CPUID). */
+#define CR4_KNOWN	(PVM_CR4_TSD | PVM_CR4_DE | PVM_CR4_PSE | PVM_CR4_PAE | PVM_CR4_MCE | \
+			 PVM_CR4_PGE | PVM_CR4_PCE | PVM_CR4_OSFXSR | PVM_CR4_OSXMMEXCPT | \
+			 PVM_CR4_UMIP | PVM_CR4_LA57 | PVM_CR4_FSGSBASE | PVM_CR4_PCIDE | \
+			 PVM_CR4_OSXSAVE | PVM_CR4_PKE | PVM_CR4_PKS)
+
+uint64_t pvm_cr4_of_host(const struct pvm_vm_config *config)
+{
+	/* Every 64-bit host has these two: the ABI of its own programs needs them. */
+	uint64_t bits = PVM_CR4_OSFXSR | PVM_CR4_OSXMMEXCPT;
+
+	if (config->host_umip)
+		bits |= PVM_CR4_UMIP;
+	if (config->host_osxsave)
+		bits |= PVM_CR4_OSXSAVE;
+	return bits;
+}
+
+uint64_t pvm_efer_of_host(const struct pvm_vm_config *config)
+{
+	return PVM_EFER_ONES | (config->host_nx ? PVM_EFER_NXE : 0);
+}
+
+static bool cpuid_has_la57(const struct pvm_vcpu *vcpu)
+{
+	uint32_t out[4];
+
+	pvm_cpuid(vcpu, PVM_CPUID_LEAF_FEATURES, 0, out);
+	return out[2] & PVM_CPUID_7_ECX_LA57;
+}
+
+bool pvm_cr4_allowed(const struct pvm_vcpu *vcpu, uint64_t cr4)
+{
+	const struct pvm_vm_config *config = &vcpu->vm->config;
+	uint64_t host = pvm_cr4_of_host(config);
+
+	/* VME, PVI, SMEP, SMAP and all that needs work not done here. */
+	if (cr4 & ~(uint64_t)CR4_KNOWN)
+		return false;
+	if ((cr4 & PVM_CR4_ONES) != PVM_CR4_ONES)
+		return false;
+	if (cr4 & (PVM_CR4_UMIP | PVM_CR4_OSXSAVE) & ~host)
+		return false;
+	/* spec: Protection Keys */
+	if ((cr4 & PVM_CR4_PKE) && !config->host_pke)
+		return false;
+	if ((cr4 & PVM_CR4_PKS) && !(cr4 & PVM_CR4_PKE))
+		return false;
+	return !(cr4 & PVM_CR4_LA57) || cpuid_has_la57(vcpu);
+}
+
+bool pvm_cr3_allowed(const struct pvm_vm_config *config, uint64_t cr3)
+{
+	return cr3 >> config->guest_maxphyaddr == 0;
+}
+
+static int write_cr0(struct pvm_vcpu *vcpu, uint64_t value)
+{
+	if (!pvm_fits_u32(value))
+		return PVM_EINVAL;
+	/* The reserved bits of the lower half are ignored. */
+	value &= PVM_CR0_ONES | PVM_CR0_ZEROS;
+	if (value != PVM_CR0_ONES)
+		return PVM_EINVAL;
+	vcpu->cr0 = value;
+	return PVM_OK;
+}
+
+static int write_cr3(struct pvm_vcpu *vcpu, uint64_t value)
+{
+	bool flush = true;
+
+	if ((vcpu->cr4 & PVM_CR4_PCIDE) && (value & PVM_CR3_NOFLUSH)) {
+		flush = false;
+		value &= ~PVM_CR3_NOFLUSH;
+	}
+	if (!pvm_cr3_allowed(&vcpu->vm->config, value))
+		return PVM_EINVAL;
+	vcpu->cr3 = value;
+	pvm_mmu_new_cr3(vcpu);
+	if (flush)
+		pvm_mmu_flush_cr3(vcpu, value);
+	return PVM_OK;
+}
+
+static int write_cr4(struct pvm_vcpu *vcpu, uint64_t value)
+{
+	uint64_t old = vcpu->cr4, changed;
+
+	if (!pvm_cr4_allowed(vcpu, value))
+		return PVM_EINVAL;
+	value |= pvm_cr4_of_host(&vcpu->vm->config);
+	changed = old ^ value;
+	/* x86: not in IA-32e mode. PVM_HC_LOAD_PGTBL changes it with the tables. */
+	if (changed & PVM_CR4_LA57)
+		return PVM_EINVAL;
+	if ((changed & value & PVM_CR4_PCIDE) && (vcpu->cr3 & PVM_CR3_PCID_MASK))
+		return PVM_EINVAL;
+	vcpu->cr4 = value;
+	if (changed & (PVM_CR4_PKE | PVM_CR4_PKS))
+		pvm_mmu_new_cr3(vcpu);
+	/* SDM vol. 3, 4.10.4.1: these two invalidate everything. */
+	if ((changed & PVM_CR4_PGE) || (changed & old & PVM_CR4_PCIDE))
+		pvm_mmu_flush_all(vcpu);
+	return PVM_OK;
+}
+
+static int write_cr8(struct pvm_vcpu *vcpu, uint64_t value)
+{
+	if (value & ~(uint64_t)PVM_CR8_TPR)
+		return PVM_EINVAL;
+	vcpu->cr8 = value;
+	return PVM_OK;
+}
+
+int pvm_cr_write(struct pvm_vcpu *vcpu, unsigned cr, uint64_t value)
+{
+	switch (cr) {
+	case 0:
+		return write_cr0(vcpu, value);
+	case 2:
+		vcpu->cr2 = value;
+		return PVM_OK;
+	case 3:
+		return write_cr3(vcpu, value);
+	case 4:
+		return write_cr4(vcpu, value);
+	case 8:
+		return write_cr8(vcpu, value);
+	}
+	return PVM_ENOENT;
+}
+
+int pvm_cr_read(struct pvm_vcpu *vcpu, unsigned cr, uint64_t *value)
+{
+	switch (cr) {
+	case 0:
+		*value = vcpu->cr0;
+		return PVM_OK;
+	case 2:
+		*value = vcpu->cr2;
+		return PVM_OK;
+	case 3:
+		*value = vcpu->cr3;
+		return PVM_OK;
+	case 4:
+		*value = vcpu->cr4;
+		return PVM_OK;
+	case 8:
+		*value = vcpu->cr8;
+		return PVM_OK;
+	}
+	return PVM_ENOENT;
+}
+
+/* S2: IOPL, VM, VIF, VIP and what is reserved go, IF and bit 1 come. */
+uint64_t pvm_rflags_sanitize(uint64_t rflags)
+{
+	return (rflags & PVM_RFLAGS_GUEST) | PVM_RFLAGS_IF | PVM_RFLAGS_FIXED;
+}
+
+uint64_t pvm_vcpu_rflags(const struct pvm_vcpu *vcpu)
+{
+	uint64_t rflags = vcpu->rflags & ~(uint64_t)PVM_RFLAGS_IF;
+
+	if (vcpu->user_mode)
+		return rflags | PVM_RFLAGS_IF;
+	if (!vcpu->pvcs)
+		return rflags;
+	return rflags | (PVM_READ_ONCE(vcpu->pvcs->event_flags) & PVM_EVENT_FLAGS_IF);
+}

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * Model-specific registers: those of PVM and those of x86 that the
+ * specification mentions, with the rule of each.
+ *
+ * Reading is a fast path of the engine (PVM_HC_RDMSR): one switch, no tables.
+ * Never checks who asks, and never answers for an MSR that is the backend's.
+ *
+ * spec: X86 MSR, PVM MSRs
+ */
+#include <pvm/mmu.h>
+
+#include "rules.h"
+
+/*
+ * spec: MSR_STAR. x86 forces the RPL of the user selectors to 3 and of the
+ * kernel's CS to 0 when it derives them, so those bits may be anything there;
+ * it does not force the kernel's SS, so with it the kernel's field has RPL 0.
+ */
+bool pvm_star_allowed(const struct pvm_vm_config *config, uint64_t star)
+{
+	uint16_t kernel = (uint16_t)(star >> PVM_STAR_SYSCALL_SHIFT);
+	uint16_t user = (uint16_t)(star >> PVM_STAR_SYSRET_SHIFT);
+
+	return (uint16_t)((user + PVM_STAR_SYSRET_SS) | PVM_SEL_RPL) == config->user_ds &&
+	       (uint16_t)((user + PVM_STAR_SYSRET_CS64) | PVM_SEL_RPL) == config->user_cs &&
+	       (kernel & ~PVM_SEL_RPL) == config->kernel_cs &&
+	       (uint16_t)(kernel + PVM_STAR_SYSCALL_SS) == config->kernel_ds;
+}
+
+uint64_t pvm_star_reset(const struct pvm_vm_config *config)
+{
+	return (uint64_t)config->user32_cs << PVM_STAR_SYSRET_SHIFT |
+	       (uint64_t)config->kernel_cs << PVM_STAR_SYSCALL_SHIFT;
+}
+
+/* Each byte is a memory type: 0, 1, 4, 5, 6 or 7. SDM vol. 3, 12.12.2 */
+bool pvm_pat_allowed(uint64_t pat)
+{
+	unsigned i;
+
+	for (i = 0; i < 8; i++) {
+		uint8_t type = (uint8_t)(pat >> (8 * i));
+
+		if (type > 7 || type == 2 || type == 3)
+			return false;
+	}
+	return true;
+}
+
+static int write_efer(struct pvm_vcpu *vcpu, uint64_t value)
+{
+	uint64_t efer = pvm_efer_of_host(&vcpu->vm->config);
+
+	/* LMA is read-only. NXE follows the host: it stays where the host has
+	 * it, and cannot come where the host has not. */
+	value |= efer & (PVM_EFER_LMA | PVM_EFER_NXE);
+	if (value != efer)
+		return PVM_EINVAL;
+	vcpu->efer = value;
+	return PVM_OK;
+}
+
+static int write_base(const struct pvm_vcpu *vcpu, uint64_t *base, uint64_t value)
+{
+	if (!pvm_canonical(vcpu, value))
+		return PVM_EINVAL;
+	*base = value;
+	return PVM_OK;
+}
+
+/* M7: @size bytes from an entry point on are legal, or it is none. */
+static int write_entry(const struct pvm_vcpu *vcpu, uint64_t *entry, uint64_t value, uint64_t size)
+{
+	if (!pvm_legal_address(vcpu, pvm_gva(value)) ||
+	    !pvm_legal_address(vcpu, pvm_gva(value + size)))
+		return PVM_EINVAL;
+	*entry = value;
+	return PVM_OK;
+}
+
+static int write_u32(uint64_t *msr, uint64_t value)
+{
+	if (!pvm_fits_u32(value))
+		return PVM_EINVAL;
+	*msr = value;
+	return PVM_OK;
+}
+
+static int write_star(struct pvm_vcpu *vcpu, uint64_t value)
+{
+	if (!pvm_star_allowed(&vcpu->vm->config, value))
+		return PVM_EINVAL;
+	vcpu->msr.star = value;
+	return PVM_OK;
+}
+
+static int write_pat(struct pvm_vcpu *vcpu, uint64_t value)
+{
+	if (!pvm_pat_allowed(value))
+		return PVM_EINVAL;
+	vcpu->msr.pat = value;
+	return PVM_OK;
+}
+
+/* Takes effect in the underlying PKRU at the next entry to supervisor mode. */
+static int write_pkrs(struct pvm_vcpu *vcpu, uint64_t value)
+{
+	if (!vcpu->vm->config.host_pke)
+		return PVM_EINVAL;
+	return write_u32(&vcpu->msr.pkrs, value);
+}
+
+static int write_redzone(struct pvm_vcpu *vcpu, uint64_t value)
+{
+	if (value > PVM_REDZONE_MAX)
+		return PVM_EINVAL;
+	vcpu->msr.supervisor_redzone = value;
+	return PVM_OK;
+}
+
+/* spec: TLB: writing MSR_PVM_SWITCH_CR3 flushes nothing. */
+static int write_switch_cr3(struct pvm_vcpu *vcpu, uint64_t value)
+{
+	if (vcpu->cr4 & PVM_CR4_PCIDE)
+		value &= ~PVM_CR3_NOFLUSH;
+	if (!pvm_cr3_allowed(&vcpu->vm->config, value))
+		return PVM_EINVAL;
+	vcpu->msr.switch_cr3 = value;
+	pvm_mmu_new_cr3(vcpu);
+	return PVM_OK;
+}
+
+static int write_linear_range(struct pvm_vcpu *vcpu, uint64_t value)
+{
+	if (!pvm_linear_range_allowed(&vcpu->vm->config, value))
+		return PVM_EINVAL;
+	if (value == vcpu->msr.linear_address_range)
+		return PVM_OK;
+	vcpu->msr.linear_address_range = value;
+	/* M7: what was translated outside the new ranges goes. */
+	pvm_mmu_shrink(vcpu->vm, 0);
+	pvm_mmu_flush_all(vcpu);
+	return PVM_OK;
+}
+
+static int write_pvm(struct pvm_vcpu *vcpu, uint32_t index, uint64_t value)
+{
+	struct pvm_msrs *msr = &vcpu->msr;
+
+	switch (index) {
+	case MSR_PVM_LINEAR_ADDRESS_RANGE:
+		return write_linear_range(vcpu, value);
+	case MSR_PVM_VCPU_STRUCT:
+		return pvm_pvcs_attach(vcpu, value);
+	case MSR_PVM_SUPERVISOR_RSP:
+		msr->supervisor_rsp = value;
+		return PVM_OK;
+	case MSR_PVM_SUPERVISOR_REDZONE:
+		return write_redzone(vcpu, value);
+	case MSR_PVM_EVENT_ENTRY:
+		return write_entry(vcpu, &msr->event_entry, value, PVM_ENTRY_SUPERVISOR_INTERRUPT);
+	case MSR_PVM_RETU_RIP:
+		return write_entry(vcpu, &msr->retu_rip, value, 0);
+	case MSR_PVM_RETS_RIP:
+		return write_entry(vcpu, &msr->rets_rip, value, 0);
+	case MSR_PVM_SWITCH_CR3:
+		return write_switch_cr3(vcpu, value);
+	}
+	return PVM_EINVAL;
+}
+
+static int write_x86(struct pvm_vcpu *vcpu, uint32_t index, uint64_t value)
+{
+	struct pvm_msrs *msr = &vcpu->msr;
+
+	switch (index) {
+	case PVM_MSR_EFER:
+		return write_efer(vcpu, value);
+	case PVM_MSR_STAR:
+		return write_star(vcpu, value);
+	case PVM_MSR_LSTAR:
+		return write_entry(vcpu, &msr->lstar, value, 0);
+	case PVM_MSR_FS_BASE:
+		return write_base(vcpu, &vcpu->fs_base, value);
+	case PVM_MSR_GS_BASE:
+		return write_base(vcpu, &vcpu->gs_base, value);
+	case PVM_MSR_KERNEL_GS_BASE:
+		return write_base(vcpu, &msr->kernel_gs_base, value);
+	case PVM_MSR_TSC_AUX:
+		return write_u32(&msr->tsc_aux, value);
+	case PVM_MSR_IA32_PAT:
+		return write_pat(vcpu, value);
+	case PVM_MSR_IA32_PKRS:
+		return write_pkrs(vcpu, value);
+	case PVM_MSR_IA32_XSS:		/* spec: CPUID leaf: not enabled */
+		return PVM_EINVAL;
+	}
+	return PVM_ENOENT;
+}
+
+/* spec: MSR_SYSCALL_MASK, MSR_CSTAR, MSR_IA32_SYSENTER_*: no effect. They keep
+ * what was written, as a guest that reads back expects. */
+static uint64_t *ignored_msr(struct pvm_vcpu *vcpu, uint32_t index)
+{
+	struct pvm_msrs *msr = &vcpu->msr;
+
+	switch (index) {
+	case PVM_MSR_SYSCALL_MASK:
+		return &msr->syscall_mask;
+	case PVM_MSR_CSTAR:
+		return &msr->cstar;
+	case PVM_MSR_IA32_SYSENTER_CS:
+		return &msr->sysenter_cs;
+	case PVM_MSR_IA32_SYSENTER_ESP:
+		return &msr->sysenter_esp;
+	case PVM_MSR_IA32_SYSENTER_EIP:
+		return &msr->sysenter_eip;
+	}
+	return NULL;
+}
+
+int pvm_msr_write(struct pvm_vcpu *vcpu, uint32_t index, uint64_t value)
+{
+	uint64_t *ignored;
+
+	if (index >= PVM_MSR_BASE && index <= PVM_MSR_LAST)
+		return write_pvm(vcpu, index, value);
+	ignored = ignored_msr(vcpu, index);
+	if (ignored) {
+		*ignored = value;
+		return PVM_OK;
+	}
+	return write_x86(vcpu, index, value);
+}
+
+/* NULL: not an MSR that is a plain word of the vCPU. */
+static inline const uint64_t *msr_word(const struct pvm_vcpu *vcpu, uint32_t index)
+{
+	const struct pvm_msrs *msr = &vcpu->msr;
+
+	switch (index) {
+	case MSR_PVM_LINEAR_ADDRESS_RANGE:	return &msr->linear_address_range;
+	case MSR_PVM_VCPU_STRUCT:		return &msr->vcpu_struct;
+	case MSR_PVM_SUPERVISOR_RSP:		return &msr->supervisor_rsp;
+	case MSR_PVM_SUPERVISOR_REDZONE:	return &msr->supervisor_redzone;
+	case MSR_PVM_EVENT_ENTRY:		return &msr->event_entry;
+	case MSR_PVM_RETU_RIP:			return &msr->retu_rip;
+	case MSR_PVM_RETS_RIP:			return &msr->rets_rip;
+	case MSR_PVM_SWITCH_CR3:		return &msr->switch_cr3;
+	case PVM_MSR_EFER:			return &vcpu->efer;
+	case PVM_MSR_STAR:			return &msr->star;
+	case PVM_MSR_LSTAR:			return &msr->lstar;
+	case PVM_MSR_CSTAR:			return &msr->cstar;
+	case PVM_MSR_SYSCALL_MASK:		return &msr->syscall_mask;
+	case PVM_MSR_FS_BASE:			return &vcpu->fs_base;
+	case PVM_MSR_GS_BASE:			return &vcpu->gs_base;
+	case PVM_MSR_KERNEL_GS_BASE:		return &msr->kernel_gs_base;
+	case PVM_MSR_TSC_AUX:			return &msr->tsc_aux;
+	case PVM_MSR_IA32_SYSENTER_CS:		return &msr->sysenter_cs;
+	case PVM_MSR_IA32_SYSENTER_ESP:		return &msr->sysenter_esp;
+	case PVM_MSR_IA32_SYSENTER_EIP:		return &msr->sysenter_eip;
+	case PVM_MSR_IA32_PAT:			return &msr->pat;
+	}
+	return NULL;
+}
+
+int pvm_msr_read(struct pvm_vcpu *vcpu, uint32_t index, uint64_t *value)
+{
+	const uint64_t *word = msr_word(vcpu, index);
+
+	if (pvm_likely(word)) {
+		*value = *word;
+		return PVM_OK;
+	}
+	if (index >= PVM_MSR_BASE && index <= PVM_MSR_LAST)
+		return PVM_EINVAL;
+	if (index == PVM_MSR_IA32_XSS)
+		return PVM_EINVAL;
+	if (index == PVM_MSR_IA32_PKRS && vcpu->vm->config.host_pke) {
+		*value = vcpu->msr.pkrs;
+		return PVM_OK;
+	}
+	return index == PVM_MSR_IA32_PKRS ? PVM_EINVAL : PVM_ENOENT;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * Where the PVCS is: MSR_PVM_VCPU_STRUCT, and the pin that keeps its page in
+ * place (S8). Never looks into the PVCS.
+ *
+ * spec: MSR_PVM_VCPU_CTRL_STRUCT
+ */
+#include "rules.h"
+
+static uint64_t page_offset(uint64_t gpa)
+{
+	return gpa & (PVM_PAGE_SIZE - 1);
+}
+
+static bool gpa_allowed(const struct pvm_vcpu *vcpu, uint64_t gpa)
+{
+	if (gpa >> vcpu->vm->config.guest_maxphyaddr)
+		return false;
+	return gpa % _Alignof(struct pvm_vcpu_struct) == 0 &&
+	       page_offset(gpa) + PVCS_SIZE <= PVM_PAGE_SIZE;
+}
+
+/* The page of the PVCS that is attached now, NULL if none is. */
+static char *current_page(const struct pvm_vcpu *vcpu)
+{
+	if (!vcpu->pvcs)
+		return NULL;
+	return (char *)vcpu->pvcs - page_offset(vcpu->msr.vcpu_struct);
+}
+
+static void release(struct pvm_vcpu *vcpu)
+{
+	if (vcpu->pvcs)
+		vcpu->vm->ops->unpin(vcpu->vm->host,
+				     pvm_gpa_to_gfn(pvm_gpa(vcpu->msr.vcpu_struct)));
+	vcpu->pvcs = NULL;
+	vcpu->msr.vcpu_struct = 0;
+}
+
+int pvm_pvcs_attach(struct pvm_vcpu *vcpu, uint64_t gpa)
+{
+	uint64_t gfn = gpa >> PVM_PAGE_SHIFT;
+	void *page = current_page(vcpu);
+
+	if (!gpa) {
+		release(vcpu);
+		return PVM_OK;
+	}
+	if (!gpa_allowed(vcpu, gpa))
+		return PVM_EINVAL;
+	/* S8: the new page is pinned before the old one is let go; one that is
+	 * pinned already stays so. */
+	if (!page || vcpu->msr.vcpu_struct >> PVM_PAGE_SHIFT != gfn) {
+		if (vcpu->vm->ops->pin(vcpu->vm->host, pvm_gfn(gfn), &page) != PVM_OK)
+			return PVM_EFAULT;
+		release(vcpu);
+	}
+	vcpu->msr.vcpu_struct = gpa;
+	vcpu->pvcs = (struct pvm_vcpu_struct *)(void *)((char *)page + page_offset(gpa));
+	return PVM_OK;
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * What the registers of a vCPU may hold: the checks that a write by the guest
+ * and the restoring of a snapshot have in common. Each is over plain values, so
+ * that a snapshot can be judged before anything of it is taken over.
+ *
+ * Internal to libpvm/vcpu/. Never changes a vCPU.
+ */
+#ifndef PVM_VCPU_RULES_H
+#define PVM_VCPU_RULES_H
+
+#include "internal.h"
+
+/* CR0 has one value. spec: States or registers on PVM modes (C-024) */
+#define PVM_CR0_ONES	(PVM_CR0_PE | PVM_CR0_MP | PVM_CR0_ET | PVM_CR0_NE | PVM_CR0_WP | \
+			 PVM_CR0_AM | PVM_CR0_PG)
+#define PVM_CR0_ZEROS	(PVM_CR0_EM | PVM_CR0_TS | PVM_CR0_NW | PVM_CR0_CD)
+
+/* CR4 bits that are always set. (C-025) */
+#define PVM_CR4_ONES	(PVM_CR4_PAE | PVM_CR4_FSGSBASE)
+
+/* EFER bits that are always set; NXE follows the host. (C-029) */
+#define PVM_EFER_ONES	(PVM_EFER_SCE | PVM_EFER_LME | PVM_EFER_LMA)
+
+/* cr.c */
+
+/* May CR3 or MSR_PVM_SWITCH_CR3 hold @cr3 (PVM_CR3_NOFLUSH is no part of it)? */
+bool pvm_cr3_allowed(const struct pvm_vm_config *config, uint64_t cr3);
+/* May the guest write @cr4? Does not look at what CR4 was. */
+bool pvm_cr4_allowed(const struct pvm_vcpu *vcpu, uint64_t cr4);
+/* The bits of CR4 that are the host's, whatever the guest writes. */
+uint64_t pvm_cr4_of_host(const struct pvm_vm_config *config);
+/* EFER as it always is. */
+uint64_t pvm_efer_of_host(const struct pvm_vm_config *config);
+
+/* msr.c */
+
+bool pvm_star_allowed(const struct pvm_vm_config *config, uint64_t star);
+uint64_t pvm_star_reset(const struct pvm_vm_config *config);
+bool pvm_pat_allowed(uint64_t pat);
+
+/* range.c */
+
+/* Are bits 63..@bits-1 of @addr equal? */
+bool pvm_canonical_in(uint64_t addr, unsigned bits);
+/* Is @addr in the lower half or in a range of @msr (an encoded, checked range)?
+ * @bits: linear address width. (M7) */
+bool pvm_legal_in(uint64_t addr, uint64_t msr, unsigned bits);
+/* The host's linear address width in bits. */
+unsigned pvm_host_address_bits(const struct pvm_vm_config *config);
+/* May MSR_PVM_LINEAR_ADDRESS_RANGE hold @msr? */
+bool pvm_linear_range_allowed(const struct pvm_vm_config *config, uint64_t msr);
+
+/* segment.c */
+
+/* The harmless form of a GDT descriptor from the guest; 0: none. */
+uint64_t pvm_tls_rectify(uint64_t desc);
+/* Does @sel name NULL or an entry with DPL 3, code included, present or not? */
+bool pvm_selector_possible(const struct pvm_vm_config *config, uint16_t sel);
+
+/* debug.c */
+
+uint64_t pvm_dr6_stored(uint64_t value);
+uint64_t pvm_dr7_stored(uint64_t value);
+
+/* vcpu.c */
+
+/* Is @value one that a 32-bit register can hold? */
+static inline bool pvm_fits_u32(uint64_t value)
+{
+	return value >> 32 == 0;
+}
+
+#endif /* PVM_VCPU_RULES_H */

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * Segments: selectors that the guest may load, the three TLS descriptors it
+ * may set, and the CS and SS that it runs on.
+ *
+ * Never lets a descriptor through that is anything but flat user data: what
+ * pvm_tls_rectify() returns goes into the host's GDT.
+ *
+ * spec: States or registers on PVM modes, PVM_HC_LOAD_GS, PVM_HC_LOAD_TLS
+ */
+#include "rules.h"
+
+#define TLS_ENTRIES	3
+
+enum pvm_selector {
+	SELECTOR_BAD,
+	SELECTOR_NULL,
+	SELECTOR_FLAT,		/* user_ds and the CPUNODE entry: base 0 */
+	SELECTOR_TLS,
+	SELECTOR_CODE,
+};
+
+/* Segment checks compare the index; at CPL 3 a DPL-3 data segment loads with
+ * any RPL. C-010: nothing loads from the LDT. */
+static enum pvm_selector classify(const struct pvm_vm_config *config, uint16_t sel)
+{
+	unsigned index = PVM_SEL_INDEX(sel), tls = config->tls_index;
+
+	if (sel & PVM_SEL_LDT)
+		return SELECTOR_BAD;
+	if (index == 0)
+		return SELECTOR_NULL;
+	if (index == PVM_SEL_INDEX(config->user_ds) || index == PVM_SEL_INDEX(config->cpunode_sel))
+		return SELECTOR_FLAT;
+	if (index >= tls && index < tls + TLS_ENTRIES)
+		return SELECTOR_TLS;
+	if (index == PVM_SEL_INDEX(config->user_cs) || index == PVM_SEL_INDEX(config->user32_cs))
+		return SELECTOR_CODE;
+	return SELECTOR_BAD;
+}
+
+static uint64_t tls_of(const struct pvm_vcpu *vcpu, uint16_t sel)
+{
+	return vcpu->tls[PVM_SEL_INDEX(sel) - vcpu->vm->config.tls_index];
+}
+
+bool pvm_selector_possible(const struct pvm_vm_config *config, uint16_t sel)
+{
+	return classify(config, sel) != SELECTOR_BAD;
+}
+
+bool pvm_data_selector_valid(const struct pvm_vcpu *vcpu, uint16_t sel)
+{
+	switch (classify(&vcpu->vm->config, sel)) {
+	case SELECTOR_NULL:
+	case SELECTOR_FLAT:
+		return true;
+	case SELECTOR_TLS:
+		return tls_of(vcpu, sel) & PVM_DESC_P;
+	default:
+		return false;
+	}
+}
+
+uint64_t pvm_load_gs(struct pvm_vcpu *vcpu, uint16_t sel)
+{
+	if (!pvm_data_selector_valid(vcpu, sel))
+		sel = 0;
+	vcpu->seg[PVM_GS] = sel;
+	vcpu->gs_base = 0;
+	if (classify(&vcpu->vm->config, sel) == SELECTOR_TLS)
+		vcpu->gs_base = PVM_DESC_BASE(tls_of(vcpu, sel));
+	return vcpu->gs_base;
+}
+
+/*
+ * C-230: what goes into the host's GDT is 32-bit data with DPL 3. A 16-bit
+ * stack segment would show the guest bits of the host's stack pointer (IRET),
+ * so it does not count as data.
+ */
+uint64_t pvm_tls_rectify(uint64_t desc)
+{
+	uint64_t needed = PVM_DESC_P | PVM_DESC_S | PVM_DESC_DB;
+
+	if ((desc & needed) != needed || (desc & PVM_DESC_CODE))
+		return 0;
+	return (desc | PVM_DESC_DPL3 | PVM_DESC_ACCESSED) & ~PVM_DESC_L;
+}
+
+uint64_t pvm_load_tls(struct pvm_vcpu *vcpu, const uint64_t desc[3])
+{
+	unsigned i;
+
+	for (i = 0; i < TLS_ENTRIES; i++)
+		vcpu->tls[i] = pvm_tls_rectify(desc[i]);
+	return vcpu->vm->config.tls_index;
+}
+
+uint16_t pvm_vcpu_underlying_cs(const struct pvm_vcpu *vcpu)
+{
+	const struct pvm_vm_config *config = &vcpu->vm->config;
+
+	return pvm_vcpu_mode(vcpu) == PVM_MODE_USER32 ? config->user32_cs : config->user_cs;
+}
+
+uint16_t pvm_vcpu_underlying_ss(const struct pvm_vcpu *vcpu)
+{
+	return vcpu->vm->config.user_ds;
+}
