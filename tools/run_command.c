@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* pvm run: options, a VM, its end in words. Must leave nothing behind. */
+#include "pvm.h"
+
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "backtrace.h"
+#include "vm.h"
+
+static const char help[] =
+"Usage: pvm run [OPTION]... GUEST.elf\n"
+"\n"
+"Runs GUEST.elf, a static ELF64 file for x86-64, until it writes to the debug-exit\n"
+"port 0xf4. Its console, a 16550 at port 0x3f8, is standard input and output.\n"
+"\n"
+"  -b, --backend=NAME        what executes the guest: native (stub processes; the\n"
+"                            default) or model (software, for scripted guests)\n"
+"  -m, --memory=SIZE         guest memory; K, M and G are understood (default 64M)\n"
+"  -s, --smp=N               number of vCPUs, 1 to 64 (default 1)\n"
+"  -a, --append=CMDLINE      the guest's command line\n"
+"  -t, --trace=FILE          write a trace that the Perfetto viewer opens\n"
+"  -S, --stats               print exit counts and memory to standard error at the end\n"
+"  -T, --timeout=SEC         end the guest after that many seconds, with status 124\n"
+"      --shadow-memory=SIZE  limit for shadow page tables (default 256M)\n"
+"  -h, --help                print this and exit\n"
+"\n"
+"Exit status: the guest's own, or 124 after a timeout, 125 when pvm could not run it\n"
+"or go on, 126 when the guest died (triple fault), 128+N when signal N ended it.\n"
+"\n"
+"Examples:\n"
+"  pvm run hello.elf\n"
+"  pvm run --smp=2 --memory=128M --append='quiet test=all' smp.elf\n"
+"  pvm run --stats --trace=work.json --timeout=60 work.elf\n";
+
+enum { SHADOW_MEMORY = 256 };
+
+static const struct option long_options[] = {
+	{ "backend", required_argument, NULL, 'b' },
+	{ "memory", required_argument, NULL, 'm' },
+	{ "smp", required_argument, NULL, 's' },
+	{ "append", required_argument, NULL, 'a' },
+	{ "trace", required_argument, NULL, 't' },
+	{ "stats", no_argument, NULL, 'S' },
+	{ "timeout", required_argument, NULL, 'T' },
+	{ "shadow-memory", required_argument, NULL, SHADOW_MEMORY },
+	{ "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 },
+};
+
+struct run_options {
+	struct monitor_options vm;
+	bool stats;
+	bool help;
+};
+
+static int bad_value(const char *option, const char *value, const char *want)
+{
+	fprintf(stderr, "pvm: --%s=%s: %s\n", option, value, want);
+	return -1;
+}
+
+static int bad_backend(const char *name)
+{
+	const char *known;
+	unsigned i;
+
+	fprintf(stderr, "pvm: --backend=%s: no such backend; there are:", name);
+	for (i = 0; (known = monitor_executor_name(i)); i++)
+		fprintf(stderr, " %s", known);
+	fputc('\n', stderr);
+	return -1;
+}
+
+static int take_option(struct run_options *options, int option)
+{
+	switch (option) {
+	case 'b':
+		options->vm.executor = monitor_executor(optarg);
+		return options->vm.executor ? 0 : bad_backend(optarg);
+	case 'm':
+		if (!parse_size(optarg, &options->vm.memory))
+			return bad_value("memory", optarg, "not a size such as 64M");
+		return 0;
+	case 's':
+		if (!parse_count(optarg, &options->vm.vcpus) || options->vm.vcpus > MONITOR_MAX_VCPUS)
+			return bad_value("smp", optarg, "not a number of vCPUs from 1 to 64");
+		return 0;
+	case 'a':
+		options->vm.command_line = optarg;
+		return 0;
+	case 't':
+		if (!*optarg)
+			return bad_value("trace", optarg, "not the name of a file");
+		options->vm.trace = optarg;
+		return 0;
+	case 'S':
+		options->stats = options->vm.count_events = true;
+		return 0;
+	case 'T':
+		if (!parse_seconds(optarg, &options->vm.timeout))
+			return bad_value("timeout", optarg, "not a time in seconds");
+		return 0;
+	case SHADOW_MEMORY:
+		if (!parse_size(optarg, &options->vm.shadow_memory))
+			return bad_value("shadow-memory", optarg, "not a size such as 16M");
+		return 0;
+	case 'h':
+		options->help = true;
+		return 0;
+	}
+	return -1;
+}
+
+/* What getopt_long() found wrong, in one line that names it. */
+static int bad_option(int result, char **argv, int index)
+{
+	if (result == ':')
+		fprintf(stderr, "pvm: option '%s' needs a value\n", argv[index]);
+	else if (optopt && optopt < 128)
+		fprintf(stderr, "pvm: unknown option '-%c': see 'pvm run --help'\n", optopt);
+	else
+		fprintf(stderr, "pvm: option '%s' is not known, not complete, or takes no value: see 'pvm run --help'\n",
+			argv[index]);
+	return -1;
+}
+
+static int parse_options(struct run_options *options, int argc, char **argv)
+{
+	int option, index = 1;
+
+	opterr = 0;
+	optind = 1;
+	while (index = optind, (option = getopt_long(argc, argv, ":b:m:s:a:t:ST:h", long_options, NULL)) != -1) {
+		if (option == '?' || option == ':')
+			return bad_option(option, argv, option == ':' ? optind - 1 : index);
+		if (take_option(options, option))
+			return -1;
+		if (options->help)
+			return 0;
+	}
+	if (optind == argc) {
+		fputs("pvm: no guest: 'pvm run GUEST.elf', see 'pvm run --help'\n", stderr);
+		return -1;
+	}
+	if (optind + 1 < argc) {
+		fprintf(stderr, "pvm: '%s': only one guest can be run\n", argv[optind + 1]);
+		return -1;
+	}
+	options->vm.guest = argv[optind];
+	return 0;
+}
+
+/* One line that says how it ended; what the guest was doing, if it did not mean to end. */
+static void report(struct monitor_vm *vm, const struct monitor_result *result)
+{
+	uint32_t i;
+
+	if (result->message[0])
+		fprintf(stderr, "pvm: %s: %s\n", vm->guest, result->message);
+	if (result->status == 0 || result->end == MONITOR_END_SIGNAL || result->end == MONITOR_END_FAILED)
+		return;
+	for (i = 0; i < vm->vcpu_count; i++)
+		if (vm->vcpus[i]->started && (result->end == MONITOR_END_TIMEOUT || i == result->vcpu))
+			backtrace_guest(stderr, vm->vcpus[i], vm->guest);
+}
+
+static int run(const struct run_options *options)
+{
+	struct monitor_result result = { 0 };
+	struct monitor_vm *vm;
+	char why[512] = "";
+
+	vm = monitor_vm_create(&options->vm, why, sizeof(why));
+	if (!vm) {
+		fprintf(stderr, "pvm: %s\n", why);
+		return MONITOR_STATUS_FAILED;
+	}
+	monitor_vm_run(vm, &result);
+	report(vm, &result);
+	if (options->stats)
+		monitor_print_stats(vm, stderr);
+	if (monitor_vm_destroy(vm, why, sizeof(why))) {
+		fprintf(stderr, "pvm: %s\n", why);
+		if (result.status == 0)
+			result.status = MONITOR_STATUS_FAILED;
+	}
+	return result.status;
+}
+
+int run_command(int argc, char **argv)
+{
+	struct run_options options = {
+		.vm = { .console_in = STDIN_FILENO, .console_out = STDOUT_FILENO, .signals = true },
+	};
+	const char *first = monitor_executor_name(0);
+
+	if (parse_options(&options, argc, argv))
+		return MONITOR_STATUS_FAILED;
+	if (options.help) {
+		fputs(help, stdout);
+		return 0;
+	}
+	if (!options.vm.executor && first)
+		options.vm.executor = monitor_executor(first);
+	if (!options.vm.executor) {
+		fputs("pvm: this build has no backend\n", stderr);
+		return MONITOR_STATUS_FAILED;
+	}
+	/* A console whose reader is gone is an error that we report, not a signal. */
+	signal(SIGPIPE, SIG_IGN);
+	backtrace_install_monitor_handlers();
+	return run(&options);
+}
