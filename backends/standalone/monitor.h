@@ -127,6 +127,7 @@ struct monitor_vcpu {
 	uint64_t hypercalls[MONITOR_HYPERCALLS];
 	uint64_t syscalls, returns_user, returns_supervisor, other_hypercalls;
 	uint64_t events[256];	/* delivered, by vector */
+	uint64_t user_gpr[PVM_GPR_COUNT];	/* at the last exit from user mode, for backtraces */
 };
 
 struct monitor_vm {
