@@ -39,8 +39,10 @@ PVM_API enum pvm_syscall_class pvm_syscall_classify(const struct pvm_vcpu *vcpu)
  */
 PVM_API enum pvm_action pvm_handle_syscall(struct pvm_vcpu *vcpu, enum pvm_sleep sleep);
 
-/* Finish PVM_ACT_HYPERCALL: RAX = @result. An unknown number gets -KVM_ENOSYS. */
-PVM_API void pvm_complete_hypercall(struct pvm_vcpu *vcpu, uint64_t result);
+/* Finish PVM_ACT_HYPERCALL: RAX = @result. An unknown number gets -KVM_ENOSYS.
+ * Returns what to do next: PVM_ACT_RESUME, or PVM_ACT_SHUTDOWN where RIP ran
+ * out of the address space and the #GP for that could not be delivered. */
+PVM_API enum pvm_action pvm_complete_hypercall(struct pvm_vcpu *vcpu, uint64_t result);
 
 /* Finish PVM_ACT_RDMSR and _WRMSR. @ok false: no such MSR or a bad value (the
  * instruction raises #GP; HC_RDMSR gives 0, HC_WRMSR -EINVAL). */

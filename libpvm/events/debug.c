@@ -5,9 +5,8 @@
  *
  * spec: Discarded #DB, Underlying DR6, Underlying DR7
  */
-#include <pvm/events.h>
-
 #include "events/dialect.h"
+#include "events/resume.h"
 
 #define DEBUG_CAUSES (PVM_DR6_BP_MASK | PVM_DR6_BD | PVM_DR6_BS | PVM_DR6_BT)
 
@@ -59,7 +58,7 @@ enum pvm_action pvm_event_debug(struct pvm_vcpu *vcpu, uint64_t dr6, enum pvm_sl
 
 	vcpu->dr6 = (vcpu->dr6 & (PVM_DR6_BD | PVM_DR6_BS | PVM_DR6_BT)) | left | PVM_DR6_FIXED;
 	if (causes && !left)
-		return PVM_ACT_RESUME;
+		return pvm_event_resume(vcpu, sleep);
 	vcpu->dr7 &= ~PVM_DR7_GD;
 	return pvm_event_deliver(vcpu, PVM_VEC_DB, 0, sleep);
 }

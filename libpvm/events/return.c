@@ -10,6 +10,7 @@
 #include <pvm/mmu.h>
 
 #include "events/mode.h"
+#include "events/resume.h"
 
 #define SYSCALL_LENGTH	2	/* bytes of the SYSCALL instruction */
 #define RIP32_MAX	0xffffffffull	/* limit of a 32-bit code segment */
@@ -18,12 +19,6 @@
 static void undo_syscall(struct pvm_vcpu *vcpu)
 {
 	vcpu->rip -= SYSCALL_LENGTH;
-}
-
-/* S1, M7: canonical for the guest's paging depth and for the host's. */
-static bool return_rip_valid(const struct pvm_vcpu *vcpu, uint64_t rip)
-{
-	return pvm_canonical(vcpu, rip) && pvm_semi_canonical(vcpu, rip) == rip;
 }
 
 /* A return is done: NMIs are unmasked, and one that waited comes now. */
@@ -43,7 +38,7 @@ static bool user_context_valid(const struct pvm_vcpu *vcpu, const struct pvm_use
 	if (user->ss != config->user_ds)
 		return false;
 	if (user->cs == config->user_cs)
-		return return_rip_valid(vcpu, user->rip);
+		return pvm_rip_runnable(vcpu, user->rip);	/* S1 */
 	return user->cs == config->user32_cs && user->rip <= RIP32_MAX;
 }
 
@@ -104,7 +99,7 @@ enum pvm_action pvm_event_return_supervisor(struct pvm_vcpu *vcpu, enum pvm_slee
 	if (pvm_mmu_read(vcpu, pvm_gva(vcpu->gpr[PVM_RSP]), &frame, sizeof(frame), PVM_ACCESS_READ,
 			 &fault, &gva) != PVM_OK)	/* M6: the one read */
 		return unreadable_frame(vcpu, &fault, gva, sleep);
-	if (!return_rip_valid(vcpu, frame.rip)) {
+	if (!pvm_rip_runnable(vcpu, frame.rip)) {	/* S1 */
 		undo_syscall(vcpu);
 		return pvm_event_gp(vcpu, 0, sleep);
 	}

@@ -6,11 +6,10 @@
 #ifndef PVM_HYPERCALL_ENGINE_H
 #define PVM_HYPERCALL_ENGINE_H
 
-#include <pvm/events.h>
 #include <pvm/hypercall.h>
 #include <pvm/mmu.h>
 
-#include "internal.h"
+#include "events/resume.h"
 
 /* insn.c: step over an emulated instruction; a single-step #DB if TF is set. */
 enum pvm_action pvm_insn_done(struct pvm_vcpu *vcpu, uint8_t length, enum pvm_sleep sleep);

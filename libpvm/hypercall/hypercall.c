@@ -7,34 +7,27 @@
  * spec: HYPERCALL be issued in supervisor software
  */
 #include "hypercall/engine.h"
+#include "vcpu/rules.h"
 
 #define PVM_LOAD_PGTBL_FLAGS (PVM_LOAD_PGTBL_FLUSH | PVM_LOAD_PGTBL_LA57)
 
-#define CPUID_7_ECX_LA57 (1u << 16)
 #define HC_EINVAL ((uint64_t)-PVM_HC_EINVAL)
 #define HC_ENOSYS ((uint64_t)-PVM_KVM_ENOSYS)
 
-static bool cpuid_has_la57(const struct pvm_vcpu *vcpu)
-{
-	uint32_t out[4];
-
-	pvm_cpuid(vcpu, 7, 0, out);
-	return out[2] & CPUID_7_ECX_LA57;
-}
-
-/* A root table as MOV to CR3 takes it: no bits above the guest's physical
- * addresses; the no-flush bit is allowed with PCIDs and not kept. */
+/* A root table as MOV to CR3 takes it; with PCIDs the no-flush bit may be set
+ * and is not kept: the hypercall's flag says whether to flush. */
 static bool accept_pgd(const struct pvm_vcpu *vcpu, uint64_t *pgd)
 {
 	if (vcpu->cr4 & PVM_CR4_PCIDE)
 		*pgd &= ~PVM_CR3_NOFLUSH;
-	return *pgd >> vcpu->vm->config.guest_maxphyaddr == 0;
+	return pvm_cr3_allowed(&vcpu->vm->config, *pgd);
 }
 
-/* CR4.LA57 follows the flag, if the vCPU has it at all. */
+/* CR4.LA57 follows the flag, if the vCPU has it at all. x86 flushes all when
+ * it changes. */
 static void load_paging_depth(struct pvm_vcpu *vcpu, bool wanted)
 {
-	bool la57 = wanted && cpuid_has_la57(vcpu);
+	bool la57 = wanted && pvm_cr4_allowed(vcpu, vcpu->cr4 | PVM_CR4_LA57);
 
 	if (la57 == !!(vcpu->cr4 & PVM_CR4_LA57))
 		return;
@@ -69,6 +62,8 @@ static enum pvm_action irq_win(struct pvm_vcpu *vcpu)
 
 static enum pvm_action irq_hlt(struct pvm_vcpu *vcpu)
 {
+	if (!pvm_rip_runnable(vcpu, vcpu->rip))
+		return pvm_hypercall_done(vcpu, 0);	/* S1: a #GP, and no halt */
 	pvm_hypercall_done(vcpu, 0);
 	return pvm_event_irq_halt(vcpu);
 }

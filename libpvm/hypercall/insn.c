@@ -24,7 +24,7 @@ enum pvm_action pvm_insn_done(struct pvm_vcpu *vcpu, uint8_t length, enum pvm_sl
 	step_over(vcpu, length);
 	if (vcpu->rflags & PVM_RFLAGS_TF)
 		return pvm_event_debug(vcpu, PVM_DR6_BS, sleep);
-	return PVM_ACT_RESUME;
+	return pvm_event_resume(vcpu, sleep);
 }
 
 enum pvm_action pvm_insn_fault(struct pvm_vcpu *vcpu, const struct pvm_fault_result *fault,
@@ -103,6 +103,8 @@ static enum pvm_action emulate_hlt(struct pvm_vcpu *vcpu, const struct pvm_insn 
 	if (vcpu->rflags & PVM_RFLAGS_TF)
 		return pvm_insn_done(vcpu, insn->length, sleep);
 	step_over(vcpu, insn->length);
+	if (!pvm_rip_runnable(vcpu, vcpu->rip))		/* S1 */
+		return pvm_event_resume(vcpu, sleep);
 	vcpu->halted = true;
 	return PVM_ACT_HALT;
 }

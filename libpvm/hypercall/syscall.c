@@ -62,10 +62,10 @@ enum pvm_action pvm_hypercall_done(struct pvm_vcpu *vcpu, uint64_t result)
 	pvm_trace_vcpu(vcpu, PVM_TRACE_HYPERCALL_RESULT, vcpu->gpr[PVM_RAX], result, 0, 0);
 	vcpu->gpr[PVM_RAX] = result;
 	vcpu->gpr[PVM_R10] = vcpu->gpr[PVM_RCX];
-	return PVM_ACT_RESUME;
+	return pvm_event_resume(vcpu, PVM_NO_SLEEP);
 }
 
-void pvm_complete_hypercall(struct pvm_vcpu *vcpu, uint64_t result)
+enum pvm_action pvm_complete_hypercall(struct pvm_vcpu *vcpu, uint64_t result)
 {
-	pvm_hypercall_done(vcpu, result);
+	return pvm_hypercall_done(vcpu, result);
 }
