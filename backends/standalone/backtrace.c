@@ -243,8 +243,7 @@ static bool step_frame_pointer(struct stack *stack)
 	return true;
 }
 
-/* Print a stack; its registers end up as those of the outermost frame.
- * @compatible: of 32-bit code, which has another layout: its first frame only. */
+/* @compatible: of 32-bit code, whose frames have another layout: its first one only. */
 static void print_stack(FILE *out, struct stack *stack, bool compatible)
 {
 	unw_addr_space_t as;
@@ -298,10 +297,12 @@ static void print_registers(FILE *out, const struct pvm_vcpu *vcpu)
 		vcpu->fs_base, vcpu->gs_base, vcpu->msr.vcpu_struct);
 }
 
-/* The user's registers as the PVCS has them, read through the user's table.
- * Those that a call preserves are what the supervisor's stack left of them. */
-static bool user_stack_of(const struct pvm_vcpu *vcpu, struct stack *stack, bool *compatible)
+/* The user's registers as the PVCS has them, read through the user's table. The
+ * PVCS has not all of them: the others are those of the last exit from user
+ * mode, if that is the one that the PVCS tells of. */
+static bool user_stack_of(const struct monitor_vcpu *monitor, struct stack *stack, bool *compatible)
 {
+	const struct pvm_vcpu *vcpu = &monitor->pvm;
 	struct pvm_vcpu_struct pvcs;
 
 	if (vcpu->user_mode || !vcpu->pvcs)
@@ -312,6 +313,9 @@ static bool user_stack_of(const struct pvm_vcpu *vcpu, struct stack *stack, bool
 		return false;
 	stack->vcpu.cr3 = vcpu->msr.switch_cr3;
 	stack->vcpu.user_mode = true;
+	memset(stack->gpr, 0, sizeof(stack->gpr));
+	if (monitor->user_gpr[PVM_RSP] == pvcs.rsp)
+		memcpy(stack->gpr, monitor->user_gpr, sizeof(stack->gpr));
 	stack->gpr[PVM_RSP] = pvcs.rsp;
 	stack->rip = pvcs.rip;
 	stack->reads = 0;
@@ -330,7 +334,7 @@ void backtrace_guest(FILE *out, struct monitor_vcpu *vcpu, const char *elf_path)
 	print_registers(out, &vcpu->pvm);
 	fprintf(out, "  %s stack:\n", pvm_mode_name(pvm_vcpu_mode(&vcpu->pvm)));
 	print_stack(out, &stack, pvm_vcpu_mode(&vcpu->pvm) == PVM_MODE_USER32);
-	if (user_stack_of(&vcpu->pvm, &stack, &compatible)) {
+	if (user_stack_of(vcpu, &stack, &compatible)) {
 		fprintf(out, "  user stack, as the PVCS has it:\n");
 		print_stack(out, &stack, compatible);
 	}

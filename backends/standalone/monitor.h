@@ -116,12 +116,18 @@ struct monitor_vcpu {
 	struct local_apic *apic;
 	pthread_mutex_t wake_lock;
 	pthread_cond_t wake;	/* a halted or not yet started vCPU waits here */
-	bool started;		/* it has executed an instruction */
+	bool woken;		/* under wake_lock, as are the next two */
+	bool waiting;		/* the thread is in wake */
+	bool live;		/* the executor knows it: kick() is allowed */
+	bool started;		/* it has been told where to begin */
+	uint64_t starved_rip;	/* where the engine last ran out of memory, and how often there */
+	unsigned starved;
 	uint64_t exits[GUEST_EXIT_KINDS];
 	uint64_t exceptions[PVM_VEC_EXCEPTIONS];	/* GUEST_EXIT_EXCEPTION by vector */
 	uint64_t hypercalls[MONITOR_HYPERCALLS];
 	uint64_t syscalls, returns_user, returns_supervisor, other_hypercalls;
 	uint64_t events[256];	/* delivered, by vector */
+	uint64_t user_gpr[PVM_GPR_COUNT];	/* at the last exit from user mode, for backtraces */
 };
 
 struct monitor_vm {
@@ -129,6 +135,7 @@ struct monitor_vm {
 	const struct executor_ops *executor;
 	const char *guest;	/* path of the guest's ELF file */
 	void *executor_vm;	/* the executor's */
+	bool executor_ready;	/* between its vm_init() and vm_destroy(): it has a TLB to flush */
 	struct guest_memory memory;
 	struct monitor_vcpu **vcpus;
 	uint32_t vcpu_count;
@@ -140,6 +147,7 @@ struct monitor_vm {
 	struct page_arena *arena;
 	struct trace *trace;	/* NULL: no trace is written */
 
+	struct monitor_private *private;	/* vm.c's own */
 	struct platform *platform;	/* devices (platform.c) */
 	struct monitor_loop *loop;	/* the end of the VM, timers, console input (loop.c) */
 };

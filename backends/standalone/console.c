@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * The console's host side. Owns the terminal's settings: whatever happens, they
+ * are put back (console_close(), and at exit of the process).
+ */
+#include "console.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* The terminal to put back when the process exits without console_close(). */
+static struct console *open_console;
+
+static void restore_at_exit(void)
+{
+	if (open_console)
+		console_close(open_console);
+}
+
+static void make_raw(struct console *console)
+{
+	static bool registered;
+	struct termios raw;
+
+	if (!isatty(console->in) || tcgetpgrp(console->in) != getpgrp() ||
+	    tcgetattr(console->in, &console->saved))
+		return;
+	raw = console->saved;
+	raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO | ECHONL | IEXTEN);
+	raw.c_iflag &= ~(tcflag_t)(ICRNL | INLCR | IXON);
+	raw.c_cc[VMIN] = 1;
+	raw.c_cc[VTIME] = 0;
+	if (!registered)
+		registered = !atexit(restore_at_exit);
+	if (registered && !tcsetattr(console->in, TCSANOW, &raw)) {
+		console->raw = true;
+		open_console = console;
+	}
+}
+
+void console_open(struct console *console, int in, int out)
+{
+	*console = (struct console){ .in = in, .out = out };
+	if (in >= 0)
+		make_raw(console);
+}
+
+void console_close(struct console *console)
+{
+	if (console->raw)
+		tcsetattr(console->in, TCSANOW, &console->saved);
+	console->raw = false;
+	if (open_console == console)
+		open_console = NULL;
+}
+
+void console_put(struct console *console, uint8_t byte)
+{
+	struct pollfd writable = { .fd = console->out, .events = POLLOUT };
+
+	if (console->out < 0 || console->error)
+		return;
+	while (write(console->out, &byte, 1) != 1) {
+		if (errno == EAGAIN)
+			poll(&writable, 1, -1);
+		else if (errno != EINTR) {
+			console->error = errno;
+			return;
+		}
+	}
+}
+
+int console_get(struct console *console, uint8_t *buffer, unsigned size)
+{
+	ssize_t n = read(console->in, buffer, size);
+
+	if (n > 0)
+		return (int)n;
+	return n < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* The terminal or files behind the guest's console. */
+#ifndef STANDALONE_CONSOLE_H
+#define STANDALONE_CONSOLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <termios.h>
+
+struct console {
+	int in, out;		/* fds, or -1 */
+	bool raw;		/* the terminal was changed */
+	struct termios saved;
+	int error;		/* errno of the first output that failed, or 0 */
+};
+
+/**
+ * console_open - begin to use @in and @out.
+ * A terminal at @in, if we are in its foreground, stops echoing and waiting for
+ * lines until console_close(); the keys that send signals still do.
+ */
+void console_open(struct console *console, int in, int out);
+void console_close(struct console *console);
+
+/* One byte of the guest's. Waits for a slow reader; keeps the first error. */
+void console_put(struct console *console, uint8_t byte);
+
+/* At most @size bytes of input; 0: none now; -1: never again (end of file). */
+int console_get(struct console *console, uint8_t *buffer, unsigned size);
+
+#endif /* STANDALONE_CONSOLE_H */

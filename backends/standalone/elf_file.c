@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * Reading the guest's ELF file (System V gABI, chapters 4 and 5). Everything is
+ * read with pread() into local copies and checked there: the file may change or
+ * shrink while we look at it, and nothing but an error may come of that.
+ */
+#define _GNU_SOURCE
+#include "elf_file.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "boot.h"
+#include "memory.h"
+
+struct reader {
+	struct elf_file *elf;
+	char *why;
+	size_t why_size;
+};
+
+static __attribute__((format(printf, 2, 3))) int refuse(const struct reader *reader, const char *format, ...)
+{
+	va_list args;
+	int length = snprintf(reader->why, reader->why_size, "%s: ", reader->elf->path);
+
+	if (length < 0 || (size_t)length >= reader->why_size)
+		return -1;
+	va_start(args, format);
+	vsnprintf(reader->why + length, reader->why_size - (size_t)length, format, args);
+	va_end(args);
+	return -1;
+}
+
+/* All @length bytes at @offset, or an error that says what they were for. */
+static int read_at(const struct reader *reader, void *buffer, uint64_t length, uint64_t offset,
+		   const char *what)
+{
+	const struct elf_file *elf = reader->elf;
+	uint8_t *at = buffer;
+
+	if (offset > elf->size || length > elf->size - offset)
+		return refuse(reader, "truncated: %s needs bytes %llu..%llu, the file has %llu", what,
+			      (unsigned long long)offset, (unsigned long long)(offset + length),
+			      (unsigned long long)elf->size);
+	while (length) {
+		ssize_t n = pread(elf->fd, at, length, (off_t)offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return refuse(reader, "reading %s: %s", what, strerror(errno));
+		if (n == 0)
+			return refuse(reader, "truncated while reading %s", what);
+		at += n;
+		offset += (uint64_t)n;
+		length -= (uint64_t)n;
+	}
+	return 0;
+}
+
+static int open_file(const struct reader *reader)
+{
+	struct elf_file *elf = reader->elf;
+	struct stat st;
+
+	/* Not blocking: the path may name a FIFO. */
+	elf->fd = open(elf->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (elf->fd < 0)
+		return refuse(reader, "%s", strerror(errno));
+	if (fstat(elf->fd, &st))
+		return refuse(reader, "%s", strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		return refuse(reader, "not a regular file");
+	elf->size = (uint64_t)st.st_size;
+	if (!elf->size)
+		return refuse(reader, "the file is empty");
+	return 0;
+}
+
+static const char *machine_name(unsigned machine)
+{
+	switch (machine) {
+	case EM_386:
+		return "i386";
+	case EM_ARM:
+		return "ARM";
+	case EM_AARCH64:
+		return "AArch64";
+	case EM_RISCV:
+		return "RISC-V";
+	}
+	return "unknown";
+}
+
+static int check_type(const struct reader *reader, const Elf64_Ehdr *header)
+{
+	if (header->e_machine != EM_X86_64)
+		return refuse(reader, "made for another machine (e_machine %u, %s), not x86-64",
+			      header->e_machine, machine_name(header->e_machine));
+	switch (header->e_type) {
+	case ET_EXEC:
+		return 0;
+	case ET_DYN:
+		return refuse(reader, "dynamic or position-independent (ET_DYN): a guest is linked with -static -no-pie");
+	case ET_REL:
+		return refuse(reader, "an object file (ET_REL), not an executable");
+	case ET_CORE:
+		return refuse(reader, "a core dump (ET_CORE), not an executable");
+	}
+	return refuse(reader, "not an executable (e_type %u)", header->e_type);
+}
+
+static int read_header(const struct reader *reader, Elf64_Ehdr *header)
+{
+	uint8_t ident[EI_NIDENT] = { 0 };
+	uint64_t have = reader->elf->size < EI_NIDENT ? reader->elf->size : EI_NIDENT;
+
+	if (read_at(reader, ident, have, 0, "the ELF identification"))
+		return -1;
+	if (memcmp(ident, ELFMAG, SELFMAG))
+		return refuse(reader, "not an ELF file");
+	if (have < EI_NIDENT)
+		return refuse(reader, "truncated: the ELF header needs 64 bytes, the file has %llu",
+			      (unsigned long long)have);
+	if (ident[EI_CLASS] == ELFCLASS32)
+		return refuse(reader, "a 32-bit ELF file; a guest is ELF64");
+	if (ident[EI_CLASS] != ELFCLASS64)
+		return refuse(reader, "unknown ELF class %u", ident[EI_CLASS]);
+	if (ident[EI_DATA] != ELFDATA2LSB)
+		return refuse(reader, "not a little-endian ELF file");
+	if (read_at(reader, header, sizeof(*header), 0, "the ELF header"))
+		return -1;
+	if (check_type(reader, header))
+		return -1;
+	if (!header->e_phnum)
+		return refuse(reader, "has no program headers");
+	if (header->e_phentsize != sizeof(Elf64_Phdr))
+		return refuse(reader, "program headers of %u bytes instead of %zu", header->e_phentsize,
+			      sizeof(Elf64_Phdr));
+	return 0;
+}
+
+static int add_segment(const struct reader *reader, const Elf64_Phdr *phdr, unsigned index)
+{
+	struct elf_file *elf = reader->elf;
+
+	if (phdr->p_filesz > phdr->p_memsz)
+		return refuse(reader, "segment %u: %llu bytes in the file but %llu in memory", index,
+			      (unsigned long long)phdr->p_filesz, (unsigned long long)phdr->p_memsz);
+	if (phdr->p_offset > elf->size || phdr->p_filesz > elf->size - phdr->p_offset)
+		return refuse(reader, "truncated: segment %u has %llu bytes at offset %llu, the file has %llu",
+			      index, (unsigned long long)phdr->p_filesz,
+			      (unsigned long long)phdr->p_offset, (unsigned long long)elf->size);
+	if (phdr->p_paddr + phdr->p_memsz < phdr->p_paddr || phdr->p_vaddr + phdr->p_memsz - 1 < phdr->p_vaddr)
+		return refuse(reader, "segment %u wraps around the address space", index);
+	if (elf->segment_count == ELF_FILE_MAX_SEGMENTS)
+		return refuse(reader, "more than %d segments", ELF_FILE_MAX_SEGMENTS);
+	elf->segments[elf->segment_count++] = (struct elf_file_segment){
+		.vaddr = phdr->p_vaddr,
+		.paddr = phdr->p_paddr,
+		.offset = phdr->p_offset,
+		.file_size = phdr->p_filesz,
+		.memory_size = phdr->p_memsz,
+		.read = phdr->p_flags & PF_R,
+		.write = phdr->p_flags & PF_W,
+		.exec = phdr->p_flags & PF_X,
+	};
+	if (phdr->p_vaddr >> 63)
+		elf->upper_half = true;
+	return 0;
+}
+
+static int check_overlap(const struct reader *reader)
+{
+	const struct elf_file *elf = reader->elf;
+	unsigned i, j;
+
+	for (i = 0; i < elf->segment_count; i++) {
+		const struct elf_file_segment *a = &elf->segments[i];
+
+		for (j = i + 1; j < elf->segment_count; j++) {
+			const struct elf_file_segment *b = &elf->segments[j];
+
+			if (a->paddr < b->paddr + b->memory_size && b->paddr < a->paddr + a->memory_size)
+				return refuse(reader, "loadable segments %u and %u overlap at 0x%llx", i, j,
+					      (unsigned long long)(a->paddr > b->paddr ? a->paddr : b->paddr));
+		}
+	}
+	return 0;
+}
+
+static int read_segments(const struct reader *reader, const Elf64_Ehdr *header)
+{
+	unsigned i;
+
+	for (i = 0; i < header->e_phnum; i++) {
+		Elf64_Phdr phdr;
+
+		if (header->e_phoff > reader->elf->size ||
+		    read_at(reader, &phdr, sizeof(phdr), header->e_phoff + i * sizeof(phdr),
+			    "the program headers"))
+			return header->e_phoff > reader->elf->size ?
+				refuse(reader, "truncated: the program headers are at offset %llu, the file has %llu bytes",
+				       (unsigned long long)header->e_phoff,
+				       (unsigned long long)reader->elf->size) : -1;
+		if (phdr.p_type == PT_INTERP)
+			return refuse(reader, "dynamic: it asks for an interpreter (PT_INTERP); a guest is linked with -static");
+		if (phdr.p_type == PT_DYNAMIC)
+			return refuse(reader, "dynamic (PT_DYNAMIC); a guest is linked with -static");
+		if (phdr.p_type == PT_LOAD && phdr.p_memsz && add_segment(reader, &phdr, i))
+			return -1;
+	}
+	if (!reader->elf->segment_count)
+		return refuse(reader, "has no loadable segment");
+	return check_overlap(reader);
+}
+
+static bool within(uint64_t address, uint64_t start, uint64_t length)
+{
+	return address >= start && address - start < length;
+}
+
+/* The entry is physical, as virtual = physical at the start; a file linked in
+ * the upper half may name the virtual one. */
+static int find_start(const struct reader *reader)
+{
+	struct elf_file *elf = reader->elf;
+	unsigned i;
+
+	for (i = 0; i < elf->segment_count; i++) {
+		const struct elf_file_segment *s = &elf->segments[i];
+
+		if (!s->exec)
+			continue;
+		if (within(elf->entry, s->vaddr, s->memory_size)) {
+			elf->start = elf->entry - s->vaddr + s->paddr;
+			return 0;
+		}
+		if (within(elf->entry, s->paddr, s->memory_size)) {
+			elf->start = elf->entry;
+			return 0;
+		}
+	}
+	return refuse(reader, "the entry point 0x%llx is outside every executable segment",
+		      (unsigned long long)elf->entry);
+}
+
+/* Sections only tell whether there is a script: a file with bad ones has none. */
+static bool find_script(const struct reader *reader, const Elf64_Ehdr *header)
+{
+	Elf64_Shdr names, section;
+	char name[sizeof(ELF_FILE_SCRIPT_SECTION)], ignored[8];
+	struct reader quiet = { reader->elf, ignored, sizeof(ignored) };
+	unsigned i;
+
+	if (header->e_shentsize != sizeof(section) || header->e_shstrndx >= header->e_shnum ||
+	    header->e_shoff > reader->elf->size ||
+	    read_at(&quiet, &names, sizeof(names), header->e_shoff + header->e_shstrndx * sizeof(names), ""))
+		return false;
+	for (i = 0; i < header->e_shnum; i++) {
+		if (read_at(&quiet, &section, sizeof(section), header->e_shoff + i * sizeof(section), ""))
+			return false;
+		if (names.sh_offset > reader->elf->size ||
+		    read_at(&quiet, name, sizeof(name), names.sh_offset + section.sh_name, ""))
+			continue;
+		if (!memcmp(name, ELF_FILE_SCRIPT_SECTION, sizeof(name)))
+			return true;
+	}
+	return false;
+}
+
+int elf_file_open(struct elf_file *elf, const char *path, char *why, size_t why_size)
+{
+	struct reader reader = { elf, why, why_size };
+	Elf64_Ehdr header;
+
+	*elf = (struct elf_file){ .path = path, .fd = -1 };
+	if (open_file(&reader) || read_header(&reader, &header) || read_segments(&reader, &header)) {
+		elf_file_close(elf);
+		return -1;
+	}
+	elf->entry = header.e_entry;
+	if (find_start(&reader)) {
+		elf_file_close(elf);
+		return -1;
+	}
+	elf->has_script = find_script(&reader, &header);
+	return 0;
+}
+
+void elf_file_close(struct elf_file *elf)
+{
+	if (elf->fd >= 0)
+		close(elf->fd);
+	elf->fd = -1;
+}
+
+int elf_file_check_memory(const struct elf_file *elf, uint64_t memory_size, char *why,
+			  size_t why_size)
+{
+	struct reader reader = { (struct elf_file *)elf, why, why_size };
+	unsigned i;
+
+	for (i = 0; i < elf->segment_count; i++) {
+		const struct elf_file_segment *s = &elf->segments[i];
+		uint64_t end = s->paddr + s->memory_size;
+
+		if (end > memory_size)
+			return refuse(&reader, "loadable segment %u (0x%llx..0x%llx) is outside the guest's memory (0..0x%llx); see --memory",
+				      i, (unsigned long long)s->paddr, (unsigned long long)end,
+				      (unsigned long long)memory_size);
+		if (s->paddr < BOOT_AREA_END && end > BOOT_AREA_START)
+			return refuse(&reader, "loadable segment %u (0x%llx..0x%llx) is in the boot area (0x%llx..0x%llx)",
+				      i, (unsigned long long)s->paddr, (unsigned long long)end,
+				      (unsigned long long)BOOT_AREA_START, (unsigned long long)BOOT_AREA_END);
+	}
+	return 0;
+}
+
+int elf_file_load(const struct elf_file *elf, struct guest_memory *memory, char *why,
+		  size_t why_size)
+{
+	struct reader reader = { (struct elf_file *)elf, why, why_size };
+	unsigned i;
+
+	for (i = 0; i < elf->segment_count; i++) {
+		const struct elf_file_segment *s = &elf->segments[i];
+		void *to = guest_memory_at(memory, s->paddr, s->memory_size);
+
+		if (!to)
+			return refuse(&reader, "loadable segment %u is outside the guest's memory", i);
+		if (read_at(&reader, to, s->file_size, s->offset, "a segment"))
+			return -1;
+	}
+	return 0;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * The guest's ELF file: what it says, whether it can be run, and its segments
+ * in guest memory. The file is bad input until proven otherwise: every error is
+ * one line that names the file and the thing.
+ */
+#ifndef STANDALONE_ELF_FILE_H
+#define STANDALONE_ELF_FILE_H
+
+#include "monitor.h"
+
+#define ELF_FILE_MAX_SEGMENTS 64
+#define ELF_FILE_SCRIPT_SECTION ".pvm.script"	/* accesses for the model executor */
+
+struct elf_file_segment {
+	uint64_t vaddr, paddr;
+	uint64_t offset, file_size;	/* bytes in the file */
+	uint64_t memory_size;		/* bytes in memory; the rest is zero */
+	bool read, write, exec;
+};
+
+struct elf_file {
+	const char *path;		/* the caller's */
+	int fd;
+	uint64_t size;			/* bytes */
+	uint64_t entry;			/* e_entry */
+	uint64_t start;			/* gpa to enter: e_entry, or where its segment is loaded */
+	bool upper_half;		/* a segment's p_vaddr is in the upper half */
+	bool has_script;
+	unsigned segment_count;
+	struct elf_file_segment segments[ELF_FILE_MAX_SEGMENTS];	/* PT_LOAD of memory_size > 0 */
+};
+
+/**
+ * elf_file_open - read and check the headers of a guest's file.
+ * @path: kept, not copied.
+ * Returns 0 with @elf filled (elf_file_close() it), or -1 with one line in @why:
+ * no such file, empty, truncated, not ELF, 32-bit, another machine, dynamic,
+ * overlapping segments, entry outside every executable segment.
+ */
+int elf_file_open(struct elf_file *elf, const char *path, char *why, size_t why_size);
+void elf_file_close(struct elf_file *elf);
+
+/**
+ * elf_file_check_memory - do the segments fit into the guest's memory?
+ * @memory_size: bytes.
+ * Returns 0, or -1 with one line in @why: a segment outside memory, or over the
+ * boot data (BOOT_AREA_START..BOOT_AREA_END).
+ */
+int elf_file_check_memory(const struct elf_file *elf, uint64_t memory_size, char *why,
+			  size_t why_size);
+
+/**
+ * elf_file_load - copy the segments to their p_paddr.
+ * elf_file_check_memory() must have passed. Returns 0, or -1 with one line in @why.
+ */
+int elf_file_load(const struct elf_file *elf, struct guest_memory *memory, char *why,
+		  size_t why_size);
+
+#endif /* STANDALONE_ELF_FILE_H */

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * The main thread of a VM. Everything that is not a vCPU's happens here, so
+ * that no signal handler and no timer thread is needed. Must never run guest
+ * code, nor wait for a vCPU.
+ */
+#define _GNU_SOURCE
+#include "loop.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "platform.h"
+#include "run.h"
+
+#define NS_PER_S 1000000000ull
+
+static int open_fds(struct monitor_loop *loop, bool signals)
+{
+	sigset_t set;
+
+	loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	loop->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	loop->timeout_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (loop->wake_fd < 0 || loop->timer_fd < 0 || loop->timeout_fd < 0)
+		return -1;
+	if (!signals)
+		return 0;
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	loop->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (loop->signal_fd < 0)
+		return -1;
+	loop->masked = !pthread_sigmask(SIG_BLOCK, &set, &loop->saved_mask);
+	return loop->masked ? 0 : -1;
+}
+
+int loop_create(struct monitor_vm *vm, uint64_t timeout, bool signals, char *why, size_t why_size)
+{
+	struct monitor_loop *loop = calloc(1, sizeof(*loop));
+
+	if (!loop) {
+		snprintf(why, why_size, "no memory for the main loop");
+		return -1;
+	}
+	pthread_mutex_init(&loop->lock, NULL);
+	loop->wake_fd = loop->timer_fd = loop->timeout_fd = loop->signal_fd = -1;
+	loop->timeout = timeout;
+	vm->loop = loop;
+	if (!open_fds(loop, signals))
+		return 0;
+	snprintf(why, why_size, "the main loop's file descriptors: %s", strerror(errno));
+	loop_destroy(vm);
+	return -1;
+}
+
+static void close_fd(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+void loop_destroy(struct monitor_vm *vm)
+{
+	struct monitor_loop *loop = vm->loop;
+
+	if (!loop)
+		return;
+	close_fd(loop->wake_fd);
+	close_fd(loop->timer_fd);
+	close_fd(loop->timeout_fd);
+	close_fd(loop->signal_fd);
+	if (loop->masked)
+		pthread_sigmask(SIG_SETMASK, &loop->saved_mask, NULL);
+	pthread_mutex_destroy(&loop->lock);
+	free(loop);
+	vm->loop = NULL;
+}
+
+void loop_wake(struct monitor_vm *vm)
+{
+	uint64_t one = 1;
+
+	while (write(vm->loop->wake_fd, &one, sizeof(one)) < 0 && errno == EINTR)
+		;
+}
+
+static void set_timerfd(int fd, uint64_t ns, int flags)
+{
+	struct itimerspec when = {
+		.it_value = { (time_t)(ns / NS_PER_S), (long)(ns % NS_PER_S) },
+	};
+
+	timerfd_settime(fd, flags, &when, NULL);
+}
+
+void loop_set_timer(struct monitor_vm *vm, uint64_t time)
+{
+	/* 0 would disarm it; a moment long past is as good. */
+	set_timerfd(vm->loop->timer_fd, time == APIC_NEVER ? 0 : time ? time : 1, TFD_TIMER_ABSTIME);
+}
+
+/* ------------------------------------------------------------------------
+ * The end.
+ */
+
+static void end(struct monitor_vm *vm, uint32_t vcpu, enum monitor_end how, int status,
+		const char *message)
+{
+	struct monitor_loop *loop = vm->loop;
+	uint32_t i;
+
+	pthread_mutex_lock(&loop->lock);
+	if (loop->result.end == MONITOR_END_NONE) {
+		loop->result = (struct monitor_result){ .end = how, .status = status, .vcpu = vcpu };
+		snprintf(loop->result.message, sizeof(loop->result.message), "%s", message);
+	}
+	pthread_mutex_unlock(&loop->lock);
+	atomic_store(&vm->over, true);
+	for (i = 0; i < vm->vcpu_count; i++)
+		run_kick(vm->vcpus[i]);
+	loop_wake(vm);
+}
+
+void loop_end(struct monitor_vm *vm, const struct monitor_vcpu *vcpu, enum monitor_end how,
+	      int status, const char *format, ...)
+{
+	char message[sizeof(vm->loop->result.message)];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(message, sizeof(message), format, args);
+	va_end(args);
+	end(vm, vcpu ? vcpu->pvm.id : 0, how, status, message);
+}
+
+void monitor_vm_stop(struct monitor_vm *vm, enum monitor_end how, int status, const char *message)
+{
+	end(vm, 0, how, status, message);
+}
+
+/* ------------------------------------------------------------------------
+ * Waiting.
+ */
+
+static void drain(int fd)
+{
+	uint64_t count;
+
+	while (read(fd, &count, sizeof(count)) < 0 && errno == EINTR)
+		;
+}
+
+static void take_signal(struct monitor_vm *vm)
+{
+	struct signalfd_siginfo info;
+
+	if (read(vm->loop->signal_fd, &info, sizeof(info)) == sizeof(info))
+		loop_end(vm, NULL, MONITOR_END_SIGNAL, MONITOR_STATUS_SIGNAL + (int)info.ssi_signo,
+			 "ended by SIG%s", sigabbrev_np((int)info.ssi_signo));
+}
+
+static void check_console(struct monitor_vm *vm)
+{
+	int error = vm->platform->console.error;
+
+	if (error)
+		loop_end(vm, NULL, MONITOR_END_FAILED, MONITOR_STATUS_FAILED,
+			 "cannot write the guest's console: %s", strerror(error));
+}
+
+enum { WAKE, TIMER, TIMEOUT, SIGNAL, INPUT, SOURCES };
+
+void loop_run(struct monitor_vm *vm)
+{
+	struct monitor_loop *loop = vm->loop;
+	struct pollfd fds[SOURCES] = {
+		[WAKE] = { .fd = loop->wake_fd, .events = POLLIN },
+		[TIMER] = { .fd = loop->timer_fd, .events = POLLIN },
+		[TIMEOUT] = { .fd = loop->timeout_fd, .events = POLLIN },
+		[SIGNAL] = { .fd = loop->signal_fd, .events = POLLIN },
+	};
+
+	if (loop->timeout)
+		set_timerfd(loop->timeout_fd, loop->timeout, 0);
+	while (!atomic_load(&vm->over)) {
+		bool input = !loop->input_ended && platform_wants_input(vm->platform);
+
+		fds[INPUT] = (struct pollfd){ .fd = input ? vm->platform->console.in : -1, .events = POLLIN };
+		if (poll(fds, SOURCES, -1) < 0)
+			continue;
+		if (fds[WAKE].revents)
+			drain(loop->wake_fd);
+		if (fds[TIMER].revents) {
+			drain(loop->timer_fd);
+			local_apic_bus_tick(&vm->platform->apics);
+		}
+		if (fds[INPUT].revents && !platform_input(vm->platform))
+			loop->input_ended = true;
+		if (fds[SIGNAL].revents)
+			take_signal(vm);
+		if (fds[TIMEOUT].revents)
+			loop_end(vm, NULL, MONITOR_END_TIMEOUT, MONITOR_STATUS_TIMEOUT,
+				 "timeout: the guest still ran after %.3g s", (double)loop->timeout / 1e9);
+		check_console(vm);
+	}
+}

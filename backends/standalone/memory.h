@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * Guest memory: one memfd of fixed size, mapped once in the monitor and page by
+ * page into what executes the guest.
+ */
+#ifndef STANDALONE_MEMORY_H
+#define STANDALONE_MEMORY_H
+
+#include "monitor.h"
+
+#define GUEST_MEMORY_MIN	(1ull << 20)
+#define GUEST_MEMORY_MAX	(16ull << 30)	/* what the boot page tables reach */
+
+/**
+ * guest_memory_create - make @size bytes of zeroed guest memory at gpa 0.
+ * @size: bytes, GUEST_MEMORY_MIN..GUEST_MEMORY_MAX, rounded up to 4 KiB.
+ * Returns 0, or -1 with one line in @why.
+ */
+int guest_memory_create(struct guest_memory *memory, uint64_t size, char *why, size_t why_size);
+void guest_memory_destroy(struct guest_memory *memory);
+
+/* A pointer to [gpa, gpa+len), or NULL if any of it is not memory. */
+void *guest_memory_at(const struct guest_memory *memory, uint64_t gpa, uint64_t len);
+
+#endif /* STANDALONE_MEMORY_H */

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * The machine around the vCPUs: which device answers which port and MSR, and
+ * the devices' way to the host.
+ */
+#ifndef STANDALONE_PLATFORM_H
+#define STANDALONE_PLATFORM_H
+
+#include "console.h"
+#include "debug_exit.h"
+#include "local_apic.h"
+#include "monitor.h"
+#include "serial16550.h"
+
+#define SERIAL_PORT	0x3f8
+
+struct platform {
+	struct monitor_vm *vm;
+	struct console console;
+	pthread_mutex_t serial_lock;
+	struct serial16550 serial;
+	struct debug_exit debug_exit;
+	pthread_mutex_t apic_lock;
+	struct local_apic_bus apics;
+	struct local_apic *apic;	/* one per vCPU */
+};
+
+/* Makes vm->platform and every vcpu->apic. 0, or -1 with one line in @why. */
+int platform_create(struct monitor_vm *vm, int console_in, int console_out, char *why,
+		    size_t why_size);
+void platform_destroy(struct monitor_vm *vm);
+
+/* A guest's IN and OUT of 1, 2 or 4 bytes. Ports without a device read as all ones. */
+uint32_t platform_in(struct monitor_vcpu *vcpu, uint16_t port, uint8_t size);
+void platform_out(struct monitor_vcpu *vcpu, uint16_t port, uint8_t size, uint32_t value);
+
+/* MSRs that are not the engine's. False: #GP. */
+bool platform_rdmsr(struct monitor_vcpu *vcpu, uint32_t index, uint64_t *value);
+bool platform_wrmsr(struct monitor_vcpu *vcpu, uint32_t index, uint64_t value);
+
+/* May more console input be taken? / Take some; false at its end. Main thread. */
+bool platform_wants_input(struct platform *platform);
+bool platform_input(struct platform *platform);
+
+#endif /* STANDALONE_PLATFORM_H */

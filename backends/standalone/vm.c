@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * The life of a VM: made of a guest's file, memory, devices, an executor and
+ * vCPU threads; run once; taken apart in the opposite order. A VM that was
+ * made only half is taken apart by the same code.
+ */
+#define _GNU_SOURCE
+#include "vm.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "boot.h"
+#include "clock.h"
+#include "elf_file.h"
+#include "host.h"
+#include "loop.h"
+#include "memory.h"
+#include "platform.h"
+#include "run.h"
+#include "trace.h"
+#include "trace_glue.h"
+
+/* CPUID leaf with the TSC's and the APIC timer's frequency, kHz. */
+#define CPUID_TIMING 0x40000010u
+
+/* What monitor_vm keeps for vm.c alone. */
+struct monitor_private {
+	struct pvm_cpuid_entry *cpuid;
+	uint64_t start;			/* gpa of the first instruction */
+	bool engine;			/* pvm_vm_init() was done */
+	uint32_t engine_vcpus;		/* pvm_vcpu_init() was done for these */
+};
+
+static int check_options(const struct monitor_options *options, char *why, size_t why_size)
+{
+	if (options->vcpus > MONITOR_MAX_VCPUS) {
+		snprintf(why, why_size, "%u vCPUs: at most %d are possible", options->vcpus, MONITOR_MAX_VCPUS);
+		return -1;
+	}
+	if (options->shadow_memory &&
+	    (options->shadow_memory < SHADOW_MEMORY_MIN || options->shadow_memory > SHADOW_MEMORY_MAX)) {
+		snprintf(why, why_size, "%llu bytes of shadow memory: at least 16K and at most 64G are possible",
+			 (unsigned long long)options->shadow_memory);
+		return -1;
+	}
+	return 0;
+}
+
+/* The executor's CPU, and what the monitor adds to it. */
+static int configure(struct monitor_vm *vm, struct pvm_vm_config *config, const struct elf_file *elf,
+		     char *why, size_t why_size)
+{
+	struct pvm_cpuid_entry *cpuid;
+	const char *field;
+
+	if (vm->executor->probe(config, elf->path, why, why_size))
+		return -1;
+	if (elf->upper_half && config->range.pml4_start == PVM_RANGE_INDEX_NONE &&
+	    config->range.pml5_start == PVM_RANGE_INDEX_NONE) {
+		snprintf(why, why_size, "%s: lives in the upper half, which a process does not have: use --backend=model",
+			 elf->path);
+		return -1;
+	}
+	/* Our hpas are made up: they need these bits whatever the CPU has. */
+	if (config->host_maxphyaddr < HOST_MAXPHYADDR)
+		config->host_maxphyaddr = HOST_MAXPHYADDR;
+	cpuid = calloc(config->cpuid_count + 1, sizeof(*cpuid));
+	if (!cpuid) {
+		snprintf(why, why_size, "no memory for the CPUID table");
+		return -1;
+	}
+	if (config->cpuid_count)
+		memcpy(cpuid, config->cpuid, config->cpuid_count * sizeof(*cpuid));
+	cpuid[config->cpuid_count] = (struct pvm_cpuid_entry){
+		.leaf = CPUID_TIMING, .eax = clock_tsc_khz(), .ebx = APIC_TIMER_HZ / 1000,
+	};
+	vm->private->cpuid = cpuid;
+	config->cpuid = cpuid;
+	config->cpuid_count++;
+	if (pvm_vm_config_check(config, &field)) {
+		snprintf(why, why_size, "%s: this machine cannot run guests: %s", vm->executor->name,
+			 field ? field : "its configuration is not possible");
+		return -1;
+	}
+	return 0;
+}
+
+static int make_vcpus(struct monitor_vm *vm, uint32_t count, char *why, size_t why_size)
+{
+	pthread_condattr_t monotonic;
+	uint32_t i;
+
+	vm->vcpus = calloc(count, sizeof(*vm->vcpus));
+	if (!vm->vcpus) {
+		snprintf(why, why_size, "no memory for %u vCPUs", count);
+		return -1;
+	}
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	for (i = 0; i < count; i++) {
+		struct monitor_vcpu *vcpu = aligned_alloc(64, (sizeof(*vcpu) + 63) & ~63ul);
+
+		if (!vcpu) {
+			snprintf(why, why_size, "no memory for vCPU %u", i);
+			break;
+		}
+		memset(vcpu, 0, sizeof(*vcpu));
+		vcpu->vm = vm;
+		pthread_mutex_init(&vcpu->wake_lock, NULL);
+		pthread_cond_init(&vcpu->wake, &monotonic);
+		vm->vcpus[i] = vcpu;
+		vm->vcpu_count = i + 1;
+	}
+	pthread_condattr_destroy(&monotonic);
+	return vm->vcpu_count == count ? 0 : -1;
+}
+
+static int make_engine(struct monitor_vm *vm, const struct pvm_vm_config *config, char *why,
+		       size_t why_size)
+{
+	struct monitor_private *private = vm->private;
+	int error = pvm_vm_init(&vm->pvm, config, &vm->ops, vm);
+
+	if (!error)
+		private->engine = true;
+	while (!error && private->engine_vcpus < vm->vcpu_count) {
+		struct monitor_vcpu *vcpu = vm->vcpus[private->engine_vcpus];
+
+		error = pvm_vcpu_init(&vcpu->pvm, &vm->pvm, private->engine_vcpus);
+		vcpu->pvm.backend = vcpu;
+		if (!error)
+			private->engine_vcpus++;
+	}
+	if (!error)
+		error = boot_vcpu(&vm->vcpus[0]->pvm, private->start, BOOT_PARAMS);
+	if (error)
+		snprintf(why, why_size, error == PVM_ENOMEM ? "out of shadow memory while the VM is made; see --shadow-memory (error %d)" :
+			 "the engine refuses to make the VM (error %d)", error);
+	return error ? -1 : 0;
+}
+
+static int make_memory(struct monitor_vm *vm, const struct elf_file *elf,
+		       const struct monitor_options *options, char *why, size_t why_size)
+{
+	uint64_t size = options->memory ? options->memory : MONITOR_MEMORY_DEFAULT;
+
+	if (guest_memory_create(&vm->memory, size, why, why_size) ||
+	    elf_file_check_memory(elf, vm->memory.size, why, why_size) ||
+	    elf_file_load(elf, &vm->memory, why, why_size))
+		return -1;
+	return boot_write(&vm->memory, options->vcpus ? options->vcpus : 1, options->command_line, why,
+			  why_size);
+}
+
+static int make_parts(struct monitor_vm *vm, const struct elf_file *elf,
+		      const struct monitor_options *options, char *why, size_t why_size)
+{
+	struct pvm_vm_config config = { .abi = PVM_ABI_DUAL_CR3 };
+	bool record = options->trace || options->count_events;
+
+	vm->private->start = elf->start;
+	if (configure(vm, &config, elf, why, why_size) ||
+	    make_memory(vm, elf, options, why, why_size) ||
+	    make_vcpus(vm, options->vcpus ? options->vcpus : 1, why, why_size) ||
+	    host_init(vm, options->shadow_memory ? options->shadow_memory : SHADOW_MEMORY_DEFAULT,
+		      record ? trace_glue_record : NULL, why, why_size) ||
+	    loop_create(vm, options->timeout, options->signals, why, why_size) ||
+	    platform_create(vm, options->console_in, options->console_out, why, why_size) ||
+	    make_engine(vm, &config, why, why_size))
+		return -1;
+	if (options->trace) {
+		vm->trace = trace_open(options->trace, why, why_size);
+		if (!vm->trace)
+			return -1;
+	}
+	if (vm->executor->vm_init(vm, why, why_size))
+		return -1;
+	vm->executor_ready = true;
+	return 0;
+}
+
+struct monitor_vm *monitor_vm_create(const struct monitor_options *options, char *why,
+				     size_t why_size)
+{
+	struct monitor_vm *vm;
+	struct elf_file elf;
+	char ignored[256];
+	int error;
+
+	if (check_options(options, why, why_size) ||
+	    elf_file_open(&elf, options->guest, why, why_size))
+		return NULL;
+	vm = calloc(1, sizeof(*vm));
+	if (vm)
+		vm->private = calloc(1, sizeof(*vm->private));
+	if (!vm || !vm->private) {
+		snprintf(why, why_size, "no memory for a VM");
+		elf_file_close(&elf);
+		free(vm);
+		return NULL;
+	}
+	vm->executor = options->executor;
+	vm->guest = options->guest;
+	vm->memory.fd = -1;
+	error = make_parts(vm, &elf, options, why, why_size);
+	elf_file_close(&elf);
+	if (!error)
+		return vm;
+	monitor_vm_destroy(vm, ignored, sizeof(ignored));
+	return NULL;
+}
+
+void monitor_vm_run(struct monitor_vm *vm, struct monitor_result *result)
+{
+	uint32_t i, started = 0;
+
+	for (; started < vm->vcpu_count; started++) {
+		int error = pthread_create(&vm->vcpus[started]->thread, NULL, run_vcpu_thread,
+					   vm->vcpus[started]);
+
+		if (error) {
+			loop_end(vm, vm->vcpus[started], MONITOR_END_FAILED, MONITOR_STATUS_FAILED,
+				 "no thread for vCPU %u: %s", started, strerror(error));
+			break;
+		}
+	}
+	loop_run(vm);
+	for (i = 0; i < started; i++)
+		pthread_join(vm->vcpus[i]->thread, NULL);
+	*result = vm->loop->result;
+}
+
+int monitor_vm_destroy(struct monitor_vm *vm, char *why, size_t why_size)
+{
+	uint32_t i;
+	int result;
+
+	if (vm->executor_ready) {
+		vm->executor_ready = false;
+		vm->executor->vm_destroy(vm);
+	}
+	for (i = 0; i < vm->private->engine_vcpus; i++)
+		pvm_vcpu_destroy(&vm->vcpus[i]->pvm);
+	if (vm->private->engine)
+		pvm_vm_destroy(&vm->pvm);
+	platform_destroy(vm);
+	loop_destroy(vm);
+	host_fini(vm);
+	for (i = 0; i < vm->vcpu_count; i++) {
+		pthread_mutex_destroy(&vm->vcpus[i]->wake_lock);
+		pthread_cond_destroy(&vm->vcpus[i]->wake);
+		free(vm->vcpus[i]);
+	}
+	free(vm->vcpus);
+	guest_memory_destroy(&vm->memory);
+	result = trace_close(vm->trace, why, why_size);
+	free(vm->private->cpuid);
+	free(vm->private);
+	free(vm);
+	return result;
+}

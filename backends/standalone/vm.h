@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * A whole VM as a library call: what `pvm run`, the tests and the benchmarks
+ * use. One VM is made, run once, asked about, and destroyed.
+ */
+#ifndef STANDALONE_VM_H
+#define STANDALONE_VM_H
+
+#include <stdio.h>
+
+#include "monitor.h"
+
+#define MONITOR_MAX_VCPUS	64
+#define MONITOR_MEMORY_DEFAULT	(64ull << 20)
+
+/* Exit statuses that are the monitor's and not the guest's. */
+#define MONITOR_STATUS_TIMEOUT	124
+#define MONITOR_STATUS_FAILED	125	/* bad input, or the monitor could not go on */
+#define MONITOR_STATUS_DIED	126	/* the guest died: triple fault and the like */
+#define MONITOR_STATUS_SIGNAL	128	/* plus the signal's number */
+
+struct monitor_options {
+	const char *guest;		/* path of the ELF file */
+	const struct executor_ops *executor;
+	uint64_t memory;		/* bytes; 0: MONITOR_MEMORY_DEFAULT */
+	uint64_t shadow_memory;		/* bytes for the engine; 0: SHADOW_MEMORY_DEFAULT */
+	uint32_t vcpus;			/* 1..MONITOR_MAX_VCPUS; 0: one */
+	const char *command_line;	/* NULL: empty */
+	const char *trace;		/* path of the trace to write; NULL: none */
+	uint64_t timeout;		/* nanoseconds; 0: none */
+	int console_in;			/* fd, or -1 */
+	int console_out;		/* fd, or -1: what the guest prints is dropped */
+	bool signals;			/* SIGINT, SIGTERM and SIGHUP end the VM */
+	bool count_events;		/* fill monitor_vcpu::events, for statistics */
+};
+
+/* How a VM ended. */
+enum monitor_end {
+	MONITOR_END_NONE,	/* it has not */
+	MONITOR_END_EXIT,	/* the guest wrote to the debug-exit port */
+	MONITOR_END_DIED,	/* triple fault, no memory there, killed its stub */
+	MONITOR_END_TIMEOUT,
+	MONITOR_END_SIGNAL,
+	MONITOR_END_FAILED,	/* the monitor could not go on */
+};
+
+struct monitor_result {
+	enum monitor_end end;
+	int status;		/* for exit(): the guest's, or MONITOR_STATUS_* */
+	uint32_t vcpu;		/* the one that ended it; 0 if none did */
+	char message[320];	/* one line without the newline; "" for an exit with status 0 */
+};
+
+/* The executor with that name in this build, or NULL. */
+const struct executor_ops *monitor_executor(const char *name);
+
+/* The name of the @index'th executor of this build, or NULL after the last. */
+const char *monitor_executor_name(unsigned index);
+
+/**
+ * monitor_vm_create - read the guest, make its memory, vCPUs and devices.
+ * @options: copied where needed; the strings must outlive the VM.
+ * Returns NULL with one line in @why when anything is out of order.
+ */
+struct monitor_vm *monitor_vm_create(const struct monitor_options *options, char *why,
+				     size_t why_size);
+
+/**
+ * monitor_vm_run - run the guest to its end, in this thread and one per vCPU.
+ * @result: how it ended. When this returns no other thread and no stub is left.
+ */
+void monitor_vm_run(struct monitor_vm *vm, struct monitor_result *result);
+
+/* Any thread: end a running VM; the first reason given wins. */
+void monitor_vm_stop(struct monitor_vm *vm, enum monitor_end end, int status, const char *message);
+
+/* Also finishes the trace. Returns 0, or -1 with one line in @why (a full disk). */
+int monitor_vm_destroy(struct monitor_vm *vm, char *why, size_t why_size);
+
+/* Exits by reason, hypercalls by name, events, MMU work, memory. After the run. report.c */
+void monitor_print_stats(struct monitor_vm *vm, FILE *to);
+
+#endif /* STANDALONE_VM_H */
