@@ -97,6 +97,8 @@ static enum pvm_action handle_syscall(struct monitor_vcpu *vcpu)
 enum pvm_action exit_handle(struct monitor_vcpu *vcpu, const struct guest_exit *exit)
 {
 	vcpu->exits[exit->kind]++;
+	if (vcpu->pvm.user_mode)
+		memcpy(vcpu->user_gpr, vcpu->pvm.gpr, sizeof(vcpu->user_gpr));
 	switch (exit->kind) {
 	case GUEST_EXIT_SYSCALL:
 		return handle_syscall(vcpu);
@@ -221,8 +223,8 @@ void exit_act(struct monitor_vcpu *vcpu, enum pvm_action action)
 		switch (action) {
 		case PVM_ACT_HYPERCALL:
 			/* The monitor has no hypercalls of its own. */
-			pvm_complete_hypercall(&vcpu->pvm, (uint64_t)-PVM_KVM_ENOSYS);
-			return;
+			action = pvm_complete_hypercall(&vcpu->pvm, (uint64_t)-PVM_KVM_ENOSYS);
+			break;
 		case PVM_ACT_RDMSR:
 			action = do_rdmsr(vcpu);
 			break;
