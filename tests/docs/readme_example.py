@@ -1,0 +1,37 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+"""The C in README.md compiles and links against the library.
+
+  readme_example.py COMPILER LIBRARY
+
+Owns the reading of README.md's C blocks; run_guest(), which is the reader's
+to write, gets an empty body.
+"""
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+READERS_PART = """
+bool run_guest(struct pvm_vcpu *vcpu, pvm_hpa_t root, uint32_t *error_code)
+{ (void)vcpu; (void)root; *error_code = 0; return true; }
+int main(void) { return run(0, 0, 0) != -1; }
+"""
+
+
+def main():
+    compiler, library = sys.argv[1:3]
+    blocks = re.findall(r"```c\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    if len(blocks) != 1:
+        sys.exit(f"README.md has {len(blocks)} C blocks, not 1")
+    with tempfile.TemporaryDirectory() as folder:
+        source = pathlib.Path(folder) / "example.c"
+        source.write_text(blocks[0] + READERS_PART)
+        return subprocess.run([compiler, "-std=c11", "-Wall", "-Wextra", "-Werror", f"-I{ROOT}/include",
+                               str(source), library, "-o", f"{folder}/example"], check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
