@@ -23,14 +23,18 @@ union pvm_mmu_role {
 	uint32_t word;
 	struct {
 		uint32_t level : 3;		/* 1..5 */
-		uint32_t guest_levels : 3;	/* depth of the guest's paging: 4 or 5 */
+		uint32_t guest_levels : 3;	/* depth of the guest's paging: 4 or 5; 0: direct,
+						 * below a large page */
 		uint32_t direct : 1;		/* no guest table: splinters a large page, or the
 						 * extra top level of a 5-level host (M5) */
 		uint32_t user_root : 1;		/* single CR3: belongs to the user root (M3) */
 		uint32_t nx : 1;		/* EFER.NXE */
-		uint32_t pke : 1;		/* CR4.PKE or PKS */
-		uint32_t access : 3;		/* direct: W, U, X of the large page it splinters */
-		uint32_t quadrant : 9;		/* direct: which part of the large page */
+		uint32_t pke : 1;		/* CR4.PKE (without it there is no PKS either) */
+		uint32_t key : 4;		/* direct, below a large page: its protection key */
+		uint32_t last_slot : 1;		/* level 4, below the last slot of a 5-level root:
+						 * other addresses are legal there (M7) */
+		uint32_t range : 14;		/* pages where the legal ranges bound the slots:
+						 * 1: the VM's widest, else the vCPU's id + 2 */
 	};
 };
 
@@ -79,7 +83,8 @@ PVM_API enum pvm_action pvm_handle_page_fault(struct pvm_vcpu *vcpu, pvm_gva_t g
  * @root: hpa for the underlying CR3 of the mode the vCPU is in.
  *
  * Makes the root from CR3 if there is none, has the host's depth (M5), holds
- * nothing but guest memory and the switcher's slot (M2, S6).
+ * nothing but guest memory and the switcher's slot (M2, S6). Call it before
+ * every entry: any engine call may have put another root in its place.
  * Returns PVM_OK, PVM_ENOMEM, PVM_EAGAIN, or PVM_EFAULT: CR3 points outside
  * guest memory (the caller shuts the VM down with PVM_SHUTDOWN_BAD_CR3).
  */
@@ -127,8 +132,10 @@ PVM_API bool pvm_mmu_translate(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t ac
  * pvm_mmu_read, pvm_mmu_write - copy to or from the guest's linear memory in
  * the vCPU's current mode, page by page; writes set A and D, and a write to a
  * guest page table is noticed as a guest's own write would be.
- * @fault: on PVM_EFAULT, what to inject and (in gpa's place) nothing; the
- * faulting address is @fault_gva.
+ * @fault: on PVM_EFAULT, what to inject (kind INJECT), or kind MMIO when the
+ * tables allow it and no memory (or, to write, read-only memory) is at gpa: its
+ * vector and error code are then those of a page that is not present.
+ * @fault_gva: the faulting address.
  * Returns PVM_OK or PVM_EFAULT; a write that faults in its second page has
  * written nothing.
  */
@@ -179,8 +186,8 @@ struct pvm_mmu_stats {
 PVM_API void pvm_mmu_get_stats(struct pvm_vm *vm, struct pvm_mmu_stats *stats);
 
 /**
- * pvm_mmu_check - walk everything the MMU holds and check M1, M2, M5, M8 and
- * the reverse maps against it. For tests and debugging; slow.
+ * pvm_mmu_check - walk everything the MMU holds and check M1, M2, M5, M7, M8, M9
+ * and the reverse maps against it. For tests and debugging; slow.
  * Returns NULL when all is well, else a static sentence that names the rule.
  */
 PVM_API const char *pvm_mmu_check(struct pvm_vm *vm);

@@ -174,7 +174,7 @@ struct pvm_exit {
 /* What the MMU keeps per vCPU; owned by libpvm/mmu/. */
 struct pvm_vcpu_mmu {
 	void *root[2];		/* shadow root of the supervisor's and of the user's table */
-	uint64_t last_gva;	/* of the last fault, for progress heuristics */
+	uint64_t range;		/* MSR_PVM_LINEAR_ADDRESS_RANGE that the roots were made for */
 };
 
 struct pvm_vcpu {

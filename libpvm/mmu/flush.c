@@ -1,42 +1,128 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * Flushes that the guest asks for, of one vCPU each.
+ * Flushes that the guest asks for, of one vCPU each. The shadow tables below
+ * the flushed roots are brought up to date, then the executor forgets what its
+ * TLB holds under them, whether or not anything had changed: the TLB may be
+ * older than the tables (M9).
  *
  * spec: TLB
  */
 #include <pvm/mmu.h>
 
 #include "internal.h"
+#include "pte.h"
 #include "shadow.h"
+#include "walk.h"
 
-static void flush_vcpu(struct pvm_vcpu *vcpu, struct pvm_tlb_flush flush)
+static void flush_root(struct pvm_vcpu *vcpu, const struct mmu_page *root)
 {
-	struct pvm_vm *vm = vcpu->vm;
+	tlb_tell(vcpu->vm->mmu, &(struct pvm_tlb_flush){
+		.scope = PVM_FLUSH_ROOT, .vcpu = vcpu, .root = root->host.pa });
+}
 
-	flush.vcpu = vcpu;
-	vm->ops->mmu_lock(vm->host);
-	vm->ops->tlb_flush(vm->host, &flush);
-	vm->ops->mmu_unlock(vm->host);
+/* Forget what was translated by the tables at @tags. */
+static void flush_tags(struct pvm_vcpu *vcpu, const pvm_gfn_t *tags, unsigned count)
+{
+	struct pvm_mmu *mmu = vcpu->vm->mmu;
+	unsigned i;
+
+	sync_tags(mmu, tags, count);
+	for (i = 0; i < count; i++) {
+		struct mmu_page *root = NULL;
+
+		while ((root = root_next(mmu, root, tags[i])))
+			flush_root(vcpu, root);
+	}
+	sync_harden(mmu);
+	tlb_finish(mmu);
+}
+
+/* CR3 and MSR_PVM_SWITCH_CR3; one tag when they are the same table. */
+static unsigned current_tags(const struct pvm_vcpu *vcpu, pvm_gfn_t tags[2])
+{
+	tags[0] = cr3_gfn(vcpu->cr3);
+	tags[1] = cr3_gfn(vcpu->msr.switch_cr3);
+	return tags[0].v == tags[1].v ? 1 : 2;
 }
 
 void pvm_mmu_flush_all(struct pvm_vcpu *vcpu)
 {
-	flush_vcpu(vcpu, (struct pvm_tlb_flush){ .scope = PVM_FLUSH_ALL });
+	struct pvm_vm *vm = vcpu->vm;
+	struct pvm_mmu *mmu = vm->mmu;
+
+	vm->ops->mmu_lock(vm->host);
+	sync_all(mmu);
+	sync_harden(mmu);
+	if (mmu->vcpus == 1)
+		tlb_flush_everything(mmu);
+	else
+		tlb_tell(mmu, &(struct pvm_tlb_flush){
+			.scope = PVM_FLUSH_ALL, .vcpu = vcpu, .root = { PVM_INVALID_ADDR } });
+	tlb_finish(mmu);
+	vm->ops->mmu_unlock(vm->host);
 }
 
 void pvm_mmu_flush_current(struct pvm_vcpu *vcpu)
 {
-	flush_vcpu(vcpu, (struct pvm_tlb_flush){ .scope = PVM_FLUSH_ALL });
+	struct pvm_vm *vm = vcpu->vm;
+	pvm_gfn_t tags[2];
+
+	vm->ops->mmu_lock(vm->host);
+	flush_tags(vcpu, tags, current_tags(vcpu, tags));
+	vm->ops->mmu_unlock(vm->host);
 }
 
 void pvm_mmu_flush_cr3(struct pvm_vcpu *vcpu, uint64_t cr3)
 {
-	(void)cr3;
-	flush_vcpu(vcpu, (struct pvm_tlb_flush){ .scope = PVM_FLUSH_ALL });
+	struct pvm_vm *vm = vcpu->vm;
+	pvm_gfn_t tag = cr3_gfn(cr3);
+
+	vm->ops->mmu_lock(vm->host);
+	flush_tags(vcpu, &tag, 1);
+	vm->ops->mmu_unlock(vm->host);
+}
+
+/* Bring the entries on the way to @gva up to date. Returns the level of the
+ * guest's page there, 1 if there is none: pieces of large pages go as a whole. */
+static unsigned sync_address(struct pvm_mmu *mmu, struct mmu_page *page, pvm_gva_t gva)
+{
+	for (;;) {
+		unsigned level = page->role.level, index = PVM_LEVEL_INDEX(gva.v, level);
+		struct mmu_page *child;
+
+		if (page->unsync)
+			sync_entry(mmu, page, index);
+		child = entry_child(page, index);
+		if (child && level <= 3 && child->role.direct)
+			return level;
+		if (!child)
+			return entry_node(page, index) ? level : 1;
+		page = child;
+	}
 }
 
 void pvm_mmu_invlpg(struct pvm_vcpu *vcpu, pvm_gva_t gva)
 {
-	flush_vcpu(vcpu, (struct pvm_tlb_flush){
-		.scope = PVM_FLUSH_GVA, .root = { PVM_INVALID_ADDR }, .gva = gva, .level = 1 });
+	struct pvm_vm *vm = vcpu->vm;
+	struct pvm_mmu *mmu = vm->mmu;
+	pvm_gfn_t tags[2];
+	unsigned i, count = current_tags(vcpu, tags);
+
+	if (!walk_address_legal(vcpu, gva))
+		return;		/* nothing is ever mapped there (M7) */
+	vm->ops->mmu_lock(vm->host);
+	sync_upper(mmu);
+	for (i = 0; i < count; i++) {
+		struct mmu_page *root = NULL;
+
+		while ((root = root_next(mmu, root, tags[i]))) {
+			unsigned level = sync_address(mmu, root, gva);
+
+			tlb_tell(mmu, &(struct pvm_tlb_flush){
+				.scope = PVM_FLUSH_GVA, .vcpu = vcpu, .root = root->host.pa,
+				.gva = gva, .level = (uint8_t)level });
+		}
+	}
+	tlb_finish(mmu);
+	vm->ops->mmu_unlock(vm->host);
 }

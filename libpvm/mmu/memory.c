@@ -10,6 +10,7 @@
 #include <pvm/mmu.h>
 
 #include "internal.h"
+#include "shadow.h"
 #include "walk.h"
 
 #define WINDOW 2	/* pages that are checked before any of them is written */
@@ -112,28 +113,34 @@ int pvm_mmu_read(struct pvm_vcpu *vcpu, pvm_gva_t gva, void *buf, size_t len, ui
 	return rc;
 }
 
+/* A page of a write: where it goes and by which walk. */
+struct target {
+	struct guest_walk walk;
+	uint8_t *va;
+};
+
 /* Check @pages pages from @gva on, then set their A and D bits. */
-static int walk_window(struct pvm_vcpu *vcpu, pvm_gva_t gva, unsigned pages,
-		       struct guest_walk walk[WINDOW], struct pvm_fault_result *fault,
-		       pvm_gva_t *fault_gva)
+static int check_window(struct pvm_vcpu *vcpu, pvm_gva_t gva, unsigned pages, struct target *target,
+			struct pvm_fault_result *fault, pvm_gva_t *fault_gva)
 {
 	unsigned i;
 
 	for (i = 0; i < pages; i++) {
 		*fault_gva = i ? pvm_gva((gva.v | (PVM_PAGE_SIZE - 1)) + 1) : gva;
-		if (!walk_guest(vcpu, *fault_gva, PVM_ACCESS_WRITE, &walk[i])) {
-			report_refusal(&walk[i], fault);
+		if (!walk_guest(vcpu, *fault_gva, PVM_ACCESS_WRITE, &target[i].walk)) {
+			report_refusal(&target[i].walk, fault);
 			return PVM_EFAULT;
 		}
-		if (!walk_va(vcpu, &walk[i], true)) {
-			report_mmio(vcpu, &walk[i], fault);
+		target[i].va = walk_va(vcpu, &target[i].walk, true);
+		if (!target[i].va) {
+			report_mmio(vcpu, &target[i].walk, fault);
 			return PVM_EFAULT;
 		}
 	}
-	/* What changes from here on, another CPU changes at the same time: this
-	 * write came first. Only the bits must not bring an old entry back. */
+	/* What another CPU changes from here on, it changes after this write.
+	 * Only the bits must not bring an old entry back (M6). */
 	for (i = 0; i < pages; i++)
-		walk_set_accessed(vcpu, &walk[i]);
+		walk_set_accessed(vcpu, &target[i].walk);
 	return PVM_OK;
 }
 
@@ -141,7 +148,7 @@ int pvm_mmu_write(struct pvm_vcpu *vcpu, pvm_gva_t gva, const void *buf, size_t 
 		  struct pvm_fault_result *fault, pvm_gva_t *fault_gva)
 {
 	struct pvm_vm *vm = vcpu->vm;
-	struct guest_walk walk[WINDOW];
+	struct target target[WINDOW];
 	const uint8_t *from = buf;
 	int rc = PVM_OK;
 
@@ -150,17 +157,19 @@ int pvm_mmu_write(struct pvm_vcpu *vcpu, pvm_gva_t gva, const void *buf, size_t 
 		size_t part = page_part(gva, len);
 		unsigned i, pages = part < len ? WINDOW : 1;
 
-		rc = walk_window(vcpu, gva, pages, walk, fault, fault_gva);
+		rc = check_window(vcpu, gva, pages, target, fault, fault_gva);
 		if (rc != PVM_OK)
 			break;
 		for (i = 0; i < pages; i++) {
 			part = page_part(gva, len);
-			memcpy(walk_va(vcpu, &walk[i], true), from, part);
+			memcpy(target[i].va, from, part);
+			table_written(vm->mmu, pvm_gpa_to_gfn(target[i].walk.gpa));
 			from += part;
 			gva.v += part;
 			len -= part;
 		}
 	}
+	tlb_finish(vm->mmu);
 	vm->ops->mmu_unlock(vm->host);
 	return rc;
 }

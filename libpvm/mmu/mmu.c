@@ -1,43 +1,132 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * The MMU's life: one struct pvm_mmu per VM, in a page of the host's.
+ * The MMU's life: one struct pvm_mmu per VM, in a page of the host's, and its
+ * fixed tables. Also looking in from outside: statistics and the walk of the
+ * shadow tables as a CPU would do it.
  */
 #include <pvm/mmu.h>
 
 #include "internal.h"
+#include "pte.h"
 #include "shadow.h"
 
 _Static_assert(sizeof(struct pvm_mmu) <= PVM_PAGE_SIZE, "struct pvm_mmu lives in one page");
+
+/* The fixed pages behind the structure: hash and region counters. */
+static struct pvm_host_page *fixed_page(struct pvm_mmu *mmu, unsigned i)
+{
+	return i < HASH_PAGES ? &mmu->hash[i] : &mmu->region[i - HASH_PAGES];
+}
+
+#define FIXED_PAGES (HASH_PAGES + 2)
+
+static void free_fixed(struct pvm_mmu *mmu, unsigned count)
+{
+	struct pvm_vm *vm = mmu->vm;
+	struct pvm_host_page page = mmu->page;
+
+	while (count--)
+		vm->ops->page_free(vm->host, *fixed_page(mmu, count));
+	vm->ops->page_free(vm->host, page);
+	vm->mmu = NULL;
+}
 
 int pvm_mmu_init(struct pvm_vm *vm)
 {
 	struct pvm_host_page page;
 	struct pvm_mmu *mmu;
+	unsigned i;
 
 	if (vm->ops->page_alloc(vm->host, PVM_MAY_SLEEP, &page) != PVM_OK)
 		return PVM_ENOMEM;
 	mmu = page.va;
 	mmu->vm = vm;
 	mmu->page = page;
+	for (i = 0; i < FIXED_PAGES; i++) {
+		if (vm->ops->page_alloc(vm->host, PVM_MAY_SLEEP, fixed_page(mmu, i)) != PVM_OK) {
+			free_fixed(mmu, i);
+			return PVM_ENOMEM;
+		}
+	}
+	mmu->host_levels = vm->config.host_la57 ? 5 : 4;
+	mmu->widest_range = pvm_linear_range_encode(&vm->config.range);
+	slab_init(&mmu->page_slab, sizeof(struct mmu_page));
+	slab_init(&mmu->chunk_slab, sizeof(struct mmu_chunk));
+	list_init(&mmu->pages);
+	list_init(&mmu->dead);
+	list_init(&mmu->unsync[0]);
+	list_init(&mmu->unsync[1]);
 	vm->mmu = mmu;
 	return PVM_OK;
 }
 
+/* No vCPU is left and no CPU walks any table: nothing needs a flush. */
 void pvm_mmu_destroy(struct pvm_vm *vm)
 {
-	struct pvm_host_page page = vm->mmu->page;
+	struct pvm_mmu *mmu = vm->mmu;
 
-	vm->mmu = NULL;
-	vm->ops->page_free(vm->host, page);
+	while (!list_empty(&mmu->pages))
+		page_zap(mmu, list_entry(mmu->pages.next, struct mmu_page, link));
+	while (!list_empty(&mmu->dead))
+		page_release(mmu, list_entry(mmu->dead.next, struct mmu_page, link));
+	rmap_destroy(mmu);
+	pool_drain(mmu);
+	free_fixed(mmu, FIXED_PAGES);
 }
 
 int pvm_mmu_vcpu_init(struct pvm_vcpu *vcpu)
 {
 	memset(&vcpu->mmu, 0, sizeof(vcpu->mmu));
+	vcpu->vm->mmu->vcpus++;
 	return PVM_OK;
 }
 
 void pvm_mmu_vcpu_destroy(struct pvm_vcpu *vcpu)
 {
 	pvm_mmu_new_cr3(vcpu);
+	vcpu->vm->mmu->vcpus--;
+}
+
+void pvm_mmu_get_stats(struct pvm_vm *vm, struct pvm_mmu_stats *stats)
+{
+	vm->ops->mmu_lock(vm->host);
+	*stats = vm->mmu->stats;
+	vm->ops->mmu_unlock(vm->host);
+}
+
+static bool walk_shadow(struct pvm_vm *vm, pvm_hpa_t root, pvm_gva_t gva, struct pvm_shadow_leaf *leaf)
+{
+	unsigned level = vm->config.host_la57 ? 5 : 4;
+	uint64_t writable = PVM_PTE_W, nx = 0;
+	pvm_hpa_t table = root;
+
+	for (;; level--) {
+		const uint64_t *va = vm->ops->page_va(vm->host, table);
+		uint64_t entry = PVM_READ_ONCE(va[PVM_LEVEL_INDEX(gva.v, level)]);
+
+		/* No U: the switcher's, not for the guest. */
+		if (!(entry & PVM_PTE_P) || !(entry & PVM_PTE_U))
+			return false;
+		writable &= entry;
+		nx |= entry & PVM_PTE_NX;
+		if (pte_is_leaf(entry, level)) {
+			leaf->level = (uint8_t)level;
+			leaf->entry = (entry & ~(uint64_t)PVM_PTE_W) | writable | nx;
+			leaf->pa = pvm_hpa((entry & PVM_PTE_ADDR_MASK) |
+					   (gva.v & (PVM_LEVEL_SIZE(level) - 1) & PVM_PTE_ADDR_MASK));
+			return true;
+		}
+		table = pvm_hpa(entry & PVM_PTE_ADDR_MASK);
+	}
+}
+
+bool pvm_mmu_shadow_walk(struct pvm_vm *vm, pvm_hpa_t root, pvm_gva_t gva,
+			 struct pvm_shadow_leaf *leaf)
+{
+	bool found;
+
+	vm->ops->mmu_lock(vm->host);
+	found = walk_shadow(vm, root, gva, leaf);
+	vm->ops->mmu_unlock(vm->host);
+	return found;
 }

@@ -1,20 +1,129 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
  * The roots of a vCPU: one for the supervisor's table, one for the user's,
- * indexed by mode, so that a mode switch changes nothing here.
+ * indexed by mode, so that a mode switch changes nothing here. A root that no
+ * vCPU has loaded is an ordinary shadow page and is found again by its key.
+ *
+ * spec: Paging, MSR_PVM_SWITCH_CR3, MSR_PVM_LINEAR_ADDRESS_RANGE
  */
 #include <pvm/mmu.h>
 
+#include "fill.h"
 #include "internal.h"
 #include "shadow.h"
+#include "walk.h"
+
+union pvm_mmu_role root_role(const struct pvm_vcpu *vcpu)
+{
+	const struct pvm_mmu *mmu = vcpu->vm->mmu;
+	uint8_t levels = walk_levels(vcpu);
+	bool widest = vcpu->msr.linear_address_range == mmu->widest_range;
+	union pvm_mmu_role role = { .word = 0 };
+
+	role.level = mmu->host_levels;	/* M5 */
+	role.guest_levels = levels;
+	role.direct = levels < mmu->host_levels;
+	role.nx = !!(vcpu->efer & PVM_EFER_NXE);
+	role.pke = !!(vcpu->cr4 & PVM_CR4_PKE);
+	role.range = (widest ? 1 : vcpu->id + 2) & 0x3fff;
+	return role;
+}
+
+static void slot_set(struct pvm_vcpu *vcpu, unsigned slot, struct mmu_page *root)
+{
+	struct mmu_page *old = vcpu->mmu.root[slot];
+
+	if (old)
+		old->loaded--;
+	if (root)
+		root->loaded++;
+	vcpu->mmu.root[slot] = root;
+}
+
+void root_take(struct pvm_vcpu *vcpu, struct mmu_page *root)
+{
+	slot_set(vcpu, vcpu->user_mode, root);
+}
+
+/* M7: when the vCPU's legal ranges change, what it had outside is gone. Roots
+ * made for ranges other than the widest are the vCPU's own. */
+void root_refresh(struct pvm_vcpu *vcpu)
+{
+	struct pvm_mmu *mmu = vcpu->vm->mmu;
+	struct list *link, *next;
+
+	if (vcpu->mmu.range == vcpu->msr.linear_address_range)
+		return;
+	vcpu->mmu.range = vcpu->msr.linear_address_range;
+	slot_set(vcpu, 0, NULL);
+	slot_set(vcpu, 1, NULL);
+	for (link = mmu->pages.next; link != &mmu->pages; link = next) {
+		struct mmu_page *page = list_entry(link, struct mmu_page, link);
+
+		next = link->next;
+		if (page->role.range == ((vcpu->id + 2) & 0x3fff))
+			page_zap(mmu, page);
+	}
+}
+
+/* The next root made from the table at @tag, after @page (NULL: the first). */
+struct mmu_page *root_next(const struct pvm_mmu *mmu, struct mmu_page *page, pvm_gfn_t tag)
+{
+	for (page = page ? page->hash_next : *page_bucket(mmu, tag); page; page = page->hash_next)
+		if (page->gfn.v == tag.v && mmu_page_is_root(mmu, page))
+			return page;
+	return NULL;
+}
+
+/* The root to run on, if it is at hand. The vCPU's own reference keeps it. */
+static struct mmu_page *root_loaded(const struct pvm_vcpu *vcpu)
+{
+	struct mmu_page *root = vcpu->mmu.root[vcpu->user_mode];
+
+	if (!root || root->gfn.v != cr3_gfn(vcpu->cr3).v || root->role.word != root_role(vcpu).word ||
+	    vcpu->mmu.range != vcpu->msr.linear_address_range || PVM_READ_ONCE(root->dead))
+		return NULL;
+	return root;
+}
+
+int pvm_mmu_load(struct pvm_vcpu *vcpu, pvm_hpa_t *root, enum pvm_sleep sleep)
+{
+	struct pvm_vm *vm = vcpu->vm;
+	struct mmu_page *page = root_loaded(vcpu);
+	int rc = PVM_OK;
+
+	if (page) {
+		*root = page->host.pa;
+		return PVM_OK;
+	}
+	if (sleep == PVM_MAY_SLEEP)
+		pool_topup(vm->mmu);
+	vm->ops->mmu_lock(vm->host);
+	vm->mmu->clock++;
+	root_refresh(vcpu);
+	if (!walk_entry_va(vm, cr3_gfn(vcpu->cr3), 0, false))
+		rc = PVM_EFAULT;
+	else
+		rc = fill_root(vcpu, sleep);
+	if (rc == PVM_OK)
+		*root = ((struct mmu_page *)vcpu->mmu.root[vcpu->user_mode])->host.pa;
+	tlb_finish(vm->mmu);
+	vm->ops->mmu_unlock(vm->host);
+	return rc;
+}
 
 void pvm_mmu_mode_switched(struct pvm_vcpu *vcpu)
 {
-	/* root[] is indexed by mode: the other one is current now. */
+	/* root[] is indexed by mode: the other one is current now, unflushed. */
 	(void)vcpu;
 }
 
 void pvm_mmu_new_cr3(struct pvm_vcpu *vcpu)
 {
-	vcpu->mmu.root[0] = vcpu->mmu.root[1] = NULL;
+	struct pvm_vm *vm = vcpu->vm;
+
+	vm->ops->mmu_lock(vm->host);
+	slot_set(vcpu, 0, NULL);
+	slot_set(vcpu, 1, NULL);
+	vm->ops->mmu_unlock(vm->host);
 }

@@ -1,7 +1,17 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 list(APPEND PVM_SOURCES
+  mmu/check.c
+  mmu/entry.c
+  mmu/fault.c
+  mmu/fill.c
   mmu/flush.c
+  mmu/host.c
   mmu/memory.c
   mmu/mmu.c
+  mmu/page.c
+  mmu/pool.c
+  mmu/rmap.c
   mmu/root.c
+  mmu/sync.c
+  mmu/tlb.c
   mmu/walk.c)

@@ -34,6 +34,11 @@ bool walk_address_legal(const struct pvm_vcpu *vcpu, pvm_gva_t gva)
 	return pvm_legal_address(vcpu, gva);	/* M7 */
 }
 
+uint8_t walk_levels(const struct pvm_vcpu *vcpu)
+{
+	return (vcpu->cr4 & PVM_CR4_LA57) && vcpu->vm->config.host_la57 ? 5 : 4;
+}
+
 /* spec: Protection Keys: the mode decides if they count, U/S does not. */
 static bool key_refuses(const struct pvm_vcpu *vcpu, uint64_t leaf, uint32_t access)
 {
@@ -79,8 +84,8 @@ bool walk_guest(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t access, struct gu
 
 	walk->gva = gva;
 	walk->access = access;
-	walk->top = vcpu->cr4 & PVM_CR4_LA57 ? 5 : 4;
-	walk->level = 0;
+	walk->top = walk_levels(vcpu);
+	walk->level = walk->read_only = 0;
 	walk->complete = walk->no_table = false;
 	walk->writable = true;
 	if (!pvm_canonical(vcpu, gva.v)) {
@@ -134,8 +139,10 @@ bool walk_set_accessed(struct pvm_vcpu *vcpu, struct guest_walk *walk)
 		va = walk_entry_va(vcpu->vm, walk->table[level],
 				   PVM_LEVEL_INDEX(walk->gva.v, level), true);
 		/* A table in read-only memory keeps its bits; the CPU goes on. */
-		if (va && !__atomic_compare_exchange_n(va, &old, new, false, __ATOMIC_SEQ_CST,
-						       __ATOMIC_SEQ_CST))
+		if (!va)
+			walk->read_only |= (uint8_t)(1u << level);
+		else if (!__atomic_compare_exchange_n(va, &old, new, false, __ATOMIC_SEQ_CST,
+						      __ATOMIC_SEQ_CST))
 			return false;	/* M6: another CPU was here since */
 		walk->entry[level] = new;
 	}

@@ -18,6 +18,7 @@ struct guest_walk {
 	bool complete;			/* entry[level] is a sound leaf: gpa is valid */
 	bool writable;			/* every level has W */
 	bool no_table;			/* table[level] is not in memory */
+	uint8_t read_only;		/* bit per level: its table cannot take A and D */
 	uint8_t vector;			/* refused: PVM_VEC_PF or PVM_VEC_GP */
 	uint32_t error_code;		/* refused by PVM_VEC_PF */
 	pvm_gpa_t gpa;
@@ -28,6 +29,9 @@ struct guest_walk {
 /* May this vCPU's guest use the address at all (M7), the switcher's slot being
  * nobody's? */
 bool walk_address_legal(const struct pvm_vcpu *vcpu, pvm_gva_t gva);
+
+/* Depth of the guest's paging: 5 only on a host that has it. */
+uint8_t walk_levels(const struct pvm_vcpu *vcpu);
 
 /* Under the MMU lock. Returns true when the guest's tables allow the access. */
 bool walk_guest(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t access, struct guest_walk *walk);

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * The entries of a shadow page: written here and nowhere else (but for rights,
+ * which sync.c and host.c lower), each together with its node, so that the
+ * reverse maps always agree with what the CPU can walk. Flushes nothing.
+ */
+#include <pvm/mmu.h>
+
+#include "internal.h"
+#include "pte.h"
+#include "shadow.h"
+
+/* The node of a present entry, or NULL. The switcher's slot has none. */
+struct mmu_node *entry_node(const struct mmu_page *page, unsigned index)
+{
+	struct mmu_chunk *chunk = page->chunk[index / NODES_PER_CHUNK];
+	struct mmu_node *node;
+
+	if (!chunk)
+		return NULL;
+	node = &chunk->node[index % NODES_PER_CHUNK];
+	return node->pprev ? node : NULL;
+}
+
+/* The shadow page that an entry links to, or NULL. */
+struct mmu_page *entry_child(const struct mmu_page *page, unsigned index)
+{
+	const struct mmu_node *node = entry_node(page, index);
+
+	if (!node || pte_is_leaf(page->table[index], page->role.level))
+		return NULL;
+	return node->child;
+}
+
+/* The page and index that a node belongs to. */
+struct mmu_page *node_entry(const struct pvm_mmu *mmu, const struct mmu_node *node, unsigned *index)
+{
+	struct mmu_chunk *chunk = slab_object(&mmu->chunk_slab, node);
+
+	*index = chunk->first + (unsigned)(node - chunk->node);
+	return chunk->page;
+}
+
+/* Chunks that making this entry will take: 0 or 1. */
+uint32_t entry_chunks_missing(const struct mmu_page *page, unsigned index)
+{
+	return !page->chunk[index / NODES_PER_CHUNK];
+}
+
+static struct mmu_node *node_make(struct pvm_mmu *mmu, struct mmu_page *page, unsigned index)
+{
+	struct mmu_chunk **chunk = &page->chunk[index / NODES_PER_CHUNK];
+
+	if (!*chunk) {
+		*chunk = slab_take(mmu, &mmu->chunk_slab);
+		(*chunk)->page = page;
+		(*chunk)->first = (uint16_t)(index - index % NODES_PER_CHUNK);
+	}
+	(*chunk)->used++;
+	page->present++;
+	return &(*chunk)->node[index % NODES_PER_CHUNK];
+}
+
+static void node_add(struct mmu_node *node, struct mmu_node **head)
+{
+	node->next = *head;
+	node->pprev = head;
+	if (node->next)
+		node->next->pprev = &node->next;
+	*head = node;
+}
+
+static void node_free(struct pvm_mmu *mmu, struct mmu_page *page, struct mmu_node *node)
+{
+	struct mmu_chunk *chunk = slab_object(&mmu->chunk_slab, node);
+
+	*node->pprev = node->next;
+	if (node->next)
+		node->next->pprev = node->pprev;
+	node->pprev = NULL;
+	page->present--;
+	if (--chunk->used)
+		return;
+	page->chunk[chunk->first / NODES_PER_CHUNK] = NULL;
+	slab_give(mmu, &mmu->chunk_slab, chunk);
+}
+
+/* Point an empty entry to @child. @rights: PVM_PTE_W and PVM_PTE_NX. */
+void entry_link(struct pvm_mmu *mmu, struct mmu_page *page, unsigned index, struct mmu_page *child,
+		uint64_t rights)
+{
+	struct mmu_node *node = node_make(mmu, page, index);
+
+	node->child = child;
+	node_add(node, &child->parents);
+	/* M1: whatever the guest's U/S bit, it runs at CPL 3. */
+	PVM_WRITE_ONCE(page->table[index],
+		       child->host.pa.v | PVM_PTE_P | PVM_PTE_U | PVM_PTE_A | rights);
+}
+
+/* Let an empty entry map memory from @gfn on. */
+void entry_map(struct pvm_mmu *mmu, struct mmu_page *page, unsigned index, pvm_gfn_t gfn,
+	       uint64_t entry)
+{
+	struct mmu_node *node = node_make(mmu, page, index);
+
+	node->gfn = gfn;
+	node_add(node, rmap_make(mmu, gfn, page->role.level));
+	mmu->stats.rmap_entries++;
+	PVM_WRITE_ONCE(page->table[index], entry);
+}
+
+/* Empty a present entry. Its translations may live on in TLBs: tlb_note() it
+ * before, or flush. */
+void entry_drop(struct pvm_mmu *mmu, struct mmu_page *page, unsigned index)
+{
+	struct mmu_node *node = entry_node(page, index);
+
+	if (pte_is_leaf(page->table[index], page->role.level))
+		mmu->stats.rmap_entries--;
+	PVM_WRITE_ONCE(page->table[index], 0);
+	node_free(mmu, page, node);
+}
+
+/* Note and drop an entry, if there is one. */
+void entry_clear(struct pvm_mmu *mmu, struct mmu_page *page, unsigned index)
+{
+	if (!entry_node(page, index))
+		return;
+	tlb_note(mmu, page, index);
+	entry_drop(mmu, page, index);
+}

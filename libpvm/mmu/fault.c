@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * Page faults: whose they are. What the guest's own tables refuse is injected;
+ * what they allow is filled, or is MMIO where no memory is.
+ *
+ * spec: Paging, Protection Keys
+ */
+#include <pvm/events.h>
+#include <pvm/mmu.h>
+
+#include "fill.h"
+#include "internal.h"
+#include "pte.h"
+#include "shadow.h"
+#include "walk.h"
+
+/* Walks under one hold of the lock; then the guest may run into it again. */
+#define FAULT_TRIES 32
+
+/* The frame that gfn_to_frame() gave outside the lock; worth nothing once the
+ * host has taken any memory back since (M10). */
+struct frame_hint {
+	bool valid;
+	uint64_t seq;
+	pvm_gfn_t gfn;
+	int rc;
+	struct pvm_frame frame;
+};
+
+static struct pvm_fault_result answer(enum pvm_fault kind, const struct guest_walk *walk)
+{
+	return (struct pvm_fault_result){ .kind = kind, .gpa = walk->gpa };
+}
+
+static struct pvm_fault_result inject(const struct guest_walk *walk)
+{
+	return (struct pvm_fault_result){
+		.kind = PVM_FAULT_INJECT, .vector = walk->vector, .error_code = walk->error_code,
+		.gpa = { PVM_INVALID_ADDR } };
+}
+
+static struct pvm_fault_result failed(int error)
+{
+	if (error == PVM_EAGAIN)
+		return (struct pvm_fault_result){ .kind = PVM_FAULT_WOULD_BLOCK };
+	return (struct pvm_fault_result){ .kind = PVM_FAULT_ERROR, .error = error };
+}
+
+/*
+ * The CPU refused for a key although keys are off in this mode: the underlying
+ * PKRU still counts. No shadow entry can allow it, so the guest must hear of it.
+ */
+static bool key_is_final(const struct pvm_vcpu *vcpu, struct guest_walk *walk, uint32_t error_code)
+{
+	unsigned key = vcpu->cr4 & PVM_CR4_PKE ? pte_key(walk->entry[walk->level]) : 0;
+
+	if (!(error_code & PVM_PF_PK) ||
+	    !pkru_refuses(vcpu->pkru, key, walk->access & PVM_ACCESS_WRITE))
+		return false;
+	walk->vector = PVM_VEC_PF;
+	walk->error_code = PVM_PF_P | PVM_PF_PK | (walk->access & PVM_PF_W) |
+		(vcpu->user_mode ? PVM_PF_U : 0);
+	return true;
+}
+
+static int find_frame(struct fill *fill, const struct frame_hint *hint)
+{
+	struct pvm_vm *vm = fill->vcpu->vm;
+
+	if (hint->valid && hint->seq == vm->mmu->frames_seq && hint->gfn.v == fill->gfn.v) {
+		fill->frame = hint->frame;
+		return hint->rc;
+	}
+	return vm->ops->gfn_to_frame(vm->host, fill->gfn, fill->walk.access & PVM_ACCESS_WRITE,
+				     PVM_NO_SLEEP, &fill->frame);
+}
+
+/* One attempt. False: the guest changed its tables meanwhile. */
+static bool try_fault(struct fill *fill, uint32_t error_code, enum pvm_sleep sleep,
+		      const struct frame_hint *hint, struct pvm_fault_result *result)
+{
+	struct pvm_vcpu *vcpu = fill->vcpu;
+	struct guest_walk *walk = &fill->walk;
+	bool write = error_code & PVM_PF_W;
+	int rc;
+
+	if (!walk_guest(vcpu, walk->gva, error_code & (PVM_ACCESS_WRITE | PVM_ACCESS_EXEC), walk) ||
+	    key_is_final(vcpu, walk, error_code)) {
+		*result = inject(walk);
+		return true;
+	}
+	*result = answer(PVM_FAULT_FIXED, walk);
+	fill->gfn = pvm_gpa_to_gfn(walk->gpa);
+	rc = find_frame(fill, hint);
+	if (rc == PVM_ENOENT || (rc == PVM_OK && write && !fill->frame.writable)) {
+		*result = answer(PVM_FAULT_MMIO, walk);
+		return walk_set_accessed(vcpu, walk);
+	}
+	if (rc != PVM_OK) {
+		*result = failed(rc);
+		return true;
+	}
+	if (write)
+		table_written(vcpu->vm->mmu, fill->gfn);
+	rc = fill_prepare(fill, sleep);
+	if (rc != PVM_OK) {
+		*result = failed(rc);
+		return true;
+	}
+	return walk_set_accessed(vcpu, walk) && fill_install(fill);
+}
+
+static struct pvm_fault_result fault_locked(struct fill *fill, uint32_t error_code,
+					    enum pvm_sleep sleep, const struct frame_hint *hint)
+{
+	struct pvm_mmu *mmu = fill->vcpu->vm->mmu;
+	struct pvm_fault_result result;
+	unsigned tries;
+
+	mmu->clock++;
+	mmu->stats.faults++;
+	root_refresh(fill->vcpu);
+	for (tries = 0; tries < FAULT_TRIES; tries++)
+		if (try_fault(fill, error_code, sleep, hint, &result))
+			break;
+	mmu->stats.injected += result.kind == PVM_FAULT_INJECT;
+	tlb_finish(mmu);
+	return result;
+}
+
+struct pvm_fault_result pvm_mmu_fault(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t error_code,
+				      enum pvm_sleep sleep)
+{
+	struct pvm_vm *vm = vcpu->vm;
+	struct fill fill = { .vcpu = vcpu, .walk.gva = gva };
+	struct frame_hint hint = { .valid = false };
+	struct pvm_fault_result result;
+
+	for (;;) {
+		if (sleep == PVM_MAY_SLEEP && PVM_READ_ONCE(vm->mmu->reserved) < RESERVE_GOAL)
+			pool_topup(vm->mmu);
+		vm->ops->mmu_lock(vm->host);
+		result = fault_locked(&fill, error_code, sleep, &hint);
+		hint.seq = vm->mmu->frames_seq;
+		vm->ops->mmu_unlock(vm->host);
+		if (result.kind != PVM_FAULT_WOULD_BLOCK || sleep == PVM_NO_SLEEP)
+			break;
+		hint.gfn = fill.gfn;
+		hint.rc = vm->ops->gfn_to_frame(vm->host, fill.gfn, error_code & PVM_PF_W,
+						PVM_MAY_SLEEP, &hint.frame);
+		hint.valid = true;
+	}
+	pvm_trace_vcpu(vcpu, PVM_TRACE_FAULT, gva.v, error_code, result.kind, result.error_code);
+	return result;
+}
+
+enum pvm_action pvm_handle_page_fault(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t error_code,
+				      enum pvm_sleep sleep)
+{
+	struct pvm_fault_result result = pvm_mmu_fault(vcpu, gva, error_code, sleep);
+
+	switch (result.kind) {
+	case PVM_FAULT_FIXED:
+		return PVM_ACT_RESUME;
+	case PVM_FAULT_INJECT:
+		if (result.vector == PVM_VEC_GP)
+			return pvm_event_gp(vcpu, 0, sleep);
+		return pvm_event_pf(vcpu, gva, result.error_code, sleep);
+	case PVM_FAULT_MMIO:
+		vcpu->exit.mmio.gva = gva;
+		vcpu->exit.mmio.gpa = result.gpa;
+		vcpu->exit.mmio.write = error_code & PVM_PF_W;
+		return PVM_ACT_MMIO;
+	case PVM_FAULT_WOULD_BLOCK:
+		return PVM_ACT_RETRY;
+	case PVM_FAULT_ERROR:
+		break;
+	}
+	vcpu->exit.error.code = result.error;
+	return PVM_ACT_ERROR;
+}

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * Making the shadow tables say what a walk of the guest's tables found: the
+ * path of shadow pages from the root to the leaf, their links, the leaf.
+ *
+ * A page found in an entry or in the hash is used only if its frame and its
+ * whole role are those of this walk. All memory is at hand before anything is
+ * linked (M11).
+ *
+ * spec: Paging
+ */
+#include "fill.h"
+
+#include "internal.h"
+#include "pte.h"
+
+static unsigned walk_index(const struct fill *fill, unsigned level)
+{
+	return PVM_LEVEL_INDEX(fill->walk.gva.v, level);
+}
+
+/* The role of the shadow page that this walk needs at a level below the root. */
+static union pvm_mmu_role path_role(const struct fill *fill, union pvm_mmu_role root, unsigned level)
+{
+	union pvm_mmu_role role = { .word = 0 };
+
+	role.level = level;
+	role.pke = root.pke;
+	role.user_root = root.user_root;
+	if (level < fill->walk.level) {
+		role.direct = 1;
+		if (role.pke)
+			role.key = pte_key(fill->walk.entry[fill->walk.level]);
+		return role;
+	}
+	role.guest_levels = root.guest_levels;
+	role.nx = root.nx;
+	/* M7: below the last slot other addresses are legal than elsewhere, so a
+	 * table that the guest uses in both places is two shadow pages. */
+	if (root.level == 5 && level == 4 && walk_index(fill, 5) == PVM_PTES_PER_TABLE - 1) {
+		role.last_slot = 1;
+		role.range = root.range;
+	}
+	return role;
+}
+
+/* The first frame of the region of @level around the walk's. */
+static pvm_gfn_t region_gfn(const struct fill *fill, unsigned level)
+{
+	return pvm_gfn(fill->gfn.v & ~(level_frames(level) - 1));
+}
+
+static pvm_gfn_t path_gfn(const struct fill *fill, unsigned level)
+{
+	if (level > fill->walk.top)
+		return fill->walk.table[fill->walk.top];
+	if (level < fill->walk.level)
+		return region_gfn(fill, level + 1);
+	return fill->walk.table[level];
+}
+
+/* Will the leaf be writable, if it is one of @level? */
+static bool wants_write(const struct fill *fill, unsigned level)
+{
+	uint64_t entry = fill->walk.entry[fill->walk.level];
+
+	if (!fill->frame.writable)
+		return false;
+	if (level < fill->walk.level)
+		return true;	/* the link above carries the rights */
+	if (!(entry & PVM_PTE_W))
+		return false;
+	return (entry & PVM_PTE_D) || (fill->walk.access & PVM_ACCESS_WRITE);
+}
+
+/* The largest leaf that the guest, the host and the tables within it allow. */
+static uint8_t target_level(const struct fill *fill)
+{
+	const struct pvm_mmu *mmu = fill->vcpu->vm->mmu;
+	unsigned level = fill->vcpu->vm->config.host_page1g ? 3 : 2;
+
+	if (level > fill->walk.level)
+		level = fill->walk.level;
+	if (level > fill->frame.max_level)
+		level = fill->frame.max_level;
+	while (level > 1 && wants_write(fill, level) &&
+	       page_region_has_tables(mmu, fill->gfn, level))
+		level--;
+	return (uint8_t)level;
+}
+
+static struct mmu_page *find_child(const struct pvm_mmu *mmu, const struct mmu_page *parent,
+				   unsigned index, pvm_gfn_t gfn, union pvm_mmu_role role)
+{
+	struct mmu_page *child = parent ? entry_child(parent, index) : NULL;
+
+	if (child && child->gfn.v == gfn.v && child->role.word == role.word)
+		return child;
+	return page_find(mmu, gfn, role);
+}
+
+static bool is_splintered(const struct mmu_page *page, unsigned index)
+{
+	const struct mmu_page *child;
+
+	if (!page || page->role.level > 3)
+		return false;
+	child = entry_child(page, index);
+	return child && child->role.direct;
+}
+
+/* Find what there is of the path; @tables: how many pages of it are missing. */
+static void find_path(struct fill *fill, uint32_t *tables)
+{
+	struct pvm_mmu *mmu = fill->vcpu->vm->mmu;
+	union pvm_mmu_role root = root_role(fill->vcpu);
+	pvm_gfn_t cr3 = cr3_gfn(fill->vcpu->cr3);
+	struct mmu_page *page = fill->vcpu->mmu.root[fill->vcpu->user_mode];
+	unsigned level;
+
+	*tables = 0;
+	if (!page || page->dead || page->gfn.v != cr3.v || page->role.word != root.word)
+		page = page_find(mmu, cr3, root);
+	for (level = mmu->host_levels; ; level--) {
+		fill->path[level] = page;
+		if (page)
+			page->used = mmu->clock;
+		else
+			++*tables;
+		/* What was splintered once stays so until something zaps it. */
+		if (level == fill->target && is_splintered(page, walk_index(fill, level)))
+			fill->target = (uint8_t)(level - 1);
+		if (level == fill->target)
+			break;
+		page = find_child(mmu, page, walk_index(fill, level), path_gfn(fill, level - 1),
+				  path_role(fill, root, level - 1));
+	}
+}
+
+/* Host pages that the missing tables, nodes and list heads will take. */
+static uint32_t missing_pages(const struct fill *fill, uint32_t tables)
+{
+	const struct pvm_mmu *mmu = fill->vcpu->vm->mmu;
+	uint32_t chunks = 0, heads;
+	unsigned level;
+
+	if (fill->target > 3)	/* just a root: nothing in it yet */
+		return tables + slab_missing(&mmu->page_slab, tables);
+	heads = rmap_missing(mmu, fill->gfn, fill->target);
+	for (level = fill->target; level <= mmu->host_levels; level++)
+		chunks += fill->path[level] ?
+			entry_chunks_missing(fill->path[level], walk_index(fill, level)) : 1;
+	return tables + slab_missing(&mmu->page_slab, tables) +
+		slab_missing(&mmu->chunk_slab, chunks) + heads;
+}
+
+/* Have @tables pages' room and the host pages for them, evicting if need be. */
+static int have_memory(struct fill *fill, uint32_t tables, enum pvm_sleep sleep)
+{
+	struct pvm_mmu *mmu = fill->vcpu->vm->mmu;
+
+	if (!page_room(mmu, tables))
+		return PVM_ENOMEM;
+	while (!pool_fill(mmu, missing_pages(fill, tables))) {
+		if (sleep == PVM_NO_SLEEP)
+			return PVM_EAGAIN;
+		if (mmu->dead_count)
+			tlb_flush_everything(mmu);
+		else if (!page_evict(mmu, tables + 1))
+			return PVM_ENOMEM;	/* M11: nothing was lost */
+	}
+	return PVM_OK;
+}
+
+static int make_path(struct fill *fill, enum pvm_sleep sleep)
+{
+	struct pvm_mmu *mmu = fill->vcpu->vm->mmu;
+	union pvm_mmu_role root = root_role(fill->vcpu);
+	uint32_t tables;
+	unsigned level;
+	int rc;
+
+	find_path(fill, &tables);
+	rc = have_memory(fill, tables, sleep);
+	if (rc != PVM_OK)
+		return rc;
+	fill->created = tables;
+	for (level = mmu->host_levels; tables && level >= fill->target; level--) {
+		if (fill->path[level])
+			continue;
+		if (level == mmu->host_levels)
+			fill->path[level] = page_new(mmu, cr3_gfn(fill->vcpu->cr3), root);
+		else
+			fill->path[level] = page_new(mmu, path_gfn(fill, level),
+						     path_role(fill, root, level));
+		tables--;
+	}
+	root_take(fill->vcpu, fill->path[mmu->host_levels]);
+	return PVM_OK;
+}
+
+int fill_root(struct pvm_vcpu *vcpu, enum pvm_sleep sleep)
+{
+	/* A path of one page: the root is where it ends. */
+	struct fill fill = { .vcpu = vcpu, .target = vcpu->vm->mmu->host_levels };
+
+	return make_path(&fill, sleep);
+}
+
+int fill_prepare(struct fill *fill, enum pvm_sleep sleep)
+{
+	fill->target = target_level(fill);
+	return make_path(fill, sleep);
+}
+
+/* The rights of the link at @level. Links below a large page carry none of
+ * their own; that of the large page itself is writable once it is dirty. */
+static uint64_t link_rights(const struct fill *fill, unsigned level)
+{
+	uint64_t entry;
+
+	if (level > fill->walk.top || level < fill->walk.level)
+		return PVM_PTE_W;
+	entry = fill->walk.entry[level];
+	if (level == fill->walk.level && !(entry & PVM_PTE_D))
+		entry &= ~PVM_PTE_W;
+	return entry & (PVM_PTE_W | PVM_PTE_NX);
+}
+
+static void install_link(struct fill *fill, unsigned level)
+{
+	struct pvm_mmu *mmu = fill->vcpu->vm->mmu;
+	struct mmu_page *parent = fill->path[level], *child = fill->path[level - 1];
+	unsigned index = walk_index(fill, level);
+	uint64_t rights = link_rights(fill, level), entry;
+
+	if (entry_child(parent, index) != child) {
+		entry_clear(mmu, parent, index);
+		sync_below(mmu, child);		/* M9 */
+		entry_link(mmu, parent, index, child, rights);
+		return;
+	}
+	entry = (parent->table[index] & ~(PVM_PTE_W | PVM_PTE_NX)) | rights;
+	if (entry != parent->table[index])
+		PVM_WRITE_ONCE(parent->table[index], entry);
+}
+
+static uint64_t leaf_entry(const struct fill *fill)
+{
+	const struct guest_walk *walk = &fill->walk;
+	const struct pvm_mmu *mmu = fill->vcpu->vm->mmu;
+	uint64_t entry = (fill->frame.pa.v & ~(PVM_LEVEL_SIZE(fill->target) - 1)) |
+		PVM_PTE_P | PVM_PTE_U | PVM_PTE_A;	/* M1 */
+
+	if (fill->target > 1)
+		entry |= PVM_PTE_PS;
+	if (fill->path[fill->target]->role.pke)
+		entry |= walk->entry[walk->level] & PVM_PTE_PK_MASK;	/* M8 */
+	if (fill->target == walk->level)
+		entry |= walk->entry[walk->level] & PVM_PTE_NX;
+	/* Read-only until the guest's entry is dirty; tables are not writable. */
+	if (wants_write(fill, fill->target) && (fill->target > 1 || !page_tracked(mmu, fill->gfn)))
+		entry |= PVM_PTE_W | PVM_PTE_D;
+	return entry;
+}
+
+static void install_leaf(struct fill *fill)
+{
+	struct pvm_mmu *mmu = fill->vcpu->vm->mmu;
+	struct mmu_page *page = fill->path[fill->target];
+	unsigned index = walk_index(fill, fill->target);
+	pvm_gfn_t gfn = region_gfn(fill, fill->target);
+	uint64_t old = page->table[index], new = leaf_entry(fill);
+	struct mmu_node *node = entry_node(page, index);
+
+	if (new == old && node->gfn.v == gfn.v)
+		return;
+	if (node && (entry_child(page, index) || node->gfn.v != gfn.v ||
+		     ((old ^ new) & PVM_PTE_ADDR_MASK))) {
+		entry_clear(mmu, page, index);
+		node = NULL;
+	}
+	if (!node) {
+		entry_map(mmu, page, index, gfn, new);
+	} else {
+		if (old & ~new & PVM_PTE_W)
+			tlb_note(mmu, page, index);
+		PVM_WRITE_ONCE(page->table[index], new);
+	}
+	mmu->stats.fills++;
+	pvm_trace_vcpu(fill->vcpu, PVM_TRACE_FILL, fill->walk.gva.v, fill->walk.gpa.v, fill->target, new);
+}
+
+/* Have the guest's entries still the values that were read? A page that was new
+ * in this call was not write-protected when they were. */
+static bool still_true(const struct fill *fill)
+{
+	const struct guest_walk *walk = &fill->walk;
+	unsigned level;
+
+	for (level = walk->top; level >= walk->level; level--) {
+		unsigned index = walk_index(fill, level);
+		const uint64_t *va = walk_entry_va(fill->vcpu->vm, walk->table[level], index, false);
+		uint64_t ignore = walk->read_only >> level & 1 ? PVM_PTE_A | PVM_PTE_D : 0;
+
+		if (!va || (PVM_READ_ONCE(*va) ^ walk->entry[level]) & ~ignore)
+			return false;
+	}
+	return true;
+}
+
+bool fill_install(struct fill *fill)
+{
+	unsigned level;
+
+	if (fill->created && !still_true(fill))
+		return false;
+	for (level = fill->vcpu->vm->mmu->host_levels; level > fill->target; level--)
+		install_link(fill, level);
+	install_leaf(fill);
+	return true;
+}

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * Memory for the MMU: a reserve of zeroed host pages, and objects of fixed size
+ * cut from them. Taking cannot fail and cannot sleep: whoever takes has counted
+ * what he needs and filled the reserve before (M11). Returning an object frees
+ * its page when it was the last one.
+ */
+#include <pvm/mmu.h>
+
+#include "internal.h"
+#include "shadow.h"
+
+/* At the start of every page of a slab. */
+struct slab_page {
+	struct list link;		/* in slab->partial while it has free objects */
+	struct pvm_host_page host;
+	void *free;			/* chain through the objects' first words */
+	uint32_t used;
+};
+
+#define SLAB_HEADER 64
+_Static_assert(sizeof(struct slab_page) <= SLAB_HEADER, "the header has its place");
+
+/* Outside the lock, by a caller who may sleep. */
+void pool_topup(struct pvm_mmu *mmu)
+{
+	struct pvm_vm *vm = mmu->vm;
+	struct pvm_host_page page[RESERVE_GOAL];
+	uint32_t have = PVM_READ_ONCE(mmu->reserved), got = 0;
+
+	while (have + got < RESERVE_GOAL &&
+	       vm->ops->page_alloc(vm->host, PVM_MAY_SLEEP, &page[got]) == PVM_OK)
+		got++;
+	if (!got)
+		return;
+	vm->ops->mmu_lock(vm->host);
+	while (got && mmu->reserved < RESERVE_MAX)
+		mmu->reserve[mmu->reserved++] = page[--got];
+	vm->ops->mmu_unlock(vm->host);
+	while (got)
+		vm->ops->page_free(vm->host, page[--got]);
+}
+
+/* Are so many pages in the reserve, or to be had without sleeping? */
+bool pool_fill(struct pvm_mmu *mmu, uint32_t pages)
+{
+	struct pvm_vm *vm = mmu->vm;
+
+	while (mmu->reserved < pages) {
+		if (vm->ops->page_alloc(vm->host, PVM_NO_SLEEP, &mmu->reserve[mmu->reserved]) != PVM_OK)
+			return false;
+		mmu->reserved++;
+	}
+	return true;
+}
+
+struct pvm_host_page pool_take(struct pvm_mmu *mmu)
+{
+	return mmu->reserve[--mmu->reserved];
+}
+
+void pool_give(struct pvm_mmu *mmu, struct pvm_host_page page)
+{
+	if (mmu->reserved == RESERVE_MAX) {
+		mmu->vm->ops->page_free(mmu->vm->host, page);
+		return;
+	}
+	memset(page.va, 0, PVM_PAGE_SIZE);
+	mmu->reserve[mmu->reserved++] = page;
+}
+
+void pool_drain(struct pvm_mmu *mmu)
+{
+	while (mmu->reserved)
+		mmu->vm->ops->page_free(mmu->vm->host, pool_take(mmu));
+}
+
+static uint32_t slab_objects(const struct mmu_slab *slab)
+{
+	return (PVM_PAGE_SIZE - SLAB_HEADER) / slab->size;
+}
+
+static struct slab_page *slab_page_of(const void *object)
+{
+	return (struct slab_page *)((uintptr_t)object & ~(PVM_PAGE_SIZE - 1));
+}
+
+void slab_init(struct mmu_slab *slab, uint32_t size)
+{
+	list_init(&slab->partial);
+	slab->size = size;
+	slab->available = 0;
+}
+
+/* Host pages that it takes to take so many objects. */
+uint32_t slab_missing(const struct mmu_slab *slab, uint32_t objects)
+{
+	if (objects <= slab->available)
+		return 0;
+	objects -= slab->available;
+	return (objects + slab_objects(slab) - 1) / slab_objects(slab);
+}
+
+static void slab_grow(struct pvm_mmu *mmu, struct mmu_slab *slab)
+{
+	struct pvm_host_page host = pool_take(mmu);
+	struct slab_page *page = host.va;
+	uint32_t i;
+
+	page->host = host;
+	page->free = NULL;
+	page->used = 0;
+	for (i = 0; i < slab_objects(slab); i++) {
+		void **object = (void **)((char *)page + SLAB_HEADER + (size_t)i * slab->size);
+
+		*object = page->free;
+		page->free = object;
+	}
+	list_add(&page->link, &slab->partial);
+	slab->available += slab_objects(slab);
+}
+
+/* A zeroed object. */
+void *slab_take(struct pvm_mmu *mmu, struct mmu_slab *slab)
+{
+	struct slab_page *page;
+	void **object;
+
+	if (list_empty(&slab->partial))
+		slab_grow(mmu, slab);
+	page = list_entry(slab->partial.next, struct slab_page, link);
+	object = page->free;
+	page->free = *object;
+	page->used++;
+	slab->available--;
+	if (!page->free)
+		list_del(&page->link);
+	return memset(object, 0, slab->size);
+}
+
+void slab_give(struct pvm_mmu *mmu, struct mmu_slab *slab, void *object)
+{
+	struct slab_page *page = slab_page_of(object);
+
+	if (!page->free)
+		list_add(&page->link, &slab->partial);
+	*(void **)object = page->free;
+	page->free = object;
+	slab->available++;
+	if (--page->used)
+		return;
+	list_del(&page->link);
+	slab->available -= slab_objects(slab);
+	pool_give(mmu, page->host);
+}
+
+/* The object that @inside points into. */
+void *slab_object(const struct mmu_slab *slab, const void *inside)
+{
+	char *first = (char *)slab_page_of(inside) + SLAB_HEADER;
+
+	return first + ((const char *)inside - first) / slab->size * slab->size;
+}
