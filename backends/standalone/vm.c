@@ -48,11 +48,33 @@ static int check_options(const struct monitor_options *options, char *why, size_
 	return 0;
 }
 
+/* The executor's CPUID table without what another hypervisor below us says of
+ * itself, and with the frequencies of our clocks. */
+static int make_cpuid(struct monitor_vm *vm, struct pvm_vm_config *config, char *why, size_t why_size)
+{
+	struct pvm_cpuid_entry *cpuid = calloc(config->cpuid_count + 1, sizeof(*cpuid));
+	uint32_t i, count = 0;
+
+	if (!cpuid) {
+		snprintf(why, why_size, "no memory for the CPUID table");
+		return -1;
+	}
+	for (i = 0; i < config->cpuid_count; i++)
+		if (config->cpuid[i].leaf >> 28 != PVM_CPUID_SIGNATURE >> 28)
+			cpuid[count++] = config->cpuid[i];
+	cpuid[count++] = (struct pvm_cpuid_entry){
+		.leaf = CPUID_TIMING, .eax = clock_tsc_khz(), .ebx = APIC_TIMER_HZ / 1000,
+	};
+	vm->private->cpuid = cpuid;
+	config->cpuid = cpuid;
+	config->cpuid_count = count;
+	return 0;
+}
+
 /* The executor's CPU, and what the monitor adds to it. */
 static int configure(struct monitor_vm *vm, struct pvm_vm_config *config, const struct elf_file *elf,
 		     char *why, size_t why_size)
 {
-	struct pvm_cpuid_entry *cpuid;
 	const char *field;
 
 	if (vm->executor->probe(config, elf->path, why, why_size))
@@ -66,19 +88,8 @@ static int configure(struct monitor_vm *vm, struct pvm_vm_config *config, const 
 	/* Our hpas are made up: they need these bits whatever the CPU has. */
 	if (config->host_maxphyaddr < HOST_MAXPHYADDR)
 		config->host_maxphyaddr = HOST_MAXPHYADDR;
-	cpuid = calloc(config->cpuid_count + 1, sizeof(*cpuid));
-	if (!cpuid) {
-		snprintf(why, why_size, "no memory for the CPUID table");
+	if (make_cpuid(vm, config, why, why_size))
 		return -1;
-	}
-	if (config->cpuid_count)
-		memcpy(cpuid, config->cpuid, config->cpuid_count * sizeof(*cpuid));
-	cpuid[config->cpuid_count] = (struct pvm_cpuid_entry){
-		.leaf = CPUID_TIMING, .eax = clock_tsc_khz(), .ebx = APIC_TIMER_HZ / 1000,
-	};
-	vm->private->cpuid = cpuid;
-	config->cpuid = cpuid;
-	config->cpuid_count++;
 	if (pvm_vm_config_check(config, &field)) {
 		snprintf(why, why_size, "%s: this machine cannot run guests: %s", vm->executor->name,
 			 field ? field : "its configuration is not possible");

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * Makes ELF files, good and bad, byte by byte: the same ones each time.
+ * Starts from a good one with two segments; a test then breaks one thing.
+ */
+#ifndef TESTS_ELF_BUILDER_H
+#define TESTS_ELF_BUILDER_H
+
+#include <elf.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#define ELF_BUILDER_PHDRS	70
+#define ELF_BUILDER_CODE	0x1000000ull	/* address of the first segment, executable */
+#define ELF_BUILDER_DATA	0x1002000ull	/* of the second */
+#define ELF_BUILDER_OFFSET	0x2000ull	/* of the first segment in the file */
+#define ELF_BUILDER_CODE_BYTE	0x90
+#define ELF_BUILDER_DATA_BYTE	0xda
+
+struct elf_builder {
+	Elf64_Ehdr header;
+	Elf64_Phdr phdr[ELF_BUILDER_PHDRS];
+	bool script;		/* add a section .pvm.script */
+	size_t size;		/* cut the file to this many bytes; ~0: leave it whole */
+};
+
+/* A file that can be run: code (4 KiB) and data (256 bytes in the file, 8 KiB in memory). */
+void elf_builder_init(struct elf_builder *elf);
+
+/* Write it to @path; false with errno set when that fails. */
+bool elf_builder_write(const struct elf_builder *elf, const char *path);
+
+#endif /* TESTS_ELF_BUILDER_H */

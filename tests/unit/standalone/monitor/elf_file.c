@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* The loader: what a good file says, and one line for every bad one. */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "boot.h"
+#include "elf_builder.h"
+#include "elf_file.h"
+#include "memory.h"
+
+static struct elf_builder builder;
+static struct elf_file elf;
+static char path[64], why[512];
+
+static void setup(void)
+{
+	int fd;
+
+	strcpy(path, "/tmp/pvm-elf-XXXXXX");
+	fd = mkstemp(path);
+	cr_assert_geq(fd, 0);
+	close(fd);
+	elf_builder_init(&builder);
+	why[0] = 0;
+}
+
+static void teardown(void)
+{
+	unlink(path);
+}
+
+TestSuite(elf_file, .init = setup, .fini = teardown);
+
+static void open_good(void)
+{
+	cr_assert(elf_builder_write(&builder, path));
+	cr_assert_eq(elf_file_open(&elf, path, why, sizeof(why)), 0, "%s", why);
+}
+
+/* One line, that names the file and has @thing in it. */
+static void expect_line(const char *thing)
+{
+	cr_assert(strstr(why, thing), "'%s' does not say '%s'", why, thing);
+	cr_assert(!strncmp(why, path, strlen(path)), "'%s' does not name the file", why);
+	cr_assert(!strchr(why, '\n'));
+}
+
+static void expect_refused(const char *thing)
+{
+	cr_assert(elf_builder_write(&builder, path));
+	cr_assert_eq(elf_file_open(&elf, path, why, sizeof(why)), -1);
+	cr_assert_eq(elf.fd, -1, "the file stays open");
+	expect_line(thing);
+}
+
+static void expect_unfit(uint64_t memory_size, const char *thing)
+{
+	open_good();
+	cr_assert_eq(elf_file_check_memory(&elf, memory_size, why, sizeof(why)), -1);
+	elf_file_close(&elf);
+	expect_line(thing);
+}
+
+Test(elf_file, a_good_file_is_described)
+{
+	open_good();
+	cr_assert_eq(elf.entry, ELF_BUILDER_CODE);
+	cr_assert_eq(elf.start, ELF_BUILDER_CODE);
+	cr_assert_eq(elf.segment_count, 2);
+	cr_assert(elf.segments[0].exec && elf.segments[0].read && !elf.segments[0].write);
+	cr_assert(elf.segments[1].write && !elf.segments[1].exec);
+	cr_assert_eq(elf.segments[1].file_size, 0x100);
+	cr_assert_eq(elf.segments[1].memory_size, 0x2000);
+	cr_assert_not(elf.upper_half);
+	cr_assert_not(elf.has_script);
+	cr_assert_eq(elf_file_check_memory(&elf, 64 << 20, why, sizeof(why)), 0, "%s", why);
+	elf_file_close(&elf);
+}
+
+Test(elf_file, segments_are_loaded_at_their_physical_address)
+{
+	struct guest_memory memory;
+	uint8_t *data;
+
+	builder.phdr[1].p_vaddr = 0x5000000;
+	open_good();
+	cr_assert_eq(guest_memory_create(&memory, 64 << 20, why, sizeof(why)), 0);
+	cr_assert_eq(elf_file_load(&elf, &memory, why, sizeof(why)), 0, "%s", why);
+	cr_assert_eq(memory.va[ELF_BUILDER_CODE], ELF_BUILDER_CODE_BYTE);
+	cr_assert_eq(memory.va[ELF_BUILDER_CODE + 0xfff], ELF_BUILDER_CODE_BYTE);
+	data = memory.va + ELF_BUILDER_DATA;
+	cr_assert_eq(data[0xff], ELF_BUILDER_DATA_BYTE);
+	cr_assert_eq(data[0x100], 0, "what is not in the file is zero");
+	guest_memory_destroy(&memory);
+	elf_file_close(&elf);
+}
+
+Test(elf_file, a_script_section_is_found)
+{
+	builder.script = true;
+	open_good();
+	cr_assert(elf.has_script);
+	elf_file_close(&elf);
+}
+
+Test(elf_file, an_upper_half_file_is_entered_where_it_is_loaded)
+{
+	builder.phdr[0].p_vaddr = 0xffff888001000000;
+	builder.header.e_entry = 0xffff888001000010;
+	open_good();
+	cr_assert(elf.upper_half);
+	cr_assert_eq(elf.start, ELF_BUILDER_CODE + 0x10);
+	elf_file_close(&elf);
+}
+
+Test(elf_file, a_physical_entry_of_an_upper_half_file_is_taken_as_it_is)
+{
+	builder.phdr[0].p_vaddr = 0xffff888001000000;
+	builder.header.e_entry = ELF_BUILDER_CODE + 0x20;
+	open_good();
+	cr_assert_eq(elf.start, ELF_BUILDER_CODE + 0x20);
+	elf_file_close(&elf);
+}
+
+Test(elf_file, empty_segments_are_no_segments)
+{
+	builder.phdr[1].p_memsz = builder.phdr[1].p_filesz = 0;
+	open_good();
+	cr_assert_eq(elf.segment_count, 1);
+	elf_file_close(&elf);
+}
+
+Test(elf_file, a_missing_file_is_refused)
+{
+	unlink(path);
+	cr_assert_eq(elf_file_open(&elf, path, why, sizeof(why)), -1);
+	expect_line("No such file");
+}
+
+Test(elf_file, a_directory_is_refused)
+{
+	unlink(path);
+	cr_assert_eq(mkdir(path, 0700), 0);
+	cr_assert_eq(elf_file_open(&elf, path, why, sizeof(why)), -1);
+	expect_line("not a regular file");
+	rmdir(path);
+}
+
+Test(elf_file, a_fifo_is_refused_without_waiting_for_its_writer, .timeout = 5)
+{
+	unlink(path);
+	cr_assert_eq(mkfifo(path, 0600), 0);
+	cr_assert_eq(elf_file_open(&elf, path, why, sizeof(why)), -1);
+	expect_line("not a regular file");
+}
+
+Test(elf_file, an_empty_file_is_refused)
+{
+	builder.size = 0;
+	expect_refused("empty");
+}
+
+Test(elf_file, every_truncation_is_refused)
+{
+	size_t size;
+
+	/* The last byte that counts is the last of the data segment. */
+	for (size = 1; size < 0x3100; size += size < 0x200 ? 1 : 0x101) {
+		builder.size = size;
+		cr_assert(elf_builder_write(&builder, path));
+		cr_assert_eq(elf_file_open(&elf, path, why, sizeof(why)), -1, "%zu bytes are enough?", size);
+		expect_line(size < SELFMAG ? "not an ELF" : "truncated");
+	}
+	builder.size = 0x3100;
+	open_good();
+	elf_file_close(&elf);
+}
+
+Test(elf_file, a_text_file_is_refused)
+{
+	memcpy(builder.header.e_ident, "#!/b", 4);
+	expect_refused("not an ELF file");
+}
+
+Test(elf_file, a_32_bit_file_is_refused)
+{
+	builder.header.e_ident[EI_CLASS] = ELFCLASS32;
+	expect_refused("32-bit");
+}
+
+Test(elf_file, an_unknown_class_is_refused)
+{
+	builder.header.e_ident[EI_CLASS] = 7;
+	expect_refused("class 7");
+}
+
+Test(elf_file, a_big_endian_file_is_refused)
+{
+	builder.header.e_ident[EI_DATA] = ELFDATA2MSB;
+	expect_refused("little-endian");
+}
+
+Test(elf_file, another_machine_is_refused)
+{
+	builder.header.e_machine = EM_AARCH64;
+	expect_refused("AArch64");
+}
+
+Test(elf_file, a_position_independent_file_is_refused)
+{
+	builder.header.e_type = ET_DYN;
+	expect_refused("ET_DYN");
+}
+
+Test(elf_file, an_object_file_is_refused)
+{
+	builder.header.e_type = ET_REL;
+	expect_refused("ET_REL");
+}
+
+Test(elf_file, a_core_dump_is_refused)
+{
+	builder.header.e_type = ET_CORE;
+	expect_refused("ET_CORE");
+}
+
+Test(elf_file, a_file_with_an_interpreter_is_refused)
+{
+	builder.phdr[2] = (Elf64_Phdr){ .p_type = PT_INTERP };
+	builder.header.e_phnum = 3;
+	expect_refused("PT_INTERP");
+}
+
+Test(elf_file, a_file_with_a_dynamic_segment_is_refused)
+{
+	builder.phdr[2] = (Elf64_Phdr){ .p_type = PT_DYNAMIC };
+	builder.header.e_phnum = 3;
+	expect_refused("PT_DYNAMIC");
+}
+
+Test(elf_file, a_file_without_program_headers_is_refused)
+{
+	builder.header.e_phnum = 0;
+	expect_refused("no program headers");
+}
+
+Test(elf_file, program_headers_of_another_size_are_refused)
+{
+	builder.header.e_phentsize = 32;
+	expect_refused("32 bytes");
+}
+
+Test(elf_file, program_headers_beyond_the_file_are_refused)
+{
+	builder.header.e_phoff = ~0ull - 8;
+	expect_refused("truncated");
+}
+
+Test(elf_file, a_file_with_nothing_to_load_is_refused)
+{
+	builder.phdr[0].p_type = builder.phdr[1].p_type = PT_NOTE;
+	expect_refused("no loadable segment");
+}
+
+Test(elf_file, too_many_segments_are_refused)
+{
+	unsigned i;
+
+	for (i = 0; i < ELF_BUILDER_PHDRS; i++) {
+		builder.phdr[i] = builder.phdr[0];
+		builder.phdr[i].p_paddr = builder.phdr[i].p_vaddr = ELF_BUILDER_CODE + i * 0x1000;
+	}
+	builder.header.e_phnum = ELF_BUILDER_PHDRS;
+	expect_refused("more than 64 segments");
+}
+
+Test(elf_file, a_segment_that_is_larger_in_the_file_than_in_memory_is_refused)
+{
+	builder.phdr[1].p_memsz = 0x80;
+	expect_refused("segment 1");
+}
+
+Test(elf_file, a_segment_that_wraps_around_is_refused)
+{
+	builder.phdr[1].p_paddr = ~0ull - 0x10;
+	expect_refused("segment 1 wraps");
+}
+
+Test(elf_file, a_segment_behind_the_end_of_the_file_is_refused)
+{
+	builder.phdr[1].p_offset = ~0ull - 0x10;
+	expect_refused("truncated: segment 1");
+}
+
+Test(elf_file, overlapping_segments_are_refused)
+{
+	builder.phdr[1].p_paddr = ELF_BUILDER_CODE + 0xfff;
+	expect_refused("segments 0 and 1 overlap at 0x1000fff");
+}
+
+Test(elf_file, touching_segments_are_fine)
+{
+	builder.phdr[1].p_paddr = builder.phdr[1].p_vaddr = ELF_BUILDER_CODE + 0x1000;
+	open_good();
+	elf_file_close(&elf);
+}
+
+Test(elf_file, an_entry_outside_every_segment_is_refused)
+{
+	builder.header.e_entry = 0x2000000;
+	expect_refused("entry point 0x2000000");
+}
+
+Test(elf_file, an_entry_in_a_segment_without_code_is_refused)
+{
+	builder.header.e_entry = ELF_BUILDER_DATA;
+	expect_refused("outside every executable segment");
+}
+
+Test(elf_file, a_segment_outside_memory_is_refused)
+{
+	expect_unfit(ELF_BUILDER_DATA + 0x1fff, "segment 1 (0x1002000..0x1004000) is outside the guest's memory");
+}
+
+Test(elf_file, a_segment_that_just_fits_is_fine)
+{
+	open_good();
+	cr_assert_eq(elf_file_check_memory(&elf, ELF_BUILDER_DATA + 0x2000, why, sizeof(why)), 0);
+	elf_file_close(&elf);
+}
+
+Test(elf_file, a_segment_in_the_boot_area_is_refused)
+{
+	builder.phdr[1].p_paddr = BOOT_AREA_START - 0x1000;
+	expect_unfit(64 << 20, "boot area");
+	builder.phdr[1].p_paddr = BOOT_AREA_END - 1;
+	expect_unfit(64 << 20, "boot area");
+}
+
+Test(elf_file, bad_sections_hide_the_script_and_break_nothing)
+{
+	builder.header.e_shentsize = sizeof(Elf64_Shdr);
+	builder.header.e_shnum = 3;
+	builder.header.e_shstrndx = 2;
+	builder.header.e_shoff = ~0ull - 3;
+	open_good();
+	cr_assert_not(elf.has_script);
+	elf_file_close(&elf);
+	builder.header.e_shoff = 0x3ff0;
+	open_good();
+	elf_file_close(&elf);
+	builder.header.e_shstrndx = 9;
+	open_good();
+	elf_file_close(&elf);
+}
+
+/* Every byte of the headers, each with some values: an answer, never a crash. */
+Test(elf_file, any_byte_of_the_headers_may_be_anything)
+{
+	static const uint8_t values[] = { 0x00, 0x01, 0x7f, 0x80, 0xff };
+	uint8_t *bytes = (uint8_t *)&builder;
+	size_t at, v, length = sizeof(builder.header) + 2 * sizeof(builder.phdr[0]);
+
+	for (at = 0; at < length; at++) {
+		for (v = 0; v < sizeof(values); v++) {
+			uint8_t saved = bytes[at];
+
+			bytes[at] = values[v];
+			cr_assert(elf_builder_write(&builder, path));
+			bytes[at] = saved;
+			if (elf_file_open(&elf, path, why, sizeof(why)))
+				continue;
+			elf_file_check_memory(&elf, 64 << 20, why, sizeof(why));
+			elf_file_close(&elf);
+		}
+	}
+}
