@@ -26,10 +26,9 @@ CITATION = re.compile(r"\bspec:((?:\s|[*#])*C-\d+(?:(?:\s|[,*#]|and|to)*C-\d+)*)
 NUMBER = re.compile(r"C-\d+")
 TEST_NAME = re.compile(r"\bTest\(\s*(\w+)\s*,\s*(\w+)")
 THEORY_NAME = re.compile(r"\b(?:Theory\([^)]*\)\s*,|ParameterizedTest\([^;{]*?,)\s*(\w+)\s*,\s*(\w+)")
-GUEST_NAME = re.compile(r"\b(?:check\w*|guest_check\w*|guest_assert\w*)\s*\([^;]*?\"((?:[^\"\\]|\\.)*)\"")
 INVARIANT_IN_NAME = re.compile(r"(?:^|_)([SM]\d{1,2})(?=_)")
 INVARIANT_IN_SOURCE = re.compile(r"\b([SM]\d{1,2})\b")
-SUFFIXES = {".c", ".h", ".S", ".sh", ".py", ".cmake", ".txt"}
+SUFFIXES = {".c", ".h", ".S", ".sh", ".py", ".cmake", ".txt", ".script"}
 
 
 def statements():
@@ -55,8 +54,10 @@ def sources(*folders):
 def shown_at(path, text, end):
     """What a citation belongs to: the test or the guest check that follows it."""
     name = path.relative_to(ROOT).as_posix()
-    if name.startswith("tests/guest/"):
-        return path.stem + ".elf" if path.suffix in {".c", ".S"} else name
+    if name.startswith("tests/guest/") and path.suffix in {".c", ".S"}:
+        return path.stem + ".elf"
+    if path.suffix == ".script":
+        return path.name
     match = min(filter(None, (pattern.search(text, end) for pattern in (TEST_NAME, THEORY_NAME))),
                 key=lambda found: found.start(), default=None)
     return f"{match.group(1)}/{match.group(2)}" if match else name
