@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * Names and unwind tables from a guest's ELF file, and from files that only
+ * look like one.
+ */
+#include "symbols.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PROGRAM_BASE	0x400000
+
+/* Use every part of a file that could be opened. */
+static void exercise(const char *path)
+{
+	struct symbols *symbols = symbols_open(path);
+	uint64_t offset, address;
+	size_t size, count, i;
+	const struct symbols_fde *fdes;
+	const uint8_t *bytes;
+	unsigned sum = 0;
+
+	if (!symbols)
+		return;
+	for (address = PROGRAM_BASE - 8; address < PROGRAM_BASE + 0x600; address += 16) {
+		const char *name = symbols_find(symbols, address, &offset);
+
+		sum += name ? (unsigned)strlen(name) : 0;
+	}
+	fdes = symbols_fdes(symbols, &count);
+	for (i = 0; i < count; i++)
+		sum += (unsigned)fdes[i].start;
+	bytes = symbols_eh_frame(symbols, &address, &size);
+	for (i = 0; bytes && i < size; i++)
+		sum += bytes[i];
+	*(volatile unsigned *)&sum = sum;
+	symbols_close(symbols);
+}
+
+static uint8_t *read_program(size_t *size)
+{
+	FILE *file = fopen(PROGRAM, "r");
+	uint8_t *bytes = malloc(1 << 20);
+
+	cr_assert_not_null(file, "%s", PROGRAM);
+	*size = fread(bytes, 1, 1 << 20, file);
+	fclose(file);
+	return bytes;
+}
+
+static void write_file(const char *path, const uint8_t *bytes, size_t size)
+{
+	FILE *file = fopen(path, "w");
+
+	cr_assert_not_null(file);
+	cr_assert_eq(fwrite(bytes, 1, size, file), size);
+	fclose(file);
+}
+
+Test(symbols, an_address_is_named_by_the_function_around_it)
+{
+	struct symbols *symbols = symbols_open(PROGRAM);
+	uint64_t offset = 99;
+
+	cr_assert_not_null(symbols);
+	cr_assert_str_eq(symbols_find(symbols, PROGRAM_BASE, &offset), "outermost");
+	cr_assert_eq(offset, 0);
+	cr_assert_str_eq(symbols_find(symbols, PROGRAM_BASE + 0x209, &offset), "middle");
+	cr_assert_eq(offset, 9);
+	symbols_close(symbols);
+}
+
+Test(symbols, a_label_without_a_size_reaches_to_the_end_of_its_section)
+{
+	struct symbols *symbols = symbols_open(PROGRAM);
+	uint64_t offset;
+
+	cr_assert_not_null(symbols);
+	cr_assert_str_eq(symbols_find(symbols, PROGRAM_BASE + 0x401, &offset), "entry_point");
+	cr_assert_eq(offset, 1);
+	symbols_close(symbols);
+}
+
+Test(symbols, an_address_outside_the_code_has_no_name)
+{
+	struct symbols *symbols = symbols_open(PROGRAM);
+	uint64_t offset;
+
+	cr_assert_not_null(symbols);
+	cr_assert_null(symbols_find(symbols, PROGRAM_BASE - 1, &offset));
+	cr_assert_null(symbols_find(symbols, PROGRAM_BASE + 0x402, &offset), "behind the section");
+	cr_assert_null(symbols_find(symbols, PROGRAM_BASE + 0x180, &offset), "between functions");
+	cr_assert_null(symbols_find(symbols, ~0ull, &offset));
+	symbols_close(symbols);
+}
+
+Test(symbols, every_function_with_unwind_information_is_in_the_table_in_order)
+{
+	struct symbols *symbols = symbols_open(PROGRAM);
+	const struct symbols_fde *fdes;
+	uint64_t address;
+	size_t count, size, i;
+
+	cr_assert_not_null(symbols);
+	cr_assert_not_null(symbols_eh_frame(symbols, &address, &size));
+	fdes = symbols_fdes(symbols, &count);
+	cr_assert_eq(count, 3);
+	for (i = 0; i < count; i++)
+		cr_assert_eq(address + (uint64_t)(int64_t)fdes[i].start, PROGRAM_BASE + 0x100 * (i + 1));
+	symbols_close(symbols);
+}
+
+Test(symbols, what_is_no_elf_file_has_no_symbols)
+{
+	cr_assert_null(symbols_open("/nonexistent"));
+	cr_assert_null(symbols_open("/"));
+	cr_assert_null(symbols_open("/dev/zero"));
+	cr_assert_null(symbols_open("/etc/passwd"));
+	symbols_close(NULL);
+}
+
+Test(symbols, a_truncated_file_is_read_no_further_than_it_goes)
+{
+	char path[] = "/tmp/pvm-symbols-test-XXXXXX";
+	size_t size, cut;
+	uint8_t *bytes = read_program(&size);
+	int fd = mkstemp(path);
+
+	cr_assert_geq(fd, 0);
+	close(fd);
+	for (cut = 0; cut < size; cut += cut < 128 ? 1 : 61) {
+		/* malloc'ed to size, so that ASan sees a read behind the end */
+		write_file(path, bytes, cut);
+		exercise(path);
+	}
+	unlink(path);
+	free(bytes);
+}
+
+Test(symbols, a_file_with_random_bytes_changed_is_read_within_its_bounds)
+{
+	char path[] = "/tmp/pvm-symbols-test-XXXXXX";
+	size_t size;
+	uint8_t *bytes = read_program(&size), *copy = malloc(size);
+	int fd = mkstemp(path), round, change;
+
+	cr_assert_geq(fd, 0);
+	close(fd);
+	srand(17);
+	for (round = 0; round < 500; round++) {
+		memcpy(copy, bytes, size);
+		for (change = 0; change < 20; change++)
+			copy[(size_t)rand() % size] = (uint8_t)rand();
+		memcpy(copy, bytes, 20);	/* it still says that it is an ELF file */
+		write_file(path, copy, size);
+		exercise(path);
+	}
+	unlink(path);
+	free(copy);
+	free(bytes);
+}
