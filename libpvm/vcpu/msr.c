@@ -135,12 +135,9 @@ static int write_linear_range(struct pvm_vcpu *vcpu, uint64_t value)
 {
 	if (!pvm_linear_range_allowed(&vcpu->vm->config, value))
 		return PVM_EINVAL;
-	if (value == vcpu->msr.linear_address_range)
-		return PVM_OK;
 	vcpu->msr.linear_address_range = value;
-	/* M7: what was translated outside the new ranges goes. */
-	pvm_mmu_shrink(vcpu->vm, 0);
-	pvm_mmu_flush_all(vcpu);
+	/* M7: a root is made for one range; the next is made for this one. */
+	pvm_mmu_new_cr3(vcpu);
 	return PVM_OK;
 }
 
