@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * MSR_PVM_SUPERVISOR_REDZONE: where an event in supervisor mode puts its frame
+ * for several sizes and stack pointers, and that it leaves the zone alone.
+ *
+ * spec: MSR_PVM_SUPERVISOR_REDZONE; Vector events in supervisor mode
+ */
+#include "guest.h"
+
+#define STACK_SIZE 8192
+#define FILL 0xa5
+
+static u8 stack[STACK_SIZE] __attribute__((aligned(4096)));
+
+/* Both kinds of event with RSP at @rsp. */
+static void exception_at(u64 rsp)
+{
+	TRY_BETWEEN("movq %%rsp, %%rbx; movq %0, %%rsp", "ud2", "movq %%rbx, %%rsp", : "r"(rsp)
+		    : "rbx", "memory");
+}
+
+static void interrupt_at(u64 rsp)
+{
+	TRY_BETWEEN("movq %%rsp, %%rbx; movq %0, %%rsp", "int $0x80", "movq %%rbx, %%rsp", : "r"(rsp)
+		    : "rbx", "memory");
+}
+
+static bool untouched(u64 from, u64 to)
+{
+	for (const u8 *p = (const u8 *)from; p < (const u8 *)to; p++)
+		if (*p != FILL)
+			return false;
+	return true;
+}
+
+/* spec: C-086, C-173, C-174, C-182, C-187, C-190 */
+static void zone(u64 size, u64 rsp)
+{
+	u64 aligned = align_down(rsp - size, 16);
+
+	check_eq(hc_wrmsr(MSR_PVM_SUPERVISOR_REDZONE, size), 0, "the size can be set");
+	memset(stack, FILL, sizeof(stack));
+	exception_at(rsp);
+	check_eq(trap.vector, VEC_UD, "below 32: delivered");
+	check_eq(trap.frame_at, aligned - PVM_FRAME_SIZE, "below 32: the frame is below the aligned zone");
+	check_eq(trap.frame.hw.rsp, rsp, "below 32: the pushed RSP is the original");
+	check(untouched(aligned, rsp), "below 32: the zone is untouched");
+
+	memset(stack, FILL, sizeof(stack));
+	interrupt_at(rsp);
+	check_eq(trap.vector, VEC_SYSCALL32, "from 32: delivered");
+	/* event.S pushes its own frame right below the RSP that it got. */
+	check_eq(trap.frame_at, aligned - PVM_FRAME_SIZE, "from 32: RSP is the aligned zone's end");
+	check_eq(trap.frame.hw.rsp, rsp, "from 32: PVCS::rsp is the original");
+	check(untouched(aligned, rsp), "from 32: the zone is untouched");
+}
+
+USER_CODE(user_ud, "	ud2\n");
+
+void guest_main(void)
+{
+	static const u64 sizes[] = { 0, 8, 128, 1000 };
+	u64 top = (u64)stack + STACK_SIZE - 64;
+	struct user u;
+
+	for (unsigned i = 0; i < array_size(sizes); i++) {
+		zone(sizes[i], top);
+		zone(sizes[i], top - 8);
+		zone(sizes[i], top - 1);
+		zone(sizes[i], top - 13);
+	}
+	/* The frame spans two pages. */
+	zone(0, (u64)stack + PAGE_SIZE + 32);
+
+	/* spec: C-168, C-085 */
+	hc_wrmsr(MSR_PVM_SUPERVISOR_REDZONE, 128);
+	run_user(&u, user_ud, 0);
+	check_eq(u.entry_rsp, u.return_rsp, "an event from user mode subtracts no red zone");
+	hc_wrmsr(MSR_PVM_SUPERVISOR_REDZONE, 0);
+}
