@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * Fuzz target: EVENT_RETURN_USER with any PVCS, EVENT_RETURN_SUPERVISOR with
+ * any frame on any stack.
+ */
+#include <string.h>
+
+#include "host.h"
+
+static void return_user(struct fuzz_host *h, struct fuzz_input *in)
+{
+	struct pvm_vcpu *vcpu = &h->vcpu;
+	uint64_t cr3 = vcpu->cr3, switch_cr3 = vcpu->msr.switch_cr3;
+	enum pvm_action action;
+
+	if (vcpu->pvcs) {
+		vcpu->pvcs->user_cs = (uint16_t)fuzz_value(in);
+		vcpu->pvcs->user_ss = fuzz_u8(in) & 0xf ? 0x2b : fuzz_u16(in);
+		vcpu->pvcs->rip = fuzz_value(in);
+		vcpu->pvcs->eflags = (uint32_t)fuzz_value(in);
+		vcpu->pvcs->user_gsbase = fuzz_value(in);
+	}
+	action = pvm_event_return_user(vcpu);
+	fuzz_check(h, action);
+	if (vcpu->user_mode) {
+		fuzz_require(vcpu->cr3 == switch_cr3 && vcpu->msr.switch_cr3 == cr3,
+			     "CR3 and MSR_PVM_SWITCH_CR3 have changed places");
+		fuzz_require(!h->vm.config.host_pke || vcpu->pkru == vcpu->pvcs->pkru, "S11: the user's PKRU");
+		fuzz_require(!(vcpu->pvcs->event_flags & PVM_EVENT_FLAGS_IP), "IP is clear");
+		fuzz_require(!vcpu->nmi_masked, "NMIs are unmasked");
+	} else if (action == PVM_ACT_RESUME) {
+		fuzz_require(pvm_legal_address(vcpu, pvm_gva(vcpu->rip)), "M7: entry points are legal");
+	}
+}
+
+static void return_supervisor(struct fuzz_host *h, struct fuzz_input *in)
+{
+	struct pvm_vcpu *vcpu = &h->vcpu;
+	struct pvm_supervisor_frame frame;
+	uint64_t rsp = vcpu->gpr[PVM_RSP];
+
+	fuzz_bytes(in, &frame, sizeof(frame));
+	frame.rip = fuzz_value(in);
+	if (rsp < FUZZ_HOLE - sizeof(frame))
+		memcpy(h->memory + rsp, &frame, sizeof(frame));
+	fuzz_check(h, pvm_event_return_supervisor(vcpu, PVM_NO_SLEEP));
+	fuzz_require(!vcpu->user_mode, "EVENT_RETURN_SUPERVISOR stays in supervisor mode");
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct fuzz_input in = { data, size };
+	struct fuzz_host h;
+
+	fuzz_host_init(&h, &in);
+	fuzz_vcpu(&h, &in);
+	if (!h.vcpu.user_mode) {
+		if (fuzz_u8(&in) & 1)
+			return_user(&h, &in);
+		else
+			return_supervisor(&h, &in);
+	}
+	fuzz_host_fini(&h);
+	return 0;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * Fuzz target: restoring a snapshot that anybody may have written. A refused
+ * one changes nothing; one that is taken over reads back the same, and the
+ * vCPU can live with it.
+ */
+#include <string.h>
+
+#include "host.h"
+
+#define WORDS (sizeof(struct pvm_vcpu_state) / sizeof(uint64_t))
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct fuzz_input in = { data, size };
+	struct pvm_vcpu_state before, wanted, after;
+	const char *field = NULL;
+	struct fuzz_host h;
+	unsigned i, edits;
+	bool delivered;
+	int err;
+
+	fuzz_host_init(&h, &in);
+	fuzz_vcpu(&h, &in);
+	pvm_vcpu_save(&h.vcpu, &before);
+	wanted = before;
+	edits = fuzz_u8(&in) % 8;
+	for (i = 0; i < edits; i++) {
+		unsigned word = fuzz_u8(&in) % WORDS;
+		uint64_t value = fuzz_value(&in);
+
+		memcpy((uint8_t *)&wanted + 8 * word, &value, 8);
+	}
+	if (fuzz_u8(&in) == 0xff)
+		fuzz_bytes(&in, &wanted, sizeof(wanted));
+	err = pvm_vcpu_restore(&h.vcpu, &wanted, &field);
+	pvm_vcpu_save(&h.vcpu, &after);
+	if (err == PVM_OK) {
+		fuzz_require(memcmp(&after, &wanted, sizeof(after)) == 0, "what was restored is what is saved");
+	} else {
+		fuzz_require(field != NULL, "a refusal names the field");
+		fuzz_require(memcmp(&after, &before, sizeof(after)) == 0, "a refusal changes nothing");
+	}
+	fuzz_check(&h, PVM_ACT_RESUME);
+	fuzz_check(&h, pvm_event_interrupt(&h.vcpu, 0x30, &delivered, PVM_NO_SLEEP));
+	fuzz_check(&h, pvm_handle_syscall(&h.vcpu, PVM_NO_SLEEP));
+	fuzz_host_fini(&h);
+	return 0;
+}
