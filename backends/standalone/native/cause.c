@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * Signals back into CPU exceptions and system calls. Owns what Linux does to
+ * each of them on the way. Pure: looks at the frame, never at the stub.
+ *
+ * The frame may be forged: a guest that jumps into the stub's text can show any
+ * frame. All it gains is an exit that it could have caused honestly; so only
+ * vectors that code at CPL 3 can raise come out of here.
+ */
+#include "cause.h"
+
+#include <linux/audit.h>
+#include <signal.h>
+#include <stdio.h>
+
+#ifndef SYS_SECCOMP
+#define SYS_SECCOMP 1
+#endif
+#define SYS_DISPATCH 2		/* SYS_USER_DISPATCH */
+
+#define VSYSCALL_PAGE	0xffffffffff600000ull
+/* Without a vdso, 32-bit system calls "return" to offsets in page 0. */
+#define LANDING_MAX	0x1000ull
+
+static bool in_page(uint64_t address, uint64_t page)
+{
+	return (address & ~(PVM_PAGE_SIZE - 1)) == page;
+}
+
+static enum cause exception(struct guest_exit *exit, uint8_t vector, uint64_t error_code)
+{
+	exit->kind = GUEST_EXIT_EXCEPTION;
+	exit->vector = vector;
+	exit->error_code = (uint32_t)error_code;
+	return CAUSE_EXIT;
+}
+
+static enum cause fetch_fault(struct guest_exit *exit, struct pvm_vcpu *vcpu)
+{
+	vcpu->cr2 = vcpu->rip;
+	return exception(exit, PVM_VEC_PF, PVM_PF_U | PVM_PF_I);
+}
+
+/* The kernel parks rip of 32-bit SYSCALL and SYSENTER in the vdso, which the
+ * zygote moved to a known place. The true rip is lost; rbp was moved to rcx. */
+static bool landed(uint64_t rip)
+{
+	return (rip >= STUB_VDSO_GRAVE && rip < STUB_VDSO_GRAVE + STUB_VDSO_GRAVE_SIZE) ||
+	       rip < LANDING_MAX;
+}
+
+static enum cause syscall32(struct guest_exit *exit, struct pvm_vcpu *vcpu, uint64_t entry_rip)
+{
+	vcpu->rip = entry_rip;
+	vcpu->gpr[PVM_RBP] = vcpu->gpr[PVM_RCX];
+	exit->kind = GUEST_EXIT_SYSCALL32;
+	return CAUSE_EXIT;
+}
+
+static enum cause system_call(const struct sigframe *frame, struct pvm_vcpu *vcpu, uint64_t entry_rip,
+			      struct guest_exit *exit)
+{
+	if (frame->info.code == SYS_SECCOMP && in_page(frame->info.address, VSYSCALL_PAGE)) {
+		/* The kernel has executed the RET of the vsyscall already. */
+		vcpu->rip = frame->info.address;
+		vcpu->gpr[PVM_RSP] -= sizeof(uint64_t);
+		return fetch_fault(exit, vcpu);
+	}
+	if (frame->info.code != SYS_DISPATCH) {
+		fetch_fault(exit, vcpu);
+		return CAUSE_SABOTAGE;
+	}
+	if (frame->info.arch == AUDIT_ARCH_I386) {
+		if (landed(frame->rip))
+			return syscall32(exit, vcpu, entry_rip);
+		exit->kind = GUEST_EXIT_INT80;
+		return CAUSE_EXIT;
+	}
+	vcpu->gpr[PVM_RCX] = vcpu->rip;
+	vcpu->gpr[PVM_R11] = vcpu->rflags;
+	exit->kind = GUEST_EXIT_SYSCALL;
+	return CAUSE_EXIT;
+}
+
+static enum cause segment_fault(const struct sigframe *frame, struct pvm_vcpu *vcpu,
+				uint64_t entry_rip, struct guest_exit *exit)
+{
+	/* A vsyscall whose return address can not be read: no vector of its own. */
+	if (in_page(frame->rip, VSYSCALL_PAGE))
+		return fetch_fault(exit, vcpu);
+	if (frame->rip >= STUB_VDSO_GRAVE && landed(frame->rip))
+		return syscall32(exit, vcpu, entry_rip);
+	switch (frame->vector) {
+	case PVM_VEC_PF:
+		vcpu->cr2 = frame->cr2;
+		return exception(exit, PVM_VEC_PF, frame->error_code);
+	case PVM_VEC_GP:
+	case PVM_VEC_TS:
+	case PVM_VEC_CP:
+		return exception(exit, (uint8_t)frame->vector, frame->error_code);
+	case PVM_VEC_OF:
+	case PVM_VEC_BR:
+		return exception(exit, (uint8_t)frame->vector, 0);
+	default:
+		return CAUSE_NOTHING;
+	}
+}
+
+static enum cause debug(const struct sigframe *frame, struct pvm_vcpu *vcpu, struct guest_exit *exit)
+{
+	if (frame->vector == PVM_VEC_BP)
+		return exception(exit, PVM_VEC_BP, 0);
+	if (frame->vector != PVM_VEC_DB)
+		return CAUSE_NOTHING;
+	vcpu->dr6 = PVM_DR6_FIXED;
+	exception(exit, PVM_VEC_DB, 0);
+	if (frame->info.code == TRAP_TRACE)
+		vcpu->dr6 |= PVM_DR6_BS;
+	return frame->info.code == TRAP_HWBKPT ? CAUSE_DEBUG : CAUSE_EXIT;
+}
+
+static enum cause bus(const struct sigframe *frame, const struct pvm_vcpu *vcpu,
+		      struct guest_exit *exit)
+{
+	switch (frame->vector) {
+	case PVM_VEC_NP:
+	case PVM_VEC_SS:
+	case PVM_VEC_AC:
+		return exception(exit, (uint8_t)frame->vector, frame->error_code);
+	default:
+		/* The host lost memory, or a user program forged that: it may not
+		 * end the VM, so it is treated as if it were alone concerned. */
+		if (vcpu->user_mode)
+			return exception(exit, PVM_VEC_GP, 0);
+		exit->kind = GUEST_EXIT_FAILED;
+		snprintf(exit->message, sizeof(exit->message),
+			 "the host lost the guest memory at address %#lx (SIGBUS)",
+			 (unsigned long)frame->info.address);
+		return CAUSE_EXIT;
+	}
+}
+
+static enum cause arithmetic(const struct sigframe *frame, struct guest_exit *exit)
+{
+	switch (frame->vector) {
+	case PVM_VEC_DE:
+	case PVM_VEC_MF:
+	case PVM_VEC_XM:
+		return exception(exit, (uint8_t)frame->vector, 0);
+	default:
+		return CAUSE_NOTHING;
+	}
+}
+
+enum cause cause_of_stop(const struct sigframe *frame, struct pvm_vcpu *vcpu, uint64_t entry_rip,
+			 struct guest_exit *exit)
+{
+	/* M2: in the stub's own code. Whatever it did there, it is its last. */
+	if (frame->rip >= STUB_REGION && frame->rip < STUB_REGION_END && !landed(frame->rip)) {
+		fetch_fault(exit, vcpu);
+		return CAUSE_SABOTAGE;
+	}
+	/* Sent by some process, not made by the CPU. */
+	if (frame->info.code <= 0)
+		return CAUSE_NOTHING;
+	switch (frame->info.number) {
+	case SIGSYS:
+		return system_call(frame, vcpu, entry_rip, exit);
+	case SIGSEGV:
+		return segment_fault(frame, vcpu, entry_rip, exit);
+	case SIGTRAP:
+		return debug(frame, vcpu, exit);
+	case SIGBUS:
+		return bus(frame, vcpu, exit);
+	case SIGFPE:
+		return arithmetic(frame, exit);
+	case SIGILL:
+		return exception(exit, PVM_VEC_UD, 0);
+	default:
+		return CAUSE_NOTHING;
+	}
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * Why the guest stopped: from a signal frame to a guest_exit.
+ */
+#ifndef NATIVE_CAUSE_H
+#define NATIVE_CAUSE_H
+
+#include "frame.h"
+
+enum cause {
+	CAUSE_EXIT,		/* @exit says what happened */
+	CAUSE_NOTHING,		/* the kick signal, or a signal that nothing of the guest's made */
+	CAUSE_DEBUG,		/* as EXIT, and dr6 still lacks the breakpoints that were hit */
+	CAUSE_SABOTAGE,		/* @exit is what the guest gets; the stub can not be used any more */
+};
+
+/**
+ * cause_of_stop - look at the frame of a stopped stub.
+ * @vcpu: its registers are those of the frame already (frame_store()). Changed
+ * where the frame does not have what the CPU would have left: cr2, dr6, rcx and
+ * r11 of SYSCALL, rip and rsp at the vsyscall page.
+ * @entry_rip: rip at the last entry, for what the kernel forgets.
+ */
+enum cause cause_of_stop(const struct sigframe *frame, struct pvm_vcpu *vcpu, uint64_t entry_rip,
+			 struct guest_exit *exit);
+
+#endif /* NATIVE_CAUSE_H */

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * Loading and storing the guest's registers. Owns the knowledge of the kernel's
+ * frame. The guest can write into the frame pages while it runs, so nothing of
+ * a frame is trusted but as the guest's own registers: frame_load() writes all
+ * of it anew.
+ */
+#include "frame.h"
+
+#include <cpuid.h>
+#include <signal.h>
+#include <string.h>
+
+#define UC_FP_XSTATE		0x1
+#define UC_SIGCONTEXT_SS	0x2
+#define UC_STRICT_RESTORE_SS	0x4
+#define ALTSTACK_AUTODISARM	(1u << 31)
+
+/* The FXSAVE area and the XSAVE header, SDM vol. 1, 13.4. */
+#define FX_FCW			0
+#define FX_MXCSR		24
+#define FX_MXCSR_MASK		28
+#define FX_SW_RESERVED		464
+#define FX_SIZE			512
+#define XSAVE_BV		512
+#define XSAVE_HEADER_END	576
+#define FX_FCW_RESET		0x37f
+#define MXCSR_RESET		0x1f80
+#define MXCSR_MASK_DEFAULT	0xffbf	/* where FXSAVE leaves the mask 0 */
+#define XFEATURE_PKRU		(1ull << 9)
+
+/* RFLAGS bits that rt_sigreturn does not load: the stub does, with POPF. */
+#define RFLAGS_BY_STUB		(PVM_RFLAGS_ID | PVM_RFLAGS_NT)
+
+#define CPUID_XSTATE		0xd
+
+_Static_assert(offsetof(struct sigframe, r8) == 48, "ucontext");
+_Static_assert(offsetof(struct sigframe, mask) == 304, "sigcontext");
+_Static_assert(offsetof(struct sigframe, info) == 312, "siginfo");
+_Static_assert(sizeof(((struct sigframe *)0)->info) == 128, "siginfo");
+_Static_assert(sizeof(struct sigframe_xstate) == FX_SIZE - FX_SW_RESERVED, "sw_reserved");
+
+static uint32_t read32(const uint8_t *p)
+{
+	uint32_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static uint64_t read64(const uint8_t *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static void write32(uint8_t *p, uint32_t v)
+{
+	memcpy(p, &v, sizeof(v));
+}
+
+static void write64(uint8_t *p, uint64_t v)
+{
+	memcpy(p, &v, sizeof(v));
+}
+
+bool sigframe_learn(struct sigframe_place *place, uint8_t *shared, uint64_t address)
+{
+	uint32_t eax, ebx, ecx, edx;
+	const uint64_t end = STUB_SHARED + STUB_SHARED_SIZE;
+
+	memset(place, 0, sizeof(*place));
+	if (address < STUB_ALTSTACK || address % 8 || address + sizeof(struct sigframe) > end)
+		return false;
+	place->address = address;
+	place->frame = (struct sigframe *)(void *)(shared + (address - STUB_SHARED));
+	place->xstate_address = place->frame->xstate;
+	if (place->xstate_address % 64 || place->xstate_address < address + sizeof(struct sigframe) ||
+	    place->xstate_address + FX_SIZE > end)
+		return false;
+	place->xstate = shared + (place->xstate_address - STUB_SHARED);
+	place->flags = place->frame->flags;
+	memcpy(&place->layout, place->xstate + FX_SW_RESERVED, sizeof(place->layout));
+	if (!(place->flags & UC_FP_XSTATE) || place->layout.magic != FP_XSTATE_MAGIC1 ||
+	    place->layout.size < XSAVE_HEADER_END || place->layout.size > MONITOR_XSTATE_MAX ||
+	    place->xstate_address + place->layout.size + 4 > end)
+		return false;
+	place->mxcsr_mask = read32(place->xstate + FX_MXCSR_MASK);
+	if (!place->mxcsr_mask)
+		place->mxcsr_mask = MXCSR_MASK_DEFAULT;
+	if ((place->layout.features & XFEATURE_PKRU) &&
+	    __get_cpuid_count(CPUID_XSTATE, 9, &eax, &ebx, &ecx, &edx) &&
+	    ebx + sizeof(uint32_t) <= place->layout.size)
+		place->pkru_offset = ebx;
+	return true;
+}
+
+/* ------------------------------------------------------------------------
+ * Extended state.
+ */
+
+/* The state after reset: XRSTOR makes it where the header says so. */
+static void reset_xstate(uint8_t *x, size_t size)
+{
+	memset(x, 0, size);
+	write32(x + FX_FCW, FX_FCW_RESET);
+	write32(x + FX_MXCSR, MXCSR_RESET);
+}
+
+/* XRSTOR refuses reserved bits, and then the stub would die. */
+static void sanitize_xstate(const struct sigframe_place *place, uint8_t *x)
+{
+	write32(x + FX_MXCSR, read32(x + FX_MXCSR) & place->mxcsr_mask);
+	write64(x + XSAVE_BV, read64(x + XSAVE_BV) & place->layout.features);
+	memset(x + XSAVE_BV + 8, 0, XSAVE_HEADER_END - XSAVE_BV - 8);
+}
+
+static void load_xstate(const struct sigframe_place *place, const struct monitor_vcpu *vcpu)
+{
+	uint32_t size = place->layout.size;
+	uint8_t *x = place->xstate;
+
+	if (vcpu->xstate_size >= XSAVE_HEADER_END && vcpu->xstate_size <= size) {
+		memcpy(x, vcpu->xstate, vcpu->xstate_size);
+		memset(x + vcpu->xstate_size, 0, size - vcpu->xstate_size);
+		sanitize_xstate(place, x);
+	} else {
+		reset_xstate(x, size);
+	}
+	if (place->pkru_offset) {
+		write32(x + place->pkru_offset, vcpu->pvm.pkru);
+		write64(x + XSAVE_BV, read64(x + XSAVE_BV) | XFEATURE_PKRU);
+	}
+	memcpy(x + FX_SW_RESERVED, &place->layout, sizeof(place->layout));
+	write32(x + size, FP_XSTATE_MAGIC2);
+}
+
+static void store_xstate(const struct sigframe_place *place, struct monitor_vcpu *vcpu)
+{
+	uint32_t size = place->layout.size;
+
+	memcpy(vcpu->xstate, place->xstate, size);
+	vcpu->xstate_size = size;
+	sanitize_xstate(place, vcpu->xstate);
+	memset(vcpu->xstate + FX_SW_RESERVED, 0, sizeof(place->layout));
+	if (place->pkru_offset)
+		vcpu->pvm.pkru = read64(vcpu->xstate + XSAVE_BV) & XFEATURE_PKRU ?
+				 read32(vcpu->xstate + place->pkru_offset) : 0;
+}
+
+/* ------------------------------------------------------------------------
+ * General registers and segments.
+ */
+
+/* WRFSBASE and WRGSBASE raise #GP for an address that is not canonical. */
+static uint64_t canonical_base(uint64_t base)
+{
+	return (uint64_t)((int64_t)(base << 16) >> 16);
+}
+
+static uint16_t loadable(const struct pvm_vcpu *vcpu, unsigned seg, const uint64_t tls[3])
+{
+	uint16_t sel = vcpu->seg[seg];
+	unsigned entry = PVM_SEL_INDEX(sel) - vcpu->vm->config.tls_index;
+
+	if (!pvm_data_selector_valid(vcpu, sel) || (entry < 3 && !tls[entry]))
+		return 0;
+	return sel;
+}
+
+static void load_gprs(struct sigframe *f, const struct pvm_vcpu *vcpu)
+{
+	const uint64_t *gpr = vcpu->gpr;
+
+	f->rax = gpr[PVM_RAX];
+	f->rcx = gpr[PVM_RCX];
+	f->rdx = gpr[PVM_RDX];
+	f->rbx = gpr[PVM_RBX];
+	f->rsp = gpr[PVM_RSP];
+	f->rbp = gpr[PVM_RBP];
+	f->rsi = gpr[PVM_RSI];
+	f->rdi = gpr[PVM_RDI];
+	f->r8 = gpr[PVM_R8];
+	f->r9 = gpr[PVM_R9];
+	f->r10 = gpr[PVM_R10];
+	f->r11 = gpr[PVM_R11];
+	f->r12 = gpr[PVM_R12];
+	f->r13 = gpr[PVM_R13];
+	f->r14 = gpr[PVM_R14];
+	f->r15 = gpr[PVM_R15];
+	f->rip = vcpu->rip;
+}
+
+static void store_gprs(const struct sigframe *f, struct pvm_vcpu *vcpu)
+{
+	uint64_t *gpr = vcpu->gpr;
+
+	gpr[PVM_RAX] = f->rax;
+	gpr[PVM_RCX] = f->rcx;
+	gpr[PVM_RDX] = f->rdx;
+	gpr[PVM_RBX] = f->rbx;
+	gpr[PVM_RSP] = f->rsp;
+	gpr[PVM_RBP] = f->rbp;
+	gpr[PVM_RSI] = f->rsi;
+	gpr[PVM_RDI] = f->rdi;
+	gpr[PVM_R8] = f->r8;
+	gpr[PVM_R9] = f->r9;
+	gpr[PVM_R10] = f->r10;
+	gpr[PVM_R11] = f->r11;
+	gpr[PVM_R12] = f->r12;
+	gpr[PVM_R13] = f->r13;
+	gpr[PVM_R14] = f->r14;
+	gpr[PVM_R15] = f->r15;
+	vcpu->rip = f->rip;
+}
+
+void frame_load(const struct sigframe_place *place, struct stub_control *control,
+		const struct monitor_vcpu *vcpu, const uint64_t tls[3])
+{
+	const struct pvm_vcpu *pvm = &vcpu->pvm;
+	struct sigframe *f = place->frame;
+
+	load_gprs(f, pvm);
+	/* S2, at the last place before the CPU. */
+	f->rflags = pvm_rflags_sanitize(pvm->rflags);
+	f->cs = pvm_vcpu_underlying_cs(pvm);
+	f->ss = pvm_vcpu_underlying_ss(pvm);
+	f->gs = 0;
+	f->fs = 0;
+	f->flags = place->flags | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS;
+	f->link = 0;
+	f->stack_sp = STUB_ALTSTACK;
+	f->stack_flags = ALTSTACK_AUTODISARM;
+	f->stack_size = STUB_ALTSTACK_SIZE;
+	f->mask = 0;
+	f->xstate = place->xstate_address;
+	memset(f->reserved, 0, sizeof(f->reserved));
+	load_xstate(place, vcpu);
+
+	control->rflags = (f->rflags & RFLAGS_BY_STUB) | PVM_RFLAGS_FIXED;
+	control->ds = loadable(pvm, PVM_DS, tls);
+	control->es = loadable(pvm, PVM_ES, tls);
+	control->fs = loadable(pvm, PVM_FS, tls);
+	control->gs = loadable(pvm, PVM_GS, tls);
+	control->fs_base = canonical_base(pvm->fs_base);
+	control->gs_base = canonical_base(pvm->gs_base);
+}
+
+void frame_store(const struct sigframe_place *place, const struct stub_record *record,
+		 struct monitor_vcpu *vcpu)
+{
+	struct pvm_vcpu *pvm = &vcpu->pvm;
+	const struct sigframe *f = place->frame;
+
+	store_gprs(f, pvm);
+	pvm->rflags = pvm_rflags_sanitize(f->rflags);
+	/* In supervisor mode both are emulated. */
+	if (pvm->user_mode) {
+		pvm->seg[PVM_CS] = f->cs;
+		pvm->seg[PVM_SS] = f->ss;
+	}
+	pvm->seg[PVM_DS] = (uint16_t)record->ds;
+	pvm->seg[PVM_ES] = (uint16_t)record->es;
+	pvm->seg[PVM_FS] = (uint16_t)record->fs;
+	pvm->seg[PVM_GS] = (uint16_t)record->gs;
+	pvm->fs_base = record->fs_base;
+	pvm->gs_base = record->gs_base;
+	store_xstate(place, vcpu);
+}

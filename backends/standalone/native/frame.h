@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * Registers of the guest <-> the signal frame of a stub. A frame is where the
+ * kernel left the guest's registers, and where it takes them from again.
+ */
+#ifndef NATIVE_FRAME_H
+#define NATIVE_FRAME_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../monitor.h"
+#include "stub/protocol.h"
+
+/* The kernel's struct rt_sigframe for 64-bit handlers, with its ucontext and
+ * the part of siginfo that is of use. */
+struct sigframe {
+	uint64_t restorer;
+	uint64_t flags, link;
+	uint64_t stack_sp;
+	uint32_t stack_flags, pad0;
+	uint64_t stack_size;
+	uint64_t r8, r9, r10, r11, r12, r13, r14, r15;
+	uint64_t rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip, rflags;
+	uint16_t cs, gs, fs, ss;
+	uint64_t error_code, vector, old_mask, cr2;
+	uint64_t xstate;	/* address of the extended state, or 0 */
+	uint64_t reserved[8];
+	uint64_t mask;
+	struct {
+		int32_t number, error, code, pad;
+		uint64_t address;	/* SIGSEGV ...: si_addr; SIGSYS: si_call_addr */
+		int32_t nr;		/* SIGSYS */
+		uint32_t arch;		/* SIGSYS: AUDIT_ARCH_* */
+		uint8_t rest[96];
+	} info;
+};
+
+/* What the kernel says in the software-reserved bytes of a frame's FXSAVE area. */
+struct sigframe_xstate {
+	uint32_t magic;
+	uint32_t extended_size;
+	uint64_t features;	/* XCR0 bits that the frame carries */
+	uint32_t size;		/* bytes, without the magic word at the end */
+	uint32_t pad[7];
+};
+
+/* Where this host puts frames, and how it fills what we only repeat. */
+struct sigframe_place {
+	uint64_t address;		/* in the stub */
+	struct sigframe *frame;		/* the same in the monitor */
+	uint8_t *xstate;		/* in the monitor */
+	uint64_t xstate_address;	/* in the stub */
+	uint64_t flags;			/* uc_flags */
+	struct sigframe_xstate layout;
+	uint32_t pkru_offset;		/* in xstate; 0: the host has no PKU */
+	uint32_t mxcsr_mask;		/* bits of MXCSR that the CPU has */
+};
+
+/**
+ * sigframe_learn - take the first frame of a new stub as the model of all.
+ * @shared: the stub's shared pages in the monitor.
+ * @address: rsp at its handler's entry.
+ * Returns false when it lies outside the pages or has no extended state.
+ */
+bool sigframe_learn(struct sigframe_place *place, uint8_t *shared, uint64_t address);
+
+/* Put the guest's registers into the frame and the control page. Everything is
+ * made valid here, whoever set it: a bad value must not kill the stub. @tls: the
+ * descriptors that the stub's thread has. */
+void frame_load(const struct sigframe_place *place, struct stub_control *control,
+		const struct monitor_vcpu *vcpu, const uint64_t tls[3]);
+
+/* The guest's registers back from the frame and the record. */
+void frame_store(const struct sigframe_place *place, const struct stub_record *record,
+		 struct monitor_vcpu *vcpu);
+
+#endif /* NATIVE_FRAME_H */

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * Kicks and flushes on their way into a vCPU's thread. Owns the queue and the
+ * only right to send signals to a stub that runs. Never touches a stub's
+ * memory.
+ *
+ * A guest may block the kick signal: it can jump to the stub's rt_sigreturn
+ * with a frame of its own. Such a stub would burn CPU time with the signal
+ * blocked, which an honest one, that waits or executes some commands, never
+ * does for long. The watchdog looks for that and kills it.
+ */
+#include "gate.h"
+
+#include <signal.h>
+
+#include "stub/protocol.h"
+#include "watchdog.h"
+
+void gate_init(struct gate *gate, struct watchdog *watchdog)
+{
+	*gate = (struct gate){ .watchdog = watchdog };
+	pthread_mutex_init(&gate->lock, NULL);
+	pthread_cond_init(&gate->left, NULL);
+}
+
+void gate_destroy(struct gate *gate)
+{
+	pthread_mutex_destroy(&gate->lock);
+	pthread_cond_destroy(&gate->left);
+}
+
+enum gate_answer gate_enter(struct gate *gate, pid_t pid)
+{
+	enum gate_answer answer = GATE_ENTERED;
+
+	pthread_mutex_lock(&gate->lock);
+	if (gate->count || gate->overflow) {
+		answer = GATE_FLUSH;
+	} else if (gate->kicked) {
+		gate->kicked = false;
+		answer = GATE_KICK;
+	} else {
+		gate->running = pid;
+		gate->entries++;
+	}
+	pthread_mutex_unlock(&gate->lock);
+	return answer;
+}
+
+void gate_leave(struct gate *gate)
+{
+	pthread_mutex_lock(&gate->lock);
+	gate->running = 0;
+	pthread_cond_broadcast(&gate->left);
+	pthread_mutex_unlock(&gate->lock);
+}
+
+unsigned gate_take(struct gate *gate, struct pvm_tlb_flush flush[GATE_FLUSHES], bool *overflow)
+{
+	unsigned i, count;
+
+	pthread_mutex_lock(&gate->lock);
+	count = gate->count;
+	for (i = 0; i < count; i++)
+		flush[i] = gate->flush[i];
+	*overflow = gate->overflow;
+	gate->count = 0;
+	gate->overflow = false;
+	pthread_mutex_unlock(&gate->lock);
+	return count;
+}
+
+static void interrupt(struct gate *gate)
+{
+	if (!gate->running)
+		return;
+	kill(gate->running, STUB_SIGNAL_KICK);
+	if (gate->watchdog)
+		watchdog_arm(gate->watchdog);
+}
+
+void gate_kick(struct gate *gate)
+{
+	pthread_mutex_lock(&gate->lock);
+	gate->kicked = true;
+	interrupt(gate);
+	pthread_mutex_unlock(&gate->lock);
+}
+
+void gate_flush(struct gate *gate, const struct pvm_tlb_flush *flush)
+{
+	uint64_t entry;
+
+	pthread_mutex_lock(&gate->lock);
+	if (gate->count < GATE_FLUSHES)
+		gate->flush[gate->count++] = *flush;
+	else
+		gate->overflow = true;
+	entry = gate->entries;
+	interrupt(gate);
+	while (gate->running && gate->entries == entry)
+		pthread_cond_wait(&gate->left, &gate->lock);
+	pthread_mutex_unlock(&gate->lock);
+}

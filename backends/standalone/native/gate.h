@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * The gate between a vCPU's thread and everybody else: kicks, and flushes that
+ * must reach the vCPU before its next guest instruction.
+ *
+ * One mutex per vCPU, a leaf: nothing else is ever locked under it. The vCPU
+ * enters the guest only through gate_enter(), which under the mutex looks for
+ * pending work and notes that the guest runs. So a flush or a kick that is
+ * queued under the same mutex is either seen there, or sees that the guest runs
+ * and sends the stub the kick signal. No order of memory accesses beyond the
+ * mutex's is needed.
+ */
+#ifndef NATIVE_GATE_H
+#define NATIVE_GATE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <pvm/host.h>
+
+#define GATE_FLUSHES 32
+
+struct watchdog;
+
+struct gate {
+	struct watchdog *watchdog;	/* may be NULL: then nobody looks after kicks */
+	pthread_mutex_t lock;
+	pthread_cond_t left;		/* the vCPU has left the guest */
+	pid_t running;			/* the stub that runs the guest, or 0 */
+	uint64_t entries;		/* how often the guest was entered */
+	bool kicked;
+	bool overflow;			/* more flushes than fit: all is to be flushed */
+	unsigned count;
+	struct pvm_tlb_flush flush[GATE_FLUSHES];
+
+	/* The watchdog's notes. */
+	uint64_t watched_entry;
+	int64_t watched_cpu;		/* CPU time of the stub then, ns */
+};
+
+enum gate_answer {
+	GATE_ENTERED,
+	GATE_FLUSH,		/* flushes are pending: take them */
+	GATE_KICK,		/* a kick was pending, and is now taken */
+};
+
+void gate_init(struct gate *gate, struct watchdog *watchdog);
+void gate_destroy(struct gate *gate);
+
+/* vCPU thread: may the guest run now, in process @pid? */
+enum gate_answer gate_enter(struct gate *gate, pid_t pid);
+/* vCPU thread: it has stopped. Before a dead stub is reaped: until here others
+ * may send signals to its pid. */
+void gate_leave(struct gate *gate);
+
+/* vCPU thread: the pending flushes, in order, moved to @flush. Returns how many;
+ * *@overflow: everything must be flushed, and roots may have died. */
+unsigned gate_take(struct gate *gate, struct pvm_tlb_flush flush[GATE_FLUSHES], bool *overflow);
+
+/* Any thread. */
+void gate_kick(struct gate *gate);
+
+/* Any thread, usually under the MMU lock, which the vCPU's thread never takes
+ * between gate_enter() and gate_leave(): queue a flush, and return when no
+ * guest instruction that started before it is running any more. */
+void gate_flush(struct gate *gate, const struct pvm_tlb_flush *flush);
+
+#endif /* NATIVE_GATE_H */

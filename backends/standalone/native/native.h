@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * The native executor's own state, per VM and per vCPU. For its files and its
+ * tests; the monitor knows nothing but native_executor.
+ */
+#ifndef NATIVE_NATIVE_H
+#define NATIVE_NATIVE_H
+
+#include "../monitor.h"
+#include "fill.h"
+#include "gate.h"
+#include "placement.h"
+#include "pool.h"
+#include "watchdog.h"
+
+struct native_vm {
+	uint64_t lowest;		/* address that a process may map */
+	unsigned pkeys;			/* protection keys of each stub */
+	struct watchdog watchdog;
+	atomic_bool ptrace_refused;	/* said once */
+
+	pthread_mutex_t lock;		/* of what follows; a vCPU in the guest never holds it */
+	struct native_vcpu **vcpus;	/* those that flushes must reach */
+	unsigned count;
+	struct executor_stats stats;	/* of vCPUs that are gone */
+};
+
+struct native_vcpu {
+	const struct pvm_vcpu *vcpu;
+	struct gate gate;
+	struct pool pool;
+	struct placement placement;
+	struct fill_fault fault;
+	uint64_t translations;
+};
+
+static inline struct native_vm *native_vm(const struct monitor_vm *vm)
+{
+	return vm->executor_vm;
+}
+
+/* probe.c */
+int native_probe(struct pvm_vm_config *config, const char *guest, char *why, size_t why_size);
+
+#endif /* NATIVE_NATIVE_H */

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * Starting the zygote and asking it for stubs. Owns the zygote's process, the
+ * socket to it and the arena of shared pages. Never runs a guest.
+ */
+#include "nursery.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifndef MFD_EXEC
+#define MFD_EXEC 0x0010u
+#endif
+
+extern const char native_image[], native_image_end[];
+extern char **environ;
+
+int child_kill(pid_t pid)
+{
+	int status;
+
+	kill(pid, SIGKILL);
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return -1;
+	return status;
+}
+
+static int fail(char *why, size_t why_size, const char *what)
+{
+	snprintf(why, why_size, "native executor: %s: %s", what, strerror(errno));
+	return -1;
+}
+
+static bool write_all(int fd, const char *from, const char *end)
+{
+	while (from < end) {
+		ssize_t n = write(fd, from, (size_t)(end - from));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return false;
+		from += n;
+	}
+	return true;
+}
+
+/* A file in memory that can be executed and never changed again. */
+static int image_file(void)
+{
+	int fd = memfd_create("pvm-stub", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
+
+	if (fd < 0 && errno == EINVAL)	/* before Linux 6.3 */
+		fd = memfd_create("pvm-stub", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0)
+		return -1;
+	if (!write_all(fd, native_image, native_image_end) ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static int spawn_zygote(struct nursery *nursery, const int fds[4])
+{
+	static const int targets[4] = {
+		ZYGOTE_FD_SOCKET, ZYGOTE_FD_ARENA, STUB_FD_GUEST, ZYGOTE_FD_IMAGE,
+	};
+	char path[32];
+	char name[] = "pvm-stub";
+	char *argv[] = { name, NULL };
+	char *envp[] = { NULL };
+	posix_spawn_file_actions_t actions;
+	unsigned i;
+	int high[4];
+	int error;
+
+	posix_spawn_file_actions_init(&actions);
+	/* Out of the way first: a source may have the number of a target. */
+	for (i = 0; i < 4; i++) {
+		high[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 16);
+		posix_spawn_file_actions_adddup2(&actions, high[i], targets[i]);
+	}
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", high[3]);
+	error = posix_spawn(&nursery->zygote, path, &actions, NULL, argv, envp);
+	for (i = 0; i < 4; i++)
+		close(high[i]);
+	posix_spawn_file_actions_destroy(&actions);
+	if (error) {
+		nursery->zygote = 0;
+		errno = error;
+		return -1;
+	}
+	return 0;
+}
+
+static int start(struct nursery *nursery, int guest_fd, int arena, char *why, size_t why_size)
+{
+	int sockets[2];
+	int image = image_file();
+	int result = 0;
+
+	if (image < 0)
+		return fail(why, why_size, "no executable file in memory for the stub (memfd_create)");
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) < 0) {
+		close(image);
+		return fail(why, why_size, "socketpair");
+	}
+	nursery->socket = sockets[0];
+	if (spawn_zygote(nursery, (int[4]){ sockets[1], arena, guest_fd, image }) < 0)
+		result = fail(why, why_size, "can not start the stub's zygote");
+	close(sockets[1]);
+	close(image);
+	return result;
+}
+
+int nursery_open(struct nursery *nursery, int guest_fd, unsigned slots, unsigned pkeys,
+		 char *why, size_t why_size)
+{
+	size_t size = (size_t)slots * STUB_SLOT_SIZE;
+	int arena = memfd_create("pvm-stub-pages", MFD_CLOEXEC);
+	int result = 0;
+
+	*nursery = (struct nursery){ .socket = -1, .slots = slots, .pkeys = pkeys };
+	if (arena < 0)
+		return fail(why, why_size, "memfd_create");
+	if (ftruncate(arena, (off_t)size) < 0) {
+		result = fail(why, why_size, "no memory for the stubs' pages");
+	} else {
+		nursery->arena = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, arena, 0);
+		if (nursery->arena == MAP_FAILED) {
+			nursery->arena = NULL;
+			result = fail(why, why_size, "no memory for the stubs' pages");
+		}
+	}
+	if (result == 0)
+		result = start(nursery, guest_fd, arena, why, why_size);
+	close(arena);
+	if (result < 0)
+		nursery_close(nursery);
+	return result;
+}
+
+void nursery_close(struct nursery *nursery)
+{
+	if (nursery->zygote > 0)
+		child_kill(nursery->zygote);
+	if (nursery->socket >= 0)
+		close(nursery->socket);
+	if (nursery->arena)
+		munmap(nursery->arena, (size_t)nursery->slots * STUB_SLOT_SIZE);
+	*nursery = (struct nursery){ .socket = -1 };
+}
+
+/* Send the request with the stub's two descriptors. */
+static int ask(struct nursery *nursery, unsigned slot, int go, int stop)
+{
+	struct zygote_request request = {
+		.slot = slot, .monitor = getpid(), .pkeys = nursery->pkeys,
+	};
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(2 * sizeof(int))];
+	} control = { .space = { 0 } };
+	struct iovec iov = { &request, sizeof(request) };
+	struct msghdr message = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = &control, .msg_controllen = sizeof(control),
+	};
+
+	control.header.cmsg_level = SOL_SOCKET;
+	control.header.cmsg_type = SCM_RIGHTS;
+	control.header.cmsg_len = CMSG_LEN(2 * sizeof(int));
+	memcpy(CMSG_DATA(&control.header), (int[2]){ go, stop }, 2 * sizeof(int));
+	while (sendmsg(nursery->socket, &message, MSG_NOSIGNAL) < 0)
+		if (errno != EINTR)
+			return -EPIPE;
+	return 0;
+}
+
+static int answer(struct nursery *nursery)
+{
+	int32_t pid;
+	ssize_t n;
+
+	do
+		n = read(nursery->socket, &pid, sizeof(pid));
+	while (n < 0 && errno == EINTR);
+	return n == sizeof(pid) ? pid : -EPIPE;
+}
+
+int nursery_clone(struct nursery *nursery, unsigned slot, struct nursery_stub *stub)
+{
+	int stop[2];
+	int go, result;
+
+	/* An event, not a pipe: writing to a dead stub must not raise SIGPIPE. */
+	go = eventfd(0, EFD_CLOEXEC);
+	if (go < 0)
+		return -errno;
+	if (pipe2(stop, O_CLOEXEC) < 0) {
+		result = -errno;
+		close(go);
+		return result;
+	}
+	result = ask(nursery, slot, go, stop[1]);
+	/* The write end is the stub's alone: its death shows as end of file. */
+	close(stop[1]);
+	if (result == 0)
+		result = answer(nursery);
+	if (result <= 0) {
+		close(go);
+		close(stop[0]);
+		return result ? result : -EPIPE;
+	}
+	*stub = (struct nursery_stub){ .pid = result, .go = go, .stop = stop[0] };
+	return 0;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * The nursery: the monitor's end of one vCPU's zygote. Starts the zygote, asks
+ * it for stub processes, and owns the pages that stubs share with the monitor.
+ */
+#ifndef NATIVE_NURSERY_H
+#define NATIVE_NURSERY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "stub/protocol.h"
+
+struct nursery {
+	pid_t zygote;		/* 0: none */
+	int socket;		/* to it */
+	uint8_t *arena;		/* @slots of STUB_SLOT_SIZE bytes */
+	unsigned slots;
+	unsigned pkeys;		/* protection keys that each stub allocates */
+};
+
+/* A new stub: the event that it waits for, and the read end of its pipe. */
+struct nursery_stub {
+	pid_t pid;
+	int go, stop;
+};
+
+/**
+ * nursery_open - start a zygote.
+ * @guest_fd: guest memory, the one file that its stubs can map.
+ * Returns 0, or -1 with one line in @why.
+ */
+int nursery_open(struct nursery *nursery, int guest_fd, unsigned slots, unsigned pkeys,
+		 char *why, size_t why_size);
+
+/* Ends the zygote. Stubs are their owners' to end, before. */
+void nursery_close(struct nursery *nursery);
+
+/**
+ * nursery_clone - a new stub on the pages of @slot, on its way to its first stop.
+ * Returns 0, or -errno: -EAGAIN and -ENOMEM when the host has no more
+ * processes or memory, -EPIPE when the zygote is gone.
+ */
+int nursery_clone(struct nursery *nursery, unsigned slot, struct nursery_stub *stub);
+
+/* End a child, which may be dying already, and wait for it. Returns its wait
+ * status, or -1 if the kernel has reaped it (SIGCHLD is ignored). */
+int child_kill(pid_t pid);
+
+#endif /* NATIVE_NURSERY_H */

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * What the CPU is like for a guest that runs in a process of this host, and
+ * whether the host has what the native executor needs (S9). Owns the facts of
+ * Linux's user space: selectors, the missing upper half. Starts nothing.
+ */
+#include <cpuid.h>
+#include <errno.h>
+#include <linux/seccomp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "native.h"
+
+#ifndef PR_SET_SYSCALL_USER_DISPATCH
+#define PR_SET_SYSCALL_USER_DISPATCH 59
+#define PR_SYS_DISPATCH_OFF 0
+#endif
+#define HWCAP2_USER_FSGSBASE	(1ul << 1)
+
+/* Linux's GDT as user space sees it. */
+#define LINUX_USER32_CS		0x23
+#define LINUX_USER_DS		0x2b
+#define LINUX_USER_CS		0x33
+#define LINUX_TLS_INDEX		12
+#define LINUX_CPUNODE		0x7b
+
+/* Emulated: any that Linux's user space does not have would do. */
+#define SUPERVISOR_CS		0x10
+#define SUPERVISOR_SS		0x18
+
+/* GUEST_HPA_BASE and the engine's pages at twice that must fit. */
+#define HOST_MAXPHYADDR		46
+#define GUEST_MAXPHYADDR	40
+
+#define CPUID_1_ECX_OSXSAVE	(1u << 27)
+#define CPUID_7_ECX_UMIP	(1u << 2)
+#define CPUID_7_ECX_OSPKE	(1u << 4)
+
+#define CPUID_ENTRIES 128
+
+static struct pvm_cpuid_entry table[CPUID_ENTRIES];
+static uint32_t entries;
+
+static bool subleaves(uint32_t leaf)
+{
+	switch (leaf) {
+	case 0x4: case 0x7: case 0xb: case 0xd: case 0xf: case 0x10: case 0x12: case 0x14:
+	case 0x17: case 0x18: case 0x1d: case 0x1e: case 0x1f: case 0x20: case 0x24: case 0x8000001d:
+	case 0x80000026:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static uint32_t last_subleaf(uint32_t leaf)
+{
+	if (leaf == 0xd)
+		return 18;	/* the components of user space */
+	return leaf == 0x7 || leaf == 0x14 ? 2 : 4;
+}
+
+static void add_leaf(uint32_t leaf)
+{
+	uint32_t last = subleaves(leaf) ? last_subleaf(leaf) : 0;
+	uint32_t i;
+
+	for (i = 0; i <= last && entries < CPUID_ENTRIES; i++) {
+		struct pvm_cpuid_entry *e = &table[entries++];
+
+		*e = (struct pvm_cpuid_entry){ .leaf = leaf, .subleaf = i, .subleaf_matters = last > 0 };
+		__cpuid_count(leaf, i, e->eax, e->ebx, e->ecx, e->edx);
+	}
+}
+
+static void read_cpuid(void)
+{
+	uint32_t leaf, last;
+
+	entries = 0;
+	last = __get_cpuid_max(0, NULL);
+	for (leaf = 0; leaf <= last && leaf <= 0x24; leaf++)
+		add_leaf(leaf);
+	last = __get_cpuid_max(0x80000000, NULL);
+	for (leaf = 0x80000000; leaf <= last && leaf <= 0x80000028; leaf++)
+		add_leaf(leaf);
+}
+
+static int refuse(char *why, size_t why_size, const char *what)
+{
+	snprintf(why, why_size, "the native executor needs %s", what);
+	return -1;
+}
+
+/* S9 */
+static int check_host(char *why, size_t why_size)
+{
+	uint32_t action = SECCOMP_RET_TRAP;
+
+	if (!(getauxval(AT_HWCAP2) & HWCAP2_USER_FSGSBASE))
+		return refuse(why, why_size, "FSGSBASE in user space (a CPU that has it, and Linux 5.9)");
+	if (prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_OFF, 0, 0, 0) < 0)
+		return refuse(why, why_size, "Syscall User Dispatch (Linux 5.11 with x86-64 generic entry)");
+	if (syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) < 0)
+		return refuse(why, why_size, "seccomp filters (CONFIG_SECCOMP_FILTER, Linux 4.14)");
+	if (getauxval(AT_MINSIGSTKSZ) > STUB_ALTSTACK_SIZE - 1024)
+		return refuse(why, why_size, "signal frames of less than 15 KiB (the CPU's extended state)");
+	if (access("/proc/self/fd", X_OK) < 0)
+		return refuse(why, why_size, "/proc to be mounted");
+	return 0;
+}
+
+int native_probe(struct pvm_vm_config *config, const char *guest, char *why, size_t why_size)
+{
+	uint32_t eax, ebx, ecx, edx;
+
+	(void)guest;
+	if (check_host(why, why_size) < 0)
+		return -1;
+	read_cpuid();
+	__cpuid(1, eax, ebx, ecx, edx);
+	config->host_osxsave = ecx & CPUID_1_ECX_OSXSAVE;
+	ebx = ecx = 0;
+	__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx);
+	config->host_umip = ecx & CPUID_7_ECX_UMIP;
+	config->host_pke = ecx & CPUID_7_ECX_OSPKE;
+	/* A process has 47 bits whatever the host's paging, and mprotect() has an X. */
+	config->host_la57 = false;
+	config->host_nx = true;
+	config->host_page1g = true;
+	config->host_maxphyaddr = HOST_MAXPHYADDR;
+	config->guest_maxphyaddr = GUEST_MAXPHYADDR;
+	config->user32_cs = LINUX_USER32_CS;
+	config->user_ds = LINUX_USER_DS;
+	config->user_cs = LINUX_USER_CS;
+	config->tls_index = LINUX_TLS_INDEX;
+	config->cpunode_sel = LINUX_CPUNODE;
+	config->kernel_cs = SUPERVISOR_CS;
+	config->kernel_ds = SUPERVISOR_SS;
+	config->range = (struct pvm_linear_range){
+		PVM_RANGE_INDEX_NONE, PVM_RANGE_INDEX_NONE, PVM_RANGE_INDEX_NONE, PVM_RANGE_INDEX_NONE,
+	};
+	config->cpuid = table;
+	config->cpuid_count = entries;
+	return 0;
+}

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * The seccomp filter of a stub. Owns the list of what a stub may ask of the
+ * host kernel: wait for the monitor, return from its signal handler, and change
+ * mappings of guest memory below STUB_REGION, each from one instruction.
+ *
+ * All else raises SIGSYS, so that it reaches the monitor as an event instead of
+ * killing anything. Syscall User Dispatch comes first and catches what the
+ * guest itself executes; the filter is for a guest that jumps into the stub's
+ * text, and for the vsyscall page, which the dispatch does not see.
+ */
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/mman.h>
+#include <linux/prctl.h>
+#include <linux/seccomp.h>
+
+#include "protocol.h"
+#include "sys.h"
+
+#define FILTER_MAX 224
+
+struct program {
+	struct sock_filter code[FILTER_MAX];
+	unsigned short len;
+};
+
+static void emit(struct program *p, uint16_t code, uint8_t jt, uint8_t jf, uint32_t k)
+{
+	struct sock_filter *insn = &p->code[p->len++];
+
+	if (p->len > FILTER_MAX)
+		sys1(__NR_exit_group, STUB_EXIT + STAGE_SECCOMP);
+	insn->code = code;
+	insn->jt = jt;
+	insn->jf = jf;
+	insn->k = k;
+}
+
+static void load(struct program *p, uint32_t offset)
+{
+	emit(p, BPF_LD | BPF_W | BPF_ABS, 0, 0, offset);
+}
+
+static void trap(struct program *p)
+{
+	emit(p, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_TRAP);
+}
+
+static void allow(struct program *p)
+{
+	emit(p, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW);
+}
+
+/* The word that was loaded must be @k. */
+static void must_be(struct program *p, uint32_t k)
+{
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, k);
+	trap(p);
+}
+
+static void must_be_below(struct program *p, uint32_t k)
+{
+	emit(p, BPF_JMP | BPF_JGE | BPF_K, 0, 1, k);
+	trap(p);
+}
+
+#define ARG_LOW(n)	((uint32_t)offsetof(struct seccomp_data, args[n]))
+#define ARG_HIGH(n)	(ARG_LOW(n) + 4)
+#define IP_LOW		((uint32_t)offsetof(struct seccomp_data, instruction_pointer))
+#define IP_HIGH		(IP_LOW + 4)
+
+static void arg_must_be(struct program *p, unsigned n, uint64_t value)
+{
+	load(p, ARG_LOW(n));
+	must_be(p, (uint32_t)value);
+	load(p, ARG_HIGH(n));
+	must_be(p, (uint32_t)(value >> 32));
+}
+
+/* An address below STUB_REGION and a length below 4 GiB: see protocol.h. */
+static void must_be_guest_range(struct program *p)
+{
+	load(p, ARG_HIGH(0));
+	must_be_below(p, (uint32_t)(STUB_REGION >> 32));
+	load(p, ARG_HIGH(1));
+	must_be(p, 0);
+}
+
+/* What follows is for system call @nr from @site only. Returns where to note
+ * its end. The number is in the accumulator before and, if it is another one,
+ * after. */
+static unsigned short begin(struct program *p, uint32_t nr, uint64_t site)
+{
+	unsigned short jump = p->len;
+
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, nr);
+	load(p, IP_LOW);
+	must_be(p, (uint32_t)site);
+	return jump;
+}
+
+static void end(struct program *p, unsigned short jump)
+{
+	allow(p);
+	p->code[jump].jf = (uint8_t)(p->len - jump - 1);
+}
+
+static void waiting(struct program *p)
+{
+	unsigned short jump;
+
+	jump = begin(p, __NR_write, STUB_ADDRESS(stub_after_write));
+	arg_must_be(p, 0, STUB_FD_STOP);
+	arg_must_be(p, 1, STUB_CONTROL + CONTROL_TURN);
+	arg_must_be(p, 2, 8);
+	end(p, jump);
+	jump = begin(p, __NR_read, STUB_ADDRESS(stub_after_read));
+	arg_must_be(p, 0, STUB_FD_GO);
+	arg_must_be(p, 1, STUB_SHARED + RECORD_GO);
+	arg_must_be(p, 2, 8);
+	end(p, jump);
+	jump = begin(p, __NR_rt_sigreturn, STUB_ADDRESS(stub_after_sigreturn));
+	end(p, jump);
+}
+
+static void mapping(struct program *p)
+{
+	uint64_t site = STUB_ADDRESS(stub_after_command);
+	unsigned short jump;
+
+	/* M2: nothing but the guest's memory, nowhere but in the guest's part. */
+	jump = begin(p, __NR_mmap, site);
+	must_be_guest_range(p);
+	load(p, ARG_LOW(2));
+	must_be_below(p, (PROT_READ | PROT_WRITE | PROT_EXEC) + 1);
+	load(p, ARG_LOW(3));
+	emit(p, BPF_ALU | BPF_AND | BPF_K, 0, 0, ~(uint32_t)MAP_POPULATE);
+	must_be(p, MAP_SHARED | MAP_FIXED);
+	arg_must_be(p, 4, STUB_FD_GUEST);
+	end(p, jump);
+
+	jump = begin(p, __NR_munmap, site);
+	load(p, ARG_HIGH(1));
+	/* Short: anywhere below the region. Else exactly all that is below it. */
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 4, 0);
+	load(p, ARG_HIGH(0));
+	must_be_below(p, (uint32_t)(STUB_REGION >> 32));
+	allow(p);
+	arg_must_be(p, 0, 0);
+	arg_must_be(p, 1, STUB_REGION);
+	end(p, jump);
+
+	jump = begin(p, __NR_pkey_mprotect, site);
+	must_be_guest_range(p);
+	load(p, ARG_LOW(2));
+	must_be_below(p, (PROT_READ | PROT_WRITE | PROT_EXEC) + 1);
+	load(p, ARG_HIGH(2));
+	must_be(p, 0);
+	load(p, ARG_LOW(3));
+	must_be_below(p, 16);
+	load(p, ARG_HIGH(3));
+	must_be(p, 0);
+	end(p, jump);
+}
+
+/* The zygote's own last call, which comes after the filter: see zygote.c. It
+ * can only repeat what is so already. */
+static void dispatch(struct program *p)
+{
+	load(p, offsetof(struct seccomp_data, nr));
+	must_be(p, __NR_prctl);
+	arg_must_be(p, 0, PR_SET_SYSCALL_USER_DISPATCH);
+	arg_must_be(p, 1, PR_SYS_DISPATCH_ON);
+	arg_must_be(p, 2, STUB_TEXT);
+	arg_must_be(p, 3, STUB_TEXT_SIZE);
+	arg_must_be(p, 4, 0);
+	allow(p);
+}
+
+long stub_seccomp(void)
+{
+	struct program p;
+	struct sock_fprog prog;
+	unsigned short in_text;
+
+	p.len = 0;
+	load(&p, offsetof(struct seccomp_data, arch));
+	must_be(&p, AUDIT_ARCH_X86_64);
+	load(&p, IP_HIGH);
+	in_text = p.len;
+	emit(&p, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, (uint32_t)(STUB_TEXT >> 32));
+	dispatch(&p);
+	p.code[in_text].jt = (uint8_t)(p.len - in_text - 1);
+	load(&p, offsetof(struct seccomp_data, nr));
+	waiting(&p);
+	mapping(&p);
+	trap(&p);
+
+	prog.len = p.len;
+	prog.filter = p.code;
+	return sys3(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog);
+}

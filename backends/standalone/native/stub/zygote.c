@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * The zygote: a tiny process, one per vCPU, that clones stubs on request.
+ *
+ * Why it exists: a stub made by fork() from the monitor would start with a copy
+ * of the monitor in it. The zygote has nothing to copy: no libc, no stack of
+ * the kernel's making, no vdso, no descriptor but the four it needs.
+ *
+ * Owns the making of a stub up to its first stop. It never sees the guest run:
+ * stubs are children of the monitor (CLONE_PARENT), which alone talks to them.
+ */
+#include <linux/mman.h>
+#include <linux/prctl.h>
+#include <linux/sched.h>
+#include <sys/socket.h>
+
+#include "protocol.h"
+#include "sys.h"
+
+#define SIGSET_SIZE	8
+#define ALL_SIGNALS	(~0ull)
+
+#define SIGNAL_ILL	4
+#define SIGNAL_TRAP	5
+#define SIGNAL_BUS	7
+#define SIGNAL_FPE	8
+#define SIGNAL_KILL	9
+#define SIGNAL_SEGV	11
+#define SIGNAL_SYS	31
+
+#define ACTION_SIGINFO	0x00000004u
+#define ACTION_RESTORER	0x04000000u
+#define ACTION_ONSTACK	0x08000000u
+#define ALTSTACK_AUTODISARM (1u << 31)
+
+#define AUX_END		0
+#define AUX_VDSO	33	/* AT_SYSINFO_EHDR */
+#define RESOURCE_CORE	4	/* RLIMIT_CORE */
+
+struct kernel_sigaction {
+	uint64_t handler;
+	uint64_t flags;
+	uint64_t restorer;
+	uint64_t mask;
+};
+
+struct kernel_sigaltstack {
+	uint64_t sp;
+	uint32_t flags;
+	uint32_t pad;
+	uint64_t size;
+};
+
+extern const char __executable_start[];
+void zygote_main(const uint64_t *initial_stack) __attribute__((noreturn));
+
+/* The kernel's stack is given up at once: it lies where the stub goes. */
+__asm__(".section .text\n"
+	".globl _start\n"
+	"_start:\n"
+	"	mov	%rsp, %rdi\n"
+	"	lea	zygote_stack+16384(%rip), %rsp\n"
+	"	call	zygote_main\n"
+	"	ud2\n");
+char zygote_stack[16384] __attribute__((aligned(4096), visibility("hidden")));
+
+static __attribute__((noreturn)) void leave(int status)
+{
+	for (;;)
+		sys1(__NR_exit_group, status);
+}
+
+static void check(long result, enum stub_stage stage)
+{
+	if (result < 0 && result > -4096)
+		leave(STUB_EXIT + (int)stage);
+}
+
+/* ------------------------------------------------------------------------
+ * The stub, from clone() to its first instruction in its own text.
+ */
+
+static void map_pages(uint32_t slot)
+{
+	uint64_t offset = (uint64_t)slot * STUB_SLOT_SIZE;
+
+	check(sys6(__NR_mmap, STUB_CONTROL, 4096, PROT_READ, MAP_SHARED | MAP_FIXED,
+		   ZYGOTE_FD_ARENA, (long)offset), STAGE_MAP);
+	check(sys6(__NR_mmap, STUB_SHARED, STUB_SHARED_SIZE, PROT_READ | PROT_WRITE,
+		   MAP_SHARED | MAP_FIXED, ZYGOTE_FD_ARENA, (long)offset + 4096), STAGE_MAP);
+}
+
+static void keep_descriptors(int go, int stop)
+{
+	check(sys3(__NR_dup3, go, STUB_FD_GO, 0), STAGE_FDS);
+	check(sys3(__NR_dup3, stop, STUB_FD_STOP, 0), STAGE_FDS);
+	check(sys3(__NR_close_range, 0, STUB_FD_GUEST - 1, 0), STAGE_FDS);
+	check(sys3(__NR_close_range, STUB_FD_GUEST + 1, STUB_FD_GO - 1, 0), STAGE_FDS);
+	check(sys3(__NR_close_range, STUB_FD_STOP + 1, ~0u, 0), STAGE_FDS);
+}
+
+static void take_signals(void)
+{
+	static const uint8_t signals[] = {
+		SIGNAL_ILL, SIGNAL_TRAP, SIGNAL_BUS, SIGNAL_FPE, SIGNAL_SEGV, SIGNAL_SYS,
+		STUB_SIGNAL_KICK,
+	};
+	struct kernel_sigaction action;
+	struct kernel_sigaltstack stack;
+	unsigned i;
+
+	/* AUTODISARM: the kernel forgets the stack while the handler runs, so
+	 * every frame is at the same place whatever the guest's rsp is. */
+	stack.sp = STUB_ALTSTACK;
+	stack.flags = ALTSTACK_AUTODISARM;
+	stack.pad = 0;
+	stack.size = STUB_ALTSTACK_SIZE;
+	check(sys2(__NR_sigaltstack, &stack, 0), STAGE_SIGNALS);
+	action.handler = STUB_ADDRESS(stub_handler);
+	action.flags = ACTION_SIGINFO | ACTION_RESTORER | ACTION_ONSTACK;
+	action.restorer = STUB_ADDRESS(stub_die);
+	action.mask = ALL_SIGNALS;
+	for (i = 0; i < sizeof(signals); i++)
+		check(sys4(__NR_rt_sigaction, signals[i], &action, 0, SIGSET_SIZE), STAGE_SIGNALS);
+}
+
+static __attribute__((noreturn)) void become_stub(const struct zygote_request *request, int go, int stop)
+{
+	uint32_t i;
+
+	/* The monitor may have died between the request and the prctl(). */
+	check(sys2(__NR_prctl, PR_SET_PDEATHSIG, SIGNAL_KILL), STAGE_PARENT);
+	if (sys0(__NR_getppid) != request->monitor)
+		leave(STUB_EXIT + STAGE_PARENT);
+	map_pages(request->slot);
+	keep_descriptors(go, stop);
+	take_signals();
+	for (i = 0; i < request->pkeys; i++)
+		check(sys2(__NR_pkey_alloc, 0, 0), STAGE_PKEYS);
+	check(sys5(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), STAGE_NO_NEW_PRIVS);
+	check(stub_seccomp(), STAGE_SECCOMP);
+	/* Last, because it forbids system calls from here. No selector: the
+	 * dispatch is always on, and no byte in memory can turn it off. */
+	check(sys5(__NR_prctl, PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, STUB_TEXT,
+		   STUB_TEXT_SIZE, 0), STAGE_DISPATCH);
+	((void (*)(void))STUB_ADDRESS(stub_birth))();
+	leave(STUB_EXIT + STAGE_DISPATCH);
+}
+
+/* ------------------------------------------------------------------------
+ * The zygote.
+ */
+
+/* The kernel moves the vdso only as a whole, and does not say how large it is.
+ * Where it can not be moved at all, only cause.c knows less. */
+static void bury_vdso(uint64_t vdso)
+{
+	uint64_t size;
+
+	for (size = 4096; size <= STUB_VDSO_GRAVE_SIZE; size += 4096)
+		if (sys5(__NR_mremap, vdso, size, size, MREMAP_MAYMOVE | MREMAP_FIXED,
+			 STUB_VDSO_GRAVE) == STUB_VDSO_GRAVE)
+			break;
+}
+
+/* Put the text in place and forget everything the kernel mapped at exec(). */
+static void make_room(const uint64_t *initial_stack)
+{
+	uint64_t argc = *initial_stack, vdso = 0;
+	const uint64_t *p = initial_stack + 1 + argc + 1;
+
+	while (*p++)
+		;	/* the environment */
+	for (; p[0] != AUX_END; p += 2)
+		if (p[0] == AUX_VDSO)
+			vdso = p[1];
+	if (vdso)
+		bury_vdso(vdso);
+	/* All but this program, which is linked low, goes. */
+	check(sys2(__NR_munmap, 0x100000000, STUB_REGION_END - 0x100000000), STAGE_MAP);
+	check(sys6(__NR_mmap, STUB_TEXT, STUB_TEXT_SIZE, PROT_READ | PROT_EXEC,
+		   MAP_PRIVATE | MAP_FIXED, ZYGOTE_FD_IMAGE, stub_text - __executable_start), STAGE_MAP);
+}
+
+static void harden(void)
+{
+	uint64_t no_core[2] = { 0, 0 };
+	uint64_t no_signals = 0;
+
+	sys2(__NR_prctl, PR_SET_PDEATHSIG, SIGNAL_KILL);
+	sys0(__NR_setsid);	/* the terminal's signals are the monitor's */
+	sys2(__NR_setrlimit, RESOURCE_CORE, no_core);
+	sys4(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &no_signals, 0, SIGSET_SIZE);
+	sys3(__NR_close_range, 0, 2, 0);
+	sys3(__NR_close_range, ZYGOTE_FD_IMAGE + 1, ~0u, 0);
+}
+
+/* The next request, with the two descriptors that come along; < 0: none. */
+static long receive(struct zygote_request *request, int fds[2])
+{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(2 * sizeof(int))];
+	} control;
+	struct iovec iov;
+	struct msghdr message;
+	long got;
+
+	iov.iov_base = request;
+	iov.iov_len = sizeof(*request);
+	message.msg_name = 0;
+	message.msg_namelen = 0;
+	message.msg_iov = &iov;
+	message.msg_iovlen = 1;
+	message.msg_control = &control;
+	message.msg_controllen = sizeof(control);
+	message.msg_flags = 0;
+	got = sys3(__NR_recvmsg, ZYGOTE_FD_SOCKET, &message, 0);
+	if (got != (long)sizeof(*request) || message.msg_controllen < CMSG_LEN(2 * sizeof(int)))
+		return -1;
+	fds[0] = ((int *)(void *)CMSG_DATA(&control.header))[0];
+	fds[1] = ((int *)(void *)CMSG_DATA(&control.header))[1];
+	return 0;
+}
+
+void zygote_main(const uint64_t *initial_stack)
+{
+	struct zygote_request request;
+	int32_t answer;
+	int fds[2];
+
+	harden();
+	make_room(initial_stack);
+	/* The monitor's death ends this too: its end of the socket is gone. */
+	while (receive(&request, fds) == 0) {
+		answer = (int32_t)sys5(__NR_clone, CLONE_PARENT, 0, 0, 0, 0);
+		if (answer == 0)
+			become_stub(&request, fds[0], fds[1]);
+		sys1(__NR_close, fds[0]);
+		sys1(__NR_close, fds[1]);
+		if (sys3(__NR_write, ZYGOTE_FD_SOCKET, &answer, sizeof(answer)) != sizeof(answer))
+			break;
+	}
+	leave(0);
+}

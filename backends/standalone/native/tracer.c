@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * Short visits with ptrace: attach to a stub that waits for its monitor, change
+ * its thread, detach. Both kinds of state stay when the tracer leaves. Never
+ * attached while the guest runs, because every signal would stop twice.
+ */
+#include "tracer.h"
+
+#include <asm/ldt.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+
+#define DESC_TYPE_EXPAND_DOWN	(1ull << 42)
+#define DESC_TYPE_WRITABLE	(1ull << 41)
+#define DESC_AVL		(1ull << 52)
+#define DESC_G			(1ull << 55)
+
+static int attach(pid_t pid)
+{
+	int status;
+
+	if (ptrace(PTRACE_SEIZE, pid, NULL, NULL) < 0 || ptrace(PTRACE_INTERRUPT, pid, NULL, NULL) < 0)
+		return -errno;
+	while (waitpid(pid, &status, __WALL) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return WIFSTOPPED(status) ? 0 : -ESRCH;
+}
+
+static void detach(pid_t pid)
+{
+	ptrace(PTRACE_DETACH, pid, NULL, NULL);
+}
+
+/* ------------------------------------------------------------------------
+ * TLS.
+ */
+
+/* @desc is rectified: a present 32-bit data segment with DPL 3, or 0. */
+static struct user_desc to_user_desc(uint64_t desc, unsigned index)
+{
+	struct user_desc d;
+
+	memset(&d, 0, sizeof(d));
+	d.entry_number = index;
+	if (!desc) {
+		d.read_exec_only = 1;
+		d.seg_not_present = 1;
+		return d;
+	}
+	d.base_addr = (uint32_t)((desc >> 16 & 0xffffff) | (desc >> 56 & 0xff) << 24);
+	d.limit = (uint32_t)((desc & 0xffff) | (desc >> 48 & 0xf) << 16);
+	d.seg_32bit = 1;
+	d.contents = !!(desc & DESC_TYPE_EXPAND_DOWN);
+	d.read_exec_only = !(desc & DESC_TYPE_WRITABLE);
+	d.limit_in_pages = !!(desc & DESC_G);
+	d.useable = !!(desc & DESC_AVL);
+	return d;
+}
+
+static void set_tls(struct space *space, const struct pvm_vcpu *vcpu)
+{
+	unsigned i;
+
+	for (i = 0; i < 3; i++) {
+		unsigned index = vcpu->vm->config.tls_index + i;
+		struct user_desc d = to_user_desc(vcpu->tls[i], index);
+
+		if (space->tls[i] != vcpu->tls[i] &&
+		    ptrace(PTRACE_SET_THREAD_AREA, space->pid, (void *)(uintptr_t)index, &d) == 0)
+			space->tls[i] = vcpu->tls[i];
+	}
+}
+
+/* ------------------------------------------------------------------------
+ * Debug registers.
+ */
+
+#define DR7_ENABLED	0xffull
+#define DR7_RW(dr7, n)	((dr7) >> (16 + 4 * (n)) & 3)
+#define DR7_LEN(dr7, n)	((dr7) >> (18 + 4 * (n)) & 3)
+#define DR7_RW_EXECUTE	0
+
+static const uint8_t length_of[4] = { 1, 2, 8, 4 };
+
+struct breakpoints {
+	uint64_t dr[4], dr7;
+};
+
+/* What of the guest's breakpoints the stub may have: none on its own pages,
+ * where one would hit the handler and kill it; in the form that Linux takes. */
+static struct breakpoints wanted(const struct pvm_vcpu *vcpu)
+{
+	struct breakpoints want = { .dr7 = pvm_vcpu_underlying_dr7(vcpu) };
+	unsigned n;
+
+	for (n = 0; n < 4; n++) {
+		if (!(want.dr7 & PVM_DR7_ENABLE(n)) || vcpu->dr[n] >= STUB_REGION - 8) {
+			want.dr7 &= ~(PVM_DR7_ENABLE(n) | PVM_DR7_RW_LEN(n));
+			continue;
+		}
+		if (DR7_RW(want.dr7, n) == DR7_RW_EXECUTE)
+			want.dr7 &= ~(uint64_t)PVM_DR7_RW_LEN(n);
+		/* The CPU ignores the low bits; Linux refuses them. */
+		want.dr[n] = vcpu->dr[n] & ~(uint64_t)(length_of[DR7_LEN(want.dr7, n)] - 1);
+	}
+	if (!(want.dr7 & DR7_ENABLED))
+		want = (struct breakpoints){ .dr7 = 0 };
+	return want;
+}
+
+static int poke(pid_t pid, unsigned dr, uint64_t value)
+{
+	return (int)ptrace(PTRACE_POKEUSER, pid, offsetof(struct user, u_debugreg) + 8ul * dr, value);
+}
+
+static void set_breakpoints(struct space *space, const struct breakpoints *want)
+{
+	unsigned n;
+
+	poke(space->pid, 7, 0);
+	for (n = 0; n < 4; n++)
+		if (want->dr7 & PVM_DR7_ENABLE(n))
+			poke(space->pid, n, want->dr[n]);
+	poke(space->pid, 7, want->dr7);
+	memcpy(space->dr, want->dr, sizeof(space->dr));
+	space->dr7 = want->dr7;
+}
+
+int tracer_sync(struct space *space, const struct pvm_vcpu *vcpu)
+{
+	struct breakpoints want = wanted(vcpu);
+	bool tls = memcmp(space->tls, vcpu->tls, sizeof(space->tls)) != 0;
+	bool dr = want.dr7 != space->dr7 || memcmp(want.dr, space->dr, sizeof(want.dr)) != 0;
+	int error;
+
+	if (!tls && !dr)
+		return 0;
+	error = attach(space->pid);
+	if (error)
+		return error;
+	if (tls)
+		set_tls(space, vcpu);
+	if (dr)
+		set_breakpoints(space, &want);
+	detach(space->pid);
+	return 0;
+}
+
+uint64_t tracer_breakpoints_hit(struct space *space)
+{
+	uint64_t dr6;
+
+	if (attach(space->pid))
+		return 0;
+	dr6 = (uint64_t)ptrace(PTRACE_PEEKUSER, space->pid, offsetof(struct user, u_debugreg) + 8 * 6,
+			       NULL);
+	detach(space->pid);
+	return dr6 & PVM_DR6_BP_MASK;
+}

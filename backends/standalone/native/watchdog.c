@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * Killing stubs that do not listen. Owns a thread and nothing else.
+ *
+ * A stub is killed when, all at once: a kick or a flush has been pending since
+ * the last look, the same run still goes on, the stub has burnt CPU time
+ * meanwhile, and it blocks the kick signal. An honest stub blocks the signal
+ * only in its handler, where it waits or executes a few system calls; one that
+ * is merely not scheduled burns nothing.
+ */
+#include "watchdog.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <signal.h>
+#include <time.h>
+
+#include "gate.h"
+#include "stub/protocol.h"
+
+#define PERIOD_NS	50000000	/* between looks */
+#define BURNT_NS	20000000	/* CPU time that is not honest */
+
+static int64_t cpu_time(pid_t pid)
+{
+	struct timespec t;
+	clockid_t clock;
+
+	if (clock_getcpuclockid(pid, &clock) || clock_gettime(clock, &t))
+		return 0;
+	return t.tv_sec * 1000000000ll + t.tv_nsec;
+}
+
+static bool blocks_kick(pid_t pid)
+{
+	unsigned long long mask = 0;
+	char path[32], line[128];
+	FILE *status;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	status = fopen(path, "re");
+	if (!status)
+		return false;
+	while (fgets(line, sizeof(line), status))
+		if (sscanf(line, "SigBlk: %llx", &mask) == 1)
+			break;
+	fclose(status);
+	return mask & 1ull << (STUB_SIGNAL_KICK - 1);
+}
+
+/* Look at one vCPU. Returns whether a kick is still on its way. */
+static bool look(struct gate *gate)
+{
+	bool pending;
+
+	pthread_mutex_lock(&gate->lock);
+	pending = gate->running && (gate->kicked || gate->count || gate->overflow);
+	if (pending && gate->watched_entry != gate->entries) {
+		gate->watched_entry = gate->entries;
+		gate->watched_cpu = cpu_time(gate->running);
+	} else if (pending && cpu_time(gate->running) - gate->watched_cpu > BURNT_NS &&
+		   blocks_kick(gate->running)) {
+		kill(gate->running, SIGKILL);
+	}
+	pthread_mutex_unlock(&gate->lock);
+	return pending;
+}
+
+/* Look at all of them. */
+static bool look_around(struct watchdog *watchdog)
+{
+	bool pending = false;
+	unsigned i;
+
+	pthread_mutex_lock(&watchdog->lock);
+	for (i = 0; i < watchdog->count; i++)
+		pending |= look(watchdog->gates[i]);
+	pthread_mutex_unlock(&watchdog->lock);
+	return pending;
+}
+
+/* One period, or less when watchdog_stop() posts. */
+static void pause_between(struct watchdog *watchdog)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	t.tv_nsec += PERIOD_NS;
+	if (t.tv_nsec >= 1000000000) {
+		t.tv_nsec -= 1000000000;
+		t.tv_sec++;
+	}
+	sem_clockwait(&watchdog->wake, CLOCK_MONOTONIC, &t);
+}
+
+static void *watch(void *argument)
+{
+	struct watchdog *watchdog = argument;
+
+	while (!atomic_load(&watchdog->stop)) {
+		if (!atomic_load(&watchdog->armed)) {
+			sem_wait(&watchdog->wake);
+			continue;
+		}
+		pause_between(watchdog);
+		/* Disarm first: a kick from now on arms it again. */
+		atomic_store(&watchdog->armed, false);
+		if (look_around(watchdog))
+			atomic_store(&watchdog->armed, true);
+	}
+	return NULL;
+}
+
+void watchdog_arm(struct watchdog *watchdog)
+{
+	if (!atomic_exchange(&watchdog->armed, true))
+		sem_post(&watchdog->wake);
+}
+
+int watchdog_start(struct watchdog *watchdog)
+{
+	int error;
+
+	*watchdog = (struct watchdog){ 0 };
+	pthread_mutex_init(&watchdog->lock, NULL);
+	sem_init(&watchdog->wake, 0, 0);
+	error = pthread_create(&watchdog->thread, NULL, watch, watchdog);
+	if (error) {
+		pthread_mutex_destroy(&watchdog->lock);
+		sem_destroy(&watchdog->wake);
+	}
+	return error;
+}
+
+void watchdog_stop(struct watchdog *watchdog)
+{
+	atomic_store(&watchdog->stop, true);
+	sem_post(&watchdog->wake);
+	pthread_join(watchdog->thread, NULL);
+	pthread_mutex_destroy(&watchdog->lock);
+	sem_destroy(&watchdog->wake);
+	free(watchdog->gates);
+}
+
+bool watchdog_add(struct watchdog *watchdog, struct gate *gate)
+{
+	struct gate **gates;
+
+	pthread_mutex_lock(&watchdog->lock);
+	gates = realloc(watchdog->gates, (watchdog->count + 1) * sizeof(struct gate *));
+	if (gates) {
+		watchdog->gates = gates;
+		gates[watchdog->count++] = gate;
+	}
+	pthread_mutex_unlock(&watchdog->lock);
+	return gates;
+}
+
+void watchdog_remove(struct watchdog *watchdog, struct gate *gate)
+{
+	unsigned i;
+
+	pthread_mutex_lock(&watchdog->lock);
+	for (i = 0; i < watchdog->count; i++) {
+		if (watchdog->gates[i] == gate) {
+			watchdog->gates[i] = watchdog->gates[--watchdog->count];
+			break;
+		}
+	}
+	pthread_mutex_unlock(&watchdog->lock);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * The watchdog of a VM: one thread that makes sure that a kick works whatever
+ * the guest does. Asleep unless a kick is on its way.
+ */
+#ifndef NATIVE_WATCHDOG_H
+#define NATIVE_WATCHDOG_H
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+struct gate;
+
+struct watchdog {
+	pthread_t thread;
+	sem_t wake;
+	atomic_bool armed;	/* a look is due; whoever sets it posts @wake */
+	atomic_bool stop;
+	pthread_mutex_t lock;	/* of what follows; taken before a gate's, never under one */
+	struct gate **gates;
+	unsigned count;
+};
+
+/* Start and stop. watchdog_start() returns 0 or an errno. */
+int watchdog_start(struct watchdog *watchdog);
+void watchdog_stop(struct watchdog *watchdog);
+
+/* Look after @gate, or no more. False: no memory. */
+bool watchdog_add(struct watchdog *watchdog, struct gate *gate);
+void watchdog_remove(struct watchdog *watchdog, struct gate *gate);
+
+/* A kick was sent: look whether it arrives. Any thread, under any lock; cheap. */
+void watchdog_arm(struct watchdog *watchdog);
+
+#endif /* NATIVE_WATCHDOG_H */
