@@ -197,8 +197,8 @@ void decode_insn(const struct pvm_vcpu *vcpu, bool code64, const uint8_t *bytes,
 		insn->length = PVM_SYNTHETIC_CPUID_LEN;
 		return;
 	}
-	if (length > DECODE_MAX_LENGTH)
-		length = DECODE_MAX_LENGTH;
+	if (length > PVM_INSN_MAX_LENGTH)
+		length = PVM_INSN_MAX_LENGTH;
 	if (code64)
 		ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
 	else

@@ -8,7 +8,7 @@
 
 #include <pvm/hypercall.h>
 
-#define DECODE_MAX_LENGTH 15	/* bytes of the longest x86 instruction */
+#define DECODE_MAX_LENGTH PVM_INSN_MAX_LENGTH	/* bytes worth reading at rip */
 
 /**
  * decode_insn - what instruction is at vcpu->rip?

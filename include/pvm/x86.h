@@ -84,6 +84,10 @@
 #define PVM_VEC_EXCEPTIONS 32	/* vectors below are exceptions */
 #define PVM_VEC_SYSCALL32 0x80
 
+/* Error code of #GP, #TS, #NP with a selector, SDM vol. 3, 6.13 */
+#define PVM_ERROR_IDT		(1u << 1)	/* the index is of the IDT */
+#define PVM_ERROR_INDEX_SHIFT	3
+
 /* #PF error code, SDM vol. 3, 4.7 */
 #define PVM_PF_P	(1u << 0)
 #define PVM_PF_W	(1u << 1)
@@ -148,6 +152,7 @@
 #define PVM_DR7_GD	(PVM_UL(1) << 13)
 #define PVM_DR7_ENABLE(n)	(PVM_UL(3) << (2 * (n)))
 #define PVM_DR7_RW_LEN(n)	(PVM_UL(0xf) << (16 + 4 * (n)))
+#define PVM_DR7_RW(n)	(PVM_UL(3) << (16 + 4 * (n)))	/* 0: on execution */
 
 /* Page-table entries, SDM vol. 3, 4.5 */
 #define PVM_PTE_P	(PVM_ULL(1) << 0)
@@ -173,6 +178,16 @@
 #define PVM_LEVEL_SHIFT(level)	(PVM_PAGE_SHIFT + 9 * ((level) - 1))
 #define PVM_LEVEL_SIZE(level)	(PVM_ULL(1) << PVM_LEVEL_SHIFT(level))
 #define PVM_LEVEL_INDEX(addr, level) (((addr) >> PVM_LEVEL_SHIFT(level)) & 0x1ff)
+
+/* Instructions, SDM vol. 2 */
+#define PVM_INSN_MAX_LENGTH	15	/* bytes */
+#define PVM_SYSCALL_LENGTH	2	/* bytes */
+
+/* INVPCID, SDM vol. 2: types */
+#define PVM_INVPCID_ADDRESS	0
+#define PVM_INVPCID_CONTEXT	1
+#define PVM_INVPCID_ALL_GLOBAL	2
+#define PVM_INVPCID_ALL		3
 
 /* MSRs that the engine knows, SDM vol. 4 */
 #define PVM_MSR_IA32_TSC		0x10

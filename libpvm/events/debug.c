@@ -10,8 +10,6 @@
 
 #define DEBUG_CAUSES (PVM_DR6_BP_MASK | PVM_DR6_BD | PVM_DR6_BS | PVM_DR6_BT)
 
-#define DR7_RW(dr7, n) ((dr7) >> (16 + 4 * (n)) & 3)	/* 0: breakpoint on execution */
-
 /* M7: hits of breakpoints whose address is not the guest's. */
 static uint64_t illegal_hits(const struct pvm_vcpu *vcpu, uint64_t dr6)
 {
@@ -46,7 +44,7 @@ static uint64_t deferred_hits(const struct pvm_vcpu *vcpu, uint64_t dr6)
 	if (!just_entered(vcpu))
 		return 0;
 	for (i = 0; i < 4; i++)
-		if ((dr6 >> i & 1) && DR7_RW(vcpu->dr7, i))
+		if ((dr6 >> i & 1) && (vcpu->dr7 & PVM_DR7_RW(i)))
 			deferred |= PVM_UL(1) << i;
 	return deferred;
 }

@@ -12,13 +12,12 @@
 #include "events/mode.h"
 #include "events/resume.h"
 
-#define SYSCALL_LENGTH	2	/* bytes of the SYSCALL instruction */
 #define RIP32_MAX	0xffffffffull	/* limit of a 32-bit code segment */
 
 /* The instruction cannot be executed: put RIP back to it, as a fault has it. */
 static void undo_syscall(struct pvm_vcpu *vcpu)
 {
-	vcpu->rip -= SYSCALL_LENGTH;
+	vcpu->rip -= PVM_SYSCALL_LENGTH;
 }
 
 /* A return is done: NMIs are unmasked, and one that waited comes now. */

@@ -80,13 +80,9 @@ static enum pvm_action tlb_flush_current(struct pvm_vcpu *vcpu)
 	return pvm_hypercall_done(vcpu, 0);
 }
 
-/* Like INVLPG, nothing happens for an address that is not canonical. */
 static enum pvm_action tlb_invlpg(struct pvm_vcpu *vcpu)
 {
-	uint64_t addr = vcpu->gpr[PVM_RBX];
-
-	if (pvm_canonical(vcpu, addr))
-		pvm_mmu_invlpg(vcpu, pvm_gva(addr));
+	pvm_mmu_invlpg(vcpu, pvm_gva(vcpu->gpr[PVM_RBX]));
 	return pvm_hypercall_done(vcpu, 0);
 }
 

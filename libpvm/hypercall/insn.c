@@ -7,10 +7,6 @@
  */
 #include "hypercall/engine.h"
 
-#define MAX_LENGTH	15	/* bytes of an instruction */
-#define VEC_INT3	3
-#define SELECTOR_ERROR_IDT 2	/* error code: the index is of the IDT */
-
 static void step_over(struct pvm_vcpu *vcpu, uint8_t length)
 {
 	vcpu->rip += length;
@@ -89,8 +85,8 @@ static enum pvm_action emulate_int(struct pvm_vcpu *vcpu, const struct pvm_insn 
 {
 	uint8_t vector = (uint8_t)insn->value;
 
-	if (vector != VEC_INT3 && vector != PVM_VEC_SYSCALL32)
-		return pvm_event_gp(vcpu, (uint32_t)vector << 3 | SELECTOR_ERROR_IDT, sleep);
+	if (vector != PVM_VEC_BP && vector != PVM_VEC_SYSCALL32)
+		return pvm_event_gp(vcpu, (uint32_t)vector << PVM_ERROR_INDEX_SHIFT | PVM_ERROR_IDT, sleep);
 	step_over(vcpu, insn->length);
 	return pvm_event_deliver(vcpu, vector, 0, sleep);
 }
@@ -116,12 +112,10 @@ static enum pvm_action emulate_if(struct pvm_vcpu *vcpu, const struct pvm_insn *
 	return pvm_insn_done(vcpu, insn->length, sleep);
 }
 
-/* In a legal range or not, INVLPG never faults. */
 static enum pvm_action emulate_invlpg(struct pvm_vcpu *vcpu, const struct pvm_insn *insn,
 				      enum pvm_sleep sleep)
 {
-	if (pvm_canonical(vcpu, insn->address))
-		pvm_mmu_invlpg(vcpu, pvm_gva(insn->address));
+	pvm_mmu_invlpg(vcpu, pvm_gva(insn->address));
 	return pvm_insn_done(vcpu, insn->length, sleep);
 }
 
@@ -178,7 +172,7 @@ static enum pvm_action emulate_supervisor(struct pvm_vcpu *vcpu, const struct pv
 /* Could a CPU have decoded this? A backend that got it wrong harms nobody. */
 static bool insn_is_sane(const struct pvm_insn *insn)
 {
-	return insn->length >= 1 && insn->length <= MAX_LENGTH &&
+	return insn->length >= 1 && insn->length <= PVM_INSN_MAX_LENGTH &&
 	       insn->reg < PVM_GPR_COUNT && insn->creg < 16;
 }
 

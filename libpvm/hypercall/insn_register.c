@@ -5,21 +5,10 @@
  */
 #include "hypercall/engine.h"
 
-#define CR0_MSW		0xffffull	/* what SMSW stores with a 16-bit operand */
-#define CR0_LMSW	0xfull		/* what LMSW can write; PE only sets */
+/* What LMSW can write; it can set PE, not clear it. */
+#define CR0_LMSW	(PVM_CR0_PE | PVM_CR0_MP | PVM_CR0_EM | PVM_CR0_TS)
 
-/* XCR0, SDM vol. 1, 13.3 */
-#define XCR0_X87	(1ull << 0)
-#define XCR0_SSE	(1ull << 1)
-#define XCR0_AVX	(1ull << 2)
-#define XCR0_MPX	(3ull << 3)
-#define XCR0_AVX512	(7ull << 5)
-#define XCR0_AMX	(3ull << 17)
-#define CPUID_XSAVE	0xd
-
-/* INVPCID, SDM vol. 2 */
-enum invpcid_type { INVPCID_ADDRESS, INVPCID_CONTEXT, INVPCID_ALL_GLOBAL, INVPCID_ALL };
-
+/* The memory operand of INVPCID. */
 struct invpcid_descriptor {
 	uint64_t pcid;		/* bits 12..63 must be 0 */
 	uint64_t address;
@@ -72,7 +61,7 @@ static enum pvm_action lmsw(struct pvm_vcpu *vcpu, const struct pvm_insn *insn, 
 
 static enum pvm_action smsw(struct pvm_vcpu *vcpu, const struct pvm_insn *insn, enum pvm_sleep sleep)
 {
-	uint16_t msw = (uint16_t)(vcpu->cr0 & CR0_MSW);
+	uint16_t msw = (uint16_t)vcpu->cr0;
 	enum pvm_action action;
 
 	if (!insn->memory)
@@ -82,23 +71,18 @@ static enum pvm_action smsw(struct pvm_vcpu *vcpu, const struct pvm_insn *insn, 
 	return pvm_insn_done(vcpu, insn->length, sleep);
 }
 
-/* All bits of @group or none. */
-static bool whole(uint64_t xcr0, uint64_t group)
-{
-	return (xcr0 & group) == 0 || (xcr0 & group) == group;
-}
-
 static bool xcr0_valid(const struct pvm_vcpu *vcpu, uint64_t xcr0)
 {
 	uint32_t out[4];
 
-	pvm_cpuid(vcpu, CPUID_XSAVE, 0, out);
+	pvm_cpuid(vcpu, PVM_CPUID_LEAF_XSTATE, 0, out);
 	if (xcr0 & ~((uint64_t)out[3] << 32 | out[0]))
 		return false;
-	if (!(xcr0 & XCR0_X87) || ((xcr0 & XCR0_AVX) && !(xcr0 & XCR0_SSE)) ||
-	    ((xcr0 & XCR0_AVX512) && !(xcr0 & XCR0_AVX)))
+	if (!(xcr0 & PVM_XCR0_X87) || ((xcr0 & PVM_XCR0_AVX) && !(xcr0 & PVM_XCR0_SSE)))
 		return false;
-	return whole(xcr0, XCR0_MPX) && whole(xcr0, XCR0_AVX512) && whole(xcr0, XCR0_AMX);
+	/* The three of AVX-512 come together, and with AVX. */
+	return !(xcr0 & PVM_XCR0_AVX512) ||
+	       ((xcr0 & PVM_XCR0_AVX512) == PVM_XCR0_AVX512 && (xcr0 & PVM_XCR0_AVX));
 }
 
 /*
@@ -140,13 +124,13 @@ enum pvm_action pvm_insn_register(struct pvm_vcpu *vcpu, const struct pvm_insn *
 static bool invpcid_valid(const struct pvm_vcpu *vcpu, uint64_t type,
 			  const struct invpcid_descriptor *descriptor)
 {
-	if (type > INVPCID_ALL || descriptor->pcid & ~PVM_CR3_PCID_MASK)
+	if (type > PVM_INVPCID_ALL || descriptor->pcid & ~PVM_CR3_PCID_MASK)
 		return false;
-	if (type >= INVPCID_ALL_GLOBAL)
+	if (type >= PVM_INVPCID_ALL_GLOBAL)
 		return true;
 	if (descriptor->pcid && !(vcpu->cr4 & PVM_CR4_PCIDE))
 		return false;
-	return type != INVPCID_ADDRESS || pvm_canonical(vcpu, descriptor->address);
+	return type != PVM_INVPCID_ADDRESS || pvm_canonical(vcpu, descriptor->address);
 }
 
 /* TLB entries are tagged by root table, not by PCID: a PCID that is not the
@@ -165,9 +149,9 @@ enum pvm_action pvm_insn_invpcid(struct pvm_vcpu *vcpu, const struct pvm_insn *i
 		return pvm_event_gp(vcpu, 0, sleep);
 
 	current = !(vcpu->cr4 & PVM_CR4_PCIDE) || descriptor.pcid == (vcpu->cr3 & PVM_CR3_PCID_MASK);
-	if (type >= INVPCID_ALL_GLOBAL || !current)
+	if (type >= PVM_INVPCID_ALL_GLOBAL || !current)
 		pvm_mmu_flush_all(vcpu);
-	else if (type == INVPCID_CONTEXT)
+	else if (type == PVM_INVPCID_CONTEXT)
 		pvm_mmu_flush_current(vcpu);
 	else
 		pvm_mmu_invlpg(vcpu, pvm_gva(descriptor.address));

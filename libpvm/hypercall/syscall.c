@@ -8,11 +8,9 @@
  */
 #include "hypercall/engine.h"
 
-#define SYSCALL_LENGTH 2	/* bytes */
-
 enum pvm_syscall_class pvm_syscall_classify(const struct pvm_vcpu *vcpu)
 {
-	uint64_t start = vcpu->rip - SYSCALL_LENGTH;
+	uint64_t start = vcpu->rip - PVM_SYSCALL_LENGTH;
 
 	if (vcpu->user_mode)
 		return PVM_SYSCALL_USER;

@@ -12,13 +12,13 @@
 /* Decode bytes that end where their memory ends. */
 static void decode(const struct pvm_vcpu *vcpu, struct fuzz_input *in, struct pvm_insn *insn)
 {
-	size_t length = fuzz_u8(in) % (DECODE_MAX_LENGTH + 2);
+	size_t length = fuzz_u8(in) % (PVM_INSN_MAX_LENGTH + 2);
 	uint8_t *bytes = malloc(length + 1);
 
 	fuzz_bytes(in, bytes + 1, length);
 	decode_insn(vcpu, pvm_vcpu_mode(vcpu) != PVM_MODE_USER32, bytes + 1, length, insn);
 	free(bytes);
-	fuzz_require(insn->length <= length && insn->length <= DECODE_MAX_LENGTH,
+	fuzz_require(insn->length <= length && insn->length <= PVM_INSN_MAX_LENGTH,
 		     "an instruction is no longer than its bytes");
 	fuzz_require(insn->reg < PVM_GPR_COUNT && insn->creg < 16, "registers are numbered 0 to 15");
 	fuzz_require(insn->op == PVM_INSN_UNKNOWN || insn->length, "a known instruction has a length");

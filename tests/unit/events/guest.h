@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * A booted guest for the event tests: the fixture's, with a value of its own
- * in every register, so that a test sees where each of them went.
+ * A booted guest for event and hypercall tests: the fixture's, with a value of its
+ * own in every register, so that a test sees where each of them went.
  */
 #ifndef TESTS_EVENTS_GUEST_H
 #define TESTS_EVENTS_GUEST_H
