@@ -125,6 +125,7 @@ static const struct script_command *find_command(const char *name)
 {
 	const struct script_command *const tables[] = {
 		script_access_commands, script_setup_commands, script_insn_commands,
+		script_boot_commands,
 	};
 	const struct script_command *c;
 	size_t i;

@@ -143,10 +143,11 @@ bool script_constant(const char *name, size_t length, uint64_t *value);
  * Commands and the loop over them.
  */
 
-/* script_access.c, script_setup.c, script_insn.c: NULL-name-terminated. */
+/* script_access.c, _setup.c, _insn.c, _boot.c: NULL-name-terminated. */
 extern const struct script_command script_access_commands[];
 extern const struct script_command script_setup_commands[];
 extern const struct script_command script_insn_commands[];
+extern const struct script_command script_boot_commands[];
 
 /* script_run.c: run lines until the guest stops. exit is filled. */
 void script_run(struct script_vcpu *v, struct guest_exit *exit);

@@ -105,6 +105,15 @@ static bool run_one(struct script_vcpu *v, struct guest_exit *exit, struct times
 	return true;
 }
 
+/* "vcpu" is anybody's line: the one that had the turn may be halted. */
+static bool my_turn(const struct script_vcpu *v)
+{
+	const struct script *s = v->script;
+
+	return s->next < s->lines &&
+	       (s->current == v->vcpu->id || !strcmp(s->line[s->next].word[0], "vcpu"));
+}
+
 void script_run(struct script_vcpu *v, struct guest_exit *exit)
 {
 	struct script *s = v->script;
@@ -122,7 +131,7 @@ void script_run(struct script_vcpu *v, struct guest_exit *exit)
 			memset(exit, 0, sizeof(*exit));
 			exit->kind = GUEST_EXIT_KICK;
 			stopped = true;
-		} else if (s->current != v->vcpu->id || s->next >= s->lines) {
+		} else if (!my_turn(v)) {
 			wait_some(s, &until);
 			until = patience();
 		} else {
