@@ -55,8 +55,8 @@ static void registers(void)
 	check_eq(TRY("movq %0, %%dr6", : "r"(1ul << 32)), VEC_GP, "DR6 with an upper bit is #GP");
 }
 
-static u32 hits;
-static u64 hit_rip, hit_dr6;
+static volatile u32 hits;	/* changed by the event handler, at any instruction */
+static volatile u64 hit_rip, hit_dr6;
 static bool keep_armed;
 
 static bool on_debug(struct frame *frame)

@@ -19,6 +19,15 @@
 #define SYS_DISPATCH 2		/* SYS_USER_DISPATCH */
 
 #define VSYSCALL_PAGE	0xffffffffff600000ull
+/* How far to look for an instruction whose address is lost. */
+#define SEARCH_BYTES	256
+
+#define INSN_INTO	0xce
+#define INSN_INT_LENGTH	2	/* CD imm8 */
+/* Error codes that name an IDT entry, SDM vol. 3, 6.13. */
+#define SELECTOR_ERROR_SHIFT	3
+#define SELECTOR_ERROR_IDT	2
+
 /* Without a vdso, 32-bit system calls "return" to offsets in page 0. */
 #define LANDING_MAX	0x1000ull
 
@@ -49,16 +58,33 @@ static bool landed(uint64_t rip)
 	       rip < LANDING_MAX;
 }
 
-static enum cause syscall32(struct guest_exit *exit, struct pvm_vcpu *vcpu, uint64_t entry_rip)
+/* Where the instruction probably was: the first SYSCALL or SYSENTER from where
+ * the guest was entered last. A guess, for want of anything better. */
+static uint64_t find_syscall32(struct pvm_vcpu *vcpu, uint64_t entry_rip, cause_fetch_fn *fetch)
 {
-	vcpu->rip = entry_rip;
+	uint8_t code[2];
+	uint64_t rip;
+
+	for (rip = entry_rip; rip < entry_rip + SEARCH_BYTES; rip++) {
+		if (!fetch(vcpu, rip, code, sizeof(code)))
+			break;
+		if (code[0] == 0x0f && (code[1] == 0x05 || code[1] == 0x34))
+			return rip;
+	}
+	return entry_rip;
+}
+
+static enum cause syscall32(struct guest_exit *exit, struct pvm_vcpu *vcpu, uint64_t entry_rip,
+			    cause_fetch_fn *fetch)
+{
+	vcpu->rip = find_syscall32(vcpu, entry_rip, fetch);
 	vcpu->gpr[PVM_RBP] = vcpu->gpr[PVM_RCX];
 	exit->kind = GUEST_EXIT_SYSCALL32;
 	return CAUSE_EXIT;
 }
 
 static enum cause system_call(const struct sigframe *frame, struct pvm_vcpu *vcpu, uint64_t entry_rip,
-			      struct guest_exit *exit)
+			      cause_fetch_fn *fetch, struct guest_exit *exit)
 {
 	if (frame->info.code == SYS_SECCOMP && in_page(frame->info.address, VSYSCALL_PAGE)) {
 		/* The kernel has executed the RET of the vsyscall already. */
@@ -72,7 +98,7 @@ static enum cause system_call(const struct sigframe *frame, struct pvm_vcpu *vcp
 	}
 	if (frame->info.arch == AUDIT_ARCH_I386) {
 		if (landed(frame->rip))
-			return syscall32(exit, vcpu, entry_rip);
+			return syscall32(exit, vcpu, entry_rip, fetch);
 		exit->kind = GUEST_EXIT_INT80;
 		return CAUSE_EXIT;
 	}
@@ -82,14 +108,28 @@ static enum cause system_call(const struct sigframe *frame, struct pvm_vcpu *vcp
 	return CAUSE_EXIT;
 }
 
+/* Linux lets INT 4 through, because INTO (32-bit code) needs its gate. The
+ * specification allows INT 3 and INT 0x80 only. */
+static enum cause overflow(struct guest_exit *exit, struct pvm_vcpu *vcpu, const struct sigframe *frame,
+			   cause_fetch_fn *fetch)
+{
+	uint8_t code = 0;
+
+	if (frame->cs == vcpu->vm->config.user32_cs &&
+	    (!fetch(vcpu, vcpu->rip - 1, &code, 1) || code == INSN_INTO))
+		return exception(exit, PVM_VEC_OF, 0);
+	vcpu->rip -= INSN_INT_LENGTH;
+	return exception(exit, PVM_VEC_GP, PVM_VEC_OF << SELECTOR_ERROR_SHIFT | SELECTOR_ERROR_IDT);
+}
+
 static enum cause segment_fault(const struct sigframe *frame, struct pvm_vcpu *vcpu,
-				uint64_t entry_rip, struct guest_exit *exit)
+				uint64_t entry_rip, cause_fetch_fn *fetch, struct guest_exit *exit)
 {
 	/* A vsyscall whose return address can not be read: no vector of its own. */
 	if (in_page(frame->rip, VSYSCALL_PAGE))
 		return fetch_fault(exit, vcpu);
 	if (frame->rip >= STUB_VDSO_GRAVE && landed(frame->rip))
-		return syscall32(exit, vcpu, entry_rip);
+		return syscall32(exit, vcpu, entry_rip, fetch);
 	switch (frame->vector) {
 	case PVM_VEC_PF:
 		vcpu->cr2 = frame->cr2;
@@ -99,8 +139,9 @@ static enum cause segment_fault(const struct sigframe *frame, struct pvm_vcpu *v
 	case PVM_VEC_CP:
 		return exception(exit, (uint8_t)frame->vector, frame->error_code);
 	case PVM_VEC_OF:
+		return overflow(exit, vcpu, frame, fetch);
 	case PVM_VEC_BR:
-		return exception(exit, (uint8_t)frame->vector, 0);
+		return exception(exit, PVM_VEC_BR, 0);
 	default:
 		return CAUSE_NOTHING;
 	}
@@ -153,7 +194,7 @@ static enum cause arithmetic(const struct sigframe *frame, struct guest_exit *ex
 }
 
 enum cause cause_of_stop(const struct sigframe *frame, struct pvm_vcpu *vcpu, uint64_t entry_rip,
-			 struct guest_exit *exit)
+			 cause_fetch_fn *fetch, struct guest_exit *exit)
 {
 	/* M2: in the stub's own code. Whatever it did there, it is its last. */
 	if (frame->rip >= STUB_REGION && frame->rip < STUB_REGION_END && !landed(frame->rip)) {
@@ -165,9 +206,9 @@ enum cause cause_of_stop(const struct sigframe *frame, struct pvm_vcpu *vcpu, ui
 		return CAUSE_NOTHING;
 	switch (frame->info.number) {
 	case SIGSYS:
-		return system_call(frame, vcpu, entry_rip, exit);
+		return system_call(frame, vcpu, entry_rip, fetch, exit);
 	case SIGSEGV:
-		return segment_fault(frame, vcpu, entry_rip, exit);
+		return segment_fault(frame, vcpu, entry_rip, fetch, exit);
 	case SIGTRAP:
 		return debug(frame, vcpu, exit);
 	case SIGBUS:

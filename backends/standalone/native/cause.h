@@ -5,6 +5,8 @@
 #ifndef NATIVE_CAUSE_H
 #define NATIVE_CAUSE_H
 
+#include <stddef.h>
+
 #include "frame.h"
 
 enum cause {
@@ -14,6 +16,9 @@ enum cause {
 	CAUSE_SABOTAGE,		/* @exit is what the guest gets; the stub can not be used any more */
 };
 
+/* Reads @len bytes of guest code at @gva; false when they can not be fetched. */
+typedef bool cause_fetch_fn(struct pvm_vcpu *vcpu, uint64_t gva, uint8_t *bytes, size_t len);
+
 /**
  * cause_of_stop - look at the frame of a stopped stub.
  * @vcpu: its registers are those of the frame already (frame_store()). Changed
@@ -22,6 +27,6 @@ enum cause {
  * @entry_rip: rip at the last entry, for what the kernel forgets.
  */
 enum cause cause_of_stop(const struct sigframe *frame, struct pvm_vcpu *vcpu, uint64_t entry_rip,
-			 struct guest_exit *exit);
+			 cause_fetch_fn *fetch, struct guest_exit *exit);
 
 #endif /* NATIVE_CAUSE_H */

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <pvm/mmu.h>
+
 #include "cause.h"
 #include "tracer.h"
 
@@ -283,6 +285,14 @@ static void stub_died(struct monitor_vcpu *vcpu, struct space *space, struct gue
 		 vcpu->pvm.id, end, (unsigned long)vcpu->pvm.rip);
 }
 
+static bool fetch(struct pvm_vcpu *vcpu, uint64_t gva, uint8_t *bytes, size_t len)
+{
+	struct pvm_fault_result fault;
+	pvm_gva_t fault_gva;
+
+	return pvm_mmu_read(vcpu, pvm_gva(gva), bytes, len, PVM_ACCESS_EXEC, &fault, &fault_gva) == PVM_OK;
+}
+
 /* The stub has stopped with a frame. True: @exit is complete. */
 static bool look_at_frame(struct monitor_vcpu *vcpu, struct space *space, struct guest_exit *exit)
 {
@@ -290,7 +300,7 @@ static bool look_at_frame(struct monitor_vcpu *vcpu, struct space *space, struct
 	uint64_t entry_rip = vcpu->pvm.rip;
 
 	frame_store(&space->frame, space->record, vcpu);
-	switch (cause_of_stop(space->frame.frame, &vcpu->pvm, entry_rip, exit)) {
+	switch (cause_of_stop(space->frame.frame, &vcpu->pvm, entry_rip, fetch, exit)) {
 	case CAUSE_NOTHING:
 		return false;
 	case CAUSE_DEBUG:

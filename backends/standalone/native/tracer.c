@@ -117,15 +117,20 @@ static int poke(pid_t pid, unsigned dr, uint64_t value)
 	return (int)ptrace(PTRACE_POKEUSER, pid, offsetof(struct user, u_debugreg) + 8ul * dr, value);
 }
 
+/* Linux checks an address against the length that its register has at that
+ * moment. So: everything off and at 0, then the lengths, then the addresses. */
 static void set_breakpoints(struct space *space, const struct breakpoints *want)
 {
 	unsigned n;
 
 	poke(space->pid, 7, 0);
 	for (n = 0; n < 4; n++)
+		if (space->dr7 & PVM_DR7_ENABLE(n))
+			poke(space->pid, n, 0);
+	poke(space->pid, 7, want->dr7);
+	for (n = 0; n < 4; n++)
 		if (want->dr7 & PVM_DR7_ENABLE(n))
 			poke(space->pid, n, want->dr[n]);
-	poke(space->pid, 7, want->dr7);
 	memcpy(space->dr, want->dr, sizeof(space->dr));
 	space->dr7 = want->dr7;
 }
