@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* The host that fuzz/host.h describes. Every engine page is its own allocation. */
 #include "host.h"
 
 #include <stdio.h>

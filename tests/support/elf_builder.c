@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* Writes the ELF files of elf_builder.h; judges nothing, so that broken ones can be made. */
 #include "elf_builder.h"
 
 #include <stdint.h>

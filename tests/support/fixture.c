@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* The host for unit tests, as fixture.h says. Runs no guest. */
 #include "fixture.h"
 
 #include <criterion/criterion.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* A local APIC whose clock moves only when a test says so. */
 #include "apic_fixture.h"
 
 #include <criterion/criterion.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* The exit port: what a write to it means. */
 #include <criterion/criterion.h>
 
 #include "debug_exit.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* A vCPU in each mode, ready for an event. */
 #include "guest.h"
 
 void guest_boot_config(struct fixture *f, const struct pvm_vm_config *config)

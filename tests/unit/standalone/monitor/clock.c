@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* The host's time as devices see it. */
 #include <criterion/criterion.h>
 
 #include "clock.h"

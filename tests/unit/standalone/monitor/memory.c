@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* Guest memory: its size, its seals, and that nothing else sees it. */
 #define _GNU_SOURCE
 #include <criterion/criterion.h>
 #include <fcntl.h>

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* The VM that machine.h describes. */
 #include "machine.h"
 
 #include <pvm/mmu.h>
