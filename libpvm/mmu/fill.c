@@ -164,9 +164,7 @@ static int have_memory(struct fill *fill, uint32_t tables, enum pvm_sleep sleep)
 	while (!pool_fill(mmu, missing_pages(fill, tables))) {
 		if (sleep == PVM_NO_SLEEP)
 			return PVM_EAGAIN;
-		if (mmu->dead_count)
-			tlb_flush_everything(mmu);
-		else if (!page_evict(mmu, tables + 1))
+		if (!page_free_waiting(mmu) && !page_evict(mmu, tables + 1))
 			return PVM_ENOMEM;	/* M11: nothing was lost */
 	}
 	return PVM_OK;
@@ -241,8 +239,14 @@ static void install_link(struct fill *fill, unsigned level)
 		return;
 	}
 	entry = (parent->table[index] & ~(PVM_PTE_W | PVM_PTE_NX)) | rights;
-	if (entry != parent->table[index])
-		PVM_WRITE_ONCE(parent->table[index], entry);
+	if (entry == parent->table[index])
+		return;
+	/* More rights are like a new link: a CPU that refused before has walked
+	 * again and read what is below anew (M9). */
+	if (((entry & ~parent->table[index]) & PVM_PTE_W) ||
+	    ((parent->table[index] & ~entry) & PVM_PTE_NX))
+		sync_below(mmu, child);
+	PVM_WRITE_ONCE(parent->table[index], entry);
 }
 
 static uint64_t leaf_entry(const struct fill *fill)

@@ -133,8 +133,7 @@ uint32_t pvm_mmu_shrink(struct pvm_vm *vm, uint32_t target)
 
 	vm->ops->mmu_lock(vm->host);
 	mmu->clock++;
-	if (mmu->dead_count)
-		tlb_flush_everything(mmu);
+	page_free_waiting(mmu);
 	while (mmu->stats.shadow_pages > target &&
 	       page_evict(mmu, mmu->stats.shadow_pages - target))
 		;

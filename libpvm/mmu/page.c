@@ -182,6 +182,21 @@ void page_reclaim(struct pvm_mmu *mmu)
 	}
 }
 
+/* Free what only waited for a flush. False: nothing did. */
+bool page_free_waiting(struct pvm_mmu *mmu)
+{
+	uint32_t before = mmu->dead_count;
+	const struct list *link;
+
+	for (link = mmu->dead.next; link != &mmu->dead; link = link->next) {
+		if (!list_entry(link, struct mmu_page, link)->loaded) {
+			tlb_flush_everything(mmu);
+			break;
+		}
+	}
+	return mmu->dead_count != before;
+}
+
 /*
  * Zap up to @count of the pages that were not used for longest and free them.
  * Roots that a vCPU has loaded and pages of the walk in progress (used now) stay.
@@ -216,8 +231,7 @@ bool page_room(struct pvm_mmu *mmu, uint32_t tables)
 
 	if (!max || !tables || mmu->live_count + mmu->dead_count + tables <= max)
 		return true;
-	if (mmu->dead_count)
-		tlb_flush_everything(mmu);
+	page_free_waiting(mmu);
 	while (mmu->live_count + mmu->dead_count + tables > max)
 		if (!page_evict(mmu, tables))
 			return false;

@@ -152,6 +152,7 @@ bool page_region_has_tables(const struct pvm_mmu *mmu, pvm_gfn_t gfn, unsigned l
 void page_zap(struct pvm_mmu *mmu, struct mmu_page *page);
 void page_reclaim(struct pvm_mmu *mmu);
 void page_release(struct pvm_mmu *mmu, struct mmu_page *page);
+bool page_free_waiting(struct pvm_mmu *mmu);
 uint32_t page_evict(struct pvm_mmu *mmu, uint32_t count);
 bool page_room(struct pvm_mmu *mmu, uint32_t tables);
 

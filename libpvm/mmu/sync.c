@@ -54,14 +54,16 @@ static bool expected_link(const struct mmu_page *page, const struct mmu_page *ch
 		return false;
 	if (large)
 		writable = writable && (guest & PVM_PTE_D);
-	*entry &= ~(PVM_PTE_W | PVM_PTE_NX);
-	*entry |= (writable ? PVM_PTE_W : 0) | (guest & PVM_PTE_NX);
+	if (!writable)
+		*entry &= ~PVM_PTE_W;
+	*entry |= guest & PVM_PTE_NX;
 	return true;
 }
 
 /*
  * What a present entry must be if the guest's is @guest. *@entry: in, as it is.
- * Rights are only taken from leaves, never given. False: it must go.
+ * Rights to write, and any rights of a link, are only taken here, never given:
+ * giving them is the fault handler's. False: it must go.
  */
 bool sync_expected(const struct pvm_mmu *mmu, const struct mmu_page *page, unsigned index,
 		   uint64_t guest, uint64_t *entry)

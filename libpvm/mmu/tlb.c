@@ -45,8 +45,9 @@ void tlb_note(struct pvm_mmu *mmu, const struct mmu_page *page, unsigned index)
 
 	if (child) {
 		mmu->stale_links = true;
-		/* INVLPG of one address must hit all pieces of a large page. */
-		mmu->flush_due |= child->role.direct;
+		/* INVLPG of one address must hit all pieces of a large page, which
+		 * nobody will know any more. */
+		mmu->flush_due |= child->role.direct || child->role.level > 1;
 	} else if (page->role.level > 1) {
 		mmu->stale_links = mmu->flush_due = true;
 	} else {
