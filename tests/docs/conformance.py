@@ -54,6 +54,8 @@ def sources(*folders):
 def shown_at(path, text, end):
     """What a citation belongs to: the test or the guest check that follows it."""
     name = path.relative_to(ROOT).as_posix()
+    if name.startswith("tests/guest/lib/"):
+        return "every guest"
     if name.startswith("tests/guest/") and path.suffix in {".c", ".S"}:
         return path.stem + ".elf"
     if path.suffix == ".script":

@@ -117,7 +117,7 @@ static void flags(void)
 	check(!irq_enabled(), "and does not touch PVM's");
 }
 
-/* spec: C-111, C-114, C-113, C-112, C-001, C-012, C-013 */
+/* spec: C-011, C-111, C-114, C-113, C-112, C-001, C-012, C-013 */
 static void others(void)
 {
 	u64 rights = 0, before, after;

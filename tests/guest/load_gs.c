@@ -57,7 +57,7 @@ void guest_main(void)
 	struct user u;
 
 	irq_disable();
-	/* spec: C-226, C-227 */
+	/* spec: C-005, C-226, C-227 */
 	r = load((u16)tls);
 	check_eq(r.sel, tls, "a TLS selector is loaded");
 	check_eq(r.base, TLS_BASE, "the GS base comes from its descriptor");

@@ -67,7 +67,7 @@ void guest_main(void)
 	u64 base = (u64)words, index, value, sel;
 	struct user u;
 
-	/* spec: C-230, C-231, C-037 */
+	/* spec: C-230, C-231, C-037, C-045 */
 	index = hc_load_tls(with_base(DATA, base), with_base(DATA, base + 8), 0);
 	check(index >= 1 && index < 32, "it returns a GDT index");
 	sel = index << 3 | 3;

@@ -115,6 +115,7 @@ static void not_present_at_each_level(void)
 	}
 }
 
+/* In both modes. spec: C-136 */
 static void protection(void)
 {
 	u64 *pte = user_pte(&boot_space, DATA);

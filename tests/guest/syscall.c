@@ -93,7 +93,7 @@ static void interrupt_flag_is_kept(void)
 	irq_disable();
 }
 
-/* spec: C-019, C-063, C-072 */
+/* spec: C-006, C-019, C-063, C-072 */
 static void return_loads(void)
 {
 	struct user u;

@@ -19,7 +19,7 @@ const struct boot_params *boot_params;
 
 static u8 stacks[MAX_CPUS][CPU_STACK_SIZE] __attribute__((aligned(4096)));
 
-/* spec: the three steps of detection, in this order. */
+/* The three steps of detection, in this order. spec: C-126, C-127, C-128, C-129 */
 static const char *why_not_pvm(void)
 {
 	struct cpuid c;
