@@ -115,16 +115,19 @@ static int take_option(struct run_options *options, int option)
 	return -1;
 }
 
-/* What getopt_long() found wrong, in one line that names it. */
-static int bad_option(int result, char **argv, int index)
+/* What getopt_long() found wrong, in one line that names it. @word: the argument. */
+static int bad_option(int result, const char *word)
 {
+	int name = (int)strcspn(word, "=");
+
 	if (result == ':')
-		fprintf(stderr, "pvm: option '%s' needs a value\n", argv[index]);
-	else if (optopt && optopt < 128)
+		fprintf(stderr, "pvm: option '%s' needs a value\n", word);
+	else if (strncmp(word, "--", 2))
 		fprintf(stderr, "pvm: unknown option '-%c': see 'pvm run --help'\n", optopt);
+	else if (optopt)
+		fprintf(stderr, "pvm: option '%.*s' takes no value\n", name, word);
 	else
-		fprintf(stderr, "pvm: option '%s' is not known, not complete, or takes no value: see 'pvm run --help'\n",
-			argv[index]);
+		fprintf(stderr, "pvm: unknown option '%.*s': see 'pvm run --help'\n", name, word);
 	return -1;
 }
 
@@ -136,7 +139,7 @@ static int parse_options(struct run_options *options, int argc, char **argv)
 	optind = 1;
 	while (index = optind, (option = getopt_long(argc, argv, ":b:m:s:a:t:ST:h", long_options, NULL)) != -1) {
 		if (option == '?' || option == ':')
-			return bad_option(option, argv, option == ':' ? optind - 1 : index);
+			return bad_option(option, argv[option == ':' ? optind - 1 : index]);
 		if (take_option(options, option))
 			return -1;
 		if (options->help)

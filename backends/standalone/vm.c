@@ -172,8 +172,8 @@ static int make_parts(struct monitor_vm *vm, const struct elf_file *elf,
 	bool record = options->trace || options->count_events;
 
 	vm->private->start = elf->start;
-	if (configure(vm, &config, elf, why, why_size) ||
-	    make_memory(vm, elf, options, why, why_size) ||
+	if (make_memory(vm, elf, options, why, why_size) ||
+	    configure(vm, &config, elf, why, why_size) ||
 	    make_vcpus(vm, options->vcpus ? options->vcpus : 1, why, why_size) ||
 	    host_init(vm, options->shadow_memory ? options->shadow_memory : SHADOW_MEMORY_DEFAULT,
 		      record ? trace_glue_record : NULL, why, why_size) ||

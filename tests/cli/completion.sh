@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+# Does bash complete pvm's command line? completion.sh COMPLETION
+set -u
+cd "$(mktemp -d)" || exit 1
+trap 'rm -rf "$PWD"' EXIT
+touch guest.elf notes.txt
+# shellcheck source=/dev/null
+source "$1"
+compopt() { :; }
+status=0
+
+# expect WORD... : WANTED  the last WORD is being typed
+expect() {
+	local words=() wanted
+	while [ "$1" != : ]; do
+		words+=("$1")
+		shift
+	done
+	wanted=$2
+	COMP_WORDS=("${words[@]}")
+	COMP_CWORD=$((${#words[@]} - 1))
+	COMPREPLY=()
+	_pvm
+	[ "${COMPREPLY[*]}" = "$wanted" ] || {
+		echo "'${words[*]}' completes to '${COMPREPLY[*]}' instead of '$wanted'"
+		status=1
+	}
+}
+
+expect pvm r : run
+expect pvm --v : --version
+expect pvm run --ba : --backend=
+expect pvm run --backend=m : --backend=model
+expect pvm run -b n : native
+expect pvm run --st : --stats
+expect pvm run g : guest.elf
+expect pvm run n : ""
+expect pvm run --memory 6 : ""
+expect pvm info --h : --help
+expect pvm info g : guest.elf
+exit $status

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+# Bash completion for pvm(1).
+_pvm()
+{
+	local cur prev options
+	_init_completion -n = 2>/dev/null || {
+		cur=${COMP_WORDS[COMP_CWORD]}
+		prev=${COMP_WORDS[COMP_CWORD - 1]}
+	}
+	if [[ $COMP_CWORD -eq 1 ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "run info --help --version -h -V" -- "$cur")
+		return
+	fi
+	case $prev in
+	-b | --backend)
+		mapfile -t COMPREPLY < <(compgen -W "native model" -- "$cur")
+		return
+		;;
+	-t | --trace)
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		return
+		;;
+	-m | --memory | -s | --smp | -a | --append | -T | --timeout | --shadow-memory)
+		return
+		;;
+	esac
+	case $cur in
+	--backend=*)
+		mapfile -t COMPREPLY < <(compgen -P --backend= -W "native model" -- "${cur#*=}")
+		return
+		;;
+	--trace=*)
+		mapfile -t COMPREPLY < <(compgen -P --trace= -f -- "${cur#*=}")
+		return
+		;;
+	esac
+	options="--help -h"
+	if [[ ${COMP_WORDS[1]} == run ]]; then
+		options="--backend= --memory= --smp= --append= --trace= --stats --timeout= --shadow-memory= --help"
+		options+=" -b -m -s -a -t -S -T -h"
+	fi
+	if [[ $cur == -* ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
+		[[ ${COMPREPLY[0]} == *= ]] && compopt -o nospace
+	else
+		mapfile -t COMPREPLY < <(compgen -f -X '!*.elf' -- "$cur"; compgen -d -- "$cur")
+	fi
+}
+complete -o filenames -F _pvm pvm
