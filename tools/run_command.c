@@ -157,6 +157,14 @@ static int parse_options(struct run_options *options, int argc, char **argv)
 	return 0;
 }
 
+/* Is it worth knowing what this vCPU was doing? */
+static bool shows_stack(const struct monitor_result *result, uint32_t vcpu)
+{
+	if (result->end == MONITOR_END_TIMEOUT)
+		return true;
+	return result->by_vcpu && result->vcpu == vcpu && result->status != 0;
+}
+
 /* One line that says how it ended; what the guest was doing, if it did not mean to end. */
 static void report(struct monitor_vm *vm, const struct monitor_result *result)
 {
@@ -164,10 +172,8 @@ static void report(struct monitor_vm *vm, const struct monitor_result *result)
 
 	if (result->message[0])
 		fprintf(stderr, "pvm: %s: %s\n", vm->guest, result->message);
-	if (result->status == 0 || result->end == MONITOR_END_SIGNAL || result->end == MONITOR_END_FAILED)
-		return;
 	for (i = 0; i < vm->vcpu_count; i++)
-		if (vm->vcpus[i]->started && (result->end == MONITOR_END_TIMEOUT || i == result->vcpu))
+		if (vm->vcpus[i]->started && shows_stack(result, i))
 			backtrace_guest(stderr, vm->vcpus[i], vm->guest);
 }
 

@@ -56,20 +56,23 @@ void console_close(struct console *console)
 		open_console = NULL;
 }
 
-void console_put(struct console *console, uint8_t byte)
+int console_put(struct console *console, uint8_t byte)
 {
 	struct pollfd writable = { .fd = console->out, .events = POLLOUT };
 
-	if (console->out < 0 || console->error)
-		return;
+	if (console->out < 0)
+		return 0;
+	if (console->error)
+		return console->error;
 	while (write(console->out, &byte, 1) != 1) {
 		if (errno == EAGAIN)
 			poll(&writable, 1, -1);
 		else if (errno != EINTR) {
 			console->error = errno;
-			return;
+			return console->error;
 		}
 	}
+	return 0;
 }
 
 int console_get(struct console *console, uint8_t *buffer, unsigned size)

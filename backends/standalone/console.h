@@ -22,8 +22,9 @@ struct console {
 void console_open(struct console *console, int in, int out);
 void console_close(struct console *console);
 
-/* One byte of the guest's. Waits for a slow reader; keeps the first error. */
-void console_put(struct console *console, uint8_t byte);
+/* One byte of the guest's. Waits for a slow reader. Returns 0, or the errno of the
+ * first output that failed; there is no output after that. */
+int console_put(struct console *console, uint8_t byte);
 
 /* At most @size bytes of input; 0: none now; -1: never again (end of file). */
 int console_get(struct console *console, uint8_t *buffer, unsigned size);

@@ -168,9 +168,9 @@ static void end_by_shutdown(struct monitor_vcpu *vcpu)
 		snprintf(event, sizeof(event), " while delivering %s (vector %u)",
 			 pvm_vector_name(exit->shutdown.vector), exit->shutdown.vector);
 	loop_end(vcpu->vm, vcpu, MONITOR_END_DIED, MONITOR_STATUS_DIED,
-		 "vCPU %u: triple fault: %s: 0x%llx%s, at rip 0x%llx in %s mode", vcpu->pvm.id,
-		 pvm_shutdown_name(exit->shutdown.reason), (unsigned long long)exit->shutdown.address,
-		 event, (unsigned long long)vcpu->pvm.rip, pvm_mode_name(pvm_vcpu_mode(&vcpu->pvm)));
+		 "vCPU %u: triple fault%s at rip 0x%llx in %s mode: %s, 0x%llx", vcpu->pvm.id, event,
+		 (unsigned long long)vcpu->pvm.rip, pvm_mode_name(pvm_vcpu_mode(&vcpu->pvm)),
+		 pvm_shutdown_name(exit->shutdown.reason), (unsigned long long)exit->shutdown.address);
 }
 
 static void end_by_mmio(struct monitor_vcpu *vcpu)

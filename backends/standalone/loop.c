@@ -114,15 +114,17 @@ void loop_set_timer(struct monitor_vm *vm, uint64_t time)
  * The end.
  */
 
-static void end(struct monitor_vm *vm, uint32_t vcpu, enum monitor_end how, int status,
-		const char *message)
+static void end(struct monitor_vm *vm, const struct monitor_vcpu *vcpu, enum monitor_end how,
+		int status, const char *message)
 {
 	struct monitor_loop *loop = vm->loop;
 	uint32_t i;
 
 	pthread_mutex_lock(&loop->lock);
 	if (loop->result.end == MONITOR_END_NONE) {
-		loop->result = (struct monitor_result){ .end = how, .status = status, .vcpu = vcpu };
+		loop->result = (struct monitor_result){
+			.end = how, .status = status, .by_vcpu = vcpu, .vcpu = vcpu ? vcpu->pvm.id : 0,
+		};
 		snprintf(loop->result.message, sizeof(loop->result.message), "%s", message);
 	}
 	pthread_mutex_unlock(&loop->lock);
@@ -141,12 +143,12 @@ void loop_end(struct monitor_vm *vm, const struct monitor_vcpu *vcpu, enum monit
 	va_start(args, format);
 	vsnprintf(message, sizeof(message), format, args);
 	va_end(args);
-	end(vm, vcpu ? vcpu->pvm.id : 0, how, status, message);
+	end(vm, vcpu, how, status, message);
 }
 
 void monitor_vm_stop(struct monitor_vm *vm, enum monitor_end how, int status, const char *message)
 {
-	end(vm, 0, how, status, message);
+	end(vm, NULL, how, status, message);
 }
 
 /* ------------------------------------------------------------------------
@@ -168,15 +170,6 @@ static void take_signal(struct monitor_vm *vm)
 	if (read(vm->loop->signal_fd, &info, sizeof(info)) == sizeof(info))
 		loop_end(vm, NULL, MONITOR_END_SIGNAL, MONITOR_STATUS_SIGNAL + (int)info.ssi_signo,
 			 "ended by SIG%s", sigabbrev_np((int)info.ssi_signo));
-}
-
-static void check_console(struct monitor_vm *vm)
-{
-	int error = vm->platform->console.error;
-
-	if (error)
-		loop_end(vm, NULL, MONITOR_END_FAILED, MONITOR_STATUS_FAILED,
-			 "cannot write the guest's console: %s", strerror(error));
 }
 
 enum { WAKE, TIMER, TIMEOUT, SIGNAL, INPUT, SOURCES };
@@ -212,6 +205,5 @@ void loop_run(struct monitor_vm *vm)
 		if (fds[TIMEOUT].revents)
 			loop_end(vm, NULL, MONITOR_END_TIMEOUT, MONITOR_STATUS_TIMEOUT,
 				 "timeout: the guest still ran after %.3g s", (double)loop->timeout / 1e9);
-		check_console(vm);
 	}
 }

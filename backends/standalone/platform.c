@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "clock.h"
 #include "loop.h"
@@ -19,8 +20,11 @@
 static void serial_output(void *host, uint8_t byte)
 {
 	struct platform *platform = host;
+	int error = console_put(&platform->console, byte);
 
-	console_put(&platform->console, byte);
+	if (error)
+		loop_end(platform->vm, NULL, MONITOR_END_FAILED, MONITOR_STATUS_FAILED,
+			 "cannot write the guest's console: %s", strerror(error));
 }
 
 static void guest_exits(void *host, uint8_t status)
@@ -28,9 +32,9 @@ static void guest_exits(void *host, uint8_t status)
 	struct platform *platform = host;
 
 	if (status)
-		loop_end(platform->vm, NULL, MONITOR_END_EXIT, status, "the guest exited with status %u", status);
+		loop_end(platform->vm, run_this_vcpu(), MONITOR_END_EXIT, status, "the guest exited with status %u", status);
 	else
-		loop_end(platform->vm, NULL, MONITOR_END_EXIT, 0, "%s", "");
+		loop_end(platform->vm, run_this_vcpu(), MONITOR_END_EXIT, 0, "%s", "");
 }
 
 static uint64_t apic_now(void *host)
@@ -60,7 +64,7 @@ static void apic_kick(void *host, uint32_t id)
 {
 	struct monitor_vcpu *vcpu = ((struct platform *)host)->vm->vcpus[id];
 
-	if (!pthread_equal(vcpu->thread, pthread_self()))
+	if (vcpu != run_this_vcpu())
 		run_kick(vcpu);
 }
 

@@ -36,6 +36,13 @@ const char *guest_exit_name(enum guest_exit_kind kind)
 	return (unsigned)kind < GUEST_EXIT_KINDS ? names[kind] : "unknown";
 }
 
+static _Thread_local struct monitor_vcpu *this_vcpu;
+
+struct monitor_vcpu *run_this_vcpu(void)
+{
+	return this_vcpu;
+}
+
 /* wake_lock also keeps the executor's part of the vCPU alive during kick(). */
 void run_kick(struct monitor_vcpu *vcpu)
 {
@@ -176,6 +183,7 @@ void *run_vcpu_thread(void *arg)
 	struct monitor_vcpu *vcpu = arg;
 	char why[256] = "";
 
+	this_vcpu = vcpu;
 	if (vcpu->vm->executor->vcpu_init(vcpu, why, sizeof(why))) {
 		loop_end(vcpu->vm, vcpu, MONITOR_END_FAILED, MONITOR_STATUS_FAILED, "%s", why);
 		return NULL;

@@ -8,6 +8,9 @@
 /* Body of a vCPU's thread; @arg: struct monitor_vcpu. Returns when the VM is over. */
 void *run_vcpu_thread(void *arg);
 
+/* The vCPU whose thread this is, or NULL. */
+struct monitor_vcpu *run_this_vcpu(void);
+
 /* Any thread: make the vCPU look at its interrupts, or at the end of the VM. */
 void run_kick(struct monitor_vcpu *vcpu);
 

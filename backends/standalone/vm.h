@@ -47,7 +47,8 @@ enum monitor_end {
 struct monitor_result {
 	enum monitor_end end;
 	int status;		/* for exit(): the guest's, or MONITOR_STATUS_* */
-	uint32_t vcpu;		/* the one that ended it; 0 if none did */
+	bool by_vcpu;		/* what a vCPU did ended it, and it was: */
+	uint32_t vcpu;
 	char message[320];	/* one line without the newline; "" for an exit with status 0 */
 };
 

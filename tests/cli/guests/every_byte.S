@@ -12,12 +12,12 @@ _start:
 	event_setup
 	xor	%r14d, %r14d
 round:
-	lea	stack_top(%rip), %rsp
+	mov	$stack, %rsp
 	mov	%r14d, %eax
 	shr	$1, %eax
 	mov	%eax, %ecx
 	movzbl	%al, %eax
-	mov	$0x0b0f0b0f, %edx
+	mov	$0x06060606, %edx	/* no instruction, whatever comes before it */
 	mov	%edx, slot
 	mov	%edx, slot + 4
 	mov	%edx, slot + 8
@@ -50,6 +50,13 @@ round:
 	mov	%rax, %rdi
 	mov	%rax, %rbp
 	mov	%rax, %r8
+	mov	%rax, %r9
+	mov	%rax, %r10
+	mov	%rax, %r11
+	mov	%rax, %r12
+	mov	%rax, %r13
+	mov	%rax, %r14
+	mov	%rax, %r15
 	testb	$1, saved_r14
 	jnz	5f
 	/* A supervisor that halts or loses its stack would end itself by right. */
@@ -63,11 +70,15 @@ round:
 	je	handler
 	cmpw	$0xcc0f, slot		/* BSWAP ESP */
 	je	handler
+	cmpw	$0xe401, slot + 1	/* SMSW ESP */
+	je	handler
 	jmp	slot
 5:	movw	$0x33, pvcs + PVCS_USER_CS
 	movw	$0x2b, pvcs + PVCS_USER_SS
 	movq	$slot, pvcs + PVCS_RIP
-	movq	$stack_top, pvcs + PVCS_RSP
+	movq	$stack, pvcs + PVCS_RSP
+	mov	%rax, pvcs + PVCS_RCX
+	mov	%rax, pvcs + PVCS_R11
 	movl	$0x202, pvcs + PVCS_EFLAGS
 	movl	$0, pvcs + PVCS_PKRU
 	movq	$0, pvcs + PVCS_USER_GSBASE
@@ -85,3 +96,10 @@ handler:
 	.balign 4096
 slot:	.skip	4096
 saved_r14: .quad 0
+	.balign 4096
+	.skip	8192
+	/* What is popped is no address. */
+stack:
+	.rept	1024
+	.quad	0x8000000000000000
+	.endr
