@@ -176,7 +176,7 @@ static void make_room(const uint64_t *initial_stack)
 			vdso = p[1];
 	if (vdso)
 		bury_vdso(vdso);
-	/* All but this program, which is linked low, goes. */
+	/* S6: all but this program, which is linked low and goes later, goes now. */
 	check(sys2(__NR_munmap, 0x100000000, STUB_REGION_END - 0x100000000), STAGE_MAP);
 	check(sys6(__NR_mmap, STUB_TEXT, STUB_TEXT_SIZE, PROT_READ | PROT_EXEC,
 		   MAP_PRIVATE | MAP_FIXED, ZYGOTE_FD_IMAGE, stub_text - __executable_start), STAGE_MAP);
