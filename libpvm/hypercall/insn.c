@@ -26,20 +26,15 @@ enum pvm_action pvm_insn_done(struct pvm_vcpu *vcpu, uint8_t length, enum pvm_sl
 enum pvm_action pvm_insn_fault(struct pvm_vcpu *vcpu, const struct pvm_fault_result *fault,
 			       pvm_gva_t gva, bool write, enum pvm_sleep sleep)
 {
-	switch (fault->kind) {
-	case PVM_FAULT_INJECT:
-		if (fault->vector == PVM_VEC_PF)
-			return pvm_event_pf(vcpu, gva, fault->error_code, sleep);
-		return pvm_event_deliver(vcpu, fault->vector, fault->error_code, sleep);
-	case PVM_FAULT_MMIO:
+	if (fault->kind == PVM_FAULT_MMIO) {
 		vcpu->exit.mmio.gva = gva;
 		vcpu->exit.mmio.gpa = fault->gpa;
 		vcpu->exit.mmio.write = write;
 		return PVM_ACT_MMIO;
-	default:
-		vcpu->exit.error.code = PVM_EFAULT;
-		return PVM_ACT_ERROR;
 	}
+	if (fault->vector == PVM_VEC_PF)
+		return pvm_event_pf(vcpu, gva, fault->error_code, sleep);
+	return pvm_event_deliver(vcpu, fault->vector, fault->error_code, sleep);
 }
 
 int pvm_insn_read(struct pvm_vcpu *vcpu, uint64_t address, void *buf, size_t len,
