@@ -175,6 +175,15 @@ struct pvm_exit {
 struct pvm_vcpu_mmu {
 	void *root[2];		/* shadow root of the supervisor's and of the user's table */
 	uint64_t range;		/* MSR_PVM_LINEAR_ADDRESS_RANGE that the roots were made for */
+
+	/* The path of the last fill of a 4 KiB page: good for its neighbours as
+	 * long as no link between shadow pages changes. */
+	struct {
+		void *root, *table;	/* shadow pages at its top and bottom; NULL: none */
+		uint64_t region;	/* gva >> 21 */
+		uint64_t links;		/* pvm_mmu's count of changes then */
+		uint64_t entry[4];	/* the guest's entries of levels 2 to 5 */
+	} path;
 };
 
 struct pvm_vcpu {

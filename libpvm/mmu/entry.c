@@ -93,6 +93,7 @@ void entry_link(struct pvm_mmu *mmu, struct mmu_page *page, unsigned index, stru
 
 	node->child = child;
 	node_add(node, &child->parents);
+	mmu->links++;
 	/* M1: whatever the guest's U/S bit, it runs at CPL 3. */
 	PVM_WRITE_ONCE(page->table[index],
 		       child->host.pa.v | PVM_PTE_P | PVM_PTE_U | PVM_PTE_A | rights);
@@ -118,6 +119,8 @@ void entry_drop(struct pvm_mmu *mmu, struct mmu_page *page, unsigned index)
 
 	if (pte_is_leaf(page->table[index], page->role.level))
 		mmu->stats.rmap_entries--;
+	else
+		mmu->links++;
 	PVM_WRITE_ONCE(page->table[index], 0);
 	node_free(mmu, page, node);
 }

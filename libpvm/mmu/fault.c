@@ -132,10 +132,14 @@ struct pvm_fault_result pvm_mmu_fault(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint
 				      enum pvm_sleep sleep)
 {
 	struct pvm_vm *vm = vcpu->vm;
-	struct fill fill = { .vcpu = vcpu, .walk.gva = gva };
-	struct frame_hint hint = { .valid = false };
 	struct pvm_fault_result result;
+	struct frame_hint hint;
+	struct fill fill;
 
+	/* Hot: the rest is filled by the walk, and by who uses it. */
+	fill.vcpu = vcpu;
+	fill.walk.gva = gva;
+	hint.valid = false;
 	for (;;) {
 		if (sleep == PVM_MAY_SLEEP && PVM_READ_ONCE(vm->mmu->reserved) < RESERVE_GOAL)
 			pool_topup(vm->mmu);

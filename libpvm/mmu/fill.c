@@ -14,6 +14,10 @@
 #include "internal.h"
 #include "pte.h"
 
+/* Host pages that a leaf may take beyond its tables: one of nodes; and of a radix
+ * tree over 40 bits of frame number, four to make it higher and four below. */
+#define LEAF_PAGES_MAX 9
+
 static unsigned walk_index(const struct fill *fill, unsigned level)
 {
 	return PVM_LEVEL_INDEX(fill->walk.gva.v, level);
@@ -205,10 +209,53 @@ int fill_root(struct pvm_vcpu *vcpu, enum pvm_sleep sleep)
 	return make_path(&fill, sleep);
 }
 
+/*
+ * Neighbours are touched one after the other: their path is the last one's as
+ * long as the root, the guest's entries above and the links are what they were.
+ * With enough host pages at hand for everything that a leaf can take.
+ */
+static bool same_path(struct fill *fill)
+{
+	const struct pvm_vcpu *vcpu = fill->vcpu;
+	const struct pvm_vcpu_mmu *v = &vcpu->mmu;
+	const struct guest_walk *walk = &fill->walk;
+	const struct mmu_page *root = v->path.root;
+	unsigned level;
+
+	if (!root || root != v->root[vcpu->user_mode] || v->path.links != vcpu->vm->mmu->links ||
+	    v->path.region != walk->gva.v >> PVM_LEVEL_SHIFT(2) || walk->level != 1 || fill->target != 1 ||
+	    vcpu->vm->mmu->reserved < LEAF_PAGES_MAX ||
+	    root->gfn.v != cr3_gfn(vcpu->cr3).v || root->role.word != root_role(vcpu).word)
+		return false;
+	for (level = 2; level <= walk->top; level++)
+		if (v->path.entry[level - 2] != walk->entry[level])
+			return false;
+	fill->path[1] = v->path.table;
+	fill->path[1]->used = vcpu->vm->mmu->clock;
+	return true;
+}
+
+static void remember_path(const struct fill *fill)
+{
+	struct pvm_vcpu_mmu *v = &fill->vcpu->mmu;
+	unsigned level;
+
+	v->path.root = NULL;
+	if (fill->target != 1 || fill->walk.level != 1)
+		return;
+	v->path.root = fill->path[fill->vcpu->vm->mmu->host_levels];
+	v->path.table = fill->path[1];
+	v->path.region = fill->walk.gva.v >> PVM_LEVEL_SHIFT(2);
+	v->path.links = fill->vcpu->vm->mmu->links;
+	for (level = 2; level <= fill->walk.top; level++)
+		v->path.entry[level - 2] = fill->walk.entry[level];
+}
+
 int fill_prepare(struct fill *fill, enum pvm_sleep sleep)
 {
 	fill->target = target_level(fill);
-	return make_path(fill, sleep);
+	fill->linked = same_path(fill);
+	return fill->linked ? PVM_OK : make_path(fill, sleep);
 }
 
 /* The rights of the link at @level. Links below a large page carry none of
@@ -247,6 +294,7 @@ static void install_link(struct fill *fill, unsigned level)
 	    ((parent->table[index] & ~entry) & PVM_PTE_NX))
 		sync_below(mmu, child);
 	PVM_WRITE_ONCE(parent->table[index], entry);
+	mmu->links++;
 }
 
 static uint64_t leaf_entry(const struct fill *fill)
@@ -268,7 +316,8 @@ static uint64_t leaf_entry(const struct fill *fill)
 	return entry;
 }
 
-static void install_leaf(struct fill *fill)
+/* False: it is there already. */
+static bool install_leaf(struct fill *fill)
 {
 	struct pvm_mmu *mmu = fill->vcpu->vm->mmu;
 	struct mmu_page *page = fill->path[fill->target];
@@ -278,7 +327,7 @@ static void install_leaf(struct fill *fill)
 	struct mmu_node *node = entry_node(page, index);
 
 	if (new == old && node->gfn.v == gfn.v)
-		return;
+		return false;
 	if (node && (entry_child(page, index) || node->gfn.v != gfn.v ||
 		     ((old ^ new) & PVM_PTE_ADDR_MASK))) {
 		entry_clear(mmu, page, index);
@@ -293,6 +342,7 @@ static void install_leaf(struct fill *fill)
 	}
 	mmu->stats.fills++;
 	pvm_trace_vcpu(fill->vcpu, PVM_TRACE_FILL, fill->walk.gva.v, fill->walk.gpa.v, fill->target, new);
+	return true;
 }
 
 /* Have the guest's entries still the values that were read? A page that was new
@@ -317,10 +367,16 @@ bool fill_install(struct fill *fill)
 {
 	unsigned level;
 
-	if (fill->created && !still_true(fill))
-		return false;
-	for (level = fill->vcpu->vm->mmu->host_levels; level > fill->target; level--)
-		install_link(fill, level);
-	install_leaf(fill);
-	return true;
+	if (!fill->linked) {
+		if (fill->created && !still_true(fill))
+			return false;
+		for (level = fill->vcpu->vm->mmu->host_levels; level > fill->target; level--)
+			install_link(fill, level);
+		remember_path(fill);
+	}
+	if (install_leaf(fill) || !fill->linked)
+		return true;
+	/* A fault although the leaf is there: perhaps the path is not. */
+	fill->vcpu->mmu.path.root = NULL;
+	return false;
 }

@@ -15,6 +15,7 @@ struct fill {
 	struct pvm_frame frame;		/* how the host backs it */
 	uint8_t target;			/* level of the shadow leaf */
 	bool created;			/* a shadow page was made for this walk */
+	bool linked;			/* the path is the last one's, linked as this walk wants it */
 	struct mmu_page *path[MAX_LEVELS + 1];	/* by level */
 };
 

@@ -94,6 +94,7 @@ struct pvm_mmu {
 	struct list pages, dead, unsync[2];	/* unsync: [0] level 1, [1] above */
 	uint32_t live_count, dead_count;
 	uint64_t clock, search;
+	uint64_t links;			/* counts changes of entries that link */
 
 	struct mmu_radix rmap[3];	/* leaves of level 1, 2, 3 */
 	uint64_t frames_seq;		/* counts the times the host took memory or rights back */

@@ -91,6 +91,8 @@ static bool sync_one(struct pvm_mmu *mmu, struct mmu_page *page, unsigned index,
 			return false;
 		if (!entry_child(page, index))
 			tlb_note(mmu, page, index);
+		else
+			mmu->links++;
 		PVM_WRITE_ONCE(page->table[index], new);
 		return true;
 	}
