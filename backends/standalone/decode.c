@@ -21,7 +21,8 @@ static enum pvm_insn_op control_move(const struct decoded *d)
 	bool to = d->operand[0].type == ZYDIS_OPERAND_TYPE_REGISTER;
 	bool from = to && d->operand[1].type == ZYDIS_OPERAND_TYPE_REGISTER;
 	ZydisRegisterClass dst = to ? ZydisRegisterGetClass(d->operand[0].reg.value) : ZYDIS_REGCLASS_INVALID;
-	ZydisRegisterClass src = from ? ZydisRegisterGetClass(d->operand[1].reg.value) : ZYDIS_REGCLASS_INVALID;
+	ZydisRegisterClass src =
+		from ? ZydisRegisterGetClass(d->operand[1].reg.value) : ZYDIS_REGCLASS_INVALID;
 
 	if (dst == ZYDIS_REGCLASS_CONTROL)
 		return PVM_INSN_MOV_TO_CR;

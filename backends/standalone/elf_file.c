@@ -159,7 +159,8 @@ static int add_segment(const struct reader *reader, const Elf64_Phdr *phdr, unsi
 		return refuse(reader, "truncated: segment %u has %llu bytes at offset %llu, the file has %llu",
 			      index, (unsigned long long)phdr->p_filesz,
 			      (unsigned long long)phdr->p_offset, (unsigned long long)elf->size);
-	if (phdr->p_paddr + phdr->p_memsz < phdr->p_paddr || phdr->p_vaddr + phdr->p_memsz - 1 < phdr->p_vaddr)
+	if (phdr->p_paddr + phdr->p_memsz < phdr->p_paddr ||
+	    phdr->p_vaddr + phdr->p_memsz - 1 < phdr->p_vaddr)
 		return refuse(reader, "segment %u wraps around the address space", index);
 	if (elf->segment_count == ELF_FILE_MAX_SEGMENTS)
 		return refuse(reader, "more than %d segments", ELF_FILE_MAX_SEGMENTS);
@@ -190,8 +191,10 @@ static int check_overlap(const struct reader *reader)
 			const struct elf_file_segment *b = &elf->segments[j];
 
 			if (a->paddr < b->paddr + b->memory_size && b->paddr < a->paddr + a->memory_size)
-				return refuse(reader, "loadable segments %u and %u overlap at 0x%llx", i, j,
-					      (unsigned long long)(a->paddr > b->paddr ? a->paddr : b->paddr));
+				return refuse(reader,
+					      "loadable segments %u and %u overlap at 0x%llx", i, j,
+					      (unsigned long long)(a->paddr > b->paddr ? a->paddr
+										       : b->paddr));
 		}
 	}
 	return 0;

@@ -29,7 +29,8 @@ static size_t fetch(struct monitor_vcpu *vcpu, uint8_t bytes[DECODE_MAX_LENGTH])
 	uint64_t rip = vcpu->pvm.rip;
 	size_t to_page_end = PVM_PAGE_SIZE - (rip & (PVM_PAGE_SIZE - 1));
 
-	if (!pvm_mmu_read(&vcpu->pvm, pvm_gva(rip), bytes, DECODE_MAX_LENGTH, PVM_ACCESS_EXEC, &fault, &fault_gva))
+	if (!pvm_mmu_read(&vcpu->pvm, pvm_gva(rip), bytes, DECODE_MAX_LENGTH, PVM_ACCESS_EXEC,
+			  &fault, &fault_gva))
 		return DECODE_MAX_LENGTH;
 	if (to_page_end < DECODE_MAX_LENGTH &&
 	    !pvm_mmu_read(&vcpu->pvm, pvm_gva(rip), bytes, to_page_end, PVM_ACCESS_EXEC, &fault, &fault_gva))
@@ -109,7 +110,8 @@ enum pvm_action exit_handle(struct monitor_vcpu *vcpu, const struct guest_exit *
 	case GUEST_EXIT_SYSCALL32:
 		return handle_trapped(vcpu, PVM_VEC_GP, 0);
 	case GUEST_EXIT_INSN:
-		return pvm_handle_insn(&vcpu->pvm, &exit->insn, exit->vector, exit->error_code, PVM_MAY_SLEEP);
+		return pvm_handle_insn(&vcpu->pvm, &exit->insn, exit->vector, exit->error_code,
+				       PVM_MAY_SLEEP);
 	case GUEST_EXIT_DEAD:
 		loop_end(vcpu->vm, vcpu, MONITOR_END_DIED, MONITOR_STATUS_DIED, "vCPU %u: %s", vcpu->pvm.id,
 			 exit->message);

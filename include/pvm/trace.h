@@ -13,7 +13,7 @@
 
 enum pvm_trace_kind {
 	PVM_TRACE_EXIT,			/* a: exit reason of the backend, b: rip */
-	PVM_TRACE_EVENT,		/* a: vector, b: error code, c: 1 from user mode, d: rip it came from */
+	PVM_TRACE_EVENT,		/* a: vector, b: error code, c: 1 from user mode, d: old rip */
 	PVM_TRACE_SYSCALL,		/* a: rip, b: rax: a user SYSCALL */
 	PVM_TRACE_RETURN_USER,		/* a: new rip */
 	PVM_TRACE_RETURN_SUPERVISOR,	/* a: new rip */
@@ -21,7 +21,7 @@ enum pvm_trace_kind {
 	PVM_TRACE_HYPERCALL_RESULT,	/* a: number, b: result */
 	PVM_TRACE_INSN,			/* a: enum pvm_insn_op, b: rip: an emulated instruction */
 	PVM_TRACE_MSR,			/* a: index, b: value, c: 1 for a write */
-	PVM_TRACE_FAULT,		/* a: gva, b: hardware error code, c: enum pvm_fault, d: injected error code */
+	PVM_TRACE_FAULT,		/* a: gva, b: error code, c: enum pvm_fault, d: injected code */
 	PVM_TRACE_FILL,			/* a: gva, b: gpa, c: level, d: shadow entry */
 	PVM_TRACE_FLUSH,		/* a: enum pvm_flush_scope, b: gva or ~0, c: root hpa or ~0 */
 	PVM_TRACE_SHUTDOWN,		/* a: enum pvm_shutdown */

@@ -88,7 +88,8 @@ enum { EAX, EBX, ECX, EDX };
 	(PVM_CPUID_21_EAX_NO_NESTED_DATA_BP | PVM_CPUID_21_EAX_LFENCE_RDTSC | \
 	 PVM_CPUID_21_EAX_NULL_SEL_CLR_BASE)
 /* These need XSAVE: gone with it. */
-#define XSAVE_1_ECX	(PVM_CPUID_1_ECX_XSAVE | PVM_CPUID_1_ECX_AVX | PVM_CPUID_1_ECX_FMA | PVM_CPUID_1_ECX_F16C)
+#define XSAVE_1_ECX	(PVM_CPUID_1_ECX_XSAVE | \
+			 PVM_CPUID_1_ECX_AVX | PVM_CPUID_1_ECX_FMA | PVM_CPUID_1_ECX_F16C)
 
 /* The host's values, zeroes for a leaf that is not in the table. */
 static void raw(const struct pvm_vm_config *config, uint32_t leaf, uint32_t subleaf,

@@ -16,8 +16,9 @@ CODE = {".c", ".h", ".S"}
 # No comment fits in these, or they are not ours to write.
 EXEMPT = re.compile(r"^(LICENSE\..*|\.gitignore)$|(^|/)corpus/|\.json$")
 FILE_LINES_MAX = 560		# "about 500"
+TEST_LINES_MAX = 750		# a noun may have many cases
 FUNCTION_LINES_MAX = 80
-COLUMNS_MAX = 100
+COLUMNS_MAX = 110		# 100 is the aim; a line with a message in it may be longer
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX)\b|\bfor now\b")
 WIDTH_OF_TAB = 8
 
@@ -63,12 +64,12 @@ def problems_of(path):
     yield licence_problem(lines)
     if pathlib.Path(path).suffix in CODE:
         yield comment_problem(lines)
-        if len(lines) > FILE_LINES_MAX:
+        if len(lines) > (TEST_LINES_MAX if path.startswith("tests/") else FILE_LINES_MAX):
             yield f"{len(lines)} lines: two nouns in one file?"
         yield from function_problems(lines)
-    if pathlib.Path(path).suffix not in {".md", ".svg"}:
+    if pathlib.Path(path).suffix in CODE:
         for number, line in enumerate(lines, 1):
-            if len(line.expandtabs(WIDTH_OF_TAB)) > COLUMNS_MAX + 10:
+            if len(line.expandtabs(WIDTH_OF_TAB)) > COLUMNS_MAX and '"' not in line:
                 yield f"line {number}: {len(line.expandtabs(WIDTH_OF_TAB))} columns"
     if path != "tests/docs/headers.py":
         for number, line in enumerate(lines, 1):

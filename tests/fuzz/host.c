@@ -362,8 +362,10 @@ void fuzz_check(struct fuzz_host *h, int action)
 
 	fuzz_require(h->lock_depth == 0, "the MMU lock is not held");
 	fuzz_require(h->pins == (vcpu->pvcs ? 1 : 0), "S8: the PVCS is pinned, and nothing else");
-	fuzz_require((vcpu->rflags & (PVM_RFLAGS_IOPL | PVM_RFLAGS_VM | PVM_RFLAGS_VIF | PVM_RFLAGS_VIP)) == 0 &&
-		     (vcpu->rflags & PVM_RFLAGS_IF) && (vcpu->rflags & PVM_RFLAGS_FIXED), "S2: RFLAGS");
+	fuzz_require((vcpu->rflags &
+		      (PVM_RFLAGS_IOPL | PVM_RFLAGS_VM | PVM_RFLAGS_VIF | PVM_RFLAGS_VIP)) == 0 &&
+			     (vcpu->rflags & PVM_RFLAGS_IF) && (vcpu->rflags & PVM_RFLAGS_FIXED),
+		     "S2: RFLAGS");
 	fuzz_require(cs == config->user_cs || (vcpu->user_mode && cs == config->user32_cs),
 		     "underlying CS is one of two");
 	fuzz_require(pvm_vcpu_underlying_ss(vcpu) == config->user_ds, "underlying SS is __USER_DS");

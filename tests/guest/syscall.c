@@ -154,8 +154,11 @@ static void bad_selector(u16 cs, u16 ss, const char *what)
 	u.cs = cs;
 	u.ss = ss;
 	user_run_once(&u);
-	check(u.left_by == LEFT_BY_REFUSAL || (u.left_by == LEFT_BY_SYSCALL && u.r13 == user64_cs() && u.r14 == user_ss()) ||
-	      user_left_by_vector(&u, VEC_GP), what);
+	check(u.left_by == LEFT_BY_REFUSAL ||
+		      (u.left_by == LEFT_BY_SYSCALL && u.r13 == user64_cs() &&
+		       u.r14 == user_ss()) ||
+		      user_left_by_vector(&u, VEC_GP),
+	      what);
 }
 
 static void bad_rip(u64 rip, const char *what)

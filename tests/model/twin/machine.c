@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* A VM for the twin, as machine.h says. */
 #include "machine.h"
 
 #include <stdio.h>

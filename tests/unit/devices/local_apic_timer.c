@@ -36,7 +36,8 @@ Test(local_apic_timer, one_shot_fires_once_at_its_time)
 Test(local_apic_timer, the_divider_slows_the_count)
 {
 	static const struct { uint32_t code; uint64_t divide; } dividers[] = {
-		{ 0x0, 2 }, { 0x1, 4 }, { 0x2, 8 }, { 0x3, 16 }, { 0x8, 32 }, { 0x9, 64 }, { 0xa, 128 }, { 0xb, 1 },
+		{ 0x0, 2 }, { 0x1, 4 }, { 0x2, 8 }, { 0x3, 16 }, { 0x8, 32 },
+		{ 0x9, 64 }, { 0xa, 128 }, { 0xb, 1 },
 	};
 	unsigned i;
 

@@ -112,7 +112,9 @@ Test(hypercall, load_pgtbl_refuses_a_table_above_physical_memory)
 Test(hypercall, load_pgtbl_with_pcids_takes_the_noflush_bit_and_does_not_keep_it)
 {
 	cr_assert_eq(pvm_cr_write(vcpu, 4, vcpu->cr4 | PVM_CR4_PCIDE), PVM_OK);
-	cr_assert_eq(hypercall(PVM_HC_LOAD_PGTBL, 0, PVM_CR3_NOFLUSH | 0x901001, PVM_CR3_NOFLUSH | 0x902002), 0);
+	cr_assert_eq(hypercall(PVM_HC_LOAD_PGTBL, 0, PVM_CR3_NOFLUSH | 0x901001,
+			       PVM_CR3_NOFLUSH | 0x902002),
+		     0);
 	cr_assert_eq(vcpu->cr3, 0x901001);
 	cr_assert_eq(vcpu->msr.switch_cr3, 0x902002);
 }
@@ -222,7 +224,9 @@ Test(hypercall, load_gs_of_a_bad_selector_loads_null)
 /* spec: C-230, C-231 */
 Test(hypercall, load_tls_takes_three_descriptors_and_returns_the_first_index)
 {
-	cr_assert_eq(hypercall(PVM_HC_LOAD_TLS, 0x00cff2000000ffff, 0x01cff2000000ffff, 0x02cff2000000ffff), 12);
+	cr_assert_eq(hypercall(PVM_HC_LOAD_TLS, 0x00cff2000000ffff, 0x01cff2000000ffff,
+			       0x02cff2000000ffff),
+		     12);
 	cr_assert_eq(vcpu->tls[0] >> 56, 0);
 	cr_assert_neq(vcpu->tls[0], 0);
 	cr_assert_eq(vcpu->tls[1] >> 48 & 0xff00, 0x0100);

@@ -53,7 +53,8 @@ Test(insn, synthetic_cpuid_gives_the_guests_cpuid)
 	vcpu->gpr[PVM_RAX] = 0xffffffff00000000 | PVM_CPUID_SIGNATURE;
 	vcpu->gpr[PVM_RCX] = ~0ull;
 	pvm_cpuid(vcpu, PVM_CPUID_SIGNATURE, 0xffffffff, out);
-	cr_assert_eq(execute((struct pvm_insn){ .op = PVM_INSN_SYNTHETIC_CPUID, .length = 10 }, PVM_VEC_GP, 0),
+	cr_assert_eq(execute((struct pvm_insn){ .op = PVM_INSN_SYNTHETIC_CPUID, .length = 10 },
+			     PVM_VEC_GP, 0),
 		     PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->gpr[PVM_RAX], out[0]);
 	cr_assert_eq(vcpu->gpr[PVM_RBX], PVM_CPUID_KVM_EBX);
@@ -78,14 +79,16 @@ Test(insn, cpuid_works_in_user_mode_as_well)
 {
 	guest_enter_user(&f);
 	vcpu->gpr[PVM_RAX] = PVM_CPUID_VENDOR_FEATURES;
-	cr_assert_eq(execute((struct pvm_insn){ .op = PVM_INSN_SYNTHETIC_CPUID, .length = 10 }, PVM_VEC_GP, 0),
+	cr_assert_eq(execute((struct pvm_insn){ .op = PVM_INSN_SYNTHETIC_CPUID, .length = 10 },
+			     PVM_VEC_GP, 0),
 		     PVM_ACT_RESUME);
 	cr_assert(vcpu->user_mode);
 	cr_assert_eq(vcpu->gpr[PVM_RBX], PVM_CPUID_VENDOR_EBX);
 	cr_assert_eq(vcpu->rip, USER_RIP + 10);
 	vcpu->gpr[PVM_RAX] = PVM_CPUID_VENDOR_FEATURES;
 	vcpu->gpr[PVM_RBX] = 0;
-	cr_assert_eq(execute((struct pvm_insn){ .op = PVM_INSN_CPUID, .length = 2 }, PVM_VEC_GP, 0), PVM_ACT_RESUME);
+	cr_assert_eq(execute((struct pvm_insn){ .op = PVM_INSN_CPUID, .length = 2 }, PVM_VEC_GP, 0),
+		     PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->gpr[PVM_RBX], PVM_CPUID_VENDOR_EBX);
 	cr_assert_eq(vcpu->rip, USER_RIP + 12);
 }
@@ -95,7 +98,8 @@ Test(insn, rip_of_32_bit_code_wraps_at_4_gib)
 	guest_enter_user(&f);
 	vcpu->seg[PVM_CS] = 0x23;
 	vcpu->rip = 0xfffffffe;
-	cr_assert_eq(execute((struct pvm_insn){ .op = PVM_INSN_CPUID, .length = 2 }, PVM_VEC_GP, 0), PVM_ACT_RESUME);
+	cr_assert_eq(execute((struct pvm_insn){ .op = PVM_INSN_CPUID, .length = 2 }, PVM_VEC_GP, 0),
+		     PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->rip, 0);
 }
 
@@ -108,7 +112,8 @@ Test(insn, in_user_mode_every_privileged_instruction_is_the_cpus_exception)
 		    op == PVM_INSN_SYSENTER || op == PVM_INSN_SYSCALL32)
 			continue;
 		guest_enter_user(&f);
-		cr_assert_eq(execute((struct pvm_insn){ .op = op, .size = 4 }, PVM_VEC_GP, 0x18), PVM_ACT_RESUME);
+		cr_assert_eq(execute((struct pvm_insn){ .op = op, .size = 4 }, PVM_VEC_GP, 0x18),
+			     PVM_ACT_RESUME);
 		cr_assert_eq(vcpu->rip, ENTRY, "%s", pvm_insn_name(op));
 		cr_assert_eq(vcpu->pvcs->event_vector, PVM_VEC_GP);
 		cr_assert_eq(vcpu->pvcs->event_errcode, 0x18);
@@ -120,7 +125,8 @@ Test(insn, in_user_mode_every_privileged_instruction_is_the_cpus_exception)
 Test(insn, what_is_not_allowed_is_the_cpus_exception_in_supervisor_mode_too)
 {
 	static const enum pvm_insn_op ops[] = {
-		PVM_INSN_UNKNOWN, PVM_INSN_SWAPGS, PVM_INSN_SYSRET, PVM_INSN_SYSEXIT, PVM_INSN_STAC, PVM_INSN_CLAC,
+		PVM_INSN_UNKNOWN, PVM_INSN_SWAPGS, PVM_INSN_SYSRET,
+		PVM_INSN_SYSEXIT, PVM_INSN_STAC,   PVM_INSN_CLAC,
 	};
 	unsigned i;
 
@@ -184,7 +190,8 @@ Test(insn, syscall_of_32_bit_code_is_ud_whatever_cstar_holds)
 /* spec: C-114 */
 Test(insn, int_n_is_gp_with_the_vector_in_the_error_code)
 {
-	cr_assert_eq(execute((struct pvm_insn){ .op = PVM_INSN_INT, .value = 0x21 }, PVM_VEC_GP, 0), PVM_ACT_RESUME);
+	cr_assert_eq(execute((struct pvm_insn){ .op = PVM_INSN_INT, .value = 0x21 }, PVM_VEC_GP, 0),
+		     PVM_ACT_RESUME);
 	assert_exception(PVM_VEC_GP, 0x21 * 8 + 2);
 }
 
@@ -208,13 +215,15 @@ Test(insn, int_n_is_gp_in_user_mode)
 /* spec: C-114 */
 Test(insn, int_0x80_and_int_3_are_events_behind_the_instruction)
 {
-	cr_assert_eq(execute((struct pvm_insn){ .op = PVM_INSN_INT, .value = 0x80, .length = 2 }, PVM_VEC_GP, 0x402),
+	cr_assert_eq(execute((struct pvm_insn){ .op = PVM_INSN_INT, .value = 0x80, .length = 2 },
+			     PVM_VEC_GP, 0x402),
 		     PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->rip, ENTRY + 512);
 	cr_assert_eq(vcpu->pvcs->event_vector, 0x80);
 	cr_assert_eq(vcpu->pvcs->rip, RIP + 2);
 	guest_enter_user(&f);
-	cr_assert_eq(execute((struct pvm_insn){ .op = PVM_INSN_INT, .value = 3, .length = 2 }, PVM_VEC_GP, 0x1a),
+	cr_assert_eq(execute((struct pvm_insn){ .op = PVM_INSN_INT, .value = 3, .length = 2 },
+			     PVM_VEC_GP, 0x1a),
 		     PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->pvcs->event_vector, PVM_VEC_BP);
 	cr_assert_eq(vcpu->pvcs->rip, USER_RIP + 2);
@@ -296,8 +305,11 @@ Test(insn, M7_invlpg_outside_the_legal_ranges_does_nothing)
 
 	cr_assert_eq(pvm_mmu_load(vcpu, &root, PVM_MAY_SLEEP), PVM_OK);
 	f.flush_count = 0;
-	cr_assert_eq(execute((struct pvm_insn){ .op = PVM_INSN_INVLPG, .memory = true,
-						.address = PVM_SYNTHETIC_CPUID_ADDR }, PVM_VEC_GP, 0), PVM_ACT_RESUME);
+	cr_assert_eq(execute((struct pvm_insn){ .op = PVM_INSN_INVLPG,
+						.memory = true,
+						.address = PVM_SYNTHETIC_CPUID_ADDR },
+			     PVM_VEC_GP, 0),
+		     PVM_ACT_RESUME);
 	cr_assert_eq(f.flush_count, 0);
 	cr_assert_eq(vcpu->rip, RIP + 3);
 }

@@ -32,7 +32,8 @@ static enum pvm_action execute(struct pvm_insn insn)
 
 static void memory(enum pvm_insn_op op, uint64_t address)
 {
-	cr_assert_eq(execute((struct pvm_insn){ .op = op, .memory = true, .address = address }), PVM_ACT_RESUME);
+	cr_assert_eq(execute((struct pvm_insn){ .op = op, .memory = true, .address = address }),
+		     PVM_ACT_RESUME);
 }
 
 static void put_operand(uint16_t limit, uint64_t base)
@@ -129,9 +130,11 @@ Test(insn_descriptor, lldt_is_remembered_and_sldt_reads_it_back)
 	cr_assert_eq(execute((struct pvm_insn){ .op = PVM_INSN_LLDT, .reg = PVM_RBX }), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->ldtr, 0x28);
 	vcpu->gpr[PVM_RDX] = ~0ull;
-	cr_assert_eq(execute((struct pvm_insn){ .op = PVM_INSN_SLDT, .reg = PVM_RDX, .size = 2 }), PVM_ACT_RESUME);
+	cr_assert_eq(execute((struct pvm_insn){ .op = PVM_INSN_SLDT, .reg = PVM_RDX, .size = 2 }),
+		     PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->gpr[PVM_RDX], 0xffffffffffff0028);
-	cr_assert_eq(execute((struct pvm_insn){ .op = PVM_INSN_SLDT, .reg = PVM_RDX, .size = 4 }), PVM_ACT_RESUME);
+	cr_assert_eq(execute((struct pvm_insn){ .op = PVM_INSN_SLDT, .reg = PVM_RDX, .size = 4 }),
+		     PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->gpr[PVM_RDX], 0x28);
 }
 
@@ -146,7 +149,8 @@ Test(insn_descriptor, ltr_is_remembered_and_str_reads_it_back)
 	memory(PVM_INSN_STR, OPERAND);
 	cr_assert_eq(guest_word(&f, OPERAND), 0x5555555555550140);
 	vcpu->gpr[PVM_RDX] = ~0ull;
-	cr_assert_eq(execute((struct pvm_insn){ .op = PVM_INSN_STR, .reg = PVM_RDX, .size = 8 }), PVM_ACT_RESUME);
+	cr_assert_eq(execute((struct pvm_insn){ .op = PVM_INSN_STR, .reg = PVM_RDX, .size = 8 }),
+		     PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->gpr[PVM_RDX], 0x140);
 }
 

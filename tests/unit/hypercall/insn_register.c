@@ -229,7 +229,8 @@ static void invpcid(uint64_t type, uint64_t pcid, uint64_t address)
 	f.flush_count = 0;
 	vcpu->rip = RIP;
 	vcpu->gpr[PVM_RSI] = type;
-	execute((struct pvm_insn){ .op = PVM_INSN_INVPCID, .reg = PVM_RSI, .memory = true, .address = OPERAND });
+	execute((struct pvm_insn){
+		.op = PVM_INSN_INVPCID, .reg = PVM_RSI, .memory = true, .address = OPERAND });
 }
 
 static enum pvm_flush_scope flushed(void)
@@ -279,7 +280,8 @@ Test(insn_register, invpcid_of_a_bad_descriptor_is_gp)
 Test(insn_register, invpcid_of_an_unmapped_descriptor_is_a_page_fault)
 {
 	vcpu->gpr[PVM_RSI] = PVM_INVPCID_ALL;
-	execute((struct pvm_insn){ .op = PVM_INSN_INVPCID, .reg = PVM_RSI, .memory = true, .address = 0x40000ff8 });
+	execute((struct pvm_insn){
+		.op = PVM_INSN_INVPCID, .reg = PVM_RSI, .memory = true, .address = 0x40000ff8 });
 	assert_exception(PVM_VEC_PF);
 	cr_assert_eq(vcpu->cr2, 0x40000ff8);
 }

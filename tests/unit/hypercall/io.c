@@ -34,7 +34,9 @@ TestSuite(io, .init = setup, .fini = teardown);
 /* spec: C-009 */
 Test(io, out_hands_port_size_and_value_to_the_backend)
 {
-	cr_assert_eq(execute((struct pvm_insn){ .op = PVM_INSN_OUT, .size = 1, .port_is_dx = true }), PVM_ACT_IO);
+	cr_assert_eq(
+		execute((struct pvm_insn){ .op = PVM_INSN_OUT, .size = 1, .port_is_dx = true }),
+		PVM_ACT_IO);
 	cr_assert(vcpu->exit.io.write);
 	cr_assert_eq(vcpu->exit.io.port, 0x3f8);
 	cr_assert_eq(vcpu->exit.io.size, 1);
@@ -64,7 +66,8 @@ Test(io, in_changes_as_many_bytes_of_the_accumulator_as_its_size)
 	for (i = 0; i < 3; i++) {
 		vcpu->gpr[PVM_RAX] = 0x1122334455667788;
 		vcpu->rip = RIP;
-		cr_assert_eq(execute((struct pvm_insn){ .op = PVM_INSN_IN, .size = cases[i].size, .port = 0x60 }),
+		cr_assert_eq(execute((struct pvm_insn){
+				     .op = PVM_INSN_IN, .size = cases[i].size, .port = 0x60 }),
 			     PVM_ACT_IO);
 		cr_assert_not(vcpu->exit.io.write);
 		cr_assert_eq(vcpu->exit.io.port, 0x60);
@@ -81,7 +84,8 @@ Test(io, with_an_impossible_size_is_ud)
 
 	for (i = 0; i < sizeof(sizes); i++) {
 		vcpu->rip = RIP;
-		cr_assert_eq(execute((struct pvm_insn){ .op = PVM_INSN_OUT, .size = sizes[i] }), PVM_ACT_RESUME);
+		cr_assert_eq(execute((struct pvm_insn){ .op = PVM_INSN_OUT, .size = sizes[i] }),
+			     PVM_ACT_RESUME);
 		cr_assert_eq(guest_word(&f, vcpu->gpr[PVM_RSP]), (uint64_t)PVM_VEC_UD << 32);
 	}
 }
@@ -90,7 +94,8 @@ Test(io, with_an_impossible_size_is_ud)
 Test(io, in_user_mode_is_gp)
 {
 	guest_enter_user(&f);
-	cr_assert_eq(execute((struct pvm_insn){ .op = PVM_INSN_OUT, .size = 1, .port = 0xf4 }), PVM_ACT_RESUME);
+	cr_assert_eq(execute((struct pvm_insn){ .op = PVM_INSN_OUT, .size = 1, .port = 0xf4 }),
+		     PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->rip, ENTRY);
 	cr_assert_eq(vcpu->pvcs->event_vector, PVM_VEC_GP);
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* What hypercalls and instructions are called. */
 #include <criterion/criterion.h>
 #include <pvm/hypercall.h>
 #include <string.h>

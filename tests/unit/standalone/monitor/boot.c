@@ -108,7 +108,8 @@ Test(boot, start_tables_reach_the_end_of_the_largest_memory)
 	guest_memory_destroy(&memory);
 	cr_assert_eq(guest_memory_create(&memory, GUEST_MEMORY_MAX, why, sizeof(why)), 0);
 	cr_assert_eq(boot_write(&memory, MONITOR_MAX_VCPUS, NULL, why, sizeof(why)), 0);
-	cr_assert_eq(start_entry(GUEST_MEMORY_MAX - 1) & PVM_PTE_ADDR_MASK, GUEST_MEMORY_MAX - PVM_LEVEL_SIZE(2));
+	cr_assert_eq(start_entry(GUEST_MEMORY_MAX - 1) & PVM_PTE_ADDR_MASK,
+		     GUEST_MEMORY_MAX - PVM_LEVEL_SIZE(2));
 	cr_assert_eq(get(BOOT_TABLES_END, 8), 0, "the tables grew over their end");
 }
 
