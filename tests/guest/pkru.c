@@ -52,17 +52,15 @@ static s64 user_access(const char *code, u32 pkru)
 static void not_offered(void)
 {
 	static const char *const checks[] = {
-		"PKRU: user reads", "PKRU: user writes", "PKRU: read-only key", "PKRU: saved to the PVCS",
-		"PKRU: loaded from the PVCS", "PKRU: default in supervisor mode", "PKRU: supervisor access",
-		"PKRS: loaded at entries", "PKRU: key without U bit",
+		"PKRU, user reads", "PKRU, user writes", "PKRU, read-only key", "PKRU, saved to the PVCS",
+		"PKRU, loaded from the PVCS", "PKRU, default in supervisor mode", "PKRU, supervisor access",
+		"PKRS, loaded at entries", "PKRU, key without U bit",
 	};
 
 	check(TRY("movq %0, %%cr4", : "r"(read_reg(cr4) | CR4_PKE)) == VEC_GP, "CR4.PKE cannot be set");
 	check(TRY("movq %0, %%cr4", : "r"(read_reg(cr4) | CR4_PKS)) == VEC_GP, "CR4.PKS cannot be set");
-	for (unsigned i = 0; i < array_size(checks); i++) {
-		printf("# next: the CPU has no protection keys, or the host has them off\n");
-		skip(checks[i]);
-	}
+	for (unsigned i = 0; i < array_size(checks); i++)
+		skip(label(checks[i], "the CPU has no protection keys, or the host has them off"));
 }
 
 /* spec: C-149, C-153, C-157, C-158 */
