@@ -62,7 +62,7 @@ static void immediate_when_set(void)
 
 	irq_enable();
 	apic_send_self(VECTOR_A);
-	check(wait_for(&count_a, before + 1, 1000), "IF set: an interrupt is delivered at once");
+	check(wait_for(&count_a, before + 1, 5000), "IF set: an interrupt is delivered at once");
 	check(!irq_pending(), "IF set: IP stays clear");
 }
 
@@ -120,7 +120,7 @@ static void interrupt_in_a_handler(void)
 	on_event(VECTOR_A, on_a_reenabling);
 	irq_enable();
 	apic_send_self(VECTOR_A);
-	check(wait_for(&count_b, before + 1, 1000), "a handler that sets IF is interrupted");
+	check(wait_for(&count_b, before + 1, 5000), "a handler that sets IF is interrupted");
 	check(irq_enabled(), "and IF is set again at the end");
 	on_event(VECTOR_A, on_a);
 }
@@ -153,30 +153,28 @@ static void hypercall_halt(void)
 	check(!irq_pending(), "IRQ_HLT clears IP");
 }
 
-static void timer_in_us(u64 us)
+/* Ticks for good: one that comes before the sleep must not be the last. */
+static void start_timer(u64 period_us)
 {
 	hc_wrmsr(MSR_X2APIC_TIMER_DIV, TIMER_DIV_1);
-	hc_wrmsr(MSR_X2APIC_LVT_TIMER, TIMER_ONE_SHOT | VECTOR_A);
-	hc_wrmsr(MSR_X2APIC_TIMER_INIT, us * apic_timer_khz() / 1000);
+	hc_wrmsr(MSR_X2APIC_LVT_TIMER, TIMER_PERIODIC | VECTOR_A);
+	hc_wrmsr(MSR_X2APIC_TIMER_INIT, period_us * apic_timer_khz() / 1000);
 }
 
 static void sleeping(void)
 {
 	u32 before = count_a;
-	u64 start;
+	u64 start = rdtsc();
 
 	irq_disable();
-	timer_in_us(5000);
-	start = rdtsc();
+	start_timer(20000);
 	hc_irq_hlt();
-	check_eq(count_a, before + 1, "IRQ_HLT sleeps until the timer");
-	check(rdtsc() - start > tsc_khz(), "and for more than a millisecond");
+	check(count_a > before, "IRQ_HLT sleeps until the timer");
+	check(rdtsc() - start > 15 * tsc_khz(), "and not shorter than it takes");
 	before = count_a;
-	timer_in_us(5000);
-	start = rdtsc();
 	__asm__ volatile("hlt" ::: "memory");
-	check_eq(count_a, before + 1, "HLT with IF set sleeps until the timer");
-	check(rdtsc() - start > tsc_khz(), "and for more than a millisecond");
+	check(count_a > before, "HLT with IF set sleeps until the timer");
+	hc_wrmsr(MSR_X2APIC_TIMER_INIT, 0);
 }
 
 user_data u32 count_seen;

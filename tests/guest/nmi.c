@@ -31,7 +31,7 @@ static void nmi_with(bool (*handler)(struct frame *frame))
 	nmis = 0;
 	in_handler = handler;
 	send_nmi();
-	wait_for(&nmis, 1, 1000);
+	wait_for(&nmis, 1, 5000);
 	in_handler = NULL;
 }
 

@@ -84,8 +84,8 @@ static void divided(void)
 {
 	u64 before;
 
-	start(TIMER_ONE_SHOT | TIMER_MASKED, 500);
-	hc_wrmsr(MSR_X2APIC_TIMER_DIV, 3);	/* by 16 */
+	ticks = 0;
+	hc_wrmsr(MSR_X2APIC_TIMER_DIV, TIMER_DIV_16);
 	hc_wrmsr(MSR_X2APIC_LVT_TIMER, TIMER_ONE_SHOT | VECTOR);
 	before = rdtsc();
 	hc_wrmsr(MSR_X2APIC_TIMER_INIT, ticks_of_us(500));
@@ -118,18 +118,20 @@ static void deadline(void)
 	}
 	ticks = 0;
 	hc_wrmsr(MSR_X2APIC_LVT_TIMER, TIMER_DEADLINE | VECTOR);
-	at = rdtsc() + 3 * tsc_khz();
+	at = rdtsc() + 100000 * tsc_khz();
 	check_eq(hc_wrmsr(MSR_TSC_DEADLINE, at), 0, "TSC deadline: written");
 	check_eq(hc_rdmsr(MSR_TSC_DEADLINE), at, "TSC deadline: reads back while armed");
+	at = rdtsc() + 3 * tsc_khz();
+	hc_wrmsr(MSR_TSC_DEADLINE, at);
 	check(wait_for(&ticks, 1, 5000), "TSC deadline: it fires");
 	check(rdtsc() >= at, "TSC deadline: not too early");
 	check_eq(hc_rdmsr(MSR_TSC_DEADLINE), 0, "TSC deadline: reads 0 once it fired");
 	hc_wrmsr(MSR_TSC_DEADLINE, 1);
 	check(wait_for(&ticks, 2, 5000), "TSC deadline: one in the past fires at once");
 	ticks = 0;
-	hc_wrmsr(MSR_TSC_DEADLINE, rdtsc() + 3 * tsc_khz());
+	hc_wrmsr(MSR_TSC_DEADLINE, rdtsc() + 100 * tsc_khz());
 	hc_wrmsr(MSR_TSC_DEADLINE, 0);
-	delay_us(6000);
+	delay_us(120000);
 	check_eq(ticks, 0, "TSC deadline: 0 disarms it");
 	stop();
 }

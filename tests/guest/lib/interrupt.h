@@ -66,6 +66,7 @@ static inline void irq_restore(u64 enabled)
 #define TIMER_DEADLINE	(2 << 17)
 #define TIMER_MASKED	(1 << 16)
 #define TIMER_DIV_1	0xb
+#define TIMER_DIV_16	0x3
 
 /* Software-enables the running CPU's APIC. */
 void apic_init_cpu(void);
