@@ -49,7 +49,7 @@ static int check_options(const struct monitor_options *options, char *why, size_
 }
 
 /* The executor's CPUID table without what another hypervisor below us says of
- * itself, and with the frequencies of our clocks. */
+ * itself, and with our APIC and the frequencies of our clocks. */
 static int make_cpuid(struct monitor_vm *vm, struct pvm_vm_config *config, char *why, size_t why_size)
 {
 	struct pvm_cpuid_entry *cpuid = calloc(config->cpuid_count + 1, sizeof(*cpuid));
@@ -59,9 +59,17 @@ static int make_cpuid(struct monitor_vm *vm, struct pvm_vm_config *config, char 
 		snprintf(why, why_size, "no memory for the CPUID table");
 		return -1;
 	}
-	for (i = 0; i < config->cpuid_count; i++)
-		if (config->cpuid[i].leaf >> 28 != PVM_CPUID_SIGNATURE >> 28)
-			cpuid[count++] = config->cpuid[i];
+	for (i = 0; i < config->cpuid_count; i++) {
+		if (config->cpuid[i].leaf >> 28 == PVM_CPUID_SIGNATURE >> 28)
+			continue;
+		cpuid[count] = config->cpuid[i];
+		/* The local APIC is ours, whatever the machine has. */
+		if (cpuid[count].leaf == PVM_CPUID_LEAF_BASIC) {
+			cpuid[count].ecx |= PVM_CPUID_1_ECX_X2APIC | PVM_CPUID_1_ECX_TSC_DEADLINE;
+			cpuid[count].edx |= PVM_CPUID_1_EDX_APIC;
+		}
+		count++;
+	}
 	cpuid[count++] = (struct pvm_cpuid_entry){
 		.leaf = CPUID_TIMING, .eax = clock_tsc_khz(), .ebx = APIC_TIMER_HZ / 1000,
 	};

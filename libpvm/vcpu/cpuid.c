@@ -137,13 +137,18 @@ static void basic_features(const struct pvm_vcpu *vcpu, uint32_t out[4])
 		out[ECX] |= PVM_CPUID_1_ECX_OSXSAVE;
 }
 
+/* The highest subleaf of leaf 7 that the guest sees. */
+static uint32_t highest_feature_subleaf(const struct pvm_vm_config *config)
+{
+	return highest(config, PVM_CPUID_LEAF_FEATURES, 1);
+}
+
 static void structured_features(const struct pvm_vcpu *vcpu, uint32_t out[4])
 {
 	const struct pvm_vm_config *config = &vcpu->vm->config;
 
-	if (out[EAX] > 1)
-		out[EAX] = 1;
-	keep(out, ~0u, LEAF_7_EBX, LEAF_7_ECX, LEAF_7_EDX);
+	keep(out, 0, LEAF_7_EBX, LEAF_7_ECX, LEAF_7_EDX);
+	out[EAX] = highest_feature_subleaf(config);
 	if (!config->host_umip)
 		out[ECX] &= ~PVM_CPUID_7_ECX_UMIP;
 	if (!config->host_la57)
@@ -161,7 +166,7 @@ static void features(const struct pvm_vcpu *vcpu, uint32_t subleaf, uint32_t out
 {
 	if (subleaf == 0)
 		structured_features(vcpu, out);
-	else if (subleaf == 1)
+	else if (subleaf <= highest_feature_subleaf(&vcpu->vm->config))
 		keep(out, LEAF_7_1_EAX, 0, 0, LEAF_7_1_EDX);
 	else
 		keep(out, 0, 0, 0, 0);

@@ -71,16 +71,13 @@ bool pvm_cr3_allowed(const struct pvm_vm_config *config, uint64_t cr3)
 	return cr3 >> config->guest_maxphyaddr == 0;
 }
 
-static int write_cr0(struct pvm_vcpu *vcpu, uint64_t value)
+/* Every bit of CR0 is fixed: a write is right or #GP, and changes nothing. */
+static int write_cr0(uint64_t value)
 {
 	if (!pvm_fits_u32(value))
 		return PVM_EINVAL;
 	/* The reserved bits of the lower half are ignored. */
-	value &= PVM_CR0_ONES | PVM_CR0_ZEROS;
-	if (value != PVM_CR0_ONES)
-		return PVM_EINVAL;
-	vcpu->cr0 = value;
-	return PVM_OK;
+	return (value & (PVM_CR0_ONES | PVM_CR0_ZEROS)) == PVM_CR0_ONES ? PVM_OK : PVM_EINVAL;
 }
 
 static int write_cr3(struct pvm_vcpu *vcpu, uint64_t value)
@@ -134,7 +131,7 @@ int pvm_cr_write(struct pvm_vcpu *vcpu, unsigned cr, uint64_t value)
 {
 	switch (cr) {
 	case 0:
-		return write_cr0(vcpu, value);
+		return write_cr0(value);
 	case 2:
 		vcpu->cr2 = value;
 		return PVM_OK;

@@ -15,8 +15,8 @@
 #define DR6_CAUSES	(PVM_DR6_BP_MASK | PVM_DR6_BD | PVM_DR6_BS | PVM_DR6_BT)
 #define DR7_WRITABLE	(0xffff03ffull | PVM_DR7_GD)
 
-#define DR7_RW(dr7, n)	((dr7) >> (16 + 4 * (n)) & 3)
-#define DR7_RW_IO	2	/* SDM vol. 3, 17.2.4 */
+/* On access to an I/O port, SDM vol. 3, 17.2.4: the upper bit of R/W alone. */
+#define DR7_RW_IO(n)	(PVM_DR7_RW(n) & PVM_DR7_RW(n) << 1)
 
 uint64_t pvm_dr6_stored(uint64_t value)
 {
@@ -80,7 +80,7 @@ uint64_t pvm_vcpu_underlying_dr7(const struct pvm_vcpu *vcpu)
 	for (n = 0; n < DR_COUNT; n++) {
 		/* M7; a watched I/O port is none either: IN and OUT trap and are emulated. */
 		if (!pvm_legal_address(vcpu, pvm_gva(vcpu->dr[n])) ||
-		    DR7_RW(dr7, n) == DR7_RW_IO)
+		    (dr7 & PVM_DR7_RW(n)) == DR7_RW_IO(n))
 			dr7 &= ~(PVM_DR7_ENABLE(n) | PVM_DR7_RW_LEN(n));
 	}
 	return dr7;

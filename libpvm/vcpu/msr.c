@@ -48,17 +48,14 @@ bool pvm_pat_allowed(uint64_t pat)
 	return true;
 }
 
-static int write_efer(struct pvm_vcpu *vcpu, uint64_t value)
+/* EFER never changes. LMA is read-only; NXE follows the host: it stays where
+ * the host has it, and cannot come where the host has not. */
+static int write_efer(const struct pvm_vm_config *config, uint64_t value)
 {
-	uint64_t efer = pvm_efer_of_host(&vcpu->vm->config);
+	uint64_t efer = pvm_efer_of_host(config);
 
-	/* LMA is read-only. NXE follows the host: it stays where the host has
-	 * it, and cannot come where the host has not. */
 	value |= efer & (PVM_EFER_LMA | PVM_EFER_NXE);
-	if (value != efer)
-		return PVM_EINVAL;
-	vcpu->efer = value;
-	return PVM_OK;
+	return value == efer ? PVM_OK : PVM_EINVAL;
 }
 
 static int write_base(const struct pvm_vcpu *vcpu, uint64_t *base, uint64_t value)
@@ -173,7 +170,7 @@ static int write_x86(struct pvm_vcpu *vcpu, uint32_t index, uint64_t value)
 
 	switch (index) {
 	case PVM_MSR_EFER:
-		return write_efer(vcpu, value);
+		return write_efer(&vcpu->vm->config, value);
 	case PVM_MSR_STAR:
 		return write_star(vcpu, value);
 	case PVM_MSR_LSTAR:

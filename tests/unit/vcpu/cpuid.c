@@ -328,6 +328,21 @@ Test(cpuid, maxima_are_those_that_are_known)
 	cr_assert(all_zero(7, 2));
 }
 
+static const struct pvm_cpuid_entry one_subleaf[] = {
+	{ .leaf = 0, .eax = 7 },
+	{ .leaf = 7, .edx = 0xffffffff },
+};
+
+/* A table may hold leaf 7 without regard to subleaves: EDX bit 4 is FSRM in the
+ * first and AVX-VNNI-INT8 in the second. */
+Test(cpuid, a_subleaf_beyond_the_hosts_maximum_is_empty)
+{
+	vcpu->vm->config.cpuid = one_subleaf;
+	vcpu->vm->config.cpuid_count = 2;
+	cr_assert(has(7, 0, EDX, 4));
+	cr_assert(all_zero(7, 1));
+}
+
 Test(cpuid, smaller_maxima_stay, .init = setup_real)
 {
 	cr_assert_eq(cpuid(0, 0, EAX), 0xd);
