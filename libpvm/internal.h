@@ -24,6 +24,21 @@ int memcmp(const void *a, const void *b, size_t len);
 #define PVM_READ_ONCE(x)	(*(const volatile __typeof__(x) *)&(x))
 #define PVM_WRITE_ONCE(x, v)	(*(volatile __typeof__(x) *)&(x) = (v))
 
+/* pvm_rflags_sanitize() and pvm_semi_canonical() for the paths that are counted
+ * in nanoseconds: inlined. */
+static inline uint64_t pvm_rflags_sane(uint64_t rflags)
+{
+	/* S2: IOPL, VM, VIF, VIP and what is reserved go, IF and bit 1 come. */
+	return (rflags & PVM_RFLAGS_GUEST) | PVM_RFLAGS_IF | PVM_RFLAGS_FIXED;
+}
+
+static inline uint64_t pvm_sign_extend_host(const struct pvm_vcpu *vcpu, uint64_t addr)
+{
+	unsigned unused = vcpu->vm->config.host_la57 ? 64 - 57 : 64 - 48;
+
+	return (uint64_t)((int64_t)(addr << unused) >> unused);
+}
+
 static inline void pvm_trace(struct pvm_vm *vm, uint32_t vcpu, enum pvm_trace_kind kind,
 			     uint64_t a, uint64_t b, uint64_t c, uint64_t d)
 {

@@ -52,10 +52,10 @@ enum pvm_action pvm_event_return_user(struct pvm_vcpu *vcpu)
 	}
 	user.rip = pvcs_get64(vcpu, d->rip);
 	user.rsp = d->switches_rsp ? pvcs_get64(vcpu, d->rsp) : 0;
-	user.rflags = pvm_rflags_sanitize(pvcs_get32(vcpu, d->eflags));		/* S2 */
+	user.rflags = pvm_rflags_sane(pvcs_get32(vcpu, d->eflags));		/* S2 */
 	user.rcx = pvcs_get64(vcpu, d->rcx);
 	user.r11 = pvcs_get64(vcpu, d->r11);
-	user.gs_base = pvm_semi_canonical(vcpu, pvcs_get64(vcpu, d->user_gsbase));
+	user.gs_base = pvm_sign_extend_host(vcpu, pvcs_get64(vcpu, d->user_gsbase));
 	user.pkru = pvcs_get32(vcpu, d->pkru);
 	user.cs = pvcs_get16(vcpu, d->user_cs);
 	user.ss = pvcs_get16(vcpu, d->user_ss);
@@ -105,7 +105,7 @@ enum pvm_action pvm_event_return_supervisor(struct pvm_vcpu *vcpu, enum pvm_slee
 
 	pvcs_change_flags(vcpu, PVM_EVENT_FLAGS_IP | PVM_EVENT_FLAGS_IF, frame.rflags & PVM_EVENT_FLAGS_IF);
 	vcpu->rip = frame.rip;
-	vcpu->rflags = pvm_rflags_sanitize(frame.rflags);	/* S2 */
+	vcpu->rflags = pvm_rflags_sane(frame.rflags);	/* S2 */
 	vcpu->gpr[PVM_RSP] = frame.rsp;
 	vcpu->gpr[PVM_RCX] = frame.rcx;
 	vcpu->gpr[PVM_R11] = frame.r11;

@@ -167,10 +167,9 @@ int pvm_cr_read(struct pvm_vcpu *vcpu, unsigned cr, uint64_t *value)
 	return PVM_ENOENT;
 }
 
-/* S2: IOPL, VM, VIF, VIP and what is reserved go, IF and bit 1 come. */
 uint64_t pvm_rflags_sanitize(uint64_t rflags)
 {
-	return (rflags & PVM_RFLAGS_GUEST) | PVM_RFLAGS_IF | PVM_RFLAGS_FIXED;
+	return pvm_rflags_sane(rflags);
 }
 
 uint64_t pvm_vcpu_rflags(const struct pvm_vcpu *vcpu)

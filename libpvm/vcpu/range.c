@@ -31,9 +31,7 @@ bool pvm_canonical(const struct pvm_vcpu *vcpu, uint64_t addr)
 
 uint64_t pvm_semi_canonical(const struct pvm_vcpu *vcpu, uint64_t addr)
 {
-	unsigned unused = 64 - pvm_host_address_bits(&vcpu->vm->config);
-
-	return (uint64_t)((int64_t)(addr << unused) >> unused);
+	return pvm_sign_extend_host(vcpu, addr);
 }
 
 static uint64_t index_at(uint64_t msr, unsigned shift)
