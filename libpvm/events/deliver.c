@@ -37,7 +37,8 @@ enum pvm_action pvm_event_shutdown(struct pvm_vcpu *vcpu, enum pvm_shutdown reas
  * and LINEAR_ADDRESS_RANGE or LA57 may have changed since. */
 static bool entry_is_legal(const struct pvm_vcpu *vcpu, uint64_t entry)
 {
-	return pvm_legal_address(vcpu, pvm_gva(entry));
+	/* The lower half of 48 bits is legal for every guest. */
+	return pvm_likely(entry < 1ull << 47) || pvm_legal_address(vcpu, pvm_gva(entry));
 }
 
 static enum pvm_action deliver_from_user(struct pvm_vcpu *vcpu, uint8_t vector, uint32_t error_code)

@@ -1,16 +1,73 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * The switch between user and supervisor mode, and what every entry into the
- * supervisor has in common. For events/ alone.
+ * The switch between user and supervisor mode: which registers change places,
+ * and what every entry into the supervisor has in common. For events/ alone.
+ * Checks nothing; its callers have. Inline, because this is most of what a
+ * system call or an event costs.
+ *
+ * spec: Vector events in user mode, EVENT_RETURN_USER, MSR_GS_BASE/
+ * MSR_KERNEL_GS_BASE, Protection Keys
  */
 #ifndef PVM_EVENTS_MODE_H
 #define PVM_EVENTS_MODE_H
 
+#include <pvm/mmu.h>
+
 #include "events/dialect.h"
+
+/* RIP, RCX, R11 and RFLAGS as every entry into the supervisor leaves them. */
+static inline void pvm_mode_load_entry(struct pvm_vcpu *vcpu, uint64_t entry)
+{
+	vcpu->rip = entry;
+	vcpu->gpr[PVM_RCX] = entry;
+	vcpu->gpr[PVM_R11] = PVM_RFLAGS_IF | PVM_RFLAGS_FIXED;
+	vcpu->rflags = PVM_RFLAGS_IF | PVM_RFLAGS_FIXED;	/* S2 */
+}
+
+static inline void pvm_mode_switch_cr3(struct pvm_vcpu *vcpu)
+{
+	uint64_t cr3 = vcpu->cr3;
+
+	vcpu->cr3 = vcpu->msr.switch_cr3;
+	vcpu->msr.switch_cr3 = cr3;
+}
+
+static inline void pvm_mode_save_user(struct pvm_vcpu *vcpu, const struct pvm_dialect *d)
+{
+	pvcs_put16(vcpu, d->user_cs, vcpu->seg[PVM_CS]);
+	pvcs_put16(vcpu, d->user_ss, vcpu->seg[PVM_SS]);
+	pvcs_put64(vcpu, d->user_gsbase, vcpu->gs_base);
+	pvcs_put32(vcpu, d->eflags, (uint32_t)vcpu->rflags);
+	pvcs_put64(vcpu, d->rip, vcpu->rip);
+	pvcs_put64(vcpu, d->rcx, vcpu->gpr[PVM_RCX]);
+	pvcs_put64(vcpu, d->r11, vcpu->gpr[PVM_R11]);
+	if (d->switches_rsp)
+		pvcs_put64(vcpu, d->rsp, vcpu->gpr[PVM_RSP]);
+}
 
 /* User mode to supervisor mode at @entry: the user's registers go to the PVCS,
  * which must be there, and the supervisor's are loaded. @entry must be legal. */
-void pvm_mode_enter_supervisor(struct pvm_vcpu *vcpu, uint64_t entry);
+static inline void pvm_mode_enter_supervisor(struct pvm_vcpu *vcpu, uint64_t entry)
+{
+	const struct pvm_dialect *d = pvm_dialect(vcpu);
+
+	pvm_mode_save_user(vcpu, d);
+	vcpu->seg[PVM_CS] = vcpu->vm->config.kernel_cs;
+	vcpu->seg[PVM_SS] = vcpu->vm->config.kernel_ds;
+	vcpu->gs_base = vcpu->msr.kernel_gs_base;
+	if (d->switches_rsp)
+		vcpu->gpr[PVM_RSP] = vcpu->msr.supervisor_rsp;
+	if (d->switches_cr3)
+		pvm_mode_switch_cr3(vcpu);
+	if (vcpu->vm->config.host_pke) {
+		/* S11: the user's PKRU is put away, whatever CR4 says. */
+		pvcs_put32(vcpu, d->pkru, vcpu->pkru);
+		vcpu->pkru = vcpu->cr4 & PVM_CR4_PKS ? (uint32_t)vcpu->msr.pkrs : 0;
+	}
+	vcpu->user_mode = false;
+	pvm_mode_load_entry(vcpu, entry);
+	pvm_mmu_mode_switched(vcpu);
+}
 
 /* What EVENT_RETURN_USER loads, checked. */
 struct pvm_user_context {
@@ -20,15 +77,28 @@ struct pvm_user_context {
 };
 
 /* Supervisor mode to user mode with @user's registers. Cannot fail. */
-void pvm_mode_enter_user(struct pvm_vcpu *vcpu, const struct pvm_user_context *user);
-
-/* RIP, RCX, R11 and RFLAGS as every entry into the supervisor leaves them. */
-static inline void pvm_mode_load_entry(struct pvm_vcpu *vcpu, uint64_t entry)
+static inline void pvm_mode_enter_user(struct pvm_vcpu *vcpu, const struct pvm_user_context *user)
 {
-	vcpu->rip = entry;
-	vcpu->gpr[PVM_RCX] = entry;
-	vcpu->gpr[PVM_R11] = PVM_RFLAGS_IF | PVM_RFLAGS_FIXED;
-	vcpu->rflags = PVM_RFLAGS_IF | PVM_RFLAGS_FIXED;	/* S2 */
+	const struct pvm_dialect *d = pvm_dialect(vcpu);
+
+	vcpu->msr.kernel_gs_base = vcpu->gs_base;
+	vcpu->gs_base = user->gs_base;
+	if (d->switches_rsp) {
+		vcpu->msr.supervisor_rsp = vcpu->gpr[PVM_RSP];
+		vcpu->gpr[PVM_RSP] = user->rsp;
+	}
+	if (d->switches_cr3)
+		pvm_mode_switch_cr3(vcpu);
+	if (vcpu->vm->config.host_pke)
+		vcpu->pkru = user->pkru;	/* S11 */
+	vcpu->seg[PVM_CS] = user->cs;
+	vcpu->seg[PVM_SS] = user->ss;
+	vcpu->rip = user->rip;
+	vcpu->rflags = user->rflags;
+	vcpu->gpr[PVM_RCX] = user->rcx;
+	vcpu->gpr[PVM_R11] = user->r11;
+	vcpu->user_mode = true;
+	pvm_mmu_mode_switched(vcpu);
 }
 
 #endif /* PVM_EVENTS_MODE_H */

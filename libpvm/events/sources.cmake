@@ -4,5 +4,4 @@ list(APPEND PVM_SOURCES
   events/deliver.c
   events/dialect.c
   events/interrupt.c
-  events/mode.c
   events/return.c)
