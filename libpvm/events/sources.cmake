@@ -2,6 +2,5 @@
 list(APPEND PVM_SOURCES
   events/debug.c
   events/deliver.c
-  events/dialect.c
   events/interrupt.c
   events/return.c)

@@ -9,7 +9,7 @@
 /* spec: C-049 */
 Test(dialect, dual_cr3_has_every_pvcs_field_where_the_abi_has_it)
 {
-	const struct pvm_dialect *d = &pvm_dialects[PVM_ABI_DUAL_CR3];
+	const struct pvm_dialect *d = &pvm_dialect_dual_cr3;
 
 	cr_assert_eq(d->event_flags, offsetof(struct pvm_vcpu_struct, event_flags));
 	cr_assert_eq(d->event_errcode, offsetof(struct pvm_vcpu_struct, event_errcode));
@@ -29,7 +29,7 @@ Test(dialect, dual_cr3_has_every_pvcs_field_where_the_abi_has_it)
 /* spec: C-082, C-083, C-084 */
 Test(dialect, dual_cr3_has_three_entry_points_and_a_stack_frame)
 {
-	const struct pvm_dialect *d = &pvm_dialects[PVM_ABI_DUAL_CR3];
+	const struct pvm_dialect *d = &pvm_dialect_dual_cr3;
 
 	cr_assert_eq(d->entry_user, 0);
 	cr_assert_eq(d->entry_exception, 256);
