@@ -91,6 +91,7 @@ user_enter:
 	.globl	retu_syscall
 retu_syscall:
 	syscall			/* EVENT_RETURN_USER */
+	.size	retu_syscall, . - retu_syscall
 	ud2
 
 	/* RSP is where it was at retu_syscall: the user pointer on top. event.c
@@ -100,6 +101,7 @@ user_return_refused:
 	xchgq	%rax, (%rsp)
 	movq	$LEFT_BY_REFUSAL, USER_LEFT_BY(%rax)
 	jmp	user_left
+	.size	user_return_refused, . - user_return_refused
 
 	.balign	64
 	.globl	syscall_entry
@@ -107,6 +109,7 @@ syscall_entry:
 	xchgq	%rax, (%rsp)
 	movq	$LEFT_BY_SYSCALL, USER_LEFT_BY(%rax)
 	jmp	user_left
+	.size	syscall_entry, . - syscall_entry
 
 	.balign	256
 	.globl	event_entry
@@ -145,6 +148,8 @@ user_left:			/* no flag has changed so far */
 	POP	rbp
 	ret
 	.cfi_endproc
+	.size	user_left, . - user_left
+	.size	event_entry, . - event_entry
 	.size	user_enter, . - user_enter
 
 	/* Vectors below 32 in supervisor mode: the frame is on the stack. */
@@ -207,7 +212,9 @@ event_return:			/* RSP at a struct frame */
 	.globl	rets_syscall
 rets_syscall:
 	syscall			/* EVENT_RETURN_SUPERVISOR */
+	.size	rets_syscall, . - rets_syscall
 	ud2
+	.size	event_return, . - event_return
 	.cfi_endproc
 	.size	supervisor_interrupt_entry, . - supervisor_interrupt_entry
 
