@@ -4,10 +4,8 @@
  * only right to send signals to a stub that runs. Never touches a stub's
  * memory.
  *
- * A guest may block the kick signal: it can jump to the stub's rt_sigreturn
- * with a frame of its own. Such a stub would burn CPU time with the signal
- * blocked, which an honest one, that waits or executes some commands, never
- * does for long. The watchdog looks for that and kills it.
+ * A guest may block the kick signal: it can jump to the stub's rt_sigreturn with
+ * a frame of its own. The watchdog is told of every kick and kills such a stub.
  */
 #include "gate.h"
 
@@ -55,19 +53,20 @@ void gate_leave(struct gate *gate)
 	pthread_mutex_unlock(&gate->lock);
 }
 
-unsigned gate_take(struct gate *gate, struct pvm_tlb_flush flush[GATE_FLUSHES], bool *overflow)
+void gate_take(struct gate *gate, struct gate_flushes *flushes)
 {
-	unsigned i, count;
+	unsigned i;
 
 	pthread_mutex_lock(&gate->lock);
-	count = gate->count;
-	for (i = 0; i < count; i++)
-		flush[i] = gate->flush[i];
-	*overflow = gate->overflow;
+	flushes->count = gate->count;
+	flushes->all = gate->overflow;
+	flushes->roots_died = gate->roots_died;
+	for (i = 0; i < gate->count; i++)
+		flushes->flush[i] = gate->flush[i];
 	gate->count = 0;
 	gate->overflow = false;
+	gate->roots_died = false;
 	pthread_mutex_unlock(&gate->lock);
-	return count;
 }
 
 static void interrupt(struct gate *gate)
@@ -92,10 +91,12 @@ void gate_flush(struct gate *gate, const struct pvm_tlb_flush *flush)
 	uint64_t entry;
 
 	pthread_mutex_lock(&gate->lock);
-	if (gate->count < GATE_FLUSHES)
+	if (gate->count < GATE_FLUSHES) {
 		gate->flush[gate->count++] = *flush;
-	else
+	} else {
 		gate->overflow = true;
+		gate->roots_died |= flush->root_dying;
+	}
 	entry = gate->entries;
 	interrupt(gate);
 	while (gate->running && gate->entries == entry)

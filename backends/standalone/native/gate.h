@@ -32,12 +32,14 @@ struct gate {
 	uint64_t entries;		/* how often the guest was entered */
 	bool kicked;
 	bool overflow;			/* more flushes than fit: all is to be flushed */
+	bool roots_died;		/* and some of those were roots that die */
 	unsigned count;
 	struct pvm_tlb_flush flush[GATE_FLUSHES];
 
 	/* The watchdog's notes. */
 	uint64_t watched_entry;
 	int64_t watched_cpu;		/* CPU time of the stub then, ns */
+	unsigned watched_asleep;	/* looks that found it asleep since */
 };
 
 enum gate_answer {
@@ -55,9 +57,16 @@ enum gate_answer gate_enter(struct gate *gate, pid_t pid);
  * may send signals to its pid. */
 void gate_leave(struct gate *gate);
 
-/* vCPU thread: the pending flushes, in order, moved to @flush. Returns how many;
- * *@overflow: everything must be flushed, and roots may have died. */
-unsigned gate_take(struct gate *gate, struct pvm_tlb_flush flush[GATE_FLUSHES], bool *overflow);
+/* What gate_take() hands over. */
+struct gate_flushes {
+	unsigned count;
+	struct pvm_tlb_flush flush[GATE_FLUSHES];	/* in order */
+	bool all;		/* too many: everything is to be flushed */
+	bool roots_died;	/* any root may have died */
+};
+
+/* vCPU thread: take the pending flushes. */
+void gate_take(struct gate *gate, struct gate_flushes *flushes);
 
 /* Any thread. */
 void gate_kick(struct gate *gate);

@@ -174,18 +174,21 @@ static void native_tlb_flush(struct monitor_vm *vm, const struct pvm_tlb_flush *
 /* Hand the pending flushes to the spaces. False: the root to run on may be gone. */
 static bool apply_flushes(struct native_vcpu *native, uint64_t root)
 {
-	struct pvm_tlb_flush flush[GATE_FLUSHES];
-	bool overflow, alive = true;
-	unsigned i, count = gate_take(&native->gate, flush, &overflow);
+	struct gate_flushes flushes;
+	bool alive = true;
+	unsigned i;
 
-	for (i = 0; i < count; i++) {
-		pool_flush(&native->pool, &flush[i]);
-		if (flush[i].root_dying && flush[i].root.v == root)
+	gate_take(&native->gate, &flushes);
+	for (i = 0; i < flushes.count; i++) {
+		pool_flush(&native->pool, &flushes.flush[i]);
+		if (flushes.flush[i].root_dying && flushes.flush[i].root.v == root)
 			alive = false;
 	}
-	if (overflow)
+	if (flushes.all)
+		pool_flush(&native->pool, &(struct pvm_tlb_flush){ .scope = PVM_FLUSH_ALL });
+	if (flushes.roots_died)
 		pool_forget_roots(&native->pool);
-	return alive && !overflow;
+	return alive && !flushes.roots_died;
 }
 
 static void failed(struct guest_exit *exit, const char *message)

@@ -2,11 +2,14 @@
 /*
  * Killing stubs that do not listen. Owns a thread and nothing else.
  *
- * A stub is killed when, all at once: a kick or a flush has been pending since
- * the last look, the same run still goes on, the stub has burnt CPU time
- * meanwhile, and it blocks the kick signal. An honest stub blocks the signal
- * only in its handler, where it waits or executes a few system calls; one that
- * is merely not scheduled burns nothing.
+ * A guest can block the kick signal in its stub (see gate.c). A stub that
+ * blocks it while a kick or a flush has been pending for the same run since the
+ * last look is killed when it
+ *  - has burnt CPU time meanwhile: an honest one blocks the signal only in its
+ *    handler, where it executes a few system calls and waits; or
+ *  - has been asleep for LOOKS looks: it waits for the monitor, and has not told
+ *    it, or the run would be over.
+ * One that is merely not scheduled, or starved of memory, does neither.
  */
 #include "watchdog.h"
 
@@ -20,6 +23,7 @@
 
 #define PERIOD_NS	50000000	/* between looks */
 #define BURNT_NS	20000000	/* CPU time that is not honest */
+#define LOOKS		20
 
 static int64_t cpu_time(pid_t pid)
 {
@@ -31,21 +35,41 @@ static int64_t cpu_time(pid_t pid)
 	return t.tv_sec * 1000000000ll + t.tv_nsec;
 }
 
-static bool blocks_kick(pid_t pid)
+struct sight {
+	bool blocks_kick, asleep;
+};
+
+static struct sight see(pid_t pid)
 {
-	unsigned long long mask = 0;
-	char path[32], line[128];
+	struct sight sight = { false, false };
+	unsigned long long mask;
+	char path[32], line[128], state;
 	FILE *status;
 
 	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
 	status = fopen(path, "re");
 	if (!status)
-		return false;
-	while (fgets(line, sizeof(line), status))
-		if (sscanf(line, "SigBlk: %llx", &mask) == 1)
-			break;
+		return sight;
+	while (fgets(line, sizeof(line), status)) {
+		if (sscanf(line, "State: %c", &state) == 1)
+			sight.asleep = state == 'S';
+		else if (sscanf(line, "SigBlk: %llx", &mask) == 1)
+			sight.blocks_kick = mask & 1ull << (STUB_SIGNAL_KICK - 1);
+	}
 	fclose(status);
-	return mask & 1ull << (STUB_SIGNAL_KICK - 1);
+	return sight;
+}
+
+static bool deaf(struct gate *gate)
+{
+	struct sight sight = see(gate->running);
+
+	if (!sight.blocks_kick)
+		return false;
+	if (cpu_time(gate->running) - gate->watched_cpu > BURNT_NS)
+		return true;
+	gate->watched_asleep = sight.asleep ? gate->watched_asleep + 1 : 0;
+	return gate->watched_asleep > LOOKS;
 }
 
 /* Look at one vCPU. Returns whether a kick is still on its way. */
@@ -58,8 +82,8 @@ static bool look(struct gate *gate)
 	if (pending && gate->watched_entry != gate->entries) {
 		gate->watched_entry = gate->entries;
 		gate->watched_cpu = cpu_time(gate->running);
-	} else if (pending && cpu_time(gate->running) - gate->watched_cpu > BURNT_NS &&
-		   blocks_kick(gate->running)) {
+		gate->watched_asleep = 0;
+	} else if (pending && deaf(gate)) {
 		kill(gate->running, SIGKILL);
 	}
 	pthread_mutex_unlock(&gate->lock);

@@ -2,6 +2,8 @@
 /* What the guest does, and which exit comes of it. */
 #include "machine.h"
 
+#include <signal.h>
+
 static struct machine m;
 
 static void setup(void)
@@ -16,18 +18,447 @@ static void teardown(void)
 
 TestSuite(native_exits, .init = setup, .fini = teardown);
 
+static struct guest_exit run(void)
+{
+	return machine_run(m.vcpu[0]);
+}
+
+static struct pvm_vcpu *cpu(void)
+{
+	return &m.vcpu[0]->pvm;
+}
+
+GUEST_CODE(code_syscall, "syscall");
+
 Test(native_exits, syscall_is_an_exit_behind_it_with_rcx_and_r11)
 {
-	struct pvm_vcpu *vcpu = &m.vcpu[0]->pvm;
 	struct guest_exit exit;
 
-	machine_code(&m, 0x0f, 0x05);
-	vcpu->gpr[PVM_RAX] = 0x1708820700000001;
-	vcpu->rflags = PVM_RFLAGS_FIXED | PVM_RFLAGS_IF | PVM_RFLAGS_CF;
-	exit = machine_run(m.vcpu[0]);
+	machine_code(&m, code_syscall);
+	cpu()->gpr[PVM_RAX] = 0x1708820700000001;
+	cpu()->rflags = PVM_RFLAGS_FIXED | PVM_RFLAGS_IF | PVM_RFLAGS_CF;
+	exit = run();
 	assert_kind(exit, GUEST_EXIT_SYSCALL);
-	cr_assert_eq(vcpu->rip, CODE + 2);
-	cr_assert_eq(vcpu->gpr[PVM_RAX], 0x1708820700000001);
-	cr_assert_eq(vcpu->gpr[PVM_RCX], CODE + 2);
-	cr_assert_eq(vcpu->gpr[PVM_R11], PVM_RFLAGS_FIXED | PVM_RFLAGS_IF | PVM_RFLAGS_CF);
+	cr_assert_eq(cpu()->rip, CODE + 2);
+	cr_assert_eq(cpu()->gpr[PVM_RAX], 0x1708820700000001);
+	cr_assert_eq(cpu()->gpr[PVM_RCX], CODE + 2);
+	cr_assert_eq(cpu()->gpr[PVM_R11], PVM_RFLAGS_FIXED | PVM_RFLAGS_IF | PVM_RFLAGS_CF);
+}
+
+/* A system call number that the host knows is no more than a number. */
+GUEST_CODE(code_exit_group, "movl $231, %eax; xorl %edi, %edi; syscall");
+
+Test(native_exits, the_hosts_exit_group_is_only_a_syscall_exit)
+{
+	struct guest_exit exit;
+
+	machine_code(&m, code_exit_group);
+	exit = run();
+	assert_kind(exit, GUEST_EXIT_SYSCALL);
+	cr_assert_eq(cpu()->gpr[PVM_RAX], 231);
+}
+
+GUEST_CODE(code_int80, "movl $1, %eax; int $0x80");
+
+Test(native_exits, int_80_is_an_exit_of_its_own_in_64_bit_code)
+{
+	struct guest_exit exit;
+
+	machine_code(&m, code_int80);
+	exit = run();
+	assert_kind(exit, GUEST_EXIT_INT80);
+	cr_assert_eq(cpu()->rip, CODE + 7);
+	cr_assert_eq(cpu()->gpr[PVM_RAX], 1);
+}
+
+Test(native_exits, int_80_is_an_exit_of_its_own_in_32_bit_code)
+{
+	struct guest_exit exit;
+
+	machine_user(&m, false);
+	machine_code(&m, code_int80);
+	exit = run();
+	assert_kind(exit, GUEST_EXIT_INT80);
+	cr_assert_eq(cpu()->rip, CODE + 7);
+	cr_assert_eq(cpu()->seg[PVM_CS], m.config.user32_cs);
+}
+
+GUEST_CODE(code_syscall32, ".code32; nop; movl $0x1234, %ebp; syscall; .code64");
+GUEST_CODE(code_sysenter, "sysenter");
+
+Test(native_exits, syscall_in_32_bit_code_is_syscall32_at_the_instruction_or_ud)
+{
+	struct guest_exit exit;
+
+	machine_user(&m, false);
+	machine_code(&m, code_syscall32);
+	exit = run();
+	if (exit.kind == GUEST_EXIT_EXCEPTION) {
+		assert_exception(exit, PVM_VEC_UD);	/* Intel */
+	} else {
+		assert_kind(exit, GUEST_EXIT_SYSCALL32);
+		cr_assert_eq(cpu()->gpr[PVM_RBP], 0x1234);
+	}
+	cr_assert_eq(cpu()->rip, CODE + 6);
+}
+
+/* The kernel fetches an argument from the stack first; where there is none it
+ * does not come to the dispatch at all. */
+Test(native_exits, syscall_in_32_bit_code_without_a_stack_does_not_look_like_a_jump)
+{
+	struct guest_exit exit;
+
+	machine_user(&m, false);
+	machine_code(&m, code_syscall32);
+	cpu()->gpr[PVM_RSP] = 0x60000000;
+	exit = run();
+	cr_assert(exit.kind == GUEST_EXIT_SYSCALL32 ||
+		  (exit.kind == GUEST_EXIT_EXCEPTION && exit.vector == PVM_VEC_UD));
+	cr_assert_eq(cpu()->rip, CODE + 6);
+}
+
+Test(native_exits, sysenter_never_reaches_the_host)
+{
+	struct guest_exit exit;
+
+	machine_code(&m, code_sysenter);
+	exit = run();
+	cr_assert(exit.kind == GUEST_EXIT_SYSCALL32 ||
+		  (exit.kind == GUEST_EXIT_EXCEPTION && exit.vector == PVM_VEC_UD));
+	cr_assert_eq(cpu()->rip, CODE);
+}
+
+GUEST_CODE(code_read, "movq (%rbx), %rax");
+GUEST_CODE(code_write, "movq %rax, (%rbx)");
+GUEST_CODE(code_jump, "jmp *%rbx");
+
+Test(native_exits, a_read_of_nothing_is_page_fault_with_its_address)
+{
+	struct guest_exit exit;
+
+	machine_code(&m, code_read);
+	cpu()->gpr[PVM_RBX] = 0x7654321000;
+	exit = run();
+	assert_page_fault(exit, m.vcpu[0], 0x7654321000);
+	cr_assert_eq(exit.error_code, 0);
+	cr_assert_eq(cpu()->rip, CODE);
+}
+
+Test(native_exits, a_write_to_a_read_only_page_is_page_fault)
+{
+	struct guest_exit exit;
+
+	machine_map(&m, m.supervisor_cr3, DATA, DATA, 1, PVM_PTE_P | PVM_PTE_U);
+	machine_code(&m, code_write);
+	cpu()->gpr[PVM_RBX] = DATA + 8;
+	exit = run();
+	assert_page_fault(exit, m.vcpu[0], DATA + 8);
+	cr_assert_eq(exit.error_code, PVM_PF_P | PVM_PF_W);
+}
+
+/* spec: C-006 */
+Test(native_exits, a_jump_into_a_no_execute_page_is_page_fault)
+{
+	struct guest_exit exit;
+
+	machine_map(&m, m.supervisor_cr3, DATA, DATA, 1, RWX | PVM_PTE_NX);
+	machine_code(&m, code_jump);
+	cpu()->gpr[PVM_RBX] = DATA;
+	exit = run();
+	assert_page_fault(exit, m.vcpu[0], DATA);
+	cr_assert_eq(exit.error_code, PVM_PF_P | PVM_PF_I);
+	cr_assert_eq(cpu()->rip, DATA);
+}
+
+Test(native_exits, a_page_of_the_upper_half_is_page_fault)
+{
+	struct guest_exit exit;
+
+	machine_code(&m, code_read);
+	cpu()->gpr[PVM_RBX] = 0xffff888000000000;
+	exit = machine_run_once(m.vcpu[0]);	/* the code */
+	cr_assert_eq(cpu()->cr2, CODE);
+	exit = run();
+	assert_page_fault(exit, m.vcpu[0], 0xffff888000000000);
+}
+
+Test(native_exits, an_address_that_is_not_canonical_is_gp)
+{
+	struct guest_exit exit;
+
+	machine_code(&m, code_read);
+	cpu()->gpr[PVM_RBX] = 0x0100000000000000;
+	exit = run();
+	assert_exception(exit, PVM_VEC_GP);
+	cr_assert_eq(exit.error_code, 0);
+	cr_assert_eq(cpu()->rip, CODE);
+}
+
+Test(native_exits, a_jump_to_an_address_that_is_not_canonical_is_gp)
+{
+	struct guest_exit exit;
+
+	machine_code(&m, code_jump);
+	cpu()->gpr[PVM_RBX] = 0x0100000000000000;
+	exit = run();
+	assert_exception(exit, PVM_VEC_GP);
+}
+
+Test(native_exits, an_entry_at_an_address_that_is_not_canonical_is_gp)
+{
+	struct guest_exit exit;
+
+	cpu()->rip = 0x0100000000000000;
+	exit = run();
+	assert_exception(exit, PVM_VEC_GP);
+	cr_assert_eq(cpu()->rip, 0x0100000000000000);
+}
+
+
+Test(native_exits, a_stack_that_is_not_canonical_is_ss)
+{
+	struct guest_exit exit;
+	static const uint8_t code[] = { 0x58 };	/* pop %rax */
+
+	machine_put(&m, m.vcpu[0], CODE, code, 1);
+	cpu()->gpr[PVM_RSP] = 0x0100000000000000;
+	exit = run();
+	assert_exception(exit, PVM_VEC_SS);
+	cr_assert_eq(exit.error_code, 0);
+}
+
+GUEST_CODE(code_ud2, "ud2");
+GUEST_CODE(code_int3, "int3");
+GUEST_CODE(code_icebp, ".byte 0xf1");
+GUEST_CODE(code_div, "xorl %ecx, %ecx; xorl %edx, %edx; divl %ecx");
+GUEST_CODE(code_hlt, "hlt");
+GUEST_CODE(code_int20, "int $0x20");
+GUEST_CODE(code_int4, "int $4");
+
+Test(native_exits, ud2_is_ud_at_the_instruction)
+{
+	struct guest_exit exit;
+
+	machine_code(&m, code_ud2);
+	exit = run();
+	assert_exception(exit, PVM_VEC_UD);
+	cr_assert_eq(cpu()->rip, CODE);
+}
+
+Test(native_exits, int3_is_bp_behind_it)
+{
+	struct guest_exit exit;
+
+	machine_code(&m, code_int3);
+	exit = run();
+	assert_exception(exit, PVM_VEC_BP);
+	cr_assert_eq(cpu()->rip, CODE + 1);
+}
+
+/* Where rip is then, hosts that are guests themselves do not agree about. */
+Test(native_exits, icebp_is_db)
+{
+	struct guest_exit exit;
+
+	machine_code(&m, code_icebp);
+	exit = run();
+	assert_exception(exit, PVM_VEC_DB);
+	cr_assert_eq(cpu()->dr6 & PVM_DR6_BS, 0);
+}
+
+Test(native_exits, division_by_zero_is_de)
+{
+	struct guest_exit exit;
+
+	machine_code(&m, code_div);
+	exit = run();
+	assert_exception(exit, PVM_VEC_DE);
+	cr_assert_eq(cpu()->rip, CODE + 4);
+}
+
+/* spec: C-001, C-009 */
+Test(native_exits, privileged_instructions_are_gp_at_the_instruction)
+{
+	static const uint8_t instructions[][3] = {
+		{ 0xf4 },		/* hlt */
+		{ 0xfa },		/* cli */
+		{ 0xec },		/* in %dx, %al */
+		{ 0xee },		/* out %al, %dx */
+		{ 0x0f, 0x32 },		/* rdmsr */
+		{ 0x0f, 0x30 },		/* wrmsr */
+		{ 0x0f, 0x20, 0xc0 },	/* mov %cr0, %rax */
+		{ 0x0f, 0x21, 0xc0 },	/* mov %db0, %rax */
+	};
+	struct guest_exit exit;
+	unsigned i;
+
+	for (i = 0; i < sizeof(instructions) / sizeof(instructions[0]); i++) {
+		machine_put(&m, m.vcpu[0], CODE, instructions[i], 3);
+		exit = run();
+		assert_exception(exit, PVM_VEC_GP);
+		cr_assert_eq(exit.error_code, 0);
+		cr_assert_eq(cpu()->rip, CODE);
+	}
+}
+
+Test(native_exits, int_n_is_gp_with_its_number)
+{
+	struct guest_exit exit;
+
+	machine_code(&m, code_int20);
+	exit = run();
+	assert_exception(exit, PVM_VEC_GP);
+	cr_assert_eq(exit.error_code, 0x20 * 8 + 2);
+	cr_assert_eq(cpu()->rip, CODE);
+}
+
+/* spec: C-011 */
+Test(native_exits, int_4_is_gp_although_its_gate_is_open)
+{
+	struct guest_exit exit;
+
+	machine_code(&m, code_int4);
+	exit = run();
+	assert_exception(exit, PVM_VEC_GP);
+	cr_assert_eq(exit.error_code, 4 * 8 + 2);
+	cr_assert_eq(cpu()->rip, CODE);
+}
+
+GUEST_CODE(code_into, ".code32; movb $0x7f, %al; addb $1, %al; .byte 0xce; .code64");
+
+Test(native_exits, into_in_32_bit_code_is_of)
+{
+	struct guest_exit exit;
+
+	machine_user(&m, false);
+	machine_code(&m, code_into);
+	exit = run();
+	assert_exception(exit, PVM_VEC_OF);
+	cr_assert_eq(cpu()->rip, CODE + 5);
+}
+
+GUEST_CODE(code_bad_selector, "movl $0x50, %eax; movl %eax, %ds");
+GUEST_CODE(code_ldt_selector, "movl $0x0f, %eax; movl %eax, %ds");
+
+/* spec: C-010, C-014 */
+Test(native_exits, a_selector_that_is_not_there_is_gp_with_it)
+{
+	struct guest_exit exit;
+
+	machine_code(&m, code_bad_selector);
+	exit = run();
+	assert_exception(exit, PVM_VEC_GP);
+	cr_assert_eq(exit.error_code, 0x50);
+	machine_code(&m, code_ldt_selector);
+	exit = run();
+	assert_exception(exit, PVM_VEC_GP);
+	cr_assert_eq(exit.error_code, 0x0c);
+}
+
+GUEST_CODE(code_alignment, "pushfq; orl $0x40000, (%rsp); popfq; movl 1(%rbx), %eax");
+
+Test(native_exits, an_unaligned_access_with_AC_set_is_ac_and_the_stub_survives)
+{
+	struct guest_exit exit;
+
+	machine_code(&m, code_alignment);
+	cpu()->gpr[PVM_RBX] = DATA;
+	exit = run();
+	assert_exception(exit, PVM_VEC_AC);
+	cr_assert_eq(exit.error_code, 0);
+	cr_assert(cpu()->rflags & PVM_RFLAGS_AC);
+	machine_code(&m, code_syscall);
+	exit = run();
+	assert_kind(exit, GUEST_EXIT_SYSCALL);
+	cr_assert(cpu()->rflags & PVM_RFLAGS_AC);
+}
+
+GUEST_CODE(code_sse_exception, "ldmxcsr (%rbx); xorps %xmm0, %xmm0; divps %xmm0, %xmm0");
+
+Test(native_exits, an_unmasked_sse_exception_is_xm)
+{
+	struct guest_exit exit;
+
+	machine_code(&m, code_sse_exception);
+	*(uint32_t *)machine_at(&m, DATA) = 0x1f80 & ~0x80u;
+	cpu()->gpr[PVM_RBX] = DATA;
+	exit = run();
+	assert_exception(exit, PVM_VEC_XM);
+}
+
+/* ------------------------------------------------------------------------
+ * The vsyscall page is the host kernel's, and executable where it exists.
+ */
+static const uint64_t vsyscalls[] = { 0xffffffffff600000, 0xffffffffff600400, 0xffffffffff600800 };
+
+Test(native_exits, a_call_of_the_vsyscall_page_is_a_fetch_fault_there)
+{
+	struct guest_exit exit;
+	unsigned i;
+
+	for (i = 0; i < 3; i++) {
+		machine_code(&m, code_jump);
+		cpu()->gpr[PVM_RBX] = vsyscalls[i];
+		cpu()->gpr[PVM_RSP] = STACK - 64;
+		cpu()->gpr[PVM_RDI] = DATA;
+		*(uint64_t *)machine_at(&m, STACK - 64) = CODE + 0x100;
+		exit = run();
+		assert_page_fault(exit, m.vcpu[0], vsyscalls[i]);
+		cr_assert_eq(cpu()->rip, vsyscalls[i]);
+		cr_assert_eq(cpu()->gpr[PVM_RSP], STACK - 64);
+		cr_assert_eq(exit.error_code & PVM_PF_I, PVM_PF_I);
+		cr_assert_eq(*(uint64_t *)machine_at(&m, DATA), 0, "the host kernel has written the time");
+	}
+}
+
+Test(native_exits, a_call_of_the_vsyscall_page_without_a_stack_is_a_fetch_fault_too)
+{
+	struct guest_exit exit;
+
+	machine_code(&m, code_jump);
+	cpu()->gpr[PVM_RBX] = vsyscalls[1];
+	cpu()->gpr[PVM_RSP] = 0x7654321000;
+	exit = run();
+	assert_page_fault(exit, m.vcpu[0], vsyscalls[1]);
+	cr_assert_eq(cpu()->rip, vsyscalls[1]);
+}
+
+/* ------------------------------------------------------------------------
+ * Signals from outside.
+ */
+
+GUEST_CODE(code_spin_until, "1: cmpq $0, (%rbx); je 1b; syscall");
+
+static void *send_signals(void *argument)
+{
+	static const int signals[] = { SIGSEGV, SIGSYS, SIGTRAP, SIGILL, SIGFPE, SIGBUS, SIGUSR1 };
+	pid_t stub = *(pid_t *)argument;
+	unsigned i;
+
+	for (i = 0; i < 7; i++)
+		kill(stub, signals[i]);
+	usleep(20000);
+	*(volatile uint64_t *)machine_at(&m, DATA) = 1;
+	return NULL;
+}
+
+Test(native_exits, signals_that_somebody_sends_are_no_exits)
+{
+	struct guest_exit exit;
+	pthread_t thread;
+	pid_t stub;
+
+	machine_code(&m, code_spin_until);
+	cpu()->gpr[PVM_RBX] = CODE + 0x800;
+	*(uint64_t *)machine_at(&m, CODE + 0x800) = 1;
+	exit = run();
+	assert_kind(exit, GUEST_EXIT_SYSCALL);
+	cpu()->rip = CODE;
+	cpu()->gpr[PVM_RBX] = DATA;
+	stub = machine_stub(m.vcpu[0]);
+	pthread_create(&thread, NULL, send_signals, &stub);
+	exit = run();
+	pthread_join(thread, NULL);
+	assert_kind(exit, GUEST_EXIT_SYSCALL);
+	cr_assert_eq(machine_stub(m.vcpu[0]), stub);
 }

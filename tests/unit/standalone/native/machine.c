@@ -157,13 +157,20 @@ struct guest_exit machine_run(struct monitor_vcpu *vcpu)
 	return exit;
 }
 
-pid_t machine_stub(struct monitor_vcpu *vcpu)
+struct space *machine_space(struct monitor_vcpu *vcpu)
 {
-	const struct native_vcpu *native = vcpu->executor;
+	struct native_vcpu *native = vcpu->executor;
 	unsigned i;
 
 	for (i = 0; i < POOL_SPACES; i++)
 		if (native->pool.spaces[i].root == vcpu->root.v)
-			return native->pool.spaces[i].pid;
-	return 0;
+			return &native->pool.spaces[i];
+	return NULL;
+}
+
+pid_t machine_stub(struct monitor_vcpu *vcpu)
+{
+	const struct space *space = machine_space(vcpu);
+
+	return space ? space->pid : 0;
 }

@@ -43,10 +43,15 @@ void machine_map(struct machine *m, uint64_t cr3, uint64_t gva, uint64_t gpa, un
 
 void *machine_at(struct machine *m, uint64_t gpa);
 
-/* Code at CODE (and rip there), in the mode the vCPU is in. */
-#define machine_code(m, ...) \
-	machine_put((m), (m)->vcpu[0], CODE, (const uint8_t[]){ __VA_ARGS__ }, \
-		    sizeof((const uint8_t[]){ __VA_ARGS__ }))
+/* Position-independent guest code, assembled into the test program. @asm is the
+ * text, one string; the name is used with machine_code(). */
+#define GUEST_CODE(name, text) \
+	extern const uint8_t name[], name##_end[]; \
+	__asm__(".pushsection .rodata\n" #name ":\n" text "\n" #name "_end:\n.popsection\n")
+
+/* Put it at CODE, and vCPU 0's rip there. */
+#define machine_code(m, name) \
+	machine_put((m), (m)->vcpu[0], CODE, name, (size_t)(name##_end - name))
 void machine_put(struct machine *m, struct monitor_vcpu *vcpu, uint64_t gva, const uint8_t *code,
 		 size_t size);
 
@@ -59,6 +64,9 @@ struct guest_exit machine_run_once(struct monitor_vcpu *vcpu);
 /* Run, with page faults that the engine resolves resolved; one that it does not
  * comes back as exit with the code to inject. */
 struct guest_exit machine_run(struct monitor_vcpu *vcpu);
+
+/* The space of vcpu's current root, NULL: none; and its process. */
+struct space *machine_space(struct monitor_vcpu *vcpu);
 
 /* The stub that serves vcpu's current root, 0: none. */
 pid_t machine_stub(struct monitor_vcpu *vcpu);

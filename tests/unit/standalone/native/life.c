@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* The processes: how many, how they end, and that none is ever left. */
+#include "machine.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <pvm/mmu.h>
+
+static struct machine m;
+
+TestSuite(native_life, .timeout = 60);
+
+GUEST_CODE(code_syscall, "syscall");
+GUEST_CODE(code_spin, "1: jmp 1b");
+
+static void run_syscall(void)
+{
+	struct guest_exit exit;
+
+	machine_code(&m, code_syscall);
+	exit = machine_run(m.vcpu[0]);
+	assert_kind(exit, GUEST_EXIT_SYSCALL);
+}
+
+/* Another root table that maps the code. */
+static uint64_t another_cr3(void)
+{
+	uint64_t cr3 = m.next_table;
+
+	memset(machine_at(&m, cr3), 0, PVM_PAGE_SIZE);
+	m.next_table += PVM_PAGE_SIZE;
+	machine_map(&m, cr3, CODE, CODE, 1, RWX);
+	return cr3;
+}
+
+Test(native_life, each_root_has_a_stub_of_its_own_and_keeps_it)
+{
+	uint64_t cr3[3];
+	pid_t stub[3];
+	unsigned i;
+
+	machine_init(&m, 1);
+	for (i = 0; i < 3; i++) {
+		cr3[i] = another_cr3();
+		cr_assert_eq(pvm_cr_write(&m.vcpu[0]->pvm, 3, cr3[i]), PVM_OK);
+		run_syscall();
+		stub[i] = machine_stub(m.vcpu[0]);
+		cr_assert_gt(stub[i], 0);
+		cr_assert(i == 0 || stub[i] != stub[i - 1]);
+	}
+	for (i = 0; i < 3; i++) {
+		cr_assert_eq(pvm_cr_write(&m.vcpu[0]->pvm, 3, cr3[i]), PVM_OK);
+		run_syscall();
+		cr_assert_eq(machine_stub(m.vcpu[0]), stub[i]);
+	}
+	machine_fini(&m);
+}
+
+Test(native_life, more_roots_than_stubs_take_turns)
+{
+	struct executor_stats stats;
+	unsigned i, round;
+	uint64_t cr3[POOL_SPACES + 5];
+
+	machine_init(&m, 1);
+	for (i = 0; i < POOL_SPACES + 5; i++)
+		cr3[i] = another_cr3();
+	for (round = 0; round < 2; round++) {
+		for (i = 0; i < POOL_SPACES + 5; i++) {
+			cr_assert_eq(pvm_cr_write(&m.vcpu[0]->pvm, 3, cr3[i]), PVM_OK);
+			run_syscall();
+		}
+	}
+	native_executor.stats(&m.vm, &stats);
+	cr_assert_eq(stats.processes_peak, POOL_SPACES);
+	cr_assert_eq(stats.processes, POOL_SPACES);
+	cr_assert_gt(stats.translations, 2 * POOL_SPACES);
+	machine_fini(&m);
+}
+
+Test(native_life, M11_a_host_without_more_processes_makes_do_with_those_there_are)
+{
+	struct native_vcpu *native;
+	unsigned i;
+	uint64_t cr3[4];
+
+	machine_init(&m, 1);
+	for (i = 0; i < 4; i++)
+		cr3[i] = another_cr3();
+	cr_assert_eq(pvm_cr_write(&m.vcpu[0]->pvm, 3, cr3[0]), PVM_OK);
+	run_syscall();
+	/* No zygote, no new stubs. */
+	native = m.vcpu[0]->executor;
+	kill(native->pool.nursery.zygote, SIGKILL);
+	for (i = 0; i < 4; i++) {
+		cr_assert_eq(pvm_cr_write(&m.vcpu[0]->pvm, 3, cr3[i]), PVM_OK);
+		run_syscall();
+	}
+	cr_assert_eq(native->pool.alive, 1);
+	machine_fini(&m);
+}
+
+Test(native_life, M11_a_vcpu_without_any_stub_fails_with_one_line)
+{
+	struct native_vcpu *native;
+	struct guest_exit exit;
+
+	machine_init(&m, 1);
+	native = m.vcpu[0]->executor;
+	kill(native->pool.nursery.zygote, SIGKILL);
+	machine_code(&m, code_syscall);
+	exit = machine_run(m.vcpu[0]);
+	assert_kind(exit, GUEST_EXIT_FAILED);
+	cr_assert(strstr(exit.message, "no new stub process"), "%s", exit.message);
+	machine_fini(&m);
+}
+
+GUEST_CODE(code_touch, "1: movq (%rbx), %rax; addq $8192, %rbx; decq %rcx; jnz 1b; syscall");
+
+/* vm.max_map_count: a TLB may forget, but the guest goes on. */
+Test(native_life, M11_more_mappings_than_the_host_allows_start_over_with_none)
+{
+	struct guest_exit exit;
+	struct rlimit limit = { 96 << 20, RLIM_INFINITY }, old;
+	struct native_vcpu *native;
+	uint64_t created;
+	unsigned tries;
+
+	machine_init(&m, 1);
+	run_syscall();
+	native = m.vcpu[0]->executor;
+	created = native->pool.created;
+	/* So little address space that the stub is refused a mapping soon. */
+	prlimit(machine_stub(m.vcpu[0]), RLIMIT_AS, NULL, &old);
+	limit.rlim_max = old.rlim_max;
+	limit.rlim_cur = 100 * PVM_PAGE_SIZE;
+	cr_assert_eq(prlimit(machine_stub(m.vcpu[0]), RLIMIT_AS, &limit, NULL), 0);
+	machine_code(&m, code_touch);
+	m.vcpu[0]->pvm.gpr[PVM_RBX] = 0x400000;
+	m.vcpu[0]->pvm.gpr[PVM_RCX] = 300;
+	for (tries = 0; tries < 5; tries++) {
+		exit = machine_run(m.vcpu[0]);
+		if (exit.kind == GUEST_EXIT_SYSCALL)
+			break;
+	}
+	assert_kind(exit, GUEST_EXIT_SYSCALL);
+	cr_assert_eq(m.vcpu[0]->pvm.gpr[PVM_RBX], 0x400000 + 300 * 8192);
+	cr_assert_gt(native->pool.created, created);
+	machine_fini(&m);
+}
+
+Test(native_life, a_host_that_refuses_the_first_mapping_is_an_error_that_says_so)
+{
+	struct rlimit limit;
+	struct native_vcpu *native;
+	struct guest_exit exit;
+
+	machine_init(&m, 1);
+	native = m.vcpu[0]->executor;
+	/* The zygote's limit is what every new stub starts with. */
+	prlimit(native->pool.nursery.zygote, RLIMIT_AS, NULL, &limit);
+	limit.rlim_cur = 14 * PVM_PAGE_SIZE;
+	cr_assert_eq(prlimit(native->pool.nursery.zygote, RLIMIT_AS, &limit, NULL), 0);
+	machine_map(&m, m.supervisor_cr3, 0x40000000, 16 << 20, 2, RWX);
+	m.vcpu[0]->pvm.rip = 0x40000000;
+	memset(machine_at(&m, 16 << 20), 0x90, 4096);
+	exit = machine_run(m.vcpu[0]);
+	assert_kind(exit, GUEST_EXIT_FAILED);
+	cr_assert(strstr(exit.message, "refuses to map guest address 0x40000000"), "%s", exit.message);
+	machine_fini(&m);
+}
+
+/* ------------------------------------------------------------------------
+ * Ends.
+ */
+
+static unsigned children(void)
+{
+	unsigned count = 0;
+	char path[64];
+	FILE *file;
+	int pid;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
+	file = fopen(path, "r");
+	cr_assert(file);
+	while (fscanf(file, "%d", &pid) == 1)
+		count++;
+	fclose(file);
+	return count;
+}
+
+static unsigned descriptors(void)
+{
+	unsigned count = 0;
+	DIR *dir = opendir("/proc/self/fd");
+
+	while (readdir(dir))
+		count++;
+	closedir(dir);
+	return count;
+}
+
+Test(native_life, a_vm_that_is_over_leaves_no_process_and_no_descriptor)
+{
+	unsigned before_children = children(), before_fds = descriptors(), i;
+
+	for (i = 0; i < 3; i++) {
+		machine_init(&m, 2);
+		run_syscall();
+		machine_user(&m, true);
+		run_syscall();
+		machine_fini(&m);
+	}
+	cr_assert_eq(children(), before_children);
+	cr_assert_eq(descriptors(), before_fds);
+}
+
+struct report {
+	pid_t zygote, stub;
+};
+
+/* A monitor in a process of its own, which dies by @signal while its guest runs. */
+static void die_by(int signal)
+{
+	struct report *report = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int status, tries;
+	pid_t monitor;
+
+	/* Orphans come to us, so that we see whether any is left. */
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	monitor = fork();
+	if (monitor == 0) {
+		const struct native_vcpu *native;
+
+		machine_init(&m, 1);
+		run_syscall();
+		native = m.vcpu[0]->executor;
+		report->zygote = native->pool.nursery.zygote;
+		machine_code(&m, code_spin);
+		__atomic_store_n(&report->stub, machine_stub(m.vcpu[0]), __ATOMIC_SEQ_CST);
+		machine_run(m.vcpu[0]);
+		_exit(0);
+	}
+	while (!__atomic_load_n(&report->stub, __ATOMIC_SEQ_CST))
+		usleep(1000);
+	usleep(20000);
+	kill(monitor, signal);
+	cr_assert_eq(waitpid(monitor, &status, 0), monitor);
+	for (tries = 0; tries < 5000; tries++) {
+		while (waitpid(-1, &status, WNOHANG) > 0)
+			;
+		if (kill(report->stub, 0) < 0 && kill(report->zygote, 0) < 0)
+			break;
+		usleep(1000);
+	}
+	cr_assert_lt(kill(report->stub, 0), 0, "the stub lives on");
+	cr_assert_lt(kill(report->zygote, 0), 0, "the zygote lives on");
+	munmap(report, 4096);
+}
+
+Test(native_life, nothing_is_left_when_the_monitor_is_killed)
+{
+	die_by(SIGKILL);
+}
+
+Test(native_life, nothing_is_left_when_the_monitor_crashes)
+{
+	die_by(SIGABRT);
+}
+
+Test(native_life, a_monitor_whose_parent_ignores_sigchld_works_too)
+{
+	signal(SIGCHLD, SIG_IGN);
+	machine_init(&m, 1);
+	run_syscall();
+	machine_fini(&m);
+	signal(SIGCHLD, SIG_DFL);
+}
+
+/* ------------------------------------------------------------------------
+ * Kicks.
+ */
+
+Test(native_life, a_kick_before_the_run_is_remembered_once)
+{
+	struct guest_exit exit;
+
+	machine_init(&m, 1);
+	native_executor.kick(m.vcpu[0]);
+	native_executor.kick(m.vcpu[0]);
+	machine_code(&m, code_syscall);
+	exit = machine_run(m.vcpu[0]);
+	assert_kind(exit, GUEST_EXIT_KICK);
+	cr_assert_eq(m.vcpu[0]->pvm.rip, CODE);
+	exit = machine_run(m.vcpu[0]);
+	assert_kind(exit, GUEST_EXIT_SYSCALL);
+	machine_fini(&m);
+}
+
+static void *kick_soon(void *argument)
+{
+	usleep(*(useconds_t *)argument);
+	native_executor.kick(m.vcpu[0]);
+	return NULL;
+}
+
+Test(native_life, a_kick_ends_a_run_whenever_it_comes)
+{
+	struct guest_exit exit;
+	pthread_t thread;
+	useconds_t delay;
+
+	machine_init(&m, 1);
+	machine_code(&m, code_spin);
+	for (delay = 0; delay < 2000; delay += 37) {
+		pthread_create(&thread, NULL, kick_soon, &delay);
+		exit = machine_run(m.vcpu[0]);
+		pthread_join(thread, NULL);
+		assert_kind(exit, GUEST_EXIT_KICK);
+		cr_assert_eq(m.vcpu[0]->pvm.rip, CODE);
+	}
+	machine_fini(&m);
+}
