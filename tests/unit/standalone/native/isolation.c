@@ -31,6 +31,8 @@ TestSuite(native_isolation, .init = setup, .fini = teardown, .timeout = 60);
 #define SECRET_GPA	(20ull << 20)
 #define SECRET_GVA	0x5000000ull
 
+#define SHARED_END	(STUB_SHARED + STUB_SHARED_SIZE)
+
 static struct pvm_vcpu *cpu(void)
 {
 	return &m.vcpu[0]->pvm;
@@ -110,11 +112,11 @@ Test(native_isolation, S6_a_stub_maps_nothing_but_its_own_pages_and_guest_memory
 		}
 		own++;
 		if (start == STUB_TEXT)
-			cr_assert(end == STUB_TEXT + STUB_TEXT_SIZE && !strcmp(perms, "r-xp"), "%s", line);
+			cr_assert(end == STUB_CONTROL && !strcmp(perms, "r-xp"), "%s", line);
 		else if (start == STUB_CONTROL)
 			cr_assert(end == STUB_SHARED && !strcmp(perms, "r--s"), "%s", line);
 		else if (start == STUB_SHARED)
-			cr_assert(end == STUB_SHARED + STUB_SHARED_SIZE && !strcmp(perms, "rw-s"), "%s", line);
+			cr_assert(end == SHARED_END && !strcmp(perms, "rw-s"), "%s", line);
 		else
 			cr_assert_fail("%s", line);
 	}
@@ -176,10 +178,12 @@ struct call {
 };
 
 static const struct call hostile[] = {
-	{ "map the secret", SYS_mmap, { SECRET_GVA, 4096, 3, MAP_SHARED | MAP_FIXED, STUB_FD_GUEST, SECRET_GPA } },
+	{ "map the secret", SYS_mmap,
+	  { SECRET_GVA, 4096, 3, MAP_SHARED | MAP_FIXED, STUB_FD_GUEST, SECRET_GPA } },
 	{ "map 4 GiB below the region", SYS_mmap,
 	  { 0x7ffdfffff000, 0xfffff000, 3, MAP_SHARED | MAP_FIXED, STUB_FD_GUEST, 0 } },
-	{ "map over the stub", SYS_mmap, { STUB_CONTROL, 4096, 3, MAP_SHARED | MAP_FIXED, STUB_FD_GUEST, 0 } },
+	{ "map over the stub", SYS_mmap,
+	  { STUB_CONTROL, 4096, 3, MAP_SHARED | MAP_FIXED, STUB_FD_GUEST, 0 } },
 	{ "map private memory", SYS_mmap,
 	  { SECRET_GVA, 4096, 3, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, ~0ull, 0 } },
 	{ "unmap the stub", SYS_munmap, { STUB_SHARED, 4096 } },
@@ -200,7 +204,8 @@ static const struct call hostile[] = {
 	{ "sigaltstack", SYS_sigaltstack, { DATA, 0 } },
 	{ "block signals", SYS_rt_sigprocmask, { 2, DATA, 0, 8 } },
 	{ "futex", SYS_futex, { STUB_CONTROL, 1, 1 } },
-	{ "an x32 call", SYS_mmap | 0x40000000, { SECRET_GVA, 4096, 3, MAP_SHARED | MAP_FIXED, 5, SECRET_GPA } },
+	{ "an x32 call", SYS_mmap | 0x40000000,
+	  { SECRET_GVA, 4096, 3, MAP_SHARED | MAP_FIXED, STUB_FD_GUEST, SECRET_GPA } },
 };
 
 static void set_call(const struct call *call)
@@ -275,7 +280,9 @@ Test(native_isolation, M2_a_mapping_made_at_the_command_instruction_ends_the_stu
 Test(native_isolation, the_control_page_and_the_text_can_not_be_written)
 {
 	struct guest_exit exit;
-	static const uint64_t places[] = { STUB_TEXT, STUB_CONTROL, STUB_CONTROL + CONTROL_COMMANDS };
+	static const uint64_t places[] = {
+		STUB_TEXT, STUB_CONTROL, STUB_CONTROL + CONTROL_COMMANDS,
+	};
 	unsigned i;
 
 	machine_user(&m, true);
@@ -575,7 +582,9 @@ Test(native_isolation, a_stub_that_somebody_kills_is_gp_in_user_mode)
 /* The guest's tables may map what a process can not have. */
 Test(native_isolation, memory_in_the_reserved_hole_is_a_clear_error)
 {
-	static const uint64_t places[] = { 0, STUB_REGION, STUB_TEXT, STUB_REGION_END, STUB_REGION_END - 4096 };
+	static const uint64_t places[] = {
+		0, STUB_REGION, STUB_TEXT, STUB_REGION_END, STUB_REGION_END - 4096,
+	};
 	struct guest_exit exit;
 	unsigned i;
 

@@ -74,6 +74,7 @@ GUEST_CODE(code_pushfq, "pushfq; popq %rax; int3");
 /* spec: C-002, C-030, C-065 */
 Test(native_registers, S2_rflags_that_reach_the_cpu_are_sanitized_whatever_the_vcpu_holds)
 {
+	const uint64_t forbidden = PVM_RFLAGS_IOPL | PVM_RFLAGS_VM | PVM_RFLAGS_VIF | PVM_RFLAGS_VIP;
 	struct guest_exit exit;
 
 	machine_code(&m, code_pushfq);
@@ -81,7 +82,7 @@ Test(native_registers, S2_rflags_that_reach_the_cpu_are_sanitized_whatever_the_v
 	exit = machine_run(m.vcpu[0]);
 	assert_exception(exit, PVM_VEC_BP);
 	cr_assert_eq(cpu()->gpr[PVM_RAX], cpu()->rflags & ~(uint64_t)PVM_RFLAGS_RF);
-	cr_assert_eq(cpu()->gpr[PVM_RAX] & (PVM_RFLAGS_IOPL | PVM_RFLAGS_VM | PVM_RFLAGS_VIF | PVM_RFLAGS_VIP), 0);
+	cr_assert_eq(cpu()->gpr[PVM_RAX] & forbidden, 0);
 	cr_assert(cpu()->gpr[PVM_RAX] & PVM_RFLAGS_IF);
 	cr_assert(cpu()->gpr[PVM_RAX] & PVM_RFLAGS_FIXED);
 }
@@ -251,7 +252,8 @@ Test(native_registers, tls_descriptors_are_the_guests)
 	assert_exception(exit, PVM_VEC_GP);
 }
 
-GUEST_CODE(code_32, ".code32; movl %cs, %eax; movl $0x89abcdef, (%ebx); movl %esp, %ecx; int3; .code64");
+GUEST_CODE(code_32, ".code32; movl %cs, %eax; movl $0x89abcdef, (%ebx); movl %esp, %ecx; int3;"
+	   ".code64");
 
 /* spec: C-020, C-042 */
 Test(native_registers, compatible_user_mode_runs_32_bit_code_with_32_bit_registers)
@@ -342,7 +344,8 @@ Test(native_registers, extended_state_that_no_cpu_could_hold_kills_nothing)
 	assert_exception(exit, PVM_VEC_BP);
 }
 
-GUEST_CODE(code_pkru, "xorl %ecx, %ecx; rdpkru; movl %eax, %ebx; movl %esi, %eax; xorl %edx, %edx; wrpkru; int3");
+GUEST_CODE(code_pkru, "xorl %ecx, %ecx; rdpkru; movl %eax, %ebx; movl %esi, %eax;"
+	   "xorl %edx, %edx; wrpkru; int3");
 
 /* spec: C-115, C-153 */
 Test(native_registers, S11_pkru_is_the_vcpus_and_comes_back)
