@@ -91,7 +91,8 @@ int local_apic_pending(struct local_apic *apic)
 
 	apic_lock(apic);
 	vector = highest(apic->irr);
-	if (vector >= 0 && (!enabled(apic) || ((uint32_t)vector & 0xf0) <= (processor_priority(apic) & 0xf0)))
+	if (vector >= 0 &&
+	    (!enabled(apic) || ((uint32_t)vector & 0xf0) <= (processor_priority(apic) & 0xf0)))
 		vector = -1;
 	apic_unlock(apic);
 	return vector;
@@ -419,7 +420,9 @@ void local_apic_bus_init(struct local_apic_bus *bus, struct local_apic *apics, u
 	bus->count = count;
 	bus->timer = APIC_NEVER;
 	for (i = 0; i < count; i++) {
-		apics[i] = (struct local_apic){ .bus = bus, .id = i, .svr = 0xff, .expires = APIC_NEVER };
+		apics[i] = (struct local_apic){
+			.bus = bus, .id = i, .svr = 0xff, .expires = APIC_NEVER
+		};
 		for (entry = 0; entry < APIC_LVT_ENTRIES; entry++)
 			apics[i].lvt[entry] = APIC_LVT_MASKED;
 	}

@@ -5,7 +5,8 @@
  */
 #include "serial16550.h"
 
-void serial16550_init(struct serial16550 *uart, void (*output)(void *host, uint8_t byte), void *host)
+void serial16550_init(struct serial16550 *uart, void (*output)(void *host, uint8_t byte),
+		      void *host)
 {
 	*uart = (struct serial16550){ .output = output, .host = host, .lcr = 0x03 };
 }

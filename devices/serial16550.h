@@ -65,7 +65,8 @@ struct serial16550 {
  * @output: gets each byte the guest sends; called within serial16550_write().
  * @host: handed to @output.
  */
-void serial16550_init(struct serial16550 *uart, void (*output)(void *host, uint8_t byte), void *host);
+void serial16550_init(struct serial16550 *uart, void (*output)(void *host, uint8_t byte),
+		      void *host);
 
 /* A guest's byte access to register 0..7. Reads may have effects (RBR, IIR, LSR). */
 uint8_t serial16550_read(struct serial16550 *uart, unsigned reg);

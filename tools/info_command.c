@@ -30,8 +30,8 @@ static void print_segments(const struct elf_file *elf)
 		printf("  %7u  0x%016llx  0x%09llx..0x%09llx  %16llu  %c%c%c\n", i,
 		       (unsigned long long)s->vaddr, (unsigned long long)s->paddr,
 		       (unsigned long long)(s->paddr + s->memory_size),
-		       (unsigned long long)s->memory_size, s->read ? 'r' : '-', s->write ? 'w' : '-',
-		       s->exec ? 'x' : '-');
+		       (unsigned long long)s->memory_size, s->read ? 'r' : '-',
+		       s->write ? 'w' : '-', s->exec ? 'x' : '-');
 	}
 }
 
@@ -54,8 +54,9 @@ static void print_backends(const struct elf_file *elf)
 		printf("native:  no, it is a script (%s) and not code\n", ELF_FILE_SCRIPT_SECTION);
 	else
 		printf("native:  yes\n");
-	printf("model:   %s\n", elf->has_script ? "yes, it has a script (" ELF_FILE_SCRIPT_SECTION ")" :
-	       "no, it has no script (" ELF_FILE_SCRIPT_SECTION ")");
+	printf("model:   %s\n", elf->has_script
+					? "yes, it has a script (" ELF_FILE_SCRIPT_SECTION ")"
+					: "no, it has no script (" ELF_FILE_SCRIPT_SECTION ")");
 }
 
 int info_command(int argc, char **argv)
@@ -83,8 +84,10 @@ int info_command(int argc, char **argv)
 	print_segments(&elf);
 	printf("entry:   0x%llx, at guest-physical 0x%llx\n", (unsigned long long)elf.entry,
 	       (unsigned long long)elf.start);
-	printf("memory:  at least %llu KiB\n", (unsigned long long)((memory_needed(&elf) + 1023) >> 10));
-	printf("lives:   in the %s half of the address space\n", elf.upper_half ? "upper" : "lower");
+	printf("memory:  at least %llu KiB\n",
+	       (unsigned long long)((memory_needed(&elf) + 1023) >> 10));
+	printf("lives:   in the %s half of the address space\n",
+	       elf.upper_half ? "upper" : "lower");
 	print_backends(&elf);
 	elf_file_close(&elf);
 	return 0;

@@ -41,7 +41,8 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	if (!*command)
-		fputs("pvm: no command: 'pvm run GUEST.elf' runs a guest, 'pvm --help' says more\n", stderr);
+		fputs("pvm: no command: 'pvm run GUEST.elf' runs a guest, 'pvm --help' says more\n",
+		      stderr);
 	else
 		fprintf(stderr, "pvm: unknown %s '%s': see 'pvm --help'\n",
 			command[0] == '-' ? "option" : "command", command);

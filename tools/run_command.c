@@ -86,7 +86,8 @@ static int take_option(struct run_options *options, int option)
 			return bad_value("memory", optarg, "not a size such as 64M");
 		return 0;
 	case 's':
-		if (!parse_count(optarg, &options->vm.vcpus) || options->vm.vcpus > MONITOR_MAX_VCPUS)
+		if (!parse_count(optarg, &options->vm.vcpus) ||
+		    options->vm.vcpus > MONITOR_MAX_VCPUS)
 			return bad_value("smp", optarg, "not a number of vCPUs from 1 to 64");
 		return 0;
 	case 'a':
@@ -137,7 +138,8 @@ static int parse_options(struct run_options *options, int argc, char **argv)
 
 	opterr = 0;
 	optind = 1;
-	while (index = optind, (option = getopt_long(argc, argv, ":b:m:s:a:t:ST:h", long_options, NULL)) != -1) {
+	while (index = optind,
+	       (option = getopt_long(argc, argv, ":b:m:s:a:t:ST:h", long_options, NULL)) != -1) {
 		if (option == '?' || option == ':')
 			return bad_option(option, argv[option == ':' ? optind - 1 : index]);
 		if (take_option(options, option))

@@ -69,7 +69,8 @@ int boot_write(struct guest_memory *memory, uint32_t vcpu_count, const char *com
 	size_t length = command_line ? strlen(command_line) : 0;
 
 	if (length > BOOT_COMMAND_LINE_MAX) {
-		snprintf(why, why_size, "the guest's command line has %zu characters; at most %d fit", length,
+		snprintf(why, why_size,
+			 "the guest's command line has %zu characters; at most %d fit", length,
 			 BOOT_COMMAND_LINE_MAX);
 		return -1;
 	}

@@ -26,7 +26,8 @@ struct reader {
 	size_t why_size;
 };
 
-static __attribute__((format(printf, 2, 3))) int refuse(const struct reader *reader, const char *format, ...)
+static __attribute__((format(printf, 2, 3))) int refuse(const struct reader *reader,
+							const char *format, ...)
 {
 	va_list args;
 	int length = snprintf(reader->why, reader->why_size, "%s: ", reader->elf->path);
@@ -47,9 +48,9 @@ static int read_at(const struct reader *reader, void *buffer, uint64_t length, u
 	uint8_t *at = buffer;
 
 	if (offset > elf->size || length > elf->size - offset)
-		return refuse(reader, "truncated: %s needs bytes %llu..%llu, the file has %llu", what,
-			      (unsigned long long)offset, (unsigned long long)(offset + length),
-			      (unsigned long long)elf->size);
+		return refuse(reader, "truncated: %s needs bytes %llu..%llu, the file has %llu",
+			      what, (unsigned long long)offset,
+			      (unsigned long long)(offset + length), (unsigned long long)elf->size);
 	while (length) {
 		ssize_t n = pread(elf->fd, at, length, (off_t)offset);
 
@@ -109,7 +110,9 @@ static int check_type(const struct reader *reader, const Elf64_Ehdr *header)
 	case ET_EXEC:
 		return 0;
 	case ET_DYN:
-		return refuse(reader, "dynamic or position-independent (ET_DYN): a guest is linked with -static -no-pie");
+		return refuse(
+			reader,
+			"dynamic or position-independent (ET_DYN): a guest is linked with -static -no-pie");
 	case ET_REL:
 		return refuse(reader, "an object file (ET_REL), not an executable");
 	case ET_CORE:
@@ -142,9 +145,13 @@ static int read_header(const struct reader *reader, Elf64_Ehdr *header)
 		return -1;
 	if (!header->e_phnum)
 		return refuse(reader, "has no program headers");
+	if (header->e_phoff > reader->elf->size)
+		return refuse(reader, "truncated: program headers at offset %llu, the file has %llu",
+			      (unsigned long long)header->e_phoff,
+			      (unsigned long long)reader->elf->size);
 	if (header->e_phentsize != sizeof(Elf64_Phdr))
-		return refuse(reader, "program headers of %u bytes instead of %zu", header->e_phentsize,
-			      sizeof(Elf64_Phdr));
+		return refuse(reader, "program headers of %u bytes instead of %zu",
+			      header->e_phentsize, sizeof(Elf64_Phdr));
 	return 0;
 }
 
@@ -153,12 +160,15 @@ static int add_segment(const struct reader *reader, const Elf64_Phdr *phdr, unsi
 	struct elf_file *elf = reader->elf;
 
 	if (phdr->p_filesz > phdr->p_memsz)
-		return refuse(reader, "segment %u: %llu bytes in the file but %llu in memory", index,
-			      (unsigned long long)phdr->p_filesz, (unsigned long long)phdr->p_memsz);
-	if (phdr->p_offset > elf->size || phdr->p_filesz > elf->size - phdr->p_offset)
-		return refuse(reader, "truncated: segment %u has %llu bytes at offset %llu, the file has %llu",
+		return refuse(reader, "segment %u: %llu bytes in the file but %llu in memory",
 			      index, (unsigned long long)phdr->p_filesz,
-			      (unsigned long long)phdr->p_offset, (unsigned long long)elf->size);
+			      (unsigned long long)phdr->p_memsz);
+	if (phdr->p_offset > elf->size || phdr->p_filesz > elf->size - phdr->p_offset)
+		return refuse(
+			reader,
+			"truncated: segment %u has %llu bytes at offset %llu, the file has %llu",
+			index, (unsigned long long)phdr->p_filesz,
+			(unsigned long long)phdr->p_offset, (unsigned long long)elf->size);
 	if (phdr->p_paddr + phdr->p_memsz < phdr->p_paddr ||
 	    phdr->p_vaddr + phdr->p_memsz - 1 < phdr->p_vaddr)
 		return refuse(reader, "segment %u wraps around the address space", index);
@@ -190,7 +200,8 @@ static int check_overlap(const struct reader *reader)
 		for (j = i + 1; j < elf->segment_count; j++) {
 			const struct elf_file_segment *b = &elf->segments[j];
 
-			if (a->paddr < b->paddr + b->memory_size && b->paddr < a->paddr + a->memory_size)
+			if (a->paddr < b->paddr + b->memory_size &&
+			    b->paddr < a->paddr + a->memory_size)
 				return refuse(reader,
 					      "loadable segments %u and %u overlap at 0x%llx", i, j,
 					      (unsigned long long)(a->paddr > b->paddr ? a->paddr
@@ -207,17 +218,16 @@ static int read_segments(const struct reader *reader, const Elf64_Ehdr *header)
 	for (i = 0; i < header->e_phnum; i++) {
 		Elf64_Phdr phdr;
 
-		if (header->e_phoff > reader->elf->size ||
-		    read_at(reader, &phdr, sizeof(phdr), header->e_phoff + i * sizeof(phdr),
+		if (read_at(reader, &phdr, sizeof(phdr), header->e_phoff + i * sizeof(phdr),
 			    "the program headers"))
-			return header->e_phoff > reader->elf->size ?
-				refuse(reader, "truncated: the program headers are at offset %llu, the file has %llu bytes",
-				       (unsigned long long)header->e_phoff,
-				       (unsigned long long)reader->elf->size) : -1;
+			return -1;
 		if (phdr.p_type == PT_INTERP)
-			return refuse(reader, "dynamic: it asks for an interpreter (PT_INTERP); a guest is linked with -static");
+			return refuse(
+				reader,
+				"dynamic: it asks for an interpreter (PT_INTERP); a guest is linked with -static");
 		if (phdr.p_type == PT_DYNAMIC)
-			return refuse(reader, "dynamic (PT_DYNAMIC); a guest is linked with -static");
+			return refuse(reader,
+				      "dynamic (PT_DYNAMIC); a guest is linked with -static");
 		if (phdr.p_type == PT_LOAD && phdr.p_memsz && add_segment(reader, &phdr, i))
 			return -1;
 	}
@@ -266,10 +276,12 @@ static bool find_script(const struct reader *reader, const Elf64_Ehdr *header)
 
 	if (header->e_shentsize != sizeof(section) || header->e_shstrndx >= header->e_shnum ||
 	    header->e_shoff > reader->elf->size ||
-	    read_at(&quiet, &names, sizeof(names), header->e_shoff + header->e_shstrndx * sizeof(names), ""))
+	    read_at(&quiet, &names, sizeof(names),
+		    header->e_shoff + header->e_shstrndx * sizeof(names), ""))
 		return false;
 	for (i = 0; i < header->e_shnum; i++) {
-		if (read_at(&quiet, &section, sizeof(section), header->e_shoff + i * sizeof(section), ""))
+		if (read_at(&quiet, &section, sizeof(section),
+			    header->e_shoff + i * sizeof(section), ""))
 			return false;
 		if (names.sh_offset > reader->elf->size ||
 		    read_at(&quiet, name, sizeof(name), names.sh_offset + section.sh_name, ""))
@@ -286,7 +298,8 @@ int elf_file_open(struct elf_file *elf, const char *path, char *why, size_t why_
 	Elf64_Ehdr header;
 
 	*elf = (struct elf_file){ .path = path, .fd = -1 };
-	if (open_file(&reader) || read_header(&reader, &header) || read_segments(&reader, &header)) {
+	if (open_file(&reader) || read_header(&reader, &header) ||
+	    read_segments(&reader, &header)) {
 		elf_file_close(elf);
 		return -1;
 	}
@@ -317,13 +330,18 @@ int elf_file_check_memory(const struct elf_file *elf, uint64_t memory_size, char
 		uint64_t end = s->paddr + s->memory_size;
 
 		if (end > memory_size)
-			return refuse(&reader, "loadable segment %u (0x%llx..0x%llx) is outside the guest's memory (0..0x%llx); see --memory",
-				      i, (unsigned long long)s->paddr, (unsigned long long)end,
-				      (unsigned long long)memory_size);
+			return refuse(
+				&reader,
+				"loadable segment %u (0x%llx..0x%llx) is outside the guest's memory (0..0x%llx); see --memory",
+				i, (unsigned long long)s->paddr, (unsigned long long)end,
+				(unsigned long long)memory_size);
 		if (s->paddr < BOOT_AREA_END && end > BOOT_AREA_START)
-			return refuse(&reader, "loadable segment %u (0x%llx..0x%llx) is in the boot area (0x%llx..0x%llx)",
-				      i, (unsigned long long)s->paddr, (unsigned long long)end,
-				      (unsigned long long)BOOT_AREA_START, (unsigned long long)BOOT_AREA_END);
+			return refuse(
+				&reader,
+				"loadable segment %u (0x%llx..0x%llx) is in the boot area (0x%llx..0x%llx)",
+				i, (unsigned long long)s->paddr, (unsigned long long)end,
+				(unsigned long long)BOOT_AREA_START,
+				(unsigned long long)BOOT_AREA_END);
 	}
 	return 0;
 }
@@ -339,7 +357,8 @@ int elf_file_load(const struct elf_file *elf, struct guest_memory *memory, char 
 		void *to = guest_memory_at(memory, s->paddr, s->memory_size);
 
 		if (!to)
-			return refuse(&reader, "loadable segment %u is outside the guest's memory", i);
+			return refuse(&reader, "loadable segment %u is outside the guest's memory",
+				      i);
 		if (read_at(&reader, to, s->file_size, s->offset, "a segment"))
 			return -1;
 	}

@@ -28,7 +28,7 @@ struct elf_file {
 	bool upper_half;		/* a segment's p_vaddr is in the upper half */
 	bool has_script;
 	unsigned segment_count;
-	struct elf_file_segment segments[ELF_FILE_MAX_SEGMENTS];	/* PT_LOAD of memory_size > 0 */
+	struct elf_file_segment segments[ELF_FILE_MAX_SEGMENTS]; /* PT_LOAD of memory_size > 0 */
 };
 
 /**

@@ -33,13 +33,15 @@ static size_t fetch(struct monitor_vcpu *vcpu, uint8_t bytes[DECODE_MAX_LENGTH])
 			  &fault, &fault_gva))
 		return DECODE_MAX_LENGTH;
 	if (to_page_end < DECODE_MAX_LENGTH &&
-	    !pvm_mmu_read(&vcpu->pvm, pvm_gva(rip), bytes, to_page_end, PVM_ACCESS_EXEC, &fault, &fault_gva))
+	    !pvm_mmu_read(&vcpu->pvm, pvm_gva(rip), bytes, to_page_end, PVM_ACCESS_EXEC, &fault,
+			  &fault_gva))
 		return to_page_end;
 	return 0;
 }
 
 /* #GP and #UD: an instruction of the supervisor's that needs us, or the guest's own fault. */
-static enum pvm_action handle_trapped(struct monitor_vcpu *vcpu, uint8_t vector, uint32_t error_code)
+static enum pvm_action handle_trapped(struct monitor_vcpu *vcpu, uint8_t vector,
+				      uint32_t error_code)
 {
 	bool code64 = pvm_vcpu_mode(&vcpu->pvm) != PVM_MODE_USER32;
 	uint8_t bytes[DECODE_MAX_LENGTH];
@@ -57,7 +59,8 @@ static enum pvm_action handle_exception(struct monitor_vcpu *vcpu, const struct 
 		vcpu->exceptions[exit->vector]++;
 	switch (exit->vector) {
 	case PVM_VEC_PF:
-		return pvm_handle_page_fault(pvm, pvm_gva(pvm->cr2), exit->error_code, PVM_MAY_SLEEP);
+		return pvm_handle_page_fault(pvm, pvm_gva(pvm->cr2), exit->error_code,
+					     PVM_MAY_SLEEP);
 	case PVM_VEC_GP:
 	case PVM_VEC_UD:
 		return handle_trapped(vcpu, exit->vector, exit->error_code);
@@ -113,8 +116,8 @@ enum pvm_action exit_handle(struct monitor_vcpu *vcpu, const struct guest_exit *
 		return pvm_handle_insn(&vcpu->pvm, &exit->insn, exit->vector, exit->error_code,
 				       PVM_MAY_SLEEP);
 	case GUEST_EXIT_DEAD:
-		loop_end(vcpu->vm, vcpu, MONITOR_END_DIED, MONITOR_STATUS_DIED, "vCPU %u: %s", vcpu->pvm.id,
-			 exit->message);
+		loop_end(vcpu->vm, vcpu, MONITOR_END_DIED, MONITOR_STATUS_DIED, "vCPU %u: %s",
+			 vcpu->pvm.id, exit->message);
 		break;
 	case GUEST_EXIT_FAILED:
 		loop_end(vcpu->vm, vcpu, MONITOR_END_FAILED, MONITOR_STATUS_FAILED, "vCPU %u: %s",
@@ -170,20 +173,22 @@ static void end_by_shutdown(struct monitor_vcpu *vcpu)
 		snprintf(event, sizeof(event), " while delivering %s (vector %u)",
 			 pvm_vector_name(exit->shutdown.vector), exit->shutdown.vector);
 	loop_end(vcpu->vm, vcpu, MONITOR_END_DIED, MONITOR_STATUS_DIED,
-		 "vCPU %u: triple fault%s at rip 0x%llx in %s mode: %s, 0x%llx", vcpu->pvm.id, event,
-		 (unsigned long long)vcpu->pvm.rip, pvm_mode_name(pvm_vcpu_mode(&vcpu->pvm)),
-		 pvm_shutdown_name(exit->shutdown.reason), (unsigned long long)exit->shutdown.address);
+		 "vCPU %u: triple fault%s at rip 0x%llx in %s mode: %s, 0x%llx", vcpu->pvm.id,
+		 event, (unsigned long long)vcpu->pvm.rip, pvm_mode_name(pvm_vcpu_mode(&vcpu->pvm)),
+		 pvm_shutdown_name(exit->shutdown.reason),
+		 (unsigned long long)exit->shutdown.address);
 }
 
 static void end_by_mmio(struct monitor_vcpu *vcpu)
 {
 	const struct pvm_exit *exit = &vcpu->pvm.exit;
 
-	loop_end(vcpu->vm, vcpu, MONITOR_END_DIED, MONITOR_STATUS_DIED,
-		 "vCPU %u: the guest %s guest-physical 0x%llx (address 0x%llx), where there is no memory, at rip 0x%llx",
-		 vcpu->pvm.id, exit->mmio.write ? "wrote to" : "touched",
-		 (unsigned long long)exit->mmio.gpa.v, (unsigned long long)exit->mmio.gva.v,
-		 (unsigned long long)vcpu->pvm.rip);
+	loop_end(
+		vcpu->vm, vcpu, MONITOR_END_DIED, MONITOR_STATUS_DIED,
+		"vCPU %u: the guest %s guest-physical 0x%llx (address 0x%llx), where there is no memory, at rip 0x%llx",
+		vcpu->pvm.id, exit->mmio.write ? "wrote to" : "touched",
+		(unsigned long long)exit->mmio.gpa.v, (unsigned long long)exit->mmio.gva.v,
+		(unsigned long long)vcpu->pvm.rip);
 }
 
 /* M11: the guest has lost nothing and tries again. A limit that cannot hold
@@ -196,10 +201,11 @@ bool exit_reclaim(struct monitor_vcpu *vcpu)
 	vcpu->starved = vcpu->starved_rip == vcpu->pvm.rip ? vcpu->starved + 1 : 1;
 	vcpu->starved_rip = vcpu->pvm.rip;
 	if (vcpu->starved > STARVED_MAX) {
-		loop_end(vm, vcpu, MONITOR_END_FAILED, MONITOR_STATUS_FAILED,
-			 "vCPU %u: out of shadow memory: %llu KiB are too few for the guest at rip 0x%llx; see --shadow-memory",
-			 vcpu->pvm.id, (unsigned long long)page_arena_peak(vm->arena) >> 10,
-			 (unsigned long long)vcpu->pvm.rip);
+		loop_end(
+			vm, vcpu, MONITOR_END_FAILED, MONITOR_STATUS_FAILED,
+			"vCPU %u: out of shadow memory: %llu KiB are too few for the guest at rip 0x%llx; see --shadow-memory",
+			vcpu->pvm.id, (unsigned long long)page_arena_peak(vm->arena) >> 10,
+			(unsigned long long)vcpu->pvm.rip);
 		return false;
 	}
 	pvm_mmu_get_stats(&vm->pvm, &stats);
@@ -215,8 +221,8 @@ static void act_on_error(struct monitor_vcpu *vcpu)
 		exit_reclaim(vcpu);
 	else
 		loop_end(vcpu->vm, vcpu, MONITOR_END_FAILED, MONITOR_STATUS_FAILED,
-			 "vCPU %u: the engine failed with error %d at rip 0x%llx", vcpu->pvm.id, code,
-			 (unsigned long long)vcpu->pvm.rip);
+			 "vCPU %u: the engine failed with error %d at rip 0x%llx", vcpu->pvm.id,
+			 code, (unsigned long long)vcpu->pvm.rip);
 }
 
 void exit_act(struct monitor_vcpu *vcpu, enum pvm_action action)

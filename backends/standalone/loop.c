@@ -107,7 +107,9 @@ static void set_timerfd(int fd, uint64_t ns, int flags)
 void loop_set_timer(struct monitor_vm *vm, uint64_t time)
 {
 	/* 0 would disarm it; a moment long past is as good. */
-	set_timerfd(vm->loop->timer_fd, time == APIC_NEVER ? 0 : time ? time : 1, TFD_TIMER_ABSTIME);
+	uint64_t when = time ? time : 1;
+
+	set_timerfd(vm->loop->timer_fd, time == APIC_NEVER ? 0 : when, TFD_TIMER_ABSTIME);
 }
 
 /* ------------------------------------------------------------------------
@@ -123,7 +125,10 @@ static void end(struct monitor_vm *vm, const struct monitor_vcpu *vcpu, enum mon
 	pthread_mutex_lock(&loop->lock);
 	if (loop->result.end == MONITOR_END_NONE) {
 		loop->result = (struct monitor_result){
-			.end = how, .status = status, .by_vcpu = vcpu, .vcpu = vcpu ? vcpu->pvm.id : 0,
+			.end = how,
+			.status = status,
+			.by_vcpu = vcpu,
+			.vcpu = vcpu ? vcpu->pvm.id : 0,
 		};
 		snprintf(loop->result.message, sizeof(loop->result.message), "%s", message);
 	}
@@ -189,7 +194,8 @@ void loop_run(struct monitor_vm *vm)
 	while (!atomic_load(&vm->over)) {
 		bool input = !loop->input_ended && platform_wants_input(vm->platform);
 
-		fds[INPUT] = (struct pollfd){ .fd = input ? vm->platform->console.in : -1, .events = POLLIN };
+		fds[INPUT] = (struct pollfd){ .fd = input ? vm->platform->console.in : -1,
+					      .events = POLLIN };
 		if (poll(fds, SOURCES, -1) < 0)
 			continue;
 		if (fds[WAKE].revents)
@@ -204,6 +210,7 @@ void loop_run(struct monitor_vm *vm)
 			take_signal(vm);
 		if (fds[TIMEOUT].revents)
 			loop_end(vm, NULL, MONITOR_END_TIMEOUT, MONITOR_STATUS_TIMEOUT,
-				 "timeout: the guest still ran after %.3g s", (double)loop->timeout / 1e9);
+				 "timeout: the guest still ran after %.3g s",
+				 (double)loop->timeout / 1e9);
 	}
 }

@@ -25,7 +25,8 @@ int guest_memory_create(struct guest_memory *memory, uint64_t size, char *why, s
 {
 	*memory = (struct guest_memory){ .fd = -1 };
 	if (size < GUEST_MEMORY_MIN || size > GUEST_MEMORY_MAX) {
-		snprintf(why, why_size, "guest memory of %llu bytes: at least 1M and at most 16G are possible",
+		snprintf(why, why_size,
+			 "guest memory of %llu bytes: at least 1M and at most 16G are possible",
 			 (unsigned long long)size);
 		return -1;
 	}

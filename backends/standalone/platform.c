@@ -32,7 +32,8 @@ static void guest_exits(void *host, uint8_t status)
 	struct platform *platform = host;
 
 	if (status)
-		loop_end(platform->vm, run_this_vcpu(), MONITOR_END_EXIT, status, "the guest exited with status %u", status);
+		loop_end(platform->vm, run_this_vcpu(), MONITOR_END_EXIT, status,
+			 "the guest exited with status %u", status);
 	else
 		loop_end(platform->vm, run_this_vcpu(), MONITOR_END_EXIT, 0, "%s", "");
 }
@@ -200,7 +201,8 @@ void platform_out(struct monitor_vcpu *vcpu, uint16_t port, uint8_t size, uint32
 
 static bool is_apic_msr(uint32_t index)
 {
-	return (index >= APIC_MSR_FIRST && index <= APIC_MSR_LAST) || index == APIC_MSR_TSC_DEADLINE;
+	return (index >= APIC_MSR_FIRST && index <= APIC_MSR_LAST) ||
+	       index == APIC_MSR_TSC_DEADLINE;
 }
 
 static uint64_t apic_base(const struct monitor_vcpu *vcpu)

@@ -30,7 +30,8 @@ static uint64_t sum(const struct monitor_vm *vm, size_t offset)
 }
 
 #define SUM(vm, member)		sum(vm, offsetof(struct monitor_vcpu, member))
-#define SUM_AT(vm, member, i)	sum(vm, offsetof(struct monitor_vcpu, member) + (i) * sizeof(uint64_t))
+#define SUM_AT(vm, member, i)                                                                      \
+	sum(vm, offsetof(struct monitor_vcpu, member) + (i) * sizeof(uint64_t))
 
 static void print_exits(const struct monitor_vm *vm, FILE *to)
 {

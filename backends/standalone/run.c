@@ -102,7 +102,8 @@ static void offer_interrupt(struct monitor_vcpu *vcpu)
 	if (vector < 0)
 		return;
 	if (vector >= PVM_VEC_EXCEPTIONS) {
-		exit_act(vcpu, pvm_event_interrupt(&vcpu->pvm, (uint8_t)vector, &delivered, PVM_MAY_SLEEP));
+		exit_act(vcpu, pvm_event_interrupt(&vcpu->pvm, (uint8_t)vector, &delivered,
+						   PVM_MAY_SLEEP));
 	} else if (pvm_event_interrupt_allowed(&vcpu->pvm)) {
 		/* The APIC allows vectors from 16; they arrive as the exceptions they name. */
 		delivered = true;
@@ -131,7 +132,8 @@ static bool load_root(struct monitor_vcpu *vcpu)
 	if (!error)
 		return true;
 	if (error == PVM_EFAULT)
-		exit_act(vcpu, pvm_event_shutdown(&vcpu->pvm, PVM_SHUTDOWN_BAD_CR3, 0xff, vcpu->pvm.cr3));
+		exit_act(vcpu,
+			 pvm_event_shutdown(&vcpu->pvm, PVM_SHUTDOWN_BAD_CR3, 0xff, vcpu->pvm.cr3));
 	else if (error == PVM_ENOMEM)
 		exit_reclaim(vcpu);
 	else

@@ -36,12 +36,14 @@ struct monitor_private {
 static int check_options(const struct monitor_options *options, char *why, size_t why_size)
 {
 	if (options->vcpus > MONITOR_MAX_VCPUS) {
-		snprintf(why, why_size, "%u vCPUs: at most %d are possible", options->vcpus, MONITOR_MAX_VCPUS);
+		snprintf(why, why_size, "%u vCPUs: at most %d are possible", options->vcpus,
+			 MONITOR_MAX_VCPUS);
 		return -1;
 	}
-	if (options->shadow_memory &&
-	    (options->shadow_memory < SHADOW_MEMORY_MIN || options->shadow_memory > SHADOW_MEMORY_MAX)) {
-		snprintf(why, why_size, "%llu bytes of shadow memory: at least 16K and at most 64G are possible",
+	if (options->shadow_memory && (options->shadow_memory < SHADOW_MEMORY_MIN ||
+				       options->shadow_memory > SHADOW_MEMORY_MAX)) {
+		snprintf(why, why_size,
+			 "%llu bytes of shadow memory: at least 16K and at most 64G are possible",
 			 (unsigned long long)options->shadow_memory);
 		return -1;
 	}
@@ -50,7 +52,8 @@ static int check_options(const struct monitor_options *options, char *why, size_
 
 /* The executor's CPUID table without what another hypervisor below us says of
  * itself, and with our APIC and the frequencies of our clocks. */
-static int make_cpuid(struct monitor_vm *vm, struct pvm_vm_config *config, char *why, size_t why_size)
+static int make_cpuid(struct monitor_vm *vm, struct pvm_vm_config *config, char *why,
+		      size_t why_size)
 {
 	struct pvm_cpuid_entry *cpuid = calloc(config->cpuid_count + 1, sizeof(*cpuid));
 	uint32_t i, count = 0;
@@ -80,8 +83,8 @@ static int make_cpuid(struct monitor_vm *vm, struct pvm_vm_config *config, char 
 }
 
 /* The executor's CPU, and what the monitor adds to it. */
-static int configure(struct monitor_vm *vm, struct pvm_vm_config *config, const struct elf_file *elf,
-		     char *why, size_t why_size)
+static int configure(struct monitor_vm *vm, struct pvm_vm_config *config,
+		     const struct elf_file *elf, char *why, size_t why_size)
 {
 	const char *field;
 
@@ -89,8 +92,10 @@ static int configure(struct monitor_vm *vm, struct pvm_vm_config *config, const 
 		return -1;
 	if (elf->upper_half && config->range.pml4_start == PVM_RANGE_INDEX_NONE &&
 	    config->range.pml5_start == PVM_RANGE_INDEX_NONE) {
-		snprintf(why, why_size, "%s: lives in the upper half, which a process does not have: use --backend=model",
-			 elf->path);
+		snprintf(
+			why, why_size,
+			"%s: lives in the upper half, which a process does not have: use --backend=model",
+			elf->path);
 		return -1;
 	}
 	/* Our hpas are made up: they need these bits whatever the CPU has. */
@@ -99,8 +104,8 @@ static int configure(struct monitor_vm *vm, struct pvm_vm_config *config, const 
 	if (make_cpuid(vm, config, why, why_size))
 		return -1;
 	if (pvm_vm_config_check(config, &field)) {
-		snprintf(why, why_size, "%s: this machine cannot run guests: %s", vm->executor->name,
-			 field ? field : "its configuration is not possible");
+		snprintf(why, why_size, "%s: this machine cannot run guests: %s",
+			 vm->executor->name, field ? field : "its configuration is not possible");
 		return -1;
 	}
 	return 0;
@@ -155,8 +160,12 @@ static int make_engine(struct monitor_vm *vm, const struct pvm_vm_config *config
 	if (!error)
 		error = boot_vcpu(&vm->vcpus[0]->pvm, private->start, BOOT_PARAMS);
 	if (error)
-		snprintf(why, why_size, error == PVM_ENOMEM ? "out of shadow memory while the VM is made; see --shadow-memory (error %d)" :
-			 "the engine refuses to make the VM (error %d)", error);
+		snprintf(
+			why, why_size,
+			error == PVM_ENOMEM
+				? "out of shadow memory while the VM is made; see --shadow-memory (error %d)"
+				: "the engine refuses to make the VM (error %d)",
+			error);
 	return error ? -1 : 0;
 }
 
@@ -169,8 +178,8 @@ static int make_memory(struct monitor_vm *vm, const struct elf_file *elf,
 	    elf_file_check_memory(elf, vm->memory.size, why, why_size) ||
 	    elf_file_load(elf, &vm->memory, why, why_size))
 		return -1;
-	return boot_write(&vm->memory, options->vcpus ? options->vcpus : 1, options->command_line, why,
-			  why_size);
+	return boot_write(&vm->memory, options->vcpus ? options->vcpus : 1, options->command_line,
+			  why, why_size);
 }
 
 static int make_parts(struct monitor_vm *vm, const struct elf_file *elf,

@@ -218,8 +218,8 @@ int main(int argc, char **argv)
 	pid_t pid;
 
 	(void)argc;
-	if (prctl(PR_SET_CHILD_SUBREAPER, 1) || pipe2(in, O_CLOEXEC) || pipe2(out_pipe, O_CLOEXEC) ||
-	    pipe2(err_pipe, O_CLOEXEC))
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1) || pipe2(in, O_CLOEXEC) ||
+	    pipe2(out_pipe, O_CLOEXEC) || pipe2(err_pipe, O_CLOEXEC))
 		fail("setting up: %s", strerror(errno));
 	pid = fork();
 	if (pid == 0) {

@@ -45,8 +45,13 @@ void elf_builder_init(struct elf_builder *elf)
 static void add_script(Elf64_Ehdr *header, uint8_t *image)
 {
 	Elf64_Shdr sections[3] = {
-		[1] = { .sh_name = 1, .sh_type = SHT_PROGBITS, .sh_offset = DATA_OFFSET, .sh_size = 16 },
-		[2] = { .sh_name = 13, .sh_type = SHT_STRTAB, .sh_offset = NAMES_OFFSET,
+		[1] = { .sh_name = 1,
+			.sh_type = SHT_PROGBITS,
+			.sh_offset = DATA_OFFSET,
+			.sh_size = 16 },
+		[2] = { .sh_name = 13,
+			.sh_type = SHT_STRTAB,
+			.sh_offset = NAMES_OFFSET,
 			.sh_size = sizeof(section_names) },
 	};
 

@@ -24,7 +24,8 @@ static void expect_nmis(uint32_t ids)
 	unsigned i;
 
 	for (i = 0; i < APICS; i++)
-		cr_assert_eq(local_apic_take_nmi(&apics.apic[i]), (bool)(ids >> i & 1), "APIC %u", i);
+		cr_assert_eq(local_apic_take_nmi(&apics.apic[i]), (bool)(ids >> i & 1), "APIC %u",
+			     i);
 }
 
 Test(local_apic_ipi, physical_destination_is_one_apic)

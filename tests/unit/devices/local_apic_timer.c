@@ -44,7 +44,8 @@ Test(local_apic_timer, the_divider_slows_the_count)
 	for (i = 0; i < 8; i++) {
 		apic_write(0, APIC_MSR_DIVIDE, dividers[i].code);
 		apic_write(0, APIC_MSR_INITIAL_COUNT, 1000);
-		cr_assert_eq(apics.timer, apics.now + 1000 * dividers[i].divide, "code %#x", dividers[i].code);
+		cr_assert_eq(apics.timer, apics.now + 1000 * dividers[i].divide, "code %#x",
+			     dividers[i].code);
 	}
 }
 

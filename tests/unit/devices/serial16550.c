@@ -163,5 +163,6 @@ Test(serial16550, in_loopback_modem_status_is_modem_control)
 	serial16550_write(&uart, SERIAL_MCR, SERIAL_MCR_LOOP | 0x05);
 	cr_assert_eq(serial16550_read(&uart, SERIAL_MSR), SERIAL_MSR_DSR | SERIAL_MSR_RI);
 	serial16550_write(&uart, SERIAL_MCR, 0);
-	cr_assert_eq(serial16550_read(&uart, SERIAL_MSR), SERIAL_MSR_CTS | SERIAL_MSR_DSR | SERIAL_MSR_DCD);
+	cr_assert_eq(serial16550_read(&uart, SERIAL_MSR),
+		     SERIAL_MSR_CTS | SERIAL_MSR_DSR | SERIAL_MSR_DCD);
 }

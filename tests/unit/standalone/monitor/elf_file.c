@@ -172,7 +172,8 @@ Test(elf_file, every_truncation_is_refused)
 	for (size = 1; size < 0x3100; size += size < 0x200 ? 1 : 0x101) {
 		builder.size = size;
 		cr_assert(elf_builder_write(&builder, path));
-		cr_assert_eq(elf_file_open(&elf, path, why, sizeof(why)), -1, "%zu bytes are enough?", size);
+		cr_assert_eq(elf_file_open(&elf, path, why, sizeof(why)), -1,
+			     "%zu bytes are enough?", size);
 		expect_line(size < SELFMAG ? "not an ELF" : "truncated");
 	}
 	builder.size = 0x3100;
@@ -323,7 +324,8 @@ Test(elf_file, an_entry_in_a_segment_without_code_is_refused)
 
 Test(elf_file, a_segment_outside_memory_is_refused)
 {
-	expect_unfit(ELF_BUILDER_DATA + 0x1fff, "segment 1 (0x1002000..0x1004000) is outside the guest's memory");
+	expect_unfit(ELF_BUILDER_DATA + 0x1fff,
+		     "segment 1 (0x1002000..0x1004000) is outside the guest's memory");
 }
 
 Test(elf_file, a_segment_that_just_fits_is_fine)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* The executor without a CPU. Owns the switches of struct fake; never touches guest memory. */
 #include "fake_executor.h"
 
 #include <stdio.h>
@@ -64,8 +65,9 @@ static int fake_probe(struct pvm_vm_config *config, const char *guest, char *why
 	config->cpuid = &other_hypervisor;
 	config->cpuid_count = 1;
 	if (!fake.upper_half)
-		config->range = (struct pvm_linear_range){ PVM_RANGE_INDEX_NONE, PVM_RANGE_INDEX_NONE,
-							   PVM_RANGE_INDEX_NONE, PVM_RANGE_INDEX_NONE };
+		config->range =
+			(struct pvm_linear_range){ PVM_RANGE_INDEX_NONE, PVM_RANGE_INDEX_NONE,
+						   PVM_RANGE_INDEX_NONE, PVM_RANGE_INDEX_NONE };
 	if (fake.probe_fails)
 		snprintf(why, why_size, "this host lacks a wheel");
 	return fake.probe_fails ? -1 : 0;

@@ -74,8 +74,10 @@ Test(host, a_frame_outside_memory_is_not_there)
 	struct pvm_frame frame;
 	void *va;
 
-	cr_assert_eq(vm.ops.gfn_to_frame(&vm, pvm_gfn(frames), false, PVM_NO_SLEEP, &frame), PVM_ENOENT);
-	cr_assert_eq(vm.ops.gfn_to_frame(&vm, pvm_gfn(~0ull >> 12), false, PVM_NO_SLEEP, &frame), PVM_ENOENT);
+	cr_assert_eq(vm.ops.gfn_to_frame(&vm, pvm_gfn(frames), false, PVM_NO_SLEEP, &frame),
+		     PVM_ENOENT);
+	cr_assert_eq(vm.ops.gfn_to_frame(&vm, pvm_gfn(~0ull >> 12), false, PVM_NO_SLEEP, &frame),
+		     PVM_ENOENT);
 	cr_assert_null(vm.ops.gfn_to_va(&vm, pvm_gfn(frames), false));
 	cr_assert_eq(vm.ops.pin(&vm, pvm_gfn(frames), &va), PVM_EFAULT);
 	cr_assert_not_null(vm.ops.gfn_to_va(&vm, pvm_gfn(frames - 1), true));
@@ -92,7 +94,8 @@ Test(host, large_pages_only_where_all_of_them_is_memory)
 	teardown();
 	cr_assert_eq(guest_memory_create(&vm.memory, 2ull << 30, why, sizeof(why)), 0);
 	cr_assert_eq(host_init(&vm, ARENA_PAGES * PVM_PAGE_SIZE, NULL, why, sizeof(why)), 0);
-	cr_assert_eq(vm.ops.gfn_to_frame(&vm, pvm_gfn(0x40000), false, PVM_NO_SLEEP, &frame), PVM_OK);
+	cr_assert_eq(vm.ops.gfn_to_frame(&vm, pvm_gfn(0x40000), false, PVM_NO_SLEEP, &frame),
+		     PVM_OK);
 	cr_assert_eq(frame.max_level, 3);
 }
 

@@ -21,8 +21,8 @@ Test(parse, sizes_have_powers_of_1024)
 Test(parse, what_is_no_size_is_refused)
 {
 	static const char *const bad[] = {
-		"", "M", "-1", "+1", " 1", "0", "0M", "1T", "1MB", "1.5M", "0x10", "64M ", "99999999999999999999",
-		"18446744073709551615K",
+		"", "M", "-1", "+1", " 1", "0", "0M", "1T", "1MB", "1.5M", "0x10", "64M ",
+		"99999999999999999999", "18446744073709551615K",
 	};
 	uint64_t bytes;
 	unsigned i;
@@ -45,7 +45,9 @@ Test(parse, counts_are_whole_and_positive)
 
 Test(parse, seconds_may_have_a_fraction)
 {
-	static const char *const bad[] = { "", "0", "-1", "1s", "nan", "inf", "1e300", "1e-12", "." };
+	static const char *const bad[] = {
+		"", "0", "-1", "1s", "nan", "inf", "1e300", "1e-12", "."
+	};
 	uint64_t ns;
 	unsigned i;
 

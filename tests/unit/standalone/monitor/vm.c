@@ -113,7 +113,8 @@ Test(vm, a_triple_fault_names_the_event_and_the_place)
 {
 	fake.run = fault_without_a_stack;
 	run();
-	expect_end(MONITOR_END_DIED, MONITOR_STATUS_DIED, "vCPU 0: triple fault while delivering #DE");
+	expect_end(MONITOR_END_DIED, MONITOR_STATUS_DIED,
+		   "vCPU 0: triple fault while delivering #DE");
 	expect_end(MONITOR_END_DIED, MONITOR_STATUS_DIED, "at rip 0x1000000 in supervisor mode");
 }
 
@@ -141,7 +142,8 @@ Test(vm, a_root_table_outside_memory_is_a_triple_fault)
 {
 	fake.run = lose_cr3;
 	run();
-	expect_end(MONITOR_END_DIED, MONITOR_STATUS_DIED, "page table root outside guest memory, 0x7ffffff000");
+	expect_end(MONITOR_END_DIED, MONITOR_STATUS_DIED,
+		   "page table root outside guest memory, 0x7ffffff000");
 }
 
 static void die(struct monitor_vcpu *vcpu, struct guest_exit *exit)
@@ -177,7 +179,8 @@ Test(vm, a_timeout_ends_a_guest_that_runs)
 	fake.run = fake_wait_for_kick;
 	options.timeout = 50000000;
 	run();
-	expect_end(MONITOR_END_TIMEOUT, MONITOR_STATUS_TIMEOUT, "timeout: the guest still ran after 0.05 s");
+	expect_end(MONITOR_END_TIMEOUT, MONITOR_STATUS_TIMEOUT,
+		   "timeout: the guest still ran after 0.05 s");
 	cr_assert_not(result.by_vcpu);
 }
 
@@ -267,7 +270,8 @@ Test(vm, an_upper_half_guest_needs_an_upper_half)
 	elf_builder_init(&elf);
 	elf.phdr[0].p_vaddr = 0xffff888001000000;
 	cr_assert(elf_builder_write(&elf, path));
-	expect_not_created("lives in the upper half, which a process does not have: use --backend=model");
+	expect_not_created(
+		"lives in the upper half, which a process does not have: use --backend=model");
 	fake.upper_half = true;
 	run();
 	expect_end(MONITOR_END_EXIT, 0, "");
@@ -297,7 +301,8 @@ Test(vm, M11_shadow_memory_that_holds_no_path_is_named_after_trying_again)
 
 	fake.run = fault_at_home;
 	options.timeout = 5000000000;
-	for (options.shadow_memory = 4 * PVM_PAGE_SIZE; !vm; options.shadow_memory += PVM_PAGE_SIZE) {
+	for (options.shadow_memory = 4 * PVM_PAGE_SIZE; !vm;
+	     options.shadow_memory += PVM_PAGE_SIZE) {
 		vm = monitor_vm_create(&options, why, sizeof(why));
 		cr_assert(vm || strstr(why, "out of shadow memory"), "%s", why);
 	}
