@@ -224,12 +224,13 @@ static bool same_path(struct fill *fill)
 
 	if (!root || root != v->root[vcpu->user_mode] || v->path.links != vcpu->vm->mmu->links ||
 	    v->path.region != walk->gva.v >> PVM_LEVEL_SHIFT(2) || walk->level != 1 || fill->target != 1 ||
-	    vcpu->vm->mmu->reserved < LEAF_PAGES_MAX ||
 	    root->gfn.v != cr3_gfn(vcpu->cr3).v || root->role.word != root_role(vcpu).word)
 		return false;
 	for (level = 2; level <= walk->top; level++)
 		if (v->path.entry[level - 2] != walk->entry[level])
 			return false;
+	if (!pool_fill(vcpu->vm->mmu, LEAF_PAGES_MAX))
+		return false;
 	fill->path[1] = v->path.table;
 	fill->path[1]->used = vcpu->vm->mmu->clock;
 	return true;

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * A whole VM for tests, in one thread and without a CPU: guest memory, a page
+ * A whole VM for tests, without a CPU: guest memory, a page
  * arena, vCPUs of the model, and a backend loop that serves what they do with
  * engine calls, like any backend. Owns host memory and the mapping of guest
  * frames to it, which a test may change while the guest runs (M10). It must
  * never help the engine: what a shadow table or a TLB says is what happens.
+ *
+ * Each vCPU may be driven by a thread of its own, and host calls made by another.
  *
  * No Criterion in here: errors are results, so that any test frame can use it.
  */

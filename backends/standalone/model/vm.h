@@ -10,6 +10,7 @@
 struct model_frame {
 	uint32_t host;		/* host frame number, or FRAME_TAKEN */
 	uint32_t pins;
+	bool moving;		/* nobody gets it until the move is done */
 	bool logged;		/* write-protected until written */
 	bool dirty;
 };
@@ -32,7 +33,8 @@ struct model_vm {
 	uint32_t *arena_free;		/* stack of free indices */
 	uint32_t arena_free_count, arena_live;
 	uint32_t pins;
-	pthread_mutex_t mmu_lock;
+	pthread_mutex_t mmu_lock, arena_lock;
+	pthread_mutex_t move_lock;	/* held while a frame moves */
 };
 
 /* 0, or -1 without memory. */

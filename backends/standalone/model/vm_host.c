@@ -19,11 +19,15 @@ static int page_alloc(void *host, enum pvm_sleep sleep, struct pvm_host_page *pa
 	uint32_t index;
 
 	(void)sleep;
-	if (vm->arena_free_count == 0)
+	pthread_mutex_lock(&vm->arena_lock);
+	if (vm->arena_free_count == 0) {
+		pthread_mutex_unlock(&vm->arena_lock);
 		return PVM_ENOMEM;
+	}
 	index = vm->arena_free[--vm->arena_free_count];
 	vm->arena_used[index] = true;
 	vm->arena_live++;
+	pthread_mutex_unlock(&vm->arena_lock);
 	page->va = vm->arena + (size_t)index * PVM_PAGE_SIZE;
 	page->pa = pvm_hpa(TABLE_HPA_BASE + (uint64_t)index * PVM_PAGE_SIZE);
 	memset(page->va, 0, PVM_PAGE_SIZE);
@@ -37,10 +41,12 @@ static void page_free(void *host, struct pvm_host_page page)
 
 	if (index >= vm->options.table_pages || !vm->arena_used[index])
 		abort();	/* the engine freed what it does not own */
+	memset(page.va, 0xa5, PVM_PAGE_SIZE);
+	pthread_mutex_lock(&vm->arena_lock);
 	vm->arena_used[index] = false;
 	vm->arena_live--;
-	memset(page.va, 0xa5, PVM_PAGE_SIZE);
 	vm->arena_free[vm->arena_free_count++] = index;
+	pthread_mutex_unlock(&vm->arena_lock);
 }
 
 static void *page_va(void *host, pvm_hpa_t pa)
@@ -70,8 +76,15 @@ static int gfn_to_frame(void *host, pvm_gfn_t gfn, bool write, enum pvm_sleep sl
 	struct model_frame *f = &vm->frame[gfn.v < vm->frames ? gfn.v : 0];
 	unsigned level;
 
-	(void)sleep;
-	if (gfn.v >= vm->frames || f->host == FRAME_TAKEN)
+	if (gfn.v >= vm->frames)
+		return PVM_ENOENT;
+	if (__atomic_load_n(&f->moving, __ATOMIC_ACQUIRE)) {
+		if (sleep == PVM_NO_SLEEP)
+			return PVM_EAGAIN;
+		pthread_mutex_lock(&vm->move_lock);	/* wait for the end of the move */
+		pthread_mutex_unlock(&vm->move_lock);
+	}
+	if (f->host == FRAME_TAKEN)
 		return PVM_ENOENT;
 	if (write && f->logged) {
 		f->dirty = true;
@@ -192,6 +205,8 @@ int model_host_init(struct model_vm *vm)
 	vm->next_spare = vm->frames;
 	vm->next_page = vm->options.memory_size / 2;
 	pthread_mutex_init(&vm->mmu_lock, NULL);
+	pthread_mutex_init(&vm->arena_lock, NULL);
+	pthread_mutex_init(&vm->move_lock, NULL);
 	vm->memory = mmap(NULL, vm->host_frames << PVM_PAGE_SHIFT, PROT_READ | PROT_WRITE,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (vm->memory == MAP_FAILED)
@@ -220,6 +235,8 @@ void model_host_fini(struct model_vm *vm)
 	free(vm->arena_used);
 	free(vm->arena_free);
 	pthread_mutex_destroy(&vm->mmu_lock);
+	pthread_mutex_destroy(&vm->arena_lock);
+	pthread_mutex_destroy(&vm->move_lock);
 }
 
 /* ------------------------------------------------------------------------
@@ -248,21 +265,35 @@ int model_host_take(struct model_vm *vm, uint64_t gpa, uint64_t pages)
 	return PVM_OK;
 }
 
+/* The guest loses the frame first; what it writes until then is copied. */
+static void move_locked(struct model_vm *vm, uint64_t gfn)
+{
+	struct model_frame *f = &vm->frame[gfn];
+	uint8_t *from = vm->memory + ((uint64_t)f->host << PVM_PAGE_SHIFT);
+	uint8_t *to = vm->memory + (vm->next_spare << PVM_PAGE_SHIFT);
+
+	__atomic_store_n(&f->moving, true, __ATOMIC_SEQ_CST);
+	pvm_mmu_unmap_gfns(&vm->pvm, pvm_gfn(gfn), 1);
+	memcpy(to, from, PVM_PAGE_SIZE);
+	memset(from, 0xa5, PVM_PAGE_SIZE);
+	f->host = (uint32_t)vm->next_spare++;
+	__atomic_store_n(&f->moving, false, __ATOMIC_SEQ_CST);
+}
+
 int model_host_move(struct model_vm *vm, uint64_t gpa)
 {
-	struct model_frame *f = &vm->frame[gpa >> PVM_PAGE_SHIFT];
-	uint8_t *from = vm->memory + ((uint64_t)f->host << PVM_PAGE_SHIFT), *to;
+	uint64_t gfn = gpa >> PVM_PAGE_SHIFT;
+	int rc = PVM_OK;
 
-	if (f->pins)
-		return PVM_EBUSY;
-	if (vm->next_spare == vm->host_frames)
-		return PVM_ENOMEM;
-	to = vm->memory + (vm->next_spare << PVM_PAGE_SHIFT);
-	memcpy(to, from, PVM_PAGE_SIZE);
-	f->host = (uint32_t)vm->next_spare++;
-	pvm_mmu_unmap_gfns(&vm->pvm, pvm_gfn(gpa >> PVM_PAGE_SHIFT), 1);
-	memset(from, 0xa5, PVM_PAGE_SIZE);
-	return PVM_OK;
+	pthread_mutex_lock(&vm->move_lock);
+	if (vm->frame[gfn].pins)
+		rc = PVM_EBUSY;
+	else if (vm->next_spare == vm->host_frames)
+		rc = PVM_ENOMEM;
+	else
+		move_locked(vm, gfn);
+	pthread_mutex_unlock(&vm->move_lock);
+	return rc;
 }
 
 void model_host_log(struct model_vm *vm, uint64_t gpa, uint64_t pages)
