@@ -5,7 +5,7 @@
  * memory.
  *
  * A guest may block the kick signal: it can jump to the stub's rt_sigreturn with
- * a frame of its own. The watchdog is told of every kick and kills such a stub.
+ * a frame of its own. The watchdog, awake while any guest runs, kills such a stub.
  */
 #include "gate.h"
 
@@ -39,9 +39,12 @@ enum gate_answer gate_enter(struct gate *gate, pid_t pid)
 		answer = GATE_KICK;
 	} else {
 		gate->running = pid;
+		gate->loose = false;
 		gate->entries++;
 	}
 	pthread_mutex_unlock(&gate->lock);
+	if (answer == GATE_ENTERED && gate->watchdog)
+		watchdog_arm(gate->watchdog);
 	return answer;
 }
 
@@ -66,16 +69,14 @@ void gate_take(struct gate *gate, struct gate_flushes *flushes)
 	gate->count = 0;
 	gate->overflow = false;
 	gate->roots_died = false;
+	atomic_store(&gate->flushes, false);
 	pthread_mutex_unlock(&gate->lock);
 }
 
 static void interrupt(struct gate *gate)
 {
-	if (!gate->running)
-		return;
-	kill(gate->running, STUB_SIGNAL_KICK);
-	if (gate->watchdog)
-		watchdog_arm(gate->watchdog);
+	if (gate->running)
+		kill(gate->running, STUB_SIGNAL_KICK);
 }
 
 void gate_kick(struct gate *gate)
@@ -97,6 +98,7 @@ void gate_flush(struct gate *gate, const struct pvm_tlb_flush *flush)
 		gate->overflow = true;
 		gate->roots_died |= flush->root_dying;
 	}
+	atomic_store(&gate->flushes, true);
 	entry = gate->entries;
 	interrupt(gate);
 	while (gate->running && gate->entries == entry)

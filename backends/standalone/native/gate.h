@@ -14,6 +14,7 @@
 #define NATIVE_GATE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -30,13 +31,16 @@ struct gate {
 	pthread_cond_t left;		/* the vCPU has left the guest */
 	pid_t running;			/* the stub that runs the guest, or 0 */
 	uint64_t entries;		/* how often the guest was entered */
+	bool loose;			/* the watchdog has let the stub run on any CPU */
 	bool kicked;
 	bool overflow;			/* more flushes than fit: all is to be flushed */
 	bool roots_died;		/* and some of those were roots that die */
+	atomic_bool flushes;		/* any of these: a hint, for who does not hold the lock */
 	unsigned count;
 	struct pvm_tlb_flush flush[GATE_FLUSHES];
 
-	/* The watchdog's notes. */
+	/* The watchdog's notes: of the last look, and of when a kick came. */
+	uint64_t seen_entry;
 	uint64_t watched_entry;
 	int64_t watched_cpu;		/* CPU time of the stub then, ns */
 	unsigned watched_asleep;	/* looks that found it asleep since */
@@ -51,7 +55,7 @@ enum gate_answer {
 void gate_init(struct gate *gate, struct watchdog *watchdog);
 void gate_destroy(struct gate *gate);
 
-/* vCPU thread: may the guest run now, in process @pid? */
+/* vCPU thread: may the guest run now, in process @pid? gate->loose is false then. */
 enum gate_answer gate_enter(struct gate *gate, pid_t pid);
 /* vCPU thread: it has stopped. Before a dead stub is reaped: until here others
  * may send signals to its pid. */

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <pvm/mmu.h>
 
@@ -18,6 +19,17 @@
 /* ------------------------------------------------------------------------
  * Life.
  */
+
+/* A stub costs two file descriptors; use all that we may have. */
+static void more_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
 
 static int native_vm_init(struct monitor_vm *vm, char *why, size_t why_size)
 {
@@ -30,6 +42,7 @@ static int native_vm_init(struct monitor_vm *vm, char *why, size_t why_size)
 	}
 	native->lowest = fill_lowest();
 	native->pkeys = vm->pvm.config.host_pke ? 15 : 0;
+	more_descriptors();
 	error = watchdog_start(&native->watchdog);
 	if (error) {
 		snprintf(why, why_size, "native executor: no thread: %s", strerror(error));
@@ -351,7 +364,7 @@ static void native_run(struct monitor_vcpu *vcpu, struct guest_exit *exit)
 	for (;;) {
 		exit->kind = GUEST_EXIT_KICK;
 		exit->message[0] = 0;
-		if (!apply_flushes(native, vcpu->root.v))
+		if (atomic_load(&native->gate.flushes) && !apply_flushes(native, vcpu->root.v))
 			return;
 		space = pool_get(&native->pool, vcpu->root.v, why, sizeof(why));
 		if (!space) {
@@ -362,7 +375,7 @@ static void native_run(struct monitor_vcpu *vcpu, struct guest_exit *exit)
 			return;
 		sync_by_ptrace(vcpu, space);
 		frame_load(&space->frame, space->control, vcpu, space->tls);
-		placement_bind(&native->placement, space);
+		placement_bind(&native->placement, space, native->gate.loose);
 		switch (gate_enter(&native->gate, space->pid)) {
 		case GATE_FLUSH:
 			continue;

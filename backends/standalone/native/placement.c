@@ -35,7 +35,7 @@ static void set_loose(struct placement *placement, struct space *space)
 	space->cpu = -1;
 }
 
-void placement_bind(struct placement *placement, struct space *space)
+void placement_bind(struct placement *placement, struct space *space, bool loosened)
 {
 	if (!placement->known || !pthread_equal(placement->thread, pthread_self())) {
 		placement->known = true;
@@ -51,7 +51,7 @@ void placement_bind(struct placement *placement, struct space *space)
 		placement->since = now();
 		if (placement->cpu >= 0)
 			bind_to(0, placement->cpu);
-	} else if (now() - placement->since > BOUND_NS) {
+	} else if (loosened || now() - placement->since > BOUND_NS) {
 		set_loose(placement, space);
 		return;
 	}

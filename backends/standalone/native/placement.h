@@ -21,8 +21,9 @@ struct placement {
 	int64_t since;		/* when that began, ns */
 };
 
-/* The vCPU's thread is about to wait for @space: bring them together. */
-void placement_bind(struct placement *placement, struct space *space);
+/* The vCPU's thread is about to wait for @space: bring them together.
+ * @loosened: the watchdog has taken the last binding back. */
+void placement_bind(struct placement *placement, struct space *space, bool loosened);
 
 /* The thread does something else from now on. */
 void placement_release(struct placement *placement);

@@ -74,18 +74,33 @@ static struct space *oldest(struct pool *pool)
 	return found;
 }
 
+static struct space *used(struct pool *pool, struct space *space)
+{
+	if (pool->recent[0] != space) {
+		pool->recent[1] = pool->recent[0];
+		pool->recent[0] = space;
+	}
+	space->used = ++pool->clock;
+	return space;
+}
+
 struct space *pool_get(struct pool *pool, uint64_t root, char *why, size_t why_size)
 {
 	struct space *space, *idle = NULL;
 	unsigned i;
 	int error;
 
+	for (i = 0; i < 2; i++) {
+		space = pool->recent[i];
+		if (space && space->pid && space->root == root)
+			return used(pool, space);
+	}
 	for (i = 0; i < POOL_SPACES; i++) {
 		space = &pool->spaces[i];
 		if (!space->pid)
 			continue;
 		if (space->root == root)
-			goto found;
+			return used(pool, space);
 		if (space->root == PVM_INVALID_ADDR)
 			idle = space;
 	}
@@ -99,9 +114,7 @@ struct space *pool_get(struct pool *pool, uint64_t root, char *why, size_t why_s
 			return NULL;
 	}
 	space_recycle(space, root);
-found:
-	space->used = ++pool->clock;
-	return space;
+	return used(pool, space);
 }
 
 void pool_flush(struct pool *pool, const struct pvm_tlb_flush *flush)

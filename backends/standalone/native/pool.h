@@ -16,6 +16,7 @@ struct pool {
 	struct nursery nursery;
 	struct space spaces[POOL_SPACES];
 	unsigned limit;			/* spaces with a process; lowered when the host refuses more */
+	struct space *recent[2];	/* usually the supervisor's and the user's */
 	uint64_t clock;
 	uint64_t created;		/* processes, in all */
 	uint64_t alive, peak;

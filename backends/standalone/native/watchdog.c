@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * Killing stubs that do not listen. Owns a thread and nothing else.
+ * Looking at runs that last. Owns a thread and nothing else.
+ *
+ * A stub is bound to its monitor's CPU because they take turns. One that has run
+ * from one look to the next takes no turns: it may go where there is room.
  *
  * A guest can block the kick signal in its stub (see gate.c). A stub that
  * blocks it while a kick or a flush has been pending for the same run since the
@@ -72,13 +75,19 @@ static bool deaf(struct gate *gate)
 	return gate->watched_asleep > LOOKS;
 }
 
-/* Look at one vCPU. Returns whether a kick is still on its way. */
-static bool look(struct gate *gate)
+/* Look at one vCPU. Returns whether its guest runs. */
+static bool look(struct watchdog *watchdog, struct gate *gate)
 {
-	bool pending;
+	bool running, pending;
 
 	pthread_mutex_lock(&gate->lock);
-	pending = gate->running && (gate->kicked || gate->count || gate->overflow);
+	running = gate->running > 0;
+	if (running && gate->seen_entry == gate->entries && !gate->loose) {
+		sched_setaffinity(gate->running, sizeof(watchdog->cpus), &watchdog->cpus);
+		gate->loose = true;
+	}
+	gate->seen_entry = gate->entries;
+	pending = running && (gate->kicked || gate->count || gate->overflow);
 	if (pending && gate->watched_entry != gate->entries) {
 		gate->watched_entry = gate->entries;
 		gate->watched_cpu = cpu_time(gate->running);
@@ -87,20 +96,20 @@ static bool look(struct gate *gate)
 		kill(gate->running, SIGKILL);
 	}
 	pthread_mutex_unlock(&gate->lock);
-	return pending;
+	return running;
 }
 
 /* Look at all of them. */
 static bool look_around(struct watchdog *watchdog)
 {
-	bool pending = false;
+	bool running = false;
 	unsigned i;
 
 	pthread_mutex_lock(&watchdog->lock);
 	for (i = 0; i < watchdog->count; i++)
-		pending |= look(watchdog->gates[i]);
+		running |= look(watchdog, watchdog->gates[i]);
 	pthread_mutex_unlock(&watchdog->lock);
-	return pending;
+	return running;
 }
 
 /* One period, or less when watchdog_stop() posts. */
@@ -127,7 +136,7 @@ static void *watch(void *argument)
 			continue;
 		}
 		pause_between(watchdog);
-		/* Disarm first: a kick from now on arms it again. */
+		/* Disarm first: an entry from now on arms it again. */
 		atomic_store(&watchdog->armed, false);
 		if (look_around(watchdog))
 			atomic_store(&watchdog->armed, true);
@@ -137,7 +146,8 @@ static void *watch(void *argument)
 
 void watchdog_arm(struct watchdog *watchdog)
 {
-	if (!atomic_exchange(&watchdog->armed, true))
+	if (!atomic_load_explicit(&watchdog->armed, memory_order_relaxed) &&
+	    !atomic_exchange(&watchdog->armed, true))
 		sem_post(&watchdog->wake);
 }
 
@@ -146,6 +156,7 @@ int watchdog_start(struct watchdog *watchdog)
 	int error;
 
 	*watchdog = (struct watchdog){ 0 };
+	sched_getaffinity(0, sizeof(watchdog->cpus), &watchdog->cpus);
 	pthread_mutex_init(&watchdog->lock, NULL);
 	sem_init(&watchdog->wake, 0, 0);
 	error = pthread_create(&watchdog->thread, NULL, watch, watchdog);

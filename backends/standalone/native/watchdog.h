@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * The watchdog of a VM: one thread that makes sure that a kick works whatever
- * the guest does. Asleep unless a kick is on its way.
+ * The watchdog of a VM: one thread that looks at guests that run for long. It
+ * makes sure that a kick works whatever the guest does, and that a guest that
+ * computes is not tied to a busy CPU. Asleep while no guest runs.
  */
 #ifndef NATIVE_WATCHDOG_H
 #define NATIVE_WATCHDOG_H
 
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -21,9 +23,11 @@ struct watchdog {
 	pthread_mutex_t lock;	/* of what follows; taken before a gate's, never under one */
 	struct gate **gates;
 	unsigned count;
+	cpu_set_t cpus;		/* that stubs may use */
 };
 
-/* Start and stop. watchdog_start() returns 0 or an errno. */
+/* Start and stop. Guests may be let loose on the CPUs that the caller may use.
+ * watchdog_start() returns 0 or an errno. */
 int watchdog_start(struct watchdog *watchdog);
 void watchdog_stop(struct watchdog *watchdog);
 
@@ -31,7 +35,7 @@ void watchdog_stop(struct watchdog *watchdog);
 bool watchdog_add(struct watchdog *watchdog, struct gate *gate);
 void watchdog_remove(struct watchdog *watchdog, struct gate *gate);
 
-/* A kick was sent: look whether it arrives. Any thread, under any lock; cheap. */
+/* A guest runs. Any thread, under any lock; cheap. */
 void watchdog_arm(struct watchdog *watchdog);
 
 #endif /* NATIVE_WATCHDOG_H */
