@@ -10,28 +10,6 @@
 #include "pte.h"
 #include "shadow.h"
 
-/* The node of a present entry, or NULL. The switcher's slot has none. */
-struct mmu_node *entry_node(const struct mmu_page *page, unsigned index)
-{
-	struct mmu_chunk *chunk = page->chunk[index / NODES_PER_CHUNK];
-	struct mmu_node *node;
-
-	if (!chunk)
-		return NULL;
-	node = &chunk->node[index % NODES_PER_CHUNK];
-	return node->pprev ? node : NULL;
-}
-
-/* The shadow page that an entry links to, or NULL. */
-struct mmu_page *entry_child(const struct mmu_page *page, unsigned index)
-{
-	const struct mmu_node *node = entry_node(page, index);
-
-	if (!node || pte_is_leaf(page->table[index], page->role.level))
-		return NULL;
-	return node->child;
-}
-
 /* The page and index that a node belongs to. */
 struct mmu_page *node_entry(const struct pvm_mmu *mmu, const struct mmu_node *node, unsigned *index)
 {
@@ -39,12 +17,6 @@ struct mmu_page *node_entry(const struct pvm_mmu *mmu, const struct mmu_node *no
 
 	*index = chunk->first + (unsigned)(node - chunk->node);
 	return chunk->page;
-}
-
-/* Chunks that making this entry will take: 0 or 1. */
-uint32_t entry_chunks_missing(const struct mmu_page *page, unsigned index)
-{
-	return !page->chunk[index / NODES_PER_CHUNK];
 }
 
 static struct mmu_node *node_make(struct pvm_mmu *mmu, struct mmu_page *page, unsigned index)

@@ -24,27 +24,25 @@ static unsigned walk_index(const struct fill *fill, unsigned level)
 }
 
 /* The role of the shadow page that this walk needs at a level below the root. */
-static union pvm_mmu_role path_role(const struct fill *fill, union pvm_mmu_role root, unsigned level)
+static inline union pvm_mmu_role path_role(const struct fill *fill, unsigned level)
 {
-	union pvm_mmu_role role = { .word = 0 };
+	union pvm_mmu_role role = fill->table_role;
 
-	role.level = level;
-	role.pke = root.pke;
-	role.user_root = root.user_root;
 	if (level < fill->walk.level) {
+		role.word = 0;
 		role.direct = 1;
+		role.user_root = fill->root_role.user_root;
+		role.pke = fill->root_role.pke;
 		if (role.pke)
 			role.key = pte_key(fill->walk.entry[fill->walk.level]);
-		return role;
-	}
-	role.guest_levels = root.guest_levels;
-	role.nx = root.nx;
-	/* M7: below the last slot other addresses are legal than elsewhere, so a
-	 * table that the guest uses in both places is two shadow pages. */
-	if (root.level == 5 && level == 4 && walk_index(fill, 5) == PVM_PTES_PER_TABLE - 1) {
+	} else if (level == 4 && fill->root_role.level == 5 &&
+		   walk_index(fill, 5) == PVM_PTES_PER_TABLE - 1) {
+		/* M7: below the last slot other addresses are legal than elsewhere, so
+		 * a table that the guest uses in both places is two shadow pages. */
 		role.last_slot = 1;
-		role.range = root.range;
+		role.range = fill->root_role.range;
 	}
+	role.level = level;
 	return role;
 }
 
@@ -113,59 +111,56 @@ static bool is_splintered(const struct mmu_page *page, unsigned index)
 	return child && child->role.direct;
 }
 
-/* Find what there is of the path; @tables: how many pages of it are missing. */
-static void find_path(struct fill *fill, uint32_t *tables)
+/* Find what there is of the path, and count what is missing: pages, and chunks
+ * of nodes for the entries that will be made. */
+static void find_path(struct fill *fill, uint32_t *tables, uint32_t *chunks)
 {
 	struct pvm_mmu *mmu = fill->vcpu->vm->mmu;
-	union pvm_mmu_role root = root_role(fill->vcpu);
 	pvm_gfn_t cr3 = cr3_gfn(fill->vcpu->cr3);
 	struct mmu_page *page = fill->vcpu->mmu.root[fill->vcpu->user_mode];
 	unsigned level;
 
-	*tables = 0;
-	if (!page || page->dead || page->gfn.v != cr3.v || page->role.word != root.word)
-		page = page_find(mmu, cr3, root);
+	*tables = *chunks = 0;
+	if (!page || page->dead || page->gfn.v != cr3.v || page->role.word != fill->root_role.word)
+		page = page_find(mmu, cr3, fill->root_role);
 	for (level = mmu->host_levels; ; level--) {
 		fill->path[level] = page;
-		if (page)
+		if (page) {
 			page->used = mmu->clock;
-		else
+			*chunks += entry_chunks_missing(page, walk_index(fill, level));
+		} else {
 			++*tables;
+			++*chunks;
+		}
 		/* What was splintered once stays so until something zaps it. */
 		if (level == fill->target && is_splintered(page, walk_index(fill, level)))
 			fill->target = (uint8_t)(level - 1);
 		if (level == fill->target)
 			break;
 		page = find_child(mmu, page, walk_index(fill, level), path_gfn(fill, level - 1),
-				  path_role(fill, root, level - 1));
+				  path_role(fill, level - 1));
 	}
 }
 
 /* Host pages that the missing tables, nodes and list heads will take. */
-static uint32_t missing_pages(const struct fill *fill, uint32_t tables)
+static uint32_t missing_pages(const struct fill *fill, uint32_t tables, uint32_t chunks)
 {
 	const struct pvm_mmu *mmu = fill->vcpu->vm->mmu;
-	uint32_t chunks = 0, heads;
-	unsigned level;
 
 	if (fill->target > 3)	/* just a root: nothing in it yet */
 		return tables + slab_missing(&mmu->page_slab, tables);
-	heads = rmap_missing(mmu, fill->gfn, fill->target);
-	for (level = fill->target; level <= mmu->host_levels; level++)
-		chunks += fill->path[level] ?
-			entry_chunks_missing(fill->path[level], walk_index(fill, level)) : 1;
 	return tables + slab_missing(&mmu->page_slab, tables) +
-		slab_missing(&mmu->chunk_slab, chunks) + heads;
+		slab_missing(&mmu->chunk_slab, chunks) + rmap_missing(mmu, fill->gfn, fill->target);
 }
 
 /* Have @tables pages' room and the host pages for them, evicting if need be. */
-static int have_memory(struct fill *fill, uint32_t tables, enum pvm_sleep sleep)
+static int have_memory(struct fill *fill, uint32_t tables, uint32_t chunks, enum pvm_sleep sleep)
 {
 	struct pvm_mmu *mmu = fill->vcpu->vm->mmu;
 
-	if (!page_room(mmu, tables))
+	if (tables && !page_room(mmu, tables))
 		return PVM_ENOMEM;
-	while (!pool_fill(mmu, missing_pages(fill, tables))) {
+	while (!pool_fill(mmu, missing_pages(fill, tables, chunks))) {
 		if (sleep == PVM_NO_SLEEP)
 			return PVM_EAGAIN;
 		if (!page_free_waiting(mmu) && !page_evict(mmu, tables + 1))
@@ -177,13 +172,16 @@ static int have_memory(struct fill *fill, uint32_t tables, enum pvm_sleep sleep)
 static int make_path(struct fill *fill, enum pvm_sleep sleep)
 {
 	struct pvm_mmu *mmu = fill->vcpu->vm->mmu;
-	union pvm_mmu_role root = root_role(fill->vcpu);
-	uint32_t tables;
+	uint32_t tables, chunks;
 	unsigned level;
 	int rc;
 
-	find_path(fill, &tables);
-	rc = have_memory(fill, tables, sleep);
+	fill->root_role = root_role(fill->vcpu);
+	fill->table_role = fill->root_role;
+	fill->table_role.direct = 0;
+	fill->table_role.range = 0;
+	find_path(fill, &tables, &chunks);
+	rc = have_memory(fill, tables, chunks, sleep);
 	if (rc != PVM_OK)
 		return rc;
 	fill->created = tables;
@@ -191,10 +189,11 @@ static int make_path(struct fill *fill, enum pvm_sleep sleep)
 		if (fill->path[level])
 			continue;
 		if (level == mmu->host_levels)
-			fill->path[level] = page_new(mmu, cr3_gfn(fill->vcpu->cr3), root);
+			fill->path[level] = page_new(mmu, cr3_gfn(fill->vcpu->cr3),
+						     fill->root_role);
 		else
 			fill->path[level] = page_new(mmu, path_gfn(fill, level),
-						     path_role(fill, root, level));
+						     path_role(fill, level));
 		tables--;
 	}
 	root_take(fill->vcpu, fill->path[mmu->host_levels]);
@@ -298,10 +297,17 @@ static void install_link(struct fill *fill, unsigned level)
 	mmu->links++;
 }
 
+/* table_written() came before a write's fill: tracked is only what is new. */
+static bool is_tracked(const struct fill *fill)
+{
+	if ((fill->walk.access & PVM_ACCESS_WRITE) && !fill->created)
+		return false;
+	return page_tracked(fill->vcpu->vm->mmu, fill->gfn);
+}
+
 static uint64_t leaf_entry(const struct fill *fill)
 {
 	const struct guest_walk *walk = &fill->walk;
-	const struct pvm_mmu *mmu = fill->vcpu->vm->mmu;
 	uint64_t entry = (fill->frame.pa.v & ~(PVM_LEVEL_SIZE(fill->target) - 1)) |
 		PVM_PTE_P | PVM_PTE_U | PVM_PTE_A;	/* M1 */
 
@@ -312,7 +318,7 @@ static uint64_t leaf_entry(const struct fill *fill)
 	if (fill->target == walk->level)
 		entry |= walk->entry[walk->level] & PVM_PTE_NX;
 	/* Read-only until the guest's entry is dirty; tables are not writable. */
-	if (wants_write(fill, fill->target) && (fill->target > 1 || !page_tracked(mmu, fill->gfn)))
+	if (wants_write(fill, fill->target) && (fill->target > 1 || !is_tracked(fill)))
 		entry |= PVM_PTE_W | PVM_PTE_D;
 	return entry;
 }

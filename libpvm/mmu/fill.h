@@ -13,6 +13,8 @@ struct fill {
 	struct guest_walk walk;		/* complete, and the access is allowed */
 	pvm_gfn_t gfn;			/* the 4 KiB frame the address falls in */
 	struct pvm_frame frame;		/* how the host backs it */
+	union pvm_mmu_role root_role;	/* of the vCPU's root */
+	union pvm_mmu_role table_role;	/* of its guest tables, but for the level */
 	uint8_t target;			/* level of the shadow leaf */
 	bool created;			/* a shadow page was made for this walk */
 	bool linked;			/* the path is the last one's, linked as this walk wants it */

@@ -229,7 +229,7 @@ bool page_room(struct pvm_mmu *mmu, uint32_t tables)
 {
 	uint32_t max = mmu->vm->config.max_shadow_pages;
 
-	if (!max || !tables || mmu->live_count + mmu->dead_count + tables <= max)
+	if (!max || mmu->live_count + mmu->dead_count + tables <= max)
 		return true;
 	page_free_waiting(mmu);
 	while (mmu->live_count + mmu->dead_count + tables > max)

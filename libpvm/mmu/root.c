@@ -33,6 +33,8 @@ static void slot_set(struct pvm_vcpu *vcpu, unsigned slot, struct mmu_page *root
 {
 	struct mmu_page *old = vcpu->mmu.root[slot];
 
+	if (old == root)
+		return;
 	if (old)
 		old->loaded--;
 	if (root)

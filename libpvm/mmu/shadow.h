@@ -15,6 +15,7 @@
 #include <pvm/mmu.h>
 
 #include "list.h"
+#include "pte.h"
 
 #define NODES_PER_CHUNK	16
 #define CHUNKS_PER_PAGE	(PVM_PTES_PER_TABLE / NODES_PER_CHUNK)
@@ -113,6 +114,34 @@ static inline bool mmu_page_is_root(const struct pvm_mmu *mmu, const struct mmu_
 	return page->role.level == mmu->host_levels;
 }
 
+/* The node of a present entry, or NULL. The switcher's slot has none. */
+static inline struct mmu_node *entry_node(const struct mmu_page *page, unsigned index)
+{
+	struct mmu_chunk *chunk = page->chunk[index / NODES_PER_CHUNK];
+	struct mmu_node *node;
+
+	if (!chunk)
+		return NULL;
+	node = &chunk->node[index % NODES_PER_CHUNK];
+	return node->pprev ? node : NULL;
+}
+
+/* The shadow page that an entry links to, or NULL. */
+static inline struct mmu_page *entry_child(const struct mmu_page *page, unsigned index)
+{
+	const struct mmu_node *node = entry_node(page, index);
+
+	if (!node || pte_is_leaf(page->table[index], page->role.level))
+		return NULL;
+	return node->child;
+}
+
+/* Chunks that making this entry will take: 0 or 1. */
+static inline uint32_t entry_chunks_missing(const struct mmu_page *page, unsigned index)
+{
+	return !page->chunk[index / NODES_PER_CHUNK];
+}
+
 /* pool.c: host pages and objects. Taking never fails: ask pool_missing() first. */
 void pool_topup(struct pvm_mmu *mmu);
 bool pool_fill(struct pvm_mmu *mmu, uint32_t pages);
@@ -133,10 +162,7 @@ struct mmu_node **rmap_next(const struct pvm_mmu *mmu, unsigned level, uint64_t 
 void rmap_destroy(struct pvm_mmu *mmu);
 
 /* entry.c: the entries of a shadow page and their nodes. */
-struct mmu_node *entry_node(const struct mmu_page *page, unsigned index);
-struct mmu_page *entry_child(const struct mmu_page *page, unsigned index);
 struct mmu_page *node_entry(const struct pvm_mmu *mmu, const struct mmu_node *node, unsigned *index);
-uint32_t entry_chunks_missing(const struct mmu_page *page, unsigned index);
 void entry_link(struct pvm_mmu *mmu, struct mmu_page *page, unsigned index, struct mmu_page *child,
 		uint64_t rights);
 void entry_map(struct pvm_mmu *mmu, struct mmu_page *page, unsigned index, pvm_gfn_t gfn,
