@@ -153,26 +153,33 @@ static uint32_t missing_pages(const struct fill *fill, uint32_t tables, uint32_t
 		slab_missing(&mmu->chunk_slab, chunks) + rmap_missing(mmu, fill->gfn, fill->target);
 }
 
-/* Have @tables pages' room and the host pages for them, evicting if need be. */
-static int have_memory(struct fill *fill, uint32_t tables, uint32_t chunks, enum pvm_sleep sleep)
+/*
+ * Find the path, and have room and host pages for what of it is missing. Eviction
+ * may take entries, and the chunks of their nodes, from the path itself: after
+ * each one everything is counted anew.
+ */
+static int prepare_path(struct fill *fill, uint32_t *tables, enum pvm_sleep sleep)
 {
 	struct pvm_mmu *mmu = fill->vcpu->vm->mmu;
+	uint32_t chunks;
 
-	if (tables && !page_room(mmu, tables))
-		return PVM_ENOMEM;
-	while (!pool_fill(mmu, missing_pages(fill, tables, chunks))) {
-		if (sleep == PVM_NO_SLEEP)
-			return PVM_EAGAIN;
-		if (!page_free_waiting(mmu) && !page_evict(mmu, tables + 1))
+	for (;;) {
+		find_path(fill, tables, &chunks);
+		if (page_fits(mmu, *tables)) {
+			if (pool_fill(mmu, missing_pages(fill, *tables, chunks)))
+				return PVM_OK;
+			if (sleep == PVM_NO_SLEEP)
+				return PVM_EAGAIN;
+		}
+		if (!page_free_waiting(mmu) && !page_evict(mmu, *tables + 1))
 			return PVM_ENOMEM;	/* M11: nothing was lost */
 	}
-	return PVM_OK;
 }
 
 static int make_path(struct fill *fill, enum pvm_sleep sleep)
 {
 	struct pvm_mmu *mmu = fill->vcpu->vm->mmu;
-	uint32_t tables, chunks;
+	uint32_t tables;
 	unsigned level;
 	int rc;
 
@@ -180,8 +187,7 @@ static int make_path(struct fill *fill, enum pvm_sleep sleep)
 	fill->table_role = fill->root_role;
 	fill->table_role.direct = 0;
 	fill->table_role.range = 0;
-	find_path(fill, &tables, &chunks);
-	rc = have_memory(fill, tables, chunks, sleep);
+	rc = prepare_path(fill, &tables, sleep);
 	if (rc != PVM_OK)
 		return rc;
 	fill->created = tables;
@@ -254,6 +260,7 @@ static void remember_path(const struct fill *fill)
 int fill_prepare(struct fill *fill, enum pvm_sleep sleep)
 {
 	fill->target = target_level(fill);
+	fill->created = false;
 	fill->linked = same_path(fill);
 	return fill->linked ? PVM_OK : make_path(fill, sleep);
 }

@@ -224,16 +224,10 @@ uint32_t page_evict(struct pvm_mmu *mmu, uint32_t count)
 	return gone;
 }
 
-/* Make room for @tables more shadow pages under config.max_shadow_pages. */
-bool page_room(struct pvm_mmu *mmu, uint32_t tables)
+/* Are @tables more shadow pages allowed by config.max_shadow_pages? */
+bool page_fits(const struct pvm_mmu *mmu, uint32_t tables)
 {
 	uint32_t max = mmu->vm->config.max_shadow_pages;
 
-	if (!max || mmu->live_count + mmu->dead_count + tables <= max)
-		return true;
-	page_free_waiting(mmu);
-	while (mmu->live_count + mmu->dead_count + tables > max)
-		if (!page_evict(mmu, tables))
-			return false;
-	return true;
+	return !max || !tables || mmu->live_count + mmu->dead_count + tables <= max;
 }

@@ -181,7 +181,7 @@ void page_reclaim(struct pvm_mmu *mmu);
 void page_release(struct pvm_mmu *mmu, struct mmu_page *page);
 bool page_free_waiting(struct pvm_mmu *mmu);
 uint32_t page_evict(struct pvm_mmu *mmu, uint32_t count);
-bool page_room(struct pvm_mmu *mmu, uint32_t tables);
+bool page_fits(const struct pvm_mmu *mmu, uint32_t tables);
 
 /* tlb.c: what the executor must forget. */
 #define TLB_BATCH 4

@@ -286,6 +286,23 @@ void sync_harden(struct pvm_mmu *mmu)
 	}
 }
 
+/* Can any root reach the page, or is it a root that runs? */
+static bool in_use(const struct pvm_mmu *mmu, const struct mmu_page *page)
+{
+	const struct mmu_node *node;
+	unsigned index;
+
+	if (page->loaded)
+		return true;
+	for (node = page->parents; node; node = node->next) {
+		const struct mmu_page *parent = node_entry(mmu, node, &index);
+
+		if (mmu_page_is_root(mmu, parent) || in_use(mmu, parent))	/* at most four deep */
+			return true;
+	}
+	return false;
+}
+
 /* The guest (or a device) has written a table, or will: its shadow pages go out
  * of sync, or away if nothing uses them. */
 void table_written(struct pvm_mmu *mmu, pvm_gfn_t gfn)
@@ -296,7 +313,7 @@ void table_written(struct pvm_mmu *mmu, pvm_gfn_t gfn)
 		next = page->hash_next;
 		if (page->gfn.v != gfn.v || page->role.direct)
 			continue;
-		if (!page->parents && !page->loaded)
+		if (!in_use(mmu, page))
 			page_zap(mmu, page);
 		else if (!page->unsync)
 			sync_lose(mmu, page);

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* The host takes memory back, takes the right to write, or writes. */
+#include "guest.h"
+
+#define GFN	(DATA >> 12)
+
+static void init(struct guest *g, unsigned vcpus)
+{
+	struct pvm_vm_config config = fixture_config();
+
+	guest_init_config(g, &config, vcpus, 4);
+	guest_map(g, GVA, DATA, 1, RWU);
+	guest_map_tables(g);
+	guest_touch(g, GVA, PVM_ACCESS_WRITE);
+	guest_forget_flushes(g);
+}
+
+Test(mmu_host, M10_frame_is_out_of_reach_and_flushed_when_unmap_returns)
+{
+	struct guest g;
+
+	init(&g, 2);
+	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(GFN), 1);
+	cr_assert_eq(guest_reaches(&g, GVA), ~0ull);
+	cr_assert_eq(g.f.flush_count, 1);
+	cr_assert_eq(g.f.flushes[0].scope, PVM_FLUSH_GVA);
+	cr_assert_null(g.f.flushes[0].vcpu);
+	cr_assert_eq(g.f.flushes[0].gva.v, GVA);
+	guest_touch(&g, GVA, PVM_ACCESS_WRITE);
+	guest_fini(&g);
+}
+
+Test(mmu_host, M10_every_mapping_of_the_frame_goes)
+{
+	struct guest g;
+	unsigned i;
+
+	init(&g, 1);
+	for (i = 1; i < 10; i++) {
+		guest_map(&g, GVA + i * 0x1000, DATA, 1, RO);
+		guest_touch(&g, GVA + i * 0x1000, PVM_ACCESS_READ);
+	}
+	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(GFN), 1);
+	for (i = 0; i < 10; i++)
+		cr_assert_eq(guest_reaches(&g, GVA + i * 0x1000), ~0ull);
+	cr_assert_eq(guest_flushes(&g, PVM_FLUSH_ALL), 1);
+	guest_fini(&g);
+}
+
+Test(mmu_host, M10_large_leaf_around_the_frame_goes)
+{
+	struct guest g;
+
+	init(&g, 1);
+	g.f.max_level = 2;
+	guest_map(&g, GVA + (2 << 20), 4 << 20, 2, RW);
+	guest_touch(&g, GVA + (2 << 20), PVM_ACCESS_WRITE);
+	pvm_mmu_unmap_gfns(g.vm, pvm_gfn((4 << 20 >> 12) + 77), 1);
+	cr_assert_eq(guest_reaches(&g, GVA + (2 << 20)), ~0ull);
+	cr_assert_eq(g.f.flushes[g.f.flush_count - 1].level, 2);
+	guest_fini(&g);
+}
+
+Test(mmu_host, M10_translation_that_only_other_tlbs_still_hold_is_flushed)
+{
+	struct guest g;
+
+	/* vCPU 0 drops the entry and flushes itself; vCPU 1 still has it. */
+	init(&g, 2);
+	guest_store(&g, guest_entry_gva(&g, GVA, 1), 0);
+	pvm_mmu_invlpg(g.vcpu, pvm_gva(GVA));
+	guest_forget_flushes(&g);
+	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(GFN), 1);
+	cr_assert_eq(g.f.flush_count, 1);
+	cr_assert_eq(g.f.flushes[0].scope, PVM_FLUSH_ALL);
+	cr_assert_null(g.f.flushes[0].vcpu);
+	/* Known to be flushed now: no second time. */
+	guest_forget_flushes(&g);
+	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(GFN), 1);
+	cr_assert_eq(g.f.flush_count, 0);
+	guest_fini(&g);
+}
+
+Test(mmu_host, M10_whole_subtree_that_other_tlbs_still_hold_is_flushed)
+{
+	struct guest g;
+
+	init(&g, 2);
+	guest_store(&g, guest_entry_gva(&g, GVA, 2), 0);
+	pvm_mmu_flush_current(g.vcpu);
+	guest_forget_flushes(&g);
+	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(GFN), 1);
+	cr_assert_eq(guest_flushes(&g, PVM_FLUSH_ALL), 1);
+	guest_fini(&g);
+}
+
+Test(mmu_host, M10_wide_ranges_are_covered)
+{
+	struct guest g;
+
+	init(&g, 2);
+	guest_store(&g, guest_entry_gva(&g, GVA, 1), 0);
+	pvm_mmu_invlpg(g.vcpu, pvm_gva(GVA));
+	guest_forget_flushes(&g);
+	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(0), 1ull << 40);
+	cr_assert_geq(guest_flushes(&g, PVM_FLUSH_ALL), 1);
+	cr_assert_eq(guest_reaches(&g, TABLES + g.cr3), ~0ull);
+	guest_fini(&g);
+}
+
+Test(mmu_host, ranges_that_are_empty_or_wrap_do_nothing)
+{
+	struct guest g;
+
+	init(&g, 1);
+	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(GFN), 0);
+	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(~0ull), 2);
+	pvm_mmu_write_protect_gfns(g.vm, pvm_gfn(GFN), 0);
+	cr_assert_eq(guest_reaches(&g, GVA), DATA);
+	cr_assert_eq(g.f.flush_count, 0);
+	guest_fini(&g);
+}
+
+Test(mmu_host, M10_table_in_memory_taken_back_translates_no_more)
+{
+	struct guest g;
+	uint64_t table;
+	pvm_hpa_t root;
+
+	init(&g, 1);
+	table = (guest_entry_gva(&g, GVA, 1) - TABLES) >> 12;
+	g.f.hole_start = table;
+	g.f.hole_end = table + 1;
+	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(table), 1);
+	cr_assert_eq(guest_reaches(&g, GVA), ~0ull);
+	cr_assert_eq(guest_fault(&g, GVA, 0).kind, PVM_FAULT_INJECT);
+	g.f.hole_start = g.cr3 >> 12;
+	g.f.hole_end = g.f.hole_start + 1;
+	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(g.cr3 >> 12), 1);
+	cr_assert_eq(pvm_mmu_load(g.vcpu, &root, PVM_MAY_SLEEP), PVM_EFAULT);
+	g.f.hole_end = 0;
+	g.f.hole_start = 0;
+	guest_touch(&g, GVA, PVM_ACCESS_WRITE);
+	guest_fini(&g);
+}
+
+Test(mmu_host, M2_root_that_dies_is_announced_before_its_page_is_freed)
+{
+	struct guest g;
+	unsigned i, dying = 0;
+	pvm_hpa_t root;
+
+	init(&g, 1);
+	cr_assert_eq(pvm_mmu_load(g.vcpu, &root, PVM_MAY_SLEEP), PVM_OK);
+	g.vcpu->cr3 = g.user_cr3;
+	pvm_mmu_new_cr3(g.vcpu);
+	pvm_mmu_shrink(g.vm, 0);
+	for (i = 0; i < g.f.flush_count; i++)
+		if (g.f.flushes[i].root_dying) {
+			cr_assert_eq(g.f.flushes[i].root.v, root.v);
+			dying++;
+		}
+	cr_assert_eq(dying, 1);
+	g.vcpu->cr3 = g.cr3;
+	guest_fini(&g);
+}
+
+Test(mmu_host, M10_write_protection_is_complete_when_it_returns)
+{
+	struct guest g;
+
+	init(&g, 2);
+	guest_map(&g, GVA + 0x1000, DATA + 0x1000, 1, RO);
+	guest_touch(&g, GVA + 0x1000, PVM_ACCESS_READ);
+	guest_forget_flushes(&g);
+	pvm_mmu_write_protect_gfns(g.vm, pvm_gfn(GFN), 2);
+	cr_assert_not(guest_can_write(&g, GVA));
+	cr_assert_eq(guest_reaches(&g, GVA), DATA);
+	cr_assert_eq(g.f.flush_count, 1);
+	cr_assert_eq(g.f.flushes[0].scope, PVM_FLUSH_GVA);
+	cr_assert_null(g.f.flushes[0].vcpu);
+	guest_touch(&g, GVA, PVM_ACCESS_WRITE);
+	guest_fini(&g);
+}
+
+Test(mmu_host, host_write_to_data_changes_nothing)
+{
+	struct guest g;
+
+	init(&g, 1);
+	pvm_mmu_host_wrote(g.vm, pvm_gfn(GFN));
+	cr_assert_eq(guest_reaches(&g, GVA), DATA);
+	cr_assert_eq(g.f.flush_count, 0);
+	guest_fini(&g);
+}
+
+Test(mmu_host, shrink_keeps_only_loaded_roots_and_loses_nothing)
+{
+	struct guest g;
+
+	init(&g, 1);
+	cr_assert_eq(pvm_mmu_shrink(g.vm, 0), 1);
+	cr_assert_eq(guest_reaches(&g, GVA), ~0ull);
+	cr_assert_leq(pvm_mmu_shrink(g.vm, 100), 1);
+	guest_touch(&g, GVA, PVM_ACCESS_WRITE);
+	guest_fini(&g);
+}

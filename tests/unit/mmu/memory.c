@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* pvm_mmu_read() and pvm_mmu_write(). */
+#include "guest.h"
+
+static struct pvm_fault_result fault;
+static pvm_gva_t at;
+
+Test(mmu_memory, read_follows_the_guests_tables_across_pages)
+{
+	char buf[0x2000];
+	struct guest g;
+
+	guest_init(&g);
+	guest_map(&g, GVA, DATA, 1, RO);
+	guest_map(&g, GVA + 0x1000, DATA + 0x5000, 1, RO);
+	memset(g.f.memory + DATA, 1, 0x1000);
+	memset(g.f.memory + DATA + 0x5000, 2, 0x1000);
+	cr_assert_eq(pvm_mmu_read(g.vcpu, pvm_gva(GVA + 0xff0), buf, 0x20, PVM_ACCESS_READ, &fault, &at),
+		     PVM_OK);
+	cr_assert_eq(buf[0xf], 1);
+	cr_assert_eq(buf[0x10], 2);
+	cr_assert(*guest_entry(&g, GVA + 0x1000, 1) & PVM_PTE_A);
+	guest_fini(&g);
+}
+
+Test(mmu_memory, read_reports_the_page_that_faults)
+{
+	char buf[0x20];
+	struct guest g;
+
+	guest_init(&g);
+	guest_map(&g, GVA, DATA, 1, RO);
+	cr_assert_eq(pvm_mmu_read(g.vcpu, pvm_gva(GVA + 0xff8), buf, 0x20, PVM_ACCESS_READ, &fault, &at),
+		     PVM_EFAULT);
+	cr_assert_eq(at.v, GVA + 0x1000);
+	cr_assert_eq(fault.kind, PVM_FAULT_INJECT);
+	cr_assert_eq(fault.error_code, 0);
+	guest_fini(&g);
+}
+
+Test(mmu_memory, read_of_code_needs_the_right_to_execute)
+{
+	char buf[4];
+	struct guest g;
+
+	guest_init(&g);
+	guest_map(&g, GVA, DATA, 1, RO | NX);
+	cr_assert_eq(pvm_mmu_read(g.vcpu, pvm_gva(GVA), buf, 4, PVM_ACCESS_EXEC, &fault, &at), PVM_EFAULT);
+	cr_assert_eq(fault.error_code, PVM_PF_P | PVM_PF_I);
+	cr_assert_eq(pvm_mmu_read(g.vcpu, pvm_gva(GVA), buf, 4, PVM_ACCESS_READ, &fault, &at), PVM_OK);
+	guest_fini(&g);
+}
+
+Test(mmu_memory, access_where_no_memory_is_names_the_gpa)
+{
+	uint64_t word = 0;
+	struct guest g;
+
+	guest_init(&g);
+	guest_map(&g, GVA, 1ull << 32, 1, RWU);
+	g.vcpu->user_mode = true;
+	cr_assert_eq(pvm_mmu_read(g.vcpu, pvm_gva(GVA + 8), &word, 8, PVM_ACCESS_READ, &fault, &at),
+		     PVM_EFAULT);
+	cr_assert_eq(fault.kind, PVM_FAULT_MMIO);
+	cr_assert_eq(fault.gpa.v, (1ull << 32) + 8);
+	cr_assert_eq(fault.error_code, PVM_PF_U);
+	cr_assert_eq(pvm_mmu_write(g.vcpu, pvm_gva(GVA), &word, 8, &fault, &at), PVM_EFAULT);
+	cr_assert_eq(fault.kind, PVM_FAULT_MMIO);
+	cr_assert_eq(fault.error_code, PVM_PF_U | PVM_PF_W);
+	guest_fini(&g);
+}
+
+Test(mmu_memory, write_sets_accessed_and_dirty)
+{
+	uint64_t word = 0x1122334455667788;
+	struct guest g;
+
+	guest_init(&g);
+	guest_map(&g, GVA, DATA, 1, RWU);
+	cr_assert_eq(pvm_mmu_write(g.vcpu, pvm_gva(GVA + 0x10), &word, 8, &fault, &at), PVM_OK);
+	cr_assert_eq(*(uint64_t *)(g.f.memory + DATA + 0x10), word);
+	cr_assert_eq(*guest_entry(&g, GVA, 1), DATA | RWU | PVM_PTE_A | PVM_PTE_D);
+	guest_fini(&g);
+}
+
+Test(mmu_memory, write_that_faults_in_its_second_page_has_written_nothing)
+{
+	uint64_t words[2] = { ~0ull, ~0ull };
+	struct guest g;
+
+	guest_init(&g);
+	guest_map(&g, GVA, DATA, 1, RWU);
+	guest_map(&g, GVA + 0x1000, DATA + 0x1000, 1, RO);
+	cr_assert_eq(pvm_mmu_write(g.vcpu, pvm_gva(GVA + 0xff8), words, 16, &fault, &at), PVM_EFAULT);
+	cr_assert_eq(at.v, GVA + 0x1000);
+	cr_assert_eq(fault.error_code, PVM_PF_P | PVM_PF_W);
+	cr_assert_eq(*(uint64_t *)(g.f.memory + DATA + 0xff8), 0);
+	cr_assert_eq(*guest_entry(&g, GVA, 1), DATA | RWU);
+	guest_fini(&g);
+}
+
+Test(mmu_memory, long_write_covers_all_its_pages)
+{
+	static uint8_t bytes[0x3800];
+	struct guest g;
+	unsigned i;
+
+	guest_init(&g);
+	for (i = 0; i < 5; i++)
+		guest_map(&g, GVA + i * 0x1000, DATA + i * 0x2000, 1, RWU);
+	memset(bytes, 7, sizeof(bytes));
+	cr_assert_eq(pvm_mmu_write(g.vcpu, pvm_gva(GVA + 0x400), bytes, sizeof(bytes), &fault, &at),
+		     PVM_OK);
+	cr_assert_eq(g.f.memory[DATA + 0x3ff], 0);
+	cr_assert_eq(g.f.memory[DATA + 0x400], 7);
+	cr_assert_eq(g.f.memory[DATA + 0x6bff], 7);
+	cr_assert_eq(g.f.memory[DATA + 0x6c00], 0);
+	guest_fini(&g);
+}
+
+Test(mmu_memory, M9_write_to_a_page_table_is_seen_by_the_next_flush)
+{
+	uint64_t entry = (DATA + 0x1000) | RWU;
+	struct guest g;
+
+	guest_init(&g);
+	guest_map(&g, GVA, DATA, 1, RWU);
+	guest_map_tables(&g);
+	guest_touch(&g, GVA, PVM_ACCESS_READ);
+	cr_assert_eq(pvm_mmu_write(g.vcpu, pvm_gva(guest_entry_gva(&g, GVA, 1)), &entry, 8, &fault, &at),
+		     PVM_OK);
+	pvm_mmu_invlpg(g.vcpu, pvm_gva(GVA));
+	cr_assert_eq(guest_reaches(&g, GVA), ~0ull);
+	guest_touch(&g, GVA, PVM_ACCESS_READ);
+	cr_assert_eq(guest_reaches(&g, GVA), DATA + 0x1000);
+	guest_fini(&g);
+}
