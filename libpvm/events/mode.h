@@ -35,7 +35,9 @@ static inline void pvm_mode_switch_cr3(struct pvm_vcpu *vcpu)
 static inline void pvm_mode_save_user(struct pvm_vcpu *vcpu, const struct pvm_dialect *d)
 {
 	pvcs_put16(vcpu, d->user_cs, vcpu->seg[PVM_CS]);
-	pvcs_put16(vcpu, d->user_ss, vcpu->seg[PVM_SS]);
+	/* C-044: another SS that the user has loaded is not kept, nor can it make
+	 * the supervisor's return fail. */
+	pvcs_put16(vcpu, d->user_ss, vcpu->vm->config.user_ds);
 	pvcs_put64(vcpu, d->user_gsbase, vcpu->gs_base);
 	pvcs_put32(vcpu, d->eflags, (uint32_t)vcpu->rflags);
 	pvcs_put64(vcpu, d->rip, vcpu->rip);

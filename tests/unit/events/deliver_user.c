@@ -48,6 +48,21 @@ Test(deliver_user, the_32_bit_code_selector_is_saved_as_it_is)
 	cr_assert_eq(pvm_vcpu_underlying_cs(vcpu), 0x33, "supervisor mode is 64-bit");
 }
 
+/* A user may load SS with a TLS entry; its supervisor's return must not fail for
+ * that. spec: C-013, C-044 */
+Test(deliver_user, ss_is_saved_as_the_underlying_one_whatever_the_user_loaded)
+{
+	const uint64_t tls[3] = { 0x00cff3000000ffffull };
+
+	pvm_load_tls(vcpu, tls);
+	vcpu->seg[PVM_SS] = 0x63;
+	deliver(PVM_VEC_UD, 0);
+	cr_assert_eq(vcpu->pvcs->user_ss, 0x2b);
+	cr_assert_eq(pvm_event_return_user(vcpu), PVM_ACT_RESUME);
+	cr_assert(vcpu->user_mode);
+	cr_assert_eq(vcpu->rip, USER_RIP);
+}
+
 /* spec: C-070, C-167 */
 Test(deliver_user, gs_base_is_saved_and_becomes_the_kernel_gs_base)
 {
