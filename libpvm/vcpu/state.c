@@ -3,8 +3,8 @@
  * A vCPU to paper and back: struct pvm_vcpu_state, for snapshots.
  *
  * A state comes from outside and is not trusted. Everything is judged first;
- * nothing is taken over before all of it is found good. Whatever
- * pvm_vcpu_save() writes on this configuration, pvm_vcpu_restore() takes.
+ * nothing is taken over before all of it is found good. What pvm_vcpu_save()
+ * writes of a vCPU that owes no completion, pvm_vcpu_restore() takes.
  *
  * spec: MSR_PVM_LINEAR_ADDRESS_RANGE (migration)
  */
@@ -150,10 +150,20 @@ static const char *judge_segments(const struct pvm_vm_config *config,
 	return NULL;
 }
 
+/* S1: the vCPU goes on there, with no instruction before it that could fault. */
+static bool rip_allowed(const struct pvm_vm_config *config, const struct pvm_vcpu_state *s)
+{
+	if (s->user_mode && s->seg[PVM_CS] == config->user32_cs)
+		return pvm_fits_u32(s->rip);
+	return pvm_canonical_in(s->rip, pvm_host_address_bits(config));
+}
+
 static const char *judge_control(const struct pvm_vcpu *vcpu, const struct pvm_vcpu_state *s)
 {
 	const struct pvm_vm_config *config = &vcpu->vm->config;
 
+	if (!rip_allowed(config, s))
+		return "rip";
 	if (s->rflags != pvm_rflags_sanitize(s->rflags))
 		return "rflags";
 	if (s->cr0 != PVM_CR0_ONES)

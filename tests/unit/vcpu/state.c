@@ -221,6 +221,24 @@ Test(state, descriptor_state_is_checked)
 	REFUSED(tr, 0x10000);
 }
 
+Test(state, S1_rip_is_one_that_a_cpu_can_go_on_at)
+{
+	REFUSED(rip, 0x800000000000);
+	REFUSED(rip, 0xffff7fffffffffff);
+	ACCEPTED(rip, 0xffff800000000000);
+}
+
+Test(state, S1_rip_of_32_bit_code_is_below_4_gib)
+{
+	state.halted = 0;
+	state.user_mode = 1;
+	state.seg[PVM_CS] = 0x23;
+	state.seg[PVM_SS] = 0x2b;
+	accepted();
+	REFUSED(rip, 0x100000000);
+	ACCEPTED(rip, 0xffffffff);
+}
+
 Test(state, S2_rflags_are_checked)
 {
 	REFUSED(rflags, 0x40a46 | PVM_RFLAGS_IOPL);
