@@ -17,7 +17,7 @@
 #include "bench.h"
 
 #define PATIENCE_MS	30000
-#define TRIPS		4000
+#define TRIPS		3000
 
 static void run_child(const char *const argv[], int in, int out)
 {
@@ -140,17 +140,18 @@ static void echo(int from, int to)
 
 static double trips(int to, int from)
 {
-	uint64_t start = 0;
+	static double cycles[TRIPS];
 	char byte = 0;
 	int i;
 
-	for (i = -TRIPS / 10; i < TRIPS; i++) {
-		if (i == 0)
-			start = bench_cycles();
+	for (i = 0; i < TRIPS; i++) {
+		uint64_t start = bench_cycles();
+
 		if (write(to, &byte, 1) != 1 || read(from, &byte, 1) != 1)
 			return -1;
+		cycles[i] = (double)(bench_cycles() - start);
 	}
-	return (double)(bench_cycles() - start) / TRIPS;
+	return bench_median(cycles, TRIPS);
 }
 
 double process_ping_pong(bool together)

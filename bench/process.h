@@ -34,7 +34,7 @@ int process_finish(struct process *process);
  */
 double process_result(const char *const argv[], char *why, size_t why_size);
 
-/* Cycles of one round trip between two processes through two pipes. With
+/* Cycles of the median round trip between two processes through two pipes. With
  * @together both run on one CPU, else where the scheduler likes. Negative on failure. */
 double process_ping_pong(bool together);
 

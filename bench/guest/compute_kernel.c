@@ -3,6 +3,8 @@
  * free of anything that a guest and a process would do differently. */
 #include "compute_kernel.h"
 
+#include "samples.h"
+
 static void fill(uint64_t *words, uint64_t seed)
 {
 	unsigned i;
@@ -39,14 +41,26 @@ static uint64_t hash(const uint64_t *words, uint64_t value)
 	return value;
 }
 
-uint64_t compute(uint64_t *words, unsigned rounds)
+static uint64_t cycles(void)
 {
-	uint64_t value = 1;
+	uint32_t low, high;
 
-	while (rounds--) {
-		fill(words, value);
-		sort(words);
-		value = hash(words, value);
+	__asm__ volatile("rdtsc" : "=a"(low), "=d"(high) : : "memory");
+	return (uint64_t)high << 32 | low;
+}
+
+uint64_t compute(struct compute *c)
+{
+	unsigned i;
+
+	c->hash = 1;
+	for (i = 0; i < COMPUTE_PASSES; i++) {
+		uint64_t start = cycles();
+
+		fill(c->words, c->hash);
+		sort(c->words);
+		c->hash = hash(c->words, c->hash);
+		c->cycles[i] = cycles() - start;
 	}
-	return value;
+	return samples_median(c->cycles, COMPUTE_PASSES);
 }

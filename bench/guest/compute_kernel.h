@@ -6,12 +6,17 @@
 
 #include <stdint.h>
 
-#define COMPUTE_WORDS 32768u	/* 256 KiB: stays in a cache */
+#define COMPUTE_WORDS	4096u	/* 32 KiB: stays in a cache */
+#define COMPUTE_PASSES	101u
 
-/* Sort and hash @words (COMPUTE_WORDS of them) some rounds. Returns the hash. */
-uint64_t compute(uint64_t *words, unsigned rounds);
+struct compute {
+	uint64_t words[COMPUTE_WORDS];
+	uint64_t cycles[COMPUTE_PASSES];
+	uint64_t hash;			/* so that the work is needed */
+};
 
-/* The rounds that both sides run, after one round of warming up. */
-#define COMPUTE_ROUNDS 12
+/* Fill, sort and hash, COMPUTE_PASSES times. Returns the median of a pass, in
+ * cycles of the time-stamp counter. */
+uint64_t compute(struct compute *compute);
 
 #endif /* BENCH_COMPUTE_KERNEL_H */

@@ -6,17 +6,24 @@
  */
 #include "guest.h"
 
+#include "samples.h"
+
 #define PAGES 512ul
+
+static user_data u64 cycles[PAGES];
 
 static u8 shared[4096] __attribute__((aligned(4096)));
 
 static void user_program(void)
 {
-	u64 start = rdtsc(), i;
+	u64 start, i;
 
-	for (i = 0; i < PAGES; i++)
+	for (i = 0; i < PAGES; i++) {
+		start = rdtsc();
 		*(volatile u64 *)(USER_BASE + i * 4096) = i;
-	user_syscall(0, (rdtsc() - start) / PAGES, 0, 0);
+		cycles[i] = rdtsc() - start;
+	}
+	user_syscall(0, samples_median(cycles, PAGES), 0, 0);
 }
 
 static void copy_on_write(u64 va)

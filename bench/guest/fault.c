@@ -6,16 +6,23 @@
  */
 #include "guest.h"
 
+#include "samples.h"
+
 #define PAGES	1024ul
 #define STRIDE	(64 * KiB)
 
+static user_data u64 cycles[PAGES];
+
 static void user_program(void)
 {
-	u64 start = rdtsc(), i;
+	u64 start, i;
 
-	for (i = 0; i < PAGES; i++)
+	for (i = 0; i < PAGES; i++) {
+		start = rdtsc();
 		*(volatile u64 *)(USER_BASE + i * STRIDE) = i;
-	user_syscall(0, (rdtsc() - start) / PAGES, 0, 0);
+		cycles[i] = rdtsc() - start;
+	}
+	user_syscall(0, samples_median(cycles, PAGES), 0, 0);
 }
 
 void guest_main(void)

@@ -2,21 +2,25 @@
 /* native.syscall: user mode makes system calls that do nothing, and times itself. */
 #include "guest.h"
 
+#include "samples.h"
+
 enum { SYS_NOTHING = 1, SYS_RESULT = 2 };
 
 #define CALLS 3000
 
+static user_data u64 cycles[CALLS];
+
 static void user_program(void)
 {
-	u64 start;
 	int i;
 
-	for (i = 0; i < CALLS / 10; i++)
+	for (i = 0; i < CALLS; i++) {
+		u64 start = rdtsc();
+
 		user_syscall(SYS_NOTHING, 0, 0, 0);
-	start = rdtsc();
-	for (i = 0; i < CALLS; i++)
-		user_syscall(SYS_NOTHING, 0, 0, 0);
-	user_syscall(SYS_RESULT, (rdtsc() - start) / CALLS, 0, 0);
+		cycles[i] = rdtsc() - start;
+	}
+	user_syscall(SYS_RESULT, samples_median(cycles, CALLS), 0, 0);
 }
 
 void guest_main(void)
