@@ -58,6 +58,16 @@ double bench_seconds(void);
 /* Sorts @values. */
 double bench_median(double *values, unsigned count);
 
+/**
+ * bench_batches - cycles of one operation, as the median of short batches: what
+ * other programs on the machine do in between falls on few of them.
+ * @batch: runs batch @number, @each operations; false: it failed.
+ * @batches: 1..BENCH_MAX_BATCHES. Negative if a batch failed.
+ */
+#define BENCH_MAX_BATCHES 64
+double bench_batches(bool (*batch)(void *context, unsigned number), void *context, unsigned batches,
+		     unsigned each);
+
 /* Cycles of one memcpy of 4 KiB, warm: the unit "pagecopy". */
 double bench_pagecopy(void);
 

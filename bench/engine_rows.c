@@ -10,10 +10,12 @@
 #include <pvm/hypercall.h>
 #include <pvm/mmu.h>
 
-#define CALLS		20000		/* per round, of the short ones */
+#define BATCHES		40		/* per round, of the short ones */
+#define CALLS		1000		/* per batch */
+#define WRITES		100		/* page-table writes per batch */
 #define FILL_PAGES	8192u		/* per round: 32 MiB */
+#define FILL_BATCH	512u		/* one shadow table's worth */
 #define FILL_BASE	0x40000000ull	/* gva of the area that is filled */
-#define WRITES		2000		/* page-table writes per round */
 #define ENGINE_MEMORY	(256ull << 20)
 
 /* The reference of every row here. */
@@ -58,39 +60,45 @@ static bool enter_user(struct engine *e)
 	return pvm_handle_syscall(v, PVM_NO_SLEEP) == PVM_ACT_RESUME && v->user_mode;
 }
 
-static double user_round_trip(void *context)
+static bool round_trips(void *context, unsigned number)
 {
 	struct pvm_vcpu *v = &((struct engine *)context)->vcpu;
-	uint64_t start = bench_cycles();
 	unsigned i;
 
+	(void)number;
 	for (i = 0; i < CALLS; i++) {
 		if (pvm_event_deliver(v, PVM_VEC_BP, 0, PVM_NO_SLEEP) != PVM_ACT_RESUME)
-			return -1;
+			return false;
 		v->rip = ENGINE_RETU + 2;
 		if (pvm_handle_syscall(v, PVM_NO_SLEEP) != PVM_ACT_RESUME)
-			return -1;
+			return false;
 	}
-	if (!v->user_mode)
-		return -1;
-	return (double)(bench_cycles() - start) / CALLS;
+	return v->user_mode;
 }
 
-static double rdmsr(void *context)
+static double user_round_trip(void *context)
+{
+	return bench_batches(round_trips, context, BATCHES, CALLS);
+}
+
+static bool rdmsrs(void *context, unsigned number)
 {
 	struct pvm_vcpu *v = &((struct engine *)context)->vcpu;
-	uint64_t start = bench_cycles();
 	unsigned i;
 
+	(void)number;
 	for (i = 0; i < CALLS; i++) {
 		v->gpr[PVM_RAX] = PVM_HC_RDMSR;
 		v->gpr[PVM_RBX] = PVM_MSR_LSTAR;
 		if (pvm_handle_syscall(v, PVM_NO_SLEEP) != PVM_ACT_RESUME)
-			return -1;
+			return false;
 	}
-	if (v->gpr[PVM_RAX] != v->msr.lstar)
-		return -1;
-	return (double)(bench_cycles() - start) / CALLS;
+	return v->gpr[PVM_RAX] == v->msr.lstar;
+}
+
+static double rdmsr(void *context)
+{
+	return bench_batches(rdmsrs, context, BATCHES, CALLS);
 }
 
 /* ------------------------------------------------------------------------
@@ -108,35 +116,68 @@ static bool map_area(struct engine *e)
 	return true;
 }
 
-static double fill(struct engine *e, uint64_t step)
+/* The @i'th page that is touched. Both orders touch each page once. */
+static uint64_t sequential(uint64_t i)
 {
-	uint64_t start, cycles, i;
+	return i;
+}
 
-	start = bench_cycles();
-	for (i = 0; i < FILL_PAGES; i++) {
-		uint64_t gva = FILL_BASE + (i * step % FILL_PAGES) * PVM_PAGE_SIZE;
+static uint64_t random_page(uint64_t i)
+{
+	return i * 4099 % FILL_PAGES;	/* prime: a permutation far from sequential */
+}
+
+static bool fill(struct engine *e, unsigned number, uint64_t (*page)(uint64_t i))
+{
+	uint64_t i;
+
+	for (i = 0; i < FILL_BATCH; i++) {
+		uint64_t gva = FILL_BASE + page(number * FILL_BATCH + i) * PVM_PAGE_SIZE;
 
 		if (pvm_handle_page_fault(&e->vcpu, pvm_gva(gva), PVM_PF_U | PVM_PF_W,
 					  PVM_MAY_SLEEP) != PVM_ACT_RESUME || e->vcpu.cr2)
-			return -1;
+			return false;
 	}
-	cycles = bench_cycles() - start;
-	/* Everything is a first touch again in the next round, A and D included. */
+	return true;
+}
+
+static bool fill_batch_sequential(void *context, unsigned number)
+{
+	return fill(context, number, sequential);
+}
+
+static bool fill_batch_random(void *context, unsigned number)
+{
+	return fill(context, number, random_page);
+}
+
+/* Everything is a first touch again, accessed and dirty bits included. */
+static void unfill(struct engine *e)
+{
+	unsigned i;
+
 	pvm_mmu_shrink(&e->vm, 0);
 	for (i = 0; i < FILL_PAGES; i++)
 		*engine_entry(e, e->vcpu.cr3, FILL_BASE + i * PVM_PAGE_SIZE) &=
 			~(uint64_t)(PVM_PTE_A | PVM_PTE_D);
-	return (double)cycles / FILL_PAGES;
+}
+
+static double fill_all(struct engine *e, bool (*batch)(void *context, unsigned number))
+{
+	double cycles = bench_batches(batch, e, FILL_PAGES / FILL_BATCH, FILL_BATCH);
+
+	unfill(e);
+	return cycles;
 }
 
 static double fill_sequential(void *context)
 {
-	return fill(context, 1);
+	return fill_all(context, fill_batch_sequential);
 }
 
 static double fill_random(void *context)
 {
-	return fill(context, 4099);	/* prime: a permutation far from sequential */
+	return fill_all(context, fill_batch_random);
 }
 
 /* ------------------------------------------------------------------------
@@ -156,28 +197,31 @@ static bool prepare_unsync(struct engine *e)
 	return true;
 }
 
-static double unsync_write(void *context)
+static bool unsync_writes(void *context, unsigned number)
 {
 	struct engine *e = context;
-	uint64_t start = bench_cycles();
 	struct pvm_fault_result fault;
 	pvm_gva_t at;
 	unsigned i;
 
 	for (i = 0; i < WRITES; i++) {
-		uint64_t gva = FILL_BASE + (i % 512) * PVM_PAGE_SIZE;
-		uint64_t entry_gpa = (uint64_t)((uint8_t *)engine_entry(e, e->vcpu.cr3, gva) - e->memory);
-		uint64_t entry = (32ull << 20) + (i % 512) * PVM_PAGE_SIZE + PVM_PTE_P + PVM_PTE_W +
-				 PVM_PTE_U + (i & 512 ? PVM_PTE_A : 0);
+		uint64_t gva = FILL_BASE + (number * WRITES + i) % 512 * PVM_PAGE_SIZE;
+		uint64_t *slot = engine_entry(e, e->vcpu.cr3, gva);
+		uint64_t gpa = (uint64_t)((uint8_t *)slot - e->memory), entry = *slot ^ PVM_PTE_A;
 
-		if (pvm_mmu_write(&e->vcpu, pvm_gva(entry_gpa), &entry, 8, &fault, &at) != PVM_OK)
-			return -1;
+		if (pvm_mmu_write(&e->vcpu, pvm_gva(gpa), &entry, 8, &fault, &at) != PVM_OK)
+			return false;
 		pvm_mmu_invlpg(&e->vcpu, pvm_gva(gva));
 		if (pvm_handle_page_fault(&e->vcpu, pvm_gva(gva), PVM_PF_U | PVM_PF_W, PVM_MAY_SLEEP) !=
 		    PVM_ACT_RESUME)
-			return -1;
+			return false;
 	}
-	return (double)(bench_cycles() - start) / WRITES;
+	return true;
+}
+
+static double unsync_write(void *context)
+{
+	return bench_batches(unsync_writes, context, BATCHES, WRITES);
 }
 
 /* ------------------------------------------------------------------------ */

@@ -11,7 +11,8 @@
 #include <x86intrin.h>
 
 #define PAGE 4096
-#define COPIES 20000
+#define COPIES 500		/* per batch */
+#define COPY_BATCHES 40
 
 uint64_t bench_cycles(void)
 {
@@ -59,19 +60,40 @@ double bench_median(double *values, unsigned count)
 	return count % 2 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
 }
 
-double bench_pagecopy(void)
+double bench_batches(bool (*batch)(void *context, unsigned number), void *context, unsigned batches,
+		     unsigned each)
 {
-	static char from[PAGE] __attribute__((aligned(PAGE))), to[PAGE] __attribute__((aligned(PAGE)));
-	uint64_t start;
+	double cycles[BENCH_MAX_BATCHES];
 	unsigned i;
 
-	start = bench_cycles();
+	for (i = 0; i < batches; i++) {
+		uint64_t start = bench_cycles();
+
+		if (!batch(context, i))
+			return -1;
+		cycles[i] = (double)(bench_cycles() - start) / each;
+	}
+	return bench_median(cycles, batches);
+}
+
+static bool copy_pages(void *context, unsigned number)
+{
+	static char from[PAGE] __attribute__((aligned(PAGE))), to[PAGE] __attribute__((aligned(PAGE)));
+	unsigned i;
+
+	(void)context;
+	(void)number;
 	for (i = 0; i < COPIES; i++) {
 		memcpy(to, from, PAGE);
 		/* Each copy is needed: memory is seen to be read. */
 		__asm__ volatile("" : : "r"(to), "r"(from) : "memory");
 	}
-	return (double)(bench_cycles() - start) / COPIES;
+	return true;
+}
+
+double bench_pagecopy(void)
+{
+	return bench_batches(copy_pages, NULL, COPY_BATCHES, COPIES);
 }
 
 void bench_cannot(struct bench_result *result, const char *format, ...)
