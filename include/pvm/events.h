@@ -14,7 +14,8 @@
 
 #include <pvm/vcpu.h>
 
-/* Does an exception with this vector carry an error code? */
+/* Does an exception with this vector carry an error code? @vector: 0..255; no
+ * interrupt does. */
 PVM_API bool pvm_vector_has_error_code(uint8_t vector);
 
 /**
@@ -22,16 +23,21 @@ PVM_API bool pvm_vector_has_error_code(uint8_t vector);
  * interrupt that is allowed now) to the guest's supervisor.
  * @vector: 0..255. 8 is never delivered: it is a shutdown.
  * @error_code: stored if the vector has one.
- * For #PF, vcpu->cr2 holds the address; for #DB, vcpu->dr6 the cause.
+ * @sleep: may the host be asked for what it does not have at hand? Today no
+ *         event waits for anything, whichever it is.
+ * For #PF, vcpu->cr2 holds the address; for #DB, vcpu->dr6 the cause. rip is
+ * that of the faulting instruction, or behind it for a trap.
  *
  * Returns PVM_ACT_RESUME; PVM_ACT_SHUTDOWN: it could not be delivered (no
- * PVCS, bad entry, bad stack), which is a triple fault; PVM_ACT_RETRY.
+ * PVCS, bad entry, bad stack), which is a triple fault; vcpu->exit.shutdown
+ * says why, and no register of the guest has changed.
  * spec: Vector events in user mode, Vector events in supervisor mode
  */
 PVM_API enum pvm_action pvm_event_deliver(struct pvm_vcpu *vcpu, uint8_t vector,
 					  uint32_t error_code, enum pvm_sleep sleep);
 
-/* #GP(0), #UD, #PF at the current instruction: shorthands of the above. */
+/* #GP, #UD and #PF at the current instruction: shorthands of the above, with its
+ * results. @gva goes to vcpu->cr2. */
 PVM_API enum pvm_action pvm_event_gp(struct pvm_vcpu *vcpu, uint32_t error_code, enum pvm_sleep sleep);
 PVM_API enum pvm_action pvm_event_ud(struct pvm_vcpu *vcpu, enum pvm_sleep sleep);
 PVM_API enum pvm_action pvm_event_pf(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t error_code,
@@ -77,19 +83,40 @@ PVM_API enum pvm_action pvm_event_interrupt(struct pvm_vcpu *vcpu, uint8_t vecto
 PVM_API enum pvm_action pvm_event_nmi(struct pvm_vcpu *vcpu, enum pvm_sleep sleep);
 PVM_API bool pvm_event_nmi_ready(const struct pvm_vcpu *vcpu);
 
-/* spec: User SYSCALL event. rip is behind the SYSCALL, rcx and r11 as SYSCALL left them. */
+/**
+ * pvm_event_user_syscall - SYSCALL in user mode enters the supervisor at LSTAR.
+ * rip is behind the SYSCALL, rcx and r11 as SYSCALL left them, rflags as before it.
+ * Returns PVM_ACT_RESUME, or PVM_ACT_SHUTDOWN: no PVCS, or an LSTAR that is not
+ * legal (any more).
+ * spec: User SYSCALL event
+ */
 PVM_API enum pvm_action pvm_event_user_syscall(struct pvm_vcpu *vcpu);
 
-/* spec: Synthetic Instruction: EVENT_RETURN_USER */
+/**
+ * pvm_event_return_user - to user mode, with the registers that the PVCS holds.
+ * rip is behind the SYSCALL. Without a PVCS, with selectors other than the two
+ * pairs (S4) or a RIP that cannot run (S1) nothing is loaded, and the instruction
+ * raises #GP(0). A pending NMI is delivered at once, from user mode.
+ * Returns PVM_ACT_RESUME, or PVM_ACT_SHUTDOWN where that #GP or NMI failed.
+ * spec: Synthetic Instruction: EVENT_RETURN_USER
+ */
 PVM_API enum pvm_action pvm_event_return_user(struct pvm_vcpu *vcpu);
 
-/* spec: Synthetic Instruction: EVENT_RETURN_SUPERVISOR */
+/**
+ * pvm_event_return_supervisor - to where the frame at RSP says. rip is behind the
+ * SYSCALL. A frame that cannot be read is a #PF (or #GP) of the instruction, a RIP
+ * that cannot run (S1) a #GP(0); nothing is loaded then. A pending NMI is
+ * delivered at once.
+ * Returns PVM_ACT_RESUME, or PVM_ACT_SHUTDOWN: PVM_SHUTDOWN_BAD_STACK where the
+ * frame is not in memory or its fault could not be delivered, else as deliver.
+ * spec: Synthetic Instruction: EVENT_RETURN_SUPERVISOR
+ */
 PVM_API enum pvm_action pvm_event_return_supervisor(struct pvm_vcpu *vcpu, enum pvm_sleep sleep);
 
-/* PVM_HC_IRQ_WIN: IP is cleared; the backend offers its interrupts again. */
+/* spec: PVM_HC_IRQ_WIN: IP is cleared; the backend offers its interrupts again. */
 PVM_API void pvm_event_irq_window(struct pvm_vcpu *vcpu);
 
-/* PVM_HC_IRQ_HLT: IF is set, IP cleared, halted. Returns PVM_ACT_HALT. */
+/* spec: PVM_HC_IRQ_HLT: IF is set, IP cleared, halted. Returns PVM_ACT_HALT. */
 PVM_API enum pvm_action pvm_event_irq_halt(struct pvm_vcpu *vcpu);
 
 /* CLI and STI as instructions in supervisor mode: PVCS IF. Without a PVCS IF

@@ -53,7 +53,8 @@ struct pvm_vcpu_state {
 
 /**
  * pvm_vcpu_save - write the vCPU's state down.
- * @state: overwritten whole. Never fails; the vCPU must not be running.
+ * @state: overwritten whole. Never fails; the vCPU must not be running, nor owe
+ * the completion of an action (PVM_ACT_IO and others): that is not in the state.
  */
 PVM_API void pvm_vcpu_save(const struct pvm_vcpu *vcpu, struct pvm_vcpu_state *state);
 

@@ -262,6 +262,9 @@ PVM_API void pvm_vm_destroy(struct pvm_vm *vm);
  * Returns PVM_OK, or PVM_ENOMEM.
  */
 PVM_API int pvm_vcpu_init(struct pvm_vcpu *vcpu, struct pvm_vm *vm, uint32_t id);
+
+/* Unpins the PVCS and lets go of the shadow roots. The vCPU must not be running,
+ * and be initialised again before any other call. */
 PVM_API void pvm_vcpu_destroy(struct pvm_vcpu *vcpu);
 
 /**
@@ -277,13 +280,15 @@ PVM_API void pvm_vcpu_reset(struct pvm_vcpu *vcpu);
  * Derived state. libpvm/vcpu/
  */
 
+/* The mode it is in now; never fails. spec: PVM modes and states */
 PVM_API enum pvm_mode pvm_vcpu_mode(const struct pvm_vcpu *vcpu);
 
 /* RFLAGS as the guest sees it: IF from the PVCS in supervisor mode, 1 in user
  * mode, 0 in supervisor mode without a PVCS. spec: RFLAGS */
 PVM_API uint64_t pvm_vcpu_rflags(const struct pvm_vcpu *vcpu);
 
-/* Underlying CS and SS to run the guest with. spec: CS, SS in supervisor mode */
+/* Underlying CS and SS to run the guest with: user_cs, or user32_cs in compatible
+ * user mode; SS is user_ds in every mode. spec: CS, SS in supervisor mode */
 PVM_API uint16_t pvm_vcpu_underlying_cs(const struct pvm_vcpu *vcpu);
 PVM_API uint16_t pvm_vcpu_underlying_ss(const struct pvm_vcpu *vcpu);
 
@@ -294,7 +299,8 @@ PVM_API uint64_t pvm_vcpu_underlying_dr7(const struct pvm_vcpu *vcpu);
 /* RFLAGS to load for any guest value: S2. spec: PVCS::eflags */
 PVM_API uint64_t pvm_rflags_sanitize(uint64_t rflags);
 
-/* Sign-extend from the host's linear address width. spec: PVCS::user_gsbase */
+/* @addr with bits 63..N as bit N-1, N being the host's linear address width (48
+ * or 57). spec: PVCS::user_gsbase */
 PVM_API uint64_t pvm_semi_canonical(const struct pvm_vcpu *vcpu, uint64_t addr);
 
 /* Canonical for the guest's paging depth (48 or 57 bits)? */
@@ -309,14 +315,17 @@ PVM_API bool pvm_data_selector_valid(const struct pvm_vcpu *vcpu, uint16_t sel);
 
 /**
  * pvm_load_gs - load GS and its base, NULL on a bad selector.
- * Returns the new GS base. spec: PVM_HC_LOAD_GS
+ * @sel: any value; what pvm_data_selector_valid() takes is loaded.
+ * Never fails. Returns the new GS base: a TLS entry's, else 0.
+ * spec: PVM_HC_LOAD_GS
  */
 PVM_API uint64_t pvm_load_gs(struct pvm_vcpu *vcpu, uint16_t sel);
 
 /**
  * pvm_load_tls - rectify three descriptors and make them the TLS entries.
- * @desc: raw GDT entries. A present data segment is kept with DPL 3 and the
- *        accessed bit forced; anything else becomes an empty entry.
+ * @desc: raw GDT entries. A present 32-bit data segment is kept with DPL 3 and
+ *        the accessed bit forced; anything else (code, a system or a 16-bit
+ *        segment) becomes an empty entry.
  * Returns the GDT index of the first. spec: PVM_HC_LOAD_TLS
  */
 PVM_API uint64_t pvm_load_tls(struct pvm_vcpu *vcpu, const uint64_t desc[3]);
@@ -327,34 +336,42 @@ PVM_API uint64_t pvm_load_tls(struct pvm_vcpu *vcpu, const uint64_t desc[3]);
 
 /**
  * pvm_msr_read, pvm_msr_write - RDMSR and WRMSR without the privilege check.
- * @index: MSR number. @value: read into, or to write.
+ * @index: MSR number. @value: read into (untouched on failure), or to write; a
+ *         write that fails changes nothing. CR3, range and PVCS take effect now.
  *
  * Returns PVM_OK; PVM_EINVAL where the instruction raises #GP (a value that
  * breaks the MSR's rules, an index of the PVM block that is not an MSR of the
  * dialect); PVM_ENOENT for an MSR that is not the engine's: the backend's to
  * answer; write only: PVM_EFAULT for a PVCS address that is not memory.
+ * spec: X86 MSR, PVM MSRs
  */
 PVM_API int pvm_msr_read(struct pvm_vcpu *vcpu, uint32_t index, uint64_t *value);
 PVM_API int pvm_msr_write(struct pvm_vcpu *vcpu, uint32_t index, uint64_t value);
 
 /**
  * pvm_cr_read, pvm_cr_write - MOV from and to CR0, CR2, CR3, CR4, CR8.
+ * @cr: number of the register. @value: read into, or to write.
  * Writes to CR3 flush its tag unless bit 63 says not to (CR4.PCIDE).
  *
- * Returns PVM_OK; PVM_EINVAL: #GP; PVM_ENOENT: no such register, #UD.
+ * Returns PVM_OK; PVM_EINVAL: #GP; PVM_ENOENT: no such register, #UD; after
+ * either the register is as it was. spec: States or registers on PVM modes, TLB
  */
 PVM_API int pvm_cr_read(struct pvm_vcpu *vcpu, unsigned cr, uint64_t *value);
 PVM_API int pvm_cr_write(struct pvm_vcpu *vcpu, unsigned cr, uint64_t value);
 
-/* MOV from and to DR0..DR7 (4 and 5 alias 6 and 7 unless CR4.DE).
- * PVM_OK; PVM_EINVAL: #GP; PVM_ENOENT: #UD. */
+/* MOV from and to DR0..DR7 (4 and 5 alias 6 and 7 unless CR4.DE). Any address may
+ * be written to DR0..DR3; see pvm_vcpu_underlying_dr7(). DR7.GD is the caller's.
+ * PVM_OK; PVM_EINVAL: #GP; PVM_ENOENT: #UD. spec: Underlying DR6, Underlying DR7 */
 PVM_API int pvm_dr_read(struct pvm_vcpu *vcpu, unsigned dr, uint64_t *value);
 PVM_API int pvm_dr_write(struct pvm_vcpu *vcpu, unsigned dr, uint64_t value);
 
 /**
  * pvm_linear_range_encode, _decode - the value of MSR_PVM_LINEAR_ADDRESS_RANGE.
  * Decode returns PVM_OK or PVM_EINVAL when fixed bits or constraints are off.
- * pvm_linear_range_check(): does @range hold, and lie within @widest?
+ * @la57: underlying CR4.LA57; without it there is no PML5 range.
+ * @range: what was decoded; untouched on failure.
+ * pvm_linear_range_within - does @range lie within @widest? Both as decoded. No
+ * PML5 range lies within every one; no PML4 range only within none.
  * spec: MSR_PVM_LINEAR_ADDRESS_RANGE
  */
 PVM_API uint64_t pvm_linear_range_encode(const struct pvm_linear_range *range);
@@ -364,7 +381,7 @@ PVM_API bool pvm_linear_range_within(const struct pvm_linear_range *range,
 
 /**
  * pvm_cpuid - what the guest's CPUID says.
- * @out: eax, ebx, ecx, edx.
+ * @leaf: EAX. @subleaf: ECX. @out: eax, ebx, ecx, edx.
  * Never fails: an unknown leaf reads as the highest basic leaf would on Intel
  * (zeroes above 0x40000000's maximum). spec: CPUID leaf
  */
