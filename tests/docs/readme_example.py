@@ -17,18 +17,23 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 READERS_PART = """
 bool run_guest(struct pvm_vcpu *vcpu, pvm_hpa_t root, uint32_t *error_code)
 { (void)vcpu; (void)root; *error_code = 0; return true; }
-int main(void) { return run(0, 0, 0) != -1; }
+int main(int argc, char **argv) { (void)argv; return argc > 1 ? run(0, 0, 0) : 0; }
 """
+
+
+def example():
+    """The README's C block as a whole program."""
+    blocks = re.findall(r"```c\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    if len(blocks) != 1:
+        sys.exit(f"README.md has {len(blocks)} C blocks, not 1")
+    return blocks[0] + READERS_PART
 
 
 def main():
     compiler, library = sys.argv[1:3]
-    blocks = re.findall(r"```c\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
-    if len(blocks) != 1:
-        sys.exit(f"README.md has {len(blocks)} C blocks, not 1")
     with tempfile.TemporaryDirectory() as folder:
         source = pathlib.Path(folder) / "example.c"
-        source.write_text(blocks[0] + READERS_PART)
+        source.write_text(example())
         return subprocess.run([compiler, "-std=c11", "-Wall", "-Wextra", "-Werror", f"-I{ROOT}/include",
                                str(source), library, "-o", f"{folder}/example"], check=False).returncode
 
