@@ -252,14 +252,18 @@ void frame_store(const struct sigframe_place *place, const struct stub_record *r
 		 struct monitor_vcpu *vcpu)
 {
 	struct pvm_vcpu *pvm = &vcpu->pvm;
+	const struct pvm_vm_config *config = &pvm->vm->config;
 	const struct sigframe *f = place->frame;
 
 	store_gprs(f, pvm);
 	pvm->rflags = pvm_rflags_sanitize(f->rflags);
-	/* In supervisor mode both are emulated. */
+	/*
+	 * In supervisor mode both are emulated. In user mode there are two code
+	 * segments and one stack segment, whatever a forged frame says (S4).
+	 */
 	if (pvm->user_mode) {
-		pvm->seg[PVM_CS] = f->cs;
-		pvm->seg[PVM_SS] = f->ss;
+		pvm->seg[PVM_CS] = f->cs == config->user32_cs ? config->user32_cs : config->user_cs;
+		pvm->seg[PVM_SS] = config->user_ds;
 	}
 	pvm->seg[PVM_DS] = (uint16_t)record->ds;
 	pvm->seg[PVM_ES] = (uint16_t)record->es;

@@ -252,6 +252,24 @@ Test(native_registers, tls_descriptors_are_the_guests)
 	assert_exception(exit, PVM_VEC_GP);
 }
 
+GUEST_CODE(code_other_ss, "movl %eax, %ss; int3");
+
+/* A user program must not make its supervisor's EVENT_RETURN_USER fail. */
+Test(native_registers, S4_user_mode_has_the_two_code_segments_and_one_stack_segment)
+{
+	const uint64_t tls[3] = { 0x00cff3000000ffffull, 0, 0 };
+	struct guest_exit exit;
+
+	machine_user(&m, true);
+	pvm_load_tls(cpu(), tls);
+	machine_code(&m, code_other_ss);
+	cpu()->gpr[PVM_RAX] = 0x63;
+	exit = machine_run(m.vcpu[0]);
+	assert_exception(exit, PVM_VEC_BP);
+	cr_assert_eq(cpu()->seg[PVM_SS], 0x2b);
+	cr_assert_eq(cpu()->seg[PVM_CS], 0x33);
+}
+
 GUEST_CODE(code_32, ".code32; movl %cs, %eax; movl $0x89abcdef, (%ebx); movl %esp, %ecx; int3;"
 	   ".code64");
 
