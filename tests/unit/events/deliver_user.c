@@ -239,6 +239,15 @@ Test(deliver_user, double_fault_is_a_triple_fault)
 	cr_assert(vcpu->user_mode, "the state stays as it was, for a backtrace");
 }
 
+/* spec: C-095 */
+Test(deliver_user, enters_a_supervisor_in_the_legal_part_of_the_upper_half)
+{
+	vcpu->msr.event_entry = 0xffffc00000000000;
+	deliver(PVM_VEC_UD, 0);
+	cr_assert_not(vcpu->user_mode);
+	cr_assert_eq(vcpu->rip, 0xffffc00000000000);
+}
+
 Test(deliver_user, M7_entry_outside_the_legal_ranges_is_a_shutdown)
 {
 	vcpu->msr.event_entry = 0xffffffff80000000;

@@ -219,6 +219,7 @@ Test(nmi, while_masked_one_waits_and_the_rest_is_lost)
 	cr_assert_eq(vcpu->rip, ENTRY + 256, "the one that waited");
 	cr_assert_eq(pvm_event_return_supervisor(vcpu, PVM_NO_SLEEP), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->rip, 0x200000, "and no other");
+	cr_assert_not(pvm_event_nmi_ready(vcpu), "unmasked, and none is pending");
 }
 
 Test(nmi, is_ready_when_pending_and_unmasked)

@@ -207,6 +207,13 @@ Test(state, segments_are_checked)
 	refused_segment(PVM_SS, 0x18);
 }
 
+/* A user's DS may be any of the DPL-3 entries, as the CPU lets it load them. */
+Test(state, both_code_selectors_may_be_in_a_data_segment_register)
+{
+	ACCEPTED(seg[PVM_DS], 0x23);
+	ACCEPTED(seg[PVM_DS], 0x33);
+}
+
 Test(state, descriptor_state_is_checked)
 {
 	state.tls[1] = DATA32 | PVM_DESC_CODE;
