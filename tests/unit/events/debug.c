@@ -116,6 +116,18 @@ Test(debug, a_hit_that_mov_ss_put_off_into_an_entry_is_discarded)
 }
 
 /* spec: C-161 */
+Test(debug, a_hit_at_an_entry_that_is_not_being_entered_is_delivered)
+{
+	vcpu->dr7 = PVM_DR7_FIXED | DATA_WATCH(0);
+	vcpu->rip = ENTRY + 256;
+	vcpu->gpr[PVM_RCX] = 0;
+	vcpu->gpr[PVM_R11] = ENTRY_RFLAGS;
+	debug(PVM_DR6_FIXED | 1);
+	cr_assert_eq(vcpu->dr6, PVM_DR6_FIXED | 1);
+	cr_assert_eq(guest_word(&f, vcpu->gpr[PVM_RSP]), (uint64_t)PVM_VEC_DB << 32);
+}
+
+/* spec: C-161 */
 Test(debug, a_hit_that_mov_ss_put_off_into_a_system_call_is_discarded)
 {
 	guest_enter_user(&f);

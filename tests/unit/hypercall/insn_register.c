@@ -253,6 +253,14 @@ Test(insn_register, invpcid_flushes_what_its_type_says)
 	cr_assert_eq(flushed(), PVM_FLUSH_ALL);
 }
 
+Test(insn_register, invpcid_ignores_what_its_type_does_not_use)
+{
+	invpcid(PVM_INVPCID_ALL_GLOBAL, 5, 0x800000000000);
+	cr_assert_eq(flushed(), PVM_FLUSH_ALL);
+	invpcid(PVM_INVPCID_CONTEXT, 0, 0x800000000000);
+	cr_assert_eq(flushed(), PVM_FLUSH_ROOT);
+}
+
 Test(insn_register, M9_invpcid_of_another_pcid_flushes_every_table_it_could_be)
 {
 	cr_assert_eq(pvm_cr_write(vcpu, 4, vcpu->cr4 | PVM_CR4_PCIDE), PVM_OK);

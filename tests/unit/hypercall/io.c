@@ -77,6 +77,15 @@ Test(io, in_changes_as_many_bytes_of_the_accumulator_as_its_size)
 	}
 }
 
+Test(io, in_behind_a_string_instruction_goes_to_the_accumulator)
+{
+	vcpu->exit.io.string = true;	/* what INS left */
+	execute((struct pvm_insn){ .op = PVM_INSN_IN, .size = 1, .port_is_dx = true });
+	cr_assert_eq(pvm_complete_io(vcpu, 0x99), PVM_ACT_RESUME);
+	cr_assert_eq(vcpu->gpr[PVM_RAX], 0x1122334455667799);
+	cr_assert_eq(vcpu->rip, RIP + 2);
+}
+
 Test(io, with_an_impossible_size_is_ud)
 {
 	static const uint8_t sizes[] = { 0, 3, 5, 8, 255 };

@@ -62,6 +62,13 @@ Test(string_io, outs_reads_an_element_and_steps)
 	cr_assert_eq(vcpu->rip, RIP + 2);
 }
 
+Test(string_io, without_rep_a_count_of_0_means_nothing)
+{
+	vcpu->gpr[PVM_RCX] = 0;
+	cr_assert_eq(execute(PVM_INSN_OUTS, 1, false, 8), PVM_ACT_IO);
+	cr_assert_eq(vcpu->exit.io.value, 'a');
+}
+
 Test(string_io, ins_writes_an_element_and_steps)
 {
 	cr_assert_eq(execute(PVM_INSN_INS, 4, false, 8), PVM_ACT_IO);
