@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* The pvm command: picks the subcommand. Does nothing itself. */
+/*
+ * The pvm command: picks the subcommand. Owns the standard streams at the two
+ * ends of a run; does nothing else itself.
+ */
 #include "pvm.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "vm.h"
 
@@ -24,21 +30,54 @@ static const char help[] =
 "  pvm run --stats --trace=hello.json --timeout=10 hello.elf\n"
 "  pvm info hello.elf\n";
 
+/*
+ * A stream that the caller closed must not become the number of the next file
+ * that we open: the console would be written into the guest's memory. Standard
+ * input ends at once then; writing to standard output fails.
+ */
+static bool fill_closed_streams(void)
+{
+	int fd;
+
+	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) >= 0)
+			continue;
+		if (open("/dev/null", fd == STDERR_FILENO ? O_WRONLY : O_RDONLY) != fd)
+			return false;
+	}
+	return true;
+}
+
+/* @status, unless what was printed did not arrive. */
+static int finish(int status)
+{
+	bool failed;
+
+	errno = 0;
+	failed = fflush(stdout) || ferror(stdout);
+	if (!failed || status)
+		return status;
+	fprintf(stderr, "pvm: cannot write standard output: %s\n", strerror(errno ? errno : EIO));
+	return MONITOR_STATUS_FAILED;
+}
+
 int main(int argc, char **argv)
 {
 	const char *command = argc > 1 ? argv[1] : "";
 
+	if (!fill_closed_streams())
+		return MONITOR_STATUS_FAILED;
 	if (!strcmp(command, "run"))
-		return run_command(argc - 1, argv + 1);
+		return finish(run_command(argc - 1, argv + 1));
 	if (!strcmp(command, "info"))
-		return info_command(argc - 1, argv + 1);
+		return finish(info_command(argc - 1, argv + 1));
 	if (!strcmp(command, "--help") || !strcmp(command, "-h")) {
 		fputs(help, stdout);
-		return 0;
+		return finish(0);
 	}
 	if (!strcmp(command, "--version") || !strcmp(command, "-V")) {
 		printf("pvm %s\n", pvm_version());
-		return 0;
+		return finish(0);
 	}
 	if (!*command)
 		fputs("pvm: no command: 'pvm run GUEST.elf' runs a guest, 'pvm --help' says more\n",

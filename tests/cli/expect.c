@@ -4,7 +4,7 @@
  * line on standard error, standard output, and that no process is left of it.
  *
  *	expect --status N [--line TEXT]... [--only] [--err TEXT]... [--out TEXT]
- *	       [--in TEXT] [--kill SIGNAL] [--full] -- COMMAND ARG...
+ *	       [--in TEXT] [--kill SIGNAL] [--full | --closed] -- COMMAND ARG...
  *
  * --status N	wanted exit status; "bad": any but 0
  * --line TEXT	the first line on standard error contains TEXT
@@ -14,6 +14,7 @@
  * --in TEXT	standard input; else it is /dev/null
  * --kill N	after standard output has begun, send signal N
  * --full	standard output is /dev/full
+ * --closed	standard input and output are closed
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -44,7 +45,7 @@ struct expectation {
 	bool only;
 	const char *out, *in;
 	int kill;
-	bool full;
+	bool full, closed;
 	char **command;
 };
 
@@ -97,6 +98,8 @@ static struct expectation parse(char **argv)
 			e.kill = atoi(value_of(argv, &i));
 		} else if (!strcmp(argv[i], "--full")) {
 			e.full = true;
+		} else if (!strcmp(argv[i], "--closed")) {
+			e.closed = true;
 		} else {
 			fail("what is '%s'?", argv[i]);
 		}
@@ -112,6 +115,8 @@ static void become_command(const struct expectation *e, int in, int out, int err
 	int full = e->full ? open("/dev/full", O_WRONLY) : out;
 
 	if (dup2(in, 0) < 0 || dup2(full, 1) < 0 || dup2(err, 2) < 0)
+		_exit(127);
+	if (e->closed && (close(0) || close(1)))
 		_exit(127);
 	execvp(e->command[0], e->command);
 	dprintf(2, "%s: %s\n", e->command[0], strerror(errno));
