@@ -47,17 +47,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fuzz_vcpu(&h, &in);
 	for (i = 0; i < 16 && in.left; i++) {
 		bool was_user = h.vcpu.user_mode;
+		uint64_t rip = h.vcpu.rip;
 		enum pvm_action action = one_event(&h.vcpu, &in);
 
 		fuzz_check(&h, action);
 		fuzz_require(action == PVM_ACT_RESUME || action == PVM_ACT_HALT ||
 			     action == PVM_ACT_SHUTDOWN || action == PVM_ACT_ERROR, "actions of an event");
+		fuzz_require(!h.vcpu.nmi_pending || h.vcpu.nmi_masked, "an NMI waits only while NMIs are masked");
 		fuzz_require(!h.vcpu.user_mode || was_user, "an event never enters user mode");
 		if (action == PVM_ACT_SHUTDOWN) {
 			fuzz_require(h.vcpu.exit.shutdown.reason != PVM_SHUTDOWN_NONE, "a shutdown has a reason");
 			break;
 		}
-		if (action == PVM_ACT_RESUME && was_user && !h.vcpu.user_mode)
+		if (action == PVM_ACT_RESUME && h.vcpu.rip != rip)
 			fuzz_require(pvm_legal_address(&h.vcpu, pvm_gva(h.vcpu.rip)), "M7: entry points are legal");
 	}
 	fuzz_host_fini(&h);

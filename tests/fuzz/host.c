@@ -17,6 +17,13 @@ void fuzz_require(bool cond, const char *rule)
 	abort();
 }
 
+/* Freed pages come back soon: a fuzz target lives from many small runs. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+	return "quarantine_size_mb=4:thread_local_quarantine_size_kb=64";
+}
+
 /* ------------------------------------------------------------------------
  * Input.
  */
@@ -205,6 +212,8 @@ static const struct pvm_host_ops ops = {
  * The VM.
  */
 
+static uint8_t memory[FUZZ_MEMORY] __attribute__((aligned(4096)));
+
 static const struct pvm_cpuid_entry cpuid[] = {
 	{ .leaf = 0, .eax = 0xd, .ebx = 0x756e6547, .ecx = 0x6c65746e, .edx = 0x49656e69 },
 	{ .leaf = 1, .eax = 0x50654, .ecx = 0xffffffff, .edx = 0xffffffff },
@@ -245,7 +254,7 @@ void fuzz_host_init(struct fuzz_host *h, struct fuzz_input *in)
 	}
 	memset(h, 0, sizeof(*h));
 	h->allocs_left = -1;
-	h->memory = aligned_alloc(PVM_PAGE_SIZE, FUZZ_MEMORY);
+	h->memory = memory;
 	memset(h->memory, 0, FUZZ_MEMORY);
 	fuzz_require(pvm_vm_init(&h->vm, &config, &ops, h) == PVM_OK, "the VM can be made");
 	fuzz_require(pvm_vcpu_init(&h->vcpu, &h->vm, 0) == PVM_OK, "the vCPU can be made");
@@ -258,7 +267,6 @@ void fuzz_host_fini(struct fuzz_host *h)
 	fuzz_require(h->pages == 0, "M11: no engine page is leaked");
 	fuzz_require(h->pins == 0, "S8: no frame stays pinned");
 	fuzz_require(h->lock_depth == 0, "the MMU lock is not held");
-	free(h->memory);
 }
 
 /* Identity-mapped memory (one 2 MiB page, or 512 small ones) under two roots,
@@ -286,6 +294,18 @@ static void page_tables(struct fuzz_host *h, struct fuzz_input *in)
 	}
 	pvm_cr_write(&h->vcpu, 3, FUZZ_TABLES);
 	pvm_msr_write(&h->vcpu, MSR_PVM_SWITCH_CR3, FUZZ_TABLES + 4 * PVM_PAGE_SIZE);
+}
+
+/* Entry points in the upper half, and then ranges that may leave them outside. */
+static void upper_half(struct pvm_vcpu *vcpu, struct fuzz_input *in)
+{
+	struct pvm_linear_range range = vcpu->vm->config.range;
+
+	pvm_msr_write(vcpu, MSR_PVM_EVENT_ENTRY, 0xffff808000000000);
+	pvm_msr_write(vcpu, PVM_MSR_LSTAR, 0xffff810000000000);
+	range.pml4_start = (uint16_t)(256 + fuzz_u8(in) % 4);
+	range.pml4_end = (uint16_t)(range.pml4_start + 1 + fuzz_u8(in) % 4);
+	pvm_msr_write(vcpu, MSR_PVM_LINEAR_ADDRESS_RANGE, pvm_linear_range_encode(&range));
 }
 
 static void registers(struct fuzz_host *h, struct fuzz_input *in)
@@ -326,6 +346,8 @@ void fuzz_vcpu(struct fuzz_host *h, struct fuzz_input *in)
 	pvm_msr_write(vcpu, MSR_PVM_RETS_RIP, 0x7010);
 	if (choice & 1)
 		pvm_msr_write(vcpu, MSR_PVM_VCPU_STRUCT, FUZZ_PVCS);
+	if (choice & 64)
+		upper_half(vcpu, in);
 	registers(h, in);
 	vcpu->pkru = fuzz_u32(in);
 	vcpu->rip = pvm_semi_canonical(vcpu, fuzz_value(in));
@@ -377,7 +399,6 @@ void fuzz_check(struct fuzz_host *h, int action)
 	fuzz_require(!(pvm_vcpu_underlying_dr7(vcpu) & PVM_DR7_GD), "underlying DR7.GD is 0");
 	fuzz_require(pvm_semi_canonical(vcpu, vcpu->gs_base) == vcpu->gs_base, "GSBASE is canonical");
 	fuzz_require(pvm_semi_canonical(vcpu, vcpu->fs_base) == vcpu->fs_base, "FSBASE is canonical");
-	fuzz_require(!vcpu->nmi_pending || vcpu->nmi_masked, "an NMI waits only while NMIs are masked");
 	if (action == PVM_ACT_RESUME || action == PVM_ACT_HALT)
 		fuzz_require(pvm_semi_canonical(vcpu, vcpu->rip) == vcpu->rip, "S1: RIP is canonical");
 	if (action == PVM_ACT_RESUME && cs == config->user32_cs)

@@ -14,7 +14,7 @@ static void return_user(struct fuzz_host *h, struct fuzz_input *in)
 	enum pvm_action action;
 
 	if (vcpu->pvcs) {
-		vcpu->pvcs->user_cs = (uint16_t)fuzz_value(in);
+		vcpu->pvcs->user_cs = fuzz_u8(in) & 0xf ? 0x33 - (fuzz_u8(in) & 0x10) : fuzz_u16(in);
 		vcpu->pvcs->user_ss = fuzz_u8(in) & 0xf ? 0x2b : fuzz_u16(in);
 		vcpu->pvcs->rip = fuzz_value(in);
 		vcpu->pvcs->eflags = (uint32_t)fuzz_value(in);
@@ -23,6 +23,8 @@ static void return_user(struct fuzz_host *h, struct fuzz_input *in)
 	action = pvm_event_return_user(vcpu);
 	fuzz_check(h, action);
 	if (vcpu->user_mode) {
+		fuzz_require((vcpu->seg[PVM_CS] == 0x33 || vcpu->seg[PVM_CS] == 0x23) && vcpu->seg[PVM_SS] == 0x2b,
+			     "S4: CS and SS are one of two pairs");
 		fuzz_require(vcpu->cr3 == switch_cr3 && vcpu->msr.switch_cr3 == cr3,
 			     "CR3 and MSR_PVM_SWITCH_CR3 have changed places");
 		fuzz_require(!h->vm.config.host_pke || vcpu->pkru == vcpu->pvcs->pkru, "S11: the user's PKRU");

@@ -25,6 +25,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			h.vcpu.rip = h.vcpu.msr.retu_rip + 2;
 		else if ((choice & 0x60) == 0x40)
 			h.vcpu.rip = h.vcpu.msr.rets_rip + 2;
+		else
+			h.vcpu.rip += 2;	/* the SYSCALL was at RIP */
 		class = pvm_syscall_classify(&h.vcpu);
 		fuzz_require((class == PVM_SYSCALL_USER) == was_user, "SYSCALL of user mode is the user's");
 		action = pvm_handle_syscall(&h.vcpu, fuzz_u8(&in) & 1);
