@@ -23,8 +23,8 @@ static void return_user(struct fuzz_host *h, struct fuzz_input *in)
 	action = pvm_event_return_user(vcpu);
 	fuzz_check(h, action);
 	if (vcpu->user_mode) {
-		fuzz_require((vcpu->seg[PVM_CS] == 0x33 || vcpu->seg[PVM_CS] == 0x23) && vcpu->seg[PVM_SS] == 0x2b,
-			     "S4: CS and SS are one of two pairs");
+		fuzz_require(vcpu->seg[PVM_CS] == 0x33 || vcpu->seg[PVM_CS] == 0x23, "S4: CS is one of two");
+		fuzz_require(vcpu->seg[PVM_SS] == 0x2b, "S4: SS is __USER_DS");
 		fuzz_require(vcpu->cr3 == switch_cr3 && vcpu->msr.switch_cr3 == cr3,
 			     "CR3 and MSR_PVM_SWITCH_CR3 have changed places");
 		fuzz_require(!h->vm.config.host_pke || vcpu->pkru == vcpu->pvcs->pkru, "S11: the user's PKRU");
