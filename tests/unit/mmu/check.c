@@ -172,6 +172,13 @@ Test(mmu_check, wrong_reverse_maps_are_found)
 	leaf_page->present--;
 }
 
+Test(mmu_check, page_that_is_not_found_by_its_key_is_found)
+{
+	leaf_page->gfn.v++;
+	assert_found("a shadow page is not found by its key");
+	leaf_page->gfn.v--;
+}
+
 Test(mmu_check, wrong_counts_are_found)
 {
 	g.vm->mmu->live_count++;

@@ -257,7 +257,7 @@ static void (*plain_tlb_flush)(void *host, const struct pvm_tlb_flush *flush);
 
 static void writing_tlb_flush(void *host, const struct pvm_tlb_flush *flush)
 {
-	*guest_entry(writer, GVA, 1) = (DATA + 0x1000) | RWU;
+	*guest_entry(writer, GVA, 1) = (DATA + 0x1000) | RWU | PVM_PTE_A;
 	plain_tlb_flush(host, flush);
 }
 
@@ -266,7 +266,7 @@ Test(mmu_fault, M6_entry_changed_while_its_table_is_being_protected_is_seen)
 	struct guest g;
 
 	guest_init(&g);
-	guest_map(&g, GVA, DATA, 1, RWU);
+	guest_map(&g, GVA, DATA, 1, RWU | PVM_PTE_A);	/* no bit to set: no second look by that */
 	guest_map_tables(&g);
 	/* The table is writable in some TLB before anything is shadowed by it. */
 	guest_touch(&g, guest_entry_gva(&g, GVA, 1), PVM_ACCESS_WRITE);

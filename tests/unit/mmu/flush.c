@@ -154,6 +154,53 @@ Test(mmu_flush, protecting_a_table_that_is_mapped_once_flushes_that_address_on_a
 	guest_fini(&g);
 }
 
+Test(mmu_flush, frame_mapped_by_a_table_that_is_used_twice_is_flushed_everywhere)
+{
+	struct guest g;
+
+	init(&g, 1);
+	*guest_entry(&g, GVA + (1ull << 30), 3) = *guest_entry(&g, GVA, 3);
+	guest_touch(&g, GVA + (1ull << 30), PVM_ACCESS_WRITE);
+	guest_forget_flushes(&g);
+	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(DATA >> 12), 1);
+	cr_assert_eq(g.f.flush_count, 1);
+	cr_assert_eq(g.f.flushes[0].scope, PVM_FLUSH_ALL);
+	guest_fini(&g);
+}
+
+Test(mmu_flush, frame_mapped_under_very_many_roots_is_flushed_everywhere)
+{
+	struct guest g;
+	unsigned i;
+
+	init(&g, 1);
+	for (i = 0; i < 40; i++) {
+		uint64_t table = fixture_new_table(&g.f);
+
+		((uint64_t *)(g.f.memory + table))[0] = *guest_entry(&g, GVA, 4);
+		g.vcpu->cr3 = table;
+		guest_touch(&g, GVA, PVM_ACCESS_WRITE);
+	}
+	guest_forget_flushes(&g);
+	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(DATA >> 12), 1);
+	cr_assert_eq(guest_flushes(&g, PVM_FLUSH_ALL), 1);
+	g.vcpu->cr3 = g.cr3;
+	guest_fini(&g);
+}
+
+Test(mmu_flush, leaf_that_no_root_reaches_needs_no_flush)
+{
+	struct guest g;
+
+	init(&g, 1);
+	guest_store(&g, guest_entry_gva(&g, GVA, 2), 0);
+	pvm_mmu_flush_all(g.vcpu);	/* the only vCPU: no TLB has it any more */
+	guest_forget_flushes(&g);
+	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(DATA >> 12), 1);
+	cr_assert_eq(g.f.flush_count, 0);
+	guest_fini(&g);
+}
+
 Test(mmu_flush, address_of_the_upper_half_is_flushed_in_canonical_form)
 {
 	struct guest g;

@@ -149,6 +149,17 @@ Test(mmu_sync, M9_upper_tables_are_resynchronised_too)
 	}
 }
 
+Test(mmu_sync, M9_invlpg_of_any_address_forgets_upper_entries_that_are_behind)
+{
+	struct guest g;
+
+	init(&g, 1);
+	guest_store(&g, guest_entry_gva(&g, GVA, 2), 0);
+	pvm_mmu_invlpg(g.vcpu, pvm_gva(GVA + (1 << 30)));
+	cr_assert_eq(guest_reaches(&g, GVA), ~0ull);
+	guest_fini(&g);
+}
+
 Test(mmu_sync, M9_rights_lost_in_upper_tables_are_taken)
 {
 	struct pvm_shadow_leaf leaf;
@@ -254,6 +265,29 @@ Test(mmu_sync, M9_right_given_to_a_link_brings_what_is_below_up_to_date)
 	guest_store(&g, guest_entry_gva(&g, GVA, 2), entry);
 	guest_touch(&g, GVA + 0x1000, PVM_ACCESS_WRITE);
 	cr_assert_neq(guest_reaches(&g, GVA), DATA);
+	guest_fini(&g);
+}
+
+Test(mmu_sync, M10_entry_that_changes_its_frame_without_a_flush_leaves_a_note)
+{
+	struct guest g;
+
+	/* The fault finds another frame in an entry that was shadowed before. */
+	init(&g, 2);
+	guest_store(&g, guest_entry_gva(&g, GVA, 1), (DATA + 0x1000) | RO);
+	guest_fault(&g, GVA, 0);
+	cr_assert_eq(guest_reaches(&g, GVA), DATA + 0x1000);
+	guest_forget_flushes(&g);
+	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(DATA >> 12), 1);
+	cr_assert_eq(guest_flushes(&g, PVM_FLUSH_ALL), 1);
+	/* And one that only loses its right to write. */
+	guest_store(&g, guest_entry_gva(&g, GVA, 1), (DATA + 0x2000) | RWU);
+	guest_touch(&g, GVA, PVM_ACCESS_WRITE);
+	guest_store(&g, guest_entry_gva(&g, GVA, 1), (DATA + 0x2000) | RO);
+	guest_fault(&g, GVA, 0);
+	guest_forget_flushes(&g);
+	pvm_mmu_write_protect_gfns(g.vm, pvm_gfn((DATA >> 12) + 2), 1);
+	cr_assert_eq(guest_flushes(&g, PVM_FLUSH_ALL), 1);
 	guest_fini(&g);
 }
 
