@@ -7,6 +7,7 @@ file that breaks one.
 """
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -24,9 +25,10 @@ WIDTH_OF_TAB = 8
 
 
 def files():
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
-    if listed.returncode == 0 and listed.stdout:
-        return sorted(path for path in listed.stdout.splitlines() if (ROOT / path).is_file())
+    if shutil.which("git"):
+        listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
+        if listed.returncode == 0 and listed.stdout:
+            return sorted(path for path in listed.stdout.splitlines() if (ROOT / path).is_file())
     return sorted(path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*")
                   if path.is_file() and not re.match(r"(build[^/]*|\.git)(/|$)",
                                                      path.relative_to(ROOT).as_posix()))

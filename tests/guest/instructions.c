@@ -146,7 +146,7 @@ static void others(void)
 	TRY("clac");
 	TRY("swapgs");
 	TRY("sysretq");
-	TRY("sysexit");
+	TRY("sysexitl");
 	write_reg(dr6, DR6_FIXED);
 	check(hc_wrmsr(MSR_GS_BASE, (u64)&cpus[0]) == 0, "STAC, CLAC, SWAPGS, SYSRET and SYSEXIT harm nobody");
 }
