@@ -179,7 +179,7 @@ PRIVILEGED(clts, "clts");
 PRIVILEGED(wbinvd, "wbinvd");
 PRIVILEGED(swapgs, "swapgs");
 PRIVILEGED(sysretq, "sysretq");
-PRIVILEGED(sysexit, "sysexit");
+PRIVILEGED(sysexit, "sysexitl");
 PRIVILEGED(sysenter, "sysenter");
 PRIVILEGED(xsetbv, "xsetbv");
 
