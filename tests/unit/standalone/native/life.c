@@ -163,14 +163,18 @@ Test(native_life, a_host_that_refuses_the_first_mapping_is_an_error_that_says_so
 	struct rlimit limit;
 	struct native_vcpu *native;
 	struct guest_exit exit;
+	uint64_t cr3;
 
 	machine_init(&m, 1);
+	run_syscall();		/* the zygote is up */
 	native = m.vcpu[0]->executor;
+	cr3 = another_cr3();
 	/* The zygote's limit is what every new stub starts with. */
 	prlimit(native->pool.nursery.zygote, RLIMIT_AS, NULL, &limit);
 	limit.rlim_cur = 14 * PVM_PAGE_SIZE;
 	cr_assert_eq(prlimit(native->pool.nursery.zygote, RLIMIT_AS, &limit, NULL), 0);
-	machine_map(&m, m.supervisor_cr3, 0x40000000, 16 << 20, 2, RWX);
+	machine_map(&m, cr3, 0x40000000, 16 << 20, 2, RWX);
+	cr_assert_eq(pvm_cr_write(&m.vcpu[0]->pvm, 3, cr3), PVM_OK);
 	m.vcpu[0]->pvm.rip = 0x40000000;
 	memset(machine_at(&m, 16 << 20), 0x90, 4096);
 	exit = machine_run(m.vcpu[0]);
