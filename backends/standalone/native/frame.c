@@ -2,8 +2,8 @@
 /*
  * Loading and storing the guest's registers. Owns the knowledge of the kernel's
  * frame. The guest can write into the frame pages while it runs, so nothing of
- * a frame is trusted but as the guest's own registers: frame_load() writes all
- * of it anew.
+ * a frame is trusted but as the guest's own registers: frame_load() writes anew
+ * all that it uses.
  */
 #include "frame.h"
 
@@ -14,7 +14,6 @@
 #define UC_FP_XSTATE		0x1
 #define UC_SIGCONTEXT_SS	0x2
 #define UC_STRICT_RESTORE_SS	0x4
-#define ALTSTACK_AUTODISARM	(1u << 31)
 
 /* The FXSAVE area and the XSAVE header, SDM vol. 1, 13.4. */
 #define FX_FCW			0
@@ -32,11 +31,16 @@
 /* RFLAGS bits that rt_sigreturn does not load: the stub does, with POPF. */
 #define RFLAGS_BY_STUB		(PVM_RFLAGS_ID | PVM_RFLAGS_NT)
 
+#define PKRU_KEY0		3u
+#define DR7_ENABLED		0xffu
+
 #define CPUID_XSTATE		0xd
 
 _Static_assert(offsetof(struct sigframe, r8) == 48, "ucontext");
 _Static_assert(offsetof(struct sigframe, mask) == 304, "sigcontext");
 _Static_assert(offsetof(struct sigframe, info) == 312, "siginfo");
+_Static_assert(offsetof(struct sigframe, rip) == SIGFRAME_RIP, "SIGFRAME_RIP");
+_Static_assert(offsetof(struct sigframe, info.code) == SIGFRAME_CODE, "SIGFRAME_CODE");
 _Static_assert(sizeof(((struct sigframe *)0)->info) == 128, "siginfo");
 _Static_assert(sizeof(struct sigframe_xstate) == FX_SIZE - FX_SW_RESERVED, "sw_reserved");
 
@@ -216,36 +220,71 @@ static void store_gprs(const struct sigframe *f, struct pvm_vcpu *vcpu)
 	vcpu->rip = f->rip;
 }
 
-void frame_load(const struct sigframe_place *place, struct stub_control *control,
-		const struct monitor_vcpu *vcpu, const uint64_t tls[3])
+/* For rt_sigreturn: the whole frame, whatever is in there. */
+static void load_frame(const struct sigframe_place *place, const struct pvm_vcpu *vcpu,
+		       uint64_t rflags)
 {
-	const struct pvm_vcpu *pvm = &vcpu->pvm;
 	struct sigframe *f = place->frame;
 
-	load_gprs(f, pvm);
-	/* S2, at the last place before the CPU. */
-	f->rflags = pvm_rflags_sanitize(pvm->rflags);
-	f->cs = pvm_vcpu_underlying_cs(pvm);
-	f->ss = pvm_vcpu_underlying_ss(pvm);
+	load_gprs(f, vcpu);
+	f->rflags = rflags;
+	f->cs = pvm_vcpu_underlying_cs(vcpu);
+	f->ss = pvm_vcpu_underlying_ss(vcpu);
 	f->gs = 0;
 	f->fs = 0;
 	f->flags = place->flags | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS;
 	f->link = 0;
 	f->stack_sp = STUB_ALTSTACK;
-	f->stack_flags = ALTSTACK_AUTODISARM;
+	f->stack_flags = 0;
 	f->stack_size = STUB_ALTSTACK_SIZE;
 	f->mask = 0;
 	f->xstate = place->xstate_address;
 	memset(f->reserved, 0, sizeof(f->reserved));
-	load_xstate(place, vcpu);
+}
 
-	control->rflags = (f->rflags & RFLAGS_BY_STUB) | PVM_RFLAGS_FIXED;
+/* Can code at CPL 3 in the stub bring the guest to where it was? */
+static bool direct(const struct sigframe_place *place, const struct pvm_vcpu *vcpu, uint64_t rflags)
+{
+	/* POPF does not load RF, which matters to breakpoints only. */
+	if ((rflags & PVM_RFLAGS_RF) && (pvm_vcpu_underlying_dr7(vcpu) & DR7_ENABLED))
+		return false;
+	return pvm_vcpu_underlying_cs(vcpu) == vcpu->vm->config.user_cs &&
+	       !(rflags & PVM_RFLAGS_TF) && vcpu->rip < STUB_REGION &&
+	       !(place->pkru_offset && (vcpu->pkru & PKRU_KEY0));
+}
+
+void frame_load(const struct sigframe_place *place, struct stub_control *control,
+		const struct monitor_vcpu *vcpu, const uint64_t tls[3], bool heal)
+{
+	const struct pvm_vcpu *pvm = &vcpu->pvm;
+	/* S2, at the last place before the CPU. */
+	uint64_t rflags = pvm_rflags_sanitize(pvm->rflags);
+
+	load_xstate(place, vcpu);
 	control->ds = loadable(pvm, PVM_DS, tls);
 	control->es = loadable(pvm, PVM_ES, tls);
 	control->fs = loadable(pvm, PVM_FS, tls);
 	control->gs = loadable(pvm, PVM_GS, tls);
 	control->fs_base = canonical_base(pvm->fs_base);
 	control->gs_base = canonical_base(pvm->gs_base);
+	if (!heal && direct(place, pvm, rflags)) {
+		control->enter = ENTER_DIRECT;
+		control->xstate = place->xstate_address;
+		control->xfeatures = place->layout.features;
+		control->rflags = rflags;
+		control->rip = pvm->rip;
+		memcpy(control->gpr, pvm->gpr, sizeof(control->gpr));
+	} else {
+		control->enter = ENTER_SIGRETURN;
+		control->rflags = (rflags & RFLAGS_BY_STUB) | PVM_RFLAGS_FIXED;
+		load_frame(place, pvm, rflags);
+	}
+}
+
+bool frame_needs_healing(const struct sigframe *frame, const struct pvm_vcpu *vcpu)
+{
+	return frame->info.number == STUB_SIGNAL_KICK || frame->mask ||
+	       frame->ss != pvm_vcpu_underlying_ss(vcpu);
 }
 
 void frame_store(const struct sigframe_place *place, const struct stub_record *record,

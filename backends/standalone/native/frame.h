@@ -65,11 +65,20 @@ struct sigframe_place {
  */
 bool sigframe_learn(struct sigframe_place *place, uint8_t *shared, uint64_t address);
 
-/* Put the guest's registers into the frame and the control page. Everything is
- * made valid here, whoever set it: a bad value must not kill the stub. @tls: the
- * descriptors that the stub's thread has. */
+/**
+ * frame_load - put the guest's registers where the stub takes them from.
+ * @tls: the descriptors that the stub's thread has.
+ * @heal: the thread's signal mask and stack may not be as they should: go on
+ * by rt_sigreturn, which sets them.
+ *
+ * Everything is made valid here, whoever set it: a bad value must not kill the
+ * stub. Most guests go on directly; rt_sigreturn loads what only the kernel can.
+ */
 void frame_load(const struct sigframe_place *place, struct stub_control *control,
-		const struct monitor_vcpu *vcpu, const uint64_t tls[3]);
+		const struct monitor_vcpu *vcpu, const uint64_t tls[3], bool heal);
+
+/* Has the frame of a stopped stub left its thread as frame_load() expects? */
+bool frame_needs_healing(const struct sigframe *frame, const struct pvm_vcpu *vcpu);
 
 /* The guest's registers back from the frame and the record. */
 void frame_store(const struct sigframe_place *place, const struct stub_record *record,

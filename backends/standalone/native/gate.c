@@ -4,8 +4,9 @@
  * only right to send signals to a stub that runs. Never touches a stub's
  * memory.
  *
- * A guest may block the kick signal: it can jump to the stub's rt_sigreturn with
- * a frame of its own. The watchdog, awake while any guest runs, kills such a stub.
+ * A guest may make its stub deaf to kicks: it can jump to the stub's rt_sigreturn
+ * with a frame that blocks the signal, or to where the stub waits for the monitor.
+ * The watchdog, awake while any guest runs, kills such a stub.
  */
 #include "gate.h"
 

@@ -315,6 +315,7 @@ static bool look_at_frame(struct monitor_vcpu *vcpu, struct space *space, struct
 	struct native_vcpu *native = vcpu->executor;
 	uint64_t entry_rip = vcpu->pvm.rip;
 
+	space->heal = frame_needs_healing(space->frame.frame, &vcpu->pvm);
 	frame_store(&space->frame, space->record, vcpu);
 	switch (cause_of_stop(space->frame.frame, &vcpu->pvm, entry_rip, fetch, exit)) {
 	case CAUSE_NOTHING:
@@ -345,6 +346,8 @@ static bool look_at_stop(struct monitor_vcpu *vcpu, struct space *space, enum sp
 		return look_at_frame(vcpu, space, exit);
 	case SPACE_COMMAND_FAILED:
 		return !start_over(vcpu, space, exit);
+	case SPACE_KICKED:
+		return false;
 	case SPACE_DEAD:
 	case SPACE_TAMPERED:
 	case SPACE_COMMANDS_DONE:
@@ -374,7 +377,7 @@ static void native_run(struct monitor_vcpu *vcpu, struct guest_exit *exit)
 		if (!queue_commands(vcpu, space, exit))
 			return;
 		sync_by_ptrace(vcpu, space);
-		frame_load(&space->frame, space->control, vcpu, space->tls);
+		frame_load(&space->frame, space->control, vcpu, space->tls, space->heal);
 		placement_bind(&native->placement, space, native->gate.loose);
 		switch (gate_enter(&native->gate, space->pid)) {
 		case GATE_FLUSH:
@@ -386,7 +389,7 @@ static void native_run(struct monitor_vcpu *vcpu, struct guest_exit *exit)
 		}
 		stop = space_run(space);
 		gate_leave(&native->gate);
-		if (stop != SPACE_COMMAND_FAILED)
+		if (stop != SPACE_COMMAND_FAILED && stop != SPACE_KICKED)
 			native->fault.pending = false;
 		if (look_at_stop(vcpu, space, stop, exit))
 			return;

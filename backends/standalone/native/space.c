@@ -51,38 +51,39 @@ static bool say_go(struct space *space)
 	return n == sizeof(space->turn);
 }
 
-static enum space_stop run(struct space *space, bool enter)
+enum space_stop space_run(struct space *space)
 {
-	space->control->enter = enter;
+	uint32_t reason;
+
 	if (!say_go(space) || !wait_stop(space))
 		return SPACE_DEAD;
 	/* Nothing stale may be repeated by a guest that jumps into the stub. */
 	space->control->count = 0;
-	if (space->record->reason != STOP_COMMAND) {
+	reason = space->record->reason;
+	space->heal = reason != STOP_SIGNAL;
+	if (reason == STOP_SIGNAL || reason == STOP_COMMANDS_DONE) {
 		space->forget_all = false;
 		space->forget_count = 0;
 	}
-	switch (space->record->reason) {
+	switch (reason) {
 	case STOP_SIGNAL:
 		return space->record->frame == space->frame.address ? SPACE_SIGNAL : SPACE_TAMPERED;
 	case STOP_COMMAND:
 		space->failed_errno = (int)-space->record->result;
 		return SPACE_COMMAND_FAILED;
+	case STOP_KICKED:
+		return SPACE_KICKED;
 	case STOP_COMMANDS_DONE:
-		return enter ? SPACE_TAMPERED : SPACE_COMMANDS_DONE;
+		return space->control->enter == ENTER_NOT ? SPACE_COMMANDS_DONE : SPACE_TAMPERED;
 	default:
 		return SPACE_TAMPERED;
 	}
 }
 
-enum space_stop space_run(struct space *space)
-{
-	return run(space, true);
-}
-
 enum space_stop space_prepare(struct space *space)
 {
-	return run(space, false);
+	space->control->enter = ENTER_NOT;
+	return space_run(space);
 }
 
 static const char *stage_name(int stage)
@@ -137,6 +138,7 @@ int space_create(struct space *space, struct nursery *nursery, unsigned slot, ch
 	space->stop = stub.stop;
 	space->root = PVM_INVALID_ADDR;
 	space->forget_all = true;	/* of the zygote itself */
+	space->heal = true;
 	if (!wait_stop(space)) {
 		space_destroy(space);
 		space_describe_end(space, end, sizeof(end));

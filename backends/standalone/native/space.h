@@ -24,6 +24,7 @@ enum space_stop {
 	SPACE_SIGNAL,		/* the frame says what happened */
 	SPACE_COMMAND_FAILED,	/* the guest has not run: see failed_errno */
 	SPACE_COMMANDS_DONE,	/* space_prepare(): the guest has not run */
+	SPACE_KICKED,		/* the guest has not run, nor perhaps the commands */
 	SPACE_TAMPERED,		/* impossible state: kill it */
 	SPACE_DEAD,		/* it is gone, but not reaped: space_destroy() */
 };
@@ -38,6 +39,7 @@ struct space {
 	uint64_t turn;
 	int status;		/* after space_destroy(): wait status, or -1 */
 	int failed_errno;	/* SPACE_COMMAND_FAILED */
+	bool heal;		/* for frame_load() */
 
 	uint64_t root;		/* hpa of the shadow root it stands for */
 	uint64_t used;		/* for LRU */
@@ -83,7 +85,8 @@ bool space_command_map(struct space *space, uint64_t start, uint64_t size, int p
 /* Carry out the commands, and do not run the guest. */
 enum space_stop space_prepare(struct space *space);
 
-/* Carry out the commands, run the guest from the frame, wait for the stop. */
+/* Carry out the commands, run the guest as frame_load() left it, wait for the
+ * stop. */
 enum space_stop space_run(struct space *space);
 
 /* "killed by signal 9 (Killed)", for messages. */

@@ -5,12 +5,11 @@
  * A stub is bound to its monitor's CPU because they take turns. One that has run
  * from one look to the next takes no turns: it may go where there is room.
  *
- * A guest can block the kick signal in its stub (see gate.c). A stub that
- * blocks it while a kick or a flush has been pending for the same run since the
- * last look is killed when it
- *  - has burnt CPU time meanwhile: an honest one blocks the signal only in its
- *    handler, where it executes a few system calls and waits; or
- *  - has been asleep for LOOKS looks: it waits for the monitor, and has not told
+ * A guest can make its stub deaf (see gate.c). A stub whose kick or flush has been
+ * pending for the same run since the last look is killed when it
+ *  - blocks the kick and has burnt CPU time meanwhile: an honest one blocks it
+ *    only in its handler, where it executes a few system calls and waits; or
+ *  - has been asleep for LOOKS looks: it waits for the monitor and has not told
  *    it, or the run would be over.
  * One that is merely not scheduled, or starved of memory, does neither.
  */
@@ -26,7 +25,7 @@
 
 #define PERIOD_NS	50000000	/* between looks */
 #define BURNT_NS	20000000	/* CPU time that is not honest */
-#define LOOKS		20
+#define LOOKS		10
 
 static int64_t cpu_time(pid_t pid)
 {
@@ -67,9 +66,7 @@ static bool deaf(struct gate *gate)
 {
 	struct sight sight = see(gate->running);
 
-	if (!sight.blocks_kick)
-		return false;
-	if (cpu_time(gate->running) - gate->watched_cpu > BURNT_NS)
+	if (sight.blocks_kick && cpu_time(gate->running) - gate->watched_cpu > BURNT_NS)
 		return true;
 	gate->watched_asleep = sight.asleep ? gate->watched_asleep + 1 : 0;
 	return gate->watched_asleep > LOOKS;

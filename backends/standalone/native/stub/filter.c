@@ -120,7 +120,11 @@ static void waiting(struct program *p)
 	arg_must_be(p, 1, STUB_SHARED + RECORD_GO);
 	arg_must_be(p, 2, 8);
 	end(p, jump);
-	jump = begin(p, __NR_rt_sigreturn, STUB_ADDRESS(stub_after_sigreturn));
+	jump = p->len;
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, __NR_rt_sigreturn);
+	load(p, IP_LOW);
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 2, 0, (uint32_t)STUB_ADDRESS(stub_after_nested));
+	must_be(p, (uint32_t)STUB_ADDRESS(stub_after_sigreturn));
 	end(p, jump);
 }
 

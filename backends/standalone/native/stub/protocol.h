@@ -58,16 +58,24 @@
 #define CONTROL_FRAME		8	/* rsp for rt_sigreturn */
 #define CONTROL_FS_BASE		16
 #define CONTROL_GS_BASE		24
-#define CONTROL_RFLAGS		32	/* ID and NT, which rt_sigreturn leaves alone */
-#define CONTROL_DS		40
-#define CONTROL_ES		42
-#define CONTROL_FS		44
-#define CONTROL_GS		46
-#define CONTROL_COUNT		48	/* commands to execute before the guest */
-#define CONTROL_ENTER		52	/* 0: execute the commands and stop again */
-#define CONTROL_COMMANDS	128
+#define CONTROL_DS		32
+#define CONTROL_ES		34
+#define CONTROL_FS		36
+#define CONTROL_GS		38
+#define CONTROL_COUNT		40	/* commands to execute before the guest */
+#define CONTROL_ENTER		44	/* how to go on then */
+#define CONTROL_XSTATE		48	/* address for XRSTOR, and its mask */
+#define CONTROL_XFEATURES	56
+#define CONTROL_RFLAGS		64
+#define CONTROL_RIP		72
+#define CONTROL_GPR		80	/* in encoding order */
+#define CONTROL_COMMANDS	256
 #define CONTROL_COMMAND_SHIFT	6
-#define STUB_COMMANDS		62
+#define STUB_COMMANDS		60
+
+#define ENTER_NOT		0	/* stop again */
+#define ENTER_SIGRETURN		1	/* from the frame; RFLAGS has what that leaves alone */
+#define ENTER_DIRECT		2	/* from the control page, with no system call */
 
 /* A command: a system call, its number and six arguments. */
 #define COMMAND_NR		0
@@ -92,11 +100,17 @@
 #define RECORD_REASON		48
 #define RECORD_COMMAND		52	/* STOP_COMMAND: which one failed */
 #define RECORD_RESULT		56	/* STOP_COMMAND: -errno */
+#define RECORD_KICKED		64	/* a kick came while the stub waited */
 #define RECORD_STACK_TOP	0x1000	/* the handler's own stack, a few words */
 
 #define STOP_SIGNAL		1	/* a signal ended the run: see the frame */
 #define STOP_COMMAND		2	/* a command failed; the guest has not run */
-#define STOP_COMMANDS_DONE	3	/* CONTROL_ENTER was 0; all commands succeeded */
+#define STOP_COMMANDS_DONE	3	/* ENTER_NOT; all commands succeeded */
+#define STOP_KICKED		4	/* a kick came before the guest could run */
+
+/* Offsets into the signal frame; struct sigframe in frame.h. */
+#define SIGFRAME_RIP		176
+#define SIGFRAME_CODE		320	/* siginfo's si_code */
 
 #ifndef __ASSEMBLER__
 
@@ -113,11 +127,13 @@ struct stub_control {
 	uint64_t turn;
 	uint64_t frame;
 	uint64_t fs_base, gs_base;
-	uint64_t rflags;
 	uint16_t ds, es, fs, gs;
 	uint32_t count;
 	uint32_t enter;
-	uint64_t reserved[9];
+	uint64_t xstate, xfeatures;
+	uint64_t rflags, rip;
+	uint64_t gpr[16];
+	uint64_t reserved[6];
 	struct stub_command commands[STUB_COMMANDS];
 };
 
@@ -129,6 +145,7 @@ struct stub_record {
 	uint32_t reason;
 	uint32_t command;
 	int64_t result;
+	uint32_t kicked;
 };
 
 /* Zygote requests: struct zygote_request with the stub's two descriptors. The
@@ -156,11 +173,15 @@ enum stub_stage {
 _Static_assert(offsetof(struct stub_control, frame) == CONTROL_FRAME, "CONTROL_FRAME");
 _Static_assert(offsetof(struct stub_control, fs_base) == CONTROL_FS_BASE, "CONTROL_FS_BASE");
 _Static_assert(offsetof(struct stub_control, gs_base) == CONTROL_GS_BASE, "CONTROL_GS_BASE");
-_Static_assert(offsetof(struct stub_control, rflags) == CONTROL_RFLAGS, "CONTROL_RFLAGS");
 _Static_assert(offsetof(struct stub_control, ds) == CONTROL_DS, "CONTROL_DS");
 _Static_assert(offsetof(struct stub_control, gs) == CONTROL_GS, "CONTROL_GS");
 _Static_assert(offsetof(struct stub_control, count) == CONTROL_COUNT, "CONTROL_COUNT");
 _Static_assert(offsetof(struct stub_control, enter) == CONTROL_ENTER, "CONTROL_ENTER");
+_Static_assert(offsetof(struct stub_control, xstate) == CONTROL_XSTATE, "CONTROL_XSTATE");
+_Static_assert(offsetof(struct stub_control, xfeatures) == CONTROL_XFEATURES, "CONTROL_XFEATURES");
+_Static_assert(offsetof(struct stub_control, rflags) == CONTROL_RFLAGS, "CONTROL_RFLAGS");
+_Static_assert(offsetof(struct stub_control, rip) == CONTROL_RIP, "CONTROL_RIP");
+_Static_assert(offsetof(struct stub_control, gpr) == CONTROL_GPR, "CONTROL_GPR");
 _Static_assert(offsetof(struct stub_control, commands) == CONTROL_COMMANDS, "CONTROL_COMMANDS");
 _Static_assert(sizeof(struct stub_command) == 1 << CONTROL_COMMAND_SHIFT, "CONTROL_COMMAND_SHIFT");
 _Static_assert(offsetof(struct stub_command, arg[5]) == COMMAND_ARG5, "COMMAND_ARG5");
@@ -171,6 +192,7 @@ _Static_assert(offsetof(struct stub_record, gs) == RECORD_GS, "RECORD_GS");
 _Static_assert(offsetof(struct stub_record, reason) == RECORD_REASON, "RECORD_REASON");
 _Static_assert(offsetof(struct stub_record, command) == RECORD_COMMAND, "RECORD_COMMAND");
 _Static_assert(offsetof(struct stub_record, result) == RECORD_RESULT, "RECORD_RESULT");
+_Static_assert(offsetof(struct stub_record, kicked) == RECORD_KICKED, "RECORD_KICKED");
 
 #endif /* __ASSEMBLER__ */
 #endif /* NATIVE_PROTOCOL_H */

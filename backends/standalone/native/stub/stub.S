@@ -5,8 +5,8 @@
  *
  * It runs as a signal handler. When the guest does anything that the kernel
  * answers with a signal, the handler tells the monitor, waits, carries out the
- * monitor's commands (mmap, munmap, ...), and returns from the signal with the
- * registers that the monitor has put into the frame.
+ * monitor's commands (mmap, munmap, ...), and lets the guest go on with the
+ * registers that the monitor has put into the control page or the frame.
  *
  * The guest can jump to any byte of this page with any registers. So the code
  *  - addresses memory by RIP only, and trusts no register across a system call;
@@ -16,8 +16,13 @@
  *    monitor's (M2), and otherwise stops for good;
  *  - has one SYSCALL instruction per purpose: the seccomp filter knows their
  *    addresses and allows each nothing but its purpose.
- * All memory accesses are aligned: RFLAGS.AC is the guest's. The stack is used
- * for nothing but loading RFLAGS.
+ * All memory accesses are aligned: RFLAGS.AC is the guest's.
+ *
+ * Signals are not blocked here, but for the kick in the handler of a kick. That
+ * way the guest can go on without rt_sigreturn, which costs as much as the rest
+ * of a stop. A kick that comes meanwhile must not be lost: between the go and
+ * the guest (resume_begin to resume_end) it ends the run before it began;
+ * elsewhere it is noted, and looked at after the go.
  */
 #include "protocol.h"
 
@@ -31,7 +36,8 @@
 	.section .stub, "ax", @progbits
 	.balign	4096
 	.globl	stub_text, stub_birth, stub_handler, stub_die
-	.globl	stub_after_write, stub_after_read, stub_after_command, stub_after_sigreturn
+	.globl	stub_after_nested, stub_after_write, stub_after_read
+	.globl	stub_after_command, stub_after_sigreturn
 
 stub_text:
 /* Where the zygote jumps when all is set up: the first stop, which shows the
@@ -41,6 +47,37 @@ stub_birth:
 
 	.balign	16
 stub_handler:
+	movq	SIGFRAME_RIP(%rsp), %rax
+	leaq	stub_text(%rip), %rcx
+	subq	%rcx, %rax
+	cmpq	$STUB_TEXT_SIZE, %rax
+	jae	from_guest
+
+	/* In our own text. The CPU's doing is the guest's: the monitor decides. */
+	cmpl	$STUB_SIGNAL_KICK, %edi
+	je	nested_kick
+	cmpl	$0, SIGFRAME_CODE(%rsp)
+	jg	from_guest
+	jmp	nested_return
+nested_kick:
+	cmpq	$(resume_begin - stub_text), %rax
+	jb	nested_note
+	cmpq	$(resume_end - stub_text), %rax
+	jae	nested_note
+was_kicked:
+	movl	$0, RECORD(KICKED)
+	movl	$STOP_KICKED, RECORD(REASON)
+	jmp	stop
+nested_note:
+	movl	$1, RECORD(KICKED)
+nested_return:
+	addq	$8, %rsp
+	movl	$__NR_rt_sigreturn, %eax
+	syscall
+stub_after_nested:
+	ud2
+
+from_guest:
 	movq	%rsp, RECORD(FRAME)
 	rdfsbase %rax
 	movq	%rax, RECORD(FS_BASE)
@@ -74,8 +111,11 @@ stub_after_write:
 	movl	$8, %edx
 	syscall
 stub_after_read:
+resume_begin:
 	cmpq	$8, %rax
 	jne	stub_die
+	cmpl	$0, RECORD(KICKED)
+	jne	was_kicked
 
 	xorl	%ebx, %ebx
 next_command:
@@ -125,12 +165,12 @@ command_failed:
 	jmp	stop
 
 commands_done:
-	cmpl	$0, CONTROL(ENTER)
+	cmpl	$ENTER_NOT, CONTROL(ENTER)
 	jne	enter
 	movl	$STOP_COMMANDS_DONE, RECORD(REASON)
 	jmp	stop
 
-/* The monitor has checked that these selectors and bases can be loaded. */
+/* The monitor has checked that all of this can be loaded. */
 enter:
 	movw	CONTROL(DS), %ds
 	movw	CONTROL(ES), %es
@@ -141,15 +181,44 @@ enter:
 	movq	CONTROL(GS_BASE), %rax
 	wrgsbase %rax
 	leaq	RECORD(STACK_TOP), %rsp
+	cmpl	$ENTER_DIRECT, CONTROL(ENTER)
+	jne	enter_by_sigreturn
+
+	movq	CONTROL(XSTATE), %rcx
+	movl	CONTROL(XFEATURES), %eax
+	movl	CONTROL(XFEATURES + 4), %edx
+	xrstor64 (%rcx)
+	pushq	CONTROL(RFLAGS)
+	popfq
+	movq	CONTROL(GPR), %rax
+	movq	CONTROL(GPR + 8), %rcx
+	movq	CONTROL(GPR + 16), %rdx
+	movq	CONTROL(GPR + 24), %rbx
+	movq	CONTROL(GPR + 40), %rbp
+	movq	CONTROL(GPR + 48), %rsi
+	movq	CONTROL(GPR + 56), %rdi
+	movq	CONTROL(GPR + 64), %r8
+	movq	CONTROL(GPR + 72), %r9
+	movq	CONTROL(GPR + 80), %r10
+	movq	CONTROL(GPR + 88), %r11
+	movq	CONTROL(GPR + 96), %r12
+	movq	CONTROL(GPR + 104), %r13
+	movq	CONTROL(GPR + 112), %r14
+	movq	CONTROL(GPR + 120), %r15
+	movq	CONTROL(GPR + 32), %rsp
+	jmp	*CONTROL(RIP)
+
+enter_by_sigreturn:
 	pushq	CONTROL(RFLAGS)
 	popfq
 	movq	CONTROL(FRAME), %rsp
 	movl	$__NR_rt_sigreturn, %eax
 	syscall
 stub_after_sigreturn:
+resume_end:
 
-/* The end of a stub that was tampered with: SIGILL, which is fatal where it is
- * blocked and a stop inside the stub's own text where it is not. */
+/* The end of a stub that was tampered with: SIGILL, a stop inside the stub's own
+ * text, after which the monitor kills it. */
 stub_die:
 	ud2
 	jmp	stub_die

@@ -32,7 +32,8 @@ static inline long sys6(long nr, long a, long b, long c, long d, long e, long f)
 
 /* The labels of stub.S. */
 extern const char stub_text[], stub_text_end[], stub_birth[], stub_handler[], stub_die[];
-extern const char stub_after_write[], stub_after_read[], stub_after_command[], stub_after_sigreturn[];
+extern const char stub_after_nested[], stub_after_write[], stub_after_read[];
+extern const char stub_after_command[], stub_after_sigreturn[];
 
 /* Where a label of stub.S lies once its page is mapped at STUB_TEXT. */
 #define STUB_ADDRESS(label)	(STUB_TEXT + (uint64_t)((label) - stub_text))

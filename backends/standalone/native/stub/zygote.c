@@ -18,7 +18,6 @@
 #include "sys.h"
 
 #define SIGSET_SIZE	8
-#define ALL_SIGNALS	(~0ull)
 
 #define SIGNAL_ILL	4
 #define SIGNAL_TRAP	5
@@ -31,7 +30,8 @@
 #define ACTION_SIGINFO	0x00000004u
 #define ACTION_RESTORER	0x04000000u
 #define ACTION_ONSTACK	0x08000000u
-#define ALTSTACK_AUTODISARM (1u << 31)
+#define ACTION_RESTART	0x10000000u
+#define ACTION_NODEFER	0x40000000u
 
 #define AUX_END		0
 #define AUX_VDSO	33	/* AT_SYSINFO_EHDR */
@@ -109,19 +109,23 @@ static void take_signals(void)
 	struct kernel_sigaltstack stack;
 	unsigned i;
 
-	/* AUTODISARM: the kernel forgets the stack while the handler runs, so
-	 * every frame is at the same place whatever the guest's rsp is. */
+	/* A frame is always at the top of it, unless the guest's rsp is inside:
+	 * that shows, and ends the stub. */
 	stack.sp = STUB_ALTSTACK;
-	stack.flags = ALTSTACK_AUTODISARM;
+	stack.flags = 0;
 	stack.pad = 0;
 	stack.size = STUB_ALTSTACK_SIZE;
 	check(sys2(__NR_sigaltstack, &stack, 0), STAGE_SIGNALS);
-	action.handler = STUB_ADDRESS(stub_handler);
-	action.flags = ACTION_SIGINFO | ACTION_RESTORER | ACTION_ONSTACK;
-	action.restorer = STUB_ADDRESS(stub_die);
-	action.mask = ALL_SIGNALS;
-	for (i = 0; i < sizeof(signals); i++)
+	for (i = 0; i < sizeof(signals); i++) {
+		action.handler = STUB_ADDRESS(stub_handler);
+		action.flags = ACTION_SIGINFO | ACTION_RESTORER | ACTION_ONSTACK | ACTION_RESTART;
+		/* stub.S says why. */
+		if (signals[i] != STUB_SIGNAL_KICK)
+			action.flags |= ACTION_NODEFER;
+		action.restorer = STUB_ADDRESS(stub_die);
+		action.mask = 0;
 		check(sys4(__NR_rt_sigaction, signals[i], &action, 0, SIGSET_SIZE), STAGE_SIGNALS);
+	}
 }
 
 static __attribute__((noreturn)) void become_stub(const struct zygote_request *request, int go, int stop)

@@ -335,3 +335,88 @@ Test(native_life, a_kick_ends_a_run_whenever_it_comes)
 	}
 	machine_fini(&m);
 }
+
+GUEST_CODE(code_count, "1: incq %rbx; syscall; jmp 1b");
+
+static atomic_bool stop_kicking;
+static atomic_ullong kicks;
+
+static void *kick_all_the_time(void *argument)
+{
+	(void)argument;
+	while (!atomic_load(&stop_kicking)) {
+		native_executor.kick(m.vcpu[0]);
+		atomic_fetch_add(&kicks, 1);
+	}
+	return NULL;
+}
+
+/* Whenever a kick hits the stub, in its own code or in the guest's, nothing is
+ * executed twice and nothing is lost. */
+Test(native_life, kicks_at_any_instruction_neither_repeat_nor_lose_what_the_guest_does)
+{
+	uint64_t calls = 0, kicked = 0;
+	struct guest_exit exit;
+	pthread_t thread;
+	unsigned i;
+
+	machine_init(&m, 1);
+	machine_code(&m, code_count);
+	m.vcpu[0]->pvm.gpr[PVM_RBX] = 0;
+	pthread_create(&thread, NULL, kick_all_the_time, NULL);
+	for (i = 0; i < 20000; i++) {
+		exit = machine_run(m.vcpu[0]);
+		if (exit.kind == GUEST_EXIT_KICK) {
+			kicked++;
+			continue;
+		}
+		assert_kind(exit, GUEST_EXIT_SYSCALL);
+		cr_assert_eq(m.vcpu[0]->pvm.gpr[PVM_RBX], ++calls);
+		cr_assert_eq(m.vcpu[0]->pvm.gpr[PVM_RCX], CODE + 5);
+	}
+	atomic_store(&stop_kicking, true);
+	pthread_join(thread, NULL);
+	cr_assert_gt(calls, 0);
+	cr_assert_gt(kicked, 0);
+	machine_fini(&m);
+}
+
+static atomic_ullong runs;
+
+static void *kick_each_run(void *argument)
+{
+	uint64_t seen = 0, now;
+	volatile uint64_t i;
+
+	(void)argument;
+	while (!atomic_load(&stop_kicking)) {
+		now = atomic_load(&runs);
+		if (now == seen)
+			continue;
+		seen = now;
+		for (i = 0; i < seen % 500 * 20; i++)
+			;	/* another moment each time, over some 10 us */
+		native_executor.kick(m.vcpu[0]);
+	}
+	return NULL;
+}
+
+/* One kick per run, and a guest that does not end by itself: none is lost. */
+Test(native_life, no_kick_is_lost_at_any_moment_of_the_entry)
+{
+	struct guest_exit exit;
+	pthread_t thread;
+	unsigned i;
+
+	machine_init(&m, 1);
+	machine_code(&m, code_spin);
+	pthread_create(&thread, NULL, kick_each_run, NULL);
+	for (i = 0; i < 3000; i++) {
+		atomic_fetch_add(&runs, 1);
+		exit = machine_run(m.vcpu[0]);
+		assert_kind(exit, GUEST_EXIT_KICK);
+	}
+	atomic_store(&stop_kicking, true);
+	pthread_join(thread, NULL);
+	machine_fini(&m);
+}
