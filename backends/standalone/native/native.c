@@ -347,6 +347,11 @@ static bool look_at_stop(struct monitor_vcpu *vcpu, struct space *space, enum sp
 	case SPACE_COMMAND_FAILED:
 		return !start_over(vcpu, space, exit);
 	case SPACE_KICKED:
+		/*
+		 * M2: a kick may also have come between a mapping that a guest
+		 * made from the stub's text and the check behind it.
+		 */
+		space->forget_all = true;
 		return false;
 	case SPACE_DEAD:
 	case SPACE_TAMPERED:

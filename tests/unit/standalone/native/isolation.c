@@ -405,6 +405,29 @@ Test(native_isolation, a_forged_failure_costs_only_the_guests_own_time)
 	check_alive();
 }
 
+GUEST_CODE(code_touch, "movq $0, (%rsi); syscall");
+GUEST_CODE(code_kicked,
+	   "cmpq $0, (%rsi); jne 1f; movq $1, (%rsi); movl %eax, (%rdx); jmp *%rbx; 1: syscall");
+
+/* A kick can hide what a guest did in the stub's text just before it. */
+Test(native_isolation, M2_after_a_kick_inside_the_stub_every_mapping_is_made_anew)
+{
+	struct guest_exit exit;
+
+	honest_frame();
+	machine_code(&m, code_touch);
+	cpu()->gpr[PVM_RSI] = DATA;
+	exit = machine_run(m.vcpu[0]);
+	assert_kind(exit, GUEST_EXIT_SYSCALL);
+	machine_code(&m, code_kicked);
+	cpu()->gpr[PVM_RSI] = DATA;
+	cpu()->gpr[PVM_RAX] = STOP_KICKED;
+	cpu()->gpr[PVM_RDX] = STUB_SHARED + RECORD_REASON;
+	cpu()->gpr[PVM_RBX] = STUB_TEXT + (uint64_t)find(insn_stop, sizeof(insn_stop), 0);
+	exit = machine_run_once(m.vcpu[0]);
+	assert_page_fault(exit, m.vcpu[0], DATA);
+}
+
 Test(native_isolation, a_forged_end_of_commands_is_gp_for_the_user_program)
 {
 	struct sigframe frame = honest_frame();
