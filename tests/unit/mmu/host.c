@@ -198,8 +198,13 @@ Test(mmu_host, shrink_keeps_only_loaded_roots_and_loses_nothing)
 {
 	struct guest g;
 
+	pvm_hpa_t before, after;
+
 	init(&g, 1);
+	cr_assert_eq(pvm_mmu_load(g.vcpu, &before, PVM_MAY_SLEEP), PVM_OK);
 	cr_assert_eq(pvm_mmu_shrink(g.vm, 0), 1);
+	cr_assert_eq(pvm_mmu_load(g.vcpu, &after, PVM_MAY_SLEEP), PVM_OK);
+	cr_assert_eq(before.v, after.v);
 	cr_assert_eq(guest_reaches(&g, GVA), ~0ull);
 	cr_assert_leq(pvm_mmu_shrink(g.vm, 100), 1);
 	guest_touch(&g, GVA, PVM_ACCESS_WRITE);

@@ -310,6 +310,51 @@ Test(mmu_sync, table_that_flushes_find_unchanged_is_protected_again)
 	guest_fini(&g);
 }
 
+/* Another CPU, which writes the table until its right is flushed away. */
+static struct guest *writer;
+static void (*plain_tlb_flush)(void *host, const struct pvm_tlb_flush *flush);
+
+static void writing_tlb_flush(void *host, const struct pvm_tlb_flush *flush)
+{
+	if (!flush->vcpu)
+		*guest_entry(writer, GVA, 1) = 0;
+	plain_tlb_flush(host, flush);
+}
+
+Test(mmu_sync, M9_write_that_comes_just_before_the_protection_is_not_lost)
+{
+	struct guest g;
+	unsigned i;
+
+	init(&g, 2);
+	guest_store(&g, guest_entry_gva(&g, GVA, 1), *guest_entry(&g, GVA, 1));
+	writer = &g;
+	plain_tlb_flush = g.f.ops.tlb_flush;
+	g.f.ops.tlb_flush = writing_tlb_flush;
+	for (i = 0; i < 8; i++)
+		pvm_mmu_flush_current(g.vcpu);
+	g.f.ops.tlb_flush = plain_tlb_flush;
+	cr_assert_eq(*guest_entry(&g, GVA, 1), 0);
+	cr_assert_not(guest_can_write(&g, guest_entry_gva(&g, GVA, 1)));
+	cr_assert_eq(guest_reaches(&g, GVA), ~0ull);
+	guest_fini(&g);
+}
+
+Test(mmu_sync, M6_child_is_used_only_while_its_frame_is_the_one_that_the_guest_names)
+{
+	struct guest g;
+	uint64_t other;
+
+	init(&g, 1);
+	other = fixture_new_table(&g.f);
+	((uint64_t *)(g.f.memory + other))[1] = (DATA + 0x3000) | RWU;
+	guest_store(&g, guest_entry_gva(&g, GVA, 2), other | RWU);
+	guest_touch(&g, GVA + 0x1000, PVM_ACCESS_READ);
+	cr_assert_eq(guest_reaches(&g, GVA + 0x1000), DATA + 0x3000);
+	cr_assert_eq(guest_reaches(&g, GVA), ~0ull);
+	guest_fini(&g);
+}
+
 Test(mmu_sync, M9_second_shadow_page_of_a_table_out_of_sync_is_out_of_sync_too)
 {
 	struct guest g;
@@ -321,6 +366,7 @@ Test(mmu_sync, M9_second_shadow_page_of_a_table_out_of_sync_is_out_of_sync_too)
 	g.vcpu->efer &= ~PVM_EFER_NXE;	/* another role */
 	guest_touch(&g, GVA, PVM_ACCESS_READ);
 	cr_assert_eq(guest_reaches(&g, GVA), DATA + 0x1000);
+	check_ok(&g);
 	guest_touch(&g, gva, PVM_ACCESS_WRITE);
 	check_ok(&g);
 	guest_store(&g, gva, 0);
