@@ -94,6 +94,29 @@ Test(mmu_host, M10_whole_subtree_that_other_tlbs_still_hold_is_flushed)
 	guest_fini(&g);
 }
 
+Test(mmu_host, M10_note_of_a_frame_in_a_wide_range_is_found)
+{
+	struct pvm_vm_config config = fixture_config();
+	struct guest g;
+
+	/* 64 MiB: the tables are outside the range of 4096 frames. */
+	memset(&g, 0, sizeof(g));
+	fixture_init_config(&g.f, &config, 64 << 20, 2);
+	g.vm = &g.f.vm;
+	g.vcpu = &g.f.vcpu[0];
+	g.levels = 4;
+	g.vcpu->cr3 = g.cr3 = fixture_new_table(&g.f);
+	guest_map(&g, GVA, DATA, 1, RWU);
+	guest_map_tables(&g);
+	guest_touch(&g, GVA, PVM_ACCESS_WRITE);
+	guest_store(&g, guest_entry_gva(&g, GVA, 1), 0);
+	pvm_mmu_invlpg(g.vcpu, pvm_gva(GVA));
+	guest_forget_flushes(&g);
+	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(0), 4096);
+	cr_assert_eq(guest_flushes(&g, PVM_FLUSH_ALL), 1);
+	guest_fini(&g);
+}
+
 Test(mmu_host, M10_wide_ranges_are_covered)
 {
 	struct guest g;
