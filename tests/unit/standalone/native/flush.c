@@ -23,6 +23,7 @@ TestSuite(native_flush, .init = setup, .fini = teardown, .timeout = 60);
 #define PAGE_B	0x601000ull
 
 GUEST_CODE(code_read, "movq (%rbx), %rax; syscall");
+GUEST_CODE(code_write, "movq %rax, (%rbx); syscall");
 
 static struct pvm_vcpu *cpu(void)
 {
@@ -105,8 +106,6 @@ Test(native_flush, M10_memory_that_the_host_takes_back_is_not_mapped_any_more)
 	exit = machine_run_once(m.vcpu[0]);
 	assert_page_fault(exit, m.vcpu[0], PAGE_A);
 }
-
-GUEST_CODE(code_write, "movq %rax, (%rbx); syscall");
 
 Test(native_flush, M10_memory_that_the_host_write_protects_faults_at_the_next_write)
 {
@@ -274,14 +273,20 @@ Test(native_flush, M2_what_a_root_left_in_its_stub_is_gone_when_another_root_get
 	pid_t stub;
 	unsigned i;
 
-	/* The supervisor's registers and vectors are in the frame that it left. */
+	/* The supervisor's registers are in its last frame; and it may write there. */
 	m.vcpu[0]->pvm.gpr[PVM_R15] = 0x5ec4e75ec4e7;
 	read_at(PAGE_A);
 	stub = machine_stub(m.vcpu[0]);
 	space = machine_space(m.vcpu[0]);
+	machine_code(&m, code_write);
+	cpu()->gpr[PVM_RAX] = 0x5ec4e75ec4e7;
+	cpu()->gpr[PVM_RBX] = STUB_SHARED + 0x900;
+	exit = machine_run(m.vcpu[0]);
+	assert_kind(exit, GUEST_EXIT_SYSCALL);
 	flush.root = m.vcpu[0]->root;
 	native_executor.tlb_flush(&m.vm, &flush);
 	native_executor.run(m.vcpu[0], &exit);
+	cpu()->gpr[PVM_RAX] = 0;
 	machine_user(&m, true);
 	cpu()->gpr[PVM_R15] = 0;
 	memset(m.vcpu[0]->xstate, 0, sizeof(m.vcpu[0]->xstate));

@@ -85,6 +85,13 @@ Test(native_registers, S2_rflags_that_reach_the_cpu_are_sanitized_whatever_the_v
 	cr_assert_eq(cpu()->gpr[PVM_RAX] & forbidden, 0);
 	cr_assert(cpu()->gpr[PVM_RAX] & PVM_RFLAGS_IF);
 	cr_assert(cpu()->gpr[PVM_RAX] & PVM_RFLAGS_FIXED);
+	/* The CPU would drop most of it at CPL 3: look at what it was given, too. */
+	machine_code(&m, code_pushfq);
+	cpu()->rflags = forbidden;
+	exit = machine_run(m.vcpu[0]);
+	assert_exception(exit, PVM_VEC_BP);
+	cr_assert_eq(machine_space(m.vcpu[0])->control->enter, ENTER_DIRECT);
+	cr_assert_eq(machine_space(m.vcpu[0])->control->rflags, PVM_RFLAGS_IF | PVM_RFLAGS_FIXED);
 }
 
 Test(native_registers, every_flag_of_the_guest_is_loaded_and_none_leaks_from_before)

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * The bytes of a running stub's text, for tests that jump into it. Owns a copy
+ * of them, per test program.
+ */
+#ifndef NATIVE_TEST_STUB_TEXT_H
+#define NATIVE_TEST_STUB_TEXT_H
+
+#include "machine.h"
+
+#include <sys/uio.h>
+
+static uint8_t stub_text[STUB_TEXT_SIZE];
+
+/* From the stub of vCPU 0's current root. */
+static inline void read_stub_text(struct machine *m)
+{
+	struct iovec local = { stub_text, sizeof(stub_text) };
+	struct iovec remote = { (void *)STUB_TEXT, sizeof(stub_text) };
+
+	cr_assert_eq(process_vm_readv(machine_stub(m->vcpu[0]), &local, 1, &remote, 1, 0),
+		     (ssize_t)sizeof(stub_text));
+}
+
+/* Offset of the @n'th place in the text with these bytes, or -1. */
+static inline int find(const uint8_t *bytes, size_t len, unsigned n)
+{
+	unsigned i;
+
+	for (i = 0; i + len <= sizeof(stub_text); i++)
+		if (!memcmp(stub_text + i, bytes, len) && n-- == 0)
+			return (int)i;
+	return -1;
+}
+
+static const uint8_t insn_syscall[] = { 0x0f, 0x05 };
+#define SYSCALLS 5	/* rt_sigreturn of a nested signal, write, read, command, rt_sigreturn */
+#define COMMAND 3
+#define SIGRETURN 4
+
+#endif /* NATIVE_TEST_STUB_TEXT_H */
