@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * The switcher: the way into a guest and back on real hardware, for a host that
+ * runs at CPL 0. It knows no operating system.
+ *
+ * Owned by libpvm/switcher/. While a guest runs, the CPU is on a shadow root,
+ * with the switcher's own IDT, GDT, TSS and SYSCALL entry. One top-level slot of
+ * every shadow root holds the switcher's text, its per-CPU areas and windows on
+ * the VM's PVCS pages, all without the U bit (M1, S6). Text and areas have the
+ * same linear address there as in the host.
+ *
+ * What a host does, in order:
+ *   once:         pvm_switcher_init()
+ *   per CPU:      pvm_switcher_cpu_init(), on that CPU
+ *   per VM:       pvm_switcher_vm_init(), whose slot and entry go into
+ *                 pvm_vm_config, then pvm_vm_init() with pvm_switcher_flush()
+ *                 behind pvm_host_ops::tlb_flush
+ *   per vCPU:     pvm_switcher_vcpu_init()
+ *   per CPU and stretch of running guests: pvm_switcher_load() .. _unload()
+ *   per entry, interrupts off:
+ *                 pvm_switcher_clear_request(), pvm_mmu_load(),
+ *                 pvm_switcher_run(), then the exit's engine call
+ *
+ * What pvm_switcher_run() leaves as it found it: RFLAGS, every segment register,
+ * FS and GS bases, IA32_KERNEL_GS_BASE, IDTR, CR3, DR0-3, DR7, PKRU, the callee-saved registers.
+ * What stays the switcher's until pvm_switcher_unload(): GDTR, LDTR, TR, STAR,
+ * LSTAR, CSTAR, FMASK, IA32_SYSENTER_CS. The host calls it before it runs code at
+ * CPL 3 of its own, and before it gives the CPU to a task that knows nothing of us.
+ * What it never touches: CR0, CR4, XCR0, x87/SSE/AVX state (the host's to swap).
+ *
+ * design: switcher/; invariants S1..S13
+ */
+#ifndef PVM_SWITCHER_H
+#define PVM_SWITCHER_H
+
+#include <pvm/vcpu.h>
+
+struct pvm_switcher_cpu;	/* a CPU's area: memory of the host, contents the switcher's */
+
+/* A per-CPU area: size and alignment (linear address), bytes. Its last two pages
+ * are never touched and need no memory behind them. */
+#define PVM_SWITCHER_AREA_SIZE	0x8000
+#define PVM_SWITCHER_AREA_USED	0x6000
+
+#define PVM_SWITCHER_TAGS	16	/* roots per CPU that keep their translations */
+#define PVM_SWITCHER_PUBLISHED	4	/* page tables per vCPU that LOAD_PGTBL finds by itself */
+
+/* ------------------------------------------------------------------------
+ * The CPU: what it has, what it needs.
+ */
+
+/* Mitigations, as bits. pvm_switcher_mitigation_name() says them to people. */
+enum pvm_mitigation {
+	PVM_MITIGATE_VERW	= 1 << 0,	/* before the guest: clear CPU buffers (MDS, TAA, RFDS) */
+	PVM_MITIGATE_RSB_FILL	= 1 << 1,	/* behind the guest: refill the return stack */
+	PVM_MITIGATE_BHB_CLEAR	= 1 << 2,	/* behind the guest: clear the branch history */
+	PVM_MITIGATE_IBRS	= 1 << 3,	/* behind the guest: SPEC_CTRL.IBRS on, off before it */
+	PVM_MITIGATE_IBPB	= 1 << 4,	/* another VM on this CPU: predictor barrier */
+	PVM_MITIGATE_L1D_FLUSH	= 1 << 5,	/* another VM on this CPU: flush the L1 data cache */
+	PVM_MITIGATE_LFENCE	= 1 << 6,	/* behind the guest: no speculation into the host */
+};
+
+/* What pvm_switcher_detect() reads off the CPU it runs on. */
+struct pvm_switcher_features {
+	bool fsgsbase, syscall, nx;		/* required, and enabled in CR4 and EFER */
+	bool la57, pke;				/* CR4.LA57, CR4.PKE are set */
+	bool pcid;				/* CR4.PCIDE is set */
+	bool invpcid;
+	bool amd;				/* SYSRET leaves SS's hidden part; CSTAR is in use */
+	uint32_t mitigations;			/* enum pvm_mitigation */
+};
+
+/* CPUID and the MSRs that say what a CPU suffers from: pvm_switcher_mitigations()
+ * is a function of this alone. */
+struct pvm_switcher_cpu_id {
+	uint32_t vendor_ebx;			/* CPUID 0 */
+	uint32_t signature;			/* CPUID 1 EAX */
+	uint32_t leaf1_ecx;
+	uint32_t leaf7_ebx, leaf7_edx, leaf7_2_edx;
+	uint32_t ext8_ebx;			/* CPUID 0x80000008 */
+	uint32_t ext21_eax;			/* CPUID 0x80000021 */
+	uint64_t arch_capabilities;		/* IA32_ARCH_CAPABILITIES, 0 where there is none */
+};
+
+/* The mitigations that this CPU needs and can do. Pure; S10. switcher/mitigate.c */
+PVM_API uint32_t pvm_switcher_mitigations(const struct pvm_switcher_cpu_id *id);
+/* "verw", "rsb_fill" ..; NULL: @bit is not exactly one enum pvm_mitigation. */
+PVM_API const char *pvm_switcher_mitigation_name(uint32_t bit);
+
+/* At CPL 0: fill @features from CPUID, CR4, EFER and MSRs. */
+PVM_API void pvm_switcher_detect(struct pvm_switcher_features *features);
+
+/* ------------------------------------------------------------------------
+ * The host.
+ */
+
+struct pvm_switcher_ops {
+	/* A zeroed 4 KiB page for the tables of a VM's slot; PVM_OK or PVM_ENOMEM. */
+	int (*page_alloc)(void *host, struct pvm_host_page *page);
+	void (*page_free)(void *host, struct pvm_host_page page);
+	/* Where a page of the switcher's text or of an area is; PVM_INVALID_ADDR: nowhere. */
+	pvm_hpa_t (*va_to_pa)(void *host, const void *va);
+	/* Send CPU @cpu an interrupt, any that ends a guest there. Must not wait. */
+	void (*kick)(void *host, uint32_t cpu);
+	/* Once round a loop that waits for another CPU. May be NULL. */
+	void (*relax)(void *host);
+};
+
+/* Selectors are those of the host's GDT; the switcher's own GDT has the same at
+ * the same places. */
+struct pvm_switcher_config {
+	struct pvm_switcher_features features;	/* of the CPUs: all alike */
+	uint16_t host_cs, host_ss;		/* RPL 0 */
+	uint16_t user32_cs, user_ds, user_cs;	/* RPL 3; user32_cs, + 8, + 16: what SYSRET needs */
+	uint16_t cpunode_sel;			/* as in pvm_vm_config, or 0 */
+	uint8_t tls_index;
+	uint16_t tss_sel;			/* of the switcher's own TSS; an entry pair below 32 */
+	/* PCIDs that the host never uses itself, 1..4095 (S7). Ignored without PCIDs. */
+	uint16_t pcid_first, pcid_count;	/* PVM_SWITCHER_TAGS of them are used */
+	/*
+	 * A stretch of the switcher's slot that the host has nothing in: page
+	 * window_va + 4096 * pvm_vcpu::id shows that vCPU's PVCS to the switcher.
+	 */
+	uint64_t window_va;
+	uint32_t window_count;			/* vCPUs per VM, at most */
+};
+
+/* One per host. Fields are the switcher's. */
+struct pvm_switcher {
+	struct pvm_switcher_config config;
+	const struct pvm_switcher_ops *ops;
+	void *host;
+	uint16_t slot;				/* top-level index that holds text and areas */
+	struct pvm_switcher_cpu **cpus;		/* [cpu_count], the host's array */
+	uint32_t cpu_count;
+	uint64_t generation;			/* counts roots that died: tags older are void */
+};
+
+/**
+ * pvm_switcher_init - take a host's configuration.
+ * @cpus: array of @cpu_count pointers, at first NULL; must outlive the switcher.
+ * @why: on failure, a static sentence that names what is missing (S9).
+ *
+ * Returns PVM_OK, PVM_EINVAL (a configuration that cannot work) or PVM_ENOSYS (a
+ * CPU without what the switcher needs).
+ */
+PVM_API int pvm_switcher_init(struct pvm_switcher *switcher, const struct pvm_switcher_config *config,
+			      const struct pvm_switcher_ops *ops, void *host,
+			      struct pvm_switcher_cpu **cpus, uint32_t cpu_count, const char **why);
+
+/**
+ * pvm_switcher_cpu_init - make a CPU's area. Run on that CPU.
+ * @area: PVM_SWITCHER_AREA_SIZE bytes, so aligned, zeroed, in the switcher's slot,
+ *        mapped in the host and kept.
+ * @cpu: its number, below cpu_count.
+ *
+ * Reads the host's IDTR, GDTR, TR and the IST stacks of its TSS: three IST entries
+ * must be free. Returns PVM_OK, PVM_EINVAL or PVM_ENOSYS with @why as above. Must
+ * come before the first pvm_switcher_vm_init().
+ */
+PVM_API int pvm_switcher_cpu_init(struct pvm_switcher *switcher, void *area, uint32_t cpu,
+				  const char **why);
+
+/**
+ * pvm_switcher_load, _unload - make a CPU the switcher's and give it back. On that
+ * CPU, interrupts off. Between the two the host may take interrupts and NMIs and
+ * run at CPL 0, but not at CPL 3. Both may be called twice in a row.
+ */
+PVM_API void pvm_switcher_load(struct pvm_switcher_cpu *cpu);
+PVM_API void pvm_switcher_unload(struct pvm_switcher_cpu *cpu);
+
+/* ------------------------------------------------------------------------
+ * VMs and vCPUs.
+ */
+
+/* The tables below the switcher's slot in a VM's shadow roots. */
+struct pvm_switcher_vm {
+	struct pvm_switcher *switcher;
+	uint64_t entry;				/* for pvm_vm_config::switcher_entry */
+	void *pages;				/* list of the tables */
+	struct pvm_switcher_vcpu *vcpus;	/* list */
+};
+
+/* PVM_OK, PVM_ENOMEM. Then: config.switcher_slot = switcher->slot, .switcher_entry
+ * = vm->entry. */
+PVM_API int pvm_switcher_vm_init(struct pvm_switcher_vm *vm, struct pvm_switcher *switcher);
+/* After pvm_vm_destroy(). */
+PVM_API void pvm_switcher_vm_destroy(struct pvm_switcher_vm *vm);
+
+/* A page table pair whose roots LOAD_PGTBL may load without the host. */
+struct pvm_switcher_pgtbl {
+	uint64_t cr3, switch_cr3;		/* as the guest loads them */
+	pvm_hpa_t root[2];			/* supervisor's, user's */
+};
+
+struct pvm_switcher_vcpu {
+	struct pvm_vcpu *vcpu;
+	struct pvm_switcher_vm *vm;
+	struct pvm_switcher_vcpu *next;
+	struct pvm_switcher_cpu *cpu;		/* where it ran last */
+	uint32_t request;			/* somebody wants it out */
+	uint32_t inhibit;			/* the host's own reasons not to switch directly */
+	uint64_t generation;
+	uint32_t role;
+	struct pvm_vcpu_struct *window_page;	/* the PVCS behind the window */
+	uint32_t published_count, published_next, published_version;
+	struct pvm_switcher_pgtbl published[PVM_SWITCHER_PUBLISHED];
+};
+
+/* @vcpu: initialised, its id below window_count. PVM_OK or PVM_EINVAL. Calls on one
+ * VM's vCPU list must not race with each other nor with a flush. */
+PVM_API int pvm_switcher_vcpu_init(struct pvm_switcher_vcpu *svcpu, struct pvm_switcher_vm *vm,
+				   struct pvm_vcpu *vcpu);
+/* Before pvm_vcpu_destroy(); not running. */
+PVM_API void pvm_switcher_vcpu_destroy(struct pvm_switcher_vcpu *svcpu);
+
+/* Why a guest must come out at each of its mode switches: bits of one word (S3).
+ * The first is for the host to set in pvm_switcher_vcpu::inhibit. */
+enum pvm_inhibit {
+	PVM_INHIBIT_HOST	= 1 << 0,	/* the host wants to see every switch (trace) */
+	PVM_INHIBIT_PVCS	= 1 << 1,	/* there is no PVCS */
+	PVM_INHIBIT_NMI		= 1 << 2,	/* an NMI is masked or pending: returns unmask */
+	PVM_INHIBIT_INTERRUPT	= 1 << 3,	/* PVCS IP: an interrupt waits for a return */
+	PVM_INHIBIT_ROOT	= 1 << 4,	/* the other mode's root is not at hand */
+	PVM_INHIBIT_ENTRY	= 1 << 5,	/* LSTAR is not a legal address */
+	PVM_INHIBIT_DEBUG	= 1 << 6,	/* breakpoints are armed */
+};
+
+/* ------------------------------------------------------------------------
+ * Running.
+ */
+
+enum pvm_switcher_exit_kind {
+	PVM_EXIT_KICK,		/* nothing happened but that somebody wanted it out */
+	PVM_EXIT_SYSCALL,	/* 64-bit SYSCALL: pvm_handle_syscall() */
+	PVM_EXIT_SYSCALL32,	/* SYSCALL from 32-bit code */
+	PVM_EXIT_EXCEPTION,	/* vector, error_code; #PF: pvm_vcpu::cr2; #DB: pvm_vcpu::dr6 */
+	PVM_EXIT_SOFTWARE,	/* INT3, INTO's or INT 0x80's gate: vector */
+	PVM_EXIT_INTERRUPT,	/* vector is the host's: pvm_switcher_host_vector() */
+	PVM_EXIT_FAULT,		/* the switcher itself failed: vector, error_code, address; the
+				 * vCPU is lost, the host's state is whole */
+	PVM_EXIT_KINDS
+};
+
+struct pvm_switcher_exit {
+	enum pvm_switcher_exit_kind kind;
+	uint8_t vector;
+	bool nmi, machine_check;	/* one came while the guest or the switcher ran: the host
+					 * calls pvm_switcher_host_vector() for it, before anything
+					 * else: NMIs may be blocked until then (S12) */
+	uint32_t error_code;
+	uint64_t address;		/* PVM_EXIT_FAULT: RIP in the switcher */
+};
+
+/* The host is about to look at what the vCPU should do: earlier requests are met. */
+static inline void pvm_switcher_clear_request(struct pvm_switcher_vcpu *svcpu)
+{
+	__atomic_store_n(&svcpu->request, 0, __ATOMIC_SEQ_CST);
+}
+
+/**
+ * pvm_switcher_kick - make a vCPU leave the guest, or not enter it, once.
+ * Callable from any CPU. When it returns, the next pvm_switcher_run() that begins
+ * before pvm_switcher_clear_request() answers PVM_EXIT_KICK, and one under way ends soon.
+ */
+PVM_API void pvm_switcher_kick(struct pvm_switcher_vcpu *svcpu);
+
+/**
+ * pvm_switcher_run - run the guest until something needs the host.
+ * @cpu: this CPU's area, loaded; interrupts are off, and off on return.
+ * @svcpu: its pvm_vcpu's registers go to the CPU and come back; mode switches and
+ *         LOAD_PGTBL that the switcher did by itself are in it on return.
+ * @root: what pvm_mmu_load() gave for it.
+ * @exit: overwritten.
+ *
+ * spec: Underlying states, Events and Mode Changing
+ */
+PVM_API void pvm_switcher_run(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu,
+			      pvm_hpa_t root, struct pvm_switcher_exit *exit);
+
+/* Run the host's own handler of @vector, as if the CPU had interrupted the caller:
+ * through its IDT, with a frame of the caller's; IST stacks are not switched to. */
+PVM_API void pvm_switcher_host_vector(struct pvm_switcher_cpu *cpu, uint8_t vector);
+
+/* ------------------------------------------------------------------------
+ * Flushes, with the CR3 signal (S13): pvm_host_ops::tlb_flush of a host that runs
+ * its guests with the switcher. A CPU that has another root loaded is not
+ * interrupted; it owes the flush and pays before it uses that root again.
+ */
+PVM_API void pvm_switcher_flush(struct pvm_switcher_vm *vm, const struct pvm_tlb_flush *flush);
+
+/* Counters of a CPU; never reset. */
+struct pvm_switcher_stats {
+	uint64_t entries;		/* pvm_switcher_run() that got into the guest */
+	uint64_t user_syscalls, returns_user, returns_supervisor, load_pgtbls;	/* direct */
+	uint64_t window_nmis, window_mces, window_dbs;	/* taken inside the switcher */
+	uint64_t flushes_owed, flushes_paid, flush_kicks;
+};
+PVM_API void pvm_switcher_get_stats(const struct pvm_switcher_cpu *cpu, struct pvm_switcher_stats *stats);
+
+#endif /* PVM_SWITCHER_H */
