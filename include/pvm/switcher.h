@@ -78,8 +78,10 @@ struct pvm_switcher_cpu_id {
 	uint32_t leaf1_ecx;
 	uint32_t leaf7_ebx, leaf7_edx, leaf7_2_edx;
 	uint32_t ext8_ebx;			/* CPUID 0x80000008 */
-	uint32_t ext21_eax;			/* CPUID 0x80000021 */
+	uint32_t ext21_eax, ext21_ecx;		/* CPUID 0x80000021 */
 	uint64_t arch_capabilities;		/* IA32_ARCH_CAPABILITIES, 0 where there is none */
+	uint64_t spec_ctrl;			/* IA32_SPEC_CTRL as the host keeps it, 0: none */
+	uint64_t efer;				/* for automatic IBRS: offered is not yet turned on */
 };
 
 /* The mitigations that this CPU needs and can do. Pure; S10. switcher/mitigate.c */

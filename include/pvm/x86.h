@@ -141,6 +141,7 @@
 #define PVM_EFER_LME	(PVM_UL(1) << 8)
 #define PVM_EFER_LMA	(PVM_UL(1) << 10)
 #define PVM_EFER_NXE	(PVM_UL(1) << 11)
+#define PVM_EFER_AIBRSE	(PVM_UL(1) << 21)	/* AMD64 APM vol. 2, 3.1.7 */
 
 /* Debug registers, SDM vol. 3, 17.2 */
 #define PVM_DR6_FIXED	PVM_UL(0xffff0ff0)
@@ -192,6 +193,10 @@
 /* MSRs that the engine knows, SDM vol. 4 */
 #define PVM_MSR_IA32_TSC		0x10
 #define PVM_MSR_IA32_APIC_BASE		0x1b
+#define PVM_MSR_IA32_SPEC_CTRL		0x48
+#define PVM_MSR_IA32_PRED_CMD		0x49
+#define PVM_MSR_IA32_ARCH_CAPABILITIES	0x10a
+#define PVM_MSR_IA32_FLUSH_CMD		0x10b
 #define PVM_MSR_IA32_SYSENTER_CS	0x174
 #define PVM_MSR_IA32_SYSENTER_ESP	0x175
 #define PVM_MSR_IA32_SYSENTER_EIP	0x176
@@ -210,6 +215,24 @@
 #define PVM_MSR_GS_BASE			0xc0000101
 #define PVM_MSR_KERNEL_GS_BASE		0xc0000102
 #define PVM_MSR_TSC_AUX			0xc0000103
+
+/* What those of them say that steer speculation, SDM vol. 4, table 2-2 */
+#define PVM_SPEC_CTRL_IBRS		(PVM_UL(1) << 0)
+#define PVM_SPEC_CTRL_BHI_DIS_S		(PVM_UL(1) << 10)
+#define PVM_PRED_CMD_IBPB		(PVM_UL(1) << 0)
+#define PVM_FLUSH_CMD_L1D		(PVM_UL(1) << 0)
+#define PVM_ARCH_CAP_RDCL_NO		(PVM_UL(1) << 0)
+#define PVM_ARCH_CAP_IBRS_ALL		(PVM_UL(1) << 1)
+#define PVM_ARCH_CAP_SKIP_L1DFL_VMENTRY	(PVM_UL(1) << 3)
+#define PVM_ARCH_CAP_MDS_NO		(PVM_UL(1) << 5)
+#define PVM_ARCH_CAP_TAA_NO		(PVM_UL(1) << 8)
+#define PVM_ARCH_CAP_SBDR_SSDP_NO	(PVM_UL(1) << 13)
+#define PVM_ARCH_CAP_FBSDP_NO		(PVM_UL(1) << 14)
+#define PVM_ARCH_CAP_PSDP_NO		(PVM_UL(1) << 15)
+#define PVM_ARCH_CAP_FB_CLEAR		(PVM_UL(1) << 17)
+#define PVM_ARCH_CAP_BHI_NO		(PVM_UL(1) << 20)
+#define PVM_ARCH_CAP_RFDS_NO		(PVM_UL(1) << 27)
+#define PVM_ARCH_CAP_RFDS_CLEAR		(PVM_UL(1) << 28)
 
 /* Segment selectors and descriptors, SDM vol. 3, 3.4.2 and 3.4.5 */
 #define PVM_SEL_RPL		3
@@ -354,6 +377,9 @@
 #define PVM_CPUID_7_EDX_SERIALIZE	(1u << 14)
 #define PVM_CPUID_7_EDX_TSXLDTRK	(1u << 16)
 #define PVM_CPUID_7_EDX_AVX512_FP16	(1u << 23)
+#define PVM_CPUID_7_EDX_SPEC_CTRL	(1u << 26)	/* IBRS and IBPB */
+#define PVM_CPUID_7_EDX_L1D_FLUSH	(1u << 28)
+#define PVM_CPUID_7_EDX_ARCH_CAPABILITIES	(1u << 29)
 
 #define PVM_CPUID_7_1_EAX_SHA512	(1u << 0)
 #define PVM_CPUID_7_1_EAX_SM3		(1u << 1)
@@ -371,6 +397,8 @@
 #define PVM_CPUID_7_1_EDX_AVX_NE_CONVERT	(1u << 5)
 #define PVM_CPUID_7_1_EDX_AVX_VNNI_INT16	(1u << 10)
 #define PVM_CPUID_7_1_EDX_PREFETCHI	(1u << 14)
+
+#define PVM_CPUID_7_2_EDX_BHI_CTRL	(1u << 4)
 
 #define PVM_CPUID_D_1_EAX_XSAVEOPT	(1u << 0)
 #define PVM_CPUID_D_1_EAX_XSAVEC	(1u << 1)
@@ -395,11 +423,25 @@
 
 #define PVM_CPUID_88_EBX_CLZERO		(1u << 0)
 #define PVM_CPUID_88_EBX_XSAVEERPTR	(1u << 2)
+#define PVM_CPUID_88_EBX_IBPB		(1u << 12)
+#define PVM_CPUID_88_EBX_IBRS		(1u << 14)
+#define PVM_CPUID_88_EBX_IBRS_ALWAYS_ON	(1u << 16)	/* wants to be set once, not toggled */
 
 #define PVM_CPUID_21_EAX_NO_NESTED_DATA_BP	(1u << 0)
 #define PVM_CPUID_21_EAX_LFENCE_RDTSC	(1u << 2)
 #define PVM_CPUID_21_EAX_NULL_SEL_CLR_BASE	(1u << 6)
+#define PVM_CPUID_21_EAX_AUTO_IBRS	(1u << 8)
+#define PVM_CPUID_21_ECX_TSA_SQ_NO	(1u << 1)
+#define PVM_CPUID_21_ECX_TSA_L1_NO	(1u << 2)
 
+/* CPUID 0 EBX: the first four letters of the vendor */
+#define PVM_CPUID_0_EBX_INTEL		0x756e6547u	/* Genu */
+#define PVM_CPUID_0_EBX_AMD		0x68747541u	/* Auth */
+#define PVM_CPUID_0_EBX_HYGON		0x6f677948u	/* Hygo */
+
+/* CPUID 1 EAX: family, of which the upper part counts only if the lower is 15 */
+#define PVM_CPUID_1_EAX_FAMILY(eax) \
+	(((eax) >> 8 & 0xf) + (((eax) >> 8 & 0xf) == 0xf ? (eax) >> 20 & 0xff : 0))
 #define PVM_CPUID_1_EBX_APIC_ID_SHIFT	24
 #define PVM_CPUID_4_EAX_TYPE		0x1fu		/* 0: no more caches */
 #define PVM_CPUID_4_EAX_SHARING		0xffffc000u	/* threads and cores that share a cache */
