@@ -9,12 +9,12 @@ enum { SYS_WRITE = 1, SYS_EXIT = 2 };
 
 #define LINES 5
 
-static void say(const char *text)
+static user_code void say(const char *text)
 {
 	user_syscall(SYS_WRITE, (u64)text, strlen(text), 0);
 }
 
-static void user_program(void)
+static user_code void user_program(void)
 {
 	char line[] = "counting in user mode: 0\n";
 

@@ -18,7 +18,7 @@ enum { SYS_DONE = 1 };
  * User mode.
  */
 
-static void swap(u32 *a, u32 *b)
+static user_code void swap(u32 *a, u32 *b)
 {
 	u32 t = *a;
 
@@ -27,7 +27,7 @@ static void swap(u32 *a, u32 *b)
 }
 
 /* Quicksort, the middle as pivot: recursion into the smaller part only. */
-static void sort(u32 *first, u32 *last)
+static user_code void sort(u32 *first, u32 *last)
 {
 	while (first < last) {
 		u32 pivot = first[(last - first) / 2], *i = first, *j = last;
@@ -50,7 +50,7 @@ static void sort(u32 *first, u32 *last)
 	}
 }
 
-static u64 hash(const u32 *words)
+static user_code u64 hash(const u32 *words)
 {
 	u64 h = FNV_OFFSET;
 
@@ -59,7 +59,7 @@ static u64 hash(const u32 *words)
 	return h;
 }
 
-static void user_sort(u32 *words)
+static user_code void user_sort(u32 *words)
 {
 	u32 x = WORK_SEED;
 
@@ -69,14 +69,14 @@ static void user_sort(u32 *words)
 	user_syscall(SYS_DONE, hash(words), 0, 0);
 }
 
-static void user_invert(u32 *words)
+static user_code void user_invert(u32 *words)
 {
 	for (u64 i = 0; i < WORK_WORDS; i++)
 		words[i] = ~words[i];
 	user_syscall(SYS_DONE, hash(words), 0, 0);
 }
 
-static void user_hash(u32 *words)
+static user_code void user_hash(u32 *words)
 {
 	user_syscall(SYS_DONE, hash(words), 0, 0);
 }

@@ -75,7 +75,7 @@ static void learn_selectors(void)
 	guest_assert(hc_wrmsr(MSR_STAR, star) == 0);
 }
 
-noreturn void guest_start(const struct boot_params *boot)
+noreturn void guest_start(u64 boot_params_pa)
 {
 	const char *why = why_not_pvm();
 
@@ -84,8 +84,8 @@ noreturn void guest_start(const struct boot_params *boot)
 		printf("This guest needs a PVM hypervisor: %s.\n", why);
 		guest_exit(1);
 	}
-	boot_params = boot;
-	memory_init(boot);
+	boot_params = phys_to_virt(boot_params_pa);
+	memory_init(boot_params);
 	cpu_prepare(&cpus[0]);
 	cpu_init(&cpus[0]);
 	learn_selectors();

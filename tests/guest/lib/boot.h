@@ -42,8 +42,8 @@ const char *command_line(void);
 /* What a guest is: its checks. Returning from it is guest_finish(). */
 void guest_main(void);
 
-/* Called by entry.S. */
-noreturn void guest_start(const struct boot_params *boot);
+/* Called by entry.S, with the physical address of the boot_params. */
+noreturn void guest_start(u64 boot_params_pa);
 
 /* Gives @cpu a stack and its number; then it can be started. */
 void cpu_prepare(struct cpu *cpu);

@@ -14,7 +14,7 @@
 #define UPPER_HALF 256		/* its first entry in a top-level table */
 
 extern char image_start[], text_start[], text_end[], rodata_start[], rodata_end[];
-extern char user_data_start[], user_data_end[], image_end[];
+extern char user_text_start[], user_text_end[], user_data_start[], user_data_end[], image_end[];
 
 struct space boot_space;
 
@@ -91,22 +91,33 @@ static void map_kernel(u64 root)
 	}
 }
 
-static void map_image_range(u64 root, const char *start, const char *end, u64 flags)
+/* @offset: of the linked over the physical address. */
+static void map_image_range(u64 root, const char *start, const char *end, u64 offset, u64 flags)
 {
 	for (u64 va = (u64)start; va < (u64)end; va += PAGE_SIZE)
-		set_entry(root, va, 1, virt_to_phys(va) | flags);
+		set_entry(root, va, 1, (va - offset) | flags);
+}
+
+/* The image's user part: at its physical addresses wherever the rest is. */
+static void map_user_image(u64 root, u64 text_flags, u64 data_flags)
+{
+	map_image_range(root, user_text_start, user_text_end, 0, text_flags);
+	map_image_range(root, user_data_start, user_data_end, 0, data_flags);
 }
 
 void paging_init(void)
 {
+	u64 offset = (u64)virtual_offset;
+
 	if (read_reg(cr4) & CR4_LA57)
 		levels = 5;
 	boot_space.supervisor_root = page_alloc();
 	map_kernel(boot_space.supervisor_root);
+	map_user_image(boot_space.supervisor_root, PTE_P | PTE_NX, PTE_KERNEL_RW);
 	boot_space.user_root = page_alloc();
-	map_image_range(boot_space.user_root, text_start, text_end, PTE_USER_RX);
-	map_image_range(boot_space.user_root, rodata_start, rodata_end, PTE_USER_RO);
-	map_image_range(boot_space.user_root, user_data_start, user_data_end, PTE_USER_RW);
+	map_image_range(boot_space.user_root, text_start, text_end, offset, PTE_USER_RX);
+	map_image_range(boot_space.user_root, rodata_start, rodata_end, offset, PTE_USER_RO);
+	map_user_image(boot_space.user_root, PTE_USER_RX, PTE_USER_RW);
 }
 
 /* The level-3 table of the first 512 GiB, made if it is not there. */

@@ -41,6 +41,9 @@ _Static_assert(offsetof(struct user, return_rsp) == USER_RETURN_RSP, "layout.h")
 
 /* Data that user mode may read and write; code and constants it may read all. */
 #define user_data __attribute__((section(".user.data"), used))
+/* C functions of user mode, in the lower half like its data. What they call of
+ * the library may be in the upper half, and runs there as well. */
+#define user_code __attribute__((section(".user.text")))
 
 /* 64-bit user mode at @rip with @arg in RDI, all else zero. @stack_top: the
  * end of a stack that user mode can write, 16-byte aligned. */
@@ -83,8 +86,9 @@ static inline u64 user_syscall(u64 nr, u64 a0, u64 a1, u64 a2)
 /* A label on user code written in assembly; see any guest. */
 #define USER_CODE(name, body) \
 	extern const char name[]; \
-	__asm__(".pushsection .text\n.globl " #name "\n.type " #name ", @function\n" #name ":\n" body \
-		"\n.size " #name ", . - " #name "\n.popsection")
+	__asm__(".pushsection .user.text, \"ax\", @progbits\n" \
+		".globl " #name "\n.type " #name ", @function\n" #name ":\n" body "\n" \
+		".size " #name ", . - " #name "\n.popsection")
 
 /* The same with two more labels: @name_at an instruction, @name_next behind it. */
 #define USER_INSN(name, before, insn) \

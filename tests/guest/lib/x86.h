@@ -7,6 +7,12 @@
 #ifndef GUEST_X86_H
 #define GUEST_X86_H
 
+#ifdef __ASSEMBLER__
+#define BIT(n) (1 << (n))
+#else
+#define BIT(n) (1ul << (n))
+#endif
+
 /* RFLAGS */
 #define FLAG_CF		(1 << 0)
 #define FLAG_FIXED	(1 << 1)
@@ -54,53 +60,53 @@
 #define PF_PK	(1 << 5)
 
 /* Page-table entries */
-#define PTE_P	(1ul << 0)
-#define PTE_W	(1ul << 1)
-#define PTE_U	(1ul << 2)
-#define PTE_A	(1ul << 5)
-#define PTE_D	(1ul << 6)
-#define PTE_PS	(1ul << 7)
-#define PTE_G	(1ul << 8)
-#define PTE_RSVD_51 (1ul << 51)	/* reserved where physical addresses have fewer than 52 bits */
+#define PTE_P	BIT(0)
+#define PTE_W	BIT(1)
+#define PTE_U	BIT(2)
+#define PTE_A	BIT(5)
+#define PTE_D	BIT(6)
+#define PTE_PS	BIT(7)
+#define PTE_G	BIT(8)
+#define PTE_RSVD_51 BIT(51)	/* reserved where physical addresses have fewer than 52 bits */
 #define PTE_PKEY(k) ((u64)(k) << 59)
-#define PTE_NX	(1ul << 63)
+#define PTE_NX	BIT(63)
 #define PTE_ADDR 0x000ffffffffff000ul
 #define PAGE_SIZE 4096ul
 
 /* CR0, CR4, EFER */
-#define CR0_PE		(1ul << 0)
-#define CR0_MP		(1ul << 1)
-#define CR0_EM		(1ul << 2)
-#define CR0_TS		(1ul << 3)
-#define CR0_ET		(1ul << 4)
-#define CR0_NE		(1ul << 5)
-#define CR0_WP		(1ul << 16)
-#define CR0_AM		(1ul << 18)
-#define CR0_NW		(1ul << 29)
-#define CR0_CD		(1ul << 30)
-#define CR0_PG		(1ul << 31)
-#define CR4_VME		(1ul << 0)
-#define CR4_PVI		(1ul << 1)
-#define CR4_PAE		(1ul << 5)
-#define CR4_OSFXSR	(1ul << 9)
-#define CR4_UMIP	(1ul << 11)
-#define CR4_LA57	(1ul << 12)
-#define CR4_FSGSBASE	(1ul << 16)
-#define CR4_PCIDE	(1ul << 17)
-#define CR4_SMEP	(1ul << 20)
-#define CR4_SMAP	(1ul << 21)
-#define CR4_PKE		(1ul << 22)
-#define CR4_PKS		(1ul << 24)
-#define EFER_SCE	(1ul << 0)
-#define EFER_LME	(1ul << 8)
-#define EFER_LMA	(1ul << 10)
-#define EFER_NX		(1ul << 11)
+#define CR0_PE		BIT(0)
+#define CR0_MP		BIT(1)
+#define CR0_EM		BIT(2)
+#define CR0_TS		BIT(3)
+#define CR0_ET		BIT(4)
+#define CR0_NE		BIT(5)
+#define CR0_WP		BIT(16)
+#define CR0_AM		BIT(18)
+#define CR0_NW		BIT(29)
+#define CR0_CD		BIT(30)
+#define CR0_PG		BIT(31)
+#define CR4_VME		BIT(0)
+#define CR4_PVI		BIT(1)
+#define CR4_PAE		BIT(5)
+#define CR4_OSFXSR	BIT(9)
+#define CR4_UMIP	BIT(11)
+#define CR4_LA57	BIT(12)
+#define CR4_FSGSBASE	BIT(16)
+#define CR4_PCIDE	BIT(17)
+#define CR4_SMEP	BIT(20)
+#define CR4_SMAP	BIT(21)
+#define CR4_PKE		BIT(22)
+#define CR4_PKS		BIT(24)
+#define EFER_SCE	BIT(0)
+#define EFER_LME	BIT(8)
+#define EFER_LMA	BIT(10)
+#define EFER_NX		BIT(11)
 
 /* Debug registers */
 #define DR6_FIXED	0xffff0ff0ul
-#define DR6_BS		(1ul << 14)
-#define DR7_FIXED	(1ul << 10)
-#define DR7_GD		(1ul << 13)
+#define DR6_BS		BIT(14)
+#define DR7_FIXED	BIT(10)
+#define DR7_GD		BIT(13)
 #define DR7_LOCAL(n)	(1ul << (2 * (n)))
 #define DR7_GLOBAL(n)	(2ul << (2 * (n)))
 #define DR7_EXECUTE	0ul
