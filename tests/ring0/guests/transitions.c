@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * Every kind of way between user mode, supervisor mode and the hypervisor, each
+ * with all registers checked, one at a time and as often as wanted. By itself
+ * it runs each a few times; a harness that stops the machine at
+ * transitions_turn() chooses one by writing `transitions_control`.
+ *
+ * S1, S2, S4, S11, S12 as the guest sees them.
+ */
+#include "transitions.h"
+
+struct control transitions_control;
+
+/* The harness stops the machine here, between two runs of a kind. */
+noinline void transitions_turn(void)
+{
+	barrier();
+}
+
+static void run_kind(u64 index)
+{
+	bool ok = transitions[index].run();
+
+	if (!ok) {
+		transitions_control.failures++;
+		printf("not ok - %s\n", transitions[index].name);
+	}
+	transitions_control.turns++;
+}
+
+static void by_harness(void)
+{
+	for (;;) {
+		u64 kind;
+
+		transitions_turn();
+		kind = read_once(transitions_control.kind);
+		if (kind >= transitions_count)
+			break;
+		run_kind(kind);
+	}
+	check_eq(transitions_control.failures, 0, "all transitions, by the harness");
+}
+
+static void by_itself(void)
+{
+	for (u64 kind = 0; kind < transitions_count; kind++) {
+		u64 before = transitions_control.failures;
+
+		for (unsigned i = 0; i < 3; i++)
+			run_kind(kind);
+		check_eq(transitions_control.failures, before, transitions[kind].name);
+	}
+}
+
+void guest_main(void)
+{
+	transitions_init();
+	if (str_contains(command_line(), "harness"))
+		by_harness();
+	else
+		by_itself();
+}

@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * The kinds. Each sets every register, goes one way there and back, and says
+ * whether all came back as it should. Nothing is printed here.
+ */
+#include "transitions.h"
+#include "transitions_probe.h"
+
+#define PATTERN(n) (0x1111111111111111ul * (n) ^ transitions_control.turns << 8)
+#define FLAGS (FLAG_FIXED | FLAG_IF | FLAG_CF | FLAG_ZF | FLAG_SF | FLAG_AF | FLAG_AC)
+#define USER_GSBASE 0x123456789000ul
+#define VECTOR 0x71
+#define TOUCHED USER_BASE
+#define TOUCHED_PAGES 16
+#define TIMER_NS 2000
+#define SPIN_LIMIT 0x40000000u
+
+static struct space spaces[2];
+static u64 touched_pa;
+static u32 interrupts, debugs;
+static u32 here_space;
+static u64 user_fs_base, kernel_gs_base;
+
+USER_CODE(user_syscall_only, "	syscall\n	ud2\n");
+USER_INSN(user_ud, "", "ud2");
+USER_INSN(user_bp, "", "int3");
+USER_INSN(user_db, "", "nop");
+USER_INSN(user_touch, "", "movb $1, (%rdi)");
+USER_INSN(user_int80, "", "int $0x80");
+USER_INSN(user_step, "", "nop");
+/* Until an interrupt ends it; RDX at most that many times. */
+USER_CODE(user_spin, "1:	decl %edx\n	jnz 1b\n	ud2\n");
+USER_CODE(user32_int80, "	.code32\n	int $0x80\n	.code64\n");
+USER_CODE(user32_syscall, "	.code32\n	syscall\n	int $0x80\n	.code64\n");
+
+PROBE(probe_ud, "ud2");
+PROBE(probe_bp, "int3");
+PROBE(probe_hypercall, "syscall");
+PROBE(probe_touch, "movb $1, (%rdi)");
+PROBE(probe_spin, "771: cmpl $0, (%rdi); je 771b");
+PROBE(probe_nop, "nop");
+PROBE(probe_cpuid, "cpuid");
+
+/* ------------------------------------------------------------------------
+ * What must hold behind every transition.
+ */
+
+static bool rest_is_whole(void)
+{
+	return read_gsbase() == (u64)&cpus[0] && read_fsbase() == user_fs_base &&
+	       hc_rdmsr(MSR_KERNEL_GS_BASE) == kernel_gs_base;
+}
+
+static void user_prepare(struct user *u, const void *code, u64 rdi)
+{
+	user_init(u, code, user_stack_top(), rdi);
+	u->rax = PATTERN(1), u->rbx = PATTERN(2), u->rdx = PATTERN(3), u->rsi = PATTERN(4);
+	u->rbp = PATTERN(6), u->r8 = PATTERN(7), u->r9 = PATTERN(8);
+	u->r10 = PATTERN(9), u->r12 = PATTERN(10), u->r13 = PATTERN(11), u->r14 = PATTERN(12);
+	u->r15 = PATTERN(13);
+	u->rcx = PATTERN(14);
+	u->r11 = PATTERN(15);
+	u->rflags = FLAGS;
+	u->gsbase = USER_GSBASE;
+}
+
+/* SYSRET's way: RCX is RIP and R11 is RFLAGS. */
+static void user_for_sysret(struct user *u)
+{
+	u->rcx = u->rip;
+	u->r11 = u->rflags;
+}
+
+/* Entered as an entry must be, with everything of user mode saved. */
+static bool user_is_whole(const struct user *u, const struct user *before, u64 rip, u32 flags)
+{
+	return memcmp(u, before, offsetof(struct user, left_by)) == 0 && u->rip == rip &&
+	       (u->rflags & ~FLAG_RF) == flags && u->rsp == before->rsp && u->cs == before->cs &&
+	       u->ss == before->ss && u->gsbase == USER_GSBASE && u->entry_rsp == u->return_rsp &&
+	       u->entry_r11 == (FLAG_IF | FLAG_FIXED) && u->entry_rflags == (FLAG_IF | FLAG_FIXED) &&
+	       u->entry_gsbase == kernel_gs_base && rest_is_whole();
+}
+
+static bool user_system_call(struct user *u)
+{
+	struct user before = *u;
+
+	user_run_once(u);
+	return u->left_by == LEFT_BY_SYSCALL && user_is_whole(u, &before, before.rip + 2, FLAGS) &&
+	       u->rcx == u->rip && u->r11 == FLAGS && u->entry_rcx == (u64)syscall_entry;
+}
+
+/* An event that leaves RIP, RCX and R11 of user mode for the supervisor to see. */
+static bool user_event(struct user *u, u32 vector, const char *rip, u32 flags)
+{
+	struct user before = *u;
+
+	user_run_once(u);
+	return user_left_by_vector(u, vector) && user_is_whole(u, &before, (u64)rip, flags) &&
+	       u->rcx == before.rcx && u->r11 == before.r11 && u->entry_rcx == (u64)event_entry;
+}
+
+static void probe_prepare(struct probe *p)
+{
+	u64 *r = &p->in.rax;
+
+	for (unsigned i = 0; i < 15; i++)
+		r[i] = PATTERN(i + 1);
+	p->in.rflags = FLAGS;
+	memset(&p->out, 0, sizeof(p->out));
+}
+
+static bool probe_is_whole(struct probe *p)
+{
+	return memcmp(&p->in, &p->out, sizeof(p->in)) == 0 && rest_is_whole();
+}
+
+static bool skip_ud(struct frame *frame)
+{
+	if (frame->hw.rip != (u64)probe_ud_at)
+		return false;
+	frame->hw.rip += 2;
+	return true;
+}
+
+static bool pass_bp(struct frame *frame)
+{
+	return frame->hw.rip == (u64)probe_bp_next;
+}
+
+static bool count_debug(struct frame *frame)
+{
+	(void)frame;
+	debugs++;
+	return true;
+}
+
+static bool count_interrupt(struct frame *frame)
+{
+	(void)frame;
+	interrupts++;
+	apic_eoi();
+	return true;
+}
+
+/* ------------------------------------------------------------------------
+ * The kinds.
+ */
+
+static bool syscall_return_sysret(void)
+{
+	struct user u;
+
+	user_prepare(&u, user_syscall_only, PATTERN(5));
+	user_for_sysret(&u);
+	return user_system_call(&u);
+}
+
+static bool syscall_return_iret(void)
+{
+	struct user u;
+
+	user_prepare(&u, user_syscall_only, PATTERN(5));
+	return user_system_call(&u);
+}
+
+static bool hypercall_kept(u64 nr, u64 a0, u64 a1, u64 a2, u64 expected)
+{
+	struct probe p;
+
+	probe_prepare(&p);
+	p.in.rax = nr, p.in.rbx = a0, p.in.r10 = a1, p.in.rdx = a2;
+	probe_hypercall(&p);
+	p.in.rax = expected;
+	p.in.rcx = p.out.rcx;	/* SYSCALL destroys these two */
+	p.in.r11 = p.out.r11;
+	return probe_is_whole(&p);
+}
+
+static bool hypercall_engine(void)
+{
+	return hypercall_kept(PVM_HC_RDMSR, MSR_LSTAR, 0, 0, (u64)syscall_entry);
+}
+
+static bool hypercall_unknown(void)
+{
+	return hypercall_kept(0x7fff0000, 0, 0, 0, -(u64)PVM_KVM_ENOSYS);
+}
+
+static u64 load_flags(void)
+{
+	return paging_levels() == 5 ? PVM_LOAD_PGTBL_LA57 : 0;
+}
+
+static bool load_pgtbl(void)
+{
+	struct space *space = &spaces[++here_space % array_size(spaces)];
+
+	return hypercall_kept(PVM_HC_LOAD_PGTBL, load_flags(), space->supervisor_root, space->user_root, 0);
+}
+
+static bool load_pgtbl_flush(void)
+{
+	struct space *space = &spaces[here_space % array_size(spaces)];
+
+	return hypercall_kept(PVM_HC_LOAD_PGTBL, load_flags() | PVM_LOAD_PGTBL_FLUSH, space->supervisor_root,
+			      space->user_root, 0);
+}
+
+/* Then user mode, whose root is another now. */
+static bool load_pgtbl_then_user(void)
+{
+	return load_pgtbl() && syscall_return_sysret();
+}
+
+static bool exception_supervisor(void)
+{
+	struct probe p;
+
+	probe_prepare(&p);
+	probe_ud(&p);
+	return probe_is_whole(&p);
+}
+
+static bool breakpoint_supervisor(void)
+{
+	struct probe p;
+
+	probe_prepare(&p);
+	probe_bp(&p);
+	return probe_is_whole(&p);
+}
+
+static bool exception_user(void)
+{
+	struct user u;
+
+	user_prepare(&u, user_ud, PATTERN(5));
+	return user_event(&u, VEC_UD, user_ud_at, FLAGS);
+}
+
+static bool breakpoint_user(void)
+{
+	struct user u;
+
+	user_prepare(&u, user_bp, PATTERN(5));
+	return user_event(&u, VEC_BP, user_bp_next, FLAGS);
+}
+
+/* A page that the guest's tables have and no shadow table. */
+static u64 fresh_page(void)
+{
+	u64 va = TOUCHED + transitions_control.turns % TOUCHED_PAGES * PAGE_SIZE;
+
+	hc_invlpg(va);
+	return va;
+}
+
+static bool fill_user(void)
+{
+	struct user u;
+
+	user_prepare(&u, user_touch, fresh_page());
+	user_for_sysret(&u);
+	user_run_once(&u);
+	return u.left_by == LEFT_BY_SYSCALL && u.rip == (u64)user_touch_next + 2 && u.rbx == PATTERN(2) &&
+	       u.r15 == PATTERN(13) && rest_is_whole();
+}
+
+static bool fill_supervisor(void)
+{
+	struct probe p;
+
+	probe_prepare(&p);
+	p.in.rdi = fresh_page();
+	probe_touch(&p);
+	return probe_is_whole(&p);
+}
+
+static void start_timer(void)
+{
+	interrupts = 0;
+	hc_wrmsr(MSR_X2APIC_TIMER_DIV, TIMER_DIV_1);
+	hc_wrmsr(MSR_X2APIC_LVT_TIMER, TIMER_ONE_SHOT | VECTOR);
+	hc_wrmsr(MSR_X2APIC_TIMER_INIT, apic_timer_khz() * TIMER_NS / 1000000 + 1);
+}
+
+static bool interrupt_user(void)
+{
+	struct user u, before;
+
+	user_prepare(&u, user_spin, PATTERN(5));
+	u.rdx = SPIN_LIMIT;
+	before = u;
+	start_timer();
+	user_run_once(&u);
+	before.rdx = u.rdx;
+	apic_eoi();
+	return user_left_by_vector(&u, VECTOR) && u.rcx == before.rcx && u.r11 == before.r11 &&
+	       user_is_whole(&u, &before, u.rip, u.rflags);
+}
+
+static bool interrupt_supervisor(void)
+{
+	struct probe p;
+
+	probe_prepare(&p);
+	p.in.rdi = (u64)&interrupts;
+	start_timer();
+	irq_enable();
+	probe_spin(&p);
+	irq_disable();
+	p.in.rflags = p.out.rflags;
+	return interrupts == 1 && probe_is_whole(&p);
+}
+
+/* An event is pending while the guest returns to user mode. */
+static bool interrupt_pending(void)
+{
+	struct user u;
+	bool ok;
+
+	apic_send_self(VECTOR);
+	user_prepare(&u, user_syscall_only, PATTERN(5));
+	user_for_sysret(&u);
+	ok = irq_pending() && user_event(&u, VECTOR, user_syscall_only, FLAGS);
+	apic_eoi();
+	return ok;
+}
+
+static bool nmi_self(void)
+{
+	struct probe p;
+
+	interrupts = 0;
+	apic_send_nmi(cpus[0].apic_id);
+	probe_prepare(&p);
+	probe_nop(&p);
+	return interrupts == 1 && probe_is_whole(&p);
+}
+
+static bool return_refused(void)
+{
+	struct user u;
+
+	user_prepare(&u, user_syscall_only, PATTERN(5));
+	u.cs = supervisor_cs;
+	user_run_once(&u);
+	return u.left_by == LEFT_BY_REFUSAL && rest_is_whole();
+}
+
+static bool return_not_canonical(void)
+{
+	struct user u;
+
+	user_prepare(&u, (void *)0x8000000000000000ul, PATTERN(5));
+	user_for_sysret(&u);
+	user_run_once(&u);
+	return (u.left_by == LEFT_BY_REFUSAL || user_left_by_vector(&u, VEC_GP)) && rest_is_whole();
+}
+
+static bool compat_int80(void)
+{
+	struct user u;
+
+	user_prepare(&u, user32_int80, 5);
+	u.cs = user32_cs();
+	user_run_once(&u);
+	return user_left_by_vector(&u, VEC_SYSCALL32) && u.rip == (u64)user32_int80 + 2 &&
+	       (u32)u.rbx == (u32)PATTERN(2) && rest_is_whole();
+}
+
+/* SYSCALL from 32-bit code: #UD or nothing, as the CPU has it. */
+static bool compat_syscall(void)
+{
+	struct user u;
+
+	user_prepare(&u, user32_syscall, 5);
+	u.cs = user32_cs();
+	user_run_once(&u);
+	return u.left_by == LEFT_BY_EVENT && (u.vector == VEC_UD || u.vector == VEC_SYSCALL32 ||
+					      u.vector == VEC_GP) && rest_is_whole();
+}
+
+static bool int80_64(void)
+{
+	struct user u;
+
+	user_prepare(&u, user_int80, PATTERN(5));
+	user_run_once(&u);
+	return u.left_by == LEFT_BY_EVENT && (u.vector == VEC_SYSCALL32 || u.vector == VEC_GP) &&
+	       rest_is_whole();
+}
+
+static bool step_user(void)
+{
+	struct user u;
+
+	user_prepare(&u, user_step, PATTERN(5));
+	u.rflags |= FLAG_TF;
+	return user_event(&u, VEC_DB, user_step_next, FLAGS | FLAG_TF);
+}
+
+/* Breakpoints armed: no direct switches, and one hit in user mode. */
+static bool breakpoint_armed(void)
+{
+	struct user u;
+	bool ok;
+
+	write_reg(dr0, (u64)user_db_at);
+	write_reg(dr7, DR7_FIXED | DR7_GLOBAL(0));
+	user_prepare(&u, user_db, PATTERN(5));
+	ok = user_event(&u, VEC_DB, user_db_at, FLAGS);
+	write_reg(dr7, DR7_FIXED);
+	write_reg(dr6, DR6_FIXED);
+	return ok;
+}
+
+static bool emulated_instruction(void)
+{
+	struct probe p;
+
+	probe_prepare(&p);
+	p.in.rax = 0x40000000, p.in.rcx = 0;
+	probe_cpuid(&p);
+	p.out.rax = p.in.rax, p.out.rbx = p.in.rbx, p.out.rcx = p.in.rcx, p.out.rdx = p.in.rdx;
+	return probe_is_whole(&p);
+}
+
+const struct transition transitions[] = {
+	{ "user SYSCALL, EVENT_RETURN_USER by SYSRET", syscall_return_sysret },
+	{ "user SYSCALL, EVENT_RETURN_USER by IRET", syscall_return_iret },
+	{ "hypercall in the engine", hypercall_engine },
+	{ "hypercall that nobody knows", hypercall_unknown },
+	{ "LOAD_PGTBL", load_pgtbl },
+	{ "LOAD_PGTBL with a flush", load_pgtbl_flush },
+	{ "LOAD_PGTBL, then user mode", load_pgtbl_then_user },
+	{ "exception in supervisor mode, EVENT_RETURN_SUPERVISOR", exception_supervisor },
+	{ "INT3 in supervisor mode", breakpoint_supervisor },
+	{ "exception in user mode", exception_user },
+	{ "INT3 in user mode", breakpoint_user },
+	{ "fill in user mode", fill_user },
+	{ "fill in supervisor mode", fill_supervisor },
+	{ "interrupt in user mode", interrupt_user },
+	{ "interrupt in supervisor mode", interrupt_supervisor },
+	{ "interrupt that waits for the return to user mode", interrupt_pending },
+	{ "NMI to itself", nmi_self },
+	{ "EVENT_RETURN_USER that is refused", return_refused },
+	{ "EVENT_RETURN_USER to no canonical address", return_not_canonical },
+	{ "32-bit user mode, INT 0x80", compat_int80 },
+	{ "32-bit user mode, SYSCALL", compat_syscall },
+	{ "64-bit user mode, INT 0x80", int80_64 },
+	{ "single-step in user mode", step_user },
+	{ "breakpoint in user mode", breakpoint_armed },
+	{ "instruction that traps in supervisor mode", emulated_instruction },
+};
+const u64 transitions_count = array_size(transitions);
+
+void transitions_init(void)
+{
+	on_event(VEC_UD, skip_ud);
+	on_event(VEC_BP, pass_bp);
+	on_event(VEC_DB, count_debug);
+	on_event(VEC_NMI, count_interrupt);
+	on_event(VECTOR, count_interrupt);
+	user_fs_base = read_fsbase();
+	kernel_gs_base = hc_rdmsr(MSR_KERNEL_GS_BASE);
+	touched_pa = pages_alloc(TOUCHED_PAGES, PAGE_SIZE);
+	for (unsigned i = 0; i < array_size(spaces); i++) {
+		space_init(&spaces[i]);
+		map_user_range(&spaces[i], TOUCHED, touched_pa, TOUCHED_PAGES * PAGE_SIZE, PTE_USER_RW);
+	}
+	space_load(&spaces[0], true);
+	space_load(&spaces[1], true);
+}

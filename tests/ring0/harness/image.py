@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+"""What is in an ELF file: symbols, and instructions at their addresses.
+
+Reads it with binutils' nm and objdump. Owns which instructions count as slow.
+"""
+import bisect
+import re
+import subprocess
+
+# Serialising, or slow by themselves; segment loads are told by their operand.
+SLOW = {"wrmsr", "rdmsr", "lidt", "lgdt", "lldt", "ltr", "iret", "iretq", "sysret", "sysretq", "sysretl",
+        "swapgs", "invlpg", "invpcid", "wrpkru", "verw", "cpuid", "lfence", "mfence", "clac", "stac",
+        "wrgsbase", "wrfsbase", "lss", "lfs", "lgs", "xsetbv", "wbinvd", "in", "out"}
+TO_CONTROL = re.compile(r"^mov\s+%\w+,%(cr\d|dr\d|db\d)$")
+TO_SEGMENT = re.compile(r"^(mov[lwq]?\s+.*,%[defgs]s|pop[wq]?\s+%[defgs]s)$")
+LOCKED = re.compile(r"^lock\s")
+
+
+def slow_event(text):
+    """What kind of slow event an instruction is, or None."""
+    mnemonic = text.split()[0]
+    if match := TO_CONTROL.match(text):
+        register = match[1].replace("db", "dr")
+        return "mov dr" if register.startswith("dr") else "mov " + register
+    if TO_SEGMENT.match(text):
+        return "mov segment"
+    if LOCKED.match(text):
+        return "lock"
+    if mnemonic in SLOW:
+        return re.sub(r"^(iret|sysret)[ql]$", r"\1", mnemonic)
+    return None
+
+
+class Image:
+    def __init__(self, path):
+        self.path = path
+        self.symbols = {}
+        for line in self._tool("nm", "-n", path):
+            fields = line.split()
+            if len(fields) == 3:
+                self.symbols.setdefault(fields[2], int(fields[0], 16))
+        self.names = sorted((address, name) for name, address in self.symbols.items())
+
+    @staticmethod
+    def _tool(*command):
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+
+    def __getitem__(self, name):
+        if name not in self.symbols:
+            raise KeyError(f"{self.path} has no symbol {name}")
+        return self.symbols[name]
+
+    def instructions(self, start, end):
+        """{ address: (length, text) } of what lies in [start, end)."""
+        found = {}
+        lines = self._tool("objdump", "-d", "-w", f"--start-address={start:#x}", f"--stop-address={end:#x}",
+                           self.path)
+        for line in lines:
+            match = re.match(r"^\s*([0-9a-f]+):\t([0-9a-f ]+)\t(.*)$", line)
+            if match:
+                text = re.sub(r"\s*(#.*|<.*>)$", "", match[3]).strip()
+                found[int(match[1], 16)] = (len(match[2].split()), text)
+        return found
+
+    def where(self, address):
+        """"symbol+0x12" of an address."""
+        index = bisect.bisect_right(self.names, (address, "\x7f")) - 1
+        if index < 0:
+            return f"{address:#x}"
+        base, name = self.names[index]
+        return name if address == base else f"{name}+{address - base:#x}"

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+"""GDB's remote protocol, as QEMU's stub speaks it, over a connected socket.
+
+Owns the packets and the numbers of x86-64's registers. Knows nothing of what
+runs in the machine. All waiting is bounded by the socket's timeout.
+"""
+import contextlib
+import re
+import struct
+
+GENERAL = ["rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp",
+           "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"]
+# Name: number and size in bytes, in the order of QEMU's target description.
+REGISTERS = {name: (number, 8) for number, name in enumerate(GENERAL)}
+REGISTERS["rip"] = (16, 8)
+for _number, _name in enumerate(["eflags", "cs", "ss", "ds", "es", "fs", "gs"], 17):
+    REGISTERS[_name] = (_number, 4)
+for _number, _name in enumerate(["fs_base", "gs_base", "k_gs_base", "cr0", "cr2", "cr3", "cr4", "cr8",
+                                 "efer"], 24):
+    REGISTERS[_name] = (_number, 8)
+
+
+class RemoteError(Exception):
+    """The stub refused, or is gone."""
+
+
+class Ended(RemoteError):
+    """The machine ended: the connection is closed."""
+
+
+class Remote:
+    """One stub. The machine is either stopped, or runs until wait() returns."""
+
+    def __init__(self, sock):
+        self.sock = sock
+        self.buffer = bytearray()
+        self.packet(b"?")
+
+    # -- packets ---------------------------------------------------------
+
+    def _byte(self):
+        if not self.buffer:
+            try:
+                data = self.sock.recv(65536)
+            except ConnectionResetError:
+                data = b""
+            if not data:
+                raise Ended("the machine ended")
+            self.buffer += data
+        byte = self.buffer[0]
+        del self.buffer[0]
+        return byte
+
+    def _send(self, body):
+        try:
+            self.sock.sendall(b"$" + body + b"#%02x" % (sum(body) & 0xff))
+        except (BrokenPipeError, ConnectionResetError):
+            raise Ended("the machine ended") from None
+
+    def _receive(self):
+        while self._byte() != ord("$"):
+            pass				# acknowledgements
+        body = bytearray()
+        while (byte := self._byte()) != ord("#"):
+            body.append(byte)
+        self._byte()
+        self._byte()
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self.sock.sendall(b"+")
+        # Run lengths: "0*!" is "0000".
+        return re.sub(rb"(.)\*(.)", lambda m: m[1] * (m[2][0] - 28), bytes(body), flags=re.DOTALL)
+
+    def packet(self, body):
+        self._send(body)
+        return self._receive()
+
+    def _ok(self, body):
+        answer = self.packet(body)
+        if answer != b"OK":
+            raise RemoteError(f"{body.decode()}: {answer.decode()!r}")
+
+    # -- registers and memory --------------------------------------------
+
+    def registers(self):
+        """The general registers and RIP."""
+        data = bytes.fromhex(self.packet(b"g")[:17 * 16].decode())
+        return dict(zip(GENERAL + ["rip"], struct.unpack("<17Q", data)))
+
+    def read_register(self, name):
+        number, size = REGISTERS[name]
+        answer = self.packet(b"p%x" % number)
+        if answer.startswith(b"E"):
+            raise RemoteError(f"register {name}: {answer.decode()}")
+        return int.from_bytes(bytes.fromhex(answer.decode())[:size], "little")
+
+    def write_register(self, name, value):
+        number, size = REGISTERS[name]
+        self._ok(b"P%x=%s" % (number, value.to_bytes(size, "little").hex().encode()))
+
+    def read(self, address, size):
+        """Linear memory of the root that is loaded; physical between physical(True), (False)."""
+        answer = self.packet(b"m%x,%x" % (address, size))
+        if answer.startswith(b"E") or len(answer) != 2 * size:
+            raise RemoteError(f"cannot read {size} bytes at {address:#x}")
+        return bytes.fromhex(answer.decode())
+
+    def write(self, address, data):
+        self._ok(b"M%x,%x:%s" % (address, len(data), data.hex().encode()))
+
+    def read_u64(self, address):
+        return int.from_bytes(self.read(address, 8), "little")
+
+    def write_u64(self, address, value):
+        self.write(address, value.to_bytes(8, "little"))
+
+    @contextlib.contextmanager
+    def physical(self):
+        """read() and write() take physical addresses inside."""
+        self._ok(b"Qqemu.PhyMemMode:1")
+        try:
+            yield self
+        finally:
+            self._ok(b"Qqemu.PhyMemMode:0")
+
+    # -- running ---------------------------------------------------------
+
+    def breakpoint(self, address):
+        self._ok(b"Z1,%x,1" % address)
+
+    def remove_breakpoint(self, address):
+        self._ok(b"z1,%x,1" % address)
+
+    def go(self):
+        """Let the machine run; wait() must follow."""
+        self._send(b"c")
+
+    def wait(self):
+        """Until the machine stops by itself. Raises Ended when it ends."""
+        answer = self._receive()
+        if answer[:1] in b"WX":
+            raise Ended("the machine ended")
+        return answer
+
+    def run(self):
+        self.go()
+        return self.wait()
+
+    def run_to(self, address):
+        """Run until the instruction at @address is the next one."""
+        self.breakpoint(address)
+        try:
+            self.run()
+        finally:
+            with contextlib.suppress(Ended):
+                self.remove_breakpoint(address)
+
+    def step(self):
+        """One instruction; interrupts wait meanwhile."""
+        return self.packet(b"s")
+
+    def interrupt(self):
+        """Stop a machine that runs, after go()."""
+        self.sock.sendall(b"\x03")
+        return self.wait()
