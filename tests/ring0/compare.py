@@ -1,0 +1,147 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+"""Is what a guest printed here what it printed under `pvm run`, line by line?
+
+Owns the list of lines that may differ, each with its reason. A line is compared
+without its number, because a check more or less moves the numbers behind it; the
+plan line must agree with the lines above it instead.
+"""
+import dataclasses
+import difflib
+import re
+from typing import Callable
+
+CHECK = re.compile(r"^(ok|not ok|skip) (\d+) - (.*)$")
+VALUES = re.compile(r" \(got 0x[0-9a-f]+, expected 0x[0-9a-f]+\)$")
+PLAN = re.compile(r"^# (\d+) checks, (\d+) failed, (\d+) skipped$")
+
+
+@dataclasses.dataclass(frozen=True)
+class Reason:
+    """Lines of @guest that match @pattern may differ (or fail here, with @fails)."""
+    guest: str
+    pattern: str
+    why: str
+    when: Callable = lambda machine: True
+    fails: bool = False
+
+
+def tcg(machine):
+    return machine.emulator == "qemu"
+
+
+REASONS = (
+    # What QEMU 7.2 does otherwise than a CPU, whoever runs in it; see tests/qemu/init.
+    Reason("events", r"#SS by a non-canonical stack", "QEMU raises #GP for any non-canonical address",
+           tcg, fails=True),
+    Reason("events", r"#AC", "QEMU checks no alignment", tcg, fails=True),
+    Reason("events", r"#XM", "QEMU raises no SIMD exceptions", tcg, fails=True),
+    Reason("instructions", r"^CR1 is #UD$", "QEMU raises #GP for MOV from CR1 at CPL 3", tcg, fails=True),
+    Reason("instructions", r"^sysexit: #GP", "QEMU raises #UD for SYSEXIT", tcg, fails=True),
+
+    # Where the machines differ.
+    Reason("msr", r"^LINEAR_ADDRESS_RANGE", "here there is an upper half; a process has none"),
+    Reason("pkru", r".", "only one of the two machines has protection keys",
+           lambda machine: not machine.pku),
+)
+
+
+@dataclasses.dataclass
+class Verdict:
+    problems: list
+    notes: list
+    checks: int = 0
+
+
+def normal(line):
+    """The kind and the text of a line, without number and measured values."""
+    match = CHECK.match(line)
+    if not match:
+        return ("", line)
+    return (match.group(1), VALUES.sub("", match.group(3)))
+
+
+def reason_for(line, guest, machine, fails):
+    kind, text = normal(line)
+    for reason in REASONS:
+        if reason.guest == guest and re.search(reason.pattern, text) and reason.when(machine) \
+                and (not fails or reason.fails):
+            return reason
+    return None
+
+
+def plan_problems(lines):
+    """The plan line is the last, and counts what is above it. Also: the number of checks."""
+    plan = PLAN.match(lines[-1]) if lines else None
+    if not plan:
+        return ["no plan line at the end"], 0
+    kinds = [match.group(1) for match in map(CHECK.match, lines) if match]
+    numbers = [int(match.group(2)) for match in map(CHECK.match, lines) if match]
+    counted = (len(kinds), kinds.count("not ok"), kinds.count("skip"))
+    said = tuple(int(n) for n in plan.groups())
+    problems = []
+    if counted != said:
+        problems.append(f"the plan line says {said}, counted (checks, failed, skipped) {counted}")
+    if numbers != list(range(1, len(numbers) + 1)):
+        problems.append("the numbers of the checks have a gap")
+    return problems, len(kinds)
+
+
+def judge_alone(guest, machine, run, least_checks):
+    """What can be said without another run to compare with."""
+    verdict = Verdict([], [])
+    lines = run.console.splitlines()
+    if run.why:
+        verdict.problems.append(run.why)
+    problems, verdict.checks = plan_problems(lines)
+    verdict.problems += problems
+    if verdict.checks < least_checks:
+        verdict.problems.append(f"{verdict.checks} checks, expected at least {least_checks}")
+    excused = False
+    for line in lines:
+        if not line.startswith("not ok"):
+            continue
+        reason = reason_for(line, guest, machine, fails=True)
+        if reason:
+            excused = True
+            verdict.notes.append(f"{line}: {reason.why}")
+        else:
+            verdict.problems.append(line)
+    if run.status not in (0, 1 if excused else 0):
+        verdict.problems.append(f"the guest's exit status is {run.status}")
+    return verdict
+
+
+def usable(reference, here, verdict):
+    """Both runs' lines, as far as the reference is one: where `pvm run` itself fails a check
+    (then guest.NAME fails in ctest, too) a line that is ok here is right."""
+    there = reference.console.splitlines()
+    failed = {normal(line)[1] for line in there if line.startswith("not ok")}
+    if failed:
+        verdict.notes += [f"pvm run itself fails: {text}" for text in sorted(failed)]
+        there = [re.sub("^not ok", "ok", line) for line in there]
+    if not there or not PLAN.match(there[-1]):
+        last = max((i for i, line in enumerate(there) if CHECK.match(line)), default=-1)
+        verdict.notes.append(f"pvm run itself ended early, behind line {last + 1}")
+        there = there[:last + 1]
+        ends = [i for i, line in enumerate(here) if there and normal(line) == normal(there[-1])]
+        here = here[:ends[0] + 1] if ends else here
+    return ([line for line in there if not PLAN.match(line)],
+            [line for line in here if not PLAN.match(line)])
+
+
+def judge_against(guest, machine, run, reference, verdict):
+    """Adds to @verdict each line that differs from @reference's without a reason."""
+    there, here = usable(reference, run.console.splitlines(), verdict)
+    matcher = difflib.SequenceMatcher(None, [normal(line) for line in there],
+                                      [normal(line) for line in here], autojunk=False)
+    for operation, a, b, c, d in matcher.get_opcodes():
+        if operation == "equal":
+            continue
+        for side, line in [("pvm run", line) for line in there[a:b]] + \
+                [("here", line) for line in here[c:d]]:
+            reason = reason_for(line, guest, machine, fails=False)
+            if reason:
+                verdict.notes.append(f"{side}: {line}: {reason.why}")
+            else:
+                verdict.problems.append(f"only {side}: {line}")

@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+"""Minivisor with one guest in QEMU's TCG, and `pvm run` with the same guest.
+
+Owns the command lines and the meaning of exit statuses; judges nothing. No KVM.
+"""
+import dataclasses
+import os
+import pathlib
+import subprocess
+import tempfile
+import time
+
+TIMEOUT = 300		# seconds for one boot: a guard against hangs, not a measure
+GUEST_DIED = 64		# what minivisor ends with when the VM died, and when it failed itself
+HOST_FAILED = 65
+
+
+@dataclasses.dataclass(frozen=True)
+class Machine:
+    """What a guest may see a difference by."""
+    cpus: int = 1
+    la57: bool = False
+    pku: bool = False
+    emulator: str = "qemu"	# or "bochs"
+
+    def __str__(self):
+        return (f"{self.emulator}, cpus {self.cpus}, la57 {'on' if self.la57 else 'off'}, "
+                f"pku {'on' if self.pku else 'off'}")
+
+
+@dataclasses.dataclass
+class Run:
+    """How a run ended. status: the guest's own, None if there is none."""
+    status: object
+    console: str
+    log: str
+    why: str = ""
+    seconds: float = 0.0
+
+
+def decode_status(code):
+    """isa-debug-exit: QEMU ends with (value << 1) | 1."""
+    if code < 0:
+        return None, f"QEMU was ended by signal {-code}"
+    if not code & 1:
+        return None, f"QEMU ended by itself, status {code}"
+    value = code >> 1
+    if value == GUEST_DIED:
+        return None, "the VM died"
+    if value == HOST_FAILED:
+        return None, "minivisor failed"
+    return value, ""
+
+
+def qemu_command(minivisor, guest, machine, options, log, extra):
+    cpu = f"max,la57={'on' if machine.la57 else 'off'},pku={'on' if machine.pku else 'off'}"
+    return ["qemu-system-x86_64", "-accel", "tcg", "-cpu", cpu, "-smp", str(machine.cpus),
+            "-m", "1G", "-kernel", str(minivisor), "-initrd", str(guest), "-append", options,
+            "-display", "none", "-monitor", "none", "-serial", "stdio", "-serial", f"file:{log}",
+            "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04", "-no-reboot", *extra]
+
+
+def run_qemu(minivisor, guest, machine, options="", extra=(), timeout=TIMEOUT):
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="ring0-") as folder:
+        log = pathlib.Path(folder) / "log"
+        command = qemu_command(minivisor, guest, machine, options, log, extra)
+        why = ""
+        try:
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE, timeout=timeout, check=False)
+            console, errors = done.stdout, done.stderr
+            status, why = decode_status(done.returncode)
+        except subprocess.TimeoutExpired as late:
+            console, errors, status = late.stdout or b"", late.stderr or b"", None
+            why = f"no end after {timeout} s"
+        text = log.read_text(errors="replace") if log.exists() else ""
+        return Run(status, console.decode(errors="replace"), text + errors.decode(errors="replace"),
+                   why, time.monotonic() - start)
+
+
+def run_standalone(pvm, guest, cpus):
+    """The same guest under `pvm run`: what all results are compared with."""
+    done = subprocess.run([str(pvm), "run", "--timeout=120", f"--smp={cpus}", str(guest)],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          check=False, env={**os.environ, "LC_ALL": "C"})
+    return Run(done.returncode, done.stdout.decode(errors="replace"),
+               done.stderr.decode(errors="replace"))
