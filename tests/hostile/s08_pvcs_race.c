@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * S8, M6: another vCPU changes the PVCS while the hypervisor reads it: each
+ * field flips between good and impossible all the time. Every return to user
+ * mode either happens with values that are allowed or is #GP; a check and a use
+ * that read twice let one through that is neither.
+ */
+#include "attack.h"
+
+#define SEED		0x5809
+#ifndef ROUNDS
+#define ROUNDS		20000
+#endif
+#define BAD_RIP		0x0100000000000000ul
+#define KEPT		(FLAG_ARITH | FLAG_DF | FLAG_NT | FLAG_AC | FLAG_ID)
+#define ALWAYS		(FLAG_FIXED | FLAG_IF)
+
+USER_CODE(user_here, "	movl	$1, %r8d\n	pushfq\n	popq	%r10\n	movq	%cs, %r13\n"
+	  "	movq	%ss, %r14\n	syscall\n	ud2\n");
+USER_CODE(user_there, "	movl	$2, %r8d\n	pushfq\n	popq	%r10\n	movq	%cs, %r13\n"
+	  "	movq	%ss, %r14\n	syscall\n	ud2\n");
+
+static u32 stop, flips;
+static volatile struct pvm_vcpu_struct *victim;
+
+/* What the other CPU does: no order, no pause. */
+static void flip(void)
+{
+	u64 rips[] = { (u64)user_here, BAD_RIP, (u64)user_there, ~BAD_RIP };
+	u16 cs[] = { user64_cs(), 0xffff, user64_cs(), 0x10 }, ss[] = { user_ss(), user_ss(), 0, user_ss() };
+	u32 flags[] = { ALWAYS, 0xffffffff & ~(FLAG_TF | FLAG_RF | FLAG_NT), 0, FLAG_IOPL | FLAG_VM };
+
+	while (!atomic_read(&stop)) {
+		u64 r = random64();
+
+		for (unsigned i = 0; i < 16; i++, r >>= 4) {
+			victim->rip = rips[r & 3];
+			victim->user_cs = cs[r >> 2 & 3];
+			victim->user_ss = ss[i & 3];
+			victim->eflags = flags[(r ^ i) & 3];
+			victim->rcx = r;
+			victim->r11 = ~r;
+			victim->user_gsbase = i & 1 ? BAD_RIP : 0;
+			victim->event_vector = victim->event_errcode = ~0u;
+			victim->reserved0[i % 5] = r;
+			/* It may be caught with a good set, too. */
+			victim->rip = rips[0];
+			victim->user_cs = cs[0];
+			victim->user_ss = ss[0];
+		}
+		atomic_add(&flips, 1);
+	}
+}
+
+static bool right_in_user_mode(void)
+{
+	return (attack_out.gpr[R8] == 1 || attack_out.gpr[R8] == 2) &&
+	       !(attack_out.gpr[R10] & ~(u64)(KEPT | ALWAYS)) && (attack_out.gpr[R10] & ALWAYS) == ALWAYS &&
+	       attack_out.gpr[R13] == user64_cs() && attack_out.gpr[R14] == user_ss();
+}
+
+static void race(void)
+{
+	struct tally t = { 0 };
+	u64 ran = 0, refused = 0;
+
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		u64 by;
+		bool ok;
+
+		fill_registers();
+		victim->rsp = user_stack_top() - 64;
+		victim->rip = (u64)user_here;	/* not where it left the last time */
+		by = attack(attack_retu);
+		ok = by == BY_SYSCALL ? right_in_user_mode() : was_exception(by, VEC_GP, (u64)attack_retu);
+		ran += by == BY_SYSCALL;
+		refused += by == BY_EXCEPTION;
+		tally(&t, ok, by << 32 | attack_out.gpr[R8]);
+	}
+	printf("# %lu returns, %lu refusals\n", ran, refused);
+	check_tally(&t, "S8: a PVCS that changes while it is read: a right return or #GP");
+	check(ran && refused, "S8: and both came");
+}
+
+/* The same with the frame of EVENT_RETURN_SUPERVISOR. */
+static struct pvm_supervisor_frame *frame;
+static u32 frame_turn;
+
+static void flip_frame(void)
+{
+	while (!atomic_read(&stop)) {
+		u64 r = random64();
+
+		write_once(frame->rip, BAD_RIP);
+		write_once(frame->rflags, ~0ul & ~(u64)(FLAG_TF | FLAG_RF | FLAG_NT));
+		write_once(frame->cs, r);
+		write_once(frame->rcx, r);
+		write_once(frame->rip, (u64)attack_through);
+		write_once(frame->rflags, (u64)ALWAYS);
+		write_once(frame->ss, r);
+		atomic_add(&flips, 1);
+	}
+}
+
+static void race_frame(void)
+{
+	struct tally t = { 0 };
+	u64 ran = 0;
+
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		u64 by;
+
+		write_once(frame->rsp, attack_stack() - 512);
+		attack_in.gpr[RSP] = (u64)frame;
+		by = attack(attack_rets);
+		irq_disable();
+		ran += by == BY_THROUGH;
+		tally(&t, by == BY_THROUGH ? !(attack_out.rflags & ~(u64)(KEPT | ALWAYS)) :
+		      was_exception(by, VEC_GP, (u64)attack_rets), by);
+	}
+	check_tally(&t, "S8: a frame that changes while it is read: a right return or #GP");
+	check(ran, "S8: and some came through");
+}
+
+static void other_cpu(void)
+{
+	flip();
+	atomic_set(&frame_turn, 1);
+	while (atomic_read(&stop))
+		cpu_relax();
+	flip_frame();
+	atomic_set(&frame_turn, 2);
+}
+
+void guest_main(void)
+{
+	seed_random(SEED);
+	victim = pvcs();
+	frame = (void *)(attack_stack() - 1024);
+	frame->rsp = attack_stack() - 512;
+	if (smp_count() < 2) {
+		skip("S8: a PVCS changed by another vCPU: there is only one");
+		return;
+	}
+	attack_begin();
+	fill_pvcs((u64)user_here);
+	smp_start(other_cpu);
+	guest_assert(wait_for(&flips, 1, 10000));
+	race();
+	atomic_set(&stop, 1);
+	guest_assert(wait_for(&frame_turn, 1, 10000));
+	atomic_set(&flips, 0);
+	atomic_set(&stop, 0);
+	guest_assert(wait_for(&flips, 1, 10000));
+	race_frame();
+	atomic_set(&stop, 1);
+	guest_assert(wait_for(&frame_turn, 2, 10000));
+	fill_pvcs((u64)attack_user_syscall);
+	check_eq(attack(attack_retu), BY_SYSCALL, "S8: and then user mode can be run as before");
+	attack_end();
+}

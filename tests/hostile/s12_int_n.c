@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * S12: INT n for every n, in user mode, in 32-bit user mode and in supervisor
+ * mode. Only 3, 4 and 0x80 are open to software; every other number is #GP at
+ * the instruction, with the number in the error code, and no handler of the
+ * host's runs.
+ */
+#include "attack.h"
+
+#define STRIDE	8
+
+/* 256 times INT n, with room for what follows. */
+extern const char ints[];
+__asm__(".pushsection .text\n.balign 8\n.globl ints\nints:\n"
+	".set n, 0\n.rept 256\n"
+	"	.byte 0xcd, n\n	ud2\n	.balign 8, 0xcc\n"
+	".set n, n + 1\n.endr\n.popsection");
+USER_CODE(user_icebp, "	.byte	0xf1\n	ud2\n");
+USER_CODE(user_into, "	.byte	0xce\n	ud2\n");
+
+static u64 insn(unsigned n)
+{
+	return (u64)ints + n * STRIDE;
+}
+
+static bool open_to_software(unsigned n)
+{
+	return n == VEC_BP || n == VEC_SYSCALL32;
+}
+
+static bool in_user_mode(unsigned n, u16 cs)
+{
+	u64 by;
+
+	fill_registers();
+	fill_pvcs(insn(n));
+	pvcs()->user_cs = cs;
+	pvcs()->event_errcode = 0x7777;
+	by = attack(attack_retu);
+	if (open_to_software(n))
+		return was_user_event(by, n, insn(n) + 2);
+	return was_user_event(by, VEC_GP, insn(n)) && pvcs()->event_errcode == n * 8 + 2;
+}
+
+static bool in_supervisor_mode(unsigned n)
+{
+	u64 by;
+
+	fill_registers();
+	by = attack((void *)insn(n));
+	if (n == VEC_SYSCALL32)
+		return by == BY_INTERRUPT && pvcs()->event_vector == n && pvcs()->rip == insn(n) + 2;
+	if (n == VEC_BP)
+		return was_exception(by, n, insn(n) + 2);
+	return was_exception(by, VEC_GP, insn(n)) &&
+	       ((const struct pvm_supervisor_frame *)attack_out.gpr[RSP])->errcode == n * 8 + 2;
+}
+
+void guest_main(void)
+{
+	struct tally user = { 0 }, user32 = { 0 }, supervisor = { 0 };
+	bool low = insn(0) >> 32 == 0;
+	u64 by;
+
+	attack_begin();
+	for (unsigned n = 0; n < 256; n++) {
+		if (n == VEC_OF)	/* INTO's gate: see below */
+			continue;
+		tally(&user, in_user_mode(n, user64_cs()), n);
+		if (low)
+			tally(&user32, in_user_mode(n, user32_cs()), n);
+		tally(&supervisor, in_supervisor_mode(n), n);
+	}
+	check_tally(&user, "S12: INT n in 64-bit user mode: #BP, 0x80 or #GP");
+	if (low)
+		check_tally(&user32, "S12: the same in 32-bit user mode");
+	else
+		skip("S12: 32-bit user mode: the image is above 4 GiB");
+	check_tally(&supervisor, "S12: the same in supervisor mode");
+	fill_pvcs(insn(VEC_OF));
+	by = attack(attack_retu);
+	check(was_user_event(by, VEC_OF, insn(VEC_OF) + 2) || was_user_event(by, VEC_GP, insn(VEC_OF)),
+	      "S12: INT 4 is #OF or #GP");
+
+	fill_pvcs((u64)user_icebp);
+	by = attack(attack_retu);
+	check(was_user_event(by, VEC_DB, (u64)user_icebp + 1), "S12: ICEBP in user mode is #DB");
+	fill_registers();
+	check(was_exception(attack(user_icebp), VEC_DB, (u64)user_icebp + 1),
+	      "S12: ICEBP in supervisor mode is #DB");
+	fill_pvcs((u64)user_into);
+	by = attack(attack_retu);
+	check(was_user_event(by, VEC_UD, (u64)user_into), "S12: INTO in 64-bit code is #UD");
+	fill_pvcs((u64)attack_user_syscall);
+	check_eq(attack(attack_retu), BY_SYSCALL, "S12: and user mode can be run as before");
+	attack_end();
+}
