@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "elf_file.h"
+#include "elf_open.h"
 #include "vm.h"
 
 static const char help[] =

@@ -6,10 +6,11 @@
 #ifndef STANDALONE_MEMORY_H
 #define STANDALONE_MEMORY_H
 
+#include "boot.h"
 #include "monitor.h"
 
-#define GUEST_MEMORY_MIN	(1ull << 20)
-#define GUEST_MEMORY_MAX	(16ull << 30)	/* what the boot page tables reach */
+#define GUEST_MEMORY_MIN	BOOT_MEMORY_MIN
+#define GUEST_MEMORY_MAX	BOOT_MEMORY_MAX
 
 /**
  * guest_memory_create - make @size bytes of zeroed guest memory at gpa 0.

@@ -77,7 +77,7 @@ static bool wait_for_start(struct monitor_vcpu *vcpu)
 	uint64_t vector;
 
 	while (!atomic_load(&vcpu->vm->over)) {
-		if (boot_mailbox_poll(&vcpu->vm->memory, vcpu->pvm.id, &vector)) {
+		if (boot_mailbox_poll(vcpu->vm->memory.va, vcpu->pvm.id, &vector)) {
 			boot_vcpu(&vcpu->pvm, vector, 0);
 			return true;
 		}

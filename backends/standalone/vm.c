@@ -13,7 +13,7 @@
 
 #include "boot.h"
 #include "clock.h"
-#include "elf_file.h"
+#include "elf_open.h"
 #include "host.h"
 #include "loop.h"
 #include "memory.h"
@@ -176,10 +176,10 @@ static int make_memory(struct monitor_vm *vm, const struct elf_file *elf,
 
 	if (guest_memory_create(&vm->memory, size, why, why_size) ||
 	    elf_file_check_memory(elf, vm->memory.size, why, why_size) ||
-	    elf_file_load(elf, &vm->memory, why, why_size))
+	    elf_file_load(elf, vm->memory.va, vm->memory.size, why, why_size))
 		return -1;
-	return boot_write(&vm->memory, options->vcpus ? options->vcpus : 1, options->command_line,
-			  why, why_size);
+	return boot_write(vm->memory.va, vm->memory.size, options->vcpus ? options->vcpus : 1,
+			  options->command_line, why, why_size);
 }
 
 static int make_parts(struct monitor_vm *vm, const struct elf_file *elf,

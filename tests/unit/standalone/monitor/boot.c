@@ -14,7 +14,7 @@ static char why[256];
 static void setup(void)
 {
 	cr_assert_eq(guest_memory_create(&memory, 64 << 20, why, sizeof(why)), 0, "%s", why);
-	cr_assert_eq(boot_write(&memory, 3, "quiet test=all", why, sizeof(why)), 0, "%s", why);
+	cr_assert_eq(boot_write(memory.va, memory.size, 3, "quiet test=all", why, sizeof(why)), 0, "%s", why);
 }
 
 static void teardown(void)
@@ -64,10 +64,10 @@ Test(boot, a_command_line_that_is_too_long_is_refused)
 
 	memset(line, 'x', sizeof(line));
 	line[BOOT_COMMAND_LINE_MAX + 1] = 0;
-	cr_assert_eq(boot_write(&memory, 1, line, why, sizeof(why)), -1);
+	cr_assert_eq(boot_write(memory.va, memory.size, 1, line, why, sizeof(why)), -1);
 	cr_assert(strstr(why, "command line"));
 	line[BOOT_COMMAND_LINE_MAX] = 0;
-	cr_assert_eq(boot_write(&memory, 1, line, why, sizeof(why)), 0);
+	cr_assert_eq(boot_write(memory.va, memory.size, 1, line, why, sizeof(why)), 0);
 }
 
 Test(boot, e820_covers_memory_without_gaps_and_reserves_the_boot_area)
@@ -90,7 +90,7 @@ Test(boot, the_smallest_memory_has_no_entry_behind_the_boot_area)
 {
 	guest_memory_destroy(&memory);
 	cr_assert_eq(guest_memory_create(&memory, 1 << 20, why, sizeof(why)), 0);
-	cr_assert_eq(boot_write(&memory, 1, NULL, why, sizeof(why)), 0);
+	cr_assert_eq(boot_write(memory.va, memory.size, 1, NULL, why, sizeof(why)), 0);
 	cr_assert_eq(param(BOOT_PARAMS_E820_ENTRIES, 1), 2);
 }
 
@@ -108,7 +108,7 @@ Test(boot, start_tables_reach_the_end_of_the_largest_memory)
 {
 	guest_memory_destroy(&memory);
 	cr_assert_eq(guest_memory_create(&memory, GUEST_MEMORY_MAX, why, sizeof(why)), 0);
-	cr_assert_eq(boot_write(&memory, MONITOR_MAX_VCPUS, NULL, why, sizeof(why)), 0);
+	cr_assert_eq(boot_write(memory.va, memory.size, MONITOR_MAX_VCPUS, NULL, why, sizeof(why)), 0);
 	cr_assert_eq(start_entry(GUEST_MEMORY_MAX - 1) & PVM_PTE_ADDR_MASK,
 		     GUEST_MEMORY_MAX - PVM_LEVEL_SIZE(2));
 	cr_assert_eq(get(BOOT_TABLES_END, 8), 0, "the tables grew over their end");
@@ -169,15 +169,15 @@ Test(boot, the_mailbox_wakes_only_the_addressed_vcpu_and_once)
 	uint32_t id = 2;
 	uint64_t entry = 0x1234000;
 
-	cr_assert_not(boot_mailbox_poll(&memory, 2, &vector));
+	cr_assert_not(boot_mailbox_poll(memory.va, 2, &vector));
 	memcpy(memory.va + BOOT_MAILBOX + BOOT_MAILBOX_APIC_ID, &id, 4);
 	memcpy(memory.va + BOOT_MAILBOX + BOOT_MAILBOX_VECTOR, &entry, 8);
 	memcpy(memory.va + BOOT_MAILBOX + BOOT_MAILBOX_COMMAND, &command, 2);
-	cr_assert_not(boot_mailbox_poll(&memory, 1, &vector));
-	cr_assert(boot_mailbox_poll(&memory, 2, &vector));
+	cr_assert_not(boot_mailbox_poll(memory.va, 1, &vector));
+	cr_assert(boot_mailbox_poll(memory.va, 2, &vector));
 	cr_assert_eq(vector, entry);
 	cr_assert_eq(get(BOOT_MAILBOX + BOOT_MAILBOX_COMMAND, 2), 0, "the command is acknowledged");
-	cr_assert_not(boot_mailbox_poll(&memory, 2, &vector));
+	cr_assert_not(boot_mailbox_poll(memory.va, 2, &vector));
 }
 
 Test(boot, a_vcpu_starts_in_supervisor_mode_on_the_start_tables)

@@ -9,7 +9,7 @@
 
 #include "boot.h"
 #include "elf_builder.h"
-#include "elf_file.h"
+#include "elf_open.h"
 #include "memory.h"
 
 static struct elf_builder builder;
@@ -53,7 +53,7 @@ static void expect_refused(const char *thing)
 {
 	cr_assert(elf_builder_write(&builder, path));
 	cr_assert_eq(elf_file_open(&elf, path, why, sizeof(why)), -1);
-	cr_assert_eq(elf.fd, -1, "the file stays open");
+	cr_assert_null(elf.source, "the file stays open");
 	expect_line(thing);
 }
 
@@ -89,7 +89,7 @@ Test(elf_file, segments_are_loaded_at_their_physical_address)
 	builder.phdr[1].p_vaddr = 0x5000000;
 	open_good();
 	cr_assert_eq(guest_memory_create(&memory, 64 << 20, why, sizeof(why)), 0);
-	cr_assert_eq(elf_file_load(&elf, &memory, why, sizeof(why)), 0, "%s", why);
+	cr_assert_eq(elf_file_load(&elf, memory.va, memory.size, why, sizeof(why)), 0, "%s", why);
 	cr_assert_eq(memory.va[ELF_BUILDER_CODE], ELF_BUILDER_CODE_BYTE);
 	cr_assert_eq(memory.va[ELF_BUILDER_CODE + 0xfff], ELF_BUILDER_CODE_BYTE);
 	data = memory.va + ELF_BUILDER_DATA;

@@ -9,9 +9,8 @@
 #include <string.h>
 
 #include "acpi.h"
-#include "memory.h"
 
-_Static_assert(BOOT_TABLES + (2 + (GUEST_MEMORY_MAX >> 30)) * PVM_PAGE_SIZE <= BOOT_TABLES_END,
+_Static_assert(BOOT_TABLES + (2 + (BOOT_MEMORY_MAX >> 30)) * PVM_PAGE_SIZE <= BOOT_TABLES_END,
 	       "the start tables reach all of the largest guest");
 
 static void put(uint8_t *at, uint64_t value, unsigned bytes)
@@ -63,7 +62,7 @@ static void write_tables(uint8_t *tables, uint64_t memory_size)
 	}
 }
 
-int boot_write(struct guest_memory *memory, uint32_t vcpu_count, const char *command_line,
+int boot_write(uint8_t *memory, uint64_t size, uint32_t vcpu_count, const char *command_line,
 	       char *why, size_t why_size)
 {
 	size_t length = command_line ? strlen(command_line) : 0;
@@ -78,11 +77,11 @@ int boot_write(struct guest_memory *memory, uint32_t vcpu_count, const char *com
 		snprintf(why, why_size, "%u vCPUs do not fit into the ACPI tables", vcpu_count);
 		return -1;
 	}
-	write_params(memory->va + BOOT_PARAMS, memory->size);
+	write_params(memory + BOOT_PARAMS, size);
 	if (length)
-		memcpy(memory->va + BOOT_COMMAND_LINE, command_line, length);
-	acpi_write(memory->va + BOOT_ACPI, BOOT_ACPI, BOOT_MAILBOX, vcpu_count);
-	write_tables(memory->va + BOOT_TABLES, memory->size);
+		memcpy(memory + BOOT_COMMAND_LINE, command_line, length);
+	acpi_write(memory + BOOT_ACPI, BOOT_ACPI, BOOT_MAILBOX, vcpu_count);
+	write_tables(memory + BOOT_TABLES, size);
 	return 0;
 }
 
@@ -99,9 +98,9 @@ int boot_vcpu(struct pvm_vcpu *vcpu, uint64_t rip, uint64_t rsi)
 	return error;
 }
 
-bool boot_mailbox_poll(struct guest_memory *memory, uint32_t apic_id, uint64_t *vector)
+bool boot_mailbox_poll(uint8_t *memory, uint32_t apic_id, uint64_t *vector)
 {
-	uint8_t *mailbox = memory->va + BOOT_MAILBOX;
+	uint8_t *mailbox = memory + BOOT_MAILBOX;
 	uint16_t *command = (uint16_t *)(mailbox + BOOT_MAILBOX_COMMAND);
 	uint32_t *id = (uint32_t *)(mailbox + BOOT_MAILBOX_APIC_ID);
 	uint64_t *entry = (uint64_t *)(mailbox + BOOT_MAILBOX_VECTOR);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * Instruction bytes to struct pvm_insn, with Zydis. Never reads guest memory
- * and never decides whether an instruction may execute.
+ * Instruction bytes to struct pvm_insn. Freestanding. Never reads guest memory and
+ * never decides whether an instruction may execute.
  */
-#ifndef STANDALONE_DECODE_H
-#define STANDALONE_DECODE_H
+#ifndef DECODE_DECODE_H
+#define DECODE_DECODE_H
 
 #include <pvm/hypercall.h>
 
@@ -18,12 +18,11 @@
  * @bytes, @length: what could be read at rip, 0 bytes or more; those behind
  *        the fifteenth are ignored, none behind @length is read.
  * @insn: overwritten. op is PVM_INSN_UNKNOWN, with length 0, for truncated or
- *        invalid bytes; and with the length for an instruction that the
- *        engine has no use for.
+ *        invalid bytes, and for an instruction that the engine has no use for.
  *
  * spec: X86 Instructions with changed behavior, PVM_SYNTHETIC_CPUID
  */
 void decode_insn(const struct pvm_vcpu *vcpu, bool code64, const uint8_t *bytes, size_t length,
 		 struct pvm_insn *insn);
 
-#endif /* STANDALONE_DECODE_H */
+#endif /* DECODE_DECODE_H */

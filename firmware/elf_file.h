@@ -3,11 +3,16 @@
  * The guest's ELF file: what it says, whether it can be run, and its segments
  * in guest memory. The file is bad input until proven otherwise: every error is
  * one line that names the file and the thing.
+ *
+ * Freestanding: where the bytes come from is the caller's (read). Needs memcmp()
+ * and vsnprintf() from whoever links it.
  */
-#ifndef STANDALONE_ELF_FILE_H
-#define STANDALONE_ELF_FILE_H
+#ifndef FIRMWARE_ELF_FILE_H
+#define FIRMWARE_ELF_FILE_H
 
-#include "monitor.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #define ELF_FILE_MAX_SEGMENTS 64
 #define ELF_FILE_SCRIPT_SECTION ".pvm.script"	/* accesses for the model executor */
@@ -20,9 +25,14 @@ struct elf_file_segment {
 };
 
 struct elf_file {
-	const char *path;		/* the caller's */
-	int fd;
+	/* The caller's, before elf_file_parse(). */
+	const char *path;		/* its name in messages */
 	uint64_t size;			/* bytes */
+	void *source;
+	/* Fill @buffer with @length bytes at @offset, all within size. NULL, or what went wrong. */
+	const char *(*read)(void *source, void *buffer, uint64_t length, uint64_t offset);
+
+	/* What the file says. */
 	uint64_t entry;			/* e_entry */
 	uint64_t start;			/* gpa to enter: e_entry, or where its segment is loaded */
 	bool upper_half;		/* a segment's p_vaddr is in the upper half */
@@ -32,14 +42,12 @@ struct elf_file {
 };
 
 /**
- * elf_file_open - read and check the headers of a guest's file.
- * @path: kept, not copied.
- * Returns 0 with @elf filled (elf_file_close() it), or -1 with one line in @why:
- * no such file, empty, truncated, not ELF, 32-bit, another machine, dynamic,
- * overlapping segments, entry outside every executable segment.
+ * elf_file_parse - read and check the headers of a guest's file.
+ * @elf: path, size, source and read are set, the rest is zero.
+ * Returns 0, or -1 with one line in @why: empty, truncated, not ELF, 32-bit, another
+ * machine, dynamic, overlapping segments, entry outside every executable segment.
  */
-int elf_file_open(struct elf_file *elf, const char *path, char *why, size_t why_size);
-void elf_file_close(struct elf_file *elf);
+int elf_file_parse(struct elf_file *elf, char *why, size_t why_size);
 
 /**
  * elf_file_check_memory - do the segments fit into the guest's memory?
@@ -52,9 +60,10 @@ int elf_file_check_memory(const struct elf_file *elf, uint64_t memory_size, char
 
 /**
  * elf_file_load - copy the segments to their p_paddr.
- * elf_file_check_memory() must have passed. Returns 0, or -1 with one line in @why.
+ * @memory, @size: guest memory; elf_file_check_memory() must have passed for @size.
+ * Returns 0, or -1 with one line in @why.
  */
-int elf_file_load(const struct elf_file *elf, struct guest_memory *memory, char *why,
+int elf_file_load(const struct elf_file *elf, uint8_t *memory, uint64_t size, char *why,
 		  size_t why_size);
 
-#endif /* STANDALONE_ELF_FILE_H */
+#endif /* FIRMWARE_ELF_FILE_H */

@@ -1,24 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
  * Reading the guest's ELF file (System V gABI, chapters 4 and 5). Everything is
- * read with pread() into local copies and checked there: the file may change or
- * shrink while we look at it, and nothing but an error may come of that.
+ * read into local copies and checked there: the file may change or shrink while we
+ * look at it, and nothing but an error may come of that.
  */
-#define _GNU_SOURCE
 #include "elf_file.h"
 
 #include <elf.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "boot.h"
-#include "memory.h"
 
 struct reader {
 	struct elf_file *elf;
@@ -45,45 +38,14 @@ static int read_at(const struct reader *reader, void *buffer, uint64_t length, u
 		   const char *what)
 {
 	const struct elf_file *elf = reader->elf;
-	uint8_t *at = buffer;
+	const char *error;
 
 	if (offset > elf->size || length > elf->size - offset)
 		return refuse(reader, "truncated: %s needs bytes %llu..%llu, the file has %llu",
 			      what, (unsigned long long)offset,
 			      (unsigned long long)(offset + length), (unsigned long long)elf->size);
-	while (length) {
-		ssize_t n = pread(elf->fd, at, length, (off_t)offset);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return refuse(reader, "reading %s: %s", what, strerror(errno));
-		if (n == 0)
-			return refuse(reader, "truncated while reading %s", what);
-		at += n;
-		offset += (uint64_t)n;
-		length -= (uint64_t)n;
-	}
-	return 0;
-}
-
-static int open_file(const struct reader *reader)
-{
-	struct elf_file *elf = reader->elf;
-	struct stat st;
-
-	/* Not blocking: the path may name a FIFO. */
-	elf->fd = open(elf->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (elf->fd < 0)
-		return refuse(reader, "%s", strerror(errno));
-	if (fstat(elf->fd, &st))
-		return refuse(reader, "%s", strerror(errno));
-	if (!S_ISREG(st.st_mode))
-		return refuse(reader, "not a regular file");
-	elf->size = (uint64_t)st.st_size;
-	if (!elf->size)
-		return refuse(reader, "the file is empty");
-	return 0;
+	error = length ? elf->read(elf->source, buffer, length, offset) : NULL;
+	return error ? refuse(reader, "reading %s: %s", what, error) : 0;
 }
 
 static const char *machine_name(unsigned machine)
@@ -292,31 +254,20 @@ static bool find_script(const struct reader *reader, const Elf64_Ehdr *header)
 	return false;
 }
 
-int elf_file_open(struct elf_file *elf, const char *path, char *why, size_t why_size)
+int elf_file_parse(struct elf_file *elf, char *why, size_t why_size)
 {
 	struct reader reader = { elf, why, why_size };
 	Elf64_Ehdr header;
 
-	*elf = (struct elf_file){ .path = path, .fd = -1 };
-	if (open_file(&reader) || read_header(&reader, &header) ||
-	    read_segments(&reader, &header)) {
-		elf_file_close(elf);
+	if (!elf->size)
+		return refuse(&reader, "the file is empty");
+	if (read_header(&reader, &header) || read_segments(&reader, &header))
 		return -1;
-	}
 	elf->entry = header.e_entry;
-	if (find_start(&reader)) {
-		elf_file_close(elf);
+	if (find_start(&reader))
 		return -1;
-	}
 	elf->has_script = find_script(&reader, &header);
 	return 0;
-}
-
-void elf_file_close(struct elf_file *elf)
-{
-	if (elf->fd >= 0)
-		close(elf->fd);
-	elf->fd = -1;
 }
 
 int elf_file_check_memory(const struct elf_file *elf, uint64_t memory_size, char *why,
@@ -346,7 +297,7 @@ int elf_file_check_memory(const struct elf_file *elf, uint64_t memory_size, char
 	return 0;
 }
 
-int elf_file_load(const struct elf_file *elf, struct guest_memory *memory, char *why,
+int elf_file_load(const struct elf_file *elf, uint8_t *memory, uint64_t size, char *why,
 		  size_t why_size)
 {
 	struct reader reader = { (struct elf_file *)elf, why, why_size };
@@ -354,12 +305,11 @@ int elf_file_load(const struct elf_file *elf, struct guest_memory *memory, char 
 
 	for (i = 0; i < elf->segment_count; i++) {
 		const struct elf_file_segment *s = &elf->segments[i];
-		void *to = guest_memory_at(memory, s->paddr, s->memory_size);
 
-		if (!to)
+		if (s->paddr > size || s->memory_size > size - s->paddr)
 			return refuse(&reader, "loadable segment %u is outside the guest's memory",
 				      i);
-		if (read_at(&reader, to, s->file_size, s->offset, "a segment"))
+		if (read_at(&reader, memory + s->paddr, s->file_size, s->offset, "a segment"))
 			return -1;
 	}
 	return 0;

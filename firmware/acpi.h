@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /* ACPI tables: RSDP, XSDT and MADT, enough to find the CPUs and to start them. */
-#ifndef STANDALONE_ACPI_H
-#define STANDALONE_ACPI_H
+#ifndef FIRMWARE_ACPI_H
+#define FIRMWARE_ACPI_H
 
 #include <stdint.h>
 
 /**
  * acpi_write - build the tables.
- * @at: where they go in the monitor; @gpa: where that is for the guest.
+ * @at: where they go in the host; @gpa: where that is for the guest.
  * @mailbox: gpa of the multiprocessor wakeup mailbox.
  * @vcpu_count: Local x2APIC entries with ids 0..vcpu_count-1.
  * The RSDP is at @gpa itself. Returns the bytes used.
@@ -17,4 +17,4 @@ uint32_t acpi_write(uint8_t *at, uint64_t gpa, uint64_t mailbox, uint32_t vcpu_c
 /* What acpi_write() will use, bytes. */
 uint32_t acpi_size(uint32_t vcpu_count);
 
-#endif /* STANDALONE_ACPI_H */
+#endif /* FIRMWARE_ACPI_H */

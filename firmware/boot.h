@@ -5,11 +5,14 @@
  * list the vCPUs and give a mailbox to start them.
  *
  * All of it lies in the boot area, which the e820 map calls reserved.
+ *
+ * Freestanding: needs memcpy(), strlen() and snprintf() (%s %u %d %zu %llu %llx)
+ * from whoever links it. Guest memory is a plain stretch of bytes, gpa 0 first.
  */
-#ifndef STANDALONE_BOOT_H
-#define STANDALONE_BOOT_H
+#ifndef FIRMWARE_BOOT_H
+#define FIRMWARE_BOOT_H
 
-#include "monitor.h"
+#include <pvm/vcpu.h>
 
 #define BOOT_AREA_START		0x80000ull
 #define BOOT_AREA_END		0x100000ull	/* the rest up to 1 MiB is reserved by custom */
@@ -22,6 +25,8 @@
 #define BOOT_TABLES		0x88000ull	/* PML4, PDPT, then a page directory per GiB */
 #define BOOT_TABLES_END		0xa0000ull
 
+#define BOOT_MEMORY_MIN		(1ull << 20)
+#define BOOT_MEMORY_MAX		(16ull << 30)	/* what the start tables reach */
 #define BOOT_COMMAND_LINE_MAX	2047		/* bytes, without the final 0: Linux's limit */
 
 /* struct boot_params and setup_header. Linux: Documentation/arch/x86/zero-page.rst, boot.rst */
@@ -47,12 +52,12 @@
 
 /**
  * boot_write - put everything a guest finds at its start into guest memory.
- * @memory: at least 1 MiB; the boot area must be zero.
- * @vcpu_count: 1..MONITOR_MAX_VCPUS.
+ * @memory, @size: guest memory, BOOT_MEMORY_MIN..BOOT_MEMORY_MAX; the boot area must be zero.
+ * @vcpu_count: at least 1, and no more than fit into the tables.
  * @command_line: NULL for an empty one.
  * Returns 0, or -1 with one line in @why.
  */
-int boot_write(struct guest_memory *memory, uint32_t vcpu_count, const char *command_line,
+int boot_write(uint8_t *memory, uint64_t size, uint32_t vcpu_count, const char *command_line,
 	       char *why, size_t why_size);
 
 /**
@@ -66,6 +71,6 @@ int boot_vcpu(struct pvm_vcpu *vcpu, uint64_t rip, uint64_t rsi);
  * boot_mailbox_poll - the firmware's side of the wakeup mailbox.
  * Takes a wakeup for @apic_id: clears the command and returns true with @vector.
  */
-bool boot_mailbox_poll(struct guest_memory *memory, uint32_t apic_id, uint64_t *vector);
+bool boot_mailbox_poll(uint8_t *memory, uint32_t apic_id, uint64_t *vector);
 
-#endif /* STANDALONE_BOOT_H */
+#endif /* FIRMWARE_BOOT_H */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * The decoder: Zydis' view of an instruction, cut down to what the engine
+ * The decoder's twin: Zydis' view of an instruction, cut down to what the engine
  * emulates. Pure: no state, no memory access but to the bytes given.
  */
-#include "decode.h"
+#include "reference.h"
 
 #include <Zydis/Zydis.h>
 #include <string.h>
@@ -185,8 +185,8 @@ static bool synthetic_cpuid(bool code64, const uint8_t *bytes, size_t length)
 	return code64 && length >= sizeof(synthetic) && memcmp(bytes, synthetic, sizeof(synthetic)) == 0;
 }
 
-void decode_insn(const struct pvm_vcpu *vcpu, bool code64, const uint8_t *bytes, size_t length,
-		 struct pvm_insn *insn)
+void reference_decode_insn(const struct pvm_vcpu *vcpu, bool code64, const uint8_t *bytes, size_t length,
+			   struct pvm_insn *insn)
 {
 	struct decoded d;
 	ZydisDecoder decoder;
