@@ -90,6 +90,20 @@ PVM_API enum pvm_action pvm_handle_page_fault(struct pvm_vcpu *vcpu, pvm_gva_t g
  */
 PVM_API int pvm_mmu_load(struct pvm_vcpu *vcpu, pvm_hpa_t *root, enum pvm_sleep sleep);
 
+/**
+ * pvm_mmu_other_root - the shadow root of the mode that the vCPU is not in, made from
+ * MSR_PVM_SWITCH_CR3.
+ *
+ * For a host that lets the guest change its mode by itself. Never makes one: where
+ * there is none yet, the mode's first entry through pvm_mmu_load() does.
+ * Returns its hpa, or PVM_INVALID_ADDR.
+ */
+PVM_API pvm_hpa_t pvm_mmu_other_root(struct pvm_vcpu *vcpu);
+
+/* What else but the table a root of this vCPU's is made for: as long as this is the
+ * same, a table has the same root. */
+PVM_API uint32_t pvm_mmu_root_role(const struct pvm_vcpu *vcpu);
+
 /* CR3 and MSR_PVM_SWITCH_CR3 have been exchanged (mode switch): no flush. */
 PVM_API void pvm_mmu_mode_switched(struct pvm_vcpu *vcpu);
 

@@ -104,6 +104,8 @@ struct pvm_switcher_ops {
 	pvm_hpa_t (*va_to_pa)(void *host, const void *va);
 	/* Send CPU @cpu an interrupt, any that ends a guest there. Must not wait. */
 	void (*kick)(void *host, uint32_t cpu);
+	/* A writable alias of this CPU's host GDT. May be NULL: it is writable where GDTR says. */
+	uint64_t *(*gdt)(void *host);
 	/* Once round a loop that waits for another CPU. May be NULL. */
 	void (*relax)(void *host);
 };
@@ -135,7 +137,7 @@ struct pvm_switcher {
 	uint16_t slot;				/* top-level index that holds text and areas */
 	struct pvm_switcher_cpu **cpus;		/* [cpu_count], the host's array */
 	uint32_t cpu_count;
-	uint64_t generation;			/* counts roots that died: tags older are void */
+	uint64_t generation;			/* counts changes that void every CPU's tags */
 };
 
 /**
@@ -195,17 +197,18 @@ struct pvm_switcher_pgtbl {
 	pvm_hpa_t root[2];			/* supervisor's, user's */
 };
 
-struct pvm_switcher_vcpu {
+struct pvm_switcher_vcpu {			/* fields are the switcher's, but for inhibit */
 	struct pvm_vcpu *vcpu;
 	struct pvm_switcher_vm *vm;
 	struct pvm_switcher_vcpu *next;
 	struct pvm_switcher_cpu *cpu;		/* where it ran last */
 	uint32_t request;			/* somebody wants it out */
 	uint32_t inhibit;			/* the host's own reasons not to switch directly */
-	uint64_t generation;
-	uint32_t role;
-	struct pvm_vcpu_struct *window_page;	/* the PVCS behind the window */
-	uint32_t published_count, published_next, published_version;
+	uint64_t generation;			/* that the published roots belong to */
+	uint32_t role;				/* the same: pvm_mmu_root_role() */
+	uint64_t window_gpa;			/* of the PVCS behind the window */
+	uint64_t pvcs;				/* its address in the window, 0: none */
+	uint32_t published_count, published_next;
 	struct pvm_switcher_pgtbl published[PVM_SWITCHER_PUBLISHED];
 };
 
@@ -225,7 +228,6 @@ enum pvm_inhibit {
 	PVM_INHIBIT_INTERRUPT	= 1 << 3,	/* PVCS IP: an interrupt waits for a return */
 	PVM_INHIBIT_ROOT	= 1 << 4,	/* the other mode's root is not at hand */
 	PVM_INHIBIT_ENTRY	= 1 << 5,	/* LSTAR is not a legal address */
-	PVM_INHIBIT_DEBUG	= 1 << 6,	/* breakpoints are armed */
 };
 
 /* ------------------------------------------------------------------------

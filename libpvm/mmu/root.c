@@ -77,12 +77,12 @@ struct mmu_page *root_next(const struct pvm_mmu *mmu, struct mmu_page *page, pvm
 	return NULL;
 }
 
-/* The root to run on, if it is at hand. The vCPU's own reference keeps it. */
-static struct mmu_page *root_loaded(const struct pvm_vcpu *vcpu)
+/* The root of a mode, if it is at hand. The vCPU's own reference keeps it. */
+static struct mmu_page *root_loaded(const struct pvm_vcpu *vcpu, bool user_mode, uint64_t cr3)
 {
-	struct mmu_page *root = vcpu->mmu.root[vcpu->user_mode];
+	struct mmu_page *root = vcpu->mmu.root[user_mode];
 
-	if (!root || root->gfn.v != cr3_gfn(vcpu->cr3).v || root->role.word != root_role(vcpu).word ||
+	if (!root || root->gfn.v != cr3_gfn(cr3).v || root->role.word != root_role(vcpu).word ||
 	    vcpu->mmu.range != vcpu->msr.linear_address_range || PVM_READ_ONCE(root->dead))
 		return NULL;
 	return root;
@@ -91,7 +91,7 @@ static struct mmu_page *root_loaded(const struct pvm_vcpu *vcpu)
 int pvm_mmu_load(struct pvm_vcpu *vcpu, pvm_hpa_t *root, enum pvm_sleep sleep)
 {
 	struct pvm_vm *vm = vcpu->vm;
-	struct mmu_page *page = root_loaded(vcpu);
+	struct mmu_page *page = root_loaded(vcpu, vcpu->user_mode, vcpu->cr3);
 	int rc = PVM_OK;
 
 	if (page) {
@@ -112,6 +112,31 @@ int pvm_mmu_load(struct pvm_vcpu *vcpu, pvm_hpa_t *root, enum pvm_sleep sleep)
 	tlb_finish(vm->mmu);
 	vm->ops->mmu_unlock(vm->host);
 	return rc;
+}
+
+pvm_hpa_t pvm_mmu_other_root(struct pvm_vcpu *vcpu)
+{
+	struct pvm_vm *vm = vcpu->vm;
+	struct mmu_page *page = root_loaded(vcpu, !vcpu->user_mode, vcpu->msr.switch_cr3);
+	uint32_t role = root_role(vcpu).word;
+
+	if (page)
+		return page->host.pa;
+	if (vcpu->mmu.range != vcpu->msr.linear_address_range)
+		return pvm_hpa(PVM_INVALID_ADDR);
+	vm->ops->mmu_lock(vm->host);
+	while ((page = root_next(vm->mmu, page, cr3_gfn(vcpu->msr.switch_cr3))))
+		if (page->role.word == role)
+			break;
+	if (page)
+		slot_set(vcpu, !vcpu->user_mode, page);
+	vm->ops->mmu_unlock(vm->host);
+	return page ? page->host.pa : pvm_hpa(PVM_INVALID_ADDR);
+}
+
+uint32_t pvm_mmu_root_role(const struct pvm_vcpu *vcpu)
+{
+	return root_role(vcpu).word;
 }
 
 void pvm_mmu_mode_switched(struct pvm_vcpu *vcpu)

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * A CPU's area: all the memory of the switcher that is mapped while a guest runs.
+ * Shared by entry.S (through the generated offsets.h) and the C side. Six pages;
+ * every address of the area finds its start by clearing the bits below
+ * PVM_SWITCHER_AREA_SIZE, which is how a handler on an IST stack finds it.
+ *
+ * Holds nothing of the host but what it takes to get back: this is in reach of a
+ * guest that can read supervisor pages by a CPU's fault.
+ */
+#ifndef PVM_SWITCHER_AREA_H
+#define PVM_SWITCHER_AREA_H
+
+#include <pvm/switcher.h>
+
+#include "internal.h"
+
+#define CACHE_LINE	64
+#define HOST_SIGNAL	0	/* pvm_switcher_cpu::signal: the host's root is loaded */
+
+/* pvm_switcher_cpu::pending: why a guest must not be entered. */
+#define PENDING_NMI	1u
+#define PENDING_MC	2u
+
+/* pvm_switcher_cpu::flags, constant while a guest runs. */
+#define AREA_PKE	1u
+#define AREA_SMAP	2u
+
+/* pvm_switcher_cpu::kind, as entry.S leaves it. */
+#define KIND_VECTOR	0	/* frame.vector says */
+#define KIND_SYSCALL	1
+#define KIND_SYSCALL32	2
+#define KIND_KICK	3	/* nothing but what is pending */
+#define KIND_FAULT	4	/* the switcher's own */
+
+/* What the CPU pushes for an event at CPL 3, with what the entry stubs push below
+ * it; also what IRET takes. RSP0 is its end. */
+struct switcher_frame {
+	uint64_t vector, error;
+	uint64_t rip, cs, rflags, rsp, ss;
+};
+
+/* A pair of roots, ready to load. Index 0: supervisor's, 1: user's. */
+struct switcher_roots {
+	uint64_t cr3[2];	/* the underlying CR3, PCID and no-flush bit included */
+	uint64_t signal[2];	/* the tag + 1 */
+	uint32_t tag_bit[2];
+	uint64_t guest_cr3, guest_switch_cr3;	/* as in pvm_vcpu in supervisor mode */
+};
+
+struct __attribute__((packed)) switcher_dtr {
+	uint16_t limit;
+	uint64_t base;
+};
+
+/* SDM vol. 3, figure 8-11 */
+struct __attribute__((packed)) switcher_tss {
+	uint32_t reserved0;
+	uint64_t rsp[3];
+	uint64_t reserved1;
+	uint64_t ist[7];
+	uint64_t reserved2;
+	uint16_t reserved3;
+	uint16_t io_bitmap;
+};
+
+struct switcher_gate {
+	uint16_t offset0, selector;
+	uint8_t ist, type;
+	uint16_t offset1;
+	uint32_t offset2, reserved;
+};
+
+#define SWITCHER_GDT_ENTRIES 32
+
+struct pvm_switcher_cpu {
+	/* S13: HOST_SIGNAL, or the tag + 1 of the root that is, or is about to be,
+	 * loaded. Read by others; stored before the CR3 write it announces. */
+	uint64_t signal __attribute__((aligned(CACHE_LINE)));
+
+	/* Written by others: a bit per tag whose translations are stale. */
+	uint32_t owed __attribute__((aligned(CACHE_LINE)));
+
+	/* Found by SYSCALL from GS. */
+	uint64_t self __attribute__((aligned(CACHE_LINE)));	/* &frame */
+
+	/* The guest's registers that the switcher works with. */
+	uint64_t rax, rcx, rdx, r11, gs_base;
+	uint32_t inhibit;		/* S3 */
+	uint32_t pending;
+	uint32_t user_mode;
+	uint32_t flags;
+	uint32_t running;		/* S5: one setter, one clearer */
+	uint32_t kind;
+	uint64_t roots;			/* the pair in use */
+
+	/* Copies for the direct switches, of the vCPU that runs. */
+	uint64_t pvcs;			/* in the window */
+	uint64_t lstar, retu_next, rets_next;	/* the two: the address behind the SYSCALL */
+	uint64_t kernel_gs_base, supervisor_rsp;
+	uint64_t canonical_add, canonical_limit;	/* S1: (rip + add) < limit */
+	uint64_t range_start, range_end;	/* upper-half stacks lie in [start, end - frame] */
+	uint64_t pgtbl_flags;		/* of a LOAD_PGTBL that changes no paging depth */
+	uint32_t user_cs_ss;		/* S4: PVCS::user_cs and ::user_ss as one word */
+	uint32_t pkru, supervisor_pkru;
+	uint32_t gs_shift;
+	uint64_t user_cs, user_ds;
+
+	struct switcher_roots current;
+	struct switcher_roots published[PVM_SWITCHER_PUBLISHED];
+
+	/* The way back. */
+	uint64_t vcpu;
+	uint64_t host_rsp, host_cr3, host_noflush;
+	uint64_t host_gs_base, host_kernel_gs_base, host_fs_base;
+	uint64_t guest_dr7, cr2, dr6;
+	uint64_t fault_rip;
+	uint32_t host_pkru, host_spec_ctrl, mitigations;
+	uint16_t host_ds, host_es, host_fs, host_gs, host_ss;
+	uint16_t verw_sel;
+	struct switcher_dtr idtr, host_idtr;
+
+	/* C's alone. */
+	struct pvm_switcher *switcher;
+	struct pvm_switcher_vcpu *loaded;	/* whose copies these are */
+	struct pvm_switcher_vcpu *active;	/* in pvm_switcher_run(); read by others */
+	uint64_t runs;			/* of pvm_switcher_run(); read by others */
+	uint64_t range_msr;		/* that range_start and range_end were made from */
+	uint32_t id;
+	bool is_loaded;				/* between pvm_switcher_load() and _unload() */
+	uint64_t generation;
+	pvm_hpa_t tag_root[PVM_SWITCHER_TAGS];	/* read by others */
+	uint32_t next_tag, live_tags;
+	pvm_hpa_t current_root[2];
+	uint64_t host_dr7, host_dr[4], host_dr6;
+	struct switcher_dtr gdtr, host_gdtr;
+	uint16_t host_ldt, host_tr;
+	uint64_t host_star, host_lstar, host_cstar, host_fmask, host_sysenter_cs;
+
+	/* Counters: entry.S counts the first six. */
+	struct pvm_switcher_stats stats;
+
+	/* Exceptions of the switcher itself arrive here; then the frame, where the
+	 * CPU's RSP0 points behind. */
+	uint64_t stack[64] __attribute__((aligned(16)));
+	uint64_t stack_pad;			/* makes the frame end on 16 bytes */
+	struct switcher_frame frame;
+
+	struct switcher_gate idt[256] __attribute__((aligned(4096)));
+	uint64_t gdt[SWITCHER_GDT_ENTRIES] __attribute__((aligned(4096)));
+	struct switcher_tss tss;
+	uint8_t nmi_stack[4096] __attribute__((aligned(4096)));
+	uint8_t db_stack[4096] __attribute__((aligned(4096)));
+	uint8_t mc_stack[4096] __attribute__((aligned(4096)));	/* and #DF's, which nothing outlives */
+};
+
+_Static_assert(sizeof(struct pvm_switcher_cpu) == PVM_SWITCHER_AREA_USED, "size of an area");
+_Static_assert(offsetof(struct pvm_switcher_cpu, idt) == 4096, "the hot page is one page");
+_Static_assert((offsetof(struct pvm_switcher_cpu, frame) + sizeof(struct switcher_frame)) % 16 == 0,
+	       "the CPU aligns RSP0's frame to 16 bytes");
+
+/* The switcher's text: whole pages. */
+extern const char pvm_switcher_text_start[], pvm_switcher_text_end[];
+
+/* entry.S. */
+void pvm_switcher_enter(struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu);
+extern const char pvm_switcher_stubs[], pvm_switcher_nmi[], pvm_switcher_db[], pvm_switcher_mc[],
+	pvm_switcher_df[], pvm_switcher_syscall[], pvm_switcher_syscall32[];
+#define SWITCHER_STUB_SIZE 16	/* bytes from one vector's stub to the next */
+
+/* tag.c: the pairs of roots that @svcpu may run on, in the area: its current ones
+ * and what is published. @root: PVM_INVALID_ADDR where there is none. */
+void switcher_set_roots(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu,
+			const pvm_hpa_t root[2]);
+/* Every tag's translations are to be flushed before their next use. */
+void switcher_void_tags(struct pvm_switcher_cpu *cpu);
+
+/* debug.c: DR0-3 and DR7, for vCPUs and hosts that have breakpoints armed. */
+void switcher_enter_debug(struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu, uint64_t guest_dr7);
+void switcher_leave_debug(struct pvm_switcher_cpu *cpu);
+
+/* vm.c: show @pvcs's page in the window of vCPU @id, or nothing (PVM_INVALID_ADDR). S8 */
+void switcher_map_window(struct pvm_switcher_vm *vm, uint32_t id, pvm_hpa_t page);
+
+#endif /* PVM_SWITCHER_AREA_H */

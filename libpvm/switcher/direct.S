@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * SYSCALL from the guest, and what is done about it without leaving the guest's
+ * world. Part of entry.S. Each path does what its counterpart in libpvm/events/ or
+ * libpvm/hypercall/ does, to the byte; whatever it cannot do goes to the host with
+ * nothing changed.
+ *
+ * S10: no mitigation is needed here: nothing of the host is mapped, and no branch of
+ * these paths depends on anything but the guest's own state and constants.
+ *
+ * spec: User SYSCALL event, EVENT_RETURN_USER, EVENT_RETURN_SUPERVISOR,
+ * PVM_HC_LOAD_PGTBL
+ */
+
+/*
+ * LSTAR. In: as the CPU leaves it: rcx = RIP, r11 = RFLAGS, rsp = the guest's (never
+ * used as a stack, S12), GS base = the guest's, interrupts off by FMASK.
+ */
+	.balign 64
+PLACE pvm_switcher_syscall
+	endbr64
+	swapgs
+	movq	%rsp, %gs:CPU_RSP
+	movq	%gs:CPU_SELF, %rsp
+	swapgs
+	movq	%rax, C(RAX)
+	movq	%rdx, C(RDX)
+	movq	%rcx, C(RIP)
+	movq	%r11, C(RFLAGS)
+	cmpl	$0, C(INHIBIT)			/* S3: the one test of every fast path */
+	jne	syscall_to_host
+	cmpl	$0, C(USER_MODE)
+	je	supervisor_syscall
+
+/* User SYSCALL: registers to the PVCS, the supervisor's loaded. events/mode.h,
+ * pvm_mode_enter_supervisor(). */
+	movq	C(PVCS), %rax
+	movq	%rcx, PVCS_RIP(%rax)
+	movq	%rcx, PVCS_RCX(%rax)
+	movq	%r11, PVCS_R11(%rax)
+	movl	%r11d, PVCS_EFLAGS(%rax)
+	movl	C(USER_CS_SS), %edx
+	movl	%edx, PVCS_USER_CS(%rax)
+	rdgsbase %rdx
+	movq	%rdx, PVCS_USER_GSBASE(%rax)
+	movq	C(RSP), %rdx
+	movq	%rdx, PVCS_RSP(%rax)
+	movq	C(KERNEL_GS_BASE), %rdx
+	wrgsbase %rdx
+	movq	C(SUPERVISOR_RSP), %rdx
+	movq	%rdx, C(RSP)
+	testl	$AREA_PKE, C(FLAGS)
+	jnz	syscall_pkru
+syscall_pkru_done:
+	movl	$0, C(USER_MODE)
+	LOAD_ROOT 0
+	movq	C(LSTAR), %rcx
+	movq	%rcx, C(RIP)
+	movl	$(PVM_RFLAGS_IF | PVM_RFLAGS_FIXED), %r11d
+	movq	%r11, C(RFLAGS)
+	incq	C(USER_SYSCALLS)
+	/* falls into the SYSRET tail: LSTAR is canonical (PVM_INHIBIT_ENTRY) */
+
+/*
+ * The tails: the last instructions before the guest. In: in the switcher; for SYSRET
+ * with rcx, r11 as frame.rip, .rflags; for IRET with C(RCX), C(R11). An NMI or #MC in
+ * here starts the tail again (vectors.S), so every instruction only loads; the test
+ * of what is pending is thus the last word before the guest (S12).
+ */
+PLACE pvm_switcher_tail_sysret
+	cmpl	$0, C(PENDING)
+	jne	sysret_blocked
+	movq	C(RIP), %rcx
+	movq	C(RFLAGS), %r11
+	movq	C(RAX), %rax
+	movq	C(RDX), %rdx
+	movq	C(RSP), %rsp
+PLACE pvm_switcher_sysret
+	sysretq
+PLACE pvm_switcher_tail_sysret_end
+
+PLACE pvm_switcher_tail_iret
+	cmpl	$0, C(PENDING)
+	jne	kick_to_host
+	movq	C(RAX), %rax
+	movq	C(RCX), %rcx
+	movq	C(RDX), %rdx
+	movq	C(R11), %r11
+	addq	$(CPU_RIP - CPU_FRAME), %rsp
+PLACE pvm_switcher_iret
+	iretq
+PLACE pvm_switcher_tail_iret_end
+
+sysret_blocked:
+	movq	C(RIP), %rcx
+	movq	%rcx, C(RCX)
+	movq	C(RFLAGS), %r11
+	movq	%r11, C(R11)
+kick_to_host:
+	movl	$KIND_KICK, C(KIND)
+	jmp	to_host
+
+/* S11: the user's PKRU to the PVCS (rax), the supervisor's default in. */
+syscall_pkru:
+	movq	%rax, %r11
+	xorl	%ecx, %ecx
+	rdpkru
+	movl	%eax, PVCS_PKRU(%r11)
+	movl	C(SUPERVISOR_PKRU), %eax
+	wrpkru
+	jmp	syscall_pkru_done
+
+/* CSTAR: SYSCALL from 32-bit code, on CPUs that have it. As pvm_switcher_syscall. */
+	.balign 16
+PLACE pvm_switcher_syscall32
+	endbr64
+	swapgs
+	movq	%rsp, %gs:CPU_RSP
+	movq	%gs:CPU_SELF, %rsp
+	swapgs
+	movq	%rax, C(RAX)
+	movq	%rdx, C(RDX)
+	movq	%rcx, C(RCX)
+	movq	%rcx, C(RIP)
+	movq	%r11, C(R11)
+	movq	%r11, C(RFLAGS)
+	movl	$KIND_SYSCALL32, C(KIND)
+	jmp	to_host
+
+/* Out with nothing changed since SYSCALL. In: in the switcher, C(RCX) and C(R11)
+ * anything, rcx and r11 anything. */
+syscall_to_host:
+	movq	C(RIP), %rcx
+	movq	%rcx, C(RCX)
+	movq	C(RFLAGS), %r11
+	movq	%r11, C(R11)
+	movl	$KIND_SYSCALL, C(KIND)
+	jmp	to_host
+
+/* SYSCALL in supervisor mode. In: rcx = RIP, rax, rdx and all others the guest's. */
+supervisor_syscall:
+	cmpq	%rcx, C(RETU_NEXT)
+	je	return_user
+	cmpq	%rcx, C(RETS_NEXT)
+	je	return_supervisor
+	cmpq	$PVM_HC_LOAD_PGTBL, %rax
+	jne	syscall_to_host
+
+/* LOAD_PGTBL of a pair that is published, without a flush and a change of depth. In:
+ * rbx = flags, r10 = the supervisor's table, rdx = the user's. */
+	cmpq	%rbx, C(PGTBL_FLAGS)
+	jne	syscall_to_host
+	leaq	C(PUBLISHED), %rax
+.rept 3
+	cmpq	%r10, ROOTS_GUEST_CR3(%rax)
+	jne	1f
+	cmpq	%rdx, ROOTS_GUEST_SWITCH_CR3(%rax)
+	je	load_pgtbl_found
+1:	addq	$ROOTS_SIZE, %rax
+.endr
+	cmpq	%r10, ROOTS_GUEST_CR3(%rax)
+	jne	syscall_to_host
+	cmpq	%rdx, ROOTS_GUEST_SWITCH_CR3(%rax)
+	jne	syscall_to_host
+load_pgtbl_found:
+	movq	%rax, C(ROOTS)
+	LOAD_ROOT 0
+	movq	$0, C(RAX)
+	movq	%rcx, C(RCX)
+	movq	C(RFLAGS), %r11
+	movq	%r11, C(R11)
+	incq	C(LOAD_PGTBLS)
+	movq	C(USER_CS), %rax
+	movq	%rax, C(CS)
+	movq	C(USER_DS), %rax
+	movq	%rax, C(SS)
+	WANT_SYSRET pvm_switcher_tail_iret
+	jmp	pvm_switcher_tail_sysret
+
+/* EVENT_RETURN_USER: events/return.c, pvm_event_return_user(). Everything is read
+ * once (M6) and checked before anything is changed. */
+return_user:
+	movq	C(PVCS), %rax
+	testl	$PVM_EVENT_FLAGS_IP, PVCS_EVENT_FLAGS(%rax)
+	jnz	syscall_to_host
+	movl	PVCS_USER_CS(%rax), %edx
+	cmpl	C(USER_CS_SS), %edx		/* S4: both selectors at once */
+	jne	syscall_to_host
+	movq	PVCS_RIP(%rax), %rcx
+	movq	%rax, %rdx
+	CANONICAL_OR syscall_to_host		/* S1 */
+	movq	%rcx, C(RIP)
+	movq	PVCS_RCX(%rdx), %rax
+	movq	%rax, C(RCX)
+	movq	PVCS_R11(%rdx), %rax
+	movq	%rax, C(R11)
+	movl	PVCS_EFLAGS(%rdx), %eax
+	andl	$PVM_RFLAGS_GUEST, %eax		/* S2 */
+	orl	$(PVM_RFLAGS_IF | PVM_RFLAGS_FIXED), %eax
+	movq	%rax, C(RFLAGS)
+	movq	C(RSP), %rax
+	movq	%rax, C(SUPERVISOR_RSP)
+	movq	PVCS_RSP(%rdx), %rax
+	movq	%rax, C(RSP)
+	rdgsbase %rax
+	movq	%rax, C(KERNEL_GS_BASE)
+	movq	%rcx, %r11
+	movl	C(GS_SHIFT), %ecx
+	movq	PVCS_USER_GSBASE(%rdx), %rax
+	shlq	%cl, %rax
+	sarq	%cl, %rax
+	wrgsbase %rax
+	testl	$AREA_PKE, C(FLAGS)
+	jnz	return_user_pkru
+return_user_pkru_done:
+	movq	%r11, %rcx
+	movl	$1, C(USER_MODE)
+	LOAD_ROOT 1
+	incq	C(RETURNS_USER)
+	movq	C(USER_CS), %rax
+	movq	%rax, C(CS)
+	movq	C(USER_DS), %rax
+	movq	%rax, C(SS)
+	WANT_SYSRET pvm_switcher_tail_iret
+	jmp	pvm_switcher_tail_sysret
+
+/* S11: the user's PKRU from the PVCS (rdx). */
+return_user_pkru:
+	movl	PVCS_PKRU(%rdx), %eax
+	xorl	%ecx, %ecx
+	xorl	%edx, %edx
+	wrpkru
+	jmp	return_user_pkru_done
+
+/* EVENT_RETURN_SUPERVISOR: events/return.c, pvm_event_return_supervisor(). The frame
+ * is read through the guest's root, from where a guest may have its stack and from
+ * nowhere else (S6, M7). */
+return_supervisor:
+	movq	C(RSP), %rdx
+	movq	%rdx, %rax
+	shrq	$47, %rax
+	jz	1f
+	cmpq	C(RANGE_START), %rdx
+	jb	syscall_to_host
+	cmpq	C(RANGE_END), %rdx
+	ja	syscall_to_host
+1:	testl	$AREA_SMAP, C(FLAGS)
+	jz	pvm_switcher_frame_read
+	stac
+PLACE pvm_switcher_frame_read			/* a fault in here: frame_unreadable */
+	movq	PVM_FRAME_RCX(%rdx), %rax
+	movq	%rax, C(RCX)
+	movq	PVM_FRAME_R11(%rdx), %rax
+	movq	%rax, C(R11)
+	movq	PVM_FRAME_RIP(%rdx), %rcx
+	movq	PVM_FRAME_RFLAGS(%rdx), %r11
+	movq	PVM_FRAME_RSP(%rdx), %rdx
+PLACE pvm_switcher_frame_read_end
+	testl	$AREA_SMAP, C(FLAGS)
+	jz	1f
+	clac
+1:	CANONICAL_OR syscall_to_host		/* S1 */
+	pushq	%rdx
+	movq	(8 + CPU_PVCS - CPU_FRAME)(%rsp), %rdx
+	movq	PVCS_EVENT_FLAGS(%rdx), %rax
+	testl	$PVM_EVENT_FLAGS_IP, %eax
+	jnz	return_supervisor_undone
+	xorq	%r11, %rax
+	testl	$PVM_EVENT_FLAGS_IF, %eax
+	jz	1f
+	xorq	%r11, %rax			/* IF is RFLAGS' bit 9 and event_flags' */
+	xorq	$PVM_EVENT_FLAGS_IF, %rax
+	movq	%rax, PVCS_EVENT_FLAGS(%rdx)
+1:	popq	C(RSP)
+	movq	%rcx, C(RIP)
+	andl	$PVM_RFLAGS_GUEST, %r11d	/* S2 */
+	orl	$(PVM_RFLAGS_IF | PVM_RFLAGS_FIXED), %r11d
+	movq	%r11, C(RFLAGS)
+	incq	C(RETURNS_SUPERVISOR)
+	movq	C(USER_CS), %rax
+	movq	%rax, C(CS)
+	movq	C(USER_DS), %rax
+	movq	%rax, C(SS)
+	WANT_SYSRET pvm_switcher_tail_iret
+	jmp	pvm_switcher_tail_sysret
+
+return_supervisor_undone:
+	addq	$8, %rsp
+	jmp	syscall_to_host

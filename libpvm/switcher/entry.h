@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * What the parts of entry.S have in common. Assembly only: access to the area,
+ * and the macros that load a root and choose the way back into the guest.
+ */
+#ifndef PVM_SWITCHER_ENTRY_H
+#define PVM_SWITCHER_ENTRY_H
+
+#define MSR_SPEC_CTRL	0x48
+#define DR6_NONE	0xffff0ff0	/* SDM vol. 3, 17.2.3: no cause */
+
+/* A field of the area, from rsp = &area->frame; from another register = area. */
+#define C(name)		(CPU_##name - CPU_FRAME)(%rsp)
+#define A(name, reg)	CPU_##name(reg)
+
+/* A global label: the harness and the tests find the switcher's places by name. */
+.macro PLACE name
+	.globl \name
+\name:
+.endm
+
+/*
+ * Load the root of a mode. In: in the switcher, the pair at C(ROOTS). Clobbers rax,
+ * rdx, flags. \mode: 0 supervisor, 1 user.
+ *
+ * S13: the signal is stored before the CR3 that it announces. MOV to CR3 is a
+ * serialising instruction, so the store is visible to all before any translation
+ * through the new root; and what is owed is looked at behind it, so that a flush
+ * that saw the old signal is either seen here or older than the root's first use.
+ * docs/cr3-signal.md
+ */
+.macro LOAD_ROOT mode
+	movq	C(ROOTS), %rdx
+	movq	(ROOTS_SIGNAL + 8 * \mode)(%rdx), %rax
+	movq	%rax, C(SIGNAL)
+	movq	(ROOTS_CR3 + 8 * \mode)(%rdx), %rax
+	movq	%rax, %cr3
+	movl	(ROOTS_TAG_BIT + 4 * \mode)(%rdx), %edx
+	testl	%edx, C(OWED)
+	jz	.Lnothing_owed\@
+	PAY
+.Lnothing_owed\@:
+.endm
+
+/* Pay a flush: load the root again without the no-flush bit. In: rax = CR3's value,
+ * edx = the tag's bit. The bit goes first: a flush owed from here on is paid by the
+ * next load. Clobbers rax, rdx. */
+.macro PAY
+	notl	%edx
+	lock andl %edx, C(OWED)
+	btrq	$63, %rax
+	movq	%rax, %cr3
+	incq	C(FLUSHES_PAID)
+.endm
+
+/*
+ * SYSRET or IRET? In: in the switcher, rcx = frame.rip, C(RCX), C(R11), frame.cs.
+ * Clobbers rax, r11, flags. Falls through for SYSRET, jumps to \iret otherwise.
+ *
+ * S1: SYSRET only to a canonical RIP: it would fault at CPL 0 on the guest's stack.
+ * S2: RF and TF, and an R11 that is not RFLAGS, need IRET.
+ */
+.macro WANT_SYSRET iret
+	movq	C(RFLAGS), %r11
+	cmpq	%r11, C(R11)			/* S2 */
+	jne	\iret
+	testl	$(PVM_RFLAGS_RF | PVM_RFLAGS_TF), %r11d	/* S2 */
+	jnz	\iret
+	cmpq	%rcx, C(RCX)
+	jne	\iret
+	movq	C(USER_CS), %rax
+	cmpq	%rax, C(CS)
+	jne	\iret
+	CANONICAL_OR \iret			/* S1 */
+.endm
+
+/* S1: go to \otherwise unless rcx is canonical at the guest's width. Clobbers rax. */
+.macro CANONICAL_OR otherwise
+	movq	C(CANONICAL_ADD), %rax
+	addq	%rcx, %rax
+	cmpq	%rax, C(CANONICAL_LIMIT)
+	jbe	\otherwise
+.endm
+
+#endif /* PVM_SWITCHER_ENTRY_H */

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * Flushes, and getting a vCPU out of its guest. S13: the CR3 signal says which root a
+ * CPU has loaded; who has another one loaded is not interrupted but owes the flush.
+ * The argument for the order of stores and loads is docs/cr3-signal.md, its proof
+ * tests/proof/.
+ */
+#include "switcher/hw.h"
+
+static void relax(const struct pvm_switcher *switcher)
+{
+	if (switcher->ops->relax)
+		switcher->ops->relax(switcher->host);
+	__builtin_ia32_pause();
+}
+
+/* The tags of a root on a CPU, as bits; all of them for every root. A root that has
+ * none there is flushed when it gets one. */
+static uint32_t tags_of(const struct pvm_switcher_cpu *cpu, pvm_hpa_t root)
+{
+	uint32_t tags = 0;
+	unsigned i;
+
+	if (root.v == PVM_INVALID_ADDR)
+		return (1u << PVM_SWITCHER_TAGS) - 1;
+	for (i = 0; i < PVM_SWITCHER_TAGS; i++)
+		if (__atomic_load_n(&cpu->tag_root[i].v, __ATOMIC_SEQ_CST) == root.v)
+			tags |= 1u << i;
+	return tags;
+}
+
+/* The signal says that one of @tags is loaded, or about to be. */
+static bool signals(const struct pvm_switcher_cpu *cpu, uint32_t tags)
+{
+	uint64_t signal = __atomic_load_n(&cpu->signal, __ATOMIC_SEQ_CST);
+
+	return signal != HOST_SIGNAL && (tags >> (signal - 1) & 1);
+}
+
+/* Does the flush concern the guest that runs on @cpu now? */
+static bool concerned(const struct pvm_switcher_cpu *cpu, const struct pvm_switcher_vm *vm,
+		      const struct pvm_tlb_flush *flush)
+{
+	const struct pvm_switcher_vcpu *active = __atomic_load_n(&cpu->active, __ATOMIC_SEQ_CST);
+
+	return active && active->vm == vm && (!flush->vcpu || active->vcpu == flush->vcpu);
+}
+
+/* One CPU. With PCIDs the debt is a bit, set by a locked instruction, so that the
+ * signal is read behind it and behind the change of the tables; without PCIDs the
+ * next CR3 write pays it. Returns true if the CPU must be interrupted. */
+static bool owe(struct pvm_switcher_cpu *cpu, uint32_t tags)
+{
+	if (cpu->switcher->config.features.pcid)
+		__atomic_fetch_or(&cpu->owed, tags, __ATOMIC_SEQ_CST);
+	else
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (signals(cpu, tags))
+		return true;
+	if (tags)
+		__atomic_fetch_add(&cpu->stats.flushes_owed, 1, __ATOMIC_RELAXED);
+	return false;
+}
+
+/* Until the CPU has left the root, or left the guest. */
+static void wait_for(struct pvm_switcher_cpu *cpu, uint32_t tags, uint64_t runs)
+{
+	while (signals(cpu, tags) && __atomic_load_n(&cpu->runs, __ATOMIC_SEQ_CST) == runs)
+		relax(cpu->switcher);
+}
+
+/* Until the run under way is over. */
+static void wait_for_end(struct pvm_switcher_cpu *cpu, uint64_t runs)
+{
+	while (__atomic_load_n(&cpu->active, __ATOMIC_SEQ_CST) &&
+	       __atomic_load_n(&cpu->runs, __ATOMIC_SEQ_CST) == runs)
+		relax(cpu->switcher);
+}
+
+/*
+ * A root is about to be freed: no CPU may have it loaded, nor load it again, by tag or
+ * as published, nor because it was given to pvm_switcher_run() before. So every vCPU
+ * of the VM comes out, or does not get in.
+ */
+static void forget_roots(struct pvm_switcher_vm *vm)
+{
+	struct pvm_switcher *switcher = vm->switcher;
+	struct pvm_switcher_vcpu *svcpu;
+	uint32_t i;
+
+	__atomic_fetch_add(&switcher->generation, 1, __ATOMIC_SEQ_CST);
+	for (svcpu = vm->vcpus; svcpu; svcpu = svcpu->next)
+		__atomic_store_n(&svcpu->request, 1, __ATOMIC_SEQ_CST);
+	for (i = 0; i < switcher->cpu_count; i++) {
+		struct pvm_switcher_cpu *cpu = switcher->cpus[i];
+		struct pvm_switcher_vcpu *active;
+		uint64_t runs;
+
+		if (!cpu)
+			continue;
+		runs = __atomic_load_n(&cpu->runs, __ATOMIC_SEQ_CST);
+		active = __atomic_load_n(&cpu->active, __ATOMIC_SEQ_CST);
+		if (!active || active->vm != vm)
+			continue;
+		__atomic_fetch_add(&cpu->stats.flush_kicks, 1, __ATOMIC_RELAXED);
+		switcher->ops->kick(switcher->host, i);
+		wait_for_end(cpu, runs);
+	}
+}
+
+/* Are we on this CPU, between pvm_switcher_load() and _unload()? */
+static bool is_this_cpu(const struct pvm_switcher_cpu *cpu)
+{
+	struct switcher_dtr gdtr;
+
+	hw_sgdt(&gdtr);
+	return gdtr.base == cpu->gdtr.base;
+}
+
+/* One address on the vCPU's own CPU, with INVPCID: no debt for one page. */
+static bool flush_page(const struct pvm_tlb_flush *flush, struct pvm_switcher_cpu *cpu, uint32_t tags)
+{
+	const struct pvm_switcher_config *config = &cpu->switcher->config;
+	unsigned i;
+
+	if (flush->scope != PVM_FLUSH_GVA || flush->level != 1 || !config->features.pcid ||
+	    !config->features.invpcid || !is_this_cpu(cpu))
+		return false;
+	for (i = 0; i < PVM_SWITCHER_TAGS; i++)
+		if (tags >> i & 1)
+			hw_invpcid_address(config->pcid_first + i, flush->gva.v);
+	return true;
+}
+
+void pvm_switcher_flush(struct pvm_switcher_vm *vm, const struct pvm_tlb_flush *flush)
+{
+	struct pvm_switcher *switcher = vm->switcher;
+	pvm_hpa_t root = flush->scope == PVM_FLUSH_ALL ? pvm_hpa(PVM_INVALID_ADDR) : flush->root;
+	uint32_t i;
+
+	if (flush->root_dying) {
+		forget_roots(vm);
+		return;
+	}
+	for (i = 0; i < switcher->cpu_count; i++) {
+		struct pvm_switcher_cpu *cpu = switcher->cpus[i];
+		uint64_t runs;
+		uint32_t tags;
+
+		if (!cpu)
+			continue;
+		runs = __atomic_load_n(&cpu->runs, __ATOMIC_SEQ_CST);
+		tags = tags_of(cpu, root);
+		if (flush_page(flush, cpu, tags) || !owe(cpu, tags) || !concerned(cpu, vm, flush))
+			continue;
+		__atomic_fetch_add(&cpu->stats.flush_kicks, 1, __ATOMIC_RELAXED);
+		switcher->ops->kick(switcher->host, i);
+		wait_for(cpu, tags, runs);
+	}
+}
+
+void pvm_switcher_kick(struct pvm_switcher_vcpu *svcpu)
+{
+	struct pvm_switcher *switcher = svcpu->vm->switcher;
+	struct pvm_switcher_cpu *cpu;
+
+	__atomic_store_n(&svcpu->request, 1, __ATOMIC_SEQ_CST);
+	cpu = __atomic_load_n(&svcpu->cpu, __ATOMIC_SEQ_CST);
+	if (cpu && __atomic_load_n(&cpu->active, __ATOMIC_SEQ_CST) == svcpu)
+		switcher->ops->kick(switcher->host, cpu->id);
+}

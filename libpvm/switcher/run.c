@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * One run of a guest: the copies that entry.S works with are made, the world is
+ * switched, and what happened meanwhile is put into the vCPU. Every instruction here
+ * is paid at each exit: what changes seldom is looked at only when it has changed.
+ *
+ * spec: Underlying states, Events and Mode Changing
+ */
+#include <pvm/events.h>
+#include <pvm/mmu.h>
+
+#include "switcher/hw.h"
+#include "vcpu/rules.h"
+
+#define NEVER		(1ull << 63)	/* an address that no RIP equals: not canonical */
+#define UPPER_HALF	(~0ull << 48)
+#define PRED_CMD_IBPB	1
+#define FLUSH_CMD_L1D	1
+
+/* S8: the page behind the PVCS is pinned (vcpu/pvcs.c) as long as the vCPU has it.
+ * A host that cannot say now where it is is asked again at the next entry. */
+static void show_pvcs(struct pvm_switcher_vcpu *svcpu)
+{
+	struct pvm_vcpu *vcpu = svcpu->vcpu;
+	uint64_t gpa = vcpu->msr.vcpu_struct;
+	struct pvm_frame frame = { .pa = { PVM_INVALID_ADDR } };
+	int rc = PVM_OK;
+
+	if (vcpu->pvcs)
+		rc = vcpu->vm->ops->gfn_to_frame(vcpu->vm->host, pvm_gfn(gpa >> PVM_PAGE_SHIFT), true,
+						 PVM_NO_SLEEP, &frame);
+	if (rc != PVM_OK || !frame.writable)
+		frame.pa.v = PVM_INVALID_ADDR;
+	if (svcpu->pvcs || frame.pa.v != PVM_INVALID_ADDR)
+		switcher_map_window(svcpu->vm, vcpu->id, frame.pa);
+	svcpu->window_gpa = rc == PVM_OK ? gpa : PVM_INVALID_ADDR;
+	svcpu->pvcs = frame.pa.v == PVM_INVALID_ADDR ? 0 :
+		      svcpu->vm->switcher->config.window_va + vcpu->id * PVM_PAGE_SIZE +
+		      (gpa & (PVM_PAGE_SIZE - 1));
+}
+
+/* Where a supervisor stack may be in the upper half: the range that legal addresses
+ * have there (M7). The 5-level range is left to the engine. */
+static void set_stack_range(struct pvm_switcher_cpu *cpu, const struct pvm_vcpu *vcpu)
+{
+	struct pvm_linear_range range;
+
+	cpu->range_start = ~0ull;
+	cpu->range_end = 0;
+	if (pvm_linear_range_decode(vcpu->msr.linear_address_range, vcpu->vm->config.host_la57,
+				    &range) != PVM_OK || range.pml4_start == PVM_RANGE_INDEX_NONE)
+		return;
+	cpu->range_start = UPPER_HALF | (uint64_t)range.pml4_start << PVM_LEVEL_SHIFT(4);
+	cpu->range_end = (UPPER_HALF | (uint64_t)range.pml4_end << PVM_LEVEL_SHIFT(4)) -
+			 sizeof(struct pvm_supervisor_frame);
+}
+
+/* What of the vCPU changes by WRMSR and MOV to CR4 only. */
+static void copy_registers(struct pvm_switcher_cpu *cpu, const struct pvm_vcpu *vcpu)
+{
+	unsigned width = vcpu->cr4 & PVM_CR4_LA57 ? 57 : 48;
+
+	cpu->lstar = vcpu->msr.lstar;
+	cpu->retu_next = vcpu->msr.retu_rip ? vcpu->msr.retu_rip + PVM_SYSCALL_LENGTH : NEVER;
+	cpu->rets_next = vcpu->msr.rets_rip ? vcpu->msr.rets_rip + PVM_SYSCALL_LENGTH : NEVER;
+	cpu->supervisor_pkru = vcpu->cr4 & PVM_CR4_PKS ? (uint32_t)vcpu->msr.pkrs : 0;
+	if (cpu->canonical_limit != 1ull << width) {
+		cpu->canonical_limit = 1ull << width;
+		cpu->canonical_add = 1ull << (width - 1);
+		cpu->pgtbl_flags = vcpu->cr4 & PVM_CR4_LA57 ? PVM_LOAD_PGTBL_LA57 : 0;
+	}
+}
+
+/* Another vCPU on this CPU. S10: nothing that one VM trained is used by another. */
+static void change_vcpu(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu)
+{
+	bool other_vm = !cpu->loaded || cpu->loaded->vm != svcpu->vm;
+
+	if (other_vm && (cpu->mitigations & PVM_MITIGATE_IBPB))
+		hw_wrmsr(MSR_PRED_CMD, PRED_CMD_IBPB);
+	if (other_vm && (cpu->mitigations & PVM_MITIGATE_L1D_FLUSH))
+		hw_wrmsr(MSR_FLUSH_CMD, FLUSH_CMD_L1D);
+	cpu->loaded = svcpu;
+	cpu->current_root[0].v = cpu->current_root[1].v = PVM_INVALID_ADDR;
+	cpu->canonical_limit = 0;
+	cpu->vcpu = (uint64_t)(uintptr_t)svcpu->vcpu;
+}
+
+/* S3: every reason not to switch directly, as one word. */
+static uint32_t inhibited(const struct pvm_switcher_cpu *cpu, const struct pvm_switcher_vcpu *svcpu)
+{
+	const struct pvm_vcpu *vcpu = svcpu->vcpu;
+	uint32_t inhibit = svcpu->inhibit;
+
+	if (!svcpu->pvcs || !vcpu->pvcs)
+		inhibit |= PVM_INHIBIT_PVCS;
+	else if (PVM_READ_ONCE(vcpu->pvcs->event_flags) & PVM_EVENT_FLAGS_IP)
+		inhibit |= PVM_INHIBIT_INTERRUPT;
+	if (vcpu->nmi_masked || vcpu->nmi_pending)
+		inhibit |= PVM_INHIBIT_NMI;
+	if (cpu->current_root[!vcpu->user_mode].v == PVM_INVALID_ADDR)
+		inhibit |= PVM_INHIBIT_ROOT;
+	if (vcpu->msr.lstar >> 47 && !pvm_legal_address(vcpu, pvm_gva(vcpu->msr.lstar)))
+		inhibit |= PVM_INHIBIT_ENTRY;
+	return inhibit;
+}
+
+static void set_roots(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu, pvm_hpa_t root)
+{
+	bool user = svcpu->vcpu->user_mode;
+	uint64_t generation = __atomic_load_n(&svcpu->vm->switcher->generation, __ATOMIC_SEQ_CST);
+	pvm_hpa_t roots[2];
+
+	roots[user] = root;
+	roots[!user] = pvm_mmu_other_root(svcpu->vcpu);
+	if (cpu->generation != generation) {
+		switcher_void_tags(cpu);
+		cpu->generation = generation;
+	} else if (cpu->current_root[0].v == roots[0].v && cpu->current_root[1].v == roots[1].v &&
+		   cpu->roots == (uint64_t)(uintptr_t)&cpu->current) {
+		return;
+	}
+	switcher_set_roots(cpu, svcpu, roots);
+}
+
+static void fill_area(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu, pvm_hpa_t root)
+{
+	struct pvm_vcpu *vcpu = svcpu->vcpu;
+	uint64_t guest_dr7 = vcpu->dr7 & 0xff ? pvm_vcpu_underlying_dr7(vcpu) : 0;
+
+	if (cpu->loaded != svcpu)
+		change_vcpu(cpu, svcpu);
+	if (svcpu->window_gpa != vcpu->msr.vcpu_struct)
+		show_pvcs(svcpu);
+	if (cpu->range_msr != vcpu->msr.linear_address_range) {
+		cpu->range_msr = vcpu->msr.linear_address_range;
+		set_stack_range(cpu, vcpu);
+	}
+	set_roots(cpu, svcpu, root);
+	copy_registers(cpu, vcpu);
+	cpu->pvcs = svcpu->pvcs;
+	cpu->inhibit = inhibited(cpu, svcpu);
+	cpu->user_mode = vcpu->user_mode;
+	cpu->kernel_gs_base = vcpu->msr.kernel_gs_base;
+	cpu->supervisor_rsp = vcpu->msr.supervisor_rsp;
+	memcpy(&cpu->gdt[svcpu->vm->switcher->config.tls_index], vcpu->tls, sizeof(vcpu->tls));
+	cpu->host_dr7 = hw_read_dr7();
+	if ((cpu->host_dr7 | guest_dr7) & 0xff)
+		switcher_enter_debug(cpu, vcpu, guest_dr7);
+
+	cpu->rax = vcpu->gpr[PVM_RAX];
+	cpu->rcx = vcpu->gpr[PVM_RCX];
+	cpu->rdx = vcpu->gpr[PVM_RDX];
+	cpu->r11 = vcpu->gpr[PVM_R11];
+	cpu->frame.rip = vcpu->rip;
+	cpu->frame.cs = pvm_vcpu_underlying_cs(vcpu);
+	cpu->frame.rflags = pvm_rflags_sane(vcpu->rflags);	/* S2 */
+	cpu->frame.rsp = vcpu->gpr[PVM_RSP];
+	cpu->frame.ss = cpu->user_ds;
+}
+
+/* The direct switches since the entry: the other mode, another pair of tables. */
+static void take_switches(struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu)
+{
+	const struct switcher_roots *roots = (const struct switcher_roots *)(uintptr_t)cpu->roots;
+	const struct pvm_vm_config *config = &vcpu->vm->config;
+	bool user = cpu->user_mode;
+
+	if (roots != &cpu->current) {
+		vcpu->cr3 = user ? roots->guest_switch_cr3 : roots->guest_cr3;
+		vcpu->msr.switch_cr3 = user ? roots->guest_cr3 : roots->guest_switch_cr3;
+		vcpu->user_mode = user;
+		pvm_mmu_new_cr3(vcpu);
+	} else if (vcpu->user_mode != user) {
+		uint64_t cr3 = vcpu->cr3;
+
+		vcpu->cr3 = vcpu->msr.switch_cr3;
+		vcpu->msr.switch_cr3 = cr3;
+		vcpu->user_mode = user;
+	}
+	vcpu->seg[PVM_CS] = user ? config->user_cs : config->kernel_cs;
+	vcpu->seg[PVM_SS] = user ? config->user_ds : config->kernel_ds;
+}
+
+static void take_registers(struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu)
+{
+	vcpu->gpr[PVM_RAX] = cpu->rax;
+	vcpu->gpr[PVM_RCX] = cpu->rcx;
+	vcpu->gpr[PVM_RDX] = cpu->rdx;
+	vcpu->gpr[PVM_R11] = cpu->r11;
+	vcpu->gpr[PVM_RSP] = cpu->frame.rsp;
+	vcpu->rip = cpu->frame.rip;
+	vcpu->rflags = cpu->frame.rflags;
+	vcpu->gs_base = cpu->gs_base;
+	vcpu->msr.kernel_gs_base = cpu->kernel_gs_base;
+	vcpu->msr.supervisor_rsp = cpu->supervisor_rsp;
+	if (cpu->flags & AREA_PKE)
+		vcpu->pkru = cpu->pkru;
+	if (cpu->roots != (uint64_t)(uintptr_t)&cpu->current || cpu->user_mode != vcpu->user_mode)
+		take_switches(cpu, vcpu);
+}
+
+/* In user mode CS and SS are the guest's to change among what is its own. */
+static void take_selectors(const struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu)
+{
+	if (!vcpu->user_mode)
+		return;
+	vcpu->seg[PVM_CS] = (uint16_t)cpu->frame.cs;
+	vcpu->seg[PVM_SS] = (uint16_t)cpu->frame.ss;
+}
+
+static void explain_vector(const struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu,
+			   struct pvm_switcher_exit *exit)
+{
+	exit->vector = (uint8_t)cpu->frame.vector;
+	exit->error_code = (uint32_t)cpu->frame.error;
+	take_selectors(cpu, vcpu);
+	if (exit->vector == PVM_VEC_PF)
+		vcpu->cr2 = cpu->cr2;
+	if (exit->vector == PVM_VEC_DB)
+		vcpu->dr6 = cpu->dr6;
+	if (exit->vector == PVM_VEC_BP || exit->vector == PVM_VEC_OF ||
+	    exit->vector == PVM_VEC_SYSCALL32)
+		exit->kind = PVM_EXIT_SOFTWARE;
+	else if (exit->vector < PVM_VEC_EXCEPTIONS)
+		exit->kind = PVM_EXIT_EXCEPTION;
+	else
+		exit->kind = PVM_EXIT_INTERRUPT;
+}
+
+static void explain(const struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu,
+		    struct pvm_switcher_exit *exit)
+{
+	switch (cpu->kind) {
+	case KIND_SYSCALL:
+		exit->kind = PVM_EXIT_SYSCALL;
+		break;
+	case KIND_SYSCALL32:
+		exit->kind = PVM_EXIT_SYSCALL32;
+		vcpu->seg[PVM_CS] = vcpu->vm->config.user32_cs;
+		vcpu->rip -= PVM_SYSCALL_LENGTH;
+		break;
+	case KIND_VECTOR:
+		explain_vector(cpu, vcpu, exit);
+		break;
+	case KIND_FAULT:
+		exit->kind = PVM_EXIT_FAULT;
+		exit->vector = (uint8_t)cpu->frame.vector;
+		exit->error_code = (uint32_t)cpu->frame.error;
+		exit->address = cpu->fault_rip;
+		break;
+	default:
+		exit->kind = PVM_EXIT_KICK;
+		take_selectors(cpu, vcpu);
+	}
+}
+
+void pvm_switcher_run(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu, pvm_hpa_t root,
+		      struct pvm_switcher_exit *exit)
+{
+	struct pvm_vcpu *vcpu = svcpu->vcpu;
+
+	exit->kind = PVM_EXIT_KICK;
+	exit->nmi = exit->machine_check = false;
+	/* Whoever asks for an exit from here on finds the vCPU active and interrupts
+	 * this CPU; whoever asked before is found here. */
+	cpu->runs++;
+	__atomic_store_n(&svcpu->cpu, cpu, __ATOMIC_RELAXED);
+	__atomic_store_n(&cpu->active, svcpu, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&svcpu->request, __ATOMIC_SEQ_CST)) {
+		cpu->active = NULL;
+		return;
+	}
+	fill_area(cpu, svcpu, root);
+	cpu->stats.entries++;
+	pvm_switcher_enter(cpu, vcpu);
+	__atomic_store_n(&cpu->active, NULL, __ATOMIC_RELEASE);
+	if ((cpu->host_dr7 | cpu->guest_dr7) & 0xff)
+		switcher_leave_debug(cpu);
+	take_registers(cpu, vcpu);
+	explain(cpu, vcpu, exit);
+	if (cpu->pending) {
+		exit->nmi = cpu->pending & PENDING_NMI;
+		exit->machine_check = cpu->pending & PENDING_MC;
+		cpu->pending = 0;
+	}
+}

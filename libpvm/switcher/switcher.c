@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * The host's configuration: is it one that the switcher can work with? Touches no
+ * hardware. Every refusal is one line that names what is missing (S9).
+ */
+#include <pvm/x86.h>
+
+#include "switcher/area.h"
+
+#define SELECTOR_INDEX(sel)	((sel) >> 3)
+
+static unsigned top_shift(bool la57)
+{
+	return PVM_LEVEL_SHIFT(la57 ? 5 : 4);
+}
+
+static const char *missing_feature(const struct pvm_switcher_features *features)
+{
+	if (!features->syscall)
+		return "EFER.SCE is clear: the switcher needs SYSCALL";
+	if (!features->fsgsbase)
+		return "CR4.FSGSBASE is clear: the switcher needs RDGSBASE and WRGSBASE";
+	if (!features->nx)
+		return "EFER.NXE is clear: the switcher's data must not be executable";
+	return NULL;
+}
+
+static const char *bad_selectors(const struct pvm_switcher_config *config)
+{
+	if (config->host_ss != config->host_cs + 8 || (config->host_cs & 7) || !config->host_cs)
+		return "host_cs, host_ss: SYSCALL needs RPL 0 and host_ss = host_cs + 8";
+	if (config->user_ds != config->user32_cs + 8 || config->user_cs != config->user32_cs + 16 ||
+	    (config->user32_cs & 7) != 3)
+		return "user32_cs, user_ds, user_cs: SYSRET needs RPL 3 and steps of 8";
+	if (SELECTOR_INDEX(config->user_cs) >= SWITCHER_GDT_ENTRIES ||
+	    SELECTOR_INDEX(config->host_ss) >= SWITCHER_GDT_ENTRIES ||
+	    SELECTOR_INDEX(config->cpunode_sel) >= SWITCHER_GDT_ENTRIES ||
+	    config->tls_index > SWITCHER_GDT_ENTRIES - 3)
+		return "a selector lies behind the 32 entries of the switcher's GDT";
+	if ((config->tss_sel & 7) || !config->tss_sel ||
+	    SELECTOR_INDEX(config->tss_sel) > SWITCHER_GDT_ENTRIES - 2)
+		return "tss_sel: no pair of entries within the switcher's GDT";
+	return NULL;
+}
+
+static const char *bad_window(const struct pvm_switcher_config *config)
+{
+	uint64_t last = config->window_va + config->window_count * (uint64_t)PVM_PAGE_SIZE - 1;
+	unsigned shift = top_shift(config->features.la57);
+	uint64_t text = (uint64_t)(uintptr_t)pvm_switcher_text_start;
+
+	if (!config->window_count || config->window_va & (PVM_PAGE_SIZE - 1))
+		return "window_va, window_count: no whole pages";
+	if (config->window_va >> shift != text >> shift || last >> shift != text >> shift)
+		return "window_va: not in the top-level slot of the switcher's text";
+	return NULL;
+}
+
+static const char *bad_pcids(const struct pvm_switcher_config *config)
+{
+	if (!config->features.pcid)
+		return NULL;
+	/* S7: 0 is the host's, whatever else is. */
+	if (!config->pcid_first || config->pcid_count < PVM_SWITCHER_TAGS ||
+	    config->pcid_first + config->pcid_count > 4096)
+		return "pcid_first, pcid_count: fewer than 16 PCIDs between 1 and 4095";
+	return NULL;
+}
+
+int pvm_switcher_init(struct pvm_switcher *switcher, const struct pvm_switcher_config *config,
+		      const struct pvm_switcher_ops *ops, void *host,
+		      struct pvm_switcher_cpu **cpus, uint32_t cpu_count, const char **why)
+{
+	uint64_t text = (uint64_t)(uintptr_t)pvm_switcher_text_start;
+
+	*why = missing_feature(&config->features);
+	if (*why)
+		return PVM_ENOSYS;
+	*why = bad_selectors(config);
+	if (!*why)
+		*why = bad_window(config);
+	if (!*why)
+		*why = bad_pcids(config);
+	if (*why)
+		return PVM_EINVAL;
+	*switcher = (struct pvm_switcher){
+		.config = *config,
+		.ops = ops,
+		.host = host,
+		.slot = (text >> top_shift(config->features.la57)) & (PVM_PTES_PER_TABLE - 1),
+		.cpus = cpus,
+		.cpu_count = cpu_count,
+		.generation = 1,
+	};
+	return PVM_OK;
+}
+
+void pvm_switcher_get_stats(const struct pvm_switcher_cpu *cpu, struct pvm_switcher_stats *stats)
+{
+	*stats = cpu->stats;
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * Tags: which roots of a CPU keep their translations while another root is loaded,
+ * and what to load into CR3 for each. With PCIDs a tag is a PCID that the host gave
+ * us; without, every CR3 write flushes and a tag only names the root for the signal.
+ *
+ * S7: a tag belongs to one root at a time, of one VM; when it changes hands, or when
+ * any root has died, its translations are owed a flush before their next use.
+ */
+#include <pvm/mmu.h>
+
+#include "switcher/area.h"
+
+#define CR3_NOFLUSH	(1ull << 63)
+
+void switcher_void_tags(struct pvm_switcher_cpu *cpu)
+{
+	unsigned i;
+
+	for (i = 0; i < PVM_SWITCHER_TAGS; i++)
+		__atomic_store_n(&cpu->tag_root[i].v, PVM_INVALID_ADDR, __ATOMIC_RELAXED);
+}
+
+/* A tag that has none of the roots in use. There are more tags than such roots. */
+static unsigned free_tag(struct pvm_switcher_cpu *cpu)
+{
+	unsigned tag;
+
+	do {
+		tag = cpu->next_tag++ % PVM_SWITCHER_TAGS;
+	} while (cpu->live_tags >> tag & 1);
+	return tag;
+}
+
+static unsigned tag_of(struct pvm_switcher_cpu *cpu, pvm_hpa_t root)
+{
+	unsigned tag;
+
+	for (tag = 0; tag < PVM_SWITCHER_TAGS; tag++)
+		if (cpu->tag_root[tag].v == root.v)
+			return tag;
+	tag = free_tag(cpu);
+	/* Seen by a flush before the signal says that the root is loaded; stored before
+	 * the flush is owed, so that no bit of it is taken for one that is paid. */
+	__atomic_store_n(&cpu->tag_root[tag].v, root.v, __ATOMIC_SEQ_CST);
+	if (cpu->switcher->config.features.pcid)
+		__atomic_fetch_or(&cpu->owed, 1u << tag, __ATOMIC_SEQ_CST);	/* S7 */
+	return tag;
+}
+
+static void set_pair(struct pvm_switcher_cpu *cpu, struct switcher_roots *roots,
+		     const pvm_hpa_t root[2], uint64_t cr3, uint64_t switch_cr3)
+{
+	const struct pvm_switcher_config *config = &cpu->switcher->config;
+	unsigned i, tag;
+
+	roots->guest_cr3 = cr3;
+	roots->guest_switch_cr3 = switch_cr3;
+	for (i = 0; i < 2; i++) {
+		if (root[i].v == PVM_INVALID_ADDR)
+			continue;
+		tag = tag_of(cpu, root[i]);
+		cpu->live_tags |= 1u << tag;
+		roots->cr3[i] = root[i].v;
+		if (config->features.pcid)
+			roots->cr3[i] |= (config->pcid_first + tag) | CR3_NOFLUSH;
+		roots->signal[i] = tag + 1;
+		roots->tag_bit[i] = 1u << tag;
+	}
+}
+
+static void publish(struct pvm_switcher_vcpu *svcpu, const pvm_hpa_t root[2], uint64_t cr3,
+		    uint64_t switch_cr3)
+{
+	struct pvm_switcher_pgtbl *pgtbl = svcpu->published;
+	uint32_t i;
+
+	for (i = 0; i < svcpu->published_count; i++)
+		if (pgtbl[i].cr3 == cr3 && pgtbl[i].switch_cr3 == switch_cr3)
+			break;
+	if (i == PVM_SWITCHER_PUBLISHED)
+		i = svcpu->published_next++ % PVM_SWITCHER_PUBLISHED;
+	else if (i == svcpu->published_count)
+		svcpu->published_count++;
+	pgtbl[i] = (struct pvm_switcher_pgtbl){ cr3, switch_cr3, { root[0], root[1] } };
+}
+
+void switcher_set_roots(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu,
+			const pvm_hpa_t root[2])
+{
+	const struct pvm_vcpu *vcpu = svcpu->vcpu;
+	uint64_t cr3 = vcpu->user_mode ? vcpu->msr.switch_cr3 : vcpu->cr3;
+	uint64_t switch_cr3 = vcpu->user_mode ? vcpu->cr3 : vcpu->msr.switch_cr3;
+	uint32_t i, role = pvm_mmu_root_role(vcpu);
+
+	/* Roots published for another generation may be dead, those for another role
+	 * would show other translations. */
+	if (svcpu->generation != cpu->generation || svcpu->role != role)
+		svcpu->published_count = 0;
+	svcpu->generation = cpu->generation;
+	svcpu->role = role;
+	cpu->live_tags = 0;
+	set_pair(cpu, &cpu->current, root, cr3, switch_cr3);
+	cpu->roots = (uint64_t)(uintptr_t)&cpu->current;
+	cpu->current_root[0] = root[0];
+	cpu->current_root[1] = root[1];
+	if (root[0].v == PVM_INVALID_ADDR || root[1].v == PVM_INVALID_ADDR)
+		return;		/* PVM_INHIBIT_ROOT: nobody looks at what is published */
+	publish(svcpu, root, cr3, switch_cr3);
+	for (i = 0; i < PVM_SWITCHER_PUBLISHED; i++) {
+		const struct pvm_switcher_pgtbl *pgtbl =
+			&svcpu->published[i < svcpu->published_count ? i : 0];
+
+		set_pair(cpu, &cpu->published[i], pgtbl->root, pgtbl->cr3, pgtbl->switch_cr3);
+	}
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * The switcher's slot in a VM's shadow roots: the tables below it, and the vCPUs'
+ * windows. What they map is all that a guest's root holds beside the guest's memory:
+ * the text, read-only; the areas and the windows, never executable; nothing with the
+ * U bit (M1, M2, S6). The tables are of one VM, so that no VM's root maps another
+ * VM's PVCS.
+ */
+#include <pvm/x86.h>
+
+#include "switcher/area.h"
+
+#define RECORDS (PVM_PAGE_SIZE / sizeof(struct pvm_host_page) - 1)
+
+/* The tables' pages; the first of them is this one. */
+struct slot_pages {
+	uint64_t count;
+	uint64_t pad;
+	struct pvm_host_page page[RECORDS];
+};
+
+_Static_assert(sizeof(struct slot_pages) <= PVM_PAGE_SIZE, "fits a page");
+
+static unsigned top_level(const struct pvm_switcher *switcher)
+{
+	return switcher->config.features.la57 ? 5 : 4;
+}
+
+static int new_table(struct pvm_switcher_vm *vm, struct pvm_host_page *page)
+{
+	struct pvm_switcher *switcher = vm->switcher;
+	struct slot_pages *pages = vm->pages;
+	int rc;
+
+	if (pages && pages->count == RECORDS)
+		return PVM_ENOMEM;
+	rc = switcher->ops->page_alloc(switcher->host, page);
+	if (rc != PVM_OK)
+		return rc;
+	if (!pages)
+		vm->pages = pages = page->va;
+	pages->page[pages->count++] = *page;
+	return PVM_OK;
+}
+
+static uint64_t *table_va(const struct pvm_switcher_vm *vm, uint64_t entry)
+{
+	const struct slot_pages *pages = vm->pages;
+	uint64_t i;
+
+	for (i = 0; i < pages->count; i++)
+		if (pages->page[i].pa.v == (entry & PVM_PTE_ADDR_MASK))
+			return pages->page[i].va;
+	return NULL;
+}
+
+/* The entry of the last level for @va, with the tables above it; NULL: no memory. */
+static uint64_t *leaf_entry(struct pvm_switcher_vm *vm, uint64_t va)
+{
+	unsigned level = top_level(vm->switcher);
+	uint64_t *entry = &vm->entry;
+
+	while (--level >= 1) {
+		struct pvm_host_page page;
+
+		if (!*entry) {
+			if (new_table(vm, &page) != PVM_OK)
+				return NULL;
+			*entry = page.pa.v | PVM_PTE_P | PVM_PTE_W | PVM_PTE_A;	/* M1: no U */
+		}
+		entry = table_va(vm, *entry) + PVM_LEVEL_INDEX(va, level);
+	}
+	return entry;
+}
+
+static int map(struct pvm_switcher_vm *vm, const void *start, uint64_t size, uint64_t bits)
+{
+	struct pvm_switcher *switcher = vm->switcher;
+	uint64_t offset;
+
+	for (offset = 0; offset < size; offset += PVM_PAGE_SIZE) {
+		const void *va = (const char *)start + offset;
+		pvm_hpa_t pa = switcher->ops->va_to_pa(switcher->host, va);
+		uint64_t *entry = leaf_entry(vm, (uint64_t)(uintptr_t)va);
+
+		if (!entry)
+			return PVM_ENOMEM;
+		if (pa.v == PVM_INVALID_ADDR)
+			return PVM_EFAULT;
+		*entry = pa.v | bits | PVM_PTE_P | PVM_PTE_A;	/* M1: no U */
+	}
+	return PVM_OK;
+}
+
+static uint64_t data_bits(const struct pvm_switcher *switcher)
+{
+	return PVM_PTE_W | PVM_PTE_D | (switcher->config.features.nx ? PVM_PTE_NX : 0);
+}
+
+static int map_everything(struct pvm_switcher_vm *vm)
+{
+	struct pvm_switcher *switcher = vm->switcher;
+	uint64_t window = switcher->config.window_va;
+	uint32_t i;
+	int rc = map(vm, pvm_switcher_text_start,
+		     (uint64_t)(pvm_switcher_text_end - pvm_switcher_text_start), 0);
+
+	for (i = 0; i < switcher->cpu_count && rc == PVM_OK; i++)
+		if (switcher->cpus[i])
+			rc = map(vm, switcher->cpus[i], sizeof(*switcher->cpus[i]),
+				 data_bits(switcher));
+	for (i = 0; i < switcher->config.window_count && rc == PVM_OK; i++)
+		if (!leaf_entry(vm, window + i * PVM_PAGE_SIZE))
+			rc = PVM_ENOMEM;
+	return rc;
+}
+
+int pvm_switcher_vm_init(struct pvm_switcher_vm *vm, struct pvm_switcher *switcher)
+{
+	struct pvm_host_page page;
+	int rc;
+
+	*vm = (struct pvm_switcher_vm){ .switcher = switcher };
+	rc = new_table(vm, &page);	/* the page that holds the list */
+	if (rc == PVM_OK)
+		rc = map_everything(vm);
+	if (rc != PVM_OK)
+		pvm_switcher_vm_destroy(vm);
+	return rc;
+}
+
+void pvm_switcher_vm_destroy(struct pvm_switcher_vm *vm)
+{
+	struct pvm_switcher *switcher = vm->switcher;
+	struct slot_pages *pages = vm->pages;
+
+	if (!pages)
+		return;
+	while (pages->count > 1)
+		switcher->ops->page_free(switcher->host, pages->page[--pages->count]);
+	switcher->ops->page_free(switcher->host, pages->page[0]);
+	vm->pages = NULL;
+	vm->entry = 0;
+}
+
+void switcher_map_window(struct pvm_switcher_vm *vm, uint32_t id, pvm_hpa_t page)
+{
+	struct pvm_switcher *switcher = vm->switcher;
+	uint64_t *entry = leaf_entry(vm, switcher->config.window_va + id * PVM_PAGE_SIZE);
+
+	*(volatile uint64_t *)entry =
+		page.v == PVM_INVALID_ADDR ? 0 : page.v | data_bits(switcher) | PVM_PTE_P | PVM_PTE_A;
+	/* Whoever has the old page in its TLB has it under a tag. */
+	__atomic_fetch_add(&switcher->generation, 1, __ATOMIC_SEQ_CST);
+}
+
+int pvm_switcher_vcpu_init(struct pvm_switcher_vcpu *svcpu, struct pvm_switcher_vm *vm,
+			   struct pvm_vcpu *vcpu)
+{
+	if (vcpu->id >= vm->switcher->config.window_count)
+		return PVM_EINVAL;
+	*svcpu = (struct pvm_switcher_vcpu){
+		.vcpu = vcpu,
+		.vm = vm,
+		.next = vm->vcpus,
+	};
+	vm->vcpus = svcpu;
+	return PVM_OK;
+}
+
+void pvm_switcher_vcpu_destroy(struct pvm_switcher_vcpu *svcpu)
+{
+	struct pvm_switcher_vm *vm = svcpu->vm;
+	struct pvm_switcher_vcpu **link = &vm->vcpus;
+	uint32_t i;
+
+	while (*link != svcpu)
+		link = &(*link)->next;
+	*link = svcpu->next;
+	switcher_map_window(vm, svcpu->vcpu->id, pvm_hpa(PVM_INVALID_ADDR));
+	for (i = 0; i < vm->switcher->cpu_count; i++) {
+		struct pvm_switcher_cpu *cpu = vm->switcher->cpus[i];
+
+		if (cpu && cpu->loaded == svcpu)
+			cpu->loaded = NULL;
+	}
+}

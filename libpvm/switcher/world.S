@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * The world switch: into the guest and back. Part of entry.S.
+ *
+ * Everything of the host that a guest could change or see is put away in the area
+ * and restored from it; everything else is never touched (pvm/switcher.h lists both).
+ */
+
+/* A data segment register: the host's selector is put away, the guest's loaded if it
+ * is another. In: rsi = vcpu. Clobbers eax, ecx, flags. */
+.macro ENTER_SEGMENT seg name
+	movl	%\seg, %eax
+	movw	%ax, C(HOST_\name)
+	movzwl	VCPU_\name(%rsi), %ecx
+	cmpw	%ax, %cx
+	je	.Lsame\@
+	movl	%ecx, %\seg
+.Lsame\@:
+.endm
+
+/* The other way round. In: rdx = vcpu. Clobbers eax, flags. */
+.macro LEAVE_SEGMENT seg name
+	movl	%\seg, %eax
+	movw	%ax, VCPU_\name(%rdx)
+	cmpw	%ax, C(HOST_\name)
+	je	.Lsame\@
+	movzwl	C(HOST_\name), %eax
+	movl	%eax, %\seg
+.Lsame\@:
+.endm
+
+/*
+ * void pvm_switcher_enter(struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu)
+ * In: rdi = area, rsi = vcpu, interrupts off; the area's copies are made, with the
+ * guest's rax, rcx, rdx, r11 and frame. Returns when the guest is left, with the
+ * vCPU's registers filled; C(KIND) says why.
+ */
+	.balign 64
+PLACE pvm_switcher_enter
+	pushfq
+	pushq	%rbp
+	pushq	%rbx
+	pushq	%r12
+	pushq	%r13
+	pushq	%r14
+	pushq	%r15
+	lidt	A(IDTR, %rdi)			/* from here NMIs are ours (S12) */
+	movl	$1, A(RUNNING, %rdi)		/* S5: the setter */
+	movq	%rsp, A(HOST_RSP, %rdi)
+	leaq	CPU_FRAME(%rdi), %rsp
+	movq	%cr3, %rax
+	orq	C(HOST_NOFLUSH), %rax
+	movq	%rax, C(HOST_CR3)
+	rdfsbase %rax
+	movq	%rax, C(HOST_FS_BASE)
+	rdgsbase %rax
+	movq	%rax, C(HOST_GS_BASE)
+	wrgsbase %rdi
+	swapgs
+	rdgsbase %rax
+	movq	%rax, C(HOST_KERNEL_GS_BASE)
+	movl	%ss, %eax
+	movw	%ax, C(HOST_SS)
+	ENTER_SEGMENT ds DS
+	ENTER_SEGMENT es ES
+	ENTER_SEGMENT fs FS
+	ENTER_SEGMENT gs GS
+	movq	VCPU_FS_BASE(%rsi), %rax
+	wrfsbase %rax
+	movq	VCPU_GS_BASE(%rsi), %rax
+	wrgsbase %rax
+	testl	$AREA_PKE, C(FLAGS)
+	jnz	enter_pkru
+enter_pkru_done:
+	cmpl	$0, C(MITIGATIONS)
+	jne	enter_mitigations		/* S10 */
+enter_mitigations_done:
+	cmpq	$0, C(GUEST_DR7)
+	jne	enter_dr7
+enter_dr7_done:
+	movq	VCPU_RBX(%rsi), %rbx
+	movq	VCPU_RBP(%rsi), %rbp
+	movq	VCPU_RDI(%rsi), %rdi
+	movq	VCPU_R8(%rsi), %r8
+	movq	VCPU_R9(%rsi), %r9
+	movq	VCPU_R10(%rsi), %r10
+	movq	VCPU_R12(%rsi), %r12
+	movq	VCPU_R13(%rsi), %r13
+	movq	VCPU_R14(%rsi), %r14
+	movq	VCPU_R15(%rsi), %r15
+	movq	VCPU_RSI(%rsi), %rsi
+	cmpl	$0, C(USER_MODE)
+	jne	1f
+	LOAD_ROOT 0
+	jmp	2f
+1:	LOAD_ROOT 1
+2:	movq	C(RIP), %rcx
+	WANT_SYSRET pvm_switcher_tail_iret
+	jmp	pvm_switcher_tail_sysret
+
+/* S11: the host's PKRU is put away, the guest's loaded. In: rsi = vcpu. */
+enter_pkru:
+	xorl	%ecx, %ecx
+	rdpkru
+	movl	%eax, C(HOST_PKRU)
+	movl	VCPU_PKRU(%rsi), %eax
+	wrpkru
+	jmp	enter_pkru_done
+
+/* The guest's breakpoints, behind the last access to what is not the switcher's. */
+enter_dr7:
+	movq	C(GUEST_DR7), %rax
+	movq	%rax, %dr7
+	jmp	enter_dr7_done
+
+/* S10, towards the guest. In: rsi = vcpu. Clobbers rax, rcx, rdx. */
+enter_mitigations:
+	testl	$MITIGATE_IBRS, C(MITIGATIONS)
+	jz	1f
+	movl	C(HOST_SPEC_CTRL), %eax
+	andl	$~1, %eax
+	movl	$MSR_SPEC_CTRL, %ecx
+	xorl	%edx, %edx
+	wrmsr
+1:	testl	$MITIGATE_VERW, C(MITIGATIONS)
+	jz	enter_mitigations_done
+	verw	C(VERW_SEL)
+	jmp	enter_mitigations_done
+
+/*
+ * Out of the guest. In: in the switcher, with C(RAX), C(RCX), C(RDX), C(R11) the
+ * guest's, frame the guest's, C(KIND) set. For KIND_FAULT GS and CR3 may be anybody's.
+ */
+	.balign 64
+PLACE pvm_switcher_to_host
+to_host:
+	cmpq	$0, C(GUEST_DR7)
+	jne	leave_dr7
+leave_dr7_done:
+	rdgsbase %rax
+	movq	%rax, C(GS_BASE)
+	testl	$AREA_PKE, C(FLAGS)
+	jnz	leave_pkru
+leave_pkru_done:
+	movq	$HOST_SIGNAL, C(SIGNAL)		/* S13 */
+	movq	C(HOST_CR3), %rax
+	movq	%rax, %cr3
+	cmpl	$0, C(MITIGATIONS)
+	jne	leave_mitigations		/* S10: before the first return or indirect branch */
+leave_mitigations_done:
+	movq	C(VCPU), %rdx
+	movq	%rbx, VCPU_RBX(%rdx)
+	movq	%rbp, VCPU_RBP(%rdx)
+	movq	%rsi, VCPU_RSI(%rdx)
+	movq	%rdi, VCPU_RDI(%rdx)
+	movq	%r8, VCPU_R8(%rdx)
+	movq	%r9, VCPU_R9(%rdx)
+	movq	%r10, VCPU_R10(%rdx)
+	movq	%r12, VCPU_R12(%rdx)
+	movq	%r13, VCPU_R13(%rdx)
+	movq	%r14, VCPU_R14(%rdx)
+	movq	%r15, VCPU_R15(%rdx)
+	rdfsbase %rax
+	movq	%rax, VCPU_FS_BASE(%rdx)
+	LEAVE_SEGMENT ds DS
+	LEAVE_SEGMENT es ES
+	LEAVE_SEGMENT fs FS
+	LEAVE_SEGMENT gs GS
+	movl	%ss, %eax
+	cmpw	%ax, C(HOST_SS)
+	je	1f
+	movzwl	C(HOST_SS), %eax
+	movl	%eax, %ss
+1:	movq	C(HOST_FS_BASE), %rax
+	wrfsbase %rax
+	movq	C(HOST_KERNEL_GS_BASE), %rax
+	wrgsbase %rax
+	swapgs
+	movq	C(HOST_GS_BASE), %rax
+	wrgsbase %rax
+	movl	$0, C(RUNNING)			/* S5: the clearer */
+	leaq	C(HOST_IDTR), %rdx
+	movq	C(HOST_RSP), %rsp
+	lidt	(%rdx)				/* from here NMIs are the host's */
+	popq	%r15
+	popq	%r14
+	popq	%r13
+	popq	%r12
+	popq	%rbx
+	popq	%rbp
+	popfq
+	ret
+
+/* S11: the guest's PKRU is kept, the host's loaded. The guest's rcx and rdx are in
+ * the area by now. */
+leave_pkru:
+	xorl	%ecx, %ecx
+	rdpkru
+	movl	%eax, C(PKRU)
+	movl	C(HOST_PKRU), %eax
+	wrpkru
+	jmp	leave_pkru_done
+
+leave_dr7:
+	xorl	%eax, %eax
+	movq	%rax, %dr7
+	jmp	leave_dr7_done
+
+/* S10, towards the host. Clobbers rax, rcx, rdx. */
+leave_mitigations:
+	testl	$MITIGATE_IBRS, C(MITIGATIONS)
+	jz	1f
+	movl	C(HOST_SPEC_CTRL), %eax
+	movl	$MSR_SPEC_CTRL, %ecx
+	xorl	%edx, %edx
+	wrmsr
+1:	testl	$MITIGATE_RSB_FILL, C(MITIGATIONS)
+	jz	1f
+.rept 32
+	call	2f
+	int3
+2:
+.endr
+	addq	$(32 * 8), %rsp
+1:	testl	$MITIGATE_BHB_CLEAR, C(MITIGATIONS)
+	jz	1f
+	movl	$5, %ecx
+	call	clear_branch_history
+1:	testl	$MITIGATE_LFENCE, C(MITIGATIONS)
+	jz	leave_mitigations_done
+	lfence
+	jmp	leave_mitigations_done
+
+/* Enough taken branches to push the guest's out of the branch history: Intel,
+ * "Branch History Injection", software sequence. In: ecx = 5. Clobbers eax, ecx. */
+	.balign 64
+clear_branch_history:
+	movl	$5, %eax
+1:	jmp	2f
+	nop
+2:	subl	$1, %eax
+	jnz	1b
+	subl	$1, %ecx
+	jz	3f
+	call	clear_branch_history
+3:	ret
