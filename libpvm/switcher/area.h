@@ -159,6 +159,8 @@ _Static_assert(offsetof(struct pvm_switcher_cpu, idt) == 4096, "the hot page is 
 _Static_assert((offsetof(struct pvm_switcher_cpu, frame) + sizeof(struct switcher_frame)) % 16 == 0,
 	       "the CPU aligns RSP0's frame to 16 bytes");
 
+#pragma GCC visibility push(hidden)
+
 /* The switcher's text: whole pages. */
 extern const char pvm_switcher_text_start[], pvm_switcher_text_end[];
 
@@ -166,6 +168,8 @@ extern const char pvm_switcher_text_start[], pvm_switcher_text_end[];
 void pvm_switcher_enter(struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu);
 extern const char pvm_switcher_stubs[], pvm_switcher_nmi[], pvm_switcher_db[], pvm_switcher_mc[],
 	pvm_switcher_df[], pvm_switcher_syscall[], pvm_switcher_syscall32[];
+#pragma GCC visibility pop
+
 #define SWITCHER_STUB_SIZE 16	/* bytes from one vector's stub to the next */
 
 /* tag.c: the pairs of roots that @svcpu may run on, in the area: its current ones

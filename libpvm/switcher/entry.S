@@ -24,6 +24,7 @@
 	.section .pvm_switcher.text, "ax", @progbits
 	.balign 4096
 	.globl pvm_switcher_text_start
+	.hidden pvm_switcher_text_start
 pvm_switcher_text_start:
 
 #include "switcher/direct.S"
@@ -32,6 +33,7 @@ pvm_switcher_text_start:
 
 	.balign 4096
 	.globl pvm_switcher_text_end
+	.hidden pvm_switcher_text_end
 pvm_switcher_text_end:
 
 	.section .note.GNU-stack, "", @progbits

@@ -16,6 +16,7 @@
 /* A global label: the harness and the tests find the switcher's places by name. */
 .macro PLACE name
 	.globl \name
+	.hidden \name
 \name:
 .endm
 

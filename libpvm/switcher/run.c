@@ -105,14 +105,11 @@ static uint32_t inhibited(const struct pvm_switcher_cpu *cpu, const struct pvm_s
 	return inhibit;
 }
 
-static void set_roots(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu, pvm_hpa_t root)
+static void set_roots(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu,
+		      const pvm_hpa_t roots[2])
 {
-	bool user = svcpu->vcpu->user_mode;
 	uint64_t generation = __atomic_load_n(&svcpu->vm->switcher->generation, __ATOMIC_SEQ_CST);
-	pvm_hpa_t roots[2];
 
-	roots[user] = root;
-	roots[!user] = pvm_mmu_other_root(svcpu->vcpu);
 	if (cpu->generation != generation) {
 		switcher_void_tags(cpu);
 		cpu->generation = generation;
@@ -123,20 +120,19 @@ static void set_roots(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *sv
 	switcher_set_roots(cpu, svcpu, roots);
 }
 
-static void fill_area(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu, pvm_hpa_t root)
+static void fill_area(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu,
+		      const pvm_hpa_t roots[2])
 {
 	struct pvm_vcpu *vcpu = svcpu->vcpu;
 	uint64_t guest_dr7 = vcpu->dr7 & 0xff ? pvm_vcpu_underlying_dr7(vcpu) : 0;
 
 	if (cpu->loaded != svcpu)
 		change_vcpu(cpu, svcpu);
-	if (svcpu->window_gpa != vcpu->msr.vcpu_struct)
-		show_pvcs(svcpu);
 	if (cpu->range_msr != vcpu->msr.linear_address_range) {
 		cpu->range_msr = vcpu->msr.linear_address_range;
 		set_stack_range(cpu, vcpu);
 	}
-	set_roots(cpu, svcpu, root);
+	set_roots(cpu, svcpu, roots);
 	copy_registers(cpu, vcpu);
 	cpu->pvcs = svcpu->pvcs;
 	cpu->inhibit = inhibited(cpu, svcpu);
@@ -259,19 +255,27 @@ void pvm_switcher_run(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *sv
 		      struct pvm_switcher_exit *exit)
 {
 	struct pvm_vcpu *vcpu = svcpu->vcpu;
+	pvm_hpa_t roots[2];
 
 	exit->kind = PVM_EXIT_KICK;
 	exit->nmi = exit->machine_check = false;
+	/* What takes the host's locks comes before the vCPU is active: who waits for it
+	 * to come out may hold them. */
+	if (svcpu->window_gpa != vcpu->msr.vcpu_struct)
+		show_pvcs(svcpu);
+	roots[vcpu->user_mode] = root;
+	roots[!vcpu->user_mode] = pvm_mmu_other_root(vcpu);
+
 	/* Whoever asks for an exit from here on finds the vCPU active and interrupts
 	 * this CPU; whoever asked before is found here. */
 	cpu->runs++;
 	__atomic_store_n(&svcpu->cpu, cpu, __ATOMIC_RELAXED);
 	__atomic_store_n(&cpu->active, svcpu, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&svcpu->request, __ATOMIC_SEQ_CST)) {
-		cpu->active = NULL;
+		__atomic_store_n(&cpu->active, NULL, __ATOMIC_RELEASE);
 		return;
 	}
-	fill_area(cpu, svcpu, root);
+	fill_area(cpu, svcpu, roots);
 	cpu->stats.entries++;
 	pvm_switcher_enter(cpu, vcpu);
 	__atomic_store_n(&cpu->active, NULL, __ATOMIC_RELEASE);

@@ -149,7 +149,7 @@ own_fault:
  */
 .macro PEND bit counter
 	orl	$\bit, A(PENDING, %rax)
-	incq	A(\counter, %rax)
+	incq	\counter(%rax)
 	cmpl	$0, A(RUNNING, %rax)		/* S5 */
 	je	.Lnoted\@
 	leaq	pvm_switcher_tail_sysret(%rip), %rcx
@@ -174,7 +174,7 @@ PLACE pvm_switcher_nmi
 	IST_ENTER
 	testb	$3, IST_CS(%rsp)
 	jnz	1f
-	PEND PENDING_NMI WINDOW_NMIS
+	PEND PENDING_NMI CPU_WINDOW_NMIS
 	IST_RETURN
 PLACE pvm_switcher_nmi_end
 1:	IST_FROM_GUEST
@@ -186,7 +186,7 @@ PLACE pvm_switcher_mc
 	IST_ENTER
 	testb	$3, IST_CS(%rsp)
 	jnz	1f
-	PEND PENDING_MC WINDOW_MCES
+	PEND PENDING_MC CPU_WINDOW_MCES
 	leaq	pvm_switcher_nmi(%rip), %rcx
 	cmpq	%rcx, IST_RIP(%rsp)
 	jb	2f

@@ -8,10 +8,10 @@
 
 /* A data segment register: the host's selector is put away, the guest's loaded if it
  * is another. In: rsi = vcpu. Clobbers eax, ecx, flags. */
-.macro ENTER_SEGMENT seg name
+.macro ENTER_SEGMENT seg host guest
 	movl	%\seg, %eax
-	movw	%ax, C(HOST_\name)
-	movzwl	VCPU_\name(%rsi), %ecx
+	movw	%ax, (\host - CPU_FRAME)(%rsp)
+	movzwl	\guest(%rsi), %ecx
 	cmpw	%ax, %cx
 	je	.Lsame\@
 	movl	%ecx, %\seg
@@ -19,12 +19,12 @@
 .endm
 
 /* The other way round. In: rdx = vcpu. Clobbers eax, flags. */
-.macro LEAVE_SEGMENT seg name
+.macro LEAVE_SEGMENT seg host guest
 	movl	%\seg, %eax
-	movw	%ax, VCPU_\name(%rdx)
-	cmpw	%ax, C(HOST_\name)
+	movw	%ax, \guest(%rdx)
+	cmpw	%ax, (\host - CPU_FRAME)(%rsp)
 	je	.Lsame\@
-	movzwl	C(HOST_\name), %eax
+	movzwl	(\host - CPU_FRAME)(%rsp), %eax
 	movl	%eax, %\seg
 .Lsame\@:
 .endm
@@ -61,10 +61,10 @@ PLACE pvm_switcher_enter
 	movq	%rax, C(HOST_KERNEL_GS_BASE)
 	movl	%ss, %eax
 	movw	%ax, C(HOST_SS)
-	ENTER_SEGMENT ds DS
-	ENTER_SEGMENT es ES
-	ENTER_SEGMENT fs FS
-	ENTER_SEGMENT gs GS
+	ENTER_SEGMENT ds CPU_HOST_DS VCPU_DS
+	ENTER_SEGMENT es CPU_HOST_ES VCPU_ES
+	ENTER_SEGMENT fs CPU_HOST_FS VCPU_FS
+	ENTER_SEGMENT gs CPU_HOST_GS VCPU_GS
 	movq	VCPU_FS_BASE(%rsi), %rax
 	wrfsbase %rax
 	movq	VCPU_GS_BASE(%rsi), %rax
@@ -162,10 +162,10 @@ leave_mitigations_done:
 	movq	%r15, VCPU_R15(%rdx)
 	rdfsbase %rax
 	movq	%rax, VCPU_FS_BASE(%rdx)
-	LEAVE_SEGMENT ds DS
-	LEAVE_SEGMENT es ES
-	LEAVE_SEGMENT fs FS
-	LEAVE_SEGMENT gs GS
+	LEAVE_SEGMENT ds CPU_HOST_DS VCPU_DS
+	LEAVE_SEGMENT es CPU_HOST_ES VCPU_ES
+	LEAVE_SEGMENT fs CPU_HOST_FS VCPU_FS
+	LEAVE_SEGMENT gs CPU_HOST_GS VCPU_GS
 	movl	%ss, %eax
 	cmpw	%ax, C(HOST_SS)
 	je	1f
