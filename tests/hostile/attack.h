@@ -63,6 +63,12 @@ extern const char attack_through[];				/* nothing but BY_THROUGH */
 /* The code that user mode runs: a SYSCALL. */
 extern const char attack_user_syscall[], attack_user_syscall_next[];
 
+/* Code that attack() can go to; user mode can run it as well. */
+#define SUPERVISOR_CODE(name, body) \
+	extern const char name[]; \
+	__asm__(".pushsection .text\n.globl " #name "\n.type " #name ", @function\n" #name ":\n" body \
+		"\n.size " #name ", . - " #name "\n.popsection")
+
 /* A stack for supervisor mode: its end. */
 u64 attack_stack(void);
 

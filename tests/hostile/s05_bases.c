@@ -22,15 +22,12 @@ USER_CODE(user_base_pf, BASES "	movq	%gs:(%rdi), %rax\n	ud2\n");
 USER_CODE(user_base_read, "	rdgsbase %r8\n	rdfsbase %r9\n	syscall\n	ud2\n");
 
 /* In supervisor mode, then on to attack_through. */
-#define SUPERVISOR_CODE(name, body) \
-	extern const char name[]; \
-	__asm__(".pushsection .text\n" #name ":\n" BASES body "\n	jmp attack_through\n.popsection")
-SUPERVISOR_CODE(base_hypercall, "	syscall");
-SUPERVISOR_CODE(base_cpuid, "	movl $0x40000000, %eax\n	cpuid");
-SUPERVISOR_CODE(base_clts, "	clts");
-SUPERVISOR_CODE(base_rdmsr, "	movl $0xc0000082, %ecx\n	rdmsr");
-SUPERVISOR_CODE(base_ud2, "	ud2");
-SUPERVISOR_CODE(base_int80, "	int $0x80");
+SUPERVISOR_CODE(base_hypercall, BASES "	syscall\n	jmp	attack_through\n");
+SUPERVISOR_CODE(base_cpuid, BASES "	movl $0x40000000, %eax\n	cpuid\n	jmp	attack_through\n");
+SUPERVISOR_CODE(base_clts, BASES "	clts\n	jmp	attack_through\n");
+SUPERVISOR_CODE(base_rdmsr, BASES "	movl $0xc0000082, %ecx\n	rdmsr\n	jmp	attack_through\n");
+SUPERVISOR_CODE(base_ud2, BASES "	ud2\n	jmp	attack_through\n");
+SUPERVISOR_CODE(base_int80, BASES "	int $0x80\n	jmp	attack_through\n");
 
 static const u64 looks[] = {
 	0, 1, 0x1000, 0x7ffffffff000, 0x7fffffffffff, 0xffff800000000000, 0xffff888000000000,

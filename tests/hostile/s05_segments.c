@@ -9,19 +9,19 @@
 #define SELECTORS	0x10000u
 #define LOW_SELECTORS	0x200u	/* indexes 0..63 with every RPL and TI */
 
-USER_CODE(far_return, "	pushq	%rdi\n	pushq	%rsi\nfar_return_at:	lretq\n");
-USER_CODE(int_return, "	pushq	%rdx\n	pushq	%rcx\n	pushfq\n	pushq	%rdi\n	pushq	%rsi\n"
+SUPERVISOR_CODE(far_return, "	pushq	%rdi\n	pushq	%rsi\nfar_return_at:	lretq\n");
+SUPERVISOR_CODE(int_return, "	pushq	%rdx\n	pushq	%rcx\n	pushfq\n	pushq	%rdi\n	pushq	%rsi\n"
 	  "int_return_at:	iretq\n");
-USER_CODE(far_call, "	lcall	*(%rbx)\n");
-USER_CODE(far_target, "	ud2\n");
+SUPERVISOR_CODE(far_call, "	lcall	*(%rbx)\n");
+SUPERVISOR_CODE(far_target, "	ud2\n");
 extern const char far_return_at[], int_return_at[];
 
 /* 32-bit code for supervisor mode: one instruction each. */
-USER_CODE(code32_ud2, "	ud2\n");
-USER_CODE(code32_syscall, "	syscall\n	ud2\n");
-USER_CODE(code32_sysenter, "	sysenter\n	ud2\n");
-USER_CODE(code32_int80, "	int	$0x80\n	ud2\n");
-USER_CODE(code32_int3, "	int3\n	ud2\n");
+SUPERVISOR_CODE(code32_ud2, "	ud2\n");
+SUPERVISOR_CODE(code32_syscall, "	syscall\n	ud2\n");
+SUPERVISOR_CODE(code32_sysenter, "	sysenter\n	ud2\n");
+SUPERVISOR_CODE(code32_int80, "	int	$0x80\n	ud2\n");
+SUPERVISOR_CODE(code32_int3, "	int3\n	ud2\n");
 
 static bool readable(u16 sel)
 {

@@ -14,7 +14,7 @@ USER_CODE(user_rsp_int3, "	int3\n");
 USER_CODE(user_rsp_ud2, "	ud2\n");
 USER_CODE(user_rsp_int80, "	int	$0x80\n");
 USER_CODE(user_rsp_push, "	pushq	$0\n	ud2\n");
-USER_CODE(supervisor_int80, "	int	$0x80\n	ud2\n");
+SUPERVISOR_CODE(supervisor_int80, "	int	$0x80\n	ud2\n");
 
 static u64 list[128];
 static unsigned count;

@@ -18,9 +18,9 @@
 USER_CODE(user_read, "	movq	(%rdi), %rax\n	syscall\n");
 USER_CODE(user_write, "	movq	%rsi, (%rdi)\n	syscall\n");
 USER_CODE(user_jump, "	jmp	*%rdi\n");
-USER_CODE(supervisor_read, "	movq	(%rdi), %rax\n	jmp	attack_through\n");
-USER_CODE(supervisor_write, "	movq	%rsi, (%rdi)\n	jmp	attack_through\n");
-USER_CODE(supervisor_jump, "	jmp	*%rdi\n");
+SUPERVISOR_CODE(supervisor_read, "	movq	(%rdi), %rax\n	jmp	attack_through\n");
+SUPERVISOR_CODE(supervisor_write, "	movq	%rsi, (%rdi)\n	jmp	attack_through\n");
+SUPERVISOR_CODE(supervisor_jump, "	jmp	*%rdi\n");
 
 /* A table below which every address is the page @pa. */
 static u64 everywhere(u64 pa, int level)

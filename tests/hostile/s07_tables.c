@@ -18,7 +18,7 @@
 #define ABSENT		0
 
 USER_CODE(user_read, "	movq	(%rdi), %rax\n	syscall\n");
-USER_CODE(supervisor_read, "	movq	(%rdi), %rax\n	jmp	attack_through\n");
+SUPERVISOR_CODE(supervisor_read, "	movq	(%rdi), %rax\n	jmp	attack_through\n");
 
 static struct space spaces[SPACES];
 static u64 pages[PAGES];		/* each holds its number + 1 in every word */

@@ -20,7 +20,7 @@ USER_CODE(user_lock_hlt, LOCK "	hlt\n");
 USER_CODE(user_lock_load, LOCK "	movq	(%rsp), %rax\n	ud2\n");
 USER_CODE(user_rdpkru, "	xorl	%ecx, %ecx\n	rdpkru\n	movl	%eax, %r8d\n	syscall\n	ud2\n");
 /* In supervisor mode: lock all, a hypercall, unlock. R12 keeps its result. */
-USER_CODE(lock_hypercall,
+SUPERVISOR_CODE(lock_hypercall,
 	  "	movq	%rax, %r13\n" LOCK
 	  "	movq	%r13, %rax\n"
 	  "	syscall\n"

@@ -15,7 +15,7 @@ __asm__(".pushsection .text\n.balign 8\n.globl ints\nints:\n"
 	".set n, 0\n.rept 256\n"
 	"	.byte 0xcd, n\n	ud2\n	.balign 8, 0xcc\n"
 	".set n, n + 1\n.endr\n.popsection");
-USER_CODE(user_icebp, "	.byte	0xf1\n	ud2\n");
+SUPERVISOR_CODE(icebp, "	.byte	0xf1\n	ud2\n");
 USER_CODE(user_into, "	.byte	0xce\n	ud2\n");
 
 static u64 insn(unsigned n)
@@ -82,11 +82,11 @@ void guest_main(void)
 	check(was_user_event(by, VEC_OF, insn(VEC_OF) + 2) || was_user_event(by, VEC_GP, insn(VEC_OF)),
 	      "S12: INT 4 is #OF or #GP");
 
-	fill_pvcs((u64)user_icebp);
+	fill_pvcs((u64)icebp);
 	by = attack(attack_retu);
-	check(was_user_event(by, VEC_DB, (u64)user_icebp + 1), "S12: ICEBP in user mode is #DB");
+	check(was_user_event(by, VEC_DB, (u64)icebp + 1), "S12: ICEBP in user mode is #DB");
 	fill_registers();
-	check(was_exception(attack(user_icebp), VEC_DB, (u64)user_icebp + 1),
+	check(was_exception(attack(icebp), VEC_DB, (u64)icebp + 1),
 	      "S12: ICEBP in supervisor mode is #DB");
 	fill_pvcs((u64)user_into);
 	by = attack(attack_retu);
