@@ -33,7 +33,7 @@ static void setup(void)
 	vcpu.gs_base = random64();
 }
 
-TestSuite(decode_against_zydis, .init = setup);
+TestSuite(decoder_against_zydis, .init = setup);
 
 static bool has_sized_operand(enum pvm_insn_op op)
 {
@@ -135,23 +135,23 @@ static void sweep(const uint8_t *map, size_t map_length, unsigned step)
 			}
 }
 
-Test(decode_against_zydis, one_byte_opcodes)
+Test(decoder_against_zydis, one_byte_opcodes)
 {
 	sweep(NULL, 0, 17);
 }
 
-Test(decode_against_zydis, two_byte_opcodes)
+Test(decoder_against_zydis, two_byte_opcodes)
 {
 	sweep((const uint8_t[]){ 0x0f }, 1, 1);
 }
 
-Test(decode_against_zydis, the_three_byte_map_of_invpcid)
+Test(decoder_against_zydis, the_three_byte_map_of_invpcid)
 {
 	sweep((const uint8_t[]){ 0x0f, 0x38 }, 2, 17);
 }
 
 /* Opcodes that we know, with random prefixes, operands and ends. */
-Test(decode_against_zydis, random_bytes_of_every_length)
+Test(decoder_against_zydis, random_bytes_of_every_length)
 {
 	static const uint8_t likely[] = { 0x0f, 0x00, 0x01, 0x20, 0x22, 0x38, 0x82, 0x6c, 0xe4, 0xec, 0xcd,
 					  0x66, 0x67, 0xf0, 0xf3, 0x64, 0x48, 0x41 };

@@ -41,10 +41,10 @@ static struct pvm_insn decode(bool code64, const char *bytes, size_t length)
 #define DECODE64(bytes) decode(true, bytes, sizeof(bytes) - 1)
 #define DECODE32(bytes) decode(false, bytes, sizeof(bytes) - 1)
 
-TestSuite(decode, .init = setup);
+TestSuite(decoder, .init = setup);
 
 /* spec: C-105, C-106 */
-Test(decode, synthetic_cpuid_is_one_instruction_of_ten_bytes)
+Test(decoder, synthetic_cpuid_is_one_instruction_of_ten_bytes)
 {
 	struct pvm_insn insn = DECODE64("\x0f\x01\x3c\x25\x50\x56\x4d\xff\x0f\xa2\x90\x90\x90\x90\x90");
 
@@ -52,7 +52,7 @@ Test(decode, synthetic_cpuid_is_one_instruction_of_ten_bytes)
 	cr_assert_eq(insn.length, PVM_SYNTHETIC_CPUID_LEN);
 }
 
-Test(decode, synthetic_cpuid_cut_short_is_the_invlpg_it_begins_with)
+Test(decoder, synthetic_cpuid_cut_short_is_the_invlpg_it_begins_with)
 {
 	struct pvm_insn insn = DECODE64("\x0f\x01\x3c\x25\x50\x56\x4d\xff\x0f");
 
@@ -61,7 +61,7 @@ Test(decode, synthetic_cpuid_cut_short_is_the_invlpg_it_begins_with)
 	cr_assert_eq(insn.address, PVM_SYNTHETIC_CPUID_ADDR);
 }
 
-Test(decode, synthetic_cpuid_is_64_bit_code_only)
+Test(decoder, synthetic_cpuid_is_64_bit_code_only)
 {
 	struct pvm_insn insn = DECODE32("\x0f\x01\x3c\x25\x50\x56\x4d\xff\x0f\xa2");
 
@@ -69,7 +69,7 @@ Test(decode, synthetic_cpuid_is_64_bit_code_only)
 	cr_assert_eq(insn.address, 0xff4d5650);
 }
 
-Test(decode, instructions_without_operands_are_known_by_name)
+Test(decoder, instructions_without_operands_are_known_by_name)
 {
 	static const struct {
 		const char *bytes;
@@ -107,7 +107,7 @@ Test(decode, instructions_without_operands_are_known_by_name)
 	}
 }
 
-Test(decode, int_n_has_its_vector)
+Test(decoder, int_n_has_its_vector)
 {
 	struct pvm_insn insn = DECODE64("\xcd\x80");
 
@@ -116,7 +116,7 @@ Test(decode, int_n_has_its_vector)
 	cr_assert_eq(insn.length, 2);
 }
 
-Test(decode, in_has_size_and_port)
+Test(decoder, in_has_size_and_port)
 {
 	struct pvm_insn insn = DECODE64("\xec");	/* in al, dx */
 
@@ -133,7 +133,7 @@ Test(decode, in_has_size_and_port)
 	cr_assert(insn.port_is_dx);
 }
 
-Test(decode, out_has_size_and_port)
+Test(decoder, out_has_size_and_port)
 {
 	struct pvm_insn insn = DECODE64("\x66\xe7\xf4");	/* out 0xf4, ax */
 
@@ -147,7 +147,7 @@ Test(decode, out_has_size_and_port)
 	cr_assert(insn.port_is_dx);
 }
 
-Test(decode, string_io_has_element_address_and_repeat)
+Test(decoder, string_io_has_element_address_and_repeat)
 {
 	struct pvm_insn insn = DECODE64("\xf3\x6e");	/* rep outsb */
 
@@ -168,7 +168,7 @@ Test(decode, string_io_has_element_address_and_repeat)
 	cr_assert_eq(insn.address, vcpu.fs_base + vcpu.gpr[PVM_RSI]);
 }
 
-Test(decode, string_io_with_32_bit_addresses_uses_the_low_half_of_the_index)
+Test(decoder, string_io_with_32_bit_addresses_uses_the_low_half_of_the_index)
 {
 	struct pvm_insn insn;
 
@@ -179,7 +179,7 @@ Test(decode, string_io_with_32_bit_addresses_uses_the_low_half_of_the_index)
 	cr_assert_eq(insn.address, 0x2000);
 }
 
-Test(decode, moves_to_and_from_control_registers)
+Test(decoder, moves_to_and_from_control_registers)
 {
 	struct pvm_insn insn = DECODE64("\x0f\x22\xdf");	/* mov cr3, rdi */
 
@@ -192,7 +192,7 @@ Test(decode, moves_to_and_from_control_registers)
 	cr_assert_eq(insn.reg, PVM_R9);
 }
 
-Test(decode, moves_to_and_from_debug_registers)
+Test(decoder, moves_to_and_from_debug_registers)
 {
 	struct pvm_insn insn = DECODE64("\x41\x0f\x23\xf9");	/* mov dr7, r9 */
 
@@ -205,7 +205,7 @@ Test(decode, moves_to_and_from_debug_registers)
 	cr_assert_eq(insn.reg, PVM_RBX);
 }
 
-Test(decode, memory_operands_have_their_linear_address)
+Test(decoder, memory_operands_have_their_linear_address)
 {
 	struct pvm_insn insn = DECODE64("\x65\x0f\x01\x7c\x8b\x08");	/* invlpg gs:[rbx+rcx*4+8] */
 
@@ -220,7 +220,7 @@ Test(decode, memory_operands_have_their_linear_address)
 	cr_assert_eq(insn.address, (uint32_t)(vcpu.gpr[PVM_RBP] - 8));
 }
 
-Test(decode, addresses_in_32_bit_code_are_32_bits_wide)
+Test(decoder, addresses_in_32_bit_code_are_32_bits_wide)
 {
 	struct pvm_insn insn;
 
@@ -231,7 +231,7 @@ Test(decode, addresses_in_32_bit_code_are_32_bits_wide)
 	cr_assert_eq(insn.address_size, 4);
 }
 
-Test(decode, invpcid_has_type_register_and_descriptor)
+Test(decoder, invpcid_has_type_register_and_descriptor)
 {
 	struct pvm_insn insn = DECODE64("\x66\x0f\x38\x82\x0b");	/* invpcid rcx, [rbx] */
 
@@ -240,7 +240,7 @@ Test(decode, invpcid_has_type_register_and_descriptor)
 	cr_assert_eq(insn.address, vcpu.gpr[PVM_RBX]);
 }
 
-Test(decode, descriptor_table_instructions_have_their_operand)
+Test(decoder, descriptor_table_instructions_have_their_operand)
 {
 	static const struct {
 		const char *bytes;
@@ -281,14 +281,14 @@ Test(decode, descriptor_table_instructions_have_their_operand)
 	}
 }
 
-Test(decode, syscall_is_an_instruction_to_emulate_in_32_bit_code_only)
+Test(decoder, syscall_is_an_instruction_to_emulate_in_32_bit_code_only)
 {
 	cr_assert_eq(DECODE32("\x0f\x05").op, PVM_INSN_SYSCALL32);
 	cr_assert_eq(DECODE64("\x0f\x05").op, PVM_INSN_UNKNOWN);
 	cr_assert_eq(DECODE32("\x0f\x34").op, PVM_INSN_SYSENTER);
 }
 
-Test(decode, instructions_the_engine_has_no_use_for_are_unknown)
+Test(decoder, instructions_the_engine_has_no_use_for_are_unknown)
 {
 	struct pvm_insn insn = DECODE64("\x48\xcf");	/* iretq */
 
@@ -302,7 +302,7 @@ Test(decode, instructions_the_engine_has_no_use_for_are_unknown)
 	cr_assert_eq(insn.op, PVM_INSN_UNKNOWN);
 }
 
-Test(decode, truncated_bytes_are_unknown)
+Test(decoder, truncated_bytes_are_unknown)
 {
 	static const char invlpg[] = "\x65\x0f\x01\xbc\x8b\x08\x00\x00\x00";
 	size_t length;
@@ -316,7 +316,7 @@ Test(decode, truncated_bytes_are_unknown)
 	cr_assert_eq(decode(true, invlpg, length).op, PVM_INSN_INVLPG);
 }
 
-Test(decode, invalid_bytes_are_unknown)
+Test(decoder, invalid_bytes_are_unknown)
 {
 	struct pvm_insn insn = DECODE64("\xf0\x0f\x20\xd8\x90\x90");	/* lock mov rax, cr3 */
 
@@ -326,7 +326,7 @@ Test(decode, invalid_bytes_are_unknown)
 	cr_assert_eq(insn.op, PVM_INSN_UNKNOWN);
 }
 
-Test(decode, bytes_behind_the_fifteenth_are_not_part_of_an_instruction)
+Test(decoder, bytes_behind_the_fifteenth_are_not_part_of_an_instruction)
 {
 	/* Fourteen prefixes and a one-byte opcode are the longest there is. */
 	cr_assert_eq(DECODE64("\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\xf4").op, PVM_INSN_HLT);
