@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 """Minivisor with one guest in QEMU's TCG, and `pvm run` with the same guest.
 
-Owns the command lines and the meaning of exit statuses; judges nothing. No KVM.
+Owns the command lines, the meaning of exit statuses and the report; judges nothing. No KVM.
 """
 import dataclasses
 import os
@@ -87,3 +87,15 @@ def run_standalone(pvm, guest, cpus):
                           check=False, env={**os.environ, "LC_ALL": "C"})
     return Run(done.returncode, done.stdout.decode(errors="replace"),
                done.stderr.decode(errors="replace"))
+
+
+def report(machine, run, verdict, verbose):
+    word = "FAIL" if verdict.problems else "ok"
+    print(f"{word} {machine}: {verdict.checks} checks, {len(verdict.notes)} lines excused, "
+          f"{run.seconds:.1f} s", flush=True)
+    for note in verdict.notes if verbose or verdict.problems else ():
+        print(f"    may differ: {note}")
+    for problem in verdict.problems:
+        print(f"    {problem}")
+    if verdict.problems:
+        print("  console:\n" + run.console + "\n  minivisor's log:\n" + run.log, flush=True)

@@ -36,18 +36,6 @@ def arguments():
     return parser.parse_args()
 
 
-def report(machine, run, verdict, verbose):
-    word = "FAIL" if verdict.problems else "ok"
-    print(f"{word} {machine}: {verdict.checks} checks, {len(verdict.notes)} lines excused, "
-          f"{run.seconds:.1f} s", flush=True)
-    for note in verdict.notes if verbose or verdict.problems else ():
-        print(f"    may differ: {note}")
-    for problem in verdict.problems:
-        print(f"    {problem}")
-    if verdict.problems:
-        print("  console:\n" + run.console + "\n  minivisor's log:\n" + run.log, flush=True)
-
-
 def main():
     args = arguments()
     references = {cpus: machines.run_standalone(args.pvm, args.reference, cpus) for cpus in args.cpus}
@@ -59,7 +47,7 @@ def main():
         least = args.checks if cpus >= args.checks_from else 0
         verdict = compare.judge_alone(args.name, machine, run, least)
         compare.judge_against(args.name, machine, run, references[cpus], verdict)
-        report(machine, run, verdict, args.verbose)
+        machines.report(machine, run, verdict, args.verbose)
         failed += bool(verdict.problems)
     return 1 if failed else 0
 
