@@ -6,8 +6,10 @@
  *			4-level paging			5-level paging
  *   image, CPU areas	slot 511 (-2 GiB)		slot 510
  *   physical memory	slot 510			slot 509
- *   guests		slots 256..509			256..508, and all of slot 511
+ *   guests		slots 256..509			256..509, and slot 511's 256..509
  *			and the lower half		and the lower half
+ *
+ * The direct map is not in guests' roots: its slot may be a guest's, too.
  */
 #ifndef MINIVISOR_LAYOUT_H
 #define MINIVISOR_LAYOUT_H

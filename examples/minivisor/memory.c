@@ -56,19 +56,39 @@ void *phys_to_virt(uint64_t pa)
 	return (void *)(phys_base + pa);
 }
 
+uint64_t direct_to_phys(const void *va)
+{
+	return (uint64_t)va - phys_base;
+}
+
 static uint64_t image_pa(const void *va)
 {
 	return (uint64_t)va - image_address(0);
 }
 
+static void copy_string(char *to, const char *from, size_t size)
+{
+	size_t i;
+
+	for (i = 0; from[i] && i < size - 1; i++)
+		to[i] = from[i];
+	to[i] = 0;
+}
+
 static void read_modules(const struct multiboot_info *info)
 {
 	const struct multiboot_module *module = phys_to_virt(info->modules);
+	const char *string;
 
 	if (!(info->flags & MULTIBOOT_HAS_MODULES) || !info->module_count)
 		return;
 	boot.module = phys_to_virt(module->start);
 	boot.module_size = module->end - module->start;
+	string = phys_to_virt(module->string);
+	while (module->string && *string && *string != ' ')
+		string++;
+	if (module->string && *string)
+		copy_string(boot.guest_command_line, string + 1, sizeof(boot.guest_command_line));
 }
 
 /* The range of RAM around the image, without the module. */
@@ -102,18 +122,14 @@ static void read_memory_map(const struct multiboot_info *info)
 void memory_read_boot_info(void)
 {
 	const struct multiboot_info *info;
-	const char *line;
-	size_t i;
 
 	phys_base = image_address(0);
 	if (boot_magic != MULTIBOOT_MAGIC)
 		fail("not started by a multiboot loader");
 	info = phys_to_virt(boot_info);
-	if (info->flags & MULTIBOOT_HAS_COMMAND_LINE) {
-		line = phys_to_virt(info->command_line);
-		for (i = 0; line[i] && i < sizeof(boot.command_line) - 1; i++)
-			boot.command_line[i] = line[i];
-	}
+	if (info->flags & MULTIBOOT_HAS_COMMAND_LINE)
+		copy_string(boot.command_line, phys_to_virt(info->command_line),
+			    sizeof(boot.command_line));
 	read_modules(info);
 	read_memory_map(info);
 }

@@ -17,6 +17,7 @@ struct boot_info {
 	char command_line[512];
 	const uint8_t *module;		/* the first: the guest's ELF file; NULL: none */
 	uint64_t module_size;
+	char guest_command_line[512];	/* the module's, without its first word */
 };
 extern struct boot_info boot;
 
@@ -33,8 +34,9 @@ void memory_init_cpu(void);
 void *page_alloc(void);
 void page_free(void *page);
 
-/* The direct map, and the other way for any address of ours (~0: not mapped). */
+/* The direct map and back; and for any address of ours (~0: not mapped). */
 void *phys_to_virt(uint64_t pa);
+uint64_t direct_to_phys(const void *va);
 uint64_t virt_to_phys(const void *va);
 
 /* Map a page for minivisor; before the first guest runs. @flags: PVM_PTE_W, NX, PCD. */
