@@ -60,6 +60,7 @@ enum pvm_action pvm_hypercall_done(struct pvm_vcpu *vcpu, uint64_t result)
 	pvm_trace_vcpu(vcpu, PVM_TRACE_HYPERCALL_RESULT, vcpu->gpr[PVM_RAX], result, 0, 0);
 	vcpu->gpr[PVM_RAX] = result;
 	vcpu->gpr[PVM_R10] = vcpu->gpr[PVM_RCX];
+	vcpu->gpr[PVM_RCX] = vcpu->rip;		/* as SYSCALL left it: SYSRET can return */
 	return pvm_event_resume(vcpu, PVM_NO_SLEEP);
 }
 
