@@ -159,7 +159,7 @@ Test(hypercall, irq_hlt_enables_interrupts_and_waits)
 	cr_assert_eq(vcpu->gpr[PVM_R10], 0x55);
 	cr_assert_eq(pvm_event_interrupt(vcpu, 0x40, &delivered, PVM_NO_SLEEP), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->pvcs->rip, 0x200102);
-	cr_assert_eq(vcpu->pvcs->rcx, 0x55);
+	cr_assert_eq(vcpu->pvcs->rcx, 0x200102);
 }
 
 /* spec: C-141, C-223 */

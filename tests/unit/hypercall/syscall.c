@@ -147,7 +147,7 @@ Test(syscall, a_pvm_hypercall_gives_r10_back)
 	vcpu->gpr[PVM_R10] = 0x1010;
 	cr_assert_eq(pvm_handle_syscall(vcpu, PVM_NO_SLEEP), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->gpr[PVM_R10], 0x1010);
-	cr_assert_eq(vcpu->gpr[PVM_RCX], 0x1010);
+	cr_assert_eq(vcpu->gpr[PVM_RCX], 0x200102);
 	cr_assert_eq(vcpu->rip, 0x200102);
 }
 
@@ -160,7 +160,7 @@ Test(syscall, a_number_of_pvm_without_a_hypercall_is_enosys_at_once)
 	before = guest_snapshot(vcpu);
 	cr_assert_eq(pvm_handle_syscall(vcpu, PVM_NO_SLEEP), PVM_ACT_RESUME);
 	before.gpr[PVM_RAX] = (uint64_t)-1000;
-	before.gpr[PVM_RCX] = before.gpr[PVM_R10];
+	before.gpr[PVM_RCX] = before.rip;
 	guest_assert_unchanged(vcpu, &before);
 	vcpu->gpr[PVM_RAX] = PVM_HC_BASE + 255;
 	cr_assert_eq(pvm_handle_syscall(vcpu, PVM_NO_SLEEP), PVM_ACT_RESUME);
