@@ -22,6 +22,6 @@ add_custom_command(OUTPUT ${PVM_OFFSETS}
   DEPENDS switcher/offsets.c switcher/offsets.cmake switcher/area.h
     ${PROJECT_SOURCE_DIR}/include/pvm/switcher.h ${PROJECT_SOURCE_DIR}/include/pvm/vcpu.h internal.h
   VERBATIM)
-list(APPEND PVM_SOURCES ${PVM_OFFSETS})
+add_custom_target(pvm-offsets DEPENDS ${PVM_OFFSETS})
 set_source_files_properties(switcher/entry.S PROPERTIES OBJECT_DEPENDS
   "${CMAKE_CURRENT_SOURCE_DIR}/switcher/entry.h;${CMAKE_CURRENT_SOURCE_DIR}/switcher/direct.S;${CMAKE_CURRENT_SOURCE_DIR}/switcher/world.S;${CMAKE_CURRENT_SOURCE_DIR}/switcher/vectors.S;${PVM_OFFSETS}")
