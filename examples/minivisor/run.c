@@ -20,6 +20,8 @@
 
 #define MAILBOX_POLL_NS	500000ull
 #define NMI_EVERY	16	/* timer ticks */
+#define INSN_INTO	0xce
+#define INSN_INT_LENGTH	2	/* INT n */
 #define STARVED_MAX	16	/* failed allocations at one place before we give up */
 
 static bool storm_nmi;
@@ -84,6 +86,23 @@ static enum pvm_action handle_exception(struct pvm_vcpu *pvm, const struct pvm_s
 	return pvm_event_deliver(pvm, exit->vector, exit->error_code, PVM_MAY_SLEEP);
 }
 
+/* The gate of vector 4 is open for INTO, which exists in 32-bit code only; INT 4 has
+ * no business there and is what it is without the gate. */
+static enum pvm_action handle_software(struct pvm_vcpu *pvm, uint8_t vector)
+{
+	struct pvm_fault_result fault;
+	pvm_gva_t fault_gva;
+	uint8_t code = 0;
+
+	if (vector != PVM_VEC_OF || (pvm_vcpu_mode(pvm) == PVM_MODE_USER32 &&
+				     !pvm_mmu_read(pvm, pvm_gva(pvm->rip - 1), &code, 1,
+						   PVM_ACCESS_EXEC, &fault, &fault_gva) &&
+				     code == INSN_INTO))
+		return pvm_event_deliver(pvm, vector, 0, PVM_MAY_SLEEP);
+	pvm->rip -= INSN_INT_LENGTH;
+	return pvm_event_gp(pvm, PVM_VEC_OF << PVM_ERROR_INDEX_SHIFT | PVM_ERROR_IDT, PVM_MAY_SLEEP);
+}
+
 static enum pvm_action handle_exit(struct cpu *cpu, struct pvm_vcpu *pvm,
 				   const struct pvm_switcher_exit *exit)
 {
@@ -100,7 +119,7 @@ static enum pvm_action handle_exit(struct cpu *cpu, struct pvm_vcpu *pvm,
 	case PVM_EXIT_EXCEPTION:
 		return handle_exception(pvm, exit);
 	case PVM_EXIT_SOFTWARE:
-		return pvm_event_deliver(pvm, exit->vector, 0, PVM_MAY_SLEEP);
+		return handle_software(pvm, exit->vector);
 	case PVM_EXIT_INTERRUPT:
 		pvm_switcher_host_vector(cpu->switcher, exit->vector);
 		return PVM_ACT_RESUME;
