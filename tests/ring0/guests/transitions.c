@@ -3,24 +3,28 @@
  * Every kind of way between user mode, supervisor mode and the hypervisor, each
  * with all registers checked, one at a time and as often as wanted. By itself
  * it runs each a few times; a harness that stops the machine at
- * transitions_turn() chooses one by writing `transitions_control`.
+ * transitions_here takes over by writing `transitions_control`.
  *
  * S1, S2, S4, S11, S12 as the guest sees them.
  */
 #include "transitions.h"
 
-struct control transitions_control;
+struct control transitions_control = { .kind = BY_ITSELF };
 
-/* The harness stops the machine here, between two runs of a kind. */
+/* The harness stops the machine at transitions_here, between two runs of a kind.
+ * The store keeps the control structure mapped for it. */
 noinline void transitions_turn(void)
 {
-	barrier();
+	transitions_control.stops++;
+	__asm__ volatile(".globl transitions_here\ntransitions_here:" : : : "memory");
 }
 
 static void run_kind(u64 index)
 {
+	u64 start = rdtsc();
 	bool ok = transitions[index].run();
 
+	transitions_control.ticks = rdtsc() - start;
 	if (!ok) {
 		transitions_control.failures++;
 		printf("not ok - %s\n", transitions[index].name);
@@ -30,14 +34,11 @@ static void run_kind(u64 index)
 
 static void by_harness(void)
 {
-	for (;;) {
-		u64 kind;
+	u64 kind;
 
-		transitions_turn();
-		kind = read_once(transitions_control.kind);
-		if (kind >= transitions_count)
-			break;
+	while ((kind = read_once(transitions_control.kind)) < transitions_count) {
 		run_kind(kind);
+		transitions_turn();
 	}
 	check_eq(transitions_control.failures, 0, "all transitions, by the harness");
 }
@@ -56,8 +57,9 @@ static void by_itself(void)
 void guest_main(void)
 {
 	transitions_init();
-	if (str_contains(command_line(), "harness"))
-		by_harness();
-	else
+	transitions_turn();
+	if (read_once(transitions_control.kind) == BY_ITSELF)
 		by_itself();
+	else
+		by_harness();
 }

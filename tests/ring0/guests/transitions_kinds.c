@@ -15,7 +15,7 @@
 #define TIMER_NS 2000
 #define SPIN_LIMIT 0x40000000u
 
-static struct space spaces[2];
+static struct space spaces[4];	/* as many as the switcher publishes */
 static u64 touched_pa;
 static u32 interrupts, debugs;
 static u32 here_space;
@@ -250,9 +250,12 @@ static bool breakpoint_user(void)
 /* A page that the guest's tables have and no shadow table. */
 static u64 fresh_page(void)
 {
-	u64 va = TOUCHED + transitions_control.turns % TOUCHED_PAGES * PAGE_SIZE;
+	u64 index = transitions_control.turns % TOUCHED_PAGES, va = TOUCHED + index * PAGE_SIZE;
+	u64 *pte = user_pte(&spaces[here_space % array_size(spaces)], va);
 
+	*pte = 0;
 	hc_invlpg(va);
+	*pte = (touched_pa + index * PAGE_SIZE) | PTE_USER_RW;
 	return va;
 }
 
@@ -470,6 +473,9 @@ void transitions_init(void)
 		space_init(&spaces[i]);
 		map_user_range(&spaces[i], TOUCHED, touched_pa, TOUCHED_PAGES * PAGE_SIZE, PTE_USER_RW);
 	}
-	space_load(&spaces[0], true);
-	space_load(&spaces[1], true);
+	/* Both roots of both: what has never run is not there to be switched to. */
+	for (unsigned i = array_size(spaces); i-- > 0;) {
+		space_load(&spaces[i], true);
+		guest_assert(syscall_return_iret());
+	}
 }

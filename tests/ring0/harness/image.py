@@ -4,8 +4,12 @@
 Reads it with binutils' nm and objdump. Owns which instructions count as slow.
 """
 import bisect
+import pathlib
 import re
+import struct
 import subprocess
+
+ELF_PHOFF, ELF_PHENTSIZE, PT_LOAD = 32, 54, 1
 
 # Serialising, or slow by themselves; segment loads are told by their operand.
 SLOW = {"wrmsr", "rdmsr", "lidt", "lgdt", "lldt", "ltr", "iret", "iretq", "sysret", "sysretq", "sysretl",
@@ -50,17 +54,27 @@ class Image:
             raise KeyError(f"{self.path} has no symbol {name}")
         return self.symbols[name]
 
-    def instructions(self, start, end):
-        """{ address: (length, text) } of what lies in [start, end)."""
+    def instructions(self, start=None, end=None):
+        """{ address: (length, text) } of what lies in [start, end), or of all code."""
         found = {}
-        lines = self._tool("objdump", "-d", "-w", f"--start-address={start:#x}", f"--stop-address={end:#x}",
-                           self.path)
-        for line in lines:
+        limits = [] if start is None else [f"--start-address={start:#x}", f"--stop-address={end:#x}"]
+        for line in self._tool("objdump", "-d", "-w", *limits, self.path):
             match = re.match(r"^\s*([0-9a-f]+):\t([0-9a-f ]+)\t(.*)$", line)
             if match:
-                text = re.sub(r"\s*(#.*|<.*>)$", "", match[3]).strip()
+                text = re.sub(r"\s*#.*$", "", match[3]).strip()
                 found[int(match[1], 16)] = (len(match[2].split()), text)
         return found
+
+    def read(self, address, size):
+        """Bytes of a loaded segment, as they are in the file."""
+        data = pathlib.Path(self.path).read_bytes()
+        table, = struct.unpack_from("<Q", data, ELF_PHOFF)
+        entry_size, count = struct.unpack_from("<2H", data, ELF_PHENTSIZE)
+        for index in range(count):
+            kind, _, offset, start, _, file_size = struct.unpack_from("<2L4Q", data, table + index * entry_size)
+            if kind == PT_LOAD and start <= address and address + size <= start + file_size:
+                return data[offset + address - start:][:size]
+        raise KeyError(f"{self.path} has nothing at {address:#x}")
 
     def where(self, address):
         """"symbol+0x12" of an address."""

@@ -34,7 +34,10 @@ class Remote:
     def __init__(self, sock):
         self.sock = sock
         self.buffer = bytearray()
+        self.breakpoints = set()
         self.packet(b"?")
+        # Single registers are refused to who does not know the description.
+        self.packet(b"qXfer:features:read:target.xml:0,ffb")
 
     # -- packets ---------------------------------------------------------
 
@@ -86,10 +89,16 @@ class Remote:
         data = bytes.fromhex(self.packet(b"g")[:17 * 16].decode())
         return dict(zip(GENERAL + ["rip"], struct.unpack("<17Q", data)))
 
+    def rip_and_cs(self):
+        """Both in one packet, for those who ask at each step."""
+        data = bytes.fromhex(self.packet(b"g")[16 * 16:(16 + 1) * 16 + 16].decode())
+        rip, _, cs = struct.unpack("<QLL", data)
+        return rip, cs
+
     def read_register(self, name):
         number, size = REGISTERS[name]
         answer = self.packet(b"p%x" % number)
-        if answer.startswith(b"E"):
+        if answer.startswith(b"E") or not answer:
             raise RemoteError(f"register {name}: {answer.decode()}")
         return int.from_bytes(bytes.fromhex(answer.decode())[:size], "little")
 
@@ -126,12 +135,16 @@ class Remote:
 
     def breakpoint(self, address):
         self._ok(b"Z1,%x,1" % address)
+        self.breakpoints.add(address)
 
     def remove_breakpoint(self, address):
         self._ok(b"z1,%x,1" % address)
+        self.breakpoints.discard(address)
 
     def go(self):
-        """Let the machine run; wait() must follow."""
+        """Let the machine run; wait() must follow. A breakpoint where it is does not count."""
+        if self.breakpoints and self.read_register("rip") in self.breakpoints:
+            self.step()
         self._send(b"c")
 
     def wait(self):
@@ -147,12 +160,18 @@ class Remote:
 
     def run_to(self, address):
         """Run until the instruction at @address is the next one."""
+        was_set = address in self.breakpoints
         self.breakpoint(address)
         try:
             self.run()
         finally:
-            with contextlib.suppress(Ended):
-                self.remove_breakpoint(address)
+            if not was_set:
+                with contextlib.suppress(Ended):
+                    self.remove_breakpoint(address)
+
+    def sstep(self, mask):
+        """How step() steps: bits 0 enable, 1 no interrupts, 2 no timers."""
+        self._ok(b"Qqemu.sstep=%x" % mask)
 
     def step(self):
         """One instruction; interrupts wait meanwhile."""

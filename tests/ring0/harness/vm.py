@@ -46,7 +46,7 @@ class VM:
 
     def serial(self, device="isa-serial", **properties):
         """A serial port whose other end is the socket that is returned. Before `with`."""
-        name = f"serial{len(self.sockets)}"
+        name = f"extra{len(self.sockets)}"
         ours, _ = self._pair(name)
         options = "".join(f",{key}={value}" for key, value in properties.items())
         self.arguments += ["-device", f"{device},chardev={name}{options}"]

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+"""What each operation costs: instructions and slow events at CPL 0, counted one by one.
+
+Owns the rows and their targets. An operation is all that runs between a guest's
+instruction and the guest's next one; the guest's own instructions are not in it.
+"""
+import collections
+import dataclasses
+
+from image import slow_event
+from machine import Failure
+
+
+PERIOD = 16	# turns after which every kind does the very same again
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    name: str
+    kind: str			# the guest's transition
+    legs: tuple			# the guest's labels that the legs start at
+    target: int = 0		# instructions; 0: none
+    limits: tuple = ()		# (slow event, most of them in one leg or, for one leg, in all)
+    what: str = ""
+    turns: int = 1			# the dearest of so many counts
+
+
+NEVER = ("wrmsr", 0)
+ROWS = (
+    Row("switcher.syscall", "user SYSCALL, EVENT_RETURN_USER by SYSRET", ("user_syscall_only", "retu_syscall"),
+        110, (("mov cr3", 1), NEVER), "user SYSCALL to supervisor mode, EVENT_RETURN_USER back"),
+    Row("switcher.syscall_iret", "user SYSCALL, EVENT_RETURN_USER by IRET", ("user_syscall_only", "retu_syscall"),
+        0, (("mov cr3", 1), NEVER), "the same where RCX or R11 want IRET"),
+    Row("switcher.hypercall", "hypercall in the engine", ("probe_hypercall_at",),
+        350, (("lidt", 2), NEVER), "a PVM hypercall (RDMSR) through the engine, there and back"),
+    Row("switcher.load_pgtbl", "LOAD_PGTBL", ("probe_hypercall_at",),
+        60, (NEVER,), "LOAD_PGTBL of published page tables: the dearest of the four", turns=4),
+    Row("switcher.exception", "exception in supervisor mode, EVENT_RETURN_SUPERVISOR", ("probe_ud_at",),
+        900, (), "#UD in supervisor mode reflected to its handler"),
+    Row("switcher.exception_user", "exception in user mode", ("user_ud",),
+        900, (), "#UD in user mode reflected to the supervisor"),
+    Row("switcher.return_supervisor", "exception in supervisor mode, EVENT_RETURN_SUPERVISOR", ("rets_syscall",),
+        0, (), "EVENT_RETURN_SUPERVISOR"),
+    Row("switcher.fill", "fill in user mode", ("user_touch",),
+        0, (), "first touch of a page by user mode that the engine fills"),
+)
+WORLD_ROW = Row("switcher.world_switch", "hypercall in the engine", (), 0, (NEVER,),
+                "pvm_switcher_run() alone: out of the guest and in again")
+
+
+@dataclasses.dataclass
+class Leg:
+    """A stretch at CPL 0 between two guest instructions."""
+    steps: list
+
+    def instructions(self):
+        """REP counts once however often it repeats."""
+        return sum(1 for a, b in zip([None, *self.steps], self.steps) if a is None or a.rip != b.rip)
+
+
+@dataclasses.dataclass
+class Cost:
+    row: Row
+    instructions: int
+    events: collections.Counter
+    functions: collections.Counter
+    problems: list
+
+
+def legs_of(steps):
+    """{ guest address: [Leg] } of a turn."""
+    legs = collections.defaultdict(list)
+    start, leg = None, []
+    for step in steps:
+        if not step.guest:
+            leg.append(step)
+            continue
+        if leg and start is not None:
+            legs[start].append(Leg(leg))
+        start, leg = step.rip, []
+    return legs
+
+
+class Counter:
+    """Counts on one machine, which is at a turn."""
+
+    def __init__(self, machine):
+        self.machine = machine
+        self.code = machine.host.instructions()
+        self.guest_code = machine.guest.instructions()
+        self.turns = {}
+
+    def turn(self, kind, number_of=1):
+        """[steps] of warm turns of @kind, checked against the TSC."""
+        machine = self.machine
+        if len(self.turns.get(kind, [])) >= number_of:
+            return self.turns[kind]
+        number = machine.kinds.index(kind)
+        machine.choose(number)
+        for _ in range(PERIOD + 1):
+            machine.to_turn()
+        ticks = machine.control().ticks
+        for _ in range(PERIOD - 1):
+            machine.to_turn()
+        self.turns[kind] = [machine.trace() for _ in range(number_of)]
+        self._cross_check(kind, self.turns[kind][0], ticks)
+        return self.turns[kind]
+
+    def _cross_check(self, kind, steps, ticks):
+        """Between its two RDTSCs the guest's TSC counted as many as were stepped, but for
+        a guest's instruction that faulted and was executed again: that counts once."""
+        marks = [i for i, step in enumerate(steps) if step.guest and self.guest_code[step.rip][1] == "rdtsc"]
+        between = steps[marks[0]:marks[-1]]
+        guest = [i for i, step in enumerate(between) if step.guest]
+        again = sum(1 for a, b in zip(guest, guest[1:]) if b > a + 1 and between[a].rip == between[b].rip)
+        counted = len(between) - again
+        if counted != ticks:
+            raise Failure(f"{kind}: {counted} steps, but the TSC says {ticks}")
+
+    def events(self, leg):
+        found = collections.Counter()
+        for step in leg.steps:
+            if step.rip not in self.code:
+                raise Failure(f"no instruction known at {step.rip:#x}, {self.machine.host.where(step.rip)}")
+            if event := slow_event(self.code[step.rip][1]):
+                found[event] += 1
+        return found
+
+    def functions(self, leg):
+        where = self.machine.host.where
+        return collections.Counter(where(step.rip).split("+")[0] for step in leg.steps)
+
+    def cost(self, row):
+        if row is WORLD_ROW:
+            return self.world_switch()
+        costs = [self._cost_of_turn(row, steps) for steps in self.turn(row.kind, row.turns)]
+        return max(costs, key=lambda cost: cost.instructions)
+
+    def _cost_of_turn(self, row, steps):
+        legs = legs_of(steps)
+        chosen, problems = [], []
+        for label in row.legs:
+            at = self.machine.guest[label]
+            if at not in legs:
+                raise Failure(f"{row.name}: the guest did not go to CPL 0 at {label}")
+            chosen.append(legs[at][0])
+        instructions = sum(leg.instructions() for leg in chosen)
+        if row.target and instructions > row.target:
+            problems.append(f"{instructions} instructions, at most {row.target}")
+        events = [self.events(leg) for leg in chosen]
+        for event, most in row.limits:
+            for label, found in zip(row.legs, events):
+                if found[event] > most:
+                    problems.append(f"{found[event]} {event} from {label} on, at most {most}")
+        return Cost(row, instructions, sum(events, collections.Counter()),
+                    sum((self.functions(leg) for leg in chosen), collections.Counter()), problems)
+
+    def world_switch(self):
+        """pvm_switcher_run() alone: the way out of a hypercall and the way in behind it."""
+        leg = legs_of(self.turn("hypercall in the engine")[0])[self.machine.guest["probe_hypercall_at"]][0]
+        calls = [i for i, step in enumerate(leg.steps)
+                 if "call" in self.code[step.rip][1] and "pvm_switcher_run" in self.code[step.rip][1]]
+        call = leg.steps[calls[0]]
+        behind = call.rip + self.code[call.rip][0]
+        out = next(i for i, step in enumerate(leg.steps) if step.rip == behind)
+        both = Leg(leg.steps[:out] + leg.steps[calls[0] + 1:])
+        events = self.events(both)
+        problems = [f"{events[event]} {event}" for event, most in WORLD_ROW.limits if events[event] > most]
+        return Cost(WORLD_ROW, both.instructions(), events, self.functions(both), problems)

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+"""What can be made to happen at an instruction, and who counts it.
+
+Each event is made before its machine starts; prepare() once, while the host
+runs; inject() at a stop, settle() behind it; count(): how many were handled.
+"""
+
+DIRECT_VIRT = 0xffffff0000000000	# examples/minivisor/layout.h: physical memory
+APIC_LVT_LINT0 = 0xfee00350
+APIC_LVT_LINT1 = 0xfee00360
+LVT_NMI, LVT_EXTINT = 0x400, 0x700
+VECTOR_KICK = 0xed			# examples/minivisor/trap.h
+PIC, SLAVE, UART = 0x20, 0xa0, 0x3e8
+MCG_STATUS = 0x17a
+MCG_RIPV, MCG_MCIP = 1, 4
+MCI_VALID_UNCORRECTED = 0xb0 << 56	# VAL, UC, EN
+MCE_BANK = 9
+DR7_NONE = 0x400
+DR7_GLOBAL3 = 2 << 6			# DR3, execution
+
+# Instructions that change no flag, for Machine.ring0().
+OUTB = b"\xee"				# out %al, (%dx)
+INB = b"\xec"				# in (%dx), %al
+STORE = b"\x89\x02"			# mov %eax, (%rdx)
+WRMSR = b"\x0f\x30"
+READ_DR7 = b"\x0f\x21\xf8"		# mov %dr7, %rax
+READ_DR3 = b"\x0f\x21\xda"		# mov %dr3, %rdx
+WRITE_DRS = b"\x0f\x23\xda\x0f\x23\xf8"	# mov %rdx, %dr3; mov %rax, %dr7
+
+
+class Event:
+    # Only where the switcher's own IDT is loaded; elsewhere the host's own rules hold.
+    needs_switcher_idt = False
+    # One that comes while another is handled waits, or is lost; it does no harm.
+    nests = True
+
+    def __init__(self, machine):
+        self.machine = machine
+
+    def prepare(self):
+        pass
+
+    def settle(self, later):
+        """@later: places at CPL 0 that the guest's turn goes through next."""
+
+    def provoke(self, address):
+        """inject(), as something that comes before another event."""
+        self.inject(address)
+
+
+class Nmi(Event):
+    """By the machine's NMI button, which is wired to LINT1."""
+    name = "NMI"
+
+    def prepare(self):
+        self.machine.ring0(STORE, rdx=DIRECT_VIRT + APIC_LVT_LINT1, rax=LVT_NMI)
+
+    def inject(self, address):
+        self.machine.vm.monitor.nmi()
+
+    def count(self):
+        return self.machine.host_u64("minivisor_nmis")
+
+
+class Interrupt(Event):
+    """A byte on a serial port, whose IRQ comes through the 8259 with the vector of a kick."""
+    name = "device interrupt"
+    irq = VECTOR_KICK & 7
+
+    def __init__(self, machine):
+        super().__init__(machine)
+        self.port = machine.vm.serial("isa-serial", iobase=UART, irq=self.irq)
+
+    def prepare(self):
+        self.machine.ring0(STORE, rdx=DIRECT_VIRT + APIC_LVT_LINT0, rax=LVT_EXTINT)
+        # ICW1 to ICW4 with automatic end of interrupt, then the mask.
+        for port, value in ((PIC, 0x11), (PIC + 1, VECTOR_KICK & ~7), (PIC + 1, 4), (PIC + 1, 3),
+                            (SLAVE + 1, 0xff), (PIC + 1, 0xff & ~(1 << self.irq)),
+                            (UART + 4, 8), (UART + 1, 1)):	# OUT2; an interrupt per byte
+            self.machine.ring0(OUTB, rdx=port, rax=value)
+
+    def inject(self, address):
+        self.machine.ring0(INB, rdx=UART)			# the last one's byte: its IRQ goes low
+        self.port.sendall(b"!")
+        while not self._waits():			# the machine is stopped, QEMU is not
+            pass
+
+    def _waits(self):
+        for line in self.machine.vm.monitor.human("info pic").splitlines():
+            if line.startswith("pic0:"):
+                return int(line.split("irr=")[1].split()[0], 16) >> self.irq & 1
+        return False
+
+    def count(self):
+        return self.machine.host_u64("minivisor_kicks")
+
+
+class Debug(Event):
+    """A breakpoint of the CPU's own on the instruction, armed for that one time."""
+    name = "#DB"
+    needs_switcher_idt = True
+    nests = False		# IST: it would come down on itself. M7 keeps breakpoints off the handler
+
+    def inject(self, address):
+        before = self.machine.ring0(READ_DR7 + READ_DR3)
+        self.before = before["rax"], before["rdx"]
+        self.machine.ring0(WRITE_DRS, rax=self.before[0] | DR7_NONE | DR7_GLOBAL3, rdx=address)
+
+    def _disarm(self):
+        self.machine.ring0(WRITE_DRS, rax=self.before[0], rdx=self.before[1])
+
+    def settle(self, later):
+        self.machine.run_to_one_of(later)
+        self._disarm()
+
+    def provoke(self, address):
+        self.inject(address)
+        self.machine.remote.run_to(self.machine.host["pvm_switcher_db"])
+        self._disarm()
+
+    def count(self):
+        return self.machine.area_u64("WINDOW_DBS")
+
+
+class MachineCheck(Event):
+    """An uncorrected error that the interrupted program survives."""
+    name = "#MC"
+    nests = False		# the CPU shuts down
+
+    def inject(self, address):
+        self.machine.ring0(WRMSR, rcx=MCG_STATUS, rax=0, rdx=0)	# the last one is dealt with
+        said = self.machine.vm.monitor.human(f"mce 0 {MCE_BANK} {MCI_VALID_UNCORRECTED:#x} {MCG_RIPV | MCG_MCIP} 0 0")
+        if said.strip():
+            raise RuntimeError(f"mce: {said.strip()}")
+
+    def count(self):
+        return self.machine.host_u64("minivisor_machine_checks")
+
+
+EVENTS = {"nmi": Nmi, "irq": Interrupt, "db": Debug, "mc": MachineCheck}
