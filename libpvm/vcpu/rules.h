@@ -58,6 +58,9 @@ uint64_t pvm_tls_rectify(uint64_t desc);
 /* Does @sel name NULL or an entry with DPL 3, code included, present or not? */
 bool pvm_selector_possible(const struct pvm_vm_config *config, uint16_t sel);
 
+/* Make NULL of DS, ES, FS and GS that name a TLS entry which is not there. */
+void pvm_drop_dangling(struct pvm_vcpu *vcpu);
+
 /* debug.c */
 
 uint64_t pvm_dr6_stored(uint64_t value);

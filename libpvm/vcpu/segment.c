@@ -87,12 +87,28 @@ uint64_t pvm_tls_rectify(uint64_t desc)
 	return (desc | PVM_DESC_DPL3 | PVM_DESC_ACCESSED) & ~PVM_DESC_L;
 }
 
+/*
+ * A CPU goes on with what it had loaded when its descriptor goes away. Here it is
+ * loaded again at each entry, at CPL 0, where it would fault: it becomes NULL.
+ */
+void pvm_drop_dangling(struct pvm_vcpu *vcpu)
+{
+	unsigned i;
+
+	for (i = 0; i < PVM_SEG_COUNT; i++)
+		if (i != PVM_CS && i != PVM_SS &&
+		    classify(&vcpu->vm->config, vcpu->seg[i]) == SELECTOR_TLS &&
+		    !(tls_of(vcpu, vcpu->seg[i]) & PVM_DESC_P))
+			vcpu->seg[i] = 0;
+}
+
 uint64_t pvm_load_tls(struct pvm_vcpu *vcpu, const uint64_t desc[3])
 {
 	unsigned i;
 
 	for (i = 0; i < TLS_ENTRIES; i++)
 		vcpu->tls[i] = pvm_tls_rectify(desc[i]);
+	pvm_drop_dangling(vcpu);
 	return vcpu->vm->config.tls_index;
 }
 

@@ -259,6 +259,7 @@ static void load_registers(struct pvm_vcpu *vcpu, const struct pvm_vcpu_state *s
 	vcpu->fs_base = state->fs_base;
 	vcpu->gs_base = state->gs_base;
 	memcpy(vcpu->tls, state->tls, sizeof(vcpu->tls));
+	pvm_drop_dangling(vcpu);
 	vcpu->cr0 = state->cr0;
 	vcpu->cr2 = state->cr2;
 	vcpu->cr3 = state->cr3;

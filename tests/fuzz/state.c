@@ -1,14 +1,26 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
  * Fuzz target: restoring a snapshot that anybody may have written. A refused
- * one changes nothing; one that is taken over reads back the same, and the
- * vCPU can live with it.
+ * one changes nothing; one that is taken over reads back the same, but for
+ * selectors of TLS entries that are not there, and the vCPU can live with it.
  */
 #include <string.h>
 
 #include "host.h"
 
 #define WORDS (sizeof(struct pvm_vcpu_state) / sizeof(uint64_t))
+
+/* DS, ES, FS and GS that no CPU would load become NULL. */
+static void drop_dangling(const struct pvm_vm_config *config, struct pvm_vcpu_state *state)
+{
+	for (unsigned i = 0; i < PVM_SEG_COUNT; i++) {
+		unsigned tls = (unsigned)PVM_SEL_INDEX(state->seg[i]) - config->tls_index;
+
+		if (i != PVM_CS && i != PVM_SS && tls < 3 && !(state->seg[i] & PVM_SEL_LDT) &&
+		    !(state->tls[tls] & PVM_DESC_P))
+			state->seg[i] = 0;
+	}
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -36,6 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	err = pvm_vcpu_restore(&h.vcpu, &wanted, &field);
 	pvm_vcpu_save(&h.vcpu, &after);
 	if (err == PVM_OK) {
+		drop_dangling(&h.vm.config, &wanted);
 		fuzz_require(memcmp(&after, &wanted, sizeof(after)) == 0, "what was restored is what is saved");
 	} else {
 		fuzz_require(field != NULL, "a refusal names the field");

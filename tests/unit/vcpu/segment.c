@@ -102,6 +102,27 @@ Test(segment, load_tls_sets_three_entries_and_says_where)
 	cr_assert_eq(vcpu->tls[2], DATA32 + (2 << 16));
 }
 
+/* S12: an entry loads the selectors at CPL 0 and must not fault. */
+Test(segment, load_tls_drops_selectors_whose_entry_goes)
+{
+	uint64_t two[3] = { 0, DATA32, 0 };
+
+	load_tls0(DATA32);
+	vcpu->seg[PVM_DS] = vcpu->seg[PVM_GS] = TLS_SEL(0);
+	vcpu->seg[PVM_ES] = 0x2b;
+	vcpu->seg[PVM_FS] = TLS_SEL(0) & ~3;
+	load_tls0(DATA32 | 1ull << 40);
+	cr_assert_eq(vcpu->seg[PVM_DS], TLS_SEL(0), "another descriptor is one");
+	pvm_load_tls(vcpu, two);
+	cr_assert_eq(vcpu->seg[PVM_DS], 0);
+	cr_assert_eq(vcpu->seg[PVM_GS], 0);
+	cr_assert_eq(vcpu->seg[PVM_FS], 0);
+	cr_assert_eq(vcpu->seg[PVM_ES], 0x2b);
+	vcpu->seg[PVM_DS] = TLS_SEL(1);
+	load_tls0(0);
+	cr_assert_eq(vcpu->seg[PVM_DS], 0);
+}
+
 /* spec: C-230 */
 Test(segment, load_tls_forces_dpl_3_and_accessed_and_clears_l)
 {

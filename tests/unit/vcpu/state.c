@@ -194,10 +194,12 @@ Test(state, segments_are_checked)
 	refused_segment(PVM_FS, 0x43);
 	refused_segment(PVM_GS, 0x1002b);
 	/* What a guest can have loaded by itself: code, and a TLS entry that is
-	 * gone by now. */
+	 * gone by now, which no CPU would load again. */
 	state.seg[PVM_DS] = 0x33;
 	state.seg[PVM_ES] = 0x6b;
 	accepted();
+	cr_assert_eq(vcpu->seg[PVM_DS], 0x33);
+	cr_assert_eq(vcpu->seg[PVM_ES], 0);
 	state.user_mode = 1;
 	state.halted = 0;
 	refused("seg", PVM_EINVAL);
