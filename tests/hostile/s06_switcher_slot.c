@@ -8,7 +8,7 @@
 #include "attack.h"
 
 #ifndef STEP
-#define STEP		(64 * KiB)	/* through the top 2 GiB; PAGE_SIZE in the long run */
+#define STEP		(512 * KiB)	/* through the top 2 GiB; PAGE_SIZE in the long run */
 #endif
 #define TOP_2G		0xffffffff80000000ul
 #define DENSE		(2 * MiB)	/* page by page from there */

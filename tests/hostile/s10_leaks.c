@@ -72,7 +72,7 @@ static void general_registers(void)
 			continue;
 		right &= attack(attack_hypercall) == BY_THROUGH &&
 			 only(1 << RAX | 1 << RCX | 1 << R11) &&
-			 attack_out.gpr[RCX] == attack_out.gpr[R10];
+			 attack_out.gpr[RCX] == (u64)attack_hypercall_next;
 	}
 	check(right, "S10: hypercalls change RAX, RCX and R11 alone");
 	attack(attack_hypercall);
@@ -88,11 +88,11 @@ static void rcx_and_r11_of_hypercalls(void)
 		attack_in.gpr[RCX] = random64();
 		attack_in.gpr[R11] = random64();
 		attack(attack_hypercall);
-		tally(&t, attack_out.gpr[RCX] == attack_in.gpr[R10] &&
+		tally(&t, attack_out.gpr[RCX] == (u64)attack_hypercall_next &&
 		      (attack_out.gpr[R11] & ~(u64)FLAG_RF & ~(u64)FLAG_ARITH) == (FLAG_FIXED | FLAG_IF),
 		      attack_out.gpr[RCX] ^ attack_out.gpr[R11]);
 	}
-	check_tally(&t, "S10: RCX is R10 and R11 is RFLAGS after a hypercall");
+	check_tally(&t, "S10: RCX is RIP and R11 is RFLAGS after a hypercall");
 }
 
 static void xmm_registers(void)

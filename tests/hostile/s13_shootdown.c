@@ -7,7 +7,7 @@
  */
 #include "attack.h"
 
-#define ROUNDS		200
+#define ROUNDS		60
 #define TABLE_VA	0x30000000ul	/* the page as data: in the supervisor's root alone */
 #define WINDOW		(USER_BASE + 512 * GiB)	/* what it maps as a table */
 #define FIRST		0x1111ul
@@ -79,7 +79,6 @@ static bool one_round(u32 round, bool user, u64 page, u64 old_page)
 	return *(u64 *)WINDOW == SECOND;
 }
 
-/* Rights that go while the other CPU is in user mode: after its own flush they are gone. */
 void guest_main(void)
 {
 	struct tally t[2] = { { 0 }, { 0 } };
