@@ -12,6 +12,34 @@
  * PVM_HC_LOAD_PGTBL
  */
 
+/* CS and SS of 64-bit code at CPL 3 into the frame. Clobbers rax. */
+.macro USER_SELECTORS
+	movq	C(USER_CS), %rax
+	movq	%rax, C(CS)
+	movq	C(USER_DS), %rax
+	movq	%rax, C(SS)
+.endm
+
+/* The supervisor's GS base is kept, the user's loaded, semi-canonical. In: rdx = PVCS.
+ * Clobbers rax, rcx. */
+.macro RETURN_USER_BASES
+	rdgsbase %rax
+	movq	%rax, C(KERNEL_GS_BASE)
+	movl	C(GS_SHIFT), %ecx
+	movq	PVCS_USER_GSBASE(%rdx), %rax
+	shlq	%cl, %rax
+	sarq	%cl, %rax
+	wrgsbase %rax
+.endm
+
+/* S11: the user's PKRU. In: rdx = PVCS. Clobbers rax, rcx, rdx. */
+.macro USER_PKRU
+	movl	PVCS_PKRU(%rdx), %eax
+	xorl	%ecx, %ecx
+	xorl	%edx, %edx
+	wrpkru
+.endm
+
 /*
  * LSTAR. In: as the CPU leaves it: rcx = RIP, r11 = RFLAGS, rsp = the guest's (never
  * used as a stack, S12), GS base = the guest's, interrupts off by FMASK.
@@ -25,8 +53,6 @@ PLACE pvm_switcher_syscall
 	swapgs
 	movq	%rax, C(RAX)
 	movq	%rdx, C(RDX)
-	movq	%rcx, C(RIP)
-	movq	%r11, C(RFLAGS)
 	cmpl	$0, C(INHIBIT)			/* S3: the one test of every fast path */
 	jne	syscall_to_host
 	cmpl	$0, C(USER_MODE)
@@ -47,29 +73,35 @@ PLACE pvm_switcher_syscall
 	movq	%rdx, PVCS_RSP(%rax)
 	movq	C(KERNEL_GS_BASE), %rdx
 	wrgsbase %rdx
-	movq	C(SUPERVISOR_RSP), %rdx
-	movq	%rdx, C(RSP)
 	testl	$AREA_PKE, C(FLAGS)
 	jnz	syscall_pkru
 syscall_pkru_done:
 	movl	$0, C(USER_MODE)
 	LOAD_ROOT 0
-	movq	C(LSTAR), %rcx
-	movq	%rcx, C(RIP)
-	movl	$(PVM_RFLAGS_IF | PVM_RFLAGS_FIXED), %r11d
-	movq	%r11, C(RFLAGS)
 	incq	C(USER_SYSCALLS)
-	/* falls into the SYSRET tail: LSTAR is canonical (PVM_INHIBIT_ENTRY) */
 
 /*
- * The tails: the last instructions before the guest. In: in the switcher; for SYSRET
- * with rcx, r11 as frame.rip, .rflags; for IRET with C(RCX), C(R11). An NMI or #MC in
- * here starts the tail again (vectors.S), so every instruction only loads; the test
- * of what is pending is thus the last word before the guest (S12).
+ * The tails: the last instructions before the guest. In: in the switcher. An NMI or
+ * #MC in here starts the tail again (vectors.S), so every instruction only loads; the
+ * test of what is pending is thus the last word before the guest (S12).
+ *
+ * After a user SYSCALL; LSTAR is canonical (S1: PVM_INHIBIT_ENTRY).
  */
+PLACE pvm_switcher_tail_syscall
+	cmpl	$0, C(PENDING)
+	jne	tail_syscall_blocked
+	movq	C(LSTAR), %rcx
+	movl	$(PVM_RFLAGS_IF | PVM_RFLAGS_FIXED), %r11d	/* S2 */
+	movq	C(RAX), %rax
+	movq	C(RDX), %rdx
+	movq	C(SUPERVISOR_RSP), %rsp
+PLACE pvm_switcher_sysret_syscall
+	sysretq
+
+/* With SYSRET: rcx and r11 are frame.rip and .rflags, CS and SS the 64-bit pair. */
 PLACE pvm_switcher_tail_sysret
 	cmpl	$0, C(PENDING)
-	jne	sysret_blocked
+	jne	tail_sysret_blocked
 	movq	C(RIP), %rcx
 	movq	C(RFLAGS), %r11
 	movq	C(RAX), %rax
@@ -77,8 +109,8 @@ PLACE pvm_switcher_tail_sysret
 	movq	C(RSP), %rsp
 PLACE pvm_switcher_sysret
 	sysretq
-PLACE pvm_switcher_tail_sysret_end
 
+/* With IRET: C(RCX), C(R11) and the whole frame. */
 PLACE pvm_switcher_tail_iret
 	cmpl	$0, C(PENDING)
 	jne	kick_to_host
@@ -89,13 +121,20 @@ PLACE pvm_switcher_tail_iret
 	addq	$(CPU_RIP - CPU_FRAME), %rsp
 PLACE pvm_switcher_iret
 	iretq
-PLACE pvm_switcher_tail_iret_end
+PLACE pvm_switcher_tails_end
 
-sysret_blocked:
+tail_syscall_blocked:
+	movq	C(LSTAR), %rcx
+	movq	%rcx, C(RIP)
+	movq	$(PVM_RFLAGS_IF | PVM_RFLAGS_FIXED), C(RFLAGS)
+	movq	C(SUPERVISOR_RSP), %rcx
+	movq	%rcx, C(RSP)
+tail_sysret_blocked:
 	movq	C(RIP), %rcx
 	movq	%rcx, C(RCX)
 	movq	C(RFLAGS), %r11
 	movq	%r11, C(R11)
+	USER_SELECTORS
 kick_to_host:
 	movl	$KIND_KICK, C(KIND)
 	jmp	to_host
@@ -120,24 +159,19 @@ PLACE pvm_switcher_syscall32
 	swapgs
 	movq	%rax, C(RAX)
 	movq	%rdx, C(RDX)
-	movq	%rcx, C(RCX)
+	movl	$KIND_SYSCALL32, C(KIND)
+	jmp	1f
+
+/* Out with nothing changed since SYSCALL. In: in the switcher, rcx = RIP, r11 = RFLAGS. */
+syscall_to_host:
+	movl	$KIND_SYSCALL, C(KIND)
+1:	movq	%rcx, C(RCX)
 	movq	%rcx, C(RIP)
 	movq	%r11, C(R11)
 	movq	%r11, C(RFLAGS)
-	movl	$KIND_SYSCALL32, C(KIND)
 	jmp	to_host
 
-/* Out with nothing changed since SYSCALL. In: in the switcher, C(RCX) and C(R11)
- * anything, rcx and r11 anything. */
-syscall_to_host:
-	movq	C(RIP), %rcx
-	movq	%rcx, C(RCX)
-	movq	C(RFLAGS), %r11
-	movq	%r11, C(R11)
-	movl	$KIND_SYSCALL, C(KIND)
-	jmp	to_host
-
-/* SYSCALL in supervisor mode. In: rcx = RIP, rax, rdx and all others the guest's. */
+/* SYSCALL in supervisor mode. In: rcx = RIP, r11 = RFLAGS, all others the guest's. */
 supervisor_syscall:
 	cmpq	%rcx, C(RETU_NEXT)
 	je	return_user
@@ -147,7 +181,8 @@ supervisor_syscall:
 	jne	syscall_to_host
 
 /* LOAD_PGTBL of a pair that is published, without a flush and a change of depth. In:
- * rbx = flags, r10 = the supervisor's table, rdx = the user's. */
+ * rbx = flags, r10 = the supervisor's table, rdx = the user's. hypercall/hypercall.c,
+ * load_pgtbl(). */
 	cmpq	%rbx, C(PGTBL_FLAGS)
 	jne	syscall_to_host
 	leaq	C(PUBLISHED), %rax
@@ -163,78 +198,75 @@ supervisor_syscall:
 	cmpq	%rdx, ROOTS_GUEST_SWITCH_CR3(%rax)
 	jne	syscall_to_host
 load_pgtbl_found:
-	movq	%rax, C(ROOTS)
-	LOAD_ROOT 0
-	movq	$0, C(RAX)
-	movq	%rcx, C(RCX)
-	movq	C(RFLAGS), %r11
-	movq	%r11, C(R11)
-	incq	C(LOAD_PGTBLS)
-	movq	C(USER_CS), %rax
-	movq	%rax, C(CS)
-	movq	C(USER_DS), %rax
-	movq	%rax, C(SS)
-	WANT_SYSRET pvm_switcher_tail_iret
-	jmp	pvm_switcher_tail_sysret
-
-/* EVENT_RETURN_USER: events/return.c, pvm_event_return_user(). Everything is read
- * once (M6) and checked before anything is changed. */
-return_user:
-	movq	C(PVCS), %rax
-	testl	$PVM_EVENT_FLAGS_IP, PVCS_EVENT_FLAGS(%rax)
-	jnz	syscall_to_host
-	movl	PVCS_USER_CS(%rax), %edx
-	cmpl	C(USER_CS_SS), %edx		/* S4: both selectors at once */
-	jne	syscall_to_host
-	movq	PVCS_RIP(%rax), %rcx
 	movq	%rax, %rdx
 	CANONICAL_OR syscall_to_host		/* S1 */
+	testl	$(PVM_RFLAGS_RF | PVM_RFLAGS_TF), %r11d	/* S2 */
+	jnz	syscall_to_host
 	movq	%rcx, C(RIP)
-	movq	PVCS_RCX(%rdx), %rax
-	movq	%rax, C(RCX)
-	movq	PVCS_R11(%rdx), %rax
-	movq	%rax, C(R11)
-	movl	PVCS_EFLAGS(%rdx), %eax
-	andl	$PVM_RFLAGS_GUEST, %eax		/* S2 */
-	orl	$(PVM_RFLAGS_IF | PVM_RFLAGS_FIXED), %eax
-	movq	%rax, C(RFLAGS)
+	movq	%r11, C(RFLAGS)
+	movq	%rdx, C(ROOTS)
+	LOAD_ROOT 0
+	movq	$0, C(RAX)
+	incq	C(LOAD_PGTBLS)
+	jmp	pvm_switcher_tail_sysret
+
+/* EVENT_RETURN_USER: events/return.c, pvm_event_return_user(). What may be refused is
+ * read once (M6) and checked before anything is changed. */
+return_user:
+	movq	C(PVCS), %rdx
+	testl	$PVM_EVENT_FLAGS_IP, PVCS_EVENT_FLAGS(%rdx)
+	jnz	syscall_to_host
+	movl	PVCS_USER_CS(%rdx), %eax
+	cmpl	C(USER_CS_SS), %eax		/* S4: both selectors at once */
+	jne	syscall_to_host
+	movq	PVCS_RIP(%rdx), %rcx
+	CANONICAL_OR return_user_refused	/* S1 */
+	movl	PVCS_EFLAGS(%rdx), %r11d
+	andl	$PVM_RFLAGS_GUEST, %r11d	/* S2 */
+	orl	$(PVM_RFLAGS_IF | PVM_RFLAGS_FIXED), %r11d
+	movq	%rcx, C(RIP)
+	movq	%r11, C(RFLAGS)
 	movq	C(RSP), %rax
 	movq	%rax, C(SUPERVISOR_RSP)
 	movq	PVCS_RSP(%rdx), %rax
 	movq	%rax, C(RSP)
-	rdgsbase %rax
-	movq	%rax, C(KERNEL_GS_BASE)
-	movq	%rcx, %r11
-	movl	C(GS_SHIFT), %ecx
-	movq	PVCS_USER_GSBASE(%rdx), %rax
-	shlq	%cl, %rax
-	sarq	%cl, %rax
-	wrgsbase %rax
+	cmpq	PVCS_RCX(%rdx), %rcx
+	jne	return_user_iret
+	cmpq	PVCS_R11(%rdx), %r11		/* S2 */
+	jne	return_user_iret
+	testl	$(PVM_RFLAGS_RF | PVM_RFLAGS_TF), %r11d	/* S2 */
+	jnz	return_user_iret
+	RETURN_USER_BASES
 	testl	$AREA_PKE, C(FLAGS)
-	jnz	return_user_pkru
-return_user_pkru_done:
-	movq	%r11, %rcx
-	movl	$1, C(USER_MODE)
+	jz	1f
+	USER_PKRU
+1:	movl	$1, C(USER_MODE)
 	LOAD_ROOT 1
 	incq	C(RETURNS_USER)
-	movq	C(USER_CS), %rax
-	movq	%rax, C(CS)
-	movq	C(USER_DS), %rax
-	movq	%rax, C(SS)
-	WANT_SYSRET pvm_switcher_tail_iret
 	jmp	pvm_switcher_tail_sysret
 
-/* S11: the user's PKRU from the PVCS (rdx). */
-return_user_pkru:
-	movl	PVCS_PKRU(%rdx), %eax
-	xorl	%ecx, %ecx
-	xorl	%edx, %edx
-	wrpkru
-	jmp	return_user_pkru_done
+return_user_iret:
+	movq	PVCS_RCX(%rdx), %rax
+	movq	%rax, C(RCX)
+	movq	PVCS_R11(%rdx), %rax
+	movq	%rax, C(R11)
+	RETURN_USER_BASES
+	testl	$AREA_PKE, C(FLAGS)
+	jz	1f
+	USER_PKRU
+1:	movl	$1, C(USER_MODE)
+	LOAD_ROOT 1
+	incq	C(RETURNS_USER)
+	USER_SELECTORS
+	jmp	pvm_switcher_tail_iret
+
+return_user_refused:
+	movq	C(RETU_NEXT), %rcx
+	jmp	syscall_to_host
 
 /* EVENT_RETURN_SUPERVISOR: events/return.c, pvm_event_return_supervisor(). The frame
  * is read through the guest's root, from where a guest may have its stack and from
- * nowhere else (S6, M7). */
+ * nowhere else (S6, M7), once (M6). */
 return_supervisor:
 	movq	C(RSP), %rdx
 	movq	%rdx, %rax
@@ -244,10 +276,11 @@ return_supervisor:
 	jb	syscall_to_host
 	cmpq	C(RANGE_END), %rdx
 	ja	syscall_to_host
-1:	testl	$AREA_SMAP, C(FLAGS)
+1:	movq	%r11, C(RFLAGS)
+	testl	$AREA_SMAP, C(FLAGS)
 	jz	pvm_switcher_frame_read
 	stac
-PLACE pvm_switcher_frame_read			/* a fault in here: frame_unreadable */
+PLACE pvm_switcher_frame_read			/* a fault in here: return_supervisor_refused */
 	movq	PVM_FRAME_RCX(%rdx), %rax
 	movq	%rax, C(RCX)
 	movq	PVM_FRAME_R11(%rdx), %rax
@@ -259,7 +292,7 @@ PLACE pvm_switcher_frame_read_end
 	testl	$AREA_SMAP, C(FLAGS)
 	jz	1f
 	clac
-1:	CANONICAL_OR syscall_to_host		/* S1 */
+1:	CANONICAL_OR return_supervisor_refused	/* S1 */
 	pushq	%rdx
 	movq	(8 + CPU_PVCS - CPU_FRAME)(%rsp), %rdx
 	movq	PVCS_EVENT_FLAGS(%rdx), %rax
@@ -277,13 +310,13 @@ PLACE pvm_switcher_frame_read_end
 	orl	$(PVM_RFLAGS_IF | PVM_RFLAGS_FIXED), %r11d
 	movq	%r11, C(RFLAGS)
 	incq	C(RETURNS_SUPERVISOR)
-	movq	C(USER_CS), %rax
-	movq	%rax, C(CS)
-	movq	C(USER_DS), %rax
-	movq	%rax, C(SS)
-	WANT_SYSRET pvm_switcher_tail_iret
-	jmp	pvm_switcher_tail_sysret
+	USER_SELECTORS
+	jmp	pvm_switcher_tail_iret		/* as good as never R11 = RFLAGS and RCX = RIP */
 
 return_supervisor_undone:
 	addq	$8, %rsp
+PLACE pvm_switcher_return_refused
+return_supervisor_refused:
+	movq	C(RETS_NEXT), %rcx
+	movq	C(RFLAGS), %r11
 	jmp	syscall_to_host

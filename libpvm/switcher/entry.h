@@ -36,6 +36,8 @@
 	movq	%rax, C(SIGNAL)
 	movq	(ROOTS_CR3 + 8 * \mode)(%rdx), %rax
 	movq	%rax, %cr3
+	cmpl	$0, C(OWED)
+	je	.Lnothing_owed\@
 	movl	(ROOTS_TAG_BIT + 4 * \mode)(%rdx), %edx
 	testl	%edx, C(OWED)
 	jz	.Lnothing_owed\@

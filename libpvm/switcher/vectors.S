@@ -76,9 +76,9 @@ from_switcher:
 	/* The frame of EVENT_RETURN_SUPERVISOR cannot be read: the engine says why. */
 	FRAME_STACK
 	testl	$AREA_SMAP, C(FLAGS)
-	jz	syscall_to_host
+	jz	pvm_switcher_return_refused
 	clac
-	jmp	syscall_to_host
+	jmp	pvm_switcher_return_refused
 
 /* IRET refused the guest's state: the fault is the guest's, at its new RIP. All
  * registers are the guest's already, rax is on the stack. */
@@ -152,16 +152,18 @@ own_fault:
 	incq	\counter(%rax)
 	cmpl	$0, A(RUNNING, %rax)		/* S5 */
 	je	.Lnoted\@
-	leaq	pvm_switcher_tail_sysret(%rip), %rcx
-	cmpq	%rcx, IST_RIP(%rsp)
-	jb	.Lnoted\@
-	leaq	pvm_switcher_tail_iret_end(%rip), %rcx
+	leaq	pvm_switcher_tails_end(%rip), %rcx
 	cmpq	%rcx, IST_RIP(%rsp)
 	jae	.Lnoted\@
 	leaq	pvm_switcher_tail_iret(%rip), %rcx
 	cmpq	%rcx, IST_RIP(%rsp)
 	jae	.Lrestart\@
 	leaq	pvm_switcher_tail_sysret(%rip), %rcx
+	cmpq	%rcx, IST_RIP(%rsp)
+	jae	.Lrestart\@
+	leaq	pvm_switcher_tail_syscall(%rip), %rcx
+	cmpq	%rcx, IST_RIP(%rsp)
+	jb	.Lnoted\@
 .Lrestart\@:
 	movq	%rcx, IST_RIP(%rsp)
 	leaq	CPU_FRAME(%rax), %rcx
