@@ -149,7 +149,8 @@ Test(mitigate, S10_without_a_threat_there_is_no_verw)
 
 Test(mitigate, S10_mds_needs_verw_and_md_clear)
 {
-	struct pvm_switcher_cpu_id id = { INTEL, .leaf7_edx = MD, .arch_capabilities = ALL_NO & ~CAP(MDS_NO) };
+	struct pvm_switcher_cpu_id id = { INTEL, .leaf7_edx = MD,
+					  .arch_capabilities = ALL_NO & ~CAP(MDS_NO) };
 
 	cr_assert(has(id, PVM_MITIGATE_VERW));
 	id.leaf7_edx = 0;
@@ -186,7 +187,9 @@ Test(mitigate, S10_mmio_stale_data_needs_verw_unless_all_three_bits_say_no)
 
 Test(mitigate, S10_rfds_needs_verw_and_rfds_clear)
 {
-	struct pvm_switcher_cpu_id id = { INTEL, .arch_capabilities = (ALL_NO | CAP(RFDS_CLEAR)) & ~CAP(RFDS_NO) };
+	struct pvm_switcher_cpu_id id = {
+		INTEL, .arch_capabilities = (ALL_NO | CAP(RFDS_CLEAR)) & ~CAP(RFDS_NO),
+	};
 
 	cr_assert(has(id, PVM_MITIGATE_VERW));
 	id.arch_capabilities &= ~CAP(RFDS_CLEAR);
@@ -241,7 +244,8 @@ Test(mitigate, S10_ibrs_that_is_offered_but_off_is_toggled)
 
 Test(mitigate, S10_plain_ibrs_protects_nobody_by_being_left_on)
 {
-	cr_assert(has((struct pvm_switcher_cpu_id){ INTEL, .leaf7_edx = SPEC, .spec_ctrl = PVM_SPEC_CTRL_IBRS },
+	cr_assert(has((struct pvm_switcher_cpu_id){ INTEL, .leaf7_edx = SPEC,
+						    .spec_ctrl = PVM_SPEC_CTRL_IBRS },
 		      PVM_MITIGATE_IBRS));
 	cr_assert(has((struct pvm_switcher_cpu_id){ AMD, .ext8_ebx = PVM_CPUID_88_EBX_IBRS,
 						    .efer = PVM_EFER_AIBRSE },
@@ -251,7 +255,8 @@ Test(mitigate, S10_plain_ibrs_protects_nobody_by_being_left_on)
 Test(mitigate, S10_what_a_cpu_cannot_do_is_not_listed)
 {
 	cr_assert_not(has((struct pvm_switcher_cpu_id){ INTEL },
-			  PVM_MITIGATE_VERW | PVM_MITIGATE_IBRS | PVM_MITIGATE_IBPB | PVM_MITIGATE_L1D_FLUSH));
+			  PVM_MITIGATE_VERW | PVM_MITIGATE_IBRS | PVM_MITIGATE_IBPB |
+			  PVM_MITIGATE_L1D_FLUSH));
 	cr_assert_not(has((struct pvm_switcher_cpu_id){ AMD }, PVM_MITIGATE_IBRS | PVM_MITIGATE_IBPB));
 }
 
@@ -282,7 +287,8 @@ Test(mitigate, S10_branch_history_under_a_hypervisor_that_hides_enhanced_ibrs)
 Test(mitigate, S10_a_barrier_wherever_there_is_one)
 {
 	cr_assert(has((struct pvm_switcher_cpu_id){ INTEL, .leaf7_edx = SPEC }, PVM_MITIGATE_IBPB));
-	cr_assert(has((struct pvm_switcher_cpu_id){ AMD, .ext8_ebx = PVM_CPUID_88_EBX_IBPB }, PVM_MITIGATE_IBPB));
+	cr_assert(has((struct pvm_switcher_cpu_id){ AMD, .ext8_ebx = PVM_CPUID_88_EBX_IBPB },
+		      PVM_MITIGATE_IBPB));
 	cr_assert(has((struct pvm_switcher_cpu_id){ AMD, .leaf7_edx = SPEC }, PVM_MITIGATE_IBRS),
 		  "a hypervisor may say it Intel's way");
 }
