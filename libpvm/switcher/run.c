@@ -230,6 +230,8 @@ static void explain(const struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu,
 	switch (cpu->kind) {
 	case KIND_SYSCALL:
 		exit->kind = PVM_EXIT_SYSCALL;
+		if (vcpu->user_mode)	/* wherever far transfers have led since the entry */
+			vcpu->seg[PVM_CS] = vcpu->vm->config.user_cs;
 		break;
 	case KIND_SYSCALL32:
 		exit->kind = PVM_EXIT_SYSCALL32;

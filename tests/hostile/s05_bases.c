@@ -85,7 +85,8 @@ static void from_user_mode(void)
 			fill_pvcs((u64)ways[w].code);
 			by = attack(attack_retu);
 			ok = by == ways[w].by && (by == BY_SYSCALL || pvcs()->event_vector == ways[w].vector);
-			ok &= pvcs()->user_gsbase == gs && attack_out.gsbase == own && attack_out.fsbase == fs;
+			ok &= pvcs()->user_gsbase == gs && attack_out.gsbase == own &&
+			      attack_out.fsbase == fs;
 			tally(&t, ok && comes_back(gs, fs), gs);
 		}
 		check_tally(&t, ways[w].what);

@@ -16,10 +16,6 @@ SUPERVISOR_CODE(far_call, "	lcall	*(%rbx)\n");
 SUPERVISOR_CODE(far_target, "	ud2\n");
 extern const char far_return_at[], int_return_at[];
 
-USER_CODE(user_nothing, "	syscall\n	ud2\n");
-/* From 32-bit code to 64-bit code, which makes a system call. */
-USER_CODE(user_up, "	.code32\n	pushl	%edx\n	pushl	%esi\n	lret\n	.code64\n");
-
 /* 32-bit code for supervisor mode: one instruction each. */
 SUPERVISOR_CODE(code32_ud2, "	ud2\n");
 SUPERVISOR_CODE(code32_syscall, "	syscall\n	ud2\n");
@@ -104,33 +100,6 @@ static void data_segments(void)
 	check_tally(&stack, "S5: SS: user data, or #GP");
 }
 
-#define TLS_DATA 0x00cff3000000fffful	/* flat, writable, DPL 3 */
-
-/* Descriptors that go away under loaded selectors, in both modes: whoever loads
- * them again for the guest must not fault. */
-static void dangling_selectors(void)
-{
-	struct tally t = { 0 };
-	struct user u;
-
-	for (unsigned i = 0; i < 48; i++) {
-		u64 desc[3] = { TLS_DATA, TLS_DATA, TLS_DATA };
-		u16 sel = (u16)((hc_load_tls(TLS_DATA, TLS_DATA, TLS_DATA) + i % 3) << 3 | 3);
-		unsigned reg = i / 3 % 4;
-		bool ok = load(reg, sel) == NO_TRAP && read_segment(reg) == sel;
-
-		desc[i % 3] = i < 24 ? 0 : TLS_DATA & ~(1ul << 47);
-		hc_load_tls(desc[0], desc[1], desc[2]);
-		hc_tlb_flush();
-		run_user(&u, user_nothing, 0);
-		ok &= read_segment(reg) == sel || read_segment(reg) < 4;
-		tally(&t, ok && u.left_by == LEFT_BY_SYSCALL, sel | reg << 16);
-		load(reg, 0);
-	}
-	hc_load_tls(0, 0, 0);
-	check_tally(&t, "S5: TLS entries go away under selectors that are loaded");
-}
-
 /* An exception at the far transfer itself, naming the selector. */
 static bool refused_at(u64 by, const char *at, u32 sel)
 {
@@ -187,19 +156,6 @@ static u64 run32(const char *code)
 	return attack(far_return);
 }
 
-/* The selectors that a SYSCALL saves are those of the code that makes it. */
-static void up_from_32_bits(void)
-{
-	fill_registers();
-	attack_in.gpr[RDX] = user64_cs();
-	attack_in.gpr[RSI] = (u64)user_nothing;
-	fill_pvcs((u64)user_up);
-	pvcs()->user_cs = user32_cs();
-	check_eq(attack(attack_retu), BY_SYSCALL, "S5: a far return from 32-bit code, then SYSCALL");
-	check_eq(pvcs()->user_cs, user64_cs(), "S5: it saves the 64-bit CS");
-	check_eq(pvcs()->user_ss, user_ss(), "S5: and SS");
-}
-
 static void code32_in_supervisor_mode(void)
 {
 	u64 by;
@@ -219,10 +175,8 @@ static void code32_in_supervisor_mode(void)
 void guest_main(void)
 {
 	data_segments();
-	dangling_selectors();
 	attack_begin();
 	far_transfers();
-	up_from_32_bits();
 	if ((u64)code32_ud2 >> 32 == 0)
 		code32_in_supervisor_mode();
 	else

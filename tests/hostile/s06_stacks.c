@@ -88,7 +88,8 @@ static void in_user_mode(void)
 		tally(&msr, hc_rdmsr(MSR_PVM_SUPERVISOR_RSP) == other, other);
 		tally(&int3, user_round(user_rsp_int3, BY_USER_EVENT, VEC_BP, list[i], other), list[i]);
 		tally(&ud2, user_round(user_rsp_ud2, BY_USER_EVENT, VEC_UD, list[i], other), list[i]);
-		tally(&int80, user_round(user_rsp_int80, BY_USER_EVENT, VEC_SYSCALL32, list[i], other), list[i]);
+		tally(&int80, user_round(user_rsp_int80, BY_USER_EVENT, VEC_SYSCALL32, list[i], other),
+		      list[i]);
 		tally(&msr, hc_wrmsr(MSR_PVM_SUPERVISOR_RSP, list[i]) == 0 &&
 		      hc_rdmsr(MSR_PVM_SUPERVISOR_RSP) == list[i], list[i]);
 	}

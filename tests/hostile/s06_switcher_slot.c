@@ -10,7 +10,8 @@
 #ifndef STEP
 #define STEP		(512 * KiB)	/* through the top 2 GiB; PAGE_SIZE in the long run */
 #endif
-#define TOP_2G		0xffffffff80000000ul
+/* In top-level slot 510, or 511. */
+#define TOP_2G		(paging_levels() == 5 ? 0xfffeffff80000000ul : 0xffffffff80000000ul)
 #define DENSE		(2 * MiB)	/* page by page from there */
 #define MARK		0x5a5a5a5a5a5a5a5aul
 #define TABLE_ALL	(PTE_P | PTE_W | PTE_U)

@@ -196,8 +196,8 @@ static void bad_roots(void)
 
 		if (bad >= memory_end() && hc_load_pgtbl(flags, bad | 1ul << 52, spaces[0].user_root) == 0)
 			check(false, "S7: a supervisor root beyond physical addresses is refused");
-		if (hc_load_pgtbl(flags | (bad & ~3ul), spaces[0].supervisor_root, spaces[0].user_root) == 0 &&
-		    (bad & ~3ul))
+		if ((bad & ~3ul) && hc_load_pgtbl(flags | bad, spaces[0].supervisor_root,
+						  spaces[0].user_root) == 0)
 			check(false, "S7: unknown flags are refused");
 	}
 	load(0, true);

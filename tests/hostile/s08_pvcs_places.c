@@ -133,7 +133,8 @@ static void moved_all_the_time(void)
 	for (unsigned i = 0; i < array_size(pages); i++)
 		pages[i] = page_alloc();
 	for (unsigned i = 0; i < 2000; i++) {
-		u64 r = random64(), pa = pages[r % 16] + (r >> 8) % 31 * 128, last = hc_rdmsr(MSR_PVM_VCPU_STRUCT);
+		u64 r = random64(), pa = pages[r % 16] + (r >> 8) % 31 * 128;
+		u64 last = hc_rdmsr(MSR_PVM_VCPU_STRUCT);
 		volatile struct pvm_vcpu_struct *before = phys_to_virt(last);
 		u64 rip;
 

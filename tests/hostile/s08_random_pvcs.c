@@ -45,7 +45,8 @@ static bool right_end(u64 by, const struct pvm_vcpu_struct *asked)
 		    (asked->user_cs == user64_cs() || asked->user_cs == user32_cs());
 
 	if (by == BY_EXCEPTION)
-		return was_exception(by, VEC_GP, (u64)attack_retu) && kept_registers(1 << RSP | 1 << RCX | 1 << R11);
+		return was_exception(by, VEC_GP, (u64)attack_retu) &&
+		       kept_registers(1 << RSP | 1 << RCX | 1 << R11);
 	if (!pair || attack_out.rflags != ALWAYS || attack_out.gpr[RSP] != attack_in.gpr[RSP])
 		return false;
 	if (by == BY_SYSCALL)

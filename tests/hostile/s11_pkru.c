@@ -65,7 +65,8 @@ static void from_user_mode(void)
 			attack_in.gpr[RDI] = keys;
 			fill_pvcs((u64)ways[w].code);
 			by = attack(attack_retu);
-			tally(&t, by == ways[w].by && (by == BY_SYSCALL || pvcs()->event_vector == ways[w].vector) &&
+			tally(&t, by == ways[w].by &&
+			      (by == BY_SYSCALL || pvcs()->event_vector == ways[w].vector) &&
 			      pvcs()->pkru == keys && rdpkru() == own, keys);
 			pvcs()->rip = (u64)user_rdpkru;
 			tally(&back, attack(attack_retu) == BY_SYSCALL && attack_out.gpr[R8] == keys, keys);
@@ -98,7 +99,8 @@ static void in_supervisor_mode(void)
 		fill_registers();
 		attack_in.gpr[RAX] = numbers[i];
 		attack_in.gpr[RDI] = PKRU_ALL;
-		tally(&t, attack(lock_hypercall) == BY_THROUGH && attack_out.gpr[R14] == PKRU_ALL, numbers[i]);
+		tally(&t, attack(lock_hypercall) == BY_THROUGH && attack_out.gpr[R14] == PKRU_ALL,
+		      numbers[i]);
 	}
 	check_tally(&t, "S11: hypercalls with all keys locked, which stay locked");
 	check_eq(rdpkru(), 0, "S11: unlocked again");

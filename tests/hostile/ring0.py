@@ -1,0 +1,69 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+"""A hostile guest on a minivisor that looks at itself, under QEMU.
+
+The guest must end by itself with all its checks well, or with --dies the VM must die
+with these words; and minivisor's self check must find the host whole behind it.
+"""
+import argparse
+import pathlib
+import re
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "ring0"))
+import compare		# noqa: E402
+import machine as machines		# noqa: E402
+
+WHOLE = re.compile(r"self check: the host is whole after [1-9]\d* runs")
+# What QEMU does otherwise than a CPU.
+REASONS = (
+    compare.Reason("s12_int_n", r"ICEBP", "QEMU raises #UD for ICEBP",
+                   compare.tcg, fails=True),
+)
+
+
+def machine(text):
+    """cpus=2,la57,pku,inhibit: a machine and minivisor's options."""
+    words = dict(word.partition("=")[::2] for word in text.split(",") if word)
+    options = " ".join(word for word in words if word in ("inhibit",))
+    return machines.Machine(int(words.get("cpus", 1)), "la57" in words, "pku" in words), options
+
+
+def problems_of_death(run, words):
+    if run.why != "the VM died":
+        return [run.why or f"the guest ended with status {run.status}"]
+    if words not in run.log:
+        return [f"the log does not say '{words}'"]
+    return []
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--minivisor", required=True)
+    parser.add_argument("--guest", required=True)
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--checks", type=int, default=0)
+    parser.add_argument("--dies", help="words of the line that minivisor ends with")
+    parser.add_argument("--timeout", type=int, default=machines.TIMEOUT)
+    parser.add_argument("machine", nargs="+", help="cpus=N,la57,pku,inhibit")
+    args = parser.parse_args()
+    compare.REASONS += REASONS
+    failed = 0
+    for text in args.machine:
+        here, options = machine(text)
+        run = machines.run_qemu(args.minivisor, args.guest, here, options, timeout=args.timeout)
+        if args.dies:
+            problems = problems_of_death(run, args.dies)
+        else:
+            problems = compare.judge_alone(args.name, here, run, args.checks).problems
+        if not WHOLE.search(run.log):
+            problems.append("no self check found the host whole")
+        print(f"{'FAIL' if problems else 'ok'} {text}: {run.seconds:.1f} s", *problems, sep="\n    ", flush=True)
+        if problems:
+            print("  console:\n" + run.console[-4000:] + "\n  minivisor's log:\n" + run.log, flush=True)
+            failed = 1
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
