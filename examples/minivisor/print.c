@@ -200,13 +200,14 @@ void machine_exit(uint8_t status)
 
 void fail(const char *format, ...)
 {
+	char line[360];
 	va_list args;
 
 	irq_disable();
-	print("minivisor: ");
 	va_start(args, format);
-	print_line(format, args);
+	vsnprintf(line, sizeof(line), format, args);
 	va_end(args);
-	print("\n");
+	com2_lock = (struct spinlock){ 0, 0 };	/* its holder may be the one that failed */
+	print("minivisor: %s\n", line);
 	machine_exit(EXIT_FAILED);
 }
