@@ -25,16 +25,6 @@ struct cpu cpus[MAX_CPUS];
 uint32_t cpu_count = 1;
 struct cpu_features cpu_features;
 
-/* QEMU's TCG reads the stack of a far return at CPL 3 as the kernel does, which SMAP
- * forbids: compatible user mode could not leave itself. */
-static bool far_returns_need_no_smap(void)
-{
-	uint32_t leaf[4];
-
-	cpuid(PVM_CPUID_HYPERVISOR_FIRST, 0, leaf);
-	return leaf[1] == 0x54474354;	/* "TCGT", of "TCGTCGTCGTCG" */
-}
-
 void cpu_detect(bool pke, bool pcid)
 {
 	struct cpu_features *f = &cpu_features;
@@ -53,7 +43,7 @@ void cpu_detect(bool pke, bool pcid)
 	f->pcid = pcid && leaf1[2] & PVM_CPUID_1_ECX_PCID;
 	f->invpcid = leaf7[1] & PVM_CPUID_7_EBX_INVPCID;
 	f->smep = leaf7[1] & EBX7_SMEP;
-	f->smap = leaf7[1] & EBX7_SMAP && !far_returns_need_no_smap();
+	f->smap = leaf7[1] & EBX7_SMAP;
 	f->umip = leaf7[2] & PVM_CPUID_7_ECX_UMIP;
 	f->xsave = leaf1[2] & PVM_CPUID_1_ECX_XSAVE;
 	f->page1g = ext1[3] & PVM_CPUID_81_EDX_PDPE1GB;

@@ -75,7 +75,8 @@ static bool same(const struct pvm_insn *a, const struct pvm_insn *b, const uint8
 	return a->length == b->length && a->reg == b->reg && a->creg == b->creg &&
 	       a->address_size == b->address_size && a->rep == b->rep &&
 	       a->port_is_dx == b->port_is_dx && a->memory == b->memory && a->port == b->port &&
-	       (a->address == b->address || !address_counts(a, bytes, length)) && (a->op != PVM_INSN_INT || a->value == b->value) &&
+	       (a->address == b->address || !address_counts(a, bytes, length)) &&
+	       (a->op != PVM_INSN_INT || a->value == b->value) &&
 	       (!has_sized_operand(a->op) || a->size == b->size);
 }
 
