@@ -9,6 +9,7 @@
 #define UNMAPPED	0x60000000ul
 #define NON_CANONICAL	0x0100000000000000ul
 #define SLOT		0xffffffff80000800ul
+#define AREA		0xffffffffc0000040ul	/* minivisor's first CPU's: readable at CPL 0 */
 
 SUPERVISOR_CODE(death_ud2, "	ud2\n");
 SUPERVISOR_CODE(death_int80, "	int	$0x80\n	ud2\n");
@@ -66,6 +67,7 @@ static void die_of(int what)
 		hc_wrmsr(MSR_PVM_EVENT_ENTRY, UNMAPPED);
 		attack(death_ud2);
 		break;
+	case 15: frame_at(AREA); break;
 	case 14:
 		memset(phys_to_virt(boot_space.supervisor_root), 0xa5, PAGE_SIZE);
 		hc_tlb_flush();

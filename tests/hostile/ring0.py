@@ -6,6 +6,7 @@ The guest must end by itself with all its checks well, or with --dies the VM mus
 with these words; and minivisor's self check must find the host whole behind it.
 """
 import argparse
+import os
 import pathlib
 import re
 import sys
@@ -44,7 +45,8 @@ def main():
     parser.add_argument("--name", required=True)
     parser.add_argument("--checks", type=int, default=0)
     parser.add_argument("--dies", help="words of the line that minivisor ends with")
-    parser.add_argument("--timeout", type=int, default=machines.TIMEOUT)
+    parser.add_argument("--timeout", type=int,
+                        default=int(os.environ.get("HOSTILE_TIMEOUT", machines.TIMEOUT)))
     parser.add_argument("machine", nargs="+", help="cpus=N,la57,pku,inhibit")
     args = parser.parse_args()
     compare.REASONS += REASONS

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+"""The guards of invariants.md, as text that can be taken out, and who must miss them.
+
+Owns no logic. A guard is a name that begins with its number, the edits that remove it
+(file, text that is there once, text instead), and the tests of which one must fail.
+"""
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Guard:
+    name: str
+    edits: tuple
+    tests: tuple
+
+
+def guard(name, file, old, new, *tests):
+    return Guard(name, ((file, old, new),), tests)
+
+
+RETURN = "libpvm/events/return.c"
+MODE = "libpvm/events/mode.h"
+DIRECT = "libpvm/switcher/direct.S"
+WORLD = "libpvm/switcher/world.S"
+ENTRY = "libpvm/switcher/entry.h"
+CPU = "libpvm/switcher/cpu.c"
+RUN = "libpvm/switcher/run.c"
+
+# The engine's: under `pvm run`, or where only a unit test can see it.
+ENGINE = (
+    guard("S1 return to user: RIP", RETURN,
+          "return pvm_rip_runnable(vcpu, user->rip);", "return true;",
+          "hostile.s01_noncanonical_rip"),
+    guard("S1 return to 32-bit user: RIP", RETURN,
+          "user->cs == config->user32_cs && user->rip <= RIP32_MAX", "user->cs == config->user32_cs",
+          "hostile.s01_noncanonical_rip"),
+    guard("S1 return to supervisor: RIP", RETURN,
+          "if (!pvm_rip_runnable(vcpu, frame.rip)) {", "if (!frame.vector && 0) {",
+          "hostile.s01_noncanonical_rip"),
+    guard("S1 behind a hypercall: RIP", "libpvm/events/resume.h",
+          "if (pvm_likely(pvm_rip_runnable(vcpu, vcpu->rip)))", "if (vcpu->rip || !sleep)",
+          "unit.hypercall", "unit.events"),
+    guard("S1 IRQ_HLT: RIP", "libpvm/hypercall/hypercall.c",
+          "if (!pvm_rip_runnable(vcpu, vcpu->rip))", "if (!vcpu->rip)",
+          "unit.hypercall", "ring0.hostile.s01_noncanonical_rip"),
+    guard("S1 HLT: RIP", "libpvm/hypercall/insn.c",
+          "if (!pvm_rip_runnable(vcpu, vcpu->rip))", "if (!vcpu->rip)", "unit.hypercall"),
+    guard("S1 snapshot: RIP", "libpvm/vcpu/state.c",
+          "return pvm_canonical_in(s->rip, pvm_host_address_bits(config));", "return true;",
+          "unit.test-vcpu"),
+    guard("S2 return to user: RFLAGS", RETURN,
+          "pvm_rflags_sane(pvcs_get32(vcpu, d->eflags))", "(pvcs_get32(vcpu, d->eflags))",
+          "hostile.s02_rflags", "unit.events"),
+    guard("S2 return to supervisor: RFLAGS", RETURN,
+          "pvm_rflags_sane(frame.rflags)", "frame.rflags", "hostile.s02_rflags", "unit.events"),
+    guard("S2 entry of an event: RFLAGS", MODE,
+          "	vcpu->rflags = PVM_RFLAGS_IF | PVM_RFLAGS_FIXED;	/* S2 */\n", "",
+          "hostile.s02_rflags"),
+    guard("S4 return to user: SS", RETURN,
+          "	if (user->ss != config->user_ds)\n		return false;\n", "",
+          "hostile.s04_selectors"),
+    guard("S4 return to user: CS", RETURN,
+          "return user->cs == config->user32_cs && user->rip <= RIP32_MAX;",
+          "return user->rip <= RIP32_MAX;", "hostile.s04_selectors"),
+    guard("S8 PVCS: aligned, within a page", "libpvm/vcpu/pvcs.c",
+          "	if (!gpa_allowed(vcpu, gpa))\n		return PVM_EINVAL;\n", "	(void)gpa_allowed;\n",
+          "hostile.s08_pvcs_places"),
+    guard("S8 PVCS: pinned", "libpvm/vcpu/pvcs.c",
+          "if (vcpu->vm->ops->pin(vcpu->vm->host, pvm_gfn(gfn), &page) != PVM_OK)",
+          "page = vcpu->vm->ops->gfn_to_va(vcpu->vm->host, pvm_gfn(gfn), true);\n		if (!page)",
+          "unit.test-vcpu"),
+    guard("S11 entry of the supervisor: PKRU", MODE,
+          "		vcpu->pkru = vcpu->cr4 & PVM_CR4_PKS ? (uint32_t)vcpu->msr.pkrs : 0;\n", "",
+          "hostile.s11_pkru", "unit.events"),
+    guard("S11 return to user: PKRU", MODE,
+          "	if (vcpu->vm->config.host_pke)\n		vcpu->pkru = user->pkru;	/* S11 */\n", "",
+          "hostile.s11_pkru", "unit.events"),
+    guard("S12 LOAD_TLS: selectors whose entry goes", "libpvm/vcpu/segment.c",
+          "	pvm_drop_dangling(vcpu);\n	return", "	return",
+          "ring0.hostile.s05_stale_selectors", "unit.test-vcpu"),
+    guard("S12 LOAD_TLS: what goes into the GDT", "libpvm/vcpu/segment.c",
+          "	if ((desc & needed) != needed || (desc & PVM_DESC_CODE))\n		return 0;\n",
+          "	(void)needed;\n", "unit.test-vcpu"),
+    guard("S12 #DB put off by MOV SS", "libpvm/events/debug.c",
+          "illegal_hits(vcpu, causes) | deferred_hits(vcpu, causes)",
+          "(deferred_hits(vcpu, causes) & 0) | illegal_hits(vcpu, causes)", "unit.events"),
+    guard("M1 the switcher's entry of a root has no U", "libpvm/mmu/page.c",
+          "config->switcher_entry & ~PVM_PTE_U; /* M1 */", "config->switcher_entry;", "unit.mmu"),
+    guard("M1 the switcher's slot is no address of the guest's", "libpvm/mmu/walk.c",
+          "	if (config->switcher_entry && PVM_LEVEL_INDEX(gva.v, host_levels) == config->switcher_slot)\n"
+          "		return false;\n", "	(void)config, (void)host_levels;\n", "unit.mmu"),
+    guard("M1 a configuration without U in the switcher's entry", "libpvm/vcpu/config.c",
+          "if (!(config->switcher_entry & PVM_PTE_P) || (config->switcher_entry & PVM_PTE_U))",
+          "if (!(config->switcher_entry & PVM_PTE_P))", "unit.test-vcpu"),
+    guard("M7 addresses outside the ranges", "libpvm/mmu/walk.c",
+          "return pvm_legal_address(vcpu, gva);	/* M7 */", "return true;",
+          "ring0.hostile.s06_switcher_slot", "unit.mmu"),
+    guard("M7 entry points outside the ranges", "libpvm/vcpu/msr.c",
+          "	if (!pvm_legal_address(vcpu, pvm_gva(value)) ||\n"
+          "	    !pvm_legal_address(vcpu, pvm_gva(value + size)))\n		return PVM_EINVAL;\n",
+          "	(void)vcpu, (void)size;\n", "unit.test-vcpu", "guest.msr"),
+    guard("M7 delivery to an entry outside the ranges", "libpvm/events/deliver.c",
+          "return pvm_likely(entry < 1ull << 47) || pvm_legal_address(vcpu, pvm_gva(entry));",
+          "return vcpu || entry;", "unit.events"),
+    guard("M7 breakpoints outside the ranges", "libpvm/vcpu/debug.c",
+          "if (!pvm_legal_address(vcpu, pvm_gva(vcpu->dr[n])) ||\n		    (", "if ((",
+          "unit.test-vcpu", "ring0.hostile.s12_debug"),
+)
+
+# The switcher's: on minivisor.
+SWITCHER = (
+    guard("S1 direct return to user: RIP", DIRECT,
+          "	CANONICAL_OR return_user_refused	/* S1 */\n", "",
+          "ring0.hostile.s01_noncanonical_rip"),
+    guard("S1 direct return to supervisor: RIP", DIRECT,
+          "1:	CANONICAL_OR return_supervisor_refused	/* S1 */\n", "1:\n",
+          "ring0.hostile.s01_noncanonical_rip"),
+    guard("S2 direct return to user: RFLAGS", DIRECT,
+          "	movl	PVCS_EFLAGS(%rdx), %r11d\n	andl	$PVM_RFLAGS_GUEST, %r11d	/* S2 */\n",
+          "	movl	PVCS_EFLAGS(%rdx), %r11d\n", "ring0.hostile.s02_rflags"),
+    guard("S2 direct return to supervisor: RFLAGS", DIRECT,
+          "	movq	%rcx, C(RIP)\n	andl	$PVM_RFLAGS_GUEST, %r11d	/* S2 */\n",
+          "	movq	%rcx, C(RIP)\n", "ring0.hostile.s02_rflags"),
+    guard("S2 direct return to user: R11 is RFLAGS, or IRET", DIRECT,
+          "	cmpq	PVCS_R11(%rdx), %r11		/* S2 */\n	jne	return_user_iret\n", "",
+          "ring0.hostile.s02_rflags"),
+    guard("S2 direct return to user: TF, RF need IRET", DIRECT,
+          "	testl	$(PVM_RFLAGS_RF | PVM_RFLAGS_TF), %r11d	/* S2 */\n	jnz	return_user_iret\n", "",
+          "ring0.hostile.s02_rflags", "ring0.hostile.s12_debug"),
+    guard("S2 SYSCALL: NT is masked", CPU,
+          "#define FMASK			(~(uint64_t)PVM_RFLAGS_FIXED & 0x3f7fd5)",
+          "#define FMASK			(~(uint64_t)PVM_RFLAGS_FIXED & 0x3f3fd5)",
+          "ring0.hostile.s02_rflags"),
+    guard("S2 SYSCALL: TF is masked", CPU,
+          "#define FMASK			(~(uint64_t)PVM_RFLAGS_FIXED & 0x3f7fd5)",
+          "#define FMASK			(~(uint64_t)PVM_RFLAGS_FIXED & 0x3f7ed5)",
+          "ring0.hostile.s12_debug"),
+    guard("S2 SYSCALL: IF is masked", CPU,
+          "#define FMASK			(~(uint64_t)PVM_RFLAGS_FIXED & 0x3f7fd5)",
+          "#define FMASK			(~(uint64_t)PVM_RFLAGS_FIXED & 0x3f7dd5)",
+          "ring0.hostile.s10_leaks", "ring0.hostile.s08_random_pvcs"),
+    guard("S2 world switch: TF, RF need IRET", ENTRY,
+          "	testl	$(PVM_RFLAGS_RF | PVM_RFLAGS_TF), %r11d	/* S2 */\n	jnz	\\iret\n", "",
+          "ring0.hostile.s02_rflags", "ring0.hostile.s12_debug"),
+    guard("S2 world switch: R11 is RFLAGS, or IRET", ENTRY,
+          "	cmpq	%r11, C(R11)			/* S2 */\n	jne	\\iret\n", "",
+          "ring0.hostile.s02_rflags", "ring0.hostile.s10_leaks"),
+    guard("S3 the inhibitor word", DIRECT,
+          "	cmpl	$0, C(INHIBIT)			/* S3: the one test of every fast path */\n"
+          "	jne	syscall_to_host\n", "",
+          "ring0.hostile.s08_pvcs_places", "ring0.guest.nmi"),
+    guard("S4 direct return to user: the pair", DIRECT,
+          "	cmpl	C(USER_CS_SS), %eax		/* S4: both selectors at once */\n"
+          "	jne	syscall_to_host\n", "", "ring0.hostile.s04_selectors"),
+    guard("S6, M7 direct return to supervisor: where the frame may be", DIRECT,
+          "	shrq	$47, %rax\n	jz	1f\n	cmpq	C(RANGE_START), %rdx\n"
+          "	jb	syscall_to_host\n	cmpq	C(RANGE_END), %rdx\n	ja	syscall_to_host\n1:	movq	%r11",
+          "1:	movq	%r11", "ring0.hostile.death_frame_area"),
+    guard("S9 PVCS and user GS base: sign-extended", DIRECT,
+          "	shlq	%cl, %rax\n	sarq	%cl, %rax\n	wrgsbase %rax\n.endm", "	wrgsbase %rax\n.endm",
+          "ring0.hostile.s05_bases"),
+    guard("S11 direct SYSCALL: the user's PKRU", DIRECT,
+          "	movl	C(SUPERVISOR_PKRU), %eax\n	wrpkru\n", "	nop\n", "ring0.hostile.s11_pkru"),
+    guard("S11 direct return to user: the user's PKRU", DIRECT,
+          "	xorl	%ecx, %ecx\n	xorl	%edx, %edx\n	wrpkru\n.endm", "	nop\n.endm",
+          "ring0.hostile.s11_pkru"),
+    guard("S11 into the guest: its PKRU", WORLD,
+          "	movl	VCPU_PKRU(%rsi), %eax\n	wrpkru\n", "", "ring0.hostile.s11_pkru"),
+    guard("S11 out of the guest: the host's PKRU", WORLD,
+          "	movl	C(HOST_PKRU), %eax\n	wrpkru\n", "", "ring0.hostile.s11_pkru"),
+    guard("S12 a frame that cannot be read", "libpvm/switcher/vectors.S",
+          "	leaq	pvm_switcher_frame_read(%rip), %rax\n	cmpq	%rax, 24(%rsp)\n	jb	own_fault\n",
+          "	jmp	own_fault\n", "ring0.hostile.death_frame_unmapped"),
+    guard("S5 out of the guest: the host's GS base", WORLD,
+          "	movq	C(HOST_GS_BASE), %rax\n	wrgsbase %rax\n", "", "ring0.hostile.s05_bases"),
+    guard("S5 out of the guest: the host's kernel GS base", WORLD,
+          "	movq	C(HOST_KERNEL_GS_BASE), %rax\n	wrgsbase %rax\n	swapgs\n", "",
+          "ring0.hostile.s05_bases"),
+    guard("S5 out of the guest: the host's DS", WORLD,
+          "	LEAVE_SEGMENT ds CPU_HOST_DS VCPU_DS\n", "", "ring0.hostile.s05_segments"),
+    guard("S5 out of the guest: the CS of a SYSCALL", RUN,
+          "			vcpu->seg[PVM_CS] = vcpu->vm->config.user_cs;\n", "			(void)vcpu;\n",
+          "ring0.hostile.s05_stale_selectors"),
+    guard("S12 out of the guest: DR7 off", WORLD,
+          "	cmpq	$0, C(GUEST_DR7)\n	jne	leave_dr7\n", "", "ring0.hostile.s12_debug"),
+)
+
+GUARDS = ENGINE + SWITCHER
