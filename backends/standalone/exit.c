@@ -111,7 +111,8 @@ enum pvm_action exit_handle(struct monitor_vcpu *vcpu, const struct guest_exit *
 	case GUEST_EXIT_INT80:
 		return pvm_event_deliver(&vcpu->pvm, PVM_VEC_SYSCALL32, 0, PVM_MAY_SLEEP);
 	case GUEST_EXIT_SYSCALL32:
-		return handle_trapped(vcpu, PVM_VEC_GP, 0);
+		/* Where rip is may be a guess; what it was is known. */
+		return pvm_handle_insn(&vcpu->pvm, &exit->insn, PVM_VEC_GP, 0, PVM_MAY_SLEEP);
 	case GUEST_EXIT_INSN:
 		return pvm_handle_insn(&vcpu->pvm, &exit->insn, exit->vector, exit->error_code,
 				       PVM_MAY_SLEEP);

@@ -29,7 +29,7 @@ enum guest_exit_kind {
 	GUEST_EXIT_SYSCALL,	/* SYSCALL in 64-bit code; rip behind it, rcx and r11 set */
 	GUEST_EXIT_EXCEPTION,	/* a CPU exception: vector, error_code; #PF: vcpu->cr2; #DB: vcpu->dr6 */
 	GUEST_EXIT_INT80,	/* INT 0x80; rip behind it */
-	GUEST_EXIT_SYSCALL32,	/* SYSCALL or SYSENTER entered the host from 32-bit code; rip at it */
+	GUEST_EXIT_SYSCALL32,	/* SYSENTER, or SYSCALL in 32-bit code, entered the host: insn; rip at it */
 	GUEST_EXIT_INSN,	/* a trapped instruction that the executor has decoded already: insn,
 				 * and the exception it raised: vector, error_code */
 	GUEST_EXIT_KICK,	/* executor_ops.kick() or a pending flush stopped it */
@@ -43,7 +43,7 @@ struct guest_exit {
 	enum guest_exit_kind kind;
 	uint8_t vector;
 	uint32_t error_code;
-	struct pvm_insn insn;	/* INSN */
+	struct pvm_insn insn;	/* INSN, SYSCALL32 */
 	char message[256];	/* DEAD, FAILED: one line that names the thing */
 };
 

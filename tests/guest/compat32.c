@@ -53,6 +53,7 @@ USER32(user32_far,
 
 USER_INSN(user64_int80, "", "int $0x80");
 USER_INSN(user64_sysenter, "", "sysenter");
+#define NO_STACK 0xfffffff000ul
 
 static void run32(struct user *u, const char *code, u64 edi)
 {
@@ -110,6 +111,13 @@ static void what_does_not_work(void)
 	      "SYSENTER in 64-bit user mode is #GP");
 	run32(&u, user32_sysenter, 0);
 	check(user_left_by_vector(&u, VEC_GP), "SYSENTER in 32-bit user mode is #GP");
+	/* Where a host kernel might take RBP for a stack: with none there. */
+	user_init(&u, user64_sysenter, user_stack_top(), 0);
+	u.rbp = NO_STACK;
+	user_run(&u);
+	check(user_left_by_vector(&u, VEC_GP) && u.rip == (u64)user64_sysenter_at && u.cs == user64_cs(),
+	      "with any RBP");
+	check(u.rbp == NO_STACK && u.rsp == user_stack_top() - 8, "and keeps RBP and RSP");
 	run32(&u, user32_syscall, 0);
 	check(user_left_by_vector(&u, VEC_UD) || user_left_by_vector(&u, VEC_GP),
 	      "SYSCALL in 32-bit user mode is an exception");

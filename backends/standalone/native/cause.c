@@ -28,8 +28,13 @@
 #define SELECTOR_ERROR_SHIFT	3
 #define SELECTOR_ERROR_IDT	2
 
-/* Without a vdso, 32-bit system calls "return" to offsets in page 0. */
-#define LANDING_MAX	0x1000ull
+#define INSN_SYSCALL	0x05	/* behind 0F */
+#define INSN_SYSENTER	0x34
+
+#define LOWER_HALF	0xffffffffull
+
+/* RAX of a 32-bit system call whose argument on the stack can not be read. */
+#define LINUX_EFAULT	(-(uint64_t)14)
 
 static bool in_page(uint64_t address, uint64_t page)
 {
@@ -51,40 +56,72 @@ static enum cause fetch_fault(struct guest_exit *exit, struct pvm_vcpu *vcpu)
 }
 
 /* The kernel parks rip of 32-bit SYSCALL and SYSENTER in the vdso, which the
- * zygote moved to a known place. The true rip is lost; rbp was moved to rcx. */
+ * zygote moved to a known place, or, without a vdso, in page 0. */
 static bool landed(uint64_t rip)
 {
 	return (rip >= STUB_VDSO_GRAVE && rip < STUB_VDSO_GRAVE + STUB_VDSO_GRAVE_SIZE) ||
-	       rip < LANDING_MAX;
+	       rip < PVM_PAGE_SIZE;
 }
 
-/* Where the instruction probably was: the first SYSCALL or SYSENTER from where
- * the guest was entered last. A guess, for want of anything better. */
-static uint64_t find_syscall32(struct pvm_vcpu *vcpu, uint64_t entry_rip, cause_fetch_fn *fetch)
+/*
+ * The kernel reads an argument from the stack before it comes to the dispatch.
+ * Where it can not, it goes on at the landing: on AMD's CPUs the address does not
+ * fit its code segment, on Intel's IRET cuts it to 32 bits. Then it is in page 0,
+ * which no guest has, and such an RAX is not to be seen in honest 32-bit code.
+ */
+static bool landed_without_stack(const struct sigframe *frame, const struct pvm_vcpu *vcpu)
 {
+	if (!landed(frame->rip))
+		return false;
+	return frame->rip >= STUB_VDSO_GRAVE ||
+	       (frame->vector == PVM_VEC_PF && frame->cr2 == frame->rip &&
+		frame->cs == vcpu->vm->config.user32_cs && frame->rax == LINUX_EFAULT);
+}
+
+/* Where the instruction probably was: the first such one from where the guest
+ * was entered last. A guess, for want of anything better. */
+static uint64_t find_syscall32(struct pvm_vcpu *vcpu, const struct cause_entry *entry,
+			       cause_fetch_fn *fetch)
+{
+	uint8_t opcode = entry->host_sysenter ? INSN_SYSENTER : INSN_SYSCALL;
 	uint8_t code[2];
 	uint64_t rip;
 
-	for (rip = entry_rip; rip < entry_rip + SEARCH_BYTES; rip++) {
+	for (rip = entry->rip; rip < entry->rip + SEARCH_BYTES; rip++) {
 		if (!fetch(vcpu, rip, code, sizeof(code)))
 			break;
-		if (code[0] == 0x0f && (code[1] == 0x05 || code[1] == 0x34))
+		if (code[0] == 0x0f && code[1] == opcode)
 			return rip;
 	}
-	return entry_rip;
+	return entry->rip;
 }
 
-static enum cause syscall32(struct guest_exit *exit, struct pvm_vcpu *vcpu, uint64_t entry_rip,
-			    cause_fetch_fn *fetch)
+/* SYSCALL keeps rip and rflags in rcx and r11, and Linux has rbp in rcx then.
+ * SYSENTER keeps nothing: Linux takes rbp for the stack, reads the lower half of
+ * another one there, and says 32-bit code. */
+static enum cause syscall32(struct guest_exit *exit, struct pvm_vcpu *vcpu,
+			    const struct cause_entry *entry, cause_fetch_fn *fetch)
 {
-	vcpu->rip = find_syscall32(vcpu, entry_rip, fetch);
-	vcpu->gpr[PVM_RBP] = vcpu->gpr[PVM_RCX];
+	vcpu->rip = find_syscall32(vcpu, entry, fetch);
+	if (entry->host_sysenter) {
+		vcpu->gpr[PVM_RBP] = (vcpu->gpr[PVM_RBP] & ~LOWER_HALF) |
+				     (vcpu->gpr[PVM_RSP] & LOWER_HALF);
+		vcpu->gpr[PVM_RSP] = entry->rsp;
+		vcpu->seg[PVM_CS] = entry->cs;
+	} else {
+		vcpu->gpr[PVM_RBP] = vcpu->gpr[PVM_RCX];
+	}
 	exit->kind = GUEST_EXIT_SYSCALL32;
+	exit->insn = (struct pvm_insn){
+		.op = entry->host_sysenter ? PVM_INSN_SYSENTER : PVM_INSN_SYSCALL32,
+		.length = 2,
+	};
 	return CAUSE_EXIT;
 }
 
-static enum cause system_call(const struct sigframe *frame, struct pvm_vcpu *vcpu, uint64_t entry_rip,
-			      cause_fetch_fn *fetch, struct guest_exit *exit)
+static enum cause system_call(const struct sigframe *frame, struct pvm_vcpu *vcpu,
+			      const struct cause_entry *entry, cause_fetch_fn *fetch,
+			      struct guest_exit *exit)
 {
 	if (frame->info.code == SYS_SECCOMP && in_page(frame->info.address, VSYSCALL_PAGE)) {
 		/* The kernel has executed the RET of the vsyscall already. */
@@ -98,7 +135,7 @@ static enum cause system_call(const struct sigframe *frame, struct pvm_vcpu *vcp
 	}
 	if (frame->info.arch == AUDIT_ARCH_I386) {
 		if (landed(frame->rip))
-			return syscall32(exit, vcpu, entry_rip, fetch);
+			return syscall32(exit, vcpu, entry, fetch);
 		exit->kind = GUEST_EXIT_INT80;
 		return CAUSE_EXIT;
 	}
@@ -123,13 +160,16 @@ static enum cause overflow(struct guest_exit *exit, struct pvm_vcpu *vcpu, const
 }
 
 static enum cause segment_fault(const struct sigframe *frame, struct pvm_vcpu *vcpu,
-				uint64_t entry_rip, cause_fetch_fn *fetch, struct guest_exit *exit)
+				const struct cause_entry *entry, cause_fetch_fn *fetch,
+				struct guest_exit *exit)
 {
 	/* A vsyscall whose return address can not be read: no vector of its own. */
 	if (in_page(frame->rip, VSYSCALL_PAGE))
 		return fetch_fault(exit, vcpu);
-	if (frame->rip >= STUB_VDSO_GRAVE && landed(frame->rip))
-		return syscall32(exit, vcpu, entry_rip, fetch);
+	if (landed_without_stack(frame, vcpu)) {
+		vcpu->gpr[PVM_RAX] = entry->rax;
+		return syscall32(exit, vcpu, entry, fetch);
+	}
 	switch (frame->vector) {
 	case PVM_VEC_PF:
 		vcpu->cr2 = frame->cr2;
@@ -193,8 +233,9 @@ static enum cause arithmetic(const struct sigframe *frame, struct guest_exit *ex
 	}
 }
 
-enum cause cause_of_stop(const struct sigframe *frame, struct pvm_vcpu *vcpu, uint64_t entry_rip,
-			 cause_fetch_fn *fetch, struct guest_exit *exit)
+enum cause cause_of_stop(const struct sigframe *frame, struct pvm_vcpu *vcpu,
+			 const struct cause_entry *entry, cause_fetch_fn *fetch,
+			 struct guest_exit *exit)
 {
 	/* M2: in the stub's own code. Whatever it did there, it is its last. */
 	if (frame->rip >= STUB_REGION && frame->rip < STUB_REGION_END && !landed(frame->rip)) {
@@ -206,9 +247,9 @@ enum cause cause_of_stop(const struct sigframe *frame, struct pvm_vcpu *vcpu, ui
 		return CAUSE_NOTHING;
 	switch (frame->info.number) {
 	case SIGSYS:
-		return system_call(frame, vcpu, entry_rip, fetch, exit);
+		return system_call(frame, vcpu, entry, fetch, exit);
 	case SIGSEGV:
-		return segment_fault(frame, vcpu, entry_rip, fetch, exit);
+		return segment_fault(frame, vcpu, entry, fetch, exit);
 	case SIGTRAP:
 		return debug(frame, vcpu, exit);
 	case SIGBUS:

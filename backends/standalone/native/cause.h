@@ -16,6 +16,15 @@ enum cause {
 	CAUSE_SABOTAGE,		/* @exit is what the guest gets; the stub can not be used any more */
 };
 
+/* The guest at its last entry, for what the kernel forgets. */
+struct cause_entry {
+	uint64_t rip, rsp, rax;
+	uint16_t cs;
+	/* What enters the host from 32-bit code: SYSENTER (Intel), then from 64-bit
+	 * code too, or SYSCALL (AMD). The other one is #UD. */
+	bool host_sysenter;
+};
+
 /* Reads @len bytes of guest code at @gva; false when they can not be fetched. */
 typedef bool cause_fetch_fn(struct pvm_vcpu *vcpu, uint64_t gva, uint8_t *bytes, size_t len);
 
@@ -23,10 +32,10 @@ typedef bool cause_fetch_fn(struct pvm_vcpu *vcpu, uint64_t gva, uint8_t *bytes,
  * cause_of_stop - look at the frame of a stopped stub.
  * @vcpu: its registers are those of the frame already (frame_store()). Changed
  * where the frame does not have what the CPU would have left: cr2, dr6, rcx and
- * r11 of SYSCALL, rip and rsp at the vsyscall page.
- * @entry_rip: rip at the last entry, for what the kernel forgets.
+ * r11 of SYSCALL, rip and rsp at the vsyscall page, what SYSENTER loses.
  */
-enum cause cause_of_stop(const struct sigframe *frame, struct pvm_vcpu *vcpu, uint64_t entry_rip,
-			 cause_fetch_fn *fetch, struct guest_exit *exit);
+enum cause cause_of_stop(const struct sigframe *frame, struct pvm_vcpu *vcpu,
+			 const struct cause_entry *entry, cause_fetch_fn *fetch,
+			 struct guest_exit *exit);
 
 #endif /* NATIVE_CAUSE_H */

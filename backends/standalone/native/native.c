@@ -41,6 +41,7 @@ static int native_vm_init(struct monitor_vm *vm, char *why, size_t why_size)
 		return -1;
 	}
 	native->lowest = fill_lowest();
+	native->sysenter = native_has_sysenter();
 	native->pkeys = vm->pvm.config.host_pke ? 15 : 0;
 	more_descriptors();
 	error = watchdog_start(&native->watchdog);
@@ -313,11 +314,17 @@ static bool fetch(struct pvm_vcpu *vcpu, uint64_t gva, uint8_t *bytes, size_t le
 static bool look_at_frame(struct monitor_vcpu *vcpu, struct space *space, struct guest_exit *exit)
 {
 	struct native_vcpu *native = vcpu->executor;
-	uint64_t entry_rip = vcpu->pvm.rip;
+	const struct cause_entry entry = {
+		.rip = vcpu->pvm.rip,
+		.rsp = vcpu->pvm.gpr[PVM_RSP],
+		.rax = vcpu->pvm.gpr[PVM_RAX],
+		.cs = vcpu->pvm.seg[PVM_CS],
+		.host_sysenter = native_vm(vcpu->vm)->sysenter,
+	};
 
 	space->heal = frame_needs_healing(space->frame.frame, &vcpu->pvm);
 	frame_store(&space->frame, space->record, vcpu);
-	switch (cause_of_stop(space->frame.frame, &vcpu->pvm, entry_rip, fetch, exit)) {
+	switch (cause_of_stop(space->frame.frame, &vcpu->pvm, &entry, fetch, exit)) {
 	case CAUSE_NOTHING:
 		return false;
 	case CAUSE_DEBUG:

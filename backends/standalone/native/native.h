@@ -16,6 +16,7 @@
 struct native_vm {
 	uint64_t lowest;		/* address that a process may map */
 	unsigned pkeys;			/* protection keys of each stub */
+	bool sysenter;			/* native_has_sysenter() */
 	struct watchdog watchdog;
 	atomic_bool ptrace_refused;	/* said once */
 
@@ -40,6 +41,10 @@ static inline struct native_vm *native_vm(const struct monitor_vm *vm)
 }
 
 /* probe.c */
+
+/* Does SYSENTER enter the host, as on Intel's CPUs, or 32-bit SYSCALL? */
+bool native_has_sysenter(void);
+
 int native_probe(struct pvm_vm_config *config, const char *guest, char *why, size_t why_size);
 
 #endif /* NATIVE_NATIVE_H */

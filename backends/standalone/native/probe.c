@@ -16,6 +16,10 @@
 
 #include "native.h"
 
+#ifndef signature_HYGON_ebx
+#define signature_HYGON_ebx	0x6f677948	/* "Hygo" */
+#endif
+
 #ifndef PR_SET_SYSCALL_USER_DISPATCH
 #define PR_SET_SYSCALL_USER_DISPATCH 59
 #define PR_SYS_DISPATCH_OFF 0
@@ -109,10 +113,18 @@ static int check_host(char *why, size_t why_size)
 	if (syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) < 0)
 		return refuse(why, why_size, "seccomp filters (CONFIG_SECCOMP_FILTER, Linux 4.14)");
 	if (getauxval(AT_MINSIGSTKSZ) > STUB_ALTSTACK_SIZE - 1024)
-		return refuse(why, why_size, "signal frames of less than 15 KiB (the CPU's extended state)");
+		return refuse(why, why_size, "signal frames of less than 31 KiB (the CPU's extended state)");
 	if (access("/proc/self/fd", X_OK) < 0)
 		return refuse(why, why_size, "/proc to be mounted");
 	return 0;
+}
+
+bool native_has_sysenter(void)
+{
+	uint32_t eax, ebx, ecx, edx;
+
+	__cpuid(0, eax, ebx, ecx, edx);
+	return ebx != signature_AMD_ebx && ebx != signature_HYGON_ebx;
 }
 
 int native_probe(struct pvm_vm_config *config, const char *guest, char *why, size_t why_size)

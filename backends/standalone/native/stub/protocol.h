@@ -24,12 +24,17 @@
 #define STUB_TEXT_SIZE		0x1000
 #define STUB_CONTROL		0x7fff80001000	/* read-only in the stub */
 #define STUB_SHARED		0x7fff80002000	/* read-write */
-#define STUB_SHARED_SIZE	0x5000
+#define STUB_SHARED_SIZE	0x9000
+/* Room for STUB_FRAMES frames of a CPU with AVX-512 and protection keys: the
+ * guest's, and one for each signal that has the handler, should somebody send
+ * them all at once. One that finds no room kills the stub. */
 #define STUB_ALTSTACK		(STUB_SHARED + 0x1000)
-#define STUB_ALTSTACK_SIZE	0x4000
+#define STUB_ALTSTACK_SIZE	0x8000
+#define STUB_FRAMES		8
 /* Where the zygote moves the vdso before it unmaps it: the kernel keeps the
- * address, and lets 32-bit SYSCALL and SYSENTER "return" there. */
-#define STUB_VDSO_GRAVE		0x7fff90000000
+ * address, and lets 32-bit SYSCALL and SYSENTER "return" there. Intel's IRET
+ * drops the upper half of that: the rest must lie where no guest has a page. */
+#define STUB_VDSO_GRAVE		0x7fff00000000
 #define STUB_VDSO_GRAVE_SIZE	0x100000
 
 /* Distances of the pages from the text: all code addresses by RIP. */
@@ -37,7 +42,7 @@
 #define STUB_SHARED_OFFSET	0x2000
 
 /* One stub's pages in the arena file: control, then shared. */
-#define STUB_SLOT_SIZE		0x6000
+#define STUB_SLOT_SIZE		0xa000
 
 /* File descriptors of the zygote ... */
 #define ZYGOTE_FD_SOCKET	3	/* requests and answers */
@@ -101,7 +106,6 @@
 #define RECORD_COMMAND		52	/* STOP_COMMAND: which one failed */
 #define RECORD_RESULT		56	/* STOP_COMMAND: -errno */
 #define RECORD_KICKED		64	/* a kick came while the stub waited */
-#define RECORD_STACK_TOP	0x1000	/* the handler's own stack, a few words */
 
 #define STOP_SIGNAL		1	/* a signal ended the run: see the frame */
 #define STOP_COMMAND		2	/* a command failed; the guest has not run */

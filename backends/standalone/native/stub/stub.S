@@ -180,7 +180,9 @@ enter:
 	wrfsbase %rax
 	movq	CONTROL(GS_BASE), %rax
 	wrgsbase %rax
-	leaq	RECORD(STACK_TOP), %rsp
+	/* Stays on the signal stack, below the frame, which a signal that comes
+	 * now would else overwrite. Pushes go where the frame has its restorer. */
+	movq	CONTROL(FRAME), %rsp
 	cmpl	$ENTER_DIRECT, CONTROL(ENTER)
 	jne	enter_by_sigreturn
 
@@ -211,7 +213,6 @@ enter:
 enter_by_sigreturn:
 	pushq	CONTROL(RFLAGS)
 	popfq
-	movq	CONTROL(FRAME), %rsp
 	movl	$__NR_rt_sigreturn, %eax
 	syscall
 stub_after_sigreturn:

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* Signals that come from outside: when somebody sends them, and the kick. */
+#include "stub_text.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/ptrace.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static struct machine m;
+
+static void setup(void)
+{
+	machine_init(&m, 1);
+}
+
+static void teardown(void)
+{
+	machine_fini(&m);
+}
+
+TestSuite(native_signals, .init = setup, .fini = teardown, .timeout = 60);
+
+static struct pvm_vcpu *cpu(void)
+{
+	return &m.vcpu[0]->pvm;
+}
+
+GUEST_CODE(code_spin_until, "1: cmpq $0, (%rbx); je 1b; syscall");
+
+/* The last of several frames must find room, whatever state this CPU has. */
+Test(native_signals, a_frame_for_each_signal_fits_the_signal_stack)
+{
+	const struct sigframe_place *place;
+	uint64_t size;
+
+	machine_code(&m, code_spin_until);
+	cpu()->gpr[PVM_RBX] = CODE;
+	machine_run(m.vcpu[0]);
+	place = &machine_space(m.vcpu[0])->frame;
+	size = STUB_ALTSTACK + STUB_ALTSTACK_SIZE - place->address;
+	cr_assert_leq(STUB_FRAMES * size, STUB_ALTSTACK_SIZE, "%lu bytes", (unsigned long)size);
+}
+
+static void *send_signals(void *argument)
+{
+	static const int signals[] = { SIGSEGV, SIGSYS, SIGTRAP, SIGILL, SIGFPE, SIGBUS, SIGUSR1 };
+	pid_t stub = *(pid_t *)argument;
+	unsigned i;
+
+	/* Stopped, it gets them all at once. */
+	kill(stub, SIGSTOP);
+	for (i = 0; i < 7; i++)
+		kill(stub, signals[i]);
+	kill(stub, SIGCONT);
+	usleep(20000);
+	*(volatile uint64_t *)machine_at(&m, DATA) = 1;
+	return NULL;
+}
+
+Test(native_signals, what_somebody_sends_is_no_exit)
+{
+	struct guest_exit exit;
+	pthread_t thread;
+	pid_t stub;
+
+	machine_code(&m, code_spin_until);
+	cpu()->gpr[PVM_RBX] = CODE + 0x800;
+	*(uint64_t *)machine_at(&m, CODE + 0x800) = 1;
+	exit = machine_run(m.vcpu[0]);
+	assert_kind(exit, GUEST_EXIT_SYSCALL);
+	cpu()->rip = CODE;
+	cpu()->gpr[PVM_RBX] = DATA;
+	stub = machine_stub(m.vcpu[0]);
+	pthread_create(&thread, NULL, send_signals, &stub);
+	exit = machine_run(m.vcpu[0]);
+	pthread_join(thread, NULL);
+	assert_kind(exit, GUEST_EXIT_SYSCALL);
+	cr_assert_eq(machine_stub(m.vcpu[0]), stub);
+}
+
+/* ------------------------------------------------------------------------
+ * A signal at every instruction between the monitor's go and the guest's first.
+ * A breakpoint stops the stub there; what is pending then, it gets there.
+ */
+
+#define XSTATE_XMM0	160
+#define XSTATE_BV	512
+#define XSTATE_SSE	2u
+#define PLACES_MAX	200
+#define PLACES_MIN	20	/* of either way */
+#define SYSCALL_READ	2	/* the stub's third system call: wait for the go */
+
+GUEST_CODE(code_show64, "movq %xmm0, %rax; syscall");
+GUEST_CODE(code_show32, ".code32; movd %xmm0, %eax; int $0x80; .code64");
+
+static struct guest_exit run_exit;
+
+static void *run_thread(void *unused)
+{
+	(void)unused;
+	run_exit = machine_run_once(m.vcpu[0]);
+	return NULL;
+}
+
+static void wait_for_stop(pid_t stub)
+{
+	int status = 0;
+
+	cr_assert_eq(waitpid(stub, &status, __WALL), stub);
+	cr_assert(WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP, "status %#x", (unsigned)status);
+}
+
+static void set_breakpoint(pid_t stub, uint64_t address, uint64_t dr7)
+{
+	size_t dr = offsetof(struct user, u_debugreg);
+
+	cr_assert_eq(ptrace(PTRACE_POKEUSER, stub, dr, address), 0);
+	cr_assert_eq(ptrace(PTRACE_POKEUSER, stub, dr + 8 * 7, dr7), 0);
+}
+
+static uint64_t rip_of(pid_t stub)
+{
+	return (uint64_t)ptrace(PTRACE_PEEKUSER, stub, offsetof(struct user, regs.rip), NULL);
+}
+
+/* Run until the stub is at @place. */
+static pthread_t run_to(pid_t stub, uint64_t place)
+{
+	pthread_t thread;
+
+	cpu()->rip = CODE;
+	cr_assert_eq(ptrace(PTRACE_SEIZE, stub, NULL, NULL), 0);
+	cr_assert_eq(ptrace(PTRACE_INTERRUPT, stub, NULL, NULL), 0);
+	wait_for_stop(stub);
+	set_breakpoint(stub, place, PVM_DR7_ENABLE(0));
+	cr_assert_eq(ptrace(PTRACE_CONT, stub, NULL, NULL), 0);
+	pthread_create(&thread, NULL, run_thread, NULL);
+	wait_for_stop(stub);
+	cr_assert_eq(rip_of(stub), place);
+	set_breakpoint(stub, 0, 0);
+	return thread;
+}
+
+/* The way from the go to the guest. */
+static unsigned learn_places(pid_t stub, uint64_t places[PLACES_MAX])
+{
+	unsigned count = 0;
+	pthread_t thread;
+
+	read_stub_text(&m);
+	places[0] = STUB_TEXT + (uint64_t)find(insn_syscall, 2, SYSCALL_READ) + 2;
+	thread = run_to(stub, places[0]);
+	while (places[count] >= STUB_REGION) {
+		cr_assert_lt(++count, PLACES_MAX);
+		cr_assert_eq(ptrace(PTRACE_SINGLESTEP, stub, NULL, NULL), 0);
+		wait_for_stop(stub);
+		places[count] = rip_of(stub);
+	}
+	/* ptrace loses count of who has set TF where it steps over a POPF. */
+	ptrace(PTRACE_DETACH, stub, NULL, NULL);
+	pthread_join(thread, NULL);
+	cpu()->rflags &= ~(uint64_t)PVM_RFLAGS_TF;
+	cr_assert_gt(count, PLACES_MIN);
+	return count;
+}
+
+/* XMM0 is new for each run. */
+static uint64_t set_xmm0(unsigned n)
+{
+	uint64_t value = 0x12340000 + n;
+	uint8_t *x = m.vcpu[0]->xstate;
+
+	cr_assert_gt(m.vcpu[0]->xstate_size, XSTATE_BV);
+	memset(x + XSTATE_XMM0, 0, 16);
+	memcpy(x + XSTATE_XMM0, &value, sizeof(value));
+	x[XSTATE_BV] |= XSTATE_SSE;
+	return value;
+}
+
+static void signal_at_every_place(bool code64, bool is_kick)
+{
+	uint64_t places[PLACES_MAX], value;
+	pthread_t thread;
+	unsigned i, count;
+	pid_t stub;
+
+	machine_user(&m, code64);
+	if (code64)
+		machine_code(&m, code_show64);
+	else
+		machine_code(&m, code_show32);
+	machine_run(m.vcpu[0]);		/* no fault is left */
+	stub = machine_stub(m.vcpu[0]);
+	count = learn_places(stub, places);
+	for (i = 0; i < count; i++) {
+		value = set_xmm0(i);
+		thread = run_to(stub, places[i]);
+		if (is_kick)
+			native_executor.kick(m.vcpu[0]);
+		else
+			cr_assert_eq(kill(stub, SIGFPE), 0);
+		ptrace(PTRACE_DETACH, stub, NULL, NULL);
+		pthread_join(thread, NULL);
+		if (is_kick) {
+			assert_kind(run_exit, GUEST_EXIT_KICK);
+			run_exit = machine_run(m.vcpu[0]);
+		}
+		assert_kind(run_exit, code64 ? GUEST_EXIT_SYSCALL : GUEST_EXIT_INT80);
+		cr_assert_eq(cpu()->gpr[PVM_RAX], value, "%#lx after a signal at %#lx",
+			     (unsigned long)cpu()->gpr[PVM_RAX], (unsigned long)places[i]);
+		cr_assert_eq(machine_stub(m.vcpu[0]), stub, "the stub was lost");
+		/* After a kick it goes back by rt_sigreturn and maps anew. */
+		cpu()->rip = CODE;
+		machine_run(m.vcpu[0]);
+	}
+}
+
+Test(native_signals, one_at_any_instruction_of_the_direct_way_back_changes_nothing)
+{
+	signal_at_every_place(true, false);
+}
+
+Test(native_signals, one_at_any_instruction_of_the_way_back_by_sigreturn_changes_nothing)
+{
+	signal_at_every_place(false, false);
+}
+
+Test(native_signals, a_kick_at_any_instruction_of_the_direct_way_back_is_a_kick)
+{
+	signal_at_every_place(true, true);
+}
+
+Test(native_signals, a_kick_at_any_instruction_of_the_way_back_by_sigreturn_is_a_kick)
+{
+	signal_at_every_place(false, true);
+}
