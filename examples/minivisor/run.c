@@ -123,6 +123,8 @@ static enum pvm_action handle_exit(struct cpu *cpu, struct pvm_vcpu *pvm,
 	case PVM_EXIT_INTERRUPT:
 		pvm_switcher_host_vector(cpu->switcher, exit->vector);
 		return PVM_ACT_RESUME;
+	case PVM_EXIT_ACTION:
+		return exit->action;
 	case PVM_EXIT_FAULT:
 		fail("CPU %u: the switcher failed: vector %u, error code 0x%x, at 0x%lx", cpu->index,
 		     exit->vector, exit->error_code, exit->address);

@@ -129,6 +129,7 @@ static void make_vcpu(uint32_t id)
 	vcpu->pvm.backend = vcpu;
 	if (!error)
 		error = pvm_switcher_vcpu_init(&vcpu->switcher, &vm.switcher, &vcpu->pvm);
+	vcpu->switcher.serve = true;
 	if (error)
 		fail("vCPU %u: error %d", id, error);
 }

@@ -197,15 +197,20 @@ struct pvm_switcher_pgtbl {
 	pvm_hpa_t root[2];			/* supervisor's, user's */
 };
 
-struct pvm_switcher_vcpu {			/* fields are the switcher's, but for inhibit */
+struct pvm_switcher_vcpu {			/* the switcher's, but for inhibit and serve */
 	struct pvm_vcpu *vcpu;
 	struct pvm_switcher_vm *vm;
 	struct pvm_switcher_vcpu *next;
 	struct pvm_switcher_cpu *cpu;		/* where it ran last */
 	uint32_t request;			/* somebody wants it out */
 	uint32_t inhibit;			/* the host's own reasons not to switch directly */
+	bool serve;				/* the host's: see pvm_switcher_run() */
 	uint64_t generation;			/* that the published roots belong to */
 	uint32_t role;				/* the same: pvm_mmu_root_role() */
+	uint64_t epoch;				/* of the vCPU's roots, when looked at last */
+	pvm_hpa_t root[2];
+	uint64_t guest_dr7;			/* 0: no breakpoint is armed */
+	uint32_t fixed_inhibit;			/* what of it changes with the MSRs only */
 	uint64_t window_gpa;			/* of the PVCS behind the window */
 	uint64_t pvcs;				/* its address in the window, 0: none */
 	uint32_t published_count, published_next;
@@ -241,6 +246,7 @@ enum pvm_switcher_exit_kind {
 	PVM_EXIT_EXCEPTION,	/* vector, error_code; #PF: pvm_vcpu::cr2; #DB: pvm_vcpu::dr6 */
 	PVM_EXIT_SOFTWARE,	/* INT3, INTO's or INT 0x80's gate: vector */
 	PVM_EXIT_INTERRUPT,	/* vector is the host's: pvm_switcher_host_vector() */
+	PVM_EXIT_ACTION,	/* the engine was called already: action, never PVM_ACT_RESUME */
 	PVM_EXIT_FAULT,		/* the switcher itself failed: vector, error_code, address; the
 				 * vCPU is lost, the host's state is whole */
 	PVM_EXIT_KINDS
@@ -252,6 +258,7 @@ struct pvm_switcher_exit {
 	bool nmi, machine_check;	/* one came while the guest or the switcher ran: the host
 					 * calls pvm_switcher_host_vector() for it, before anything
 					 * else: NMIs may be blocked until then (S12) */
+	enum pvm_action action;		/* PVM_EXIT_ACTION */
 	uint32_t error_code;
 	uint64_t address;		/* PVM_EXIT_FAULT: RIP in the switcher */
 };
@@ -276,6 +283,12 @@ PVM_API void pvm_switcher_kick(struct pvm_switcher_vcpu *svcpu);
  *         LOAD_PGTBL that the switcher did by itself are in it on return.
  * @root: what pvm_mmu_load() gave for it.
  * @exit: overwritten.
+ *
+ * With pvm_switcher_vcpu::serve the exits that one engine call answers without
+ * sleeping (page faults, hypercalls of the engine's that offer no interrupt,
+ * exceptions that need no decoder) are answered here, and the guest goes on. What
+ * the engine asks for beyond that comes as PVM_EXIT_ACTION; what would sleep comes
+ * as the exit that it was, with nothing changed. PVM_INHIBIT_HOST shows every exit.
  *
  * spec: Underlying states, Events and Mode Changing
  */

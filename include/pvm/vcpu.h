@@ -175,6 +175,8 @@ struct pvm_exit {
 struct pvm_vcpu_mmu {
 	void *root[2];		/* shadow root of the supervisor's and of the user's table */
 	uint64_t range;		/* MSR_PVM_LINEAR_ADDRESS_RANGE that the roots were made for */
+	uint64_t cr4, efer;	/* the same */
+	uint64_t epoch;		/* counts changes of root[] */
 
 	/* The path of the last fill of a 4 KiB page: good for its neighbours as
 	 * long as no link between shadow pages changes. */
@@ -213,6 +215,11 @@ struct pvm_vcpu {
 	struct pvm_vcpu_struct *pvcs;	/* msr.vcpu_struct in host memory, pinned; NULL: none */
 	struct pvm_vcpu_mmu mmu;
 	struct pvm_exit exit;
+
+	/* Counts the calls that may have changed an MSR (other than KERNEL_GS_BASE and
+	 * SUPERVISOR_RSP), a control or debug register, the TLS entries or the PVCS's
+	 * place: whoever keeps copies of those looks at this alone. */
+	uint64_t changes;
 
 	void *backend;			/* the backend's; the engine never looks at it */
 };

@@ -331,6 +331,7 @@
 #define PVM_CPUID_7_EBX_HLE		(1u << 4)
 #define PVM_CPUID_7_EBX_AVX2		(1u << 5)
 #define PVM_CPUID_7_EBX_FDP_EXCPTN_ONLY	(1u << 6)
+#define PVM_CPUID_7_EBX_SMEP		(1u << 7)
 #define PVM_CPUID_7_EBX_BMI2		(1u << 8)
 #define PVM_CPUID_7_EBX_ERMS		(1u << 9)
 #define PVM_CPUID_7_EBX_INVPCID		(1u << 10)

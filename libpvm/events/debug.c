@@ -58,5 +58,6 @@ enum pvm_action pvm_event_debug(struct pvm_vcpu *vcpu, uint64_t dr6, enum pvm_sl
 	if (causes && !left)
 		return pvm_event_resume(vcpu, sleep);
 	vcpu->dr7 &= ~PVM_DR7_GD;
+	vcpu->changes++;
 	return pvm_event_deliver(vcpu, PVM_VEC_DB, 0, sleep);
 }

@@ -32,6 +32,7 @@ static void load_paging_depth(struct pvm_vcpu *vcpu, bool wanted)
 	if (la57 == !!(vcpu->cr4 & PVM_CR4_LA57))
 		return;
 	vcpu->cr4 ^= PVM_CR4_LA57;
+	vcpu->changes++;
 	pvm_mmu_flush_all(vcpu);
 }
 

@@ -29,7 +29,7 @@ union pvm_mmu_role root_role(const struct pvm_vcpu *vcpu)
 	return role;
 }
 
-static void slot_set(struct pvm_vcpu *vcpu, unsigned slot, struct mmu_page *root)
+static void slot_replace(struct pvm_vcpu *vcpu, unsigned slot, struct mmu_page *root)
 {
 	struct mmu_page *old = vcpu->mmu.root[slot];
 
@@ -40,6 +40,18 @@ static void slot_set(struct pvm_vcpu *vcpu, unsigned slot, struct mmu_page *root
 	if (root)
 		root->loaded++;
 	vcpu->mmu.root[slot] = root;
+	vcpu->mmu.epoch++;
+}
+
+/* Both roots are of the vCPU's role now: one of another role makes way. */
+static void slot_set(struct pvm_vcpu *vcpu, unsigned slot, struct mmu_page *root)
+{
+	if (vcpu->mmu.cr4 != vcpu->cr4 || vcpu->mmu.efer != vcpu->efer) {
+		slot_replace(vcpu, !slot, NULL);
+		vcpu->mmu.cr4 = vcpu->cr4;
+		vcpu->mmu.efer = vcpu->efer;
+	}
+	slot_replace(vcpu, slot, root);
 }
 
 void root_take(struct pvm_vcpu *vcpu, struct mmu_page *root)
@@ -57,8 +69,8 @@ void root_refresh(struct pvm_vcpu *vcpu)
 	if (vcpu->mmu.range == vcpu->msr.linear_address_range)
 		return;
 	vcpu->mmu.range = vcpu->msr.linear_address_range;
-	slot_set(vcpu, 0, NULL);
-	slot_set(vcpu, 1, NULL);
+	slot_replace(vcpu, 0, NULL);
+	slot_replace(vcpu, 1, NULL);
 	for (link = mmu->pages.next; link != &mmu->pages; link = next) {
 		struct mmu_page *page = list_entry(link, struct mmu_page, link);
 
@@ -77,13 +89,15 @@ struct mmu_page *root_next(const struct pvm_mmu *mmu, struct mmu_page *page, pvm
 	return NULL;
 }
 
-/* The root of a mode, if it is at hand. The vCPU's own reference keeps it. */
-static struct mmu_page *root_loaded(const struct pvm_vcpu *vcpu, bool user_mode, uint64_t cr3)
+/* The root of a mode, if it is at hand. The vCPU's own reference keeps it; its role is
+ * that of root_role() as long as nothing has changed that goes into it. */
+static inline struct mmu_page *root_loaded(const struct pvm_vcpu *vcpu, bool user_mode, uint64_t cr3)
 {
 	struct mmu_page *root = vcpu->mmu.root[user_mode];
 
-	if (!root || root->gfn.v != cr3_gfn(cr3).v || root->role.word != root_role(vcpu).word ||
-	    vcpu->mmu.range != vcpu->msr.linear_address_range || PVM_READ_ONCE(root->dead))
+	if (!root || root->gfn.v != cr3_gfn(cr3).v || vcpu->mmu.cr4 != vcpu->cr4 ||
+	    vcpu->mmu.efer != vcpu->efer || vcpu->mmu.range != vcpu->msr.linear_address_range ||
+	    PVM_READ_ONCE(root->dead))
 		return NULL;
 	return root;
 }
@@ -118,10 +132,11 @@ pvm_hpa_t pvm_mmu_other_root(struct pvm_vcpu *vcpu)
 {
 	struct pvm_vm *vm = vcpu->vm;
 	struct mmu_page *page = root_loaded(vcpu, !vcpu->user_mode, vcpu->msr.switch_cr3);
-	uint32_t role = root_role(vcpu).word;
+	uint32_t role;
 
 	if (page)
 		return page->host.pa;
+	role = root_role(vcpu).word;
 	if (vcpu->mmu.range != vcpu->msr.linear_address_range)
 		return pvm_hpa(PVM_INVALID_ADDR);
 	vm->ops->mmu_lock(vm->host);
@@ -150,7 +165,7 @@ void pvm_mmu_new_cr3(struct pvm_vcpu *vcpu)
 	struct pvm_vm *vm = vcpu->vm;
 
 	vm->ops->mmu_lock(vm->host);
-	slot_set(vcpu, 0, NULL);
-	slot_set(vcpu, 1, NULL);
+	slot_replace(vcpu, 0, NULL);
+	slot_replace(vcpu, 1, NULL);
 	vm->ops->mmu_unlock(vm->host);
 }

@@ -26,12 +26,18 @@
 #define AREA_PKE	1u
 #define AREA_SMAP	2u
 
+/* pvm_switcher_cpu::extras: one test for what few CPUs need. */
+#define EXTRA_PKE	1u
+#define EXTRA_MITIGATE	2u
+#define EXTRA_DEBUG	4u
+
 /* pvm_switcher_cpu::kind, as entry.S leaves it. */
 #define KIND_VECTOR	0	/* frame.vector says */
 #define KIND_SYSCALL	1
 #define KIND_SYSCALL32	2
 #define KIND_KICK	3	/* nothing but what is pending */
 #define KIND_FAULT	4	/* the switcher's own */
+#define KIND_HYPERCALL	5	/* a SYSCALL that is a hypercall; only where nothing inhibits */
 
 /* What the CPU pushes for an event at CPL 3, with what the entry stubs push below
  * it; also what IRET takes. RSP0 is its end. */
@@ -90,6 +96,7 @@ struct pvm_switcher_cpu {
 	uint32_t pending;
 	uint32_t user_mode;
 	uint32_t flags;
+	uint32_t extras;		/* EXTRA_*: what a world switch of this CPU needs beside */
 	uint32_t running;		/* S5: one setter, one clearer */
 	uint32_t kind;
 	uint64_t roots;			/* the pair in use */
@@ -125,9 +132,9 @@ struct pvm_switcher_cpu {
 	struct pvm_switcher_vcpu *loaded;	/* whose copies these are */
 	struct pvm_switcher_vcpu *active;	/* in pvm_switcher_run(); read by others */
 	uint64_t runs;			/* of pvm_switcher_run(); read by others */
-	uint64_t range_msr;		/* that range_start and range_end were made from */
 	uint32_t id;
 	bool is_loaded;				/* between pvm_switcher_load() and _unload() */
+	uint64_t changes;		/* pvm_vcpu::changes that the copies are of */
 	uint64_t generation;
 	pvm_hpa_t tag_root[PVM_SWITCHER_TAGS];	/* read by others */
 	uint32_t next_tag, live_tags;
@@ -180,7 +187,8 @@ void switcher_set_roots(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *
 void switcher_void_tags(struct pvm_switcher_cpu *cpu);
 
 /* debug.c: DR0-3 and DR7, for vCPUs and hosts that have breakpoints armed. */
-void switcher_enter_debug(struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu, uint64_t guest_dr7);
+void switcher_enter_debug(struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu, uint64_t host_dr7,
+			  uint64_t guest_dr7);
 void switcher_leave_debug(struct pvm_switcher_cpu *cpu);
 
 /* vm.c: show @pvcs's page in the window of vCPU @id, or nothing (PVM_INVALID_ADDR). S8 */

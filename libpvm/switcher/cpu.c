@@ -166,6 +166,7 @@ int pvm_switcher_cpu_init(struct pvm_switcher *switcher, void *area, uint32_t id
 		     (hw_read_cr4() & PVM_CR4_SMAP ? AREA_SMAP : 0);
 	cpu->host_noflush = features->pcid ? 1ull << 63 : 0;
 	cpu->mitigations = features->mitigations;
+	cpu->extras = (features->pke ? EXTRA_PKE : 0) | (features->mitigations ? EXTRA_MITIGATE : 0);
 	cpu->user_cs = switcher->config.user_cs;
 	cpu->user_ds = switcher->config.user_ds;
 	cpu->user_cs_ss = cpu->user_cs | (uint32_t)cpu->user_ds << 16;

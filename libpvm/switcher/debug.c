@@ -12,10 +12,11 @@
 #define DR7_ARMED	0xffull		/* any L or G bit */
 #define DR7_OFF		0x400ull	/* bit 10 is always 1 */
 
-void switcher_enter_debug(struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu, uint64_t guest_dr7)
+void switcher_enter_debug(struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu, uint64_t host_dr7,
+			  uint64_t guest_dr7)
 {
-	cpu->guest_dr7 = 0;
-	if (cpu->host_dr7 & DR7_ARMED)
+	cpu->host_dr7 = host_dr7;
+	if (host_dr7 & DR7_ARMED)
 		hw_write_dr7(DR7_OFF);
 	if (!(guest_dr7 & DR7_ARMED))
 		return;
@@ -28,6 +29,7 @@ void switcher_enter_debug(struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu, u
 	hw_write_dr2(vcpu->dr[2]);
 	hw_write_dr3(vcpu->dr[3]);
 	cpu->guest_dr7 = guest_dr7;
+	cpu->extras |= EXTRA_DEBUG;
 }
 
 void switcher_leave_debug(struct pvm_switcher_cpu *cpu)
@@ -37,6 +39,8 @@ void switcher_leave_debug(struct pvm_switcher_cpu *cpu)
 		hw_write_dr1(cpu->host_dr[1]);
 		hw_write_dr2(cpu->host_dr[2]);
 		hw_write_dr3(cpu->host_dr[3]);
+		cpu->guest_dr7 = 0;
+		cpu->extras &= ~EXTRA_DEBUG;
 	}
 	hw_write_dr7(cpu->host_dr7);
 }

@@ -74,8 +74,14 @@ PLACE pvm_switcher_syscall
 	movq	C(KERNEL_GS_BASE), %rdx
 	wrgsbase %rdx
 	testl	$AREA_PKE, C(FLAGS)
-	jnz	syscall_pkru
-syscall_pkru_done:
+	jz	1f
+	movq	%rax, %r11			/* S11: the user's PKRU to the PVCS, the default in */
+	xorl	%ecx, %ecx
+	rdpkru
+	movl	%eax, PVCS_PKRU(%r11)
+	movl	C(SUPERVISOR_PKRU), %eax
+	wrpkru
+1:
 	movl	$0, C(USER_MODE)
 	LOAD_ROOT 0
 	incq	C(USER_SYSCALLS)
@@ -139,16 +145,6 @@ kick_to_host:
 	movl	$KIND_KICK, C(KIND)
 	jmp	to_host
 
-/* S11: the user's PKRU to the PVCS (rax), the supervisor's default in. */
-syscall_pkru:
-	movq	%rax, %r11
-	xorl	%ecx, %ecx
-	rdpkru
-	movl	%eax, PVCS_PKRU(%r11)
-	movl	C(SUPERVISOR_PKRU), %eax
-	wrpkru
-	jmp	syscall_pkru_done
-
 /* CSTAR: SYSCALL from 32-bit code, on CPUs that have it. As pvm_switcher_syscall. */
 	.balign 16
 PLACE pvm_switcher_syscall32
@@ -171,6 +167,15 @@ syscall_to_host:
 	movq	%r11, C(RFLAGS)
 	jmp	to_host
 
+/* The same, known to be neither of the returns, nor a user's. */
+hypercall_to_host:
+	movl	$KIND_HYPERCALL, C(KIND)
+	movq	%rcx, C(RCX)
+	movq	%rcx, C(RIP)
+	movq	%r11, C(R11)
+	movq	%r11, C(RFLAGS)
+	jmp	to_host
+
 /* SYSCALL in supervisor mode. In: rcx = RIP, r11 = RFLAGS, all others the guest's. */
 supervisor_syscall:
 	cmpq	%rcx, C(RETU_NEXT)
@@ -178,13 +183,14 @@ supervisor_syscall:
 	cmpq	%rcx, C(RETS_NEXT)
 	je	return_supervisor
 	cmpq	$PVM_HC_LOAD_PGTBL, %rax
-	jne	syscall_to_host
+	jne	hypercall_to_host
 
 /* LOAD_PGTBL of a pair that is published, without a flush and a change of depth. In:
  * rbx = flags, r10 = the supervisor's table, rdx = the user's. hypercall/hypercall.c,
  * load_pgtbl(). */
 	cmpq	%rbx, C(PGTBL_FLAGS)
-	jne	syscall_to_host
+	jne	hypercall_to_host
+	CANONICAL_OR hypercall_to_host		/* S1 */
 	leaq	C(PUBLISHED), %rax
 .rept 3
 	cmpq	%r10, ROOTS_GUEST_CR3(%rax)
@@ -194,17 +200,15 @@ supervisor_syscall:
 1:	addq	$ROOTS_SIZE, %rax
 .endr
 	cmpq	%r10, ROOTS_GUEST_CR3(%rax)
-	jne	syscall_to_host
+	jne	hypercall_to_host
 	cmpq	%rdx, ROOTS_GUEST_SWITCH_CR3(%rax)
-	jne	syscall_to_host
+	jne	hypercall_to_host
 load_pgtbl_found:
-	movq	%rax, %rdx
-	CANONICAL_OR syscall_to_host		/* S1 */
 	testl	$(PVM_RFLAGS_RF | PVM_RFLAGS_TF), %r11d	/* S2 */
-	jnz	syscall_to_host
+	jnz	hypercall_to_host
 	movq	%rcx, C(RIP)
 	movq	%r11, C(RFLAGS)
-	movq	%rdx, C(ROOTS)
+	movq	%rax, C(ROOTS)
 	LOAD_ROOT 0
 	movq	$0, C(RAX)
 	incq	C(LOAD_PGTBLS)

@@ -121,18 +121,14 @@ static bool needs_l1d_flush(const struct pvm_switcher_cpu_id *id)
 uint32_t pvm_switcher_mitigations(const struct pvm_switcher_cpu_id *id)
 {
 	/*
-	 * S10. On every CPU, whoever made it:
-	 *
-	 * RSB_FILL: Intel, "Retpoline: A Branch Target Injection Mitigation", RSB
-	 * stuffing; AMD, "Software Techniques", V2-3. SMEP makes it unnecessary only
-	 * where user addresses are never supervisor code; a guest may have user code
-	 * where its host has its kernel. Enhanced and automatic IBRS empty the return
-	 * stack at VM exits, and this is none.
-	 *
-	 * LFENCE: Intel, "Bounds Check Bypass" and "Speculative Behavior of SWAPGS";
-	 * AMD, "Software Techniques", V1-1.
+	 * S10. RSB_FILL: Intel, "Retpoline: A Branch Target Injection Mitigation", RSB
+	 * stuffing; AMD, "Software Techniques", V2-3. What a guest leaves on the return
+	 * stack are addresses that it may execute at: in the lower half, where SMEP keeps
+	 * CPL 0 from following, or in its own part of the upper half, where the host maps
+	 * nothing (spec: Exclusive address ranges). Without SMEP the host's own user code
+	 * is in reach.
 	 */
-	uint32_t needed = PVM_MITIGATE_RSB_FILL | PVM_MITIGATE_LFENCE;
+	uint32_t needed = id->leaf7_ebx & PVM_CPUID_7_EBX_SMEP ? 0 : PVM_MITIGATE_RSB_FILL;
 
 	if (is_amd(id) ? amd_needs_verw(id) : intel_needs_verw(id))
 		needed |= PVM_MITIGATE_VERW;
@@ -145,6 +141,10 @@ uint32_t pvm_switcher_mitigations(const struct pvm_switcher_cpu_id *id)
 		needed |= PVM_MITIGATE_IBPB;
 	if (needs_l1d_flush(id))
 		needed |= PVM_MITIGATE_L1D_FLUSH;
+	/* Intel, "Branch History Injection": the sequences end in LFENCE, so that nothing
+	 * runs ahead of them. Before them MOV to CR3 has serialised. */
+	if (needed & (PVM_MITIGATE_RSB_FILL | PVM_MITIGATE_BHB_CLEAR | PVM_MITIGATE_IBRS))
+		needed |= PVM_MITIGATE_LFENCE;
 	return needed;
 }
 

@@ -7,6 +7,7 @@
  * spec: Underlying states, Events and Mode Changing
  */
 #include <pvm/events.h>
+#include <pvm/hypercall.h>
 #include <pvm/mmu.h>
 
 #include "switcher/hw.h"
@@ -16,6 +17,7 @@
 #define UPPER_HALF	(~0ull << 48)
 #define PRED_CMD_IBPB	1
 #define FLUSH_CMD_L1D	1
+#define DR7_ARMED	0xffull		/* any L or G bit */
 
 /* S8: the page behind the PVCS is pinned (vcpu/pvcs.c) as long as the vCPU has it.
  * A host that cannot say now where it is is asked again at the next entry. */
@@ -55,22 +57,6 @@ static void set_stack_range(struct pvm_switcher_cpu *cpu, const struct pvm_vcpu 
 			 sizeof(struct pvm_supervisor_frame);
 }
 
-/* What of the vCPU changes by WRMSR and MOV to CR4 only. */
-static void copy_registers(struct pvm_switcher_cpu *cpu, const struct pvm_vcpu *vcpu)
-{
-	unsigned width = vcpu->cr4 & PVM_CR4_LA57 ? 57 : 48;
-
-	cpu->lstar = vcpu->msr.lstar;
-	cpu->retu_next = vcpu->msr.retu_rip ? vcpu->msr.retu_rip + PVM_SYSCALL_LENGTH : NEVER;
-	cpu->rets_next = vcpu->msr.rets_rip ? vcpu->msr.rets_rip + PVM_SYSCALL_LENGTH : NEVER;
-	cpu->supervisor_pkru = vcpu->cr4 & PVM_CR4_PKS ? (uint32_t)vcpu->msr.pkrs : 0;
-	if (cpu->canonical_limit != 1ull << width) {
-		cpu->canonical_limit = 1ull << width;
-		cpu->canonical_add = 1ull << (width - 1);
-		cpu->pgtbl_flags = vcpu->cr4 & PVM_CR4_LA57 ? PVM_LOAD_PGTBL_LA57 : 0;
-	}
-}
-
 /* Another vCPU on this CPU. S10: nothing that one VM trained is used by another. */
 static void change_vcpu(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu)
 {
@@ -81,75 +67,83 @@ static void change_vcpu(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *
 	if (other_vm && (cpu->mitigations & PVM_MITIGATE_L1D_FLUSH))
 		hw_wrmsr(MSR_FLUSH_CMD, FLUSH_CMD_L1D);
 	cpu->loaded = svcpu;
-	cpu->current_root[0].v = cpu->current_root[1].v = PVM_INVALID_ADDR;
-	cpu->canonical_limit = 0;
 	cpu->vcpu = (uint64_t)(uintptr_t)svcpu->vcpu;
+}
+
+/* What changes by calls that count in pvm_vcpu::changes only. */
+static void copy_registers(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu)
+{
+	const struct pvm_vcpu *vcpu = svcpu->vcpu;
+	unsigned width = vcpu->cr4 & PVM_CR4_LA57 ? 57 : 48;
+
+	if (cpu->loaded != svcpu)
+		change_vcpu(cpu, svcpu);
+	cpu->changes = vcpu->changes;
+	svcpu->guest_dr7 = vcpu->dr7 & DR7_ARMED ? pvm_vcpu_underlying_dr7(vcpu) : 0;
+	svcpu->fixed_inhibit = svcpu->pvcs && vcpu->pvcs ? 0 : PVM_INHIBIT_PVCS;
+	if (vcpu->msr.lstar >> 47 && !pvm_legal_address(vcpu, pvm_gva(vcpu->msr.lstar)))
+		svcpu->fixed_inhibit |= PVM_INHIBIT_ENTRY;	/* S1, M7 */
+	cpu->pvcs = svcpu->pvcs;
+	cpu->lstar = vcpu->msr.lstar;
+	cpu->retu_next = vcpu->msr.retu_rip ? vcpu->msr.retu_rip + PVM_SYSCALL_LENGTH : NEVER;
+	cpu->rets_next = vcpu->msr.rets_rip ? vcpu->msr.rets_rip + PVM_SYSCALL_LENGTH : NEVER;
+	cpu->supervisor_pkru = vcpu->cr4 & PVM_CR4_PKS ? (uint32_t)vcpu->msr.pkrs : 0;
+	cpu->canonical_limit = 1ull << width;
+	cpu->canonical_add = 1ull << (width - 1);
+	cpu->pgtbl_flags = vcpu->cr4 & PVM_CR4_LA57 ? PVM_LOAD_PGTBL_LA57 : 0;
+	set_stack_range(cpu, vcpu);
+	memcpy(&cpu->gdt[svcpu->vm->switcher->config.tls_index], vcpu->tls, sizeof(vcpu->tls));
 }
 
 /* S3: every reason not to switch directly, as one word. */
 static uint32_t inhibited(const struct pvm_switcher_cpu *cpu, const struct pvm_switcher_vcpu *svcpu)
 {
 	const struct pvm_vcpu *vcpu = svcpu->vcpu;
-	uint32_t inhibit = svcpu->inhibit;
+	uint32_t inhibit = svcpu->inhibit | svcpu->fixed_inhibit;
 
-	if (!svcpu->pvcs || !vcpu->pvcs)
-		inhibit |= PVM_INHIBIT_PVCS;
-	else if (PVM_READ_ONCE(vcpu->pvcs->event_flags) & PVM_EVENT_FLAGS_IP)
+	if (vcpu->pvcs && (PVM_READ_ONCE(vcpu->pvcs->event_flags) & PVM_EVENT_FLAGS_IP))
 		inhibit |= PVM_INHIBIT_INTERRUPT;
-	if (vcpu->nmi_masked || vcpu->nmi_pending)
+	if (vcpu->nmi_masked | vcpu->nmi_pending)
 		inhibit |= PVM_INHIBIT_NMI;
 	if (cpu->current_root[!vcpu->user_mode].v == PVM_INVALID_ADDR)
 		inhibit |= PVM_INHIBIT_ROOT;
-	if (vcpu->msr.lstar >> 47 && !pvm_legal_address(vcpu, pvm_gva(vcpu->msr.lstar)))
-		inhibit |= PVM_INHIBIT_ENTRY;
 	return inhibit;
 }
 
-static void set_roots(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu,
-		      const pvm_hpa_t roots[2])
+/* The area's pairs of roots, if they are not the vCPU's of now. @answered as in enter():
+ * only another root's death can have come between. */
+static inline void load_roots(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu,
+			      bool same_vcpu, bool *answered)
 {
-	uint64_t generation = __atomic_load_n(&svcpu->vm->switcher->generation, __ATOMIC_SEQ_CST);
+	uint64_t generation = __atomic_load_n(&cpu->switcher->generation, __ATOMIC_SEQ_CST);
 
+	if (pvm_likely(same_vcpu && cpu->generation == generation &&
+		       (*answered || (cpu->current_root[0].v == svcpu->root[0].v &&
+				      cpu->current_root[1].v == svcpu->root[1].v &&
+				      cpu->roots == (uint64_t)(uintptr_t)&cpu->current))))
+		return;
 	if (cpu->generation != generation) {
 		switcher_void_tags(cpu);
 		cpu->generation = generation;
-	} else if (cpu->current_root[0].v == roots[0].v && cpu->current_root[1].v == roots[1].v &&
-		   cpu->roots == (uint64_t)(uintptr_t)&cpu->current) {
-		return;
 	}
-	switcher_set_roots(cpu, svcpu, roots);
+	switcher_set_roots(cpu, svcpu, svcpu->root);
+	*answered = false;
 }
 
-static void fill_area(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu,
-		      const pvm_hpa_t roots[2])
+static void fill_area(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu)
 {
 	struct pvm_vcpu *vcpu = svcpu->vcpu;
-	uint64_t guest_dr7 = vcpu->dr7 & 0xff ? pvm_vcpu_underlying_dr7(vcpu) : 0;
 
-	if (cpu->loaded != svcpu)
-		change_vcpu(cpu, svcpu);
-	if (cpu->range_msr != vcpu->msr.linear_address_range) {
-		cpu->range_msr = vcpu->msr.linear_address_range;
-		set_stack_range(cpu, vcpu);
-	}
-	set_roots(cpu, svcpu, roots);
-	copy_registers(cpu, vcpu);
-	cpu->pvcs = svcpu->pvcs;
 	cpu->inhibit = inhibited(cpu, svcpu);
 	cpu->user_mode = vcpu->user_mode;
 	cpu->kernel_gs_base = vcpu->msr.kernel_gs_base;
 	cpu->supervisor_rsp = vcpu->msr.supervisor_rsp;
-	memcpy(&cpu->gdt[svcpu->vm->switcher->config.tls_index], vcpu->tls, sizeof(vcpu->tls));
-	cpu->host_dr7 = hw_read_dr7();
-	if ((cpu->host_dr7 | guest_dr7) & 0xff)
-		switcher_enter_debug(cpu, vcpu, guest_dr7);
-
 	cpu->rax = vcpu->gpr[PVM_RAX];
 	cpu->rcx = vcpu->gpr[PVM_RCX];
 	cpu->rdx = vcpu->gpr[PVM_RDX];
 	cpu->r11 = vcpu->gpr[PVM_R11];
 	cpu->frame.rip = vcpu->rip;
-	cpu->frame.cs = pvm_vcpu_underlying_cs(vcpu);
+	cpu->frame.cs = vcpu->user_mode ? pvm_vcpu_underlying_cs(vcpu) : cpu->user_cs;
 	cpu->frame.rflags = pvm_rflags_sane(vcpu->rflags);	/* S2 */
 	cpu->frame.rsp = vcpu->gpr[PVM_RSP];
 	cpu->frame.ss = cpu->user_ds;
@@ -229,6 +223,7 @@ static void explain(const struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu,
 {
 	switch (cpu->kind) {
 	case KIND_SYSCALL:
+	case KIND_HYPERCALL:
 		exit->kind = PVM_EXIT_SYSCALL;
 		if (vcpu->user_mode)	/* wherever far transfers have led since the entry */
 			vcpu->seg[PVM_CS] = vcpu->vm->config.user_cs;
@@ -253,39 +248,153 @@ static void explain(const struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu,
 	}
 }
 
-void pvm_switcher_run(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu, pvm_hpa_t root,
-		      struct pvm_switcher_exit *exit)
+/* ------------------------------------------------------------------------
+ * Exits that are answered here: one engine call that does not sleep.
+ */
+
+#define SERVED_VECTORS \
+	(1u << PVM_VEC_DE | 1u << PVM_VEC_BP | 1u << PVM_VEC_BR | 1u << PVM_VEC_NP | 1u << PVM_VEC_SS | \
+	 1u << PVM_VEC_MF | 1u << PVM_VEC_AC | 1u << PVM_VEC_XM)
+
+/* Not IRQ_WIN and IRQ_HLT: behind those the host offers its interrupts. */
+static bool served_hypercall(const struct pvm_vcpu *vcpu)
+{
+	uint64_t nr = vcpu->gpr[PVM_RAX] - PVM_HC_BASE;
+
+	return nr < PVM_HC_COUNT && nr != PVM_HC_IRQ_WIN - PVM_HC_BASE && nr != PVM_HC_IRQ_HLT - PVM_HC_BASE;
+}
+
+/* PVM_ACT_RETRY: not ours, or it would sleep. */
+static enum pvm_action serve_vector(const struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu)
+{
+	uint64_t vector = cpu->frame.vector;
+
+	if (vector >= PVM_VEC_EXCEPTIONS)
+		return PVM_ACT_RETRY;
+	take_selectors(cpu, vcpu);
+	if (vector == PVM_VEC_PF) {
+		vcpu->cr2 = cpu->cr2;
+		return pvm_handle_page_fault(vcpu, pvm_gva(cpu->cr2), (uint32_t)cpu->frame.error,
+					     PVM_NO_SLEEP);
+	}
+	/* No instruction that raises #UD in user mode is emulated. */
+	if ((SERVED_VECTORS >> vector & 1) || (vector == PVM_VEC_UD && vcpu->user_mode))
+		return pvm_event_deliver(vcpu, (uint8_t)vector, (uint32_t)cpu->frame.error, PVM_NO_SLEEP);
+	return PVM_ACT_RETRY;
+}
+
+/* ------------------------------------------------------------------------
+ * Running.
+ */
+
+/* What takes the host's locks: before the vCPU is active, as who waits for it to come
+ * out may hold them. */
+static void prepare(struct pvm_switcher_vcpu *svcpu, pvm_hpa_t root)
 {
 	struct pvm_vcpu *vcpu = svcpu->vcpu;
-	pvm_hpa_t roots[2];
 
-	exit->kind = PVM_EXIT_KICK;
-	exit->nmi = exit->machine_check = false;
-	/* What takes the host's locks comes before the vCPU is active: who waits for it
-	 * to come out may hold them. */
-	if (svcpu->window_gpa != vcpu->msr.vcpu_struct)
+	if (svcpu->window_gpa != vcpu->msr.vcpu_struct) {
 		show_pvcs(svcpu);
-	roots[vcpu->user_mode] = root;
-	roots[!vcpu->user_mode] = pvm_mmu_other_root(vcpu);
+		vcpu->changes++;
+	}
+	svcpu->root[vcpu->user_mode] = root;
+	svcpu->root[!vcpu->user_mode] = pvm_mmu_other_root(vcpu);
+	svcpu->epoch = vcpu->mmu.epoch;
+}
+
+/* Into the guest and out again. @answered: a hypercall has been answered since the last
+ * time, and nothing else has changed in the vCPU. False: somebody wants it out. */
+static bool enter(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu, bool answered)
+{
+	struct pvm_vcpu *vcpu = svcpu->vcpu;
+	bool same_vcpu = cpu->loaded == svcpu, armed;
+	uint64_t dr7;
 
 	/* Whoever asks for an exit from here on finds the vCPU active and interrupts
 	 * this CPU; whoever asked before is found here. */
 	cpu->runs++;
 	__atomic_store_n(&svcpu->cpu, cpu, __ATOMIC_RELAXED);
 	__atomic_store_n(&cpu->active, svcpu, __ATOMIC_SEQ_CST);
-	if (__atomic_load_n(&svcpu->request, __ATOMIC_SEQ_CST)) {
+	if (pvm_unlikely(__atomic_load_n(&svcpu->request, __ATOMIC_SEQ_CST))) {
 		__atomic_store_n(&cpu->active, NULL, __ATOMIC_RELEASE);
-		return;
+		return false;
 	}
-	fill_area(cpu, svcpu, roots);
+	if (pvm_unlikely(!same_vcpu || cpu->changes != vcpu->changes)) {
+		copy_registers(cpu, svcpu);
+		answered = false;
+	}
+	load_roots(cpu, svcpu, same_vcpu, &answered);
+	if (answered) {
+		cpu->rax = vcpu->gpr[PVM_RAX];
+		cpu->rcx = vcpu->gpr[PVM_RCX];
+	} else {
+		fill_area(cpu, svcpu);
+	}
+	dr7 = hw_read_dr7();
+	armed = (dr7 | svcpu->guest_dr7) & DR7_ARMED;
+	if (pvm_unlikely(armed))
+		switcher_enter_debug(cpu, vcpu, dr7, svcpu->guest_dr7);
 	cpu->stats.entries++;
 	pvm_switcher_enter(cpu, vcpu);
 	__atomic_store_n(&cpu->active, NULL, __ATOMIC_RELEASE);
-	if ((cpu->host_dr7 | cpu->guest_dr7) & 0xff)
+	if (pvm_unlikely(armed))
 		switcher_leave_debug(cpu);
 	take_registers(cpu, vcpu);
-	explain(cpu, vcpu, exit);
-	if (cpu->pending) {
+	return true;
+}
+
+/* The roots to run on next; false: the host must make one. @answered as in enter(). */
+static inline bool load_root(const struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu,
+			     bool *answered)
+{
+	struct pvm_vcpu *vcpu = svcpu->vcpu;
+	pvm_hpa_t root;
+
+	if (pvm_likely(svcpu->epoch == vcpu->mmu.epoch && cpu->changes == vcpu->changes &&
+		       (*answered || svcpu->root[vcpu->user_mode].v != PVM_INVALID_ADDR)))
+		return true;
+	*answered = false;
+	if (pvm_mmu_load(vcpu, &root, PVM_NO_SLEEP) != PVM_OK)
+		return false;
+	prepare(svcpu, root);
+	return true;
+}
+
+void pvm_switcher_run(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu, pvm_hpa_t root,
+		      struct pvm_switcher_exit *exit)
+{
+	struct pvm_vcpu *vcpu = svcpu->vcpu;
+	enum pvm_action action;
+	bool answered = false;
+
+	exit->kind = PVM_EXIT_KICK;
+	exit->nmi = exit->machine_check = false;
+	if (pvm_unlikely(svcpu->window_gpa != vcpu->msr.vcpu_struct || svcpu->epoch != vcpu->mmu.epoch ||
+			 svcpu->root[vcpu->user_mode].v != root.v))
+		prepare(svcpu, root);
+	do {
+		action = PVM_ACT_RETRY;
+		if (!enter(cpu, svcpu, answered))
+			return;
+		if (!svcpu->serve || cpu->pending || svcpu->inhibit)
+			break;
+		if (cpu->kind == KIND_HYPERCALL) {
+			if (served_hypercall(vcpu))
+				action = pvm_handle_syscall(vcpu, PVM_NO_SLEEP);
+			answered = vcpu->rip == cpu->frame.rip;
+		} else if (cpu->kind == KIND_VECTOR) {
+			action = serve_vector(cpu, vcpu);
+			answered = false;
+		}
+	} while (action == PVM_ACT_RESUME && load_root(cpu, svcpu, &answered));
+
+	if (action == PVM_ACT_RETRY) {
+		explain(cpu, vcpu, exit);
+	} else if (action != PVM_ACT_RESUME) {
+		exit->kind = PVM_EXIT_ACTION;
+		exit->action = action;
+	}
+	if (pvm_unlikely(cpu->pending)) {
 		exit->nmi = cpu->pending & PENDING_NMI;
 		exit->machine_check = cpu->pending & PENDING_MC;
 		cpu->pending = 0;

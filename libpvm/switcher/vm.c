@@ -163,6 +163,7 @@ int pvm_switcher_vcpu_init(struct pvm_switcher_vcpu *svcpu, struct pvm_switcher_
 		.vcpu = vcpu,
 		.vm = vm,
 		.next = vm->vcpus,
+		.epoch = ~0ull,
 	};
 	vm->vcpus = svcpu;
 	return PVM_OK;

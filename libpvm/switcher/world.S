@@ -69,15 +69,9 @@ PLACE pvm_switcher_enter
 	wrfsbase %rax
 	movq	VCPU_GS_BASE(%rsi), %rax
 	wrgsbase %rax
-	testl	$AREA_PKE, C(FLAGS)
-	jnz	enter_pkru
-enter_pkru_done:
-	cmpl	$0, C(MITIGATIONS)
-	jne	enter_mitigations		/* S10 */
-enter_mitigations_done:
-	cmpq	$0, C(GUEST_DR7)
-	jne	enter_dr7
-enter_dr7_done:
+	cmpl	$0, C(EXTRAS)
+	jne	enter_extras
+enter_extras_done:
 	movq	VCPU_RBX(%rsi), %rbx
 	movq	VCPU_RBP(%rsi), %rbp
 	movq	VCPU_RDI(%rsi), %rdi
@@ -98,24 +92,22 @@ enter_dr7_done:
 	WANT_SYSRET pvm_switcher_tail_iret
 	jmp	pvm_switcher_tail_sysret
 
-/* S11: the host's PKRU is put away, the guest's loaded. In: rsi = vcpu. */
-enter_pkru:
-	xorl	%ecx, %ecx
+/* What few CPUs need, towards the guest. In: rsi = vcpu. Clobbers rax, rcx, rdx. The
+ * guest's breakpoints come last: behind the last access to what is not the switcher's
+ * but the vCPU's registers. */
+enter_extras:
+	cmpq	$0, C(GUEST_DR7)
+	je	1f
+	movq	C(GUEST_DR7), %rax
+	movq	%rax, %dr7
+1:	testl	$AREA_PKE, C(FLAGS)
+	jz	1f
+	xorl	%ecx, %ecx			/* S11: the host's PKRU is put away */
 	rdpkru
 	movl	%eax, C(HOST_PKRU)
 	movl	VCPU_PKRU(%rsi), %eax
 	wrpkru
-	jmp	enter_pkru_done
-
-/* The guest's breakpoints, behind the last access to what is not the switcher's. */
-enter_dr7:
-	movq	C(GUEST_DR7), %rax
-	movq	%rax, %dr7
-	jmp	enter_dr7_done
-
-/* S10, towards the guest. In: rsi = vcpu. Clobbers rax, rcx, rdx. */
-enter_mitigations:
-	testl	$MITIGATE_IBRS, C(MITIGATIONS)
+1:	testl	$MITIGATE_IBRS, C(MITIGATIONS)	/* S10 */
 	jz	1f
 	movl	C(HOST_SPEC_CTRL), %eax
 	andl	$~1, %eax
@@ -123,9 +115,9 @@ enter_mitigations:
 	xorl	%edx, %edx
 	wrmsr
 1:	testl	$MITIGATE_VERW, C(MITIGATIONS)
-	jz	enter_mitigations_done
+	jz	enter_extras_done
 	verw	C(VERW_SEL)
-	jmp	enter_mitigations_done
+	jmp	enter_extras_done
 
 /*
  * Out of the guest. In: in the switcher, with C(RAX), C(RCX), C(RDX), C(R11) the
@@ -134,20 +126,14 @@ enter_mitigations:
 	.balign 64
 PLACE pvm_switcher_to_host
 to_host:
-	cmpq	$0, C(GUEST_DR7)
-	jne	leave_dr7
-leave_dr7_done:
 	rdgsbase %rax
 	movq	%rax, C(GS_BASE)
-	testl	$AREA_PKE, C(FLAGS)
-	jnz	leave_pkru
-leave_pkru_done:
 	movq	$HOST_SIGNAL, C(SIGNAL)		/* S13 */
 	movq	C(HOST_CR3), %rax
 	movq	%rax, %cr3
-	cmpl	$0, C(MITIGATIONS)
-	jne	leave_mitigations		/* S10: before the first return or indirect branch */
-leave_mitigations_done:
+	cmpl	$0, C(EXTRAS)
+	jne	leave_extras
+leave_extras_done:
 	movq	C(VCPU), %rdx
 	movq	%rbx, VCPU_RBX(%rdx)
 	movq	%rbp, VCPU_RBP(%rdx)
@@ -191,24 +177,21 @@ leave_mitigations_done:
 	popfq
 	ret
 
-/* S11: the guest's PKRU is kept, the host's loaded. The guest's rcx and rdx are in
- * the area by now. */
-leave_pkru:
-	xorl	%ecx, %ecx
+/* What few CPUs need, towards the host, before its memory is touched and before the
+ * first return or indirect branch. The guest's rax, rcx and rdx are in the area. */
+leave_extras:
+	cmpq	$0, C(GUEST_DR7)
+	je	1f
+	xorl	%eax, %eax
+	movq	%rax, %dr7
+1:	testl	$AREA_PKE, C(FLAGS)
+	jz	1f
+	xorl	%ecx, %ecx			/* S11 */
 	rdpkru
 	movl	%eax, C(PKRU)
 	movl	C(HOST_PKRU), %eax
 	wrpkru
-	jmp	leave_pkru_done
-
-leave_dr7:
-	xorl	%eax, %eax
-	movq	%rax, %dr7
-	jmp	leave_dr7_done
-
-/* S10, towards the host. Clobbers rax, rcx, rdx. */
-leave_mitigations:
-	testl	$MITIGATE_IBRS, C(MITIGATIONS)
+1:	testl	$MITIGATE_IBRS, C(MITIGATIONS)	/* S10 */
 	jz	1f
 	movl	C(HOST_SPEC_CTRL), %eax
 	movl	$MSR_SPEC_CTRL, %ecx
@@ -227,9 +210,9 @@ leave_mitigations:
 	movl	$5, %ecx
 	call	clear_branch_history
 1:	testl	$MITIGATE_LFENCE, C(MITIGATIONS)
-	jz	leave_mitigations_done
+	jz	leave_extras_done
 	lfence
-	jmp	leave_mitigations_done
+	jmp	leave_extras_done
 
 /* Enough taken branches to push the guest's out of the branch history: Intel,
  * "Branch History Injection", software sequence. In: ecx = 5. Clobbers eax, ecx. */

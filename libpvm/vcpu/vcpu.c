@@ -114,6 +114,7 @@ void pvm_vcpu_reset(struct pvm_vcpu *vcpu)
 {
 	pvm_pvcs_attach(vcpu, 0);
 	reset_state(vcpu);
+	vcpu->changes++;
 	pvm_mmu_new_cr3(vcpu);
 	pvm_mmu_flush_all(vcpu);
 }

@@ -182,6 +182,12 @@ static bool hypercall_engine(void)
 	return hypercall_kept(PVM_HC_RDMSR, MSR_LSTAR, 0, 0, (u64)syscall_entry);
 }
 
+/* Nothing but the way there and back, and the answer that there is no such function. */
+static bool hypercall_null(void)
+{
+	return hypercall_kept(PVM_HC_BASE + PVM_HC_COUNT - 1, 0, 0, 0, -(u64)PVM_KVM_ENOSYS);
+}
+
 static bool hypercall_unknown(void)
 {
 	return hypercall_kept(0x7fff0000, 0, 0, 0, -(u64)PVM_KVM_ENOSYS);
@@ -434,6 +440,7 @@ const struct transition transitions[] = {
 	{ "user SYSCALL, EVENT_RETURN_USER by SYSRET", syscall_return_sysret },
 	{ "user SYSCALL, EVENT_RETURN_USER by IRET", syscall_return_iret },
 	{ "hypercall in the engine", hypercall_engine },
+	{ "hypercall without a function", hypercall_null },
 	{ "hypercall that nobody knows", hypercall_unknown },
 	{ "LOAD_PGTBL", load_pgtbl },
 	{ "LOAD_PGTBL with a flush", load_pgtbl_flush },

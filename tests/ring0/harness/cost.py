@@ -31,21 +31,23 @@ ROWS = (
         110, (("mov cr3", 1), NEVER), "user SYSCALL to supervisor mode, EVENT_RETURN_USER back"),
     Row("switcher.syscall_iret", "user SYSCALL, EVENT_RETURN_USER by IRET", ("user_syscall_only", "retu_syscall"),
         0, (("mov cr3", 1), NEVER), "the same where RCX or R11 want IRET"),
-    Row("switcher.hypercall", "hypercall in the engine", ("probe_hypercall_at",),
-        350, (("lidt", 2), NEVER), "a PVM hypercall (RDMSR) through the engine, there and back"),
+    Row("switcher.hypercall", "hypercall without a function", ("probe_hypercall_at",),
+        350, (("lidt", 2), NEVER), "a PVM hypercall through the engine, there and back: a number without a function"),
+    Row("switcher.hypercall_rdmsr", "hypercall in the engine", ("probe_hypercall_at",),
+        0, (("lidt", 2), NEVER), "the same that does something: RDMSR"),
     Row("switcher.load_pgtbl", "LOAD_PGTBL", ("probe_hypercall_at",),
         60, (NEVER,), "LOAD_PGTBL of published page tables: the dearest of the four", turns=4),
-    Row("switcher.exception", "exception in supervisor mode, EVENT_RETURN_SUPERVISOR", ("probe_ud_at",),
-        900, (), "#UD in supervisor mode reflected to its handler"),
-    Row("switcher.exception_user", "exception in user mode", ("user_ud",),
+    Row("switcher.exception", "exception in user mode", ("user_ud",),
         900, (), "#UD in user mode reflected to the supervisor"),
+    Row("switcher.exception_decoded", "exception in supervisor mode, EVENT_RETURN_SUPERVISOR", ("probe_ud_at",),
+        0, (), "#UD in supervisor mode, which is fetched and decoded first, reflected to its handler"),
     Row("switcher.return_supervisor", "exception in supervisor mode, EVENT_RETURN_SUPERVISOR", ("rets_syscall",),
         0, (), "EVENT_RETURN_SUPERVISOR"),
     Row("switcher.fill", "fill in user mode", ("user_touch",),
         0, (), "first touch of a page by user mode that the engine fills"),
 )
 WORLD_ROW = Row("switcher.world_switch", "hypercall in the engine", (), 0, (NEVER,),
-                "pvm_switcher_run() alone: out of the guest and in again")
+                "pvm_switcher_enter() alone: out of the guest and in again")
 
 
 @dataclasses.dataclass
@@ -156,10 +158,10 @@ class Counter:
                     sum((self.functions(leg) for leg in chosen), collections.Counter()), problems)
 
     def world_switch(self):
-        """pvm_switcher_run() alone: the way out of a hypercall and the way in behind it."""
+        """pvm_switcher_enter() alone: the way out of a hypercall and the way in behind it."""
         leg = legs_of(self.turn("hypercall in the engine")[0])[self.machine.guest["probe_hypercall_at"]][0]
         calls = [i for i, step in enumerate(leg.steps)
-                 if "call" in self.code[step.rip][1] and "pvm_switcher_run" in self.code[step.rip][1]]
+                 if "call" in self.code[step.rip][1] and "pvm_switcher_enter" in self.code[step.rip][1]]
         call = leg.steps[calls[0]]
         behind = call.rip + self.code[call.rip][0]
         out = next(i for i, step in enumerate(leg.steps) if step.rip == behind)

@@ -14,7 +14,7 @@ from rsp import Ended, RemoteError
 from vm import VM
 
 IMAGE_VIRT = 0xffffffff80000000		# examples/minivisor/layout.h: linear address of physical 0
-CPU = "max,la57=off"
+CPU = "max,la57=off,pku=off"
 CONTROL = struct.Struct("<5Q")		# struct control
 TRANSITION = struct.Struct("<2Q")	# struct transition
 WARM_UP = 4				# turns after which nothing is filled or published any more
