@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * The tables below the switcher's slot: walked to their last entry, they hold what
+ * they must and nothing else.
+ */
+#include <criterion/criterion.h>
+
+#include "host.h"
+
+static struct pvm_switcher_vm vm;
+static unsigned text_pages, area_pages, window_pages;
+
+static void start(void)
+{
+	struct pvm_switcher_config config = host_config();
+
+	host_init(&config);
+	text_pages = area_pages = window_pages = 0;
+}
+
+TestSuite(switcher_slot, .init = start);
+
+static bool within(uint64_t va, const void *start_va, uint64_t size)
+{
+	return va - (uint64_t)(uintptr_t)start_va < size;
+}
+
+static void leaf(uint64_t va, uint64_t entry, uint64_t window_pa)
+{
+	uint64_t data = PVM_PTE_P | PVM_PTE_W | PVM_PTE_NX;
+	uint64_t bits = entry & (data | PVM_PTE_U);
+
+	cr_assert_eq(entry & PVM_PTE_U, 0, "M1: %#lx has the U bit", va);
+	if (within(va, pvm_switcher_text_start, (uint64_t)(pvm_switcher_text_end - pvm_switcher_text_start))) {
+		text_pages++;
+		cr_assert_eq(bits, PVM_PTE_P, "text: present, read-only, executable");
+		cr_assert_eq(entry & PVM_PTE_ADDR_MASK, HOST_PA(va));
+		return;
+	}
+	cr_assert_eq(bits, data, "%#lx: data is writable and not executable", va);
+	if (within(va, (void *)(uintptr_t)switcher.config.window_va, HOST_WINDOWS * PVM_PAGE_SIZE)) {
+		window_pages++;
+		cr_assert_eq(entry & PVM_PTE_ADDR_MASK, window_pa);
+		return;
+	}
+	cr_assert(within(va, cpus[0], PVM_SWITCHER_AREA_USED) || within(va, cpus[1], PVM_SWITCHER_AREA_USED),
+		  "M2: %#lx is nobody's", va);
+	area_pages++;
+	cr_assert_eq(entry & PVM_PTE_ADDR_MASK, HOST_PA(va));
+}
+
+static void walk(uint64_t va, uint64_t entry, unsigned level, uint64_t window_pa)
+{
+	const uint64_t *table = host_table(entry & PVM_PTE_ADDR_MASK);
+
+	cr_assert_not_null(table, "an entry above %#lx names no table", va);
+	cr_assert_eq(entry & (PVM_PTE_P | PVM_PTE_U), PVM_PTE_P, "M1: a table above %#lx", va);
+	for (uint64_t i = 0; i < PVM_PTES_PER_TABLE; i++) {
+		uint64_t below = va + (i << PVM_LEVEL_SHIFT(level));
+
+		if (!table[i])
+			continue;
+		if (level == 1)
+			leaf(below, table[i], window_pa);
+		else
+			walk(below, table[i], level - 1, window_pa);
+	}
+}
+
+static void check(unsigned levels, uint64_t window_pa)
+{
+	unsigned shift = PVM_LEVEL_SHIFT(levels);
+	uint64_t slot = (uint64_t)(uintptr_t)pvm_switcher_text_start >> shift << shift;
+
+	text_pages = area_pages = window_pages = 0;
+	walk(slot, vm.entry, levels - 1, window_pa);
+	cr_assert_eq(text_pages, (unsigned)(pvm_switcher_text_end - pvm_switcher_text_start) / PVM_PAGE_SIZE);
+	cr_assert_eq(area_pages, 2 * PVM_SWITCHER_AREA_USED / PVM_PAGE_SIZE);
+}
+
+Test(switcher_slot, M1_M2_S6_only_text_and_areas_without_U_on_4_levels)
+{
+	cr_assert_eq(pvm_switcher_vm_init(&vm, &switcher), PVM_OK);
+	check(4, 0);
+	cr_assert_eq(window_pages, 0);
+	pvm_switcher_vm_destroy(&vm);
+	cr_assert_eq(pages_live, 0);
+}
+
+Test(switcher_slot, M1_M2_S6_only_text_and_areas_without_U_on_5_levels)
+{
+	struct pvm_switcher_config config = host_config();
+
+	config.features.la57 = true;
+	host_init(&config);
+	cr_assert_eq(pvm_switcher_vm_init(&vm, &switcher), PVM_OK);
+	check(5, 0);
+	cr_assert_eq(window_pages, 0);
+	pvm_switcher_vm_destroy(&vm);
+	cr_assert_eq(pages_live, 0);
+}
+
+Test(switcher_slot, M1_S8_a_window_shows_one_page_and_then_none_and_voids_tags)
+{
+	uint64_t before;
+
+	cr_assert_eq(pvm_switcher_vm_init(&vm, &switcher), PVM_OK);
+	before = switcher.generation;
+	switcher_map_window(&vm, HOST_WINDOWS - 1, pvm_hpa(0x123456000));
+	check(4, 0x123456000);
+	cr_assert_eq(window_pages, 1);
+	cr_assert_gt(switcher.generation, before, "S7: an older window may be in a TLB");
+	before = switcher.generation;
+	switcher_map_window(&vm, HOST_WINDOWS - 1, pvm_hpa(PVM_INVALID_ADDR));
+	check(4, 0);
+	cr_assert_eq(window_pages, 0);
+	cr_assert_gt(switcher.generation, before);
+	pvm_switcher_vm_destroy(&vm);
+}
+
+Test(switcher_slot, M11_no_memory_at_any_page_leaks_nothing)
+{
+	int n = 0;
+
+	do {
+		pages_left = n++;
+		if (pvm_switcher_vm_init(&vm, &switcher) == PVM_OK)
+			break;
+		cr_assert_eq(pages_live, 0, "with %d pages", n - 1);
+	} while (n < HOST_PAGES);
+	cr_assert_gt(n, 4);
+	cr_assert_lt(n, HOST_PAGES);
+	pvm_switcher_vm_destroy(&vm);
+	cr_assert_eq(pages_live, 0);
+}
+
+Test(switcher_slot, a_vcpu_without_a_window_is_refused)
+{
+	struct pvm_switcher_vcpu svcpu;
+	struct pvm_vcpu vcpu = { .id = HOST_WINDOWS };
+
+	cr_assert_eq(pvm_switcher_vm_init(&vm, &switcher), PVM_OK);
+	cr_assert_eq(pvm_switcher_vcpu_init(&svcpu, &vm, &vcpu), PVM_EINVAL);
+	vcpu.id--;
+	cr_assert_eq(pvm_switcher_vcpu_init(&svcpu, &vm, &vcpu), PVM_OK);
+	cpus[1]->loaded = &svcpu;
+	pvm_switcher_vcpu_destroy(&svcpu);
+	cr_assert_null(cpus[1]->loaded, "what is gone is nobody's");
+	cr_assert_null(vm.vcpus);
+	pvm_switcher_vm_destroy(&vm);
+}

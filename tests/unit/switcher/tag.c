@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* switcher_set_roots(): which tag a root gets, and when it owes a flush. */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+
+#include "host.h"
+
+#define ROOT(n)		(((uint64_t)(n) + 1) << 12)
+#define NOFLUSH		(1ull << 63)
+
+static struct fixture fixture;
+static struct pvm_switcher_vm vm;
+static struct pvm_switcher_vcpu svcpu;
+static struct pvm_switcher_cpu *cpu;
+
+static void start_with(bool pcid)
+{
+	struct pvm_switcher_config config = host_config();
+
+	config.features.pcid = pcid;
+	host_init(&config);
+	fixture_init(&fixture);
+	cr_assert_eq(pvm_switcher_vm_init(&vm, &switcher), PVM_OK);
+	cr_assert_eq(pvm_switcher_vcpu_init(&svcpu, &vm, &fixture.vcpu[0]), PVM_OK);
+	cpu = cpus[0];
+}
+
+static void start(void)
+{
+	start_with(true);
+}
+
+static void stop(void)
+{
+	fixture_fini(&fixture);
+}
+
+TestSuite(switcher_tag, .init = start, .fini = stop);
+
+static void set_roots(uint64_t supervisor, uint64_t user)
+{
+	fixture.vcpu[0].cr3 = supervisor;
+	fixture.vcpu[0].msr.switch_cr3 = user;
+	switcher_set_roots(cpu, &svcpu, (pvm_hpa_t[2]){ { supervisor }, { user } });
+}
+
+static unsigned tag(unsigned mode)
+{
+	return (unsigned)cpu->current.signal[mode] - 1;
+}
+
+Test(switcher_tag, S7_a_new_tag_owes_a_flush_and_an_old_one_does_not)
+{
+	set_roots(ROOT(1), ROOT(2));
+	cr_assert_neq(tag(0), tag(1));
+	cr_assert_eq(cpu->owed, 1u << tag(0) | 1u << tag(1));
+	cpu->owed = 0;
+	set_roots(ROOT(1), ROOT(2));
+	cr_assert_eq(cpu->owed, 0);
+}
+
+Test(switcher_tag, S7_pcids_are_those_the_host_gave_and_no_two_roots_share_one)
+{
+	set_roots(ROOT(1), ROOT(2));
+	for (unsigned mode = 0; mode < 2; mode++) {
+		uint64_t cr3 = cpu->current.cr3[mode];
+
+		cr_assert_eq(cr3 & NOFLUSH, NOFLUSH);
+		cr_assert_eq(cr3 & PVM_CR3_ADDR_MASK, ROOT(1 + mode));
+		cr_assert_eq(cr3 & PVM_CR3_PCID_MASK, switcher.config.pcid_first + tag(mode));
+		cr_assert_lt(tag(mode), PVM_SWITCHER_TAGS);
+		cr_assert_eq(cpu->current.tag_bit[mode], 1u << tag(mode));
+	}
+}
+
+Test(switcher_tag, without_pcids_cr3_is_the_root_and_nothing_is_owed)
+{
+	start_with(false);
+	set_roots(ROOT(1), ROOT(2));
+	cr_assert_eq(cpu->current.cr3[0], ROOT(1));
+	cr_assert_eq(cpu->current.cr3[1], ROOT(2));
+	cr_assert_eq(cpu->owed, 0);
+	cr_assert_neq(cpu->current.signal[0], cpu->current.signal[1]);
+	cr_assert_neq(cpu->current.signal[0], HOST_SIGNAL);
+}
+
+Test(switcher_tag, S7_voided_tags_owe_again)
+{
+	set_roots(ROOT(1), ROOT(2));
+	cpu->owed = 0;
+	switcher_void_tags(cpu);
+	set_roots(ROOT(1), ROOT(2));
+	cr_assert_eq(cpu->owed, 1u << tag(0) | 1u << tag(1));
+}
+
+/* Every pair that the guest can load without us: its tags are its roots' own. */
+static void pairs_are_whole(void)
+{
+	for (int i = -1; i < PVM_SWITCHER_PUBLISHED; i++) {
+		const struct switcher_roots *roots = i < 0 ? &cpu->current : &cpu->published[i];
+
+		for (unsigned mode = 0; mode < 2; mode++) {
+			unsigned has = (unsigned)roots->signal[mode] - 1;
+
+			cr_assert_eq(cpu->tag_root[has].v, roots->cr3[mode] & PVM_CR3_ADDR_MASK,
+				     "pair %d: tag %u is another root's", i, has);
+		}
+	}
+}
+
+Test(switcher_tag, S7_no_tag_changes_hands_without_owing)
+{
+	uint64_t root_of[PVM_SWITCHER_TAGS] = { 0 };
+
+	srand(7);
+	for (unsigned step = 0; step < 20000; step++) {
+		unsigned n = (unsigned)rand() % 12;
+
+		set_roots(ROOT(2 * n), ROOT(2 * n + 1));
+		pairs_are_whole();
+		for (unsigned i = 0; i < PVM_SWITCHER_TAGS; i++) {
+			if (cpu->tag_root[i].v == PVM_INVALID_ADDR || cpu->tag_root[i].v == root_of[i])
+				continue;
+			cr_assert(cpu->owed >> i & 1, "step %u: tag %u", step, i);
+			root_of[i] = cpu->tag_root[i].v;
+			for (unsigned k = 0; k < i; k++)
+				cr_assert_neq(cpu->tag_root[k].v, root_of[i], "one root, two tags");
+		}
+		cpu->owed = 0;
+	}
+}
+
+Test(switcher_tag, published_pairs_are_found_by_what_the_guest_loads)
+{
+	for (unsigned n = 0; n < PVM_SWITCHER_PUBLISHED + 1; n++)
+		set_roots(ROOT(2 * n), ROOT(2 * n + 1));
+	for (unsigned i = 0; i < PVM_SWITCHER_PUBLISHED; i++) {
+		const struct switcher_roots *roots = &cpu->published[i];
+
+		cr_assert_eq(roots->cr3[0] & PVM_CR3_ADDR_MASK, roots->guest_cr3);
+		cr_assert_eq(roots->cr3[1] & PVM_CR3_ADDR_MASK, roots->guest_switch_cr3);
+		cr_assert_neq(roots->guest_cr3, ROOT(0), "the oldest has made room");
+	}
+}
+
+/* Is a pair of supervisor root @root published? */
+static bool is_published(uint64_t root)
+{
+	for (unsigned i = 0; i < PVM_SWITCHER_PUBLISHED; i++)
+		if (cpu->published[i].guest_cr3 == root)
+			return true;
+	return false;
+}
+
+Test(switcher_tag, S6_a_root_of_an_older_generation_is_not_published)
+{
+	set_roots(ROOT(0), ROOT(1));
+	set_roots(ROOT(2), ROOT(3));
+	cr_assert(is_published(ROOT(0)));
+	cpu->generation++;
+	set_roots(ROOT(2), ROOT(3));
+	cr_assert_not(is_published(ROOT(0)));
+}
+
+Test(switcher_tag, a_root_of_another_role_is_not_published)
+{
+	set_roots(ROOT(0), ROOT(1));
+	fixture.vcpu[0].efer ^= PVM_EFER_NXE;
+	set_roots(ROOT(2), ROOT(3));
+	cr_assert_not(is_published(ROOT(0)));
+}
+
+Test(switcher_tag, in_user_mode_the_pair_is_the_same_pair)
+{
+	fixture.vcpu[0].user_mode = true;
+	set_roots(ROOT(1), ROOT(2));	/* cr3 is the user's now */
+	cr_assert_eq(cpu->current.guest_cr3, ROOT(2));
+	cr_assert_eq(cpu->current.guest_switch_cr3, ROOT(1));
+}
+
+Test(switcher_tag, a_missing_root_has_no_tag_and_publishes_nothing)
+{
+	set_roots(ROOT(1), PVM_INVALID_ADDR);
+	cr_assert_eq(cpu->owed, 1u << tag(0));
+	cr_assert_eq(cpu->current.signal[1], 0);
+	cr_assert_eq(svcpu.published_count, 0);
+}
