@@ -31,7 +31,8 @@ static void leaf(uint64_t va, uint64_t entry, uint64_t window_pa)
 	uint64_t bits = entry & (data | PVM_PTE_U);
 
 	cr_assert_eq(entry & PVM_PTE_U, 0, "M1: %#lx has the U bit", va);
-	if (within(va, pvm_switcher_text_start, (uint64_t)(pvm_switcher_text_end - pvm_switcher_text_start))) {
+	if (within(va, pvm_switcher_text_start,
+		   (uint64_t)(pvm_switcher_text_end - pvm_switcher_text_start))) {
 		text_pages++;
 		cr_assert_eq(bits, PVM_PTE_P, "text: present, read-only, executable");
 		cr_assert_eq(entry & PVM_PTE_ADDR_MASK, HOST_PA(va));
