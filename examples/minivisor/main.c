@@ -8,6 +8,7 @@
  *	inhibit		every mode switch of the guest comes out (PVM_INHIBIT_HOST)
  *	storm=HZ	an interrupt on every CPU that often
  *	nmi		with storm: NMIs, too
+ *	stats		when the guest exits, count what happened, on COM2
  */
 #include "minivisor.h"
 
@@ -19,7 +20,7 @@
 #include "vm.h"
 
 static const char *const names[] = {
-	"smp", "memory", "la57", "pke", "pcid", "inhibit", "storm", "nmi", NULL,
+	"smp", "memory", "la57", "pke", "pcid", "inhibit", "storm", "nmi", "stats", NULL,
 };
 
 static uint32_t ready;		/* CPUs with an area */

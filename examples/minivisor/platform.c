@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /* The guest's machine: devices/ wired to ports, MSRs, vCPUs and the serial line. */
 #include "apic.h"
+#include "options.h"
 #include "print.h"
 #include "vm.h"
 
@@ -15,9 +16,27 @@ static void serial_output(void *host, uint8_t byte)
 	guest_putc(byte);
 }
 
+static void print_stats(const struct cpu *cpu)
+{
+	struct pvm_switcher_stats stats;
+
+	pvm_switcher_get_stats(cpu->switcher, &stats);
+	print("minivisor: CPU %u: %lu timer ticks, %lu NMIs, %lu entries; direct: %lu system calls, "
+	      "%lu returns to user, %lu to supervisor, %lu page tables; flushes: %lu owed, %lu paid, "
+	      "%lu kicks\n", cpu->index, cpu->timer_ticks, cpu->nmis, stats.entries, stats.user_syscalls,
+	      stats.returns_user, stats.returns_supervisor, stats.load_pgtbls, stats.flushes_owed,
+	      stats.flushes_paid, stats.flush_kicks);
+}
+
 static void guest_exits(void *host, uint8_t status)
 {
+	uint32_t i;
+
 	(void)host;
+	irq_disable();
+	print("minivisor: the guest exited with %u\n", status);
+	for (i = 0; option_number("stats", 0) && i < cpu_count; i++)
+		print_stats(&cpus[i]);
 	machine_exit(status);
 }
 

@@ -13,7 +13,7 @@
 #define HEADER_SIZE	36
 #define MADT_ENTRIES	44
 #define MADT_LOCAL_APIC	0
-#define START_TIMEOUT	2000000000ull	/* ns */
+#define START_TIMEOUT	30000000000ull	/* ns; machines may be emulated, and busy */
 
 extern const uint8_t ap_trampoline[], ap_trampoline_end[];
 extern uint64_t ap_stack, ap_cpu;

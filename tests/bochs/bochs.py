@@ -8,6 +8,7 @@ wants. Bochs' clock counts instructions, so that a run is the same every time.
 import os
 import pathlib
 import pty
+import re
 import select
 import shutil
 import signal
@@ -19,6 +20,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "ring0"))
 import machine as machines	# noqa: E402
 
+EXITED = re.compile(r"^minivisor: the guest exited with (\d+)$", re.M)
 BIOS = "/usr/share/bochs/BIOS-bochs-latest"
 VGA_BIOS = "/usr/share/vgabios/vgabios.bin"
 IPS = 10_000_000	# instructions in a second of the machine's time
@@ -110,5 +112,9 @@ def run_bochs(minivisor, guest, model, cpus, options="", timeout=machines.TIMEOU
         log = text_of(folder / "log")
         if not why and "Shutdown port: shutdown requested" not in log:
             why = "Bochs ended by itself:\n" + "\n".join(log.splitlines()[-20:])
-        return machines.Run(None, text_of(folder / "com1"), text_of(folder / "com2"), why,
-                            time.monotonic() - began)
+        messages = text_of(folder / "com2")
+        exited = EXITED.search(messages)
+        if not why and not exited:
+            why = "minivisor does not say that the guest exited"
+        return machines.Run(int(exited.group(1)) if exited else None, text_of(folder / "com1"), messages,
+                            why, time.monotonic() - began)

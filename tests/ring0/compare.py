@@ -41,6 +41,8 @@ REASONS = (
 
     # Where the machines differ.
     Reason("msr", r"^LINEAR_ADDRESS_RANGE", "here there is an upper half; a process has none"),
+    Reason("msr", r"^PKRS", "only one of the two machines has protection keys",
+           lambda machine: not machine.pku),
     Reason("pkru", r".", "only one of the two machines has protection keys",
            lambda machine: not machine.pku),
 )

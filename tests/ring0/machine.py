@@ -12,6 +12,10 @@ import tempfile
 import time
 
 TIMEOUT = 300		# seconds for one boot: a guard against hangs, not a measure
+# One instruction takes 64 ns of the machine's time, and waiting takes none: what a guest
+# sees of time is the same on every host, however busy. QEMU runs one CPU at a time then.
+COUNTED = ("-icount", "shift=6,sleep=off")
+
 # CPU features that a guest cannot have in QEMU 7.2, and why.
 QUIRKS = {
     "compat32": "smap=off",	# a far return at CPL 3 reads its stack as CPL 0 does: an endless fault
@@ -68,7 +72,7 @@ def qemu_command(minivisor, guest, machine, options, log, extra):
             "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04", "-no-reboot", *extra]
 
 
-def run_qemu(minivisor, guest, machine, options="", extra=(), timeout=TIMEOUT):
+def run_qemu(minivisor, guest, machine, options="", extra=COUNTED, timeout=TIMEOUT):
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="ring0-") as folder:
         log = pathlib.Path(folder) / "log"

@@ -30,6 +30,8 @@ def arguments():
     parser.add_argument("--cpus", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--la57", type=switch, nargs="+", default=[False, True])
     parser.add_argument("--pku", type=switch, nargs="+", default=[False, True])
+    parser.add_argument("--parallel", action="store_true",
+                        help="CPUs at the same time, and by the host's clock")
     parser.add_argument("--options", default="", help="minivisor's command line")
     parser.add_argument("--timeout", type=int, default=machines.TIMEOUT, help="seconds per boot")
     parser.add_argument("--verbose", action="store_true", help="print what may differ, and why")
@@ -43,7 +45,7 @@ def main():
     for cpus, la57, pku in itertools.product(args.cpus, args.la57, args.pku):
         machine = machines.Machine(cpus, la57, pku)
         run = machines.run_qemu(args.minivisor, args.guest, machine, args.options,
-                                timeout=args.timeout)
+                                () if args.parallel else machines.COUNTED, args.timeout)
         least = args.checks if cpus >= args.checks_from else 0
         verdict = compare.judge_alone(args.name, machine, run, least)
         compare.judge_against(args.name, machine, run, references[cpus], verdict)
