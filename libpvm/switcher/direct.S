@@ -53,8 +53,7 @@ PLACE pvm_switcher_syscall
 	swapgs
 	movq	%rax, C(RAX)
 	movq	%rdx, C(RDX)
-	cmpl	$0, C(INHIBIT)			/* S3: the one test of every fast path */
-	jne	syscall_to_host
+	UNLESS_INHIBITED syscall_to_host	/* S3 */
 	cmpl	$0, C(USER_MODE)
 	je	supervisor_syscall
 
@@ -324,3 +323,8 @@ return_supervisor_refused:
 	movq	C(RETS_NEXT), %rcx
 	movq	C(RFLAGS), %r11
 	jmp	syscall_to_host
+
+/* S3: all fast paths begin behind one test of the one word. */
+.if inhibit_tests != 1
+	.error "S3: the inhibitor word must be tested exactly once"
+.endif

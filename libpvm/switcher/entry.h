@@ -20,6 +20,14 @@
 \name:
 .endm
 
+/* S3: to \otherwise if there is any reason not to switch directly. In: in the switcher. */
+.set inhibit_tests, 0
+.macro UNLESS_INHIBITED otherwise
+	.set inhibit_tests, inhibit_tests + 1
+	cmpl	$0, C(INHIBIT)
+	jne	\otherwise
+.endm
+
 /*
  * Load the root of a mode. In: in the switcher, the pair at C(ROOTS). Clobbers rax,
  * rdx, flags. \mode: 0 supervisor, 1 user.

@@ -95,6 +95,11 @@ static void copy_registers(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcp
 	memcpy(&cpu->gdt[svcpu->vm->switcher->config.tls_index], vcpu->tls, sizeof(vcpu->tls));
 }
 
+/* S3: one word, a bit for each reason, as wide as what entry.S compares with 0. */
+_Static_assert(sizeof(((struct pvm_switcher_cpu *)0)->inhibit) == sizeof(uint32_t), "CMPL");
+_Static_assert((PVM_INHIBIT_HOST | PVM_INHIBIT_PVCS | PVM_INHIBIT_NMI | PVM_INHIBIT_INTERRUPT |
+		PVM_INHIBIT_ROOT | PVM_INHIBIT_ENTRY) == (1 << 6) - 1, "a bit for each reason");
+
 /* S3: every reason not to switch directly, as one word. */
 static uint32_t inhibited(const struct pvm_switcher_cpu *cpu, const struct pvm_switcher_vcpu *svcpu)
 {

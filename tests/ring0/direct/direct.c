@@ -136,7 +136,8 @@ static uint64_t random_base(void)
 static uint32_t random_flags(void)
 {
 	return seldom() ? (uint32_t)test_random() :
-			  (uint32_t)test_random() & (uint32_t)(PVM_RFLAGS_GUEST & ~PVM_RFLAGS_TF & ~PVM_RFLAGS_RF);
+			  (uint32_t)test_random() &
+				  (uint32_t)(PVM_RFLAGS_GUEST & ~PVM_RFLAGS_TF & ~PVM_RFLAGS_RF);
 }
 
 static void random_pvcs(struct pvm_vcpu_struct *pvcs)
@@ -198,7 +199,8 @@ static void random_gprs(struct state *state)
 
 	for (i = 0; i < PVM_GPR_COUNT; i++)
 		state->gpr[i] = test_random();
-	state->rflags = (random_flags() & PVM_RFLAGS_GUEST & ~(PVM_RFLAGS_TF | PVM_RFLAGS_RF | PVM_RFLAGS_AC)) |
+	state->rflags = (random_flags() & PVM_RFLAGS_GUEST &
+			 ~(PVM_RFLAGS_TF | PVM_RFLAGS_RF | PVM_RFLAGS_AC)) |
 			PVM_RFLAGS_IF | PVM_RFLAGS_FIXED;
 	for (i = 0; i < PVM_SEG_COUNT; i++)
 		state->seg[i] = 0;
@@ -317,7 +319,8 @@ static void fill_stack(void)
 	unsigned i;
 
 	for (i = 0; i < 4; i++)
-		pvm_mmu_fault(&test.vcpu, pvm_gva((i & 2 ? UPPER_BASE : 0) + STACK_GPA + (i & 1) * PVM_PAGE_SIZE),
+		pvm_mmu_fault(&test.vcpu,
+			      pvm_gva((i & 2 ? UPPER_BASE : 0) + STACK_GPA + (i & 1) * PVM_PAGE_SIZE),
 			      PVM_PF_W | PVM_PF_U, PVM_MAY_SLEEP);
 }
 
@@ -348,7 +351,8 @@ static void once(enum kind kind, uint64_t round)
 	direct[kind] += !handed;
 	/* A fault pushes RF set, and the engine had none. */
 	if (!handed)
-		by_switcher.rflags = (by_switcher.rflags & ~PVM_RFLAGS_RF) | (by_engine.rflags & PVM_RFLAGS_RF);
+		by_switcher.rflags = (by_switcher.rflags & ~PVM_RFLAGS_RF) |
+				     (by_engine.rflags & PVM_RFLAGS_RF);
 	if (action != other || memcmp(&by_engine, &by_switcher, sizeof(by_engine)))
 		complain(kind, round);
 }

@@ -6,6 +6,7 @@
 
 #include "cpu.h"
 #include "memory.h"
+#include "options.h"
 #include "print.h"
 #include "trap.h"
 
@@ -145,6 +146,8 @@ static void init_switcher(void)
 	const char *why;
 
 	pvm_switcher_detect(&config.features);
+	/* S10: those that an emulator can do show that they are harmless where they are. */
+	config.features.mitigations |= (uint32_t)option_number("mitigations", 0);
 	if (pvm_switcher_init(&switcher, &config, &switcher_ops, NULL, areas, 1, &why) != PVM_OK)
 		fail("switcher: %s", why);
 	for (offset = 0; offset < PVM_SWITCHER_AREA_USED; offset += PVM_PAGE_SIZE)
