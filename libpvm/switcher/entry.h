@@ -32,18 +32,16 @@
  * Load the root of a mode. In: in the switcher, the pair at C(ROOTS). Clobbers rax,
  * rdx, flags. \mode: 0 supervisor, 1 user.
  *
- * S13: the signal is stored before the CR3 that it announces. MOV to CR3 is a
- * serialising instruction, so the store is visible to all before any translation
- * through the new root; and what is owed is looked at behind it, so that a flush
- * that saw the old signal is either seen here or older than the root's first use.
- * docs/cr3-signal.md
+ * S13: the signal is exchanged, not stored, before the CR3 that it announces: so what
+ * is owed can be read behind it and CR3 be written once, flushing if anything is. A
+ * flush that saw the old signal is either seen here or older than the root's first
+ * use, by the walker too. docs/cr3-signal.md
  */
 .macro LOAD_ROOT mode
 	movq	C(ROOTS), %rdx
 	movq	(ROOTS_SIGNAL + 8 * \mode)(%rdx), %rax
-	movq	%rax, C(SIGNAL)
+	xchgq	%rax, C(SIGNAL)
 	movq	(ROOTS_CR3 + 8 * \mode)(%rdx), %rax
-	movq	%rax, %cr3
 	cmpl	$0, C(OWED)
 	je	.Lnothing_owed\@
 	movl	(ROOTS_TAG_BIT + 4 * \mode)(%rdx), %edx
@@ -51,16 +49,16 @@
 	jz	.Lnothing_owed\@
 	PAY
 .Lnothing_owed\@:
+	movq	%rax, %cr3
 .endm
 
-/* Pay a flush: load the root again without the no-flush bit. In: rax = CR3's value,
- * edx = the tag's bit. The bit goes first: a flush owed from here on is paid by the
- * next load. Clobbers rax, rdx. */
+/* Pay a flush: the CR3 write to come is without the no-flush bit. In: rax = CR3's
+ * value, edx = the tag's bit. The bit goes first: a flush owed from here on is paid by
+ * the next load. Clobbers rdx. */
 .macro PAY
 	notl	%edx
 	lock andl %edx, C(OWED)
 	btrq	$63, %rax
-	movq	%rax, %cr3
 	incq	C(FLUSHES_PAID)
 .endm
 

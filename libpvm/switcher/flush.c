@@ -48,13 +48,15 @@ static bool concerned(const struct pvm_switcher_cpu *cpu, const struct pvm_switc
 
 /* One CPU. With PCIDs the debt is a bit, set by a locked instruction, so that the
  * signal is read behind it and behind the change of the tables; without PCIDs the
- * next CR3 write pays it. Returns true if the CPU must be interrupted. */
-static bool owe(struct pvm_switcher_cpu *cpu, uint32_t tags)
+ * next CR3 write pays it. Returns true if the CPU must be interrupted. @runs: counted
+ * behind the debt, so that a run that is not counted has seen it. */
+static bool owe(struct pvm_switcher_cpu *cpu, uint32_t tags, uint64_t *runs)
 {
 	if (cpu->switcher->config.features.pcid)
 		__atomic_fetch_or(&cpu->owed, tags, __ATOMIC_SEQ_CST);
 	else
 		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	*runs = __atomic_load_n(&cpu->runs, __ATOMIC_SEQ_CST);
 	if (signals(cpu, tags))
 		return true;
 	if (tags)
@@ -136,26 +138,37 @@ void pvm_switcher_flush(struct pvm_switcher_vm *vm, const struct pvm_tlb_flush *
 {
 	struct pvm_switcher *switcher = vm->switcher;
 	pvm_hpa_t root = flush->scope == PVM_FLUSH_ALL ? pvm_hpa(PVM_INVALID_ADDR) : flush->root;
+	/* The walker must not even have the old tables in reach: the signal is not enough. */
+	bool frees_tables = flush->scope == PVM_FLUSH_ALL && !flush->vcpu;
 	uint32_t i;
 
 	if (flush->root_dying) {
 		forget_roots(vm);
 		return;
 	}
+	/* The shadow entry is there for all before anybody's tags are looked at: a CPU that
+	 * gives the root one later walks what is new. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	for (i = 0; i < switcher->cpu_count; i++) {
 		struct pvm_switcher_cpu *cpu = switcher->cpus[i];
+		bool named;
 		uint64_t runs;
 		uint32_t tags;
 
 		if (!cpu)
 			continue;
-		runs = __atomic_load_n(&cpu->runs, __ATOMIC_SEQ_CST);
 		tags = tags_of(cpu, root);
-		if (flush_page(flush, cpu, tags) || !owe(cpu, tags) || !concerned(cpu, vm, flush))
+		if (flush_page(flush, cpu, tags))
+			continue;
+		named = owe(cpu, tags, &runs);
+		if (!(named || frees_tables) || !concerned(cpu, vm, flush))
 			continue;
 		__atomic_fetch_add(&cpu->stats.flush_kicks, 1, __ATOMIC_RELAXED);
 		switcher->ops->kick(switcher->host, i);
-		wait_for(cpu, tags, runs);
+		if (frees_tables)
+			wait_for_end(cpu, runs);
+		else
+			wait_for(cpu, tags, runs);
 	}
 }
 
