@@ -207,7 +207,7 @@ leave_extras:
 	addq	$(32 * 8), %rsp
 1:	testl	$MITIGATE_BHB_CLEAR, C(MITIGATIONS)
 	jz	1f
-	movl	$5, %ecx
+	movl	$12, %ecx
 	call	clear_branch_history
 1:	testl	$MITIGATE_LFENCE, C(MITIGATIONS)
 	jz	leave_extras_done
@@ -215,10 +215,11 @@ leave_extras:
 	jmp	leave_extras_done
 
 /* Enough taken branches to push the guest's out of the branch history: Intel,
- * "Branch History Injection", software sequence. In: ecx = 5. Clobbers eax, ecx. */
+ * "Branch History Injection", software sequence; 12 times 7 is what the cores with the
+ * longest history need. In: ecx = 12. Clobbers eax, ecx; 96 bytes of stack. */
 	.balign 64
 clear_branch_history:
-	movl	$5, %eax
+	movl	$7, %eax
 1:	jmp	2f
 	nop
 2:	subl	$1, %eax
