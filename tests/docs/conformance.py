@@ -4,7 +4,9 @@
 
 Owns the two rules that tie tests to statements: a test cites C-nnn in a
 comment `spec: C-nnn, ...`; a test of an invariant has its number in its name
-and the source has the number in a comment at the guard. Never edits a test.
+and the source has the number in a comment at the guard. A hostile guest, a ring-0
+program, a harness and a model are one test each: the number is in the file's name
+(s04_selectors.c) or in the comment at its head. Never edits a test.
 
   conformance.py known     no test cites a number that is not there
   conformance.py complete  every statement and invariant is shown
@@ -28,7 +30,10 @@ TEST_NAME = re.compile(r"\bTest\(\s*(\w+)\s*,\s*(\w+)")
 THEORY_NAME = re.compile(r"\b(?:Theory\([^)]*\)\s*,|ParameterizedTest\([^;{]*?,)\s*(\w+)\s*,\s*(\w+)")
 INVARIANT_IN_NAME = re.compile(r"(?:^|_)([SM]\d{1,2})(?=_)")
 INVARIANT_IN_SOURCE = re.compile(r"\b([SM]\d{1,2})\b")
-SUFFIXES = {".c", ".h", ".S", ".sh", ".py", ".cmake", ".txt", ".script"}
+FILES_THAT_ARE_TESTS = ("tests/hostile", "tests/ring0", "tests/proof")
+INVARIANT_IN_FILE_NAME = re.compile(r"^([sm])0?(\d{1,2})_")
+HEAD = re.compile(r'/\*\s.*?\*/|""".*?"""', re.S)
+SUFFIXES = {".c", ".h", ".S", ".pml", ".sh", ".py", ".cmake", ".txt", ".script"}
 
 
 def statements():
@@ -86,6 +91,14 @@ def invariants():
         for match in [*TEST_NAME.finditer(text), *THEORY_NAME.finditer(text)]:
             for number in INVARIANT_IN_NAME.findall("_" + match.group(2) + "_"):
                 shown.setdefault(number, set()).add("/".join(match.groups()))
+    for path, text in sources(*FILES_THAT_ARE_TESTS):
+        name = INVARIANT_IN_FILE_NAME.match(path.name)
+        numbers = {name.group(1).upper() + name.group(2)} if name else set()
+        # The first comment is the license in C; a script's is its docstring.
+        for comment in HEAD.findall(text)[:2]:
+            numbers.update(INVARIANT_IN_SOURCE.findall(comment))
+        for number in numbers:
+            shown.setdefault(number, set()).add(path.relative_to(ROOT).as_posix())
     for _, text in sources("libpvm", "backends", "tools"):
         for comment in re.findall(r"/\*.*?\*/|//[^\n]*", text, re.S):
             guarded.update(INVARIANT_IN_SOURCE.findall(comment))
