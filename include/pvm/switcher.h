@@ -278,7 +278,7 @@ PVM_API void pvm_switcher_kick(struct pvm_switcher_vcpu *svcpu);
 
 /**
  * pvm_switcher_run - run the guest until something needs the host.
- * @cpu: this CPU's area, loaded; interrupts are off, and off on return.
+ * @cpu: this CPU's area, which is loaded if it is not; interrupts are off, and off on return.
  * @svcpu: its pvm_vcpu's registers go to the CPU and come back; mode switches and
  *         LOAD_PGTBL that the switcher did by itself are in it on return.
  * @root: what pvm_mmu_load() gave for it.

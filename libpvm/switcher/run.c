@@ -374,6 +374,8 @@ void pvm_switcher_run(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *sv
 
 	exit->kind = PVM_EXIT_KICK;
 	exit->nmi = exit->machine_check = false;
+	if (pvm_unlikely(!cpu->is_loaded))
+		pvm_switcher_load(cpu);
 	if (pvm_unlikely(svcpu->window_gpa != vcpu->msr.vcpu_struct || svcpu->epoch != vcpu->mmu.epoch ||
 			 svcpu->root[vcpu->user_mode].v != root.v))
 		prepare(svcpu, root);
