@@ -67,6 +67,23 @@ void fill_pvcs(u64 rip)
 	p->r11 = 0x3030303030303030ul;
 }
 
+void fill_pvcs_for_sysret(u64 rip, u32 flags)
+{
+	fill_pvcs(rip);
+	pvcs()->eflags = flags;
+	pvcs()->rcx = rip;
+	pvcs()->r11 = flags;
+}
+
+void visit_user_mode(void)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		fill_registers();
+		fill_pvcs((u64)attack_user_syscall);
+		guest_assert(attack(attack_retu) == BY_SYSCALL);
+	}
+}
+
 bool kept_registers(u32 except)
 {
 	for (unsigned i = 0; i < 16; i++)

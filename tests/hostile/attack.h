@@ -76,6 +76,10 @@ u64 attack_stack(void);
 void fill_registers(void);
 /* A PVCS that returns to user mode at @rip with a stack, flags and selectors that are right. */
 void fill_pvcs(u64 rip);
+/* The same with flags, and RCX and R11 such that SYSRET could do it. */
+void fill_pvcs_for_sysret(u64 rip, u32 flags);
+/* User mode and back once, so that both roots are known and direct switches are on. */
+void visit_user_mode(void);
 
 /* attack_in and attack_out agree but for the registers of @except, a set of 1 << RAX .. */
 bool kept_registers(u32 except);

@@ -79,6 +79,7 @@ void guest_main(void)
 {
 	seed_random(0xdea7);
 	attack_begin();
+	visit_user_mode();
 	fill_pvcs((u64)attack_user_syscall);
 	fill_registers();
 	die_of(CASE);

@@ -138,7 +138,7 @@ SWITCHER = (
     guard("S2 SYSCALL: IF is masked", CPU,
           "#define FMASK			(~(uint64_t)PVM_RFLAGS_FIXED & 0x3f7fd5)",
           "#define FMASK			(~(uint64_t)PVM_RFLAGS_FIXED & 0x3f7dd5)",
-          "ring0.hostile.s10_leaks", "ring0.hostile.s08_random_pvcs"),
+          "ring0.hostile.s08_random_pvcs"),
     guard("S2 world switch: TF, RF need IRET", ENTRY,
           "	testl	$(PVM_RFLAGS_RF | PVM_RFLAGS_TF), %r11d	/* S2 */\n	jnz	\\iret\n", "",
           "ring0.hostile.s02_rflags", "ring0.hostile.s12_debug"),
@@ -156,7 +156,7 @@ SWITCHER = (
           "	shrq	$47, %rax\n	jz	1f\n	cmpq	C(RANGE_START), %rdx\n"
           "	jb	syscall_to_host\n	cmpq	C(RANGE_END), %rdx\n	ja	syscall_to_host\n1:	movq	%r11",
           "1:	movq	%r11", "ring0.hostile.death_frame_area"),
-    guard("S9 PVCS and user GS base: sign-extended", DIRECT,
+    guard("S5 direct return to user: a GS base that can be loaded", DIRECT,
           "	shlq	%cl, %rax\n	sarq	%cl, %rax\n	wrgsbase %rax\n.endm", "	wrgsbase %rax\n.endm",
           "ring0.hostile.s05_bases"),
     guard("S11 direct SYSCALL: the user's PKRU", DIRECT,
@@ -181,8 +181,6 @@ SWITCHER = (
     guard("S5 out of the guest: the CS of a SYSCALL", RUN,
           "			vcpu->seg[PVM_CS] = vcpu->vm->config.user_cs;\n", "			(void)vcpu;\n",
           "ring0.hostile.s05_stale_selectors"),
-    guard("S12 out of the guest: DR7 off", WORLD,
-          "	cmpq	$0, C(GUEST_DR7)\n	jne	leave_dr7\n", "", "ring0.hostile.s12_debug"),
 )
 
 GUARDS = ENGINE + SWITCHER

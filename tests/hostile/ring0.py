@@ -24,9 +24,10 @@ REASONS = (
 
 
 def machine(text):
-    """cpus=2,la57,pku,inhibit: a machine and minivisor's options."""
+    """cpus=2,la57,pku,inhibit,storm=HZ: a machine and minivisor's options."""
     words = dict(word.partition("=")[::2] for word in text.split(",") if word)
-    options = " ".join(word for word in words if word in ("inhibit",))
+    options = " ".join(word + ("=" + value if value else "") for word, value in words.items()
+                       if word in ("inhibit", "storm"))
     return machines.Machine(int(words.get("cpus", 1)), "la57" in words, "pku" in words), options
 
 
@@ -47,7 +48,7 @@ def main():
     parser.add_argument("--dies", help="words of the line that minivisor ends with")
     parser.add_argument("--timeout", type=int,
                         default=int(os.environ.get("HOSTILE_TIMEOUT", machines.TIMEOUT)))
-    parser.add_argument("machine", nargs="+", help="cpus=N,la57,pku,inhibit")
+    parser.add_argument("machine", nargs="+", help="cpus=N,la57,pku,inhibit,storm=HZ")
     args = parser.parse_args()
     compare.REASONS += REASONS
     for name in ("s05_segments", "s05_stale_selectors"):

@@ -188,6 +188,7 @@ static void supervisor_at_the_end(void)
 void guest_main(void)
 {
 	attack_begin();
+	visit_user_mode();
 	return_to_user();
 	return_to_supervisor();
 	not_the_guests();

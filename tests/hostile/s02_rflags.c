@@ -20,6 +20,17 @@ USER_CODE(user_flags,
 	  "	ud2\n");
 extern const char user_flags_stepped[];
 
+USER_CODE(user_r11,
+	  "	movq	%r11, %r9\n"
+	  "	pushfq\n"
+	  "	popq	%r10\n"
+	  "	syscall\n"
+	  "	ud2\n");
+
+/* Supervisor mode: flags from RDI, then a return. */
+SUPERVISOR_CODE(set_retu, "	pushq	%rdi\n	popfq\n	jmp	attack_retu\n");
+SUPERVISOR_CODE(set_rets, "	pushq	%rdi\n	popfq\n	jmp	attack_rets\n");
+
 /* Flags from RDI, then one way out each. */
 USER_CODE(user_set_syscall, "	pushq	%rdi\n	popfq\n	syscall\n	ud2\n");
 USER_CODE(user_set_int3, "	pushq	%rdi\n	popfq\n	int3\n	ud2\n");
@@ -99,15 +110,59 @@ static void r11_is_no_rflags(void)
 	struct tally t = { 0 };
 
 	for (unsigned bit = 0; bit < 64; bit++) {
-		fill_pvcs((u64)user_flags);
+		fill_pvcs_for_sysret((u64)user_r11, ALWAYS);
 		pvcs()->r11 = 1ul << bit;
-		tally(&t, attack(attack_retu) == BY_SYSCALL && attack_out.gpr[R10] == ALWAYS, 1ul << bit);
+		tally(&t, attack(attack_retu) == BY_SYSCALL && attack_out.gpr[R9] == 1ul << bit &&
+		      attack_out.gpr[R10] == ALWAYS, 1ul << bit);
 		fill_pvcs((u64)user_flags);
 		pvcs()->r11 = pvcs()->eflags = ALWAYS | FLAG_CF | FLAG_DF;
 		tally(&t, attack(attack_retu) == BY_SYSCALL &&
 		      attack_out.gpr[R10] == (ALWAYS | FLAG_CF | FLAG_DF), bit);
 	}
 	check_tally(&t, "S2: RFLAGS do not come from R11");
+}
+
+/* Flags that a SYSRET with R11 = RFLAGS would do, were it not for RF and TF. */
+static void as_sysret_has_them(void)
+{
+	struct tally t = { 0 };
+
+	for (unsigned bit = 0; bit < 32; bit++) {
+		u32 flags = ALWAYS | 1u << bit, want = (flags & KEPT) | ALWAYS;
+		u64 by;
+
+		fill_pvcs_for_sysret((u64)user_flags, flags);
+		by = attack(attack_retu);
+		if (flags & FLAG_TF)
+			tally(&t, was_user_event(by, VEC_DB, (u64)user_flags_stepped), flags);
+		else
+			tally(&t, by == BY_SYSCALL && attack_out.gpr[R10] == want, flags);
+	}
+	check_tally(&t, "S2: each bit in PVCS::eflags and R11 alike");
+}
+
+/* What supervisor mode has set itself when it returns: NT would make an IRET fault. */
+static void by_leaving_supervisor_mode(void)
+{
+	struct tally user = { 0 }, supervisor = { 0 };
+
+	for (unsigned bit = 0; bit < 32; bit++) {
+		struct pvm_supervisor_frame *frame = (void *)(attack_stack() - 1024);
+
+		if (1u << bit == FLAG_TF)
+			continue;
+		fill_registers();
+		attack_in.gpr[RDI] = 1ul << bit;
+		fill_pvcs((u64)user_flags);
+		tally(&user, attack(set_retu) == BY_SYSCALL && attack_out.gpr[R10] == ALWAYS, bit);
+		memset(frame, 0, sizeof(*frame));
+		frame->rip = (u64)attack_through;
+		frame->rsp = attack_stack() - 512;
+		attack_in.gpr[RSP] = (u64)frame;
+		tally(&supervisor, attack(set_rets) == BY_THROUGH && attack_out.rflags == ALWAYS, bit);
+	}
+	check_tally(&user, "S2: each bit set in supervisor mode, at EVENT_RETURN_USER");
+	check_tally(&supervisor, "S2: each bit set in supervisor mode, at EVENT_RETURN_SUPERVISOR");
 }
 
 struct way {
@@ -153,8 +208,11 @@ void guest_main(void)
 {
 	seed_random(SEED);
 	attack_begin();
+	visit_user_mode();
 	by_return();
 	r11_is_no_rflags();
+	as_sysret_has_them();
+	by_leaving_supervisor_mode();
 	by_leaving();
 	attack_end();
 }

@@ -26,6 +26,7 @@ void guest_main(void)
 
 	seed_random(0x5404);
 	attack_begin();
+	visit_user_mode();
 	fill_pvcs((u64)attack_user_syscall);
 	for (u32 sel = 0; sel < SELECTORS; sel++) {
 		if (sel != good_cs && sel != user32_cs())

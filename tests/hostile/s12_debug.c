@@ -105,6 +105,9 @@ static void breakpoints(void)
 	check(was_user_event(by, VEC_DB, (u64)attack_user_syscall), "S12: a breakpoint on user SYSCALL");
 	by = user_at(attack_user_syscall, FLAG_FIXED | FLAG_IF | FLAG_RF);
 	check_eq(by, BY_SYSCALL, "S12: with RF it is made");
+	fill_registers();
+	fill_pvcs_for_sysret((u64)attack_user_syscall, FLAG_FIXED | FLAG_IF | FLAG_RF);
+	check_eq(attack(attack_retu), BY_SYSCALL, "S12: also where SYSRET would do, but for RF");
 	watch(1, (u64)attack_retu, DR7_EXECUTE, 1);
 	by = user_at(attack_user_syscall, FLAG_FIXED | FLAG_IF);
 	check(was_exception(by, VEC_DB, (u64)attack_retu), "S12: a breakpoint on EVENT_RETURN_USER");
