@@ -66,7 +66,6 @@ struct pvm_switcher_features {
 	bool la57, pke;				/* CR4.LA57, CR4.PKE are set */
 	bool pcid;				/* CR4.PCIDE is set */
 	bool invpcid;
-	bool amd;				/* SYSRET leaves SS's hidden part; CSTAR is in use */
 	uint32_t mitigations;			/* enum pvm_mitigation */
 };
 

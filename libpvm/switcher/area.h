@@ -123,7 +123,7 @@ struct pvm_switcher_cpu {
 	uint64_t guest_dr7, cr2, dr6;
 	uint64_t fault_rip;
 	uint32_t host_pkru, host_spec_ctrl, mitigations;
-	uint16_t host_ds, host_es, host_fs, host_gs, host_ss;
+	uint16_t host_ds, host_es, host_fs, host_gs, host_ss, switcher_ss;
 	uint16_t verw_sel;
 	struct switcher_dtr idtr, host_idtr;
 

@@ -69,6 +69,7 @@ static void cpu_offsets(void)
 	CPU(HOST_FS, host_fs);
 	CPU(HOST_GS, host_gs);
 	CPU(HOST_SS, host_ss);
+	CPU(SWITCHER_SS, switcher_ss);
 	CPU(VERW_SEL, verw_sel);
 	CPU(IDTR, idtr);
 	CPU(HOST_IDTR, host_idtr);

@@ -61,6 +61,9 @@ PLACE pvm_switcher_enter
 	movq	%rax, C(HOST_KERNEL_GS_BASE)
 	movl	%ss, %eax
 	movw	%ax, C(HOST_SS)
+	testl	%eax, %eax
+	jz	enter_null_ss
+enter_ss_done:
 	ENTER_SEGMENT ds CPU_HOST_DS VCPU_DS
 	ENTER_SEGMENT es CPU_HOST_ES VCPU_ES
 	ENTER_SEGMENT fs CPU_HOST_FS VCPU_FS
@@ -91,6 +94,13 @@ enter_extras_done:
 2:	movq	C(RIP), %rcx
 	WANT_SYSRET pvm_switcher_tail_iret
 	jmp	pvm_switcher_tail_sysret
+
+/* AMD's SYSRET changes the selector of SS and nothing else of it: behind a NULL SS, which
+ * interrupts from CPL 3 leave, a guest's 32-bit code would have none. */
+enter_null_ss:
+	movzwl	C(SWITCHER_SS), %eax
+	movl	%eax, %ss
+	jmp	enter_ss_done
 
 /* What few CPUs need, towards the guest. In: rsi = vcpu. Clobbers rax, rcx, rdx. The
  * guest's breakpoints come last: behind the last access to what is not the switcher's

@@ -222,7 +222,9 @@ void minivisor_main(void)
 	make_special(false);
 	every_way_out();
 	make_special(true);
+	__asm__ volatile("mov %0, %%ss" : : "r"(0));	/* as behind an interrupt from CPL 3 */
 	every_way_out();
+	__asm__ volatile("mov %0, %%ss" : : "r"(KERNEL_DS));
 
 	/* Back to what it was at first, but for what unloading must do by itself. */
 	__asm__ volatile("mov %0, %%ds; mov %0, %%es" : : "r"((uint64_t)first.ds));
