@@ -153,7 +153,7 @@ static void not_canonical(void)
 		tally(&pvcs_base, attack(attack_retu) == BY_SYSCALL, list[i]);
 		/* Bits above 57 are garbage whatever the host's width. */
 		fill_pvcs((u64)user_base_read);
-		pvcs()->user_gsbase = list[i] << 57 | (i & 1 ? ~0ul >> 7 : 0x1000);
+		pvcs()->user_gsbase = (u64)(i + 1) << 57 | (i & 1 ? ~0ul >> 7 : 0x1000);
 		tally(&pvcs_base, attack(attack_retu) == BY_SYSCALL &&
 		      attack_out.gpr[R8] == (i & 1 ? ~0ul : 0x1000), list[i]);
 		tally(&msr, hc_wrmsr(MSR_KERNEL_GS_BASE, list[i]) != 0 &&
