@@ -279,7 +279,7 @@ static bool is_plain_ud(const struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcp
 	pvm_gva_t fault_gva;
 	uint16_t code;
 
-	if (!vcpu->user_mode || !cpu->switcher->config.features.amd)
+	if (!vcpu->user_mode || !cpu->switcher->config.features.sysenter_ud)
 		return vcpu->user_mode;
 	return !pvm_mmu_read(vcpu, pvm_gva(vcpu->rip), &code, sizeof(code), PVM_ACCESS_EXEC, &fault,
 			     &fault_gva) && code == INSN_UD2;
