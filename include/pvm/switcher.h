@@ -66,7 +66,6 @@ struct pvm_switcher_features {
 	bool la57, pke;				/* CR4.LA57, CR4.PKE are set */
 	bool pcid;				/* CR4.PCIDE is set */
 	bool invpcid;
-	bool sysenter_ud;			/* SYSENTER in 64-bit code is #UD: AMD */
 	uint32_t mitigations;			/* enum pvm_mitigation */
 };
 

@@ -65,7 +65,6 @@ void pvm_switcher_detect(struct pvm_switcher_features *features)
 		.pke = cr4 & PVM_CR4_PKE,
 		.pcid = cr4 & PVM_CR4_PCIDE,
 		.invpcid = id.leaf7_ebx & PVM_CPUID_7_EBX_INVPCID,
-		.sysenter_ud = id.vendor_ebx == PVM_CPUID_0_EBX_AMD || id.vendor_ebx == PVM_CPUID_0_EBX_HYGON,
 		.mitigations = pvm_switcher_mitigations(&id),
 	};
 }

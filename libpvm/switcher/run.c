@@ -257,8 +257,7 @@ static void explain(const struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu,
  * Exits that are answered here: one engine call that does not sleep.
  */
 
-#define INSN_UD2	0x0b0f
-
+/* Not #GP and #UD: what raised them is the host's to decode. */
 #define SERVED_VECTORS \
 	(1u << PVM_VEC_DE | 1u << PVM_VEC_BP | 1u << PVM_VEC_BR | 1u << PVM_VEC_NP | 1u << PVM_VEC_SS | \
 	 1u << PVM_VEC_MF | 1u << PVM_VEC_AC | 1u << PVM_VEC_XM)
@@ -269,20 +268,6 @@ static bool served_hypercall(const struct pvm_vcpu *vcpu)
 	uint64_t nr = vcpu->gpr[PVM_RAX] - PVM_HC_BASE;
 
 	return nr < PVM_HC_COUNT && nr != PVM_HC_IRQ_WIN - PVM_HC_BASE && nr != PVM_HC_IRQ_HLT - PVM_HC_BASE;
-}
-
-/* #UD in user mode stays one, but for SYSENTER's in 64-bit code on AMD's CPUs: there only
- * UD2 is sure to be none. spec: C-113 */
-static bool is_plain_ud(const struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu)
-{
-	struct pvm_fault_result fault;
-	pvm_gva_t fault_gva;
-	uint16_t code;
-
-	if (!vcpu->user_mode || !cpu->switcher->config.features.sysenter_ud)
-		return vcpu->user_mode;
-	return !pvm_mmu_read(vcpu, pvm_gva(vcpu->rip), &code, sizeof(code), PVM_ACCESS_EXEC, &fault,
-			     &fault_gva) && code == INSN_UD2;
 }
 
 /* PVM_ACT_RETRY: not ours, or it would sleep. */
@@ -298,7 +283,7 @@ static enum pvm_action serve_vector(const struct pvm_switcher_cpu *cpu, struct p
 		return pvm_handle_page_fault(vcpu, pvm_gva(cpu->cr2), (uint32_t)cpu->frame.error,
 					     PVM_NO_SLEEP);
 	}
-	if ((SERVED_VECTORS >> vector & 1) || (vector == PVM_VEC_UD && is_plain_ud(cpu, vcpu)))
+	if (SERVED_VECTORS >> vector & 1)
 		return pvm_event_deliver(vcpu, (uint8_t)vector, (uint32_t)cpu->frame.error, PVM_NO_SLEEP);
 	return PVM_ACT_RETRY;
 }
