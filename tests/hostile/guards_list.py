@@ -18,6 +18,8 @@ def guard(name, file, old, new, *tests):
     return Guard(name, ((file, old, new),), tests)
 
 
+BUILD = "pvm-static"	# as the only test: without the guard that target must not build
+
 RETURN = "libpvm/events/return.c"
 MODE = "libpvm/events/mode.h"
 DIRECT = "libpvm/switcher/direct.S"
@@ -76,7 +78,7 @@ ENGINE = (
           "	if (vcpu->vm->config.host_pke)\n		vcpu->pkru = user->pkru;	/* S11 */\n", "",
           "hostile.s11_pkru", "unit.events"),
     guard("S12 LOAD_TLS: selectors whose entry goes", "libpvm/vcpu/segment.c",
-          "	pvm_drop_dangling(vcpu);\n	return", "	return",
+          "	pvm_drop_dangling(vcpu);\n	vcpu->changes++;", "	vcpu->changes++;",
           "ring0.hostile.s05_stale_selectors", "unit.test-vcpu"),
     guard("S12 LOAD_TLS: what goes into the GDT", "libpvm/vcpu/segment.c",
           "	if ((desc & needed) != needed || (desc & PVM_DESC_CODE))\n		return 0;\n",
@@ -145,10 +147,11 @@ SWITCHER = (
     guard("S2 world switch: R11 is RFLAGS, or IRET", ENTRY,
           "	cmpq	%r11, C(R11)			/* S2 */\n	jne	\\iret\n", "",
           "ring0.hostile.s02_rflags", "ring0.hostile.s10_leaks"),
-    guard("S3 the inhibitor word", DIRECT,
-          "	cmpl	$0, C(INHIBIT)			/* S3: the one test of every fast path */\n"
-          "	jne	syscall_to_host\n", "",
-          "ring0.hostile.s08_pvcs_places", "ring0.guest.nmi"),
+    guard("S3 the inhibitor word", ENTRY,
+          "	cmpl	$0, C(INHIBIT)\n	jne	\\otherwise\n", "",
+          "ring0.hostile.s08_pvcs_places"),
+    guard("S3 one test of the word, and not none", DIRECT,
+          "	UNLESS_INHIBITED syscall_to_host	/* S3 */\n", "", BUILD),
     guard("S4 direct return to user: the pair", DIRECT,
           "	cmpl	C(USER_CS_SS), %eax		/* S4: both selectors at once */\n"
           "	jne	syscall_to_host\n", "", "ring0.hostile.s04_selectors"),
