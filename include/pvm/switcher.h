@@ -21,12 +21,18 @@
  *                 pvm_switcher_clear_request(), pvm_mmu_load(),
  *                 pvm_switcher_run(), then the exit's engine call
  *
- * What pvm_switcher_run() leaves as it found it: RFLAGS, every segment register,
- * FS and GS bases, IA32_KERNEL_GS_BASE, IDTR, CR3, DR0-3, DR7, PKRU, the callee-saved registers.
- * What stays the switcher's until pvm_switcher_unload(): GDTR, LDTR, TR, STAR,
- * LSTAR, CSTAR, FMASK, IA32_SYSENTER_CS. The host calls it before it runs code at
+ * What pvm_switcher_run() leaves as it found it: RFLAGS, CS, SS, DS, ES, FS, GS, FS and GS
+ * bases, IA32_KERNEL_GS_BASE, IDTR, CR3, DR0-3, DR7, PKRU, the callee-saved registers.
+ * What stays the switcher's until pvm_switcher_unload(): GDTR, LDTR, TR, STAR, LSTAR,
+ * CSTAR, FMASK, IA32_SYSENTER_CS; NULL in DS, ES, FS, GS instead of a selector that only
+ * the host's tables have (bases stay); and IA32_SPEC_CTRL, where IBRS is among the
+ * mitigations: the host leaves it alone meanwhile. The host unloads before it runs code at
  * CPL 3 of its own, and before it gives the CPU to a task that knows nothing of us.
+ * What it changes for good: CR2 and DR6, as any fault and any #DB do.
  * What it never touches: CR0, CR4, XCR0, x87/SSE/AVX state (the host's to swap).
+ * What the host must not use while a guest runs: CPU features that write memory by linear
+ * address behind the program's back (the DS area of BTS and PEBS), and vectors 3, 4 and
+ * 0x80 for its devices.
  *
  * design: switcher/; invariants S1..S13
  */
@@ -137,6 +143,7 @@ struct pvm_switcher {
 	struct pvm_switcher_cpu **cpus;		/* [cpu_count], the host's array */
 	uint32_t cpu_count;
 	uint64_t generation;			/* counts changes that void every CPU's tags */
+	uint64_t vms;				/* made so far */
 };
 
 /**
@@ -179,6 +186,7 @@ PVM_API void pvm_switcher_unload(struct pvm_switcher_cpu *cpu);
 /* The tables below the switcher's slot in a VM's shadow roots. */
 struct pvm_switcher_vm {
 	struct pvm_switcher *switcher;
+	uint64_t id;				/* no other VM of this switcher ever has it; not 0 */
 	uint64_t entry;				/* for pvm_vm_config::switcher_entry */
 	void *pages;				/* list of the tables */
 	struct pvm_switcher_vcpu *vcpus;	/* list */
@@ -210,13 +218,14 @@ struct pvm_switcher_vcpu {			/* the switcher's, but for inhibit and serve */
 	pvm_hpa_t root[2];
 	uint64_t guest_dr7;			/* 0: no breakpoint is armed */
 	uint32_t fixed_inhibit;			/* what of it changes with the MSRs only */
-	uint64_t window_gpa;			/* of the PVCS behind the window */
+	uint64_t window_gpa, window_pins;	/* of the PVCS behind the window */
 	uint64_t pvcs;				/* its address in the window, 0: none */
 	uint32_t published_count, published_next;
 	struct pvm_switcher_pgtbl published[PVM_SWITCHER_PUBLISHED];
 };
 
-/* @vcpu: initialised, its id below window_count. PVM_OK or PVM_EINVAL. Calls on one
+/* @vcpu: initialised, its id below window_count; its VM's configuration must agree with the
+ * switcher's on selectors, LA57, PKE and NX. PVM_OK or PVM_EINVAL. Calls on one
  * VM's vCPU list must not race with each other nor with a flush. */
 PVM_API int pvm_switcher_vcpu_init(struct pvm_switcher_vcpu *svcpu, struct pvm_switcher_vm *vm,
 				   struct pvm_vcpu *vcpu);

@@ -213,6 +213,7 @@ struct pvm_vcpu {
 	uint64_t tls[3];		/* rectified descriptors, GDT index config.tls_index.. */
 	struct pvm_msrs msr;
 	struct pvm_vcpu_struct *pvcs;	/* msr.vcpu_struct in host memory, pinned; NULL: none */
+	uint64_t pins;			/* counts pages pinned for it (S8) */
 	struct pvm_vcpu_mmu mmu;
 	struct pvm_exit exit;
 

@@ -5,8 +5,9 @@
  * every address of the area finds its start by clearing the bits below
  * PVM_SWITCHER_AREA_SIZE, which is how a handler on an IST stack finds it.
  *
- * Holds nothing of the host but what it takes to get back: this is in reach of a
- * guest that can read supervisor pages by a CPU's fault.
+ * Holds no contents of the host's memory, but addresses of the host and the last guest's
+ * registers: this is in reach of a guest that can read supervisor pages by a CPU's fault
+ * (docs/mitigations.md).
  */
 #ifndef PVM_SWITCHER_AREA_H
 #define PVM_SWITCHER_AREA_H
@@ -131,7 +132,9 @@ struct pvm_switcher_cpu {
 	struct pvm_switcher *switcher;
 	struct pvm_switcher_vcpu *loaded;	/* whose copies these are */
 	struct pvm_switcher_vcpu *active;	/* in pvm_switcher_run(); read by others */
-	uint64_t runs;			/* of pvm_switcher_run(); read by others */
+	uint64_t runs;			/* entries begun; read by others */
+	uint64_t turned_back;		/* of them, those that were asked for an exit first */
+	uint64_t loaded_vm;		/* pvm_switcher_vm::id of the guest that ran last */
 	uint32_t id;
 	bool is_loaded;				/* between pvm_switcher_load() and _unload() */
 	uint64_t changes;		/* pvm_vcpu::changes that the copies are of */
@@ -139,12 +142,13 @@ struct pvm_switcher_cpu {
 	pvm_hpa_t tag_root[PVM_SWITCHER_TAGS];	/* read by others */
 	uint32_t next_tag, live_tags;
 	pvm_hpa_t current_root[2];
-	uint64_t host_dr7, host_dr[4], host_dr6;
+	uint64_t host_dr7, host_dr[4];
+	uint64_t host_seg[4];		/* DS, ES, FS, GS that only the host's tables have; 0: none */
 	struct switcher_dtr gdtr, host_gdtr;
 	uint16_t host_ldt, host_tr;
 	uint64_t host_star, host_lstar, host_cstar, host_fmask, host_sysenter_cs;
 
-	/* Counters: entry.S counts the first six. */
+	/* Counters. */
 	struct pvm_switcher_stats stats;
 
 	/* Exceptions of the switcher itself arrive here; then the frame, where the

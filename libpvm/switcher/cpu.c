@@ -104,17 +104,31 @@ static void set_idt(struct pvm_switcher_cpu *cpu, const uint8_t ist[3])
 	cpu->idtr.base = (uint64_t)(uintptr_t)cpu->idt;
 }
 
+/* IST entries that a gate of the host's names, as bits. */
+static unsigned host_ists(void)
+{
+	const struct switcher_gate *gate;
+	struct switcher_dtr idtr;
+	unsigned vector, used = 0;
+
+	hw_sidt(&idtr);
+	gate = (const struct switcher_gate *)(uintptr_t)idtr.base;
+	for (vector = 0; vector < 256 && (vector + 1) * sizeof(*gate) <= idtr.limit + 1u; vector++)
+		used |= 1u << (gate[vector].ist & 7);
+	return used;
+}
+
 /* The host's IST stacks stay where they are; ours take the first three free places. */
 static bool set_tss(struct pvm_switcher_cpu *cpu, const struct switcher_tss *host_tss, uint8_t ist[3])
 {
 	uint8_t *const stacks[3] = { cpu->nmi_stack, cpu->db_stack, cpu->mc_stack };
-	unsigned i, ours = 0;
+	unsigned i, ours = 0, used = host_ists();
 
 	cpu->tss.rsp[0] = (uint64_t)(uintptr_t)(&cpu->frame + 1);
 	cpu->tss.io_bitmap = sizeof(cpu->tss);	/* no I/O port is the guest's */
 	for (i = 0; i < IST_ENTRIES; i++) {
 		cpu->tss.ist[i] = host_tss ? host_tss->ist[i] : 0;
-		if (cpu->tss.ist[i] || ours == 3)
+		if ((used >> (i + 1) & 1) || ours == 3)
 			continue;
 		cpu->tss.ist[i] = (uint64_t)(uintptr_t)(stacks[ours] + sizeof(cpu->nmi_stack));
 		ist[ours++] = (uint8_t)(i + 1);
@@ -197,6 +211,48 @@ static void load_msrs(struct pvm_switcher_cpu *cpu)
 	hw_wrmsr(MSR_SYSENTER_CS, 0);	/* SYSENTER raises #GP */
 }
 
+/* Selectors of the host that mean something in its own tables only: put aside. */
+static uint64_t put_aside(const struct pvm_switcher_cpu *cpu, uint16_t selector)
+{
+	const struct pvm_switcher_config *config = &cpu->switcher->config;
+	bool everybodys = selector <= 3 || selector == config->host_ss || selector == config->user_ds ||
+			  (config->cpunode_sel && selector == config->cpunode_sel);
+
+	return everybodys ? 0 : selector;
+}
+
+static void put_segments_aside(struct pvm_switcher_cpu *cpu)
+{
+	uint16_t ds, es, fs, gs;
+
+	__asm__ volatile("mov %%ds, %0; mov %%es, %1; mov %%fs, %2; mov %%gs, %3"
+			 : "=r"(ds), "=r"(es), "=r"(fs), "=r"(gs));
+	cpu->host_seg[0] = put_aside(cpu, ds);
+	cpu->host_seg[1] = put_aside(cpu, es);
+	cpu->host_seg[2] = put_aside(cpu, fs);
+	cpu->host_seg[3] = put_aside(cpu, gs);
+	if (cpu->host_seg[0])
+		__asm__ volatile("mov %k0, %%ds" : : "r"(0ull));
+	if (cpu->host_seg[1])
+		__asm__ volatile("mov %k0, %%es" : : "r"(0ull));
+	if (cpu->host_seg[2])
+		hw_load_fs(0);
+	if (cpu->host_seg[3])
+		hw_load_gs(0);
+}
+
+static void take_segments_back(struct pvm_switcher_cpu *cpu)
+{
+	if (cpu->host_seg[0])
+		__asm__ volatile("mov %k0, %%ds" : : "r"(cpu->host_seg[0]));
+	if (cpu->host_seg[1])
+		__asm__ volatile("mov %k0, %%es" : : "r"(cpu->host_seg[1]));
+	if (cpu->host_seg[2])
+		hw_load_fs(cpu->host_seg[2]);
+	if (cpu->host_seg[3])
+		hw_load_gs(cpu->host_seg[3]);
+}
+
 void pvm_switcher_load(struct pvm_switcher_cpu *cpu)
 {
 	if (cpu->is_loaded)
@@ -205,6 +261,7 @@ void pvm_switcher_load(struct pvm_switcher_cpu *cpu)
 	hw_sidt(&cpu->host_idtr);
 	cpu->host_tr = hw_str();
 	cpu->host_ldt = hw_sldt();
+	put_segments_aside(cpu);
 	set_tss_descriptor(cpu);	/* not busy */
 	hw_lgdt(&cpu->gdtr);
 	hw_lldt(0);
@@ -225,13 +282,21 @@ void pvm_switcher_unload(struct pvm_switcher_cpu *cpu)
 	hw_lgdt(&cpu->host_gdtr);
 	hw_lldt(cpu->host_ldt);
 	if (cpu->host_tr & ~7u) {
-		gdt[cpu->host_tr >> 3] &= ~DESC_TSS_BUSY;	/* LTR takes no busy TSS */
+		struct switcher_dtr writable = { cpu->host_gdtr.limit, (uint64_t)(uintptr_t)gdt };
+
+		/* LTR takes no busy TSS, and makes it busy through GDTR. */
+		gdt[cpu->host_tr >> 3] &= ~DESC_TSS_BUSY;
+		hw_lgdt(&writable);
 		hw_ltr(cpu->host_tr);
+		hw_lgdt(&cpu->host_gdtr);
 	}
+	take_segments_back(cpu);
 	hw_wrmsr(MSR_STAR, cpu->host_star);
 	hw_wrmsr(MSR_LSTAR, cpu->host_lstar);
 	hw_wrmsr(MSR_CSTAR, cpu->host_cstar);
 	hw_wrmsr(MSR_FMASK, cpu->host_fmask);
 	hw_wrmsr(MSR_SYSENTER_CS, cpu->host_sysenter_cs);
+	if (cpu->mitigations & PVM_MITIGATE_IBRS)
+		hw_wrmsr(MSR_SPEC_CTRL, cpu->host_spec_ctrl);
 	cpu->is_loaded = false;
 }

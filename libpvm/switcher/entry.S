@@ -10,7 +10,8 @@
  *   C(RAX), C(RDX)           the guest's, where the part says so C(RCX), C(R11) too
  *   frame.rip, .rflags, .rsp the guest's
  *   the other general registers are the guest's and live
- *   IF, TF, DF and AC are clear, CR3 is the host's or a shadow root
+ *   IF and TF are clear, behind a SYSCALL DF and AC too; behind a vector those two are the
+ *   guest's until the host's RFLAGS are back; CR3 is the host's or a shadow root
  * GS and CR3 are never used to find anything, and no handler trusts them (S5).
  *
  * spec: Underlying states, Events and Mode Changing; design: switcher/

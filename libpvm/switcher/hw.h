@@ -109,6 +109,19 @@ static inline void hw_lldt(uint16_t selector)
 	__asm__ volatile("lldt %0" : : "r"(selector));
 }
 
+/* A selector, with the base that goes with it kept. GS is changed while it is not the
+ * active one, so that an NMI of the host's finds its own base. */
+static inline void hw_load_fs(uint64_t selector)
+{
+	__asm__ volatile("rdfsbase %%rax; mov %k0, %%fs; wrfsbase %%rax" : : "r"(selector) : "rax");
+}
+
+static inline void hw_load_gs(uint64_t selector)
+{
+	__asm__ volatile("swapgs; rdgsbase %%rax; mov %k0, %%gs; wrgsbase %%rax; swapgs"
+			 : : "r"(selector) : "rax");
+}
+
 /* INVPCID type 0: one address of one PCID. */
 static inline void hw_invpcid_address(uint64_t pcid, uint64_t address)
 {

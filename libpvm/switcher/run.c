@@ -35,10 +35,17 @@ static void show_pvcs(struct pvm_switcher_vcpu *svcpu)
 		frame.pa.v = PVM_INVALID_ADDR;
 	if (svcpu->pvcs || frame.pa.v != PVM_INVALID_ADDR)
 		switcher_map_window(svcpu->vm, vcpu->id, frame.pa);
+	svcpu->window_pins = vcpu->pins;
 	svcpu->window_gpa = rc == PVM_OK ? gpa : PVM_INVALID_ADDR;
 	svcpu->pvcs = frame.pa.v == PVM_INVALID_ADDR ? 0 :
 		      svcpu->vm->switcher->config.window_va + vcpu->id * PVM_PAGE_SIZE +
 		      (gpa & (PVM_PAGE_SIZE - 1));
+}
+
+/* S8: the page that is pinned now, not one that was when the same address was used before. */
+static bool window_is_right(const struct pvm_switcher_vcpu *svcpu)
+{
+	return svcpu->window_gpa == svcpu->vcpu->msr.vcpu_struct && svcpu->window_pins == svcpu->vcpu->pins;
 }
 
 /* Where a supervisor stack may be in the upper half: the range that legal addresses
@@ -60,13 +67,14 @@ static void set_stack_range(struct pvm_switcher_cpu *cpu, const struct pvm_vcpu 
 /* Another vCPU on this CPU. S10: nothing that one VM trained is used by another. */
 static void change_vcpu(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu)
 {
-	bool other_vm = !cpu->loaded || cpu->loaded->vm != svcpu->vm;
+	bool other_vm = cpu->loaded_vm != svcpu->vm->id;
 
 	if (other_vm && (cpu->mitigations & PVM_MITIGATE_IBPB))
 		hw_wrmsr(MSR_PRED_CMD, PRED_CMD_IBPB);
 	if (other_vm && (cpu->mitigations & PVM_MITIGATE_L1D_FLUSH))
 		hw_wrmsr(MSR_FLUSH_CMD, FLUSH_CMD_L1D);
 	cpu->loaded = svcpu;
+	cpu->loaded_vm = svcpu->vm->id;
 	cpu->vcpu = (uint64_t)(uintptr_t)svcpu->vcpu;
 }
 
@@ -235,7 +243,8 @@ static void explain(const struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu,
 		break;
 	case KIND_SYSCALL32:
 		exit->kind = PVM_EXIT_SYSCALL32;
-		vcpu->seg[PVM_CS] = vcpu->vm->config.user32_cs;
+		if (vcpu->user_mode)
+			vcpu->seg[PVM_CS] = vcpu->vm->config.user32_cs;
 		vcpu->rip -= PVM_SYSCALL_LENGTH;
 		break;
 	case KIND_VECTOR:
@@ -298,7 +307,7 @@ static void prepare(struct pvm_switcher_vcpu *svcpu, pvm_hpa_t root)
 {
 	struct pvm_vcpu *vcpu = svcpu->vcpu;
 
-	if (svcpu->window_gpa != vcpu->msr.vcpu_struct) {
+	if (!window_is_right(svcpu)) {
 		show_pvcs(svcpu);
 		vcpu->changes++;
 	}
@@ -322,6 +331,7 @@ static bool enter(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu,
 	__atomic_store_n(&cpu->active, svcpu, __ATOMIC_SEQ_CST);
 	if (pvm_unlikely(__atomic_load_n(&svcpu->request, __ATOMIC_SEQ_CST))) {
 		__atomic_store_n(&cpu->active, NULL, __ATOMIC_RELEASE);
+		cpu->turned_back++;
 		return false;
 	}
 	if (pvm_unlikely(!same_vcpu || cpu->changes != vcpu->changes)) {
@@ -332,6 +342,7 @@ static bool enter(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu,
 	if (answered) {
 		cpu->rax = vcpu->gpr[PVM_RAX];
 		cpu->rcx = vcpu->gpr[PVM_RCX];
+		cpu->frame.cs = cpu->user_cs;	/* a direct switch leaves the user's there */
 	} else {
 		fill_area(cpu, svcpu);
 	}
@@ -339,7 +350,6 @@ static bool enter(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu,
 	armed = (dr7 | svcpu->guest_dr7) & DR7_ARMED;
 	if (pvm_unlikely(armed))
 		switcher_enter_debug(cpu, vcpu, dr7, svcpu->guest_dr7);
-	cpu->stats.entries++;
 	pvm_switcher_enter(cpu, vcpu);
 	__atomic_store_n(&cpu->active, NULL, __ATOMIC_RELEASE);
 	if (pvm_unlikely(armed))
@@ -376,7 +386,7 @@ void pvm_switcher_run(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *sv
 	exit->nmi = exit->machine_check = false;
 	if (pvm_unlikely(!cpu->is_loaded))
 		pvm_switcher_load(cpu);
-	if (pvm_unlikely(svcpu->window_gpa != vcpu->msr.vcpu_struct || svcpu->epoch != vcpu->mmu.epoch ||
+	if (pvm_unlikely(!window_is_right(svcpu) || svcpu->epoch != vcpu->mmu.epoch ||
 			 svcpu->root[vcpu->user_mode].v != root.v))
 		prepare(svcpu, root);
 	do {

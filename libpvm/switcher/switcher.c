@@ -98,4 +98,5 @@ int pvm_switcher_init(struct pvm_switcher *switcher, const struct pvm_switcher_c
 void pvm_switcher_get_stats(const struct pvm_switcher_cpu *cpu, struct pvm_switcher_stats *stats)
 {
 	*stats = cpu->stats;
+	stats->entries = cpu->runs - cpu->turned_back;
 }

@@ -57,8 +57,9 @@ static void set_pair(struct pvm_switcher_cpu *cpu, struct switcher_roots *roots,
 	roots->guest_cr3 = cr3;
 	roots->guest_switch_cr3 = switch_cr3;
 	for (i = 0; i < 2; i++) {
+		roots->cr3[i] = roots->signal[i] = roots->tag_bit[i] = 0;
 		if (root[i].v == PVM_INVALID_ADDR)
-			continue;
+			continue;	/* PVM_INHIBIT_ROOT */
 		tag = tag_of(cpu, root[i]);
 		cpu->live_tags |= 1u << tag;
 		roots->cr3[i] = root[i].v;

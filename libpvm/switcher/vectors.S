@@ -6,8 +6,8 @@
  * From CPL 3 the CPU has switched to RSP0, so that its frame is the area's, or to an
  * IST stack, from which the frame is moved there. From CPL 0 the switcher was
  * interrupted: NMI and #MC are noted and the interrupted path goes on, or begins its
- * last stretch anew; #DB is the guest's, put off by MOV SS into our entry, and is
- * dropped (spec: Discarded #DB). GS and CR3 are not looked at (S5, S12).
+ * last stretch anew; #DB is the guest's, put off by MOV SS into our entry or of its stack
+ * that we read, and is dropped (spec: Discarded #DB). GS and CR3 are not looked at (S5, S12).
  */
 
 #define ERROR_CODE_VECTORS 0x60227d00	/* 8, 10..14, 17, 21, 29, 30 */
@@ -178,8 +178,8 @@ PLACE pvm_switcher_nmi
 	jnz	1f
 	PEND PENDING_NMI CPU_WINDOW_NMIS
 	IST_RETURN
-PLACE pvm_switcher_nmi_end
 1:	IST_FROM_GUEST
+PLACE pvm_switcher_nmi_end
 	orl	$PENDING_NMI, C(PENDING)	/* blocked until the host's handler returns */
 	jmp	kick_to_host
 
@@ -200,7 +200,7 @@ PLACE pvm_switcher_mc
 	orl	$PENDING_MC, C(PENDING)
 	jmp	kick_to_host
 
-/* IRET would unblock NMIs while one is being noted on their stack: go back by RET. */
+/* IRET would unblock NMIs while one's frame is still on their stack: go back by RET. */
 mc_in_nmi:
 	movq	IST_RSP(%rsp), %rcx
 	subq	$16, %rcx

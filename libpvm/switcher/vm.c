@@ -120,7 +120,10 @@ int pvm_switcher_vm_init(struct pvm_switcher_vm *vm, struct pvm_switcher *switch
 	struct pvm_host_page page;
 	int rc;
 
-	*vm = (struct pvm_switcher_vm){ .switcher = switcher };
+	*vm = (struct pvm_switcher_vm){
+		.switcher = switcher,
+		.id = __atomic_add_fetch(&switcher->vms, 1, __ATOMIC_RELAXED),
+	};
 	rc = new_table(vm, &page);	/* the page that holds the list */
 	if (rc == PVM_OK)
 		rc = map_everything(vm);
@@ -154,10 +157,19 @@ void switcher_map_window(struct pvm_switcher_vm *vm, uint32_t id, pvm_hpa_t page
 	__atomic_fetch_add(&switcher->generation, 1, __ATOMIC_SEQ_CST);
 }
 
+/* Do the engine and the switcher know the same CPU and the same GDT? */
+static bool agrees(const struct pvm_switcher_config *switcher, const struct pvm_vm_config *vm)
+{
+	return switcher->user32_cs == vm->user32_cs && switcher->user_cs == vm->user_cs &&
+	       switcher->user_ds == vm->user_ds && switcher->cpunode_sel == vm->cpunode_sel &&
+	       switcher->tls_index == vm->tls_index && switcher->features.la57 == vm->host_la57 &&
+	       switcher->features.pke == vm->host_pke && switcher->features.nx == vm->host_nx;
+}
+
 int pvm_switcher_vcpu_init(struct pvm_switcher_vcpu *svcpu, struct pvm_switcher_vm *vm,
 			   struct pvm_vcpu *vcpu)
 {
-	if (vcpu->id >= vm->switcher->config.window_count)
+	if (vcpu->id >= vm->switcher->config.window_count || !agrees(&vm->switcher->config, &vcpu->vm->config))
 		return PVM_EINVAL;
 	*svcpu = (struct pvm_switcher_vcpu){
 		.vcpu = vcpu,

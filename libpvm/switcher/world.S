@@ -204,6 +204,7 @@ leave_extras:
 1:	testl	$MITIGATE_IBRS, C(MITIGATIONS)	/* S10 */
 	jz	1f
 	movl	C(HOST_SPEC_CTRL), %eax
+	orl	$1, %eax			/* on until pvm_switcher_unload() */
 	movl	$MSR_SPEC_CTRL, %ecx
 	xorl	%edx, %edx
 	wrmsr

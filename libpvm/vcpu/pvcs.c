@@ -54,6 +54,7 @@ int pvm_pvcs_attach(struct pvm_vcpu *vcpu, uint64_t gpa)
 		if (vcpu->vm->ops->pin(vcpu->vm->host, pvm_gfn(gfn), &page) != PVM_OK)
 			return PVM_EFAULT;
 		release(vcpu);
+		vcpu->pins++;
 	}
 	vcpu->msr.vcpu_struct = gpa;
 	vcpu->pvcs = (struct pvm_vcpu_struct *)(void *)((char *)page + page_offset(gpa));

@@ -17,6 +17,9 @@ struct test_vm test;
 static struct pvm_switcher switcher;
 static struct pvm_switcher_cpu *areas[1];
 static uint64_t random_state;
+uint64_t *test_writable_gdt;
+static uint64_t replaced_gfn = ~0ull;
+static void *replacement;
 
 /* ------------------------------------------------------------------------
  * Host operations.
@@ -53,6 +56,8 @@ static void *op_page_va(void *host, pvm_hpa_t pa)
 static void *op_gfn_to_va(void *host, pvm_gfn_t gfn, bool write)
 {
 	(void)host, (void)write;
+	if (gfn.v == replaced_gfn)
+		return replacement;
 	return gfn.v < MEMORY_SIZE / PVM_PAGE_SIZE ? test.memory + gfn.v * PVM_PAGE_SIZE : NULL;
 }
 
@@ -115,11 +120,18 @@ static void op_kick(void *host, uint32_t cpu)
 	fail("one CPU, and it kicks itself");
 }
 
+static uint64_t *op_gdt(void *host)
+{
+	(void)host;
+	return test_writable_gdt ? test_writable_gdt : this_cpu()->gdt;
+}
+
 static const struct pvm_switcher_ops switcher_ops = {
 	.page_alloc = op_page_alloc,
 	.page_free = op_page_free,
 	.va_to_pa = op_va_to_pa,
 	.kick = op_kick,
+	.gdt = op_gdt,
 };
 
 /* ------------------------------------------------------------------------
@@ -239,6 +251,14 @@ void test_vm_init(void)
 	if (pvm_msr_write(&test.vcpu, MSR_PVM_VCPU_STRUCT, PVCS_GPA) != PVM_OK)
 		fail("no PVCS");
 	test.pvcs = test.vcpu.pvcs;
+}
+
+void *test_vm_replace(uint64_t gpa)
+{
+	pvm_mmu_unmap_gfns(&test.vm, pvm_gfn(gpa / PVM_PAGE_SIZE), 1);
+	replacement = page_alloc();
+	replaced_gfn = gpa / PVM_PAGE_SIZE;
+	return replacement;
 }
 
 void test_vm_run(struct pvm_switcher_exit *exit)

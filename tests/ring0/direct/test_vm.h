@@ -45,6 +45,12 @@ void test_vm_init(void);
 /* To the next exit that is not the host's own interrupt. */
 void test_vm_run(struct pvm_switcher_exit *exit);
 
+/* The host backs guest page @gpa, which is unmapped first, with another page from now on.
+ * Returns it, zeroed. One page at a time. */
+void *test_vm_replace(uint64_t gpa);
+/* What pvm_switcher_ops::gdt answers; NULL: the GDT itself. */
+extern uint64_t *test_writable_gdt;
+
 /* xorshift64*, from a seed that test_seed() prints. */
 void test_seed(uint64_t seed);
 uint64_t test_random(void);

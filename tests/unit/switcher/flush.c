@@ -24,6 +24,7 @@ static void start_with(bool pcid)
 	cr_assert_eq(pvm_switcher_vm_init(&other_vm, &switcher), PVM_OK);
 	for (unsigned i = 0; i < 3; i++) {
 		vcpu[i].id = i;
+		vcpu[i].vm = &host_vm;
 		cr_assert_eq(pvm_switcher_vcpu_init(&svcpu[i], i < 2 ? &vm : &other_vm, &vcpu[i]), PVM_OK);
 	}
 	cpus[0]->tag_root[1].v = ROOT(1);

@@ -93,10 +93,27 @@ struct pvm_switcher_config host_config(void)
 	};
 }
 
+struct pvm_vm host_vm;
+
+void host_agree(struct pvm_vm_config *config)
+{
+	struct pvm_switcher_config host = host_config();
+
+	config->user32_cs = host.user32_cs;
+	config->user_cs = host.user_cs;
+	config->user_ds = host.user_ds;
+	config->cpunode_sel = host.cpunode_sel;
+	config->tls_index = host.tls_index;
+	config->host_la57 = host.features.la57;
+	config->host_pke = host.features.pke;
+	config->host_nx = host.features.nx;
+}
+
 void host_init(const struct pvm_switcher_config *config)
 {
 	const char *why;
 
+	host_agree(&host_vm.config);
 	memset(cpus, 0, sizeof(cpus));
 	memset(kicks, 0, sizeof(kicks));
 	memset(areas, 0, sizeof(areas));

@@ -32,6 +32,9 @@ struct pvm_switcher_config host_config(void);
 /* The switcher, with areas for all CPUs but the last; not by pvm_switcher_cpu_init(),
  * which is for CPL 0. */
 void host_init(const struct pvm_switcher_config *config);
+/* Make a VM's configuration agree with host_config(); a VM whose does. */
+void host_agree(struct pvm_vm_config *config);
+extern struct pvm_vm host_vm;
 /* The page behind a physical address that page_alloc() gave out, else NULL. */
 uint64_t *host_table(uint64_t pa);
 

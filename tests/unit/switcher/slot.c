@@ -135,10 +135,35 @@ Test(switcher_slot, M11_no_memory_at_any_page_leaks_nothing)
 	cr_assert_eq(pages_live, 0);
 }
 
+Test(switcher_slot, S9_a_vm_that_knows_another_gdt_or_cpu_is_refused)
+{
+	struct pvm_switcher_vcpu svcpu;
+	struct pvm_vcpu vcpu = { .vm = &host_vm };
+	struct pvm_vm_config *config = &host_vm.config;
+
+	cr_assert_eq(pvm_switcher_vm_init(&vm, &switcher), PVM_OK);
+#define REFUSED(field, wrong) do { \
+		host_agree(config); \
+		config->field = wrong; \
+		cr_expect_eq(pvm_switcher_vcpu_init(&svcpu, &vm, &vcpu), PVM_EINVAL, #field); \
+	} while (0)
+	REFUSED(user32_cs, 0x1b);
+	REFUSED(user_cs, 0x1b);
+	REFUSED(user_ds, 0x1b);
+	REFUSED(cpunode_sel, 0);
+	REFUSED(tls_index, 6);
+	REFUSED(host_la57, true);
+	REFUSED(host_pke, true);
+	REFUSED(host_nx, false);
+	cr_assert_null(vm.vcpus);
+	host_agree(config);
+	pvm_switcher_vm_destroy(&vm);
+}
+
 Test(switcher_slot, a_vcpu_without_a_window_is_refused)
 {
 	struct pvm_switcher_vcpu svcpu;
-	struct pvm_vcpu vcpu = { .id = HOST_WINDOWS };
+	struct pvm_vcpu vcpu = { .id = HOST_WINDOWS, .vm = &host_vm };
 
 	cr_assert_eq(pvm_switcher_vm_init(&vm, &switcher), PVM_OK);
 	cr_assert_eq(pvm_switcher_vcpu_init(&svcpu, &vm, &vcpu), PVM_EINVAL);

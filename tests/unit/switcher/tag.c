@@ -20,6 +20,7 @@ static void start_with(bool pcid)
 	config.features.pcid = pcid;
 	host_init(&config);
 	fixture_init(&fixture);
+	host_agree(&fixture.vm.config);
 	cr_assert_eq(pvm_switcher_vm_init(&vm, &switcher), PVM_OK);
 	cr_assert_eq(pvm_switcher_vcpu_init(&svcpu, &vm, &fixture.vcpu[0]), PVM_OK);
 	cpu = cpus[0];
