@@ -175,9 +175,38 @@ static void host_has_its_own_selectors(void)
 	print("the host's own selectors are given back\n");
 }
 
+/* A RIP that no engine call lets in: IRET refuses it at CPL 0 (Intel and Bochs; QEMU jumps
+ * there), and it is the guest's fault, with all of its registers, either way. */
+static void iret_to_nowhere(void)
+{
+	static const uint64_t nowhere = 0x0900000000000000ull;
+	struct pvm_switcher_exit exit;
+	unsigned i, reg;
+
+	for (i = 0; i < 2; i++) {
+		start_user(USER_CS, nowhere);
+		for (reg = 0; reg < PVM_GPR_COUNT; reg++)
+			test.vcpu.gpr[reg] = 0x0101010101010101ull * reg;
+		if (i) {	/* as SYSRET would take it */
+			test.vcpu.gpr[PVM_RCX] = nowhere;
+			test.vcpu.gpr[PVM_R11] = test.vcpu.rflags;
+		}
+		test_vm_run(&exit);
+		if (exit.kind != PVM_EXIT_EXCEPTION || (exit.vector != PVM_VEC_GP && exit.vector != PVM_VEC_PF) ||
+		    test.vcpu.rip != nowhere || !test.vcpu.user_mode)
+			fail("S1: exit %d, vector %u at rip %lx", exit.kind, exit.vector, test.vcpu.rip);
+		for (reg = 0; reg < PVM_GPR_COUNT; reg++)
+			if (test.vcpu.gpr[reg] != 0x0101010101010101ull * reg &&
+			    !(i && (reg == PVM_RCX || reg == PVM_R11)))
+				fail("S1: register %u is %lx", reg, test.vcpu.gpr[reg]);
+		print("IRET to nowhere: vector %u\n", exit.vector);
+	}
+}
+
 void minivisor_main(void)
 {
 	test_vm_init();
+	iret_to_nowhere();
 	test.svcpu.serve = true;
 	supervisor_is_64_bit();
 	window_follows_the_pin();

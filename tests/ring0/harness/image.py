@@ -17,7 +17,7 @@ SLOW = {"wrmsr", "rdmsr", "lidt", "lgdt", "lldt", "ltr", "iret", "iretq", "sysre
         "wrgsbase", "wrfsbase", "lss", "lfs", "lgs", "xsetbv", "wbinvd", "in", "out"}
 TO_CONTROL = re.compile(r"^mov\s+%\w+,%(cr\d|dr\d|db\d)$")
 TO_SEGMENT = re.compile(r"^(mov[lwq]?\s+.*,%[defgs]s|pop[wq]?\s+%[defgs]s)$")
-LOCKED = re.compile(r"^lock\s")
+LOCKED = re.compile(r"^(lock\s|xchg\w*\s.*\()")
 
 
 def slow_event(text):
