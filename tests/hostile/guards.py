@@ -55,8 +55,8 @@ def targets_of(test):
         return ["minivisor-selfcheck", "hostile-" + test.split(".")[2]]
     if test.startswith("ring0.guest."):
         return ["minivisor", "pvm", "guest-" + test.split(".")[2]]
-    if test.startswith("ring0.direct."):
-        return ["ring0-direct"]
+    if test.startswith(("ring0.direct.", "ring0.corners.", "ring0.host-state.")):
+        return ["ring0-" + test.split(".")[1]]
     if test.startswith("hostile."):
         return ["pvm", "hostile-" + test.split(".")[1]]
     if test.startswith("guest."):
@@ -120,12 +120,18 @@ def main():
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("-k", action="append", default=[], metavar="WORD", help="only guards with it")
     parser.add_argument("--list", action="store_true")
+    parser.add_argument("--texts", action="store_true", help="only look if the guards are there")
     args = parser.parse_args()
     guards = [guard for guard in GUARDS if not args.k or any(word in guard.name for word in args.k)]
     if args.list:
         for guard in guards:
             print(f"{guard.name:60} {guard.edits[0][0]:32} {' '.join(guard.tests)}")
         return 0
+    if args.texts:
+        gone = [f"{guard.name}: {name}: {old!r}" for guard in guards for name, old, _ in guard.edits
+                if (ROOT / name).read_text().count(old) != 1]
+        print("\n".join(gone) or f"{len(guards)} guards are there")
+        return 1 if gone else 0
     copy = Copy(args.folder.resolve())
     copy_tree(copy.source)
     tests = sorted({test for guard in guards for test in guard.tests})

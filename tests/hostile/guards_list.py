@@ -186,4 +186,36 @@ SWITCHER = (
           "ring0.hostile.s05_stale_selectors"),
 )
 
-GUARDS = ENGINE + SWITCHER
+UNIT = "unit.test-switcher"
+CORNERS = "ring0.corners.four-level"
+HOST_STATE = "ring0.host-state.four-level"
+C_SIDE = (
+    guard("S5 the supervisor behind a direct switch: its CS", RUN,
+          "		cpu->frame.cs = cpu->user_cs;	/* a direct switch leaves the user's there */\n", "", CORNERS),
+    guard("S5 a host's own selectors", CPU, "	put_segments_aside(cpu);\n", "", CORNERS),
+    guard("S5 a GDT that is read-only", CPU, "		hw_lgdt(&writable);\n", "", CORNERS),
+    guard("S5 out of the guest: the host's DR0-3", "libpvm/switcher/debug.c",
+          "		hw_write_dr2(cpu->host_dr[2]);\n", "", HOST_STATE),
+    guard("S6 M1 the tables of the slot: no U", "libpvm/switcher/vm.c",
+          "*entry = page.pa.v | PVM_PTE_P |", "*entry = page.pa.v | PVM_PTE_U | PVM_PTE_P |", UNIT),
+    guard("S6 the switcher's data is not executable", "libpvm/switcher/vm.c",
+          "(switcher->config.features.nx ? PVM_PTE_NX : 0)", "0", UNIT),
+    guard("S7 a new tag owes a flush", "libpvm/switcher/tag.c",
+          "		__atomic_fetch_or(&cpu->owed, 1u << tag, __ATOMIC_SEQ_CST);	/* S7 */\n", "		;\n", UNIT),
+    guard("S7 a tag in use is nobody else's", "libpvm/switcher/tag.c",
+          "	} while (cpu->live_tags >> tag & 1);\n", "	} while (0);\n", UNIT),
+    guard("S8 the window follows the pin", RUN,
+          " && svcpu->window_pins == svcpu->vcpu->pins", "", CORNERS),
+    guard("S9 a CPU without FSGSBASE is refused", "libpvm/switcher/switcher.c",
+          "	if (!features->fsgsbase)\n", "	if (0)\n", UNIT),
+    guard("S9 S7 the host's PCIDs are not ours", "libpvm/switcher/switcher.c",
+          "	if (!config->pcid_first || ", "	if (", UNIT),
+    guard("S10 VERW where buffers leak", "libpvm/switcher/mitigate.c",
+          "		needed |= PVM_MITIGATE_VERW;\n", "		;\n", UNIT),
+    guard("S13 the signal is looked at", "libpvm/switcher/flush.c",
+          "	if (signals(cpu, tags))\n		return true;\n", "", UNIT),
+    guard("S13 what is owed is written down", "libpvm/switcher/flush.c",
+          "		__atomic_fetch_or(&cpu->owed, tags, __ATOMIC_SEQ_CST);\n", "		;\n", UNIT),
+)
+
+GUARDS = ENGINE + SWITCHER + C_SIDE
