@@ -169,7 +169,8 @@ static bool agrees(const struct pvm_switcher_config *switcher, const struct pvm_
 int pvm_switcher_vcpu_init(struct pvm_switcher_vcpu *svcpu, struct pvm_switcher_vm *vm,
 			   struct pvm_vcpu *vcpu)
 {
-	if (vcpu->id >= vm->switcher->config.window_count || !agrees(&vm->switcher->config, &vcpu->vm->config))
+	if (vcpu->id >= vm->switcher->config.window_count ||
+	    !agrees(&vm->switcher->config, &vcpu->vm->config))
 		return PVM_EINVAL;
 	*svcpu = (struct pvm_switcher_vcpu){
 		.vcpu = vcpu,

@@ -192,7 +192,8 @@ static void iret_to_nowhere(void)
 			test.vcpu.gpr[PVM_R11] = test.vcpu.rflags;
 		}
 		test_vm_run(&exit);
-		if (exit.kind != PVM_EXIT_EXCEPTION || (exit.vector != PVM_VEC_GP && exit.vector != PVM_VEC_PF) ||
+		if (exit.kind != PVM_EXIT_EXCEPTION ||
+		    (exit.vector != PVM_VEC_GP && exit.vector != PVM_VEC_PF) ||
 		    test.vcpu.rip != nowhere || !test.vcpu.user_mode)
 			fail("S1: exit %d, vector %u at rip %lx", exit.kind, exit.vector, test.vcpu.rip);
 		for (reg = 0; reg < PVM_GPR_COUNT; reg++)
