@@ -8,7 +8,7 @@ import collections
 import dataclasses
 
 from image import slow_event
-from machine import Failure
+from failure import Failure
 
 
 PERIOD = 16	# turns after which every kind does the very same again

@@ -14,7 +14,8 @@ import argparse
 import sys
 
 from everywhere import IRET, SYSRET
-from machine import Failure, Machine
+from failure import Failure
+from machine import Machine
 
 KINDS = (SYSRET, IRET, "hypercall in the engine", "LOAD_PGTBL",
          "exception in supervisor mode, EVENT_RETURN_SUPERVISOR")

@@ -4,6 +4,7 @@
 Each event is made before its machine starts; prepare() once, while the host
 runs; inject() at a stop, settle() behind it; count(): how many were handled.
 """
+from failure import Failure
 
 DIRECT_VIRT = 0xffffff0000000000	# examples/minivisor/layout.h: physical memory
 APIC_LVT_LINT0 = 0xfee00350
@@ -11,7 +12,6 @@ APIC_LVT_LINT1 = 0xfee00360
 LVT_NMI, LVT_EXTINT = 0x400, 0x700
 VECTOR_KICK = 0xed			# examples/minivisor/trap.h
 PIC, SLAVE, UART = 0x20, 0xa0, 0x3e8
-MCG_STATUS = 0x17a
 MCG_RIPV, MCG_MCIP = 1, 4
 MCI_VALID_UNCORRECTED = 0xb0 << 56	# VAL, UC, EN
 MCE_BANK = 9
@@ -22,7 +22,6 @@ DR7_GLOBAL3 = 2 << 6			# DR3, execution
 OUTB = b"\xee"				# out %al, (%dx)
 INB = b"\xec"				# in (%dx), %al
 STORE = b"\x89\x02"			# mov %eax, (%rdx)
-WRMSR = b"\x0f\x30"
 READ_DR7 = b"\x0f\x21\xf8"		# mov %dr7, %rax
 READ_DR3 = b"\x0f\x21\xda"		# mov %dr3, %rdx
 WRITE_DRS = b"\x0f\x23\xda\x0f\x23\xf8"	# mov %rdx, %dr3; mov %rax, %dr7
@@ -128,10 +127,10 @@ class MachineCheck(Event):
     nests = False		# the CPU shuts down
 
     def inject(self, address):
-        self.machine.ring0(WRMSR, rcx=MCG_STATUS, rax=0, rdx=0)	# the last one is dealt with
-        said = self.machine.vm.monitor.human(f"mce 0 {MCE_BANK} {MCI_VALID_UNCORRECTED:#x} {MCG_RIPV | MCG_MCIP} 0 0")
-        if said.strip():
-            raise RuntimeError(f"mce: {said.strip()}")
+        said = self.machine.vm.monitor.human(
+            f"mce 0 {MCE_BANK} {MCI_VALID_UNCORRECTED:#x} {MCG_RIPV | MCG_MCIP} 0 0").strip()
+        if said:
+            raise Failure(f"mce: {said}")
 
     def count(self):
         return self.machine.host_u64("minivisor_machine_checks")

@@ -16,11 +16,10 @@ import dataclasses
 import sys
 
 from events import EVENTS
-from machine import Failure, Machine
+from failure import Failure
+from machine import Machine
 from unreached import UNREACHED
 
-# The first, second and last time that an instruction is executed in a turn.
-OCCURRENCES = (0, 1, -1)
 FAILURES_MAX = 5
 GUEST = "transitions_here"	# as a place to provoke an event at: the guest itself
 
@@ -56,6 +55,8 @@ class Scenario:
     def __init__(self, machine, events, kind, first=()):
         self.machine, self.kind = machine, kind
         self.first = [(events[name], label) for name, label in first]
+        # What comes first is about the handlers; all else is the plain kind's.
+        self.beyond = machine.host["pvm_switcher_stubs"] if first else 0
         self.name = ", ".join([kind, *(f"{event.name} at {label}" for event, label in self.first)])
 
     def start(self):
@@ -73,25 +74,40 @@ class Scenario:
     def events(self):
         return [event for event, _ in self.first]
 
-    def visits(self):
-        """Of the switcher's instructions, in the order of execution."""
+    def visits(self, known):
+        """Of the switcher's instructions, in the order of execution. @known: the paths
+        through the switcher that are dealt with already; new ones are added."""
         machine = self.machine
         machine.warm_up(machine.kinds.index(self.kind))
         self.start()
-        steps = [step for step in machine.trace(interrupts=bool(self.first) or "interrupt in" in self.kind)
+        steps = [step for step in machine.trace(bool(self.first) or "interrupt in" in self.kind, host=False)
                  if not step.guest]
-        count = collections.Counter(step.rip for step in steps)
         seen = collections.Counter()
-        switcher_idt, found = True, []
+        switcher_idt, found, path = True, [], []
         for index, step in enumerate(steps):
             rip = step.rip
             if rip in machine.text:
-                if seen[rip] in {o % count[rip] for o in OCCURRENCES if o < count[rip]}:
-                    later = steps[index + 1].rip if index + 1 < len(steps) else 0
-                    found.append(Visit(rip, seen[rip], switcher_idt, later))
+                later = steps[index + 1].rip if index + 1 < len(steps) else 0
+                path.append(Visit(rip, seen[rip], switcher_idt, later))
                 switcher_idt ^= machine.instructions[rip][1].startswith("lidt")
+                ends = machine.instructions[rip][1].startswith(("sysret", "iret", "ret"))
             seen[rip] += 1
+            if path and (rip not in machine.text or ends):
+                found += self._worthwhile(path, known)
+                path = []
         return found
+
+    def _worthwhile(self, path, known):
+        """Of a path that is new, each instruction's first and last time."""
+        key = tuple(visit.address for visit in path)
+        if key in known:
+            return []
+        known.add(key)
+        times = collections.defaultdict(list)
+        for visit in path:
+            if visit.address >= self.beyond:
+                times[visit.address].append(visit)
+        return [visit for visits in times.values() for visit in {visits[0], visits[-1]}]
 
 
 def handled(before, provoked):
@@ -108,7 +124,6 @@ def inject(scenario, event, visit):
     machine, remote = scenario.machine, scenario.machine.remote
     provoked = [*scenario.events(), event]
     before = {counted: counted.count() for counted in set(provoked)}
-    failures = machine.control().failures
     scenario.start()
     remote.breakpoint(visit.address)
     for _ in range(visit.occurrence + 1):
@@ -123,7 +138,7 @@ def inject(scenario, event, visit):
         event.settle([visit.later])
     machine.to_turn()
     handled(before, provoked)
-    if machine.control().failures != failures:
+    if machine.control().failures:
         raise Failure("the guest found something wrong: " + machine.vm.console().strip().splitlines()[-1])
     return True
 
@@ -135,11 +150,10 @@ class Campaign:
         self.options = options
         self.name = EVENTS[options.event].name
         self.reached, self.injected, self.missed = set(), 0, 0
-        self.failures = []
+        self.failures, self.plan, self.done = [], None, 0
 
     def run(self):
-        place = 0, 0
-        while place and len(self.failures) < FAILURES_MAX:
+        while self.plan is None or (self.done < len(self.plan) and len(self.failures) < FAILURES_MAX):
             machine = Machine(self.options.minivisor, self.options.guest, self.options.offsets)
             events = {name: event(machine) for name, event in EVENTS.items()}
             with machine:
@@ -147,8 +161,8 @@ class Campaign:
                 for event in events.values():
                     event.prepare()
                 machine.to_turn()
-                place = self._from(machine, events, place)
-                self.machine = machine
+                self._run_on(machine, events)
+            self.machine = machine
 
     def _scenarios(self, machine, events):
         event = events[self.options.event]
@@ -156,27 +170,35 @@ class Campaign:
         found += [Scenario(machine, events, kind, first) for kind, first in PROVOKED]
         return [scenario for scenario in found if scenario.bears(event) and self.options.only in scenario.name]
 
-    def _from(self, machine, events, place):
-        """Goes on where the last machine failed; returns where this one does, or None."""
-        event = events[self.options.event]
-        for number, scenario in enumerate(self._scenarios(machine, events)):
-            if number < place[0]:
-                continue
-            for index, visit in enumerate(scenario.visits()):
-                if (number, index) < place or (event.needs_switcher_idt and not visit.switcher_idt):
-                    continue
-                try:
-                    hit = inject(scenario, event, visit)
-                except Failure as failure:
-                    self._failed(scenario, visit, failure)
-                    return number, index + 1
-                self.injected += hit
-                self.missed += not hit
-                if hit:
-                    self.reached.add(visit.address)
+    def _make_plan(self, scenarios, event):
+        """[(number of a scenario, visit)]"""
+        known = set()
+        return [(number, visit) for number, scenario in enumerate(scenarios)
+                for visit in scenario.visits(known) if visit.switcher_idt or not event.needs_switcher_idt]
+
+    def _run_on(self, machine, events):
+        """Goes on where the last machine failed, until the next failure or the end."""
+        scenarios, event = self._scenarios(machine, events), events[self.options.event]
+        if self.plan is None:
+            self.plan = self._make_plan(scenarios, event)
+        at = None
+        for number, visit in self.plan[self.done:]:
+            self.done += 1
+            scenario = scenarios[number]
+            try:
+                if number != at:
+                    machine.warm_up(machine.kinds.index(scenario.kind))
+                    at = number
+                hit = inject(scenario, event, visit)
+            except Failure as failure:
+                self._failed(scenario, visit, failure)
+                return
+            self.injected += hit
+            self.missed += not hit
+            if hit:
+                self.reached.add(visit.address)
         if (status := machine.finish()) != 0:
             self.failures.append(f"the guest ended with status {status}")
-        return None
 
     def _failed(self, scenario, visit, failure):
         where = scenario.machine.host.where(visit.address)

@@ -9,6 +9,7 @@ import dataclasses
 import pathlib
 import struct
 
+from failure import Failure
 from image import Image
 from rsp import Ended, RemoteError
 from vm import VM
@@ -19,12 +20,9 @@ CONTROL = struct.Struct("<5Q")		# struct control
 TRANSITION = struct.Struct("<2Q")	# struct transition
 WARM_UP = 4				# turns after which nothing is filled or published any more
 STEPS_MAX = 200000			# of one turn
+BORROWED = 16				# bytes at the end of the switcher's text
 NOP = b"\x90"
 STEP_PLAIN, STEP_WITH_INTERRUPTS = 7, 1	# the stub's: enable, no interrupts, no timers
-
-
-class Failure(Exception):
-    """What the machine did was wrong; the text says what."""
 
 
 @dataclasses.dataclass
@@ -68,6 +66,7 @@ class Machine:
             self.remote.breakpoint(self.guest["transitions_here"])
             self.to_turn()
             self.kinds = self._kinds()
+            self.choose(0)			# or it would go on by itself
         except BaseException:
             self.vm.__exit__()
             raise
@@ -98,7 +97,7 @@ class Machine:
         self.remote.write_u64(self.guest["transitions_control"], kind)
 
     def at_turn(self):
-        return self.remote.read_register("rip") == self.guest["transitions_here"]
+        return self.remote.rip() == self.guest["transitions_here"]
 
     def to_turn(self):
         """Run until the guest's next turn."""
@@ -166,10 +165,10 @@ class Machine:
     def ring0(self, code, **registers):
         """Run a few instructions that change no flag, at CPL 0, as if they were at RIP.
 
-        They borrow the first bytes of the switcher's text, which every root maps.
+        They borrow the last bytes of the switcher's text, which every root maps.
         Returns the registers behind them; all is as before afterwards.
         """
-        remote, at = self.remote, self.text.start
+        remote, at = self.remote, self.text.stop - BORROWED
         saved, text = remote.registers(), remote.read(at, len(code) + 1)
         remote.write(at, code + NOP)
         for name, value in {**registers, "rip": at}.items():
@@ -182,14 +181,15 @@ class Machine:
         return after
 
     def where(self):
-        rip = self.remote.read_register("rip")
+        rip = self.remote.rip()
         return self.host.where(rip) if rip >= IMAGE_VIRT else self.guest.where(rip)
 
     # -- single steps ------------------------------------------------------
 
-    def trace(self, interrupts=False):
-        """All steps from one turn to the next. @interrupts: let them in meanwhile."""
-        remote = self.remote
+    def trace(self, interrupts=False, host=True):
+        """All steps from one turn to the next. @interrupts: let them in meanwhile. Without
+        @host what the host does between two runs of the guest is left out."""
+        remote, enter = self.remote, self.host["pvm_switcher_enter"]
         remote.sstep(STEP_WITH_INTERRUPTS if interrupts else STEP_PLAIN)
         steps = []
         while True:
@@ -200,6 +200,9 @@ class Machine:
             if len(steps) > STEPS_MAX:
                 raise Failure(f"no end after {STEPS_MAX} steps, at {self.where()}")
             try:
-                remote.step()
-            except Ended:
-                raise Failure(self._post_mortem(f"it ended after {self.host.where(rip)}", False)) from None
+                if host or cs & 3 or rip in self.text:
+                    remote.step()
+                else:
+                    remote.run_to(enter)
+            except (Ended, TimeoutError) as error:
+                raise Failure(self._post_mortem(f"{error} after {self.host.where(rip)}", False)) from None

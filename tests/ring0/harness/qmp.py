@@ -12,19 +12,21 @@ class MonitorError(Exception):
 
 class Monitor:
     def __init__(self, sock):
-        self.stream = sock.makefile("rwb", buffering=0)
+        self.sock = sock
+        self.stream = sock.makefile("rb")
         self._message()				# the greeting
         self.command("qmp_capabilities")
 
     def _message(self):
-        line = self.stream.readline()
-        if not line:
-            raise MonitorError("the machine ended")
-        return json.loads(line)
+        """The next that is no event: there is one for each stop of the machine."""
+        while line := self.stream.readline():
+            if not line.startswith(b'{"timestamp"'):
+                return json.loads(line)
+        raise MonitorError("the machine ended")
 
     def command(self, name, **arguments):
         """Run a command; returns its answer."""
-        self.stream.write(json.dumps({"execute": name, "arguments": arguments}).encode() + b"\n")
+        self.sock.sendall(json.dumps({"execute": name, "arguments": arguments}).encode() + b"\n")
         while True:
             message = self._message()
             if "return" in message:

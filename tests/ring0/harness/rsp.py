@@ -35,24 +35,12 @@ class Remote:
         self.sock = sock
         self.buffer = bytearray()
         self.breakpoints = set()
+        self._rip = None		# while stopped, if it was asked for
         self.packet(b"?")
         # Single registers are refused to who does not know the description.
         self.packet(b"qXfer:features:read:target.xml:0,ffb")
 
     # -- packets ---------------------------------------------------------
-
-    def _byte(self):
-        if not self.buffer:
-            try:
-                data = self.sock.recv(65536)
-            except ConnectionResetError:
-                data = b""
-            if not data:
-                raise Ended("the machine ended")
-            self.buffer += data
-        byte = self.buffer[0]
-        del self.buffer[0]
-        return byte
 
     def _send(self, body):
         try:
@@ -60,18 +48,26 @@ class Remote:
         except (BrokenPipeError, ConnectionResetError):
             raise Ended("the machine ended") from None
 
+    def _more(self):
+        try:
+            data = self.sock.recv(65536)
+        except ConnectionResetError:
+            data = b""
+        if not data:
+            raise Ended("the machine ended")
+        self.buffer += data
+
     def _receive(self):
-        while self._byte() != ord("$"):
-            pass				# acknowledgements
-        body = bytearray()
-        while (byte := self._byte()) != ord("#"):
-            body.append(byte)
-        self._byte()
-        self._byte()
+        """The next packet's body; acknowledgements are dropped."""
+        while (end := self.buffer.find(b"#")) < 0 or len(self.buffer) < end + 3:
+            self._more()
+        body = bytes(self.buffer[self.buffer.index(b"$") + 1:end])
+        del self.buffer[:end + 3]
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self.sock.sendall(b"+")
-        # Run lengths: "0*!" is "0000".
-        return re.sub(rb"(.)\*(.)", lambda m: m[1] * (m[2][0] - 28), bytes(body), flags=re.DOTALL)
+        if b"*" in body:		# run lengths: "0*!" is "0000"
+            body = re.sub(rb"(.)\*(.)", lambda m: m[1] * (m[2][0] - 28), body, flags=re.DOTALL)
+        return body
 
     def packet(self, body):
         self._send(body)
@@ -89,6 +85,11 @@ class Remote:
         data = bytes.fromhex(self.packet(b"g")[:17 * 16].decode())
         return dict(zip(GENERAL + ["rip"], struct.unpack("<17Q", data)))
 
+    def rip(self):
+        if self._rip is None:
+            self._rip = self.read_register("rip")
+        return self._rip
+
     def rip_and_cs(self):
         """Both in one packet, for those who ask at each step."""
         data = bytes.fromhex(self.packet(b"g")[16 * 16:(16 + 1) * 16 + 16].decode())
@@ -104,6 +105,7 @@ class Remote:
 
     def write_register(self, name, value):
         number, size = REGISTERS[name]
+        self._rip = None
         self._ok(b"P%x=%s" % (number, value.to_bytes(size, "little").hex().encode()))
 
     def read(self, address, size):
@@ -143,8 +145,9 @@ class Remote:
 
     def go(self):
         """Let the machine run; wait() must follow. A breakpoint where it is does not count."""
-        if self.breakpoints and self.read_register("rip") in self.breakpoints:
+        if self.breakpoints and self.rip() in self.breakpoints:
             self.step()
+        self._rip = None
         self._send(b"c")
 
     def wait(self):
@@ -175,6 +178,7 @@ class Remote:
 
     def step(self):
         """One instruction; interrupts wait meanwhile."""
+        self._rip = None
         return self.packet(b"s")
 
     def interrupt(self):
