@@ -12,12 +12,17 @@
 #define VECTOR 0x71
 #define TOUCHED USER_BASE
 #define TOUCHED_PAGES 16
+#define STACK (TOUCHED + 64 * PAGE_SIZE)	/* one page, and nothing behind it */
+#define NO_ADDRESS 0x8000000000000000ul
+#define PML4_INDEX 0x1fful	/* MSR_PVM_LINEAR_ADDRESS_RANGE: PML4_INDEX_START; all ones: none */
 #define TIMER_NS 2000
 #define SPIN_LIMIT 0x40000000u
 
 static struct space spaces[4];	/* as many as the switcher publishes */
 static u64 touched_pa;
-static u32 interrupts, debugs;
+static u32 interrupts, debugs, refusals;
+static u64 stack_pa, upper_pa;
+static struct pvm_supervisor_frame good_frame;
 static u32 here_space;
 static u64 user_fs_base, kernel_gs_base;
 
@@ -40,6 +45,20 @@ PROBE(probe_touch, "movb $1, (%rdi)");
 PROBE(probe_spin, "771: cmpl $0, (%rdi); je 771b");
 PROBE(probe_nop, "nop");
 PROBE(probe_cpuid, "cpuid");
+
+/* EVENT_RETURN_SUPERVISOR with RSP at @rsp. @frame, perhaps the same place by another
+ * address, gets the RSP that leave_at_behind must be reached with. */
+void leave_at(u64 rsp, struct pvm_supervisor_frame *frame);
+extern const char leave_at_behind[];
+__asm__(".pushsection .text\n.globl leave_at, leave_at_behind\nleave_at:\n"
+	"	pushq %rbp; pushq %rbx; pushq %r12; pushq %r13; pushq %r14; pushq %r15\n"
+	"	movq %rsp, 32(%rsi)\n"
+	"	movq %rdi, %rsp\n"
+	"	jmp rets_syscall\n"
+	"leave_at_behind:\n"
+	"	popq %r15; popq %r14; popq %r13; popq %r12; popq %rbx; popq %rbp\n"
+	"	ret\n.popsection");
+_Static_assert(offsetof(struct pvm_supervisor_frame, rsp) == 32, "leave_at()");
 
 /* ------------------------------------------------------------------------
  * What must hold behind every transition.
@@ -116,11 +135,41 @@ static bool probe_is_whole(struct probe *p)
 	return memcmp(&p->in, &p->out, sizeof(p->in)) == 0 && rest_is_whole();
 }
 
+/* What the next return from #UD does besides. */
+static enum { PLAINLY, WITH_IP_SET, TO_NO_ADDRESS } ud_returns;
+
 static bool skip_ud(struct frame *frame)
 {
 	if (frame->hw.rip != (u64)probe_ud_at)
 		return false;
 	frame->hw.rip += 2;
+	if (ud_returns == WITH_IP_SET)
+		pvcs()->event_flags |= PVM_EVENT_FLAGS_IP;
+	if (ud_returns == TO_NO_ADDRESS)
+		frame->hw.rip = NO_ADDRESS;
+	return true;
+}
+
+/* EVENT_RETURN_SUPERVISOR was refused: its frame is put right, and it is tried again. */
+static bool repair_frame(struct frame *frame)
+{
+	struct pvm_supervisor_frame *refused = (void *)frame->hw.rsp;
+
+	if (frame->hw.rip != (u64)rets_syscall || refused->rip != NO_ADDRESS)
+		return false;
+	refused->rip = (u64)probe_ud_next;
+	refusals++;
+	return true;
+}
+
+/* Its frame could not be read: leave_at() goes on where it was called. */
+static bool give_up_frame(struct frame *frame)
+{
+	if (frame->hw.rip != (u64)rets_syscall)
+		return false;
+	frame->hw.rip = (u64)leave_at_behind;
+	frame->hw.rsp = good_frame.rsp;
+	refusals++;
 	return true;
 }
 
@@ -206,6 +255,35 @@ static bool load_pgtbl(void)
 	return hypercall_kept(PVM_HC_LOAD_PGTBL, load_flags(), space->supervisor_root, space->user_root, 0);
 }
 
+static bool load_pair(unsigned index)
+{
+	here_space = index;
+	return hypercall_kept(PVM_HC_LOAD_PGTBL, load_flags(), spaces[index].supervisor_root,
+			      spaces[index].user_root, 0);
+}
+
+/* All that are published, wherever each is in the switcher's list. */
+static bool load_all_pairs(void)
+{
+	bool ok = true;
+
+	for (unsigned i = 0; i < array_size(spaces); i++)
+		ok &= load_pair(i);
+	return ok;
+}
+
+/* Each half is published, the pair is not. */
+static bool load_mixed_pairs(void)
+{
+	bool ok = true;
+
+	for (unsigned i = 0; i < array_size(spaces); i++)
+		ok &= hypercall_kept(PVM_HC_LOAD_PGTBL, load_flags(), spaces[i].supervisor_root,
+				     spaces[(i + 1) % array_size(spaces)].user_root, 0) &&
+		      load_pair(i);
+	return ok;
+}
+
 static bool load_pgtbl_flush(void)
 {
 	struct space *space = &spaces[here_space % array_size(spaces)];
@@ -227,6 +305,51 @@ static bool exception_supervisor(void)
 	probe_prepare(&p);
 	probe_ud(&p);
 	return probe_is_whole(&p);
+}
+
+static bool return_supervisor_ip(void)
+{
+	bool ok;
+
+	ud_returns = WITH_IP_SET;
+	ok = exception_supervisor() && !irq_pending();
+	ud_returns = PLAINLY;
+	return ok;
+}
+
+static bool return_supervisor_no_address(void)
+{
+	bool ok;
+
+	refusals = 0;
+	ud_returns = TO_NO_ADDRESS;
+	ok = exception_supervisor() && refusals == 1;
+	ud_returns = PLAINLY;
+	return ok;
+}
+
+/* The frame's end lies on a page that is not there; what refuses it has room below. */
+static bool return_supervisor_unreadable(void)
+{
+	refusals = 0;
+	leave_at(STACK + PAGE_SIZE - 8, &good_frame);
+	return refusals == 1 && rest_is_whole();
+}
+
+/* A frame in the upper half, where the guest may have addresses there. */
+static bool return_supervisor_upper(void)
+{
+	u64 start = hc_rdmsr(MSR_PVM_LINEAR_ADDRESS_RANGE) & PML4_INDEX;
+	u64 va = 0xffff000000000000ul | start << 39;
+	struct pvm_supervisor_frame *frame = phys_to_virt(upper_pa);
+
+	if (start == PML4_INDEX || paging_levels() != 4)
+		return true;
+	*pte_of(spaces[here_space % array_size(spaces)].supervisor_root, va, 1, true) =
+		upper_pa | PTE_USER_RW;
+	*frame = (struct pvm_supervisor_frame){ .rip = (u64)leave_at_behind, .rflags = FLAG_FIXED };
+	leave_at(va, frame);
+	return rest_is_whole();
 }
 
 static bool breakpoint_supervisor(void)
@@ -363,7 +486,7 @@ static bool return_not_canonical(void)
 {
 	struct user u;
 
-	user_prepare(&u, (void *)0x8000000000000000ul, PATTERN(5));
+	user_prepare(&u, (void *)NO_ADDRESS, PATTERN(5));
 	user_for_sysret(&u);
 	user_run_once(&u);
 	return (u.left_by == LEFT_BY_REFUSAL || user_left_by_vector(&u, VEC_GP)) && rest_is_whole();
@@ -411,6 +534,29 @@ static bool step_user(void)
 	return user_event(&u, VEC_DB, user_step_next, FLAGS | FLAG_TF);
 }
 
+/* Selectors that are not the host's, and with bases that they do not give. */
+static bool data_segments(void)
+{
+	u64 gs = read_gsbase(), fs = read_fsbase(), got;
+	bool ok;
+
+	__asm__ volatile("movl %0, %%ds; movl %0, %%es; movl %0, %%fs; movl %0, %%gs\n\t"
+			 "wrfsbase %1; wrgsbase %2"
+			 : : "r"((u32)user_ss()), "r"(fs), "r"(gs) : "memory");
+	ok = hypercall_engine() && read_fsbase() == fs;
+	__asm__ volatile("movl %%ds, %k0; shlq $16, %0; movw %%es, %w0; shlq $16, %0; movw %%fs, %w0\n\t"
+			 "shlq $16, %0; movw %%gs, %w0" : "=&r"(got));
+	__asm__ volatile("movl %0, %%ds; movl %0, %%es; movl %0, %%fs; movl %0, %%gs\n\t"
+			 "wrfsbase %1; wrgsbase %2" : : "r"(0), "r"(fs), "r"(gs) : "memory");
+	return ok && got == user_ss() * 0x0001000100010001ul;
+}
+
+static bool return_user_ip(void)
+{
+	pvcs()->event_flags |= PVM_EVENT_FLAGS_IP;
+	return syscall_return_sysret() && !irq_pending();
+}
+
 /* Breakpoints armed: no direct switches, and one hit in user mode. */
 static bool breakpoint_armed(void)
 {
@@ -444,9 +590,14 @@ const struct transition transitions[] = {
 	{ "hypercall without a function", hypercall_null },
 	{ "hypercall that nobody knows", hypercall_unknown },
 	{ "LOAD_PGTBL", load_pgtbl },
+	{ "LOAD_PGTBL of each pair", load_all_pairs },
 	{ "LOAD_PGTBL with a flush", load_pgtbl_flush },
 	{ "LOAD_PGTBL, then user mode", load_pgtbl_then_user },
 	{ "exception in supervisor mode, EVENT_RETURN_SUPERVISOR", exception_supervisor },
+	{ "EVENT_RETURN_SUPERVISOR with IP set", return_supervisor_ip },
+	{ "EVENT_RETURN_SUPERVISOR to no address", return_supervisor_no_address },
+	{ "EVENT_RETURN_SUPERVISOR from a frame that cannot be read", return_supervisor_unreadable },
+	{ "EVENT_RETURN_SUPERVISOR from a frame in the upper half", return_supervisor_upper },
 	{ "INT3 in supervisor mode", breakpoint_supervisor },
 	{ "exception in user mode", exception_user },
 	{ "INT3 in user mode", breakpoint_user },
@@ -456,6 +607,7 @@ const struct transition transitions[] = {
 	{ "interrupt in supervisor mode", interrupt_supervisor },
 	{ "interrupt that waits for the return to user mode", interrupt_pending },
 	{ "NMI to itself", nmi_self },
+	{ "EVENT_RETURN_USER with IP set", return_user_ip },
 	{ "EVENT_RETURN_USER that is refused", return_refused },
 	{ "EVENT_RETURN_USER to no canonical address", return_not_canonical },
 	{ "32-bit user mode, INT 0x80", compat_int80 },
@@ -464,6 +616,8 @@ const struct transition transitions[] = {
 	{ "single-step in user mode", step_user },
 	{ "breakpoint in user mode", breakpoint_armed },
 	{ "instruction that traps in supervisor mode", emulated_instruction },
+	{ "data segments of its own", data_segments },
+	{ "LOAD_PGTBL of halves of different pairs", load_mixed_pairs },
 };
 const u64 transitions_count = array_size(transitions);
 
@@ -471,14 +625,19 @@ void transitions_init(void)
 {
 	on_event(VEC_UD, skip_ud);
 	on_event(VEC_BP, pass_bp);
+	on_event(VEC_GP, repair_frame);
+	on_event(VEC_PF, give_up_frame);
 	on_event(VEC_DB, count_debug);
 	on_event(VEC_NMI, count_interrupt);
 	on_event(VECTOR, count_interrupt);
 	user_fs_base = read_fsbase();
 	kernel_gs_base = hc_rdmsr(MSR_KERNEL_GS_BASE);
+	stack_pa = page_alloc();
+	upper_pa = page_alloc();
 	touched_pa = pages_alloc(TOUCHED_PAGES, PAGE_SIZE);
 	for (unsigned i = 0; i < array_size(spaces); i++) {
 		space_init(&spaces[i]);
+		map_user(&spaces[i], STACK, stack_pa, PTE_USER_RW);
 		map_user_range(&spaces[i], TOUCHED, touched_pa, TOUCHED_PAGES * PAGE_SIZE, PTE_USER_RW);
 	}
 	/* Both roots of both: what has never run is not there to be switched to. */

@@ -4,6 +4,8 @@
 Each event is made before its machine starts; prepare() once, while the host
 runs; inject() at a stop, settle() behind it; count(): how many were handled.
 """
+import struct
+
 from failure import Failure
 
 DIRECT_VIRT = 0xffffff0000000000	# examples/minivisor/layout.h: physical memory
@@ -15,15 +17,15 @@ PIC, SLAVE, UART = 0x20, 0xa0, 0x3e8
 MCG_RIPV, MCG_MCIP = 1, 4
 MCI_VALID_UNCORRECTED = 0xb0 << 56	# VAL, UC, EN
 MCE_BANK = 9
-DR7_NONE = 0x400
+RF = 1 << 16
 DR7_GLOBAL3 = 2 << 6			# DR3, execution
 
 # Instructions that change no flag, for Machine.ring0().
 OUTB = b"\xee"				# out %al, (%dx)
 INB = b"\xec"				# in (%dx), %al
 STORE = b"\x89\x02"			# mov %eax, (%rdx)
-READ_DR7 = b"\x0f\x21\xf8"		# mov %dr7, %rax
-READ_DR3 = b"\x0f\x21\xda"		# mov %dr3, %rdx
+LOAD_SS = b"\x8e\xd0"			# mov %eax, %ss
+READ_DRS = b"\x0f\x21\xf8\x0f\x21\xda"	# mov %dr7, %rax; mov %dr3, %rdx
 WRITE_DRS = b"\x0f\x23\xda\x0f\x23\xf8"	# mov %rdx, %dr3; mov %rax, %dr7
 
 
@@ -32,6 +34,12 @@ class Event:
     needs_switcher_idt = False
     # One that comes while another is handled waits, or is lost; it does no harm.
     nests = True
+    # The label whose instructions it cannot come at.
+    spares = None
+    # In how many of the ways through an instruction it is tried.
+    ways = 1000
+    # False for what only sets the scene.
+    counts = True
 
     def __init__(self, machine):
         self.machine = machine
@@ -39,8 +47,8 @@ class Event:
     def prepare(self):
         pass
 
-    def settle(self, later):
-        """@later: places at CPL 0 that the guest's turn goes through next."""
+    def settle(self):
+        """Before the guest goes on to its turn."""
 
     def provoke(self, address):
         """inject(), as something that comes before another event."""
@@ -98,23 +106,35 @@ class Debug(Event):
     """A breakpoint of the CPU's own on the instruction, armed for that one time."""
     name = "#DB"
     needs_switcher_idt = True
-    nests = False		# IST: it would come down on itself. M7 keeps breakpoints off the handler
+    nests = False		# IST: it would come down on itself. M7 keeps breakpoints off the handler,
+    spares = "pvm_switcher_db"	# too
 
     def inject(self, address):
-        before = self.machine.ring0(READ_DR7 + READ_DR3)
-        self.before = before["rax"], before["rdx"]
-        self.machine.ring0(WRITE_DRS, rax=self.before[0] | DR7_NONE | DR7_GLOBAL3, rdx=address)
+        before = self.machine.ring0(READ_DRS)
+        self.dr3, self.armed = before["rdx"], address
+        self.machine.ring0(WRITE_DRS, rax=before["rax"] | DR7_GLOBAL3, rdx=address)
 
     def _disarm(self):
-        self.machine.ring0(WRITE_DRS, rax=self.before[0], rdx=self.before[1])
+        now = self.machine.ring0(READ_DRS)
+        self.machine.ring0(WRITE_DRS, rax=now["rax"] & ~DR7_GLOBAL3, rdx=self.dr3)
 
-    def settle(self, later):
-        self.machine.run_to_one_of(later)
+    def settle(self):
+        """The handler is about to return to the instruction, with RF so that it is executed.
+        It is disarmed here: QEMU raises #DB for each stop of the stub at an armed place."""
+        remote, handler = self.machine.remote, self.machine.host["pvm_switcher_db"]
+        self.machine.run_to(handler)
+        self.machine.run_to(min(address for address, (_, text) in self.machine.instructions.items()
+                                if address > handler and text.startswith("iret")))
+        rip, _, rflags = struct.unpack("<3Q", remote.read(remote.read_register("rsp"), 24))
+        if rip != self.armed:
+            raise Failure(f"its handler returns to {self.machine.where(rip)}")
+        if not rflags & RF:
+            raise Failure("its handler returns without RF")
         self._disarm()
 
     def provoke(self, address):
         self.inject(address)
-        self.machine.remote.run_to(self.machine.host["pvm_switcher_db"])
+        self.machine.run_to(self.machine.host["pvm_switcher_db"])
         self._disarm()
 
     def count(self):
@@ -125,6 +145,7 @@ class MachineCheck(Event):
     """An uncorrected error that the interrupted program survives."""
     name = "#MC"
     nests = False		# the CPU shuts down
+    ways = 2			# as an NMI, which is tried in all
 
     def inject(self, address):
         said = self.machine.vm.monitor.human(
@@ -134,6 +155,40 @@ class MachineCheck(Event):
 
     def count(self):
         return self.machine.host_u64("minivisor_machine_checks")
+
+
+class Words(Event):
+    """What another CPU, or another kind of CPU, would have left in the area."""
+    counts = False
+
+    def __init__(self, machine, name, **words):
+        super().__init__(machine)
+        self.name, self.words = name, words
+
+    def provoke(self, address):
+        for name, value in self.words.items():
+            at = self.machine.area + self.machine.offsets["CPU_" + name]
+            self.machine.remote.write(at, value.to_bytes(4, "little"))
+
+
+class NullSs(Event):
+    """What an interrupt from CPL 3 leaves in SS while its handler runs."""
+    name = "a NULL SS"
+    counts = False
+
+    def provoke(self, address):
+        self.machine.ring0(LOAD_SS, rax=0)
+
+
+def scenes(machine):
+    """{ name: what is no event, but comes before one }"""
+    return {
+        "null_ss": NullSs(machine),
+        # pvm_switcher_flush() on another CPU.
+        "owed": Words(machine, "flushes owed", OWED=0xffffffff),
+        # All of entry.S's, pvm/switcher.h; TCG's CPU needs none.
+        "mitigations": Words(machine, "all mitigations", MITIGATIONS=0x4f, EXTRAS=1),
+    }
 
 
 EVENTS = {"nmi": Nmi, "irq": Interrupt, "db": Debug, "mc": MachineCheck}

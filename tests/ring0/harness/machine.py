@@ -7,6 +7,7 @@ Time is counted in instructions, so that every run is the same.
 """
 import dataclasses
 import pathlib
+import re
 import struct
 
 from failure import Failure
@@ -20,6 +21,10 @@ CONTROL = struct.Struct("<5Q")		# struct control
 TRANSITION = struct.Struct("<2Q")	# struct transition
 WARM_UP = 4				# turns after which nothing is filled or published any more
 STEPS_MAX = 200000			# of one turn
+STUB_SIZE = 16
+STUBS_TOLD_APART = (6, 14)		# without an error code and with one: #UD, #PF
+ERROR_CODES = (8, 10, 11, 12, 13, 14, 17, 21, 29, 30)
+FILLING = re.compile(r"^(nop|data16|cs nop|xchg\s+%ax,%ax|int3)")
 BORROWED = 16				# bytes at the end of the switcher's text
 NOP = b"\x90"
 STEP_PLAIN, STEP_WITH_INTERRUPTS = 7, 1	# the stub's: enable, no interrupts, no timers
@@ -108,10 +113,20 @@ class Machine:
     def go_on(self, what):
         """Run to any breakpoint; @what is awaited, for the message."""
         try:
+            if self.at_turn():		# past its breakpoint; a step would cost QEMU its translations
+                self.remote.write_register("rip", self.guest["transitions_here"] + len(NOP))
             self.remote.run()
         except (Ended, TimeoutError) as error:
             raise Failure(self._post_mortem(f"waiting for {what}: {error or 'it hangs'}",
                                             isinstance(error, TimeoutError))) from None
+
+    def run_to(self, address):
+        """Run until the instruction at @address is next, or fail."""
+        self.remote.breakpoint(address)
+        self.go_on(self.where(address))
+        self.remote.remove_breakpoint(address)
+        if self.remote.rip() != address:
+            raise Failure(f"stopped at {self.where()}, not at {self.where(address)}")
 
     def _post_mortem(self, text, hung):
         if hung:
@@ -154,14 +169,6 @@ class Machine:
         """A word of the switcher's area of the CPU; every root maps it. After to_host()."""
         return self.remote.read_u64(self.area + self.offsets["CPU_" + name])
 
-    def run_to_one_of(self, addresses):
-        """Run to the first of several places."""
-        for address in set(addresses):
-            self.remote.breakpoint(address)
-        self.go_on("the next instruction")
-        for address in set(addresses):
-            self.remote.remove_breakpoint(address)
-
     def ring0(self, code, **registers):
         """Run a few instructions that change no flag, at CPL 0, as if they were at RIP.
 
@@ -180,8 +187,32 @@ class Machine:
             remote.write_register(name, saved[name])
         return after
 
-    def where(self):
-        rip = self.remote.rip()
+    def real_instructions(self):
+        """The switcher's, without what only fills gaps or stops speculation, and with one
+        stub of those that differ in nothing but their vector's number."""
+        stubs = range(self.host["pvm_switcher_stubs"], self.host["pvm_switcher_vector"])
+        found = {}
+        for address, (length, text) in self.instructions.items():
+            if address < self.host["pvm_switcher_vectors_end"] and not FILLING.match(text):
+                found[address] = length, text
+        self._check_stubs(stubs, found)
+        return {address: found[address] for address in found
+                if address not in stubs or (address - stubs.start) // STUB_SIZE in STUBS_TOLD_APART}
+
+    def _check_stubs(self, stubs, instructions):
+        """Stubs push their number, behind a zero unless the CPU pushes an error code."""
+        for vector in range(256):
+            at = stubs.start + vector * STUB_SIZE
+            texts = [instructions[a][1].split()[:2] for a in range(at, at + STUB_SIZE) if a in instructions]
+            number = vector if vector < 128 else 0xffffffff00000000 | vector if vector >> 31 else vector
+            zero = [] if vector in ERROR_CODES else [["push", "$0x0"]]
+            if [t[:2] for t in texts] != [["endbr64"], *zero, ["push", f"${number:#x}"], texts[-1]] or \
+               texts[-1][0] != "jmp":
+                raise Failure(f"the stub of vector {vector} is not like the others: {texts}")
+
+    def where(self, rip=None):
+        """"symbol+0x12" of an address, or of where it is."""
+        rip = self.remote.rip() if rip is None else rip
         return self.host.where(rip) if rip >= IMAGE_VIRT else self.guest.where(rip)
 
     # -- single steps ------------------------------------------------------

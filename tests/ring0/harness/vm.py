@@ -15,7 +15,7 @@ from rsp import Remote
 
 QEMU = "qemu-system-x86_64"
 DEBUG_EXIT = 0xf4
-ANSWER_SECONDS = 120	# of silence, after which a machine counts as hung
+ANSWER_SECONDS = 60	# of silence, after which a machine counts as hung
 
 
 class VM:
