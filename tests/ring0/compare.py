@@ -114,27 +114,19 @@ def judge_alone(guest, machine, run, least_checks):
     return verdict
 
 
-def usable(reference, here, verdict):
-    """Both runs' lines, as far as the reference is one: where `pvm run` itself fails a check
-    (then guest.NAME fails in ctest, too) a line that is ok here is right."""
+def comparable(reference, here, verdict):
+    """Both runs' lines but their plans. A reference that is none is a problem of its own."""
     there = reference.console.splitlines()
-    failed = {normal(line)[1] for line in there if line.startswith("not ok")}
-    if failed:
-        verdict.notes += [f"pvm run itself fails: {text}" for text in sorted(failed)]
-        there = [re.sub("^not ok", "ok", line) for line in there]
+    verdict.problems += [f"pvm run itself: {line}" for line in there if line.startswith("not ok")]
     if not there or not PLAN.match(there[-1]):
-        last = max((i for i, line in enumerate(there) if CHECK.match(line)), default=-1)
-        verdict.notes.append(f"pvm run itself ended early, behind line {last + 1}")
-        there = there[:last + 1]
-        ends = [i for i, line in enumerate(here) if there and normal(line) == normal(there[-1])]
-        here = here[:ends[0] + 1] if ends else here
+        verdict.problems.append("pvm run itself ended early")
     return ([line for line in there if not PLAN.match(line)],
             [line for line in here if not PLAN.match(line)])
 
 
 def judge_against(guest, machine, run, reference, verdict):
     """Adds to @verdict each line that differs from @reference's without a reason."""
-    there, here = usable(reference, run.console.splitlines(), verdict)
+    there, here = comparable(reference, run.console.splitlines(), verdict)
     matcher = difflib.SequenceMatcher(None, [normal(line) for line in there],
                                       [normal(line) for line in here], autojunk=False)
     for operation, a, b, c, d in matcher.get_opcodes():
