@@ -15,7 +15,7 @@ static void require(bool holds, const char *rule)
 	if (holds)
 		return;
 	fprintf(stderr, "twin: %s\n", rule);
-	abort();
+	exit(1);
 }
 
 /* splitmix64 */
