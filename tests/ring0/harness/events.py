@@ -54,6 +54,9 @@ class Event:
         """inject(), as something that comes before another event."""
         self.inject(address)
 
+    def undo(self):
+        """What provoke() left behind, at a turn."""
+
 
 class Nmi(Event):
     """By the machine's NMI button, which is wired to LINT1."""
@@ -163,12 +166,19 @@ class Words(Event):
 
     def __init__(self, machine, name, **words):
         super().__init__(machine)
-        self.name, self.words = name, words
+        self.name, self.words, self.before = name, words, {}
+
+    def _at(self, name):
+        return self.machine.area + self.machine.offsets["CPU_" + name]
 
     def provoke(self, address):
         for name, value in self.words.items():
-            at = self.machine.area + self.machine.offsets["CPU_" + name]
-            self.machine.remote.write(at, value.to_bytes(4, "little"))
+            self.before[name] = self.machine.remote.read(self._at(name), 4)
+            self.machine.remote.write(self._at(name), value.to_bytes(4, "little"))
+
+    def undo(self):
+        for name, before in self.before.items():
+            self.machine.remote.write(self._at(name), before)
 
 
 class NullSs(Event):
@@ -177,7 +187,13 @@ class NullSs(Event):
     counts = False
 
     def provoke(self, address):
+        self.ss = self.machine.remote.read_register("ss")
         self.machine.ring0(LOAD_SS, rax=0)
+
+    def undo(self):
+        self.machine.to_host()
+        self.machine.ring0(LOAD_SS, rax=self.ss)
+        self.machine.to_turn()
 
 
 def scenes(machine):

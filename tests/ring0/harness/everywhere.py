@@ -25,6 +25,7 @@ GUEST = "transitions_here"	# as a place to provoke an event at: the guest itself
 
 CPU = "max,la57=off"		# everything that TCG has and the harness has no slide for
 HYPERCALL = "hypercall in the engine"
+FILL = "fill in user mode"
 SYSRET = "user SYSCALL, EVENT_RETURN_USER by SYSRET"
 IRET = "user SYSCALL, EVENT_RETURN_USER by IRET"
 # (kind, the events that come first, each with the label where it comes)
@@ -40,13 +41,13 @@ PROVOKED = (
     (IRET, (("nmi", "pvm_switcher_iret"),)),
     (IRET, (("mc", "pvm_switcher_iret"),)),
     (SYSRET, (("nmi", "pvm_switcher_syscall"), ("mc", "pvm_switcher_nmi"))),
-    (HYPERCALL, (("mitigations", "pvm_switcher_enter"),)),
+    (FILL, (("mitigations", "pvm_switcher_enter"),)),
     (SYSRET, (("owed", "pvm_switcher_syscall"),)),
     (IRET, (("owed", "pvm_switcher_syscall"),)),
     ("LOAD_PGTBL", (("owed", "pvm_switcher_syscall"),)),
     (HYPERCALL, (("owed", "pvm_switcher_enter"),)),
-    ("fill in user mode", (("owed", "pvm_switcher_vector"),)),
-    (HYPERCALL, (("null_ss", "pvm_switcher_enter"),)),
+    (FILL, (("owed", "pvm_switcher_vector"),)),
+    (FILL, (("null_ss", "pvm_switcher_enter"),)),
 )
 
 
@@ -76,6 +77,11 @@ class Scenario:
                 machine.remote.run_to(machine.host[label])
             event.provoke(machine.guest[label] if label == GUEST else machine.host[label])
 
+    def end(self):
+        """At the turn behind it."""
+        for event, _ in self.first:
+            event.undo()
+
     def bears(self, event):
         """Can @event come behind those that came first?"""
         return event.nests or event not in self.events()
@@ -92,6 +98,7 @@ class Scenario:
         self.start()
         steps = [step for step in machine.trace(bool(self.first) or "interrupt in" in self.kind, host=False)
                  if not step.guest]
+        self.end()
         seen = collections.Counter()
         switcher_idt = not self.first or self.first[-1][1] != "pvm_switcher_enter"
         found, path = [], []
@@ -142,11 +149,13 @@ def inject(scenario, event, visit):
             break
     remote.remove_breakpoint(visit.address)
     if machine.at_turn():
+        scenario.end()
         return False
     event.inject(visit.address)
     event.settle()
     machine.to_turn()
     handled(before, provoked)
+    scenario.end()
     if machine.control().failures:
         raise Failure("the guest found something wrong: " + machine.vm.console().strip().splitlines()[-1])
     return True
