@@ -4,7 +4,7 @@
  *
  * S1: the supervisor is entered as 64-bit code whatever the user's code segment was. S5: a host
  * with selectors of its own, and with a GDT that is read-only. S8: the window shows the PVCS's page
- * of now. Prints to COM2.
+ * of now. S12: a #DF loses the vCPU and nothing of the host. Prints to COM2.
  */
 #include <pvm/events.h>
 #include <pvm/hypercall.h>
@@ -175,6 +175,45 @@ static void host_has_its_own_selectors(void)
 	print("the host's own selectors are given back\n");
 }
 
+/* The gates of #GP and #NP are taken out of the switcher's IDT: the guest's #GP becomes a #DF,
+ * and under Bochs so does the one that IRET raises at CPL 0. */
+static void double_fault(uint64_t rip, const char *name)
+{
+	static const uint8_t user[] = { 0xf4 };		/* HLT */
+	uint8_t *idt = (uint8_t *)test.cpu + PVM_PAGE_SIZE;	/* pvm_switcher_cpu::idt */
+	uint8_t *gp = idt + PVM_VEC_GP * 16 + 5, *np = idt + PVM_VEC_NP * 16 + 5;
+	struct pvm_switcher_exit exit = { .kind = PVM_EXIT_KICK };
+	uint64_t gs_base, after;
+	uint8_t gate = *gp;
+	pvm_hpa_t root;
+
+	write_code(USER_CODE, user, sizeof(user));
+	start_user(USER_CS, rip);
+	__asm__ volatile("rdgsbase %0" : "=r"(gs_base));
+	while (exit.kind == PVM_EXIT_KICK || exit.kind == PVM_EXIT_INTERRUPT ||
+	       (exit.kind == PVM_EXIT_EXCEPTION && exit.vector == PVM_VEC_PF && rip == USER_CODE)) {
+		if (exit.kind == PVM_EXIT_EXCEPTION)
+			pvm_mmu_fault(&test.vcpu, pvm_gva(test.vcpu.cr2), exit.error_code, PVM_MAY_SLEEP);
+		if (exit.kind == PVM_EXIT_INTERRUPT)
+			pvm_switcher_host_vector(test.cpu, exit.vector);
+		pvm_switcher_clear_request(&test.svcpu);
+		if (pvm_mmu_load(&test.vcpu, &root, PVM_MAY_SLEEP) != PVM_OK)
+			fail("no root");
+		*gp = *np = 0;
+		pvm_switcher_run(test.cpu, &test.svcpu, root, &exit);
+		*gp = *np = gate;
+	}
+	__asm__ volatile("rdgsbase %0" : "=r"(after));
+	if (gs_base != after)
+		fail("S12: the host's GS base is %lx instead of %lx", after, gs_base);
+	if (exit.kind == PVM_EXIT_FAULT && exit.vector == PVM_VEC_DF)
+		print("%s: a double fault at %lx, and the host goes on\n", name, exit.address);
+	else if (rip == USER_CODE)
+		fail("S12: exit %d, vector %u instead of a double fault", exit.kind, exit.vector);
+	else
+		print("%s: this CPU's IRET goes there\n", name);
+}
+
 /* A RIP that no engine call lets in: IRET refuses it at CPL 0 (Intel and Bochs; QEMU jumps
  * there), and it is the guest's fault, with all of its registers, either way. */
 static void iret_to_nowhere(void)
@@ -208,6 +247,8 @@ void minivisor_main(void)
 {
 	test_vm_init();
 	iret_to_nowhere();
+	double_fault(USER_CODE, "#GP of the guest");
+	double_fault(0x0900000000000000ull, "#GP of IRET");
 	test.svcpu.serve = true;
 	supervisor_is_64_bit();
 	window_follows_the_pin();

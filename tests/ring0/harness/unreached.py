@@ -8,9 +8,9 @@ import re
 # (labels, events, why)
 UNREACHED = (
     ("iret_refused", ".*",
-     "TCG's IRET takes any RIP, so that no state of a guest makes it fail; a CPU's does (bochs.*)"),
+     "TCG's IRET takes any RIP, so that no state of a guest makes it fail; Bochs' does (bochs.corners)"),
     ("own_fault|pvm_switcher_df", ".*",
-     "a fault of the switcher's own, after which the vCPU is lost: double_fault.py comes by here"),
+     "a fault of the switcher's own, after which the vCPU is lost: ring0.corners.*, bochs.corners"),
     ("pvm_switcher_db", "db",
      "a breakpoint on the #DB handler would come down on its own IST stack; M7 keeps the guest's away"),
     ("pvm_switcher_mc|mc_in_nmi", "mc",
