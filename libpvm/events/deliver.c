@@ -51,11 +51,11 @@ static enum pvm_action deliver_from_user(struct pvm_vcpu *vcpu, uint8_t vector, 
 	if (!entry_is_legal(vcpu, entry))
 		return pvm_event_shutdown(vcpu, PVM_SHUTDOWN_BAD_ENTRY, vector, entry);
 
-	pvcs_put32(vcpu, d->event_vector, vector);
+	pvm_pvcs_put32(vcpu, d->event_vector, vector);
 	if (pvm_vector_has_error_code(vector))
-		pvcs_put32(vcpu, d->event_errcode, error_code);
+		pvm_pvcs_put32(vcpu, d->event_errcode, error_code);
 	if (vector == PVM_VEC_PF)
-		pvcs_put64(vcpu, d->cr2, vcpu->cr2);
+		pvm_pvcs_put64(vcpu, d->cr2, vcpu->cr2);
 	pvm_mode_enter_supervisor(vcpu, entry);
 	return PVM_ACT_RESUME;
 }
@@ -95,8 +95,8 @@ static enum pvm_action deliver_to_stack(struct pvm_vcpu *vcpu, uint8_t vector, u
 		return pvm_event_shutdown(vcpu, PVM_SHUTDOWN_DOUBLE_FAULT, vector, fault_gva.v);
 
 	if (vector == PVM_VEC_PF)
-		pvcs_put64(vcpu, d->cr2, vcpu->cr2);
-	pvcs_change_flags(vcpu, PVM_EVENT_FLAGS_IF, 0);
+		pvm_pvcs_put64(vcpu, d->cr2, vcpu->cr2);
+	pvm_pvcs_change_flags(vcpu, PVM_EVENT_FLAGS_IF, 0);
 	vcpu->gpr[PVM_RSP] = rsp;
 	pvm_mode_load_entry(vcpu, entry);
 	return PVM_ACT_RESUME;
@@ -113,14 +113,14 @@ static enum pvm_action deliver_to_pvcs(struct pvm_vcpu *vcpu, uint8_t vector)
 	if (!entry_is_legal(vcpu, entry))
 		return pvm_event_shutdown(vcpu, PVM_SHUTDOWN_BAD_ENTRY, vector, entry);
 
-	pvcs_put64(vcpu, d->r11, vcpu->gpr[PVM_R11]);
-	pvcs_put64(vcpu, d->rcx, vcpu->gpr[PVM_RCX]);
-	pvcs_put32(vcpu, d->eflags, (uint32_t)pvm_vcpu_rflags(vcpu));
-	pvcs_put64(vcpu, d->rip, vcpu->rip);
-	pvcs_put32(vcpu, d->event_vector, vector);
-	pvcs_change_flags(vcpu, PVM_EVENT_FLAGS_IF, 0);
+	pvm_pvcs_put64(vcpu, d->r11, vcpu->gpr[PVM_R11]);
+	pvm_pvcs_put64(vcpu, d->rcx, vcpu->gpr[PVM_RCX]);
+	pvm_pvcs_put32(vcpu, d->eflags, (uint32_t)pvm_vcpu_rflags(vcpu));
+	pvm_pvcs_put64(vcpu, d->rip, vcpu->rip);
+	pvm_pvcs_put32(vcpu, d->event_vector, vector);
+	pvm_pvcs_change_flags(vcpu, PVM_EVENT_FLAGS_IF, 0);
 	if (d->switches_rsp) {
-		pvcs_put64(vcpu, d->rsp, vcpu->gpr[PVM_RSP]);
+		pvm_pvcs_put64(vcpu, d->rsp, vcpu->gpr[PVM_RSP]);
 		vcpu->gpr[PVM_RSP] = event_stack(vcpu);
 	}
 	pvm_mode_load_entry(vcpu, entry);

@@ -63,49 +63,49 @@ static inline const struct pvm_dialect *pvm_dialect(const struct pvm_vcpu *vcpu)
 #define PVCS_FIELD(vcpu, type, offset) \
 	(*(volatile type *)((uint8_t *)(vcpu)->pvcs + (offset)))
 
-static inline uint64_t pvcs_get64(const struct pvm_vcpu *vcpu, uint8_t offset)
+static inline uint64_t pvm_pvcs_get64(const struct pvm_vcpu *vcpu, uint8_t offset)
 {
 	return PVCS_FIELD(vcpu, uint64_t, offset);
 }
 
-static inline uint32_t pvcs_get32(const struct pvm_vcpu *vcpu, uint8_t offset)
+static inline uint32_t pvm_pvcs_get32(const struct pvm_vcpu *vcpu, uint8_t offset)
 {
 	return PVCS_FIELD(vcpu, uint32_t, offset);
 }
 
-static inline uint16_t pvcs_get16(const struct pvm_vcpu *vcpu, uint8_t offset)
+static inline uint16_t pvm_pvcs_get16(const struct pvm_vcpu *vcpu, uint8_t offset)
 {
 	return PVCS_FIELD(vcpu, uint16_t, offset);
 }
 
-static inline void pvcs_put64(struct pvm_vcpu *vcpu, uint8_t offset, uint64_t value)
+static inline void pvm_pvcs_put64(struct pvm_vcpu *vcpu, uint8_t offset, uint64_t value)
 {
 	PVCS_FIELD(vcpu, uint64_t, offset) = value;
 }
 
-static inline void pvcs_put32(struct pvm_vcpu *vcpu, uint8_t offset, uint32_t value)
+static inline void pvm_pvcs_put32(struct pvm_vcpu *vcpu, uint8_t offset, uint32_t value)
 {
 	PVCS_FIELD(vcpu, uint32_t, offset) = value;
 }
 
-static inline void pvcs_put16(struct pvm_vcpu *vcpu, uint8_t offset, uint16_t value)
+static inline void pvm_pvcs_put16(struct pvm_vcpu *vcpu, uint8_t offset, uint16_t value)
 {
 	PVCS_FIELD(vcpu, uint16_t, offset) = value;
 }
 
 /* PVCS::event_flags, 0 without a PVCS. */
-static inline uint64_t pvcs_flags(const struct pvm_vcpu *vcpu)
+static inline uint64_t pvm_pvcs_flags(const struct pvm_vcpu *vcpu)
 {
-	return vcpu->pvcs ? pvcs_get64(vcpu, pvm_dialect(vcpu)->event_flags) : 0;
+	return vcpu->pvcs ? pvm_pvcs_get64(vcpu, pvm_dialect(vcpu)->event_flags) : 0;
 }
 
 /* Change bits of PVCS::event_flags; written only if that changes anything. */
-static inline void pvcs_change_flags(struct pvm_vcpu *vcpu, uint64_t clear, uint64_t set)
+static inline void pvm_pvcs_change_flags(struct pvm_vcpu *vcpu, uint64_t clear, uint64_t set)
 {
-	uint64_t old = pvcs_flags(vcpu), flags = (old & ~clear) | set;
+	uint64_t old = pvm_pvcs_flags(vcpu), flags = (old & ~clear) | set;
 
 	if (vcpu->pvcs && flags != old)
-		pvcs_put64(vcpu, pvm_dialect(vcpu)->event_flags, flags);
+		pvm_pvcs_put64(vcpu, pvm_dialect(vcpu)->event_flags, flags);
 }
 
 #endif /* PVM_EVENTS_DIALECT_H */

@@ -12,7 +12,7 @@
 
 bool pvm_event_interrupt_allowed(const struct pvm_vcpu *vcpu)
 {
-	return vcpu->user_mode || (pvcs_flags(vcpu) & PVM_EVENT_FLAGS_IF);
+	return vcpu->user_mode || (pvm_pvcs_flags(vcpu) & PVM_EVENT_FLAGS_IF);
 }
 
 enum pvm_action pvm_event_interrupt(struct pvm_vcpu *vcpu, uint8_t vector, bool *delivered,
@@ -24,7 +24,7 @@ enum pvm_action pvm_event_interrupt(struct pvm_vcpu *vcpu, uint8_t vector, bool 
 		return PVM_ACT_ERROR;
 	}
 	if (!pvm_event_interrupt_allowed(vcpu)) {
-		pvcs_change_flags(vcpu, 0, PVM_EVENT_FLAGS_IP);
+		pvm_pvcs_change_flags(vcpu, 0, PVM_EVENT_FLAGS_IP);
 		return vcpu->halted ? PVM_ACT_HALT : PVM_ACT_RESUME;
 	}
 	*delivered = true;
@@ -48,17 +48,17 @@ bool pvm_event_nmi_ready(const struct pvm_vcpu *vcpu)
 
 void pvm_event_irq_window(struct pvm_vcpu *vcpu)
 {
-	pvcs_change_flags(vcpu, PVM_EVENT_FLAGS_IP, 0);
+	pvm_pvcs_change_flags(vcpu, PVM_EVENT_FLAGS_IP, 0);
 }
 
 enum pvm_action pvm_event_irq_halt(struct pvm_vcpu *vcpu)
 {
-	pvcs_change_flags(vcpu, PVM_EVENT_FLAGS_IP, PVM_EVENT_FLAGS_IF);
+	pvm_pvcs_change_flags(vcpu, PVM_EVENT_FLAGS_IP, PVM_EVENT_FLAGS_IF);
 	vcpu->halted = true;
 	return PVM_ACT_HALT;
 }
 
 void pvm_event_set_if(struct pvm_vcpu *vcpu, bool enabled)
 {
-	pvcs_change_flags(vcpu, PVM_EVENT_FLAGS_IF, enabled ? PVM_EVENT_FLAGS_IF : 0);
+	pvm_pvcs_change_flags(vcpu, PVM_EVENT_FLAGS_IF, enabled ? PVM_EVENT_FLAGS_IF : 0);
 }

@@ -34,17 +34,17 @@ static inline void pvm_mode_switch_cr3(struct pvm_vcpu *vcpu)
 
 static inline void pvm_mode_save_user(struct pvm_vcpu *vcpu, const struct pvm_dialect *d)
 {
-	pvcs_put16(vcpu, d->user_cs, vcpu->seg[PVM_CS]);
+	pvm_pvcs_put16(vcpu, d->user_cs, vcpu->seg[PVM_CS]);
 	/* C-044: another SS that the user has loaded is not kept, nor can it make
 	 * the supervisor's return fail. */
-	pvcs_put16(vcpu, d->user_ss, vcpu->vm->config.user_ds);
-	pvcs_put64(vcpu, d->user_gsbase, vcpu->gs_base);
-	pvcs_put32(vcpu, d->eflags, (uint32_t)vcpu->rflags);
-	pvcs_put64(vcpu, d->rip, vcpu->rip);
-	pvcs_put64(vcpu, d->rcx, vcpu->gpr[PVM_RCX]);
-	pvcs_put64(vcpu, d->r11, vcpu->gpr[PVM_R11]);
+	pvm_pvcs_put16(vcpu, d->user_ss, vcpu->vm->config.user_ds);
+	pvm_pvcs_put64(vcpu, d->user_gsbase, vcpu->gs_base);
+	pvm_pvcs_put32(vcpu, d->eflags, (uint32_t)vcpu->rflags);
+	pvm_pvcs_put64(vcpu, d->rip, vcpu->rip);
+	pvm_pvcs_put64(vcpu, d->rcx, vcpu->gpr[PVM_RCX]);
+	pvm_pvcs_put64(vcpu, d->r11, vcpu->gpr[PVM_R11]);
 	if (d->switches_rsp)
-		pvcs_put64(vcpu, d->rsp, vcpu->gpr[PVM_RSP]);
+		pvm_pvcs_put64(vcpu, d->rsp, vcpu->gpr[PVM_RSP]);
 }
 
 /* User mode to supervisor mode at @entry: the user's registers go to the PVCS,
@@ -63,7 +63,7 @@ static inline void pvm_mode_enter_supervisor(struct pvm_vcpu *vcpu, uint64_t ent
 		pvm_mode_switch_cr3(vcpu);
 	if (vcpu->vm->config.host_pke) {
 		/* S11: the user's PKRU is put away, whatever CR4 says. */
-		pvcs_put32(vcpu, d->pkru, vcpu->pkru);
+		pvm_pvcs_put32(vcpu, d->pkru, vcpu->pkru);
 		vcpu->pkru = vcpu->cr4 & PVM_CR4_PKS ? (uint32_t)vcpu->msr.pkrs : 0;
 	}
 	vcpu->user_mode = false;

@@ -50,21 +50,21 @@ enum pvm_action pvm_event_return_user(struct pvm_vcpu *vcpu)
 		undo_syscall(vcpu);
 		return pvm_event_gp(vcpu, 0, PVM_NO_SLEEP);
 	}
-	user.rip = pvcs_get64(vcpu, d->rip);
-	user.rsp = d->switches_rsp ? pvcs_get64(vcpu, d->rsp) : 0;
-	user.rflags = pvm_rflags_sane(pvcs_get32(vcpu, d->eflags));		/* S2 */
-	user.rcx = pvcs_get64(vcpu, d->rcx);
-	user.r11 = pvcs_get64(vcpu, d->r11);
-	user.gs_base = pvm_sign_extend_host(vcpu, pvcs_get64(vcpu, d->user_gsbase));
-	user.pkru = pvcs_get32(vcpu, d->pkru);
-	user.cs = pvcs_get16(vcpu, d->user_cs);
-	user.ss = pvcs_get16(vcpu, d->user_ss);
+	user.rip = pvm_pvcs_get64(vcpu, d->rip);
+	user.rsp = d->switches_rsp ? pvm_pvcs_get64(vcpu, d->rsp) : 0;
+	user.rflags = pvm_rflags_sane(pvm_pvcs_get32(vcpu, d->eflags));		/* S2 */
+	user.rcx = pvm_pvcs_get64(vcpu, d->rcx);
+	user.r11 = pvm_pvcs_get64(vcpu, d->r11);
+	user.gs_base = pvm_sign_extend_host(vcpu, pvm_pvcs_get64(vcpu, d->user_gsbase));
+	user.pkru = pvm_pvcs_get32(vcpu, d->pkru);
+	user.cs = pvm_pvcs_get16(vcpu, d->user_cs);
+	user.ss = pvm_pvcs_get16(vcpu, d->user_ss);
 	if (!user_context_valid(vcpu, &user)) {
 		undo_syscall(vcpu);
 		return pvm_event_gp(vcpu, 0, PVM_NO_SLEEP);
 	}
 
-	pvcs_change_flags(vcpu, PVM_EVENT_FLAGS_IP, 0);
+	pvm_pvcs_change_flags(vcpu, PVM_EVENT_FLAGS_IP, 0);
 	pvm_mode_enter_user(vcpu, &user);
 	pvm_trace_vcpu(vcpu, PVM_TRACE_RETURN_USER, user.rip, 0, 0, 0);
 	return finish_return(vcpu);
@@ -103,7 +103,7 @@ enum pvm_action pvm_event_return_supervisor(struct pvm_vcpu *vcpu, enum pvm_slee
 		return pvm_event_gp(vcpu, 0, sleep);
 	}
 
-	pvcs_change_flags(vcpu, PVM_EVENT_FLAGS_IP | PVM_EVENT_FLAGS_IF, frame.rflags & PVM_EVENT_FLAGS_IF);
+	pvm_pvcs_change_flags(vcpu, PVM_EVENT_FLAGS_IP | PVM_EVENT_FLAGS_IF, frame.rflags & PVM_EVENT_FLAGS_IF);
 	vcpu->rip = frame.rip;
 	vcpu->rflags = pvm_rflags_sane(frame.rflags);	/* S2 */
 	vcpu->gpr[PVM_RSP] = frame.rsp;

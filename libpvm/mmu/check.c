@@ -15,13 +15,13 @@ static bool index_in(unsigned index, unsigned start, unsigned end)
 }
 
 /* May this entry of a root, or of the page below the last slot, be the guest's? */
-static bool slot_legal(const struct pvm_mmu *mmu, const struct mmu_page *page, unsigned index)
+static bool slot_legal(const struct pvm_mmu *mmu, const struct pvm_shadow_page *page, unsigned index)
 {
 	const struct pvm_linear_range *range = &mmu->vm->config.range;
 
 	if (page->role.last_slot)
 		return index_in(index, range->pml4_start, range->pml4_end);
-	if (!mmu_page_is_root(mmu, page))
+	if (!pvm_page_is_root(mmu, page))
 		return true;
 	if (index < PVM_PTES_PER_TABLE / 2)
 		return !page->role.direct || index == 0;
@@ -31,45 +31,45 @@ static bool slot_legal(const struct pvm_mmu *mmu, const struct mmu_page *page, u
 		(!page->role.direct && index_in(index, range->pml5_start, range->pml5_end));
 }
 
-static const char *check_leaf(const struct pvm_mmu *mmu, const struct mmu_page *page, unsigned index)
+static const char *check_leaf(const struct pvm_mmu *mmu, const struct pvm_shadow_page *page, unsigned index)
 {
 	unsigned level = page->role.level;
-	uint64_t entry = page->table[index], i, frames = level_frames(level);
-	pvm_gfn_t gfn = entry_node(page, index)->gfn;
-	const struct mmu_page *other;
+	uint64_t entry = page->table[index], i, frames = pvm_level_frames(level);
+	pvm_gfn_t gfn = pvm_entry_node(page, index)->gfn;
+	const struct pvm_shadow_page *other;
 	struct pvm_frame frame;
 	int rc = mmu->vm->ops->gfn_to_frame(mmu->vm->host, gfn, false, PVM_NO_SLEEP, &frame);
 
 	if (rc == PVM_ENOENT || rc == PVM_EFAULT ||
 	    (rc == PVM_OK && ((frame.pa.v ^ entry) & PVM_PTE_ADDR_MASK & ~(PVM_LEVEL_SIZE(level) - 1))))
 		return "M2: a leaf maps what is not the guest's memory at that address";
-	if (page->role.direct && pte_key(entry) != page->role.key)
+	if (page->role.direct && pvm_pte_key(entry) != page->role.key)
 		return "M8: a piece of a large page has another protection key";
 	if (!(entry & PVM_PTE_W))
 		return NULL;
 	if (level == 1)
-		return page_tracked(mmu, gfn) ? "M9: a shadowed table is writable" : NULL;
-	for (i = 0; i < frames && page_region_has_tables(mmu, gfn, level); i++)
-		for (other = *page_bucket(mmu, pvm_gfn(gfn.v + i)); other; other = other->hash_next)
+		return pvm_page_tracked(mmu, gfn) ? "M9: a shadowed table is writable" : NULL;
+	for (i = 0; i < frames && pvm_page_region_has_tables(mmu, gfn, level); i++)
+		for (other = *pvm_page_bucket(mmu, pvm_gfn(gfn.v + i)); other; other = other->hash_next)
 			if (other->gfn.v == gfn.v + i && !other->role.direct && !other->unsync)
 				return "M9: a shadowed table is writable by a large page";
 	return NULL;
 }
 
-static const char *check_link(const struct pvm_mmu *mmu, const struct mmu_page *page, unsigned index)
+static const char *check_link(const struct pvm_mmu *mmu, const struct pvm_shadow_page *page, unsigned index)
 {
 	uint64_t entry = page->table[index];
-	const struct mmu_page *child = entry_child(page, index);
+	const struct pvm_shadow_page *child = pvm_entry_child(page, index);
 
 	if (child->dead || child->role.level != page->role.level - 1u ||
 	    child->host.pa.v != (entry & PVM_PTE_ADDR_MASK))
 		return "M2: a link does not point to the shadow page it stands for";
-	if (page->role.direct && !mmu_page_is_root(mmu, page) && !child->role.direct)
+	if (page->role.direct && !pvm_page_is_root(mmu, page) && !child->role.direct)
 		return "M2: a link leaves a large page";
 	return NULL;
 }
 
-static const char *check_entry(const struct pvm_mmu *mmu, const struct mmu_page *page, unsigned index,
+static const char *check_entry(const struct pvm_mmu *mmu, const struct pvm_shadow_page *page, unsigned index,
 			       const uint64_t *guest)
 {
 	uint64_t entry = page->table[index], expected = entry;
@@ -79,10 +79,10 @@ static const char *check_entry(const struct pvm_mmu *mmu, const struct mmu_page 
 		return "M1: an entry of the guest's lacks P or U";
 	if (!slot_legal(mmu, page, index))
 		return "M7: a translation outside the legal ranges";
-	wrong = entry_child(page, index) ? check_link(mmu, page, index) : check_leaf(mmu, page, index);
+	wrong = pvm_entry_child(page, index) ? check_link(mmu, page, index) : check_leaf(mmu, page, index);
 	if (wrong || !guest)
 		return wrong;
-	if (!sync_expected(mmu, page, index, PVM_READ_ONCE(guest[index]), &expected))
+	if (!pvm_sync_expected(mmu, page, index, PVM_READ_ONCE(guest[index]), &expected))
 		return "M9: a page in sync has an entry that the guest's table has not";
 	if ((expected ^ entry) & PVM_PTE_PK_MASK)
 		return "M8: a leaf has another protection key than the guest's entry";
@@ -90,23 +90,23 @@ static const char *check_entry(const struct pvm_mmu *mmu, const struct mmu_page 
 }
 
 /* The guest's table to compare with; NULL: none, or allowed to differ. */
-static const uint64_t *exact_source(const struct pvm_mmu *mmu, const struct mmu_page *page)
+static const uint64_t *exact_source(const struct pvm_mmu *mmu, const struct pvm_shadow_page *page)
 {
 	if (page->role.direct || page->unsync)
 		return NULL;
 	return mmu->vm->ops->gfn_to_va(mmu->vm->host, page->gfn, true);
 }
 
-static const char *check_parents(const struct pvm_mmu *mmu, const struct mmu_page *page,
+static const char *check_parents(const struct pvm_mmu *mmu, const struct pvm_shadow_page *page,
 				 uint64_t *parents)
 {
-	const struct mmu_node *node;
+	const struct pvm_shadow_node *node;
 
 	for (node = page->parents; node; node = node->next, ++*parents) {
 		unsigned index;
-		const struct mmu_page *parent = node_entry(mmu, node, &index);
+		const struct pvm_shadow_page *parent = pvm_node_entry(mmu, node, &index);
 
-		if (entry_child(parent, index) != page)
+		if (pvm_entry_child(parent, index) != page)
 			return "rmap: a parent does not link to its child";
 	}
 	return NULL;
@@ -117,20 +117,20 @@ struct totals {
 	uint32_t pages;
 };
 
-static const char *check_page(const struct pvm_mmu *mmu, const struct mmu_page *page,
+static const char *check_page(const struct pvm_mmu *mmu, const struct pvm_shadow_page *page,
 			      struct totals *totals)
 {
 	const struct pvm_vm_config *config = &mmu->vm->config;
-	bool root = mmu_page_is_root(mmu, page);
+	bool root = pvm_page_is_root(mmu, page);
 	const uint64_t *guest = exact_source(mmu, page);
 	unsigned index, present = 0;
-	const struct mmu_page *other;
+	const struct pvm_shadow_page *other;
 
 	if ((page->loaded && !root) || page->role.level > mmu->host_levels)
 		return "M5: a root has not the host's depth";
-	if (page_find(mmu, page->gfn, page->role) != page)
+	if (pvm_page_find(mmu, page->gfn, page->role) != page)
 		return "a shadow page is not found by its key";
-	for (other = *page_bucket(mmu, page->gfn); other; other = other->hash_next)
+	for (other = *pvm_page_bucket(mmu, page->gfn); other; other = other->hash_next)
 		if (other->gfn.v == page->gfn.v && !other->role.direct && !page->role.direct &&
 		    other->unsync != page->unsync)
 			return "M9: a table is in sync and out of sync at once";
@@ -142,13 +142,13 @@ static const char *check_page(const struct pvm_mmu *mmu, const struct mmu_page *
 				return "M1: the switcher's slot is not the switcher's";
 			continue;
 		}
-		if (!entry_node(page, index)) {
+		if (!pvm_entry_node(page, index)) {
 			if (page->table[index])
 				return "M2: an entry that nothing stands for";
 			continue;
 		}
 		present++;
-		if (entry_child(page, index))
+		if (pvm_entry_child(page, index))
 			totals->links++;
 		else
 			totals->leaves++;
@@ -168,17 +168,17 @@ static const char *check_rmap(const struct pvm_mmu *mmu, uint64_t *found)
 
 	for (level = 1; level <= 3; level++) {
 		uint64_t frame = 0, end = 1ull << (52 - PVM_LEVEL_SHIFT(level));
-		struct mmu_node **head;
+		struct pvm_shadow_node **head;
 
-		for (; (head = rmap_next(mmu, level, &frame, end)); frame++) {
-			const struct mmu_node *node;
+		for (; (head = pvm_rmap_next(mmu, level, &frame, end)); frame++) {
+			const struct pvm_shadow_node *node;
 
 			for (node = *head; node; node = node->next, ++*found) {
 				unsigned index;
-				const struct mmu_page *page = node_entry(mmu, node, &index);
+				const struct pvm_shadow_page *page = pvm_node_entry(mmu, node, &index);
 
 				if (page->dead || page->role.level != level ||
-				    entry_node(page, index) != node || entry_child(page, index) ||
+				    pvm_entry_node(page, index) != node || pvm_entry_child(page, index) ||
 				    node->gfn.v != frame << (9 * (level - 1)))
 					return "rmap: a frame's list holds what does not map it";
 			}
@@ -190,12 +190,12 @@ static const char *check_rmap(const struct pvm_mmu *mmu, uint64_t *found)
 static const char *check(const struct pvm_mmu *mmu)
 {
 	struct totals totals = { 0 };
-	const struct list *link;
+	const struct pvm_list *link;
 	uint64_t mapped = 0;
 	const char *wrong;
 
 	for (link = mmu->pages.next; link != &mmu->pages; link = link->next) {
-		wrong = check_page(mmu, list_entry(link, struct mmu_page, link), &totals);
+		wrong = check_page(mmu, pvm_list_entry(link, struct pvm_shadow_page, link), &totals);
 		if (wrong)
 			return wrong;
 		totals.pages++;

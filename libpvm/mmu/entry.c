@@ -11,20 +11,20 @@
 #include "shadow.h"
 
 /* The page and index that a node belongs to. */
-struct mmu_page *node_entry(const struct pvm_mmu *mmu, const struct mmu_node *node, unsigned *index)
+struct pvm_shadow_page *pvm_node_entry(const struct pvm_mmu *mmu, const struct pvm_shadow_node *node, unsigned *index)
 {
-	struct mmu_chunk *chunk = slab_object(&mmu->chunk_slab, node);
+	struct pvm_node_chunk *chunk = pvm_slab_object(&mmu->chunk_slab, node);
 
 	*index = chunk->first + (unsigned)(node - chunk->node);
 	return chunk->page;
 }
 
-static struct mmu_node *node_make(struct pvm_mmu *mmu, struct mmu_page *page, unsigned index)
+static struct pvm_shadow_node *node_make(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned index)
 {
-	struct mmu_chunk **chunk = &page->chunk[index / NODES_PER_CHUNK];
+	struct pvm_node_chunk **chunk = &page->chunk[index / NODES_PER_CHUNK];
 
 	if (!*chunk) {
-		*chunk = slab_take(mmu, &mmu->chunk_slab);
+		*chunk = pvm_slab_take(mmu, &mmu->chunk_slab);
 		(*chunk)->page = page;
 		(*chunk)->first = (uint16_t)(index - index % NODES_PER_CHUNK);
 	}
@@ -33,7 +33,7 @@ static struct mmu_node *node_make(struct pvm_mmu *mmu, struct mmu_page *page, un
 	return &(*chunk)->node[index % NODES_PER_CHUNK];
 }
 
-static void node_add(struct mmu_node *node, struct mmu_node **head)
+static void node_add(struct pvm_shadow_node *node, struct pvm_shadow_node **head)
 {
 	node->next = *head;
 	node->pprev = head;
@@ -42,9 +42,9 @@ static void node_add(struct mmu_node *node, struct mmu_node **head)
 	*head = node;
 }
 
-static void node_free(struct pvm_mmu *mmu, struct mmu_page *page, struct mmu_node *node)
+static void node_free(struct pvm_mmu *mmu, struct pvm_shadow_page *page, struct pvm_shadow_node *node)
 {
-	struct mmu_chunk *chunk = slab_object(&mmu->chunk_slab, node);
+	struct pvm_node_chunk *chunk = pvm_slab_object(&mmu->chunk_slab, node);
 
 	*node->pprev = node->next;
 	if (node->next)
@@ -54,14 +54,14 @@ static void node_free(struct pvm_mmu *mmu, struct mmu_page *page, struct mmu_nod
 	if (--chunk->used)
 		return;
 	page->chunk[chunk->first / NODES_PER_CHUNK] = NULL;
-	slab_give(mmu, &mmu->chunk_slab, chunk);
+	pvm_slab_give(mmu, &mmu->chunk_slab, chunk);
 }
 
 /* Point an empty entry to @child. @rights: PVM_PTE_W and PVM_PTE_NX. */
-void entry_link(struct pvm_mmu *mmu, struct mmu_page *page, unsigned index, struct mmu_page *child,
+void pvm_entry_link(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned index, struct pvm_shadow_page *child,
 		uint64_t rights)
 {
-	struct mmu_node *node = node_make(mmu, page, index);
+	struct pvm_shadow_node *node = node_make(mmu, page, index);
 
 	node->child = child;
 	node_add(node, &child->parents);
@@ -72,24 +72,24 @@ void entry_link(struct pvm_mmu *mmu, struct mmu_page *page, unsigned index, stru
 }
 
 /* Let an empty entry map memory from @gfn on. */
-void entry_map(struct pvm_mmu *mmu, struct mmu_page *page, unsigned index, pvm_gfn_t gfn,
+void pvm_entry_map(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned index, pvm_gfn_t gfn,
 	       uint64_t entry)
 {
-	struct mmu_node *node = node_make(mmu, page, index);
+	struct pvm_shadow_node *node = node_make(mmu, page, index);
 
 	node->gfn = gfn;
-	node_add(node, rmap_make(mmu, gfn, page->role.level));
+	node_add(node, pvm_rmap_make(mmu, gfn, page->role.level));
 	mmu->stats.rmap_entries++;
 	PVM_WRITE_ONCE(page->table[index], entry);
 }
 
-/* Empty a present entry. Its translations may live on in TLBs: tlb_note() it
+/* Empty a present entry. Its translations may live on in TLBs: pvm_tlb_note() it
  * before, or flush. */
-void entry_drop(struct pvm_mmu *mmu, struct mmu_page *page, unsigned index)
+void pvm_entry_drop(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned index)
 {
-	struct mmu_node *node = entry_node(page, index);
+	struct pvm_shadow_node *node = pvm_entry_node(page, index);
 
-	if (pte_is_leaf(page->table[index], page->role.level))
+	if (pvm_pte_is_leaf(page->table[index], page->role.level))
 		mmu->stats.rmap_entries--;
 	else
 		mmu->links++;
@@ -98,10 +98,10 @@ void entry_drop(struct pvm_mmu *mmu, struct mmu_page *page, unsigned index)
 }
 
 /* Note and drop an entry, if there is one. */
-void entry_clear(struct pvm_mmu *mmu, struct mmu_page *page, unsigned index)
+void pvm_entry_clear(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned index)
 {
-	if (!entry_node(page, index))
+	if (!pvm_entry_node(page, index))
 		return;
-	tlb_note(mmu, page, index);
-	entry_drop(mmu, page, index);
+	pvm_tlb_note(mmu, page, index);
+	pvm_entry_drop(mmu, page, index);
 }

@@ -37,7 +37,7 @@ static void answer(struct pvm_fault_result *result, enum pvm_fault kind, pvm_gpa
 	result->error = PVM_OK;
 }
 
-static void inject(struct pvm_fault_result *result, const struct guest_walk *walk)
+static void inject(struct pvm_fault_result *result, const struct pvm_guest_walk *walk)
 {
 	answer(result, PVM_FAULT_INJECT, pvm_gpa(PVM_INVALID_ADDR));
 	result->vector = walk->vector;
@@ -55,12 +55,12 @@ static void failed(struct pvm_fault_result *result, int error)
  * The CPU refused for a key although keys are off in this mode: the underlying
  * PKRU still counts. No shadow entry can allow it, so the guest must hear of it.
  */
-static bool key_is_final(const struct pvm_vcpu *vcpu, struct guest_walk *walk, uint32_t error_code)
+static bool key_is_final(const struct pvm_vcpu *vcpu, struct pvm_guest_walk *walk, uint32_t error_code)
 {
-	unsigned key = vcpu->cr4 & PVM_CR4_PKE ? pte_key(walk->entry[walk->level]) : 0;
+	unsigned key = vcpu->cr4 & PVM_CR4_PKE ? pvm_pte_key(walk->entry[walk->level]) : 0;
 
 	if (!(error_code & PVM_PF_PK) ||
-	    !pkru_refuses(vcpu->pkru, key, walk->access & PVM_ACCESS_WRITE))
+	    !pvm_pkru_refuses(vcpu->pkru, key, walk->access & PVM_ACCESS_WRITE))
 		return false;
 	walk->vector = PVM_VEC_PF;
 	walk->error_code = PVM_PF_P | PVM_PF_PK | (walk->access & PVM_PF_W) |
@@ -68,7 +68,7 @@ static bool key_is_final(const struct pvm_vcpu *vcpu, struct guest_walk *walk, u
 	return true;
 }
 
-static int find_frame(struct fill *fill, const struct frame_hint *hint)
+static int find_frame(struct pvm_fill *fill, const struct frame_hint *hint)
 {
 	struct pvm_vm *vm = fill->vcpu->vm;
 
@@ -81,15 +81,15 @@ static int find_frame(struct fill *fill, const struct frame_hint *hint)
 }
 
 /* One attempt. False: the guest changed its tables meanwhile. */
-static bool try_fault(struct fill *fill, uint32_t error_code, enum pvm_sleep sleep,
+static bool try_fault(struct pvm_fill *fill, uint32_t error_code, enum pvm_sleep sleep,
 		      const struct frame_hint *hint, struct pvm_fault_result *result)
 {
 	struct pvm_vcpu *vcpu = fill->vcpu;
-	struct guest_walk *walk = &fill->walk;
+	struct pvm_guest_walk *walk = &fill->walk;
 	bool write = error_code & PVM_PF_W;
 	int rc;
 
-	if (!walk_guest(vcpu, walk->gva, error_code & (PVM_ACCESS_WRITE | PVM_ACCESS_EXEC), walk) ||
+	if (!pvm_walk_guest(vcpu, walk->gva, error_code & (PVM_ACCESS_WRITE | PVM_ACCESS_EXEC), walk) ||
 	    key_is_final(vcpu, walk, error_code)) {
 		inject(result, walk);
 		return true;
@@ -99,23 +99,23 @@ static bool try_fault(struct fill *fill, uint32_t error_code, enum pvm_sleep sle
 	rc = find_frame(fill, hint);
 	if (rc == PVM_ENOENT || (rc == PVM_OK && write && !fill->frame.writable)) {
 		answer(result, PVM_FAULT_MMIO, walk->gpa);
-		return walk_set_accessed(vcpu, walk);
+		return pvm_walk_set_accessed(vcpu, walk);
 	}
 	if (rc != PVM_OK) {
 		failed(result, rc);
 		return true;
 	}
 	if (write)
-		table_written(vcpu->vm->mmu, fill->gfn);
-	rc = fill_prepare(fill, sleep);
+		pvm_table_written(vcpu->vm->mmu, fill->gfn);
+	rc = pvm_fill_prepare(fill, sleep);
 	if (rc != PVM_OK) {
 		failed(result, rc);
 		return true;
 	}
-	return walk_set_accessed(vcpu, walk) && fill_install(fill);
+	return pvm_walk_set_accessed(vcpu, walk) && pvm_fill_install(fill);
 }
 
-static void fault_locked(struct fill *fill, uint32_t error_code, enum pvm_sleep sleep,
+static void fault_locked(struct pvm_fill *fill, uint32_t error_code, enum pvm_sleep sleep,
 			 const struct frame_hint *hint, struct pvm_fault_result *result)
 {
 	struct pvm_mmu *mmu = fill->vcpu->vm->mmu;
@@ -123,12 +123,12 @@ static void fault_locked(struct fill *fill, uint32_t error_code, enum pvm_sleep 
 
 	mmu->clock++;
 	mmu->stats.faults++;
-	root_refresh(fill->vcpu);
+	pvm_root_refresh(fill->vcpu);
 	for (tries = 0; tries < FAULT_TRIES; tries++)
 		if (try_fault(fill, error_code, sleep, hint, result))
 			break;
 	mmu->stats.injected += result->kind == PVM_FAULT_INJECT;
-	tlb_finish(mmu);
+	pvm_tlb_finish(mmu);
 }
 
 struct pvm_fault_result pvm_mmu_fault(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t error_code,
@@ -137,7 +137,7 @@ struct pvm_fault_result pvm_mmu_fault(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint
 	struct pvm_vm *vm = vcpu->vm;
 	struct pvm_fault_result result;
 	struct frame_hint hint;
-	struct fill fill;
+	struct pvm_fill fill;
 
 	/* Hot: the rest is filled by the walk, and by who uses it. */
 	fill.vcpu = vcpu;
@@ -145,7 +145,7 @@ struct pvm_fault_result pvm_mmu_fault(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint
 	hint.valid = false;
 	for (;;) {
 		if (sleep == PVM_MAY_SLEEP && PVM_READ_ONCE(vm->mmu->reserved) < RESERVE_GOAL)
-			pool_topup(vm->mmu);
+			pvm_pool_topup(vm->mmu);
 		vm->ops->mmu_lock(vm->host);
 		fault_locked(&fill, error_code, sleep, &hint, &result);
 		hint.seq = vm->mmu->frames_seq;

@@ -18,13 +18,13 @@
  * tree over 40 bits of frame number, four to make it higher and four below. */
 #define LEAF_PAGES_MAX 9
 
-static unsigned walk_index(const struct fill *fill, unsigned level)
+static unsigned walk_index(const struct pvm_fill *fill, unsigned level)
 {
 	return PVM_LEVEL_INDEX(fill->walk.gva.v, level);
 }
 
 /* The role of the shadow page that this walk needs at a level below the root. */
-static inline union pvm_mmu_role path_role(const struct fill *fill, unsigned level)
+static inline union pvm_mmu_role path_role(const struct pvm_fill *fill, unsigned level)
 {
 	union pvm_mmu_role role = fill->table_role;
 
@@ -34,7 +34,7 @@ static inline union pvm_mmu_role path_role(const struct fill *fill, unsigned lev
 		role.user_root = fill->root_role.user_root;
 		role.pke = fill->root_role.pke;
 		if (role.pke)
-			role.key = pte_key(fill->walk.entry[fill->walk.level]);
+			role.key = pvm_pte_key(fill->walk.entry[fill->walk.level]);
 	} else if (level == 4 && fill->root_role.level == 5 &&
 		   walk_index(fill, 5) == PVM_PTES_PER_TABLE - 1) {
 		/* M7: below the last slot other addresses are legal than elsewhere, so
@@ -47,12 +47,12 @@ static inline union pvm_mmu_role path_role(const struct fill *fill, unsigned lev
 }
 
 /* The first frame of the region of @level around the walk's. */
-static pvm_gfn_t region_gfn(const struct fill *fill, unsigned level)
+static pvm_gfn_t region_gfn(const struct pvm_fill *fill, unsigned level)
 {
-	return pvm_gfn(fill->gfn.v & ~(level_frames(level) - 1));
+	return pvm_gfn(fill->gfn.v & ~(pvm_level_frames(level) - 1));
 }
 
-static pvm_gfn_t path_gfn(const struct fill *fill, unsigned level)
+static pvm_gfn_t path_gfn(const struct pvm_fill *fill, unsigned level)
 {
 	if (level > fill->walk.top)
 		return fill->walk.table[fill->walk.top];
@@ -62,7 +62,7 @@ static pvm_gfn_t path_gfn(const struct fill *fill, unsigned level)
 }
 
 /* Will the leaf be writable, if it is one of @level? */
-static bool wants_write(const struct fill *fill, unsigned level)
+static bool wants_write(const struct pvm_fill *fill, unsigned level)
 {
 	uint64_t entry = fill->walk.entry[fill->walk.level];
 
@@ -76,7 +76,7 @@ static bool wants_write(const struct fill *fill, unsigned level)
 }
 
 /* The largest leaf that the guest, the host and the tables within it allow. */
-static uint8_t target_level(const struct fill *fill)
+static uint8_t target_level(const struct pvm_fill *fill)
 {
 	const struct pvm_mmu *mmu = fill->vcpu->vm->mmu;
 	unsigned level = fill->vcpu->vm->config.host_page1g ? 3 : 2;
@@ -86,48 +86,48 @@ static uint8_t target_level(const struct fill *fill)
 	if (level > fill->frame.max_level)
 		level = fill->frame.max_level;
 	while (level > 1 && wants_write(fill, level) &&
-	       page_region_has_tables(mmu, fill->gfn, level))
+	       pvm_page_region_has_tables(mmu, fill->gfn, level))
 		level--;
 	return (uint8_t)level;
 }
 
-static struct mmu_page *find_child(const struct pvm_mmu *mmu, const struct mmu_page *parent,
+static struct pvm_shadow_page *find_child(const struct pvm_mmu *mmu, const struct pvm_shadow_page *parent,
 				   unsigned index, pvm_gfn_t gfn, union pvm_mmu_role role)
 {
-	struct mmu_page *child = parent ? entry_child(parent, index) : NULL;
+	struct pvm_shadow_page *child = parent ? pvm_entry_child(parent, index) : NULL;
 
 	if (child && child->gfn.v == gfn.v && child->role.word == role.word)
 		return child;
-	return page_find(mmu, gfn, role);
+	return pvm_page_find(mmu, gfn, role);
 }
 
-static bool is_splintered(const struct mmu_page *page, unsigned index)
+static bool is_splintered(const struct pvm_shadow_page *page, unsigned index)
 {
-	const struct mmu_page *child;
+	const struct pvm_shadow_page *child;
 
 	if (!page || page->role.level > 3)
 		return false;
-	child = entry_child(page, index);
+	child = pvm_entry_child(page, index);
 	return child && child->role.direct;
 }
 
 /* Find what there is of the path, and count what is missing: pages, and chunks
  * of nodes for the entries that will be made. */
-static void find_path(struct fill *fill, uint32_t *tables, uint32_t *chunks)
+static void find_path(struct pvm_fill *fill, uint32_t *tables, uint32_t *chunks)
 {
 	struct pvm_mmu *mmu = fill->vcpu->vm->mmu;
-	pvm_gfn_t cr3 = cr3_gfn(fill->vcpu->cr3);
-	struct mmu_page *page = fill->vcpu->mmu.root[fill->vcpu->user_mode];
+	pvm_gfn_t cr3 = pvm_cr3_gfn(fill->vcpu->cr3);
+	struct pvm_shadow_page *page = fill->vcpu->mmu.root[fill->vcpu->user_mode];
 	unsigned level;
 
 	*tables = *chunks = 0;
 	if (!page || page->dead || page->gfn.v != cr3.v || page->role.word != fill->root_role.word)
-		page = page_find(mmu, cr3, fill->root_role);
+		page = pvm_page_find(mmu, cr3, fill->root_role);
 	for (level = mmu->host_levels; ; level--) {
 		fill->path[level] = page;
 		if (page) {
 			page->used = mmu->clock;
-			*chunks += entry_chunks_missing(page, walk_index(fill, level));
+			*chunks += pvm_entry_chunks_missing(page, walk_index(fill, level));
 		} else {
 			++*tables;
 			++*chunks;
@@ -143,14 +143,14 @@ static void find_path(struct fill *fill, uint32_t *tables, uint32_t *chunks)
 }
 
 /* Host pages that the missing tables, nodes and list heads will take. */
-static uint32_t missing_pages(const struct fill *fill, uint32_t tables, uint32_t chunks)
+static uint32_t missing_pages(const struct pvm_fill *fill, uint32_t tables, uint32_t chunks)
 {
 	const struct pvm_mmu *mmu = fill->vcpu->vm->mmu;
 
 	if (fill->target > 3)	/* just a root: nothing in it yet */
-		return tables + slab_missing(&mmu->page_slab, tables);
-	return tables + slab_missing(&mmu->page_slab, tables) +
-		slab_missing(&mmu->chunk_slab, chunks) + rmap_missing(mmu, fill->gfn, fill->target);
+		return tables + pvm_slab_missing(&mmu->page_slab, tables);
+	return tables + pvm_slab_missing(&mmu->page_slab, tables) +
+		pvm_slab_missing(&mmu->chunk_slab, chunks) + pvm_rmap_missing(mmu, fill->gfn, fill->target);
 }
 
 /*
@@ -158,32 +158,32 @@ static uint32_t missing_pages(const struct fill *fill, uint32_t tables, uint32_t
  * may take entries, and the chunks of their nodes, from the path itself: after
  * each one everything is counted anew.
  */
-static int prepare_path(struct fill *fill, uint32_t *tables, enum pvm_sleep sleep)
+static int prepare_path(struct pvm_fill *fill, uint32_t *tables, enum pvm_sleep sleep)
 {
 	struct pvm_mmu *mmu = fill->vcpu->vm->mmu;
 	uint32_t chunks;
 
 	for (;;) {
 		find_path(fill, tables, &chunks);
-		if (page_fits(mmu, *tables)) {
-			if (pool_fill(mmu, missing_pages(fill, *tables, chunks)))
+		if (pvm_page_fits(mmu, *tables)) {
+			if (pvm_pool_fill(mmu, missing_pages(fill, *tables, chunks)))
 				return PVM_OK;
 			if (sleep == PVM_NO_SLEEP)
 				return PVM_EAGAIN;
 		}
-		if (!page_free_waiting(mmu) && !page_evict(mmu, *tables + 1))
+		if (!pvm_page_free_waiting(mmu) && !pvm_page_evict(mmu, *tables + 1))
 			return PVM_ENOMEM;	/* M11: nothing was lost */
 	}
 }
 
-static int make_path(struct fill *fill, enum pvm_sleep sleep)
+static int make_path(struct pvm_fill *fill, enum pvm_sleep sleep)
 {
 	struct pvm_mmu *mmu = fill->vcpu->vm->mmu;
 	uint32_t tables;
 	unsigned level;
 	int rc;
 
-	fill->root_role = root_role(fill->vcpu);
+	fill->root_role = pvm_root_role(fill->vcpu);
 	fill->table_role = fill->root_role;
 	fill->table_role.direct = 0;
 	fill->table_role.range = 0;
@@ -195,21 +195,21 @@ static int make_path(struct fill *fill, enum pvm_sleep sleep)
 		if (fill->path[level])
 			continue;
 		if (level == mmu->host_levels)
-			fill->path[level] = page_new(mmu, cr3_gfn(fill->vcpu->cr3),
+			fill->path[level] = pvm_page_new(mmu, pvm_cr3_gfn(fill->vcpu->cr3),
 						     fill->root_role);
 		else
-			fill->path[level] = page_new(mmu, path_gfn(fill, level),
+			fill->path[level] = pvm_page_new(mmu, path_gfn(fill, level),
 						     path_role(fill, level));
 		tables--;
 	}
-	root_take(fill->vcpu, fill->path[mmu->host_levels]);
+	pvm_root_take(fill->vcpu, fill->path[mmu->host_levels]);
 	return PVM_OK;
 }
 
-int fill_root(struct pvm_vcpu *vcpu, enum pvm_sleep sleep)
+int pvm_fill_root(struct pvm_vcpu *vcpu, enum pvm_sleep sleep)
 {
 	/* A path of one page: the root is where it ends. */
-	struct fill fill = { .vcpu = vcpu, .target = vcpu->vm->mmu->host_levels };
+	struct pvm_fill fill = { .vcpu = vcpu, .target = vcpu->vm->mmu->host_levels };
 
 	return make_path(&fill, sleep);
 }
@@ -219,29 +219,29 @@ int fill_root(struct pvm_vcpu *vcpu, enum pvm_sleep sleep)
  * long as the root, the guest's entries above and the links are what they were.
  * With enough host pages at hand for everything that a leaf can take.
  */
-static bool same_path(struct fill *fill)
+static bool same_path(struct pvm_fill *fill)
 {
 	const struct pvm_vcpu *vcpu = fill->vcpu;
 	const struct pvm_vcpu_mmu *v = &vcpu->mmu;
-	const struct guest_walk *walk = &fill->walk;
-	const struct mmu_page *root = v->path.root;
+	const struct pvm_guest_walk *walk = &fill->walk;
+	const struct pvm_shadow_page *root = v->path.root;
 	unsigned level;
 
 	if (!root || root != v->root[vcpu->user_mode] || v->path.links != vcpu->vm->mmu->links ||
 	    v->path.region != walk->gva.v >> PVM_LEVEL_SHIFT(2) || walk->level != 1 || fill->target != 1 ||
-	    root->gfn.v != cr3_gfn(vcpu->cr3).v || root->role.word != root_role(vcpu).word)
+	    root->gfn.v != pvm_cr3_gfn(vcpu->cr3).v || root->role.word != pvm_root_role(vcpu).word)
 		return false;
 	for (level = 2; level <= walk->top; level++)
 		if (v->path.entry[level - 2] != walk->entry[level])
 			return false;
-	if (!pool_fill(vcpu->vm->mmu, LEAF_PAGES_MAX))
+	if (!pvm_pool_fill(vcpu->vm->mmu, LEAF_PAGES_MAX))
 		return false;
 	fill->path[1] = v->path.table;
 	fill->path[1]->used = vcpu->vm->mmu->clock;
 	return true;
 }
 
-static void remember_path(const struct fill *fill)
+static void remember_path(const struct pvm_fill *fill)
 {
 	struct pvm_vcpu_mmu *v = &fill->vcpu->mmu;
 	unsigned level;
@@ -257,7 +257,7 @@ static void remember_path(const struct fill *fill)
 		v->path.entry[level - 2] = fill->walk.entry[level];
 }
 
-int fill_prepare(struct fill *fill, enum pvm_sleep sleep)
+int pvm_fill_prepare(struct pvm_fill *fill, enum pvm_sleep sleep)
 {
 	fill->target = target_level(fill);
 	fill->created = false;
@@ -267,7 +267,7 @@ int fill_prepare(struct fill *fill, enum pvm_sleep sleep)
 
 /* The rights of the link at @level. Links below a large page carry none of
  * their own; that of the large page itself is writable once it is dirty. */
-static uint64_t link_rights(const struct fill *fill, unsigned level)
+static uint64_t link_rights(const struct pvm_fill *fill, unsigned level)
 {
 	uint64_t entry;
 
@@ -279,17 +279,17 @@ static uint64_t link_rights(const struct fill *fill, unsigned level)
 	return entry & (PVM_PTE_W | PVM_PTE_NX);
 }
 
-static void install_link(struct fill *fill, unsigned level)
+static void install_link(struct pvm_fill *fill, unsigned level)
 {
 	struct pvm_mmu *mmu = fill->vcpu->vm->mmu;
-	struct mmu_page *parent = fill->path[level], *child = fill->path[level - 1];
+	struct pvm_shadow_page *parent = fill->path[level], *child = fill->path[level - 1];
 	unsigned index = walk_index(fill, level);
 	uint64_t rights = link_rights(fill, level), entry;
 
-	if (entry_child(parent, index) != child) {
-		entry_clear(mmu, parent, index);
-		sync_below(mmu, child);		/* M9 */
-		entry_link(mmu, parent, index, child, rights);
+	if (pvm_entry_child(parent, index) != child) {
+		pvm_entry_clear(mmu, parent, index);
+		pvm_sync_below(mmu, child);		/* M9 */
+		pvm_entry_link(mmu, parent, index, child, rights);
 		return;
 	}
 	entry = (parent->table[index] & ~(PVM_PTE_W | PVM_PTE_NX)) | rights;
@@ -299,22 +299,22 @@ static void install_link(struct fill *fill, unsigned level)
 	 * again and read what is below anew (M9). */
 	if (((entry & ~parent->table[index]) & PVM_PTE_W) ||
 	    ((parent->table[index] & ~entry) & PVM_PTE_NX))
-		sync_below(mmu, child);
+		pvm_sync_below(mmu, child);
 	PVM_WRITE_ONCE(parent->table[index], entry);
 	mmu->links++;
 }
 
-/* table_written() came before a write's fill: tracked is only what is new. */
-static bool is_tracked(const struct fill *fill)
+/* pvm_table_written() came before a write's fill: tracked is only what is new. */
+static bool is_tracked(const struct pvm_fill *fill)
 {
 	if ((fill->walk.access & PVM_ACCESS_WRITE) && !fill->created)
 		return false;
-	return page_tracked(fill->vcpu->vm->mmu, fill->gfn);
+	return pvm_page_tracked(fill->vcpu->vm->mmu, fill->gfn);
 }
 
-static uint64_t leaf_entry(const struct fill *fill)
+static uint64_t leaf_entry(const struct pvm_fill *fill)
 {
-	const struct guest_walk *walk = &fill->walk;
+	const struct pvm_guest_walk *walk = &fill->walk;
 	uint64_t entry = (fill->frame.pa.v & ~(PVM_LEVEL_SIZE(fill->target) - 1)) |
 		PVM_PTE_P | PVM_PTE_U | PVM_PTE_A;	/* M1 */
 
@@ -331,27 +331,27 @@ static uint64_t leaf_entry(const struct fill *fill)
 }
 
 /* False: it is there already. */
-static bool install_leaf(struct fill *fill)
+static bool install_leaf(struct pvm_fill *fill)
 {
 	struct pvm_mmu *mmu = fill->vcpu->vm->mmu;
-	struct mmu_page *page = fill->path[fill->target];
+	struct pvm_shadow_page *page = fill->path[fill->target];
 	unsigned index = walk_index(fill, fill->target);
 	pvm_gfn_t gfn = region_gfn(fill, fill->target);
 	uint64_t old = page->table[index], new = leaf_entry(fill);
-	struct mmu_node *node = entry_node(page, index);
+	struct pvm_shadow_node *node = pvm_entry_node(page, index);
 
 	if (new == old && node->gfn.v == gfn.v)
 		return false;
-	if (node && (entry_child(page, index) || node->gfn.v != gfn.v ||
+	if (node && (pvm_entry_child(page, index) || node->gfn.v != gfn.v ||
 		     ((old ^ new) & PVM_PTE_ADDR_MASK))) {
-		entry_clear(mmu, page, index);
+		pvm_entry_clear(mmu, page, index);
 		node = NULL;
 	}
 	if (!node) {
-		entry_map(mmu, page, index, gfn, new);
+		pvm_entry_map(mmu, page, index, gfn, new);
 	} else {
 		if (old & ~new & PVM_PTE_W)
-			tlb_note(mmu, page, index);
+			pvm_tlb_note(mmu, page, index);
 		PVM_WRITE_ONCE(page->table[index], new);
 	}
 	mmu->stats.fills++;
@@ -361,14 +361,14 @@ static bool install_leaf(struct fill *fill)
 
 /* Have the guest's entries still the values that were read? A page that was new
  * in this call was not write-protected when they were. */
-static bool still_true(const struct fill *fill)
+static bool still_true(const struct pvm_fill *fill)
 {
-	const struct guest_walk *walk = &fill->walk;
+	const struct pvm_guest_walk *walk = &fill->walk;
 	unsigned level;
 
 	for (level = walk->top; level >= walk->level; level--) {
 		unsigned index = walk_index(fill, level);
-		const uint64_t *va = walk_entry_va(fill->vcpu->vm, walk->table[level], index, false);
+		const uint64_t *va = pvm_walk_entry_va(fill->vcpu->vm, walk->table[level], index, false);
 		uint64_t ignore = walk->read_only >> level & 1 ? PVM_PTE_A | PVM_PTE_D : 0;
 
 		if (!va || (PVM_READ_ONCE(*va) ^ walk->entry[level]) & ~ignore)
@@ -377,7 +377,7 @@ static bool still_true(const struct fill *fill)
 	return true;
 }
 
-bool fill_install(struct fill *fill)
+bool pvm_fill_install(struct pvm_fill *fill)
 {
 	unsigned level;
 

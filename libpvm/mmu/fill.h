@@ -8,9 +8,9 @@
 #include "shadow.h"
 #include "walk.h"
 
-struct fill {
+struct pvm_fill {
 	struct pvm_vcpu *vcpu;
-	struct guest_walk walk;		/* complete, and the access is allowed */
+	struct pvm_guest_walk walk;		/* complete, and the access is allowed */
 	pvm_gfn_t gfn;			/* the 4 KiB frame the address falls in */
 	struct pvm_frame frame;		/* how the host backs it */
 	union pvm_mmu_role root_role;	/* of the vCPU's root */
@@ -18,22 +18,22 @@ struct fill {
 	uint8_t target;			/* level of the shadow leaf */
 	bool created;			/* a shadow page was made for this walk */
 	bool linked;			/* the path is the last one's, linked as this walk wants it */
-	struct mmu_page *path[MAX_LEVELS + 1];	/* by level */
+	struct pvm_shadow_page *path[MAX_LEVELS + 1];	/* by level */
 };
 
 /*
  * Find or make the vCPU's current root. Returns PVM_OK; PVM_EAGAIN: only by
  * sleeping; PVM_ENOMEM: with nothing left to evict.
  */
-int fill_root(struct pvm_vcpu *vcpu, enum pvm_sleep sleep);
+int pvm_fill_root(struct pvm_vcpu *vcpu, enum pvm_sleep sleep);
 
-/* Find or make every shadow page of the walk, and all memory that fill_install()
- * needs. Links nothing. Returns as fill_root(). */
-int fill_prepare(struct fill *fill, enum pvm_sleep sleep);
+/* Find or make every shadow page of the walk, and all memory that pvm_fill_install()
+ * needs. Links nothing. Returns as pvm_fill_root(). */
+int pvm_fill_prepare(struct pvm_fill *fill, enum pvm_sleep sleep);
 
 /* Link the pages and write the leaf. The walk's accessed and dirty bits are set
  * in the guest's tables. False: the guest has changed its tables since the walk;
  * nothing was written. */
-bool fill_install(struct fill *fill);
+bool pvm_fill_install(struct pvm_fill *fill);
 
 #endif /* MMU_FILL_H */

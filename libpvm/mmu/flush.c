@@ -14,9 +14,9 @@
 #include "shadow.h"
 #include "walk.h"
 
-static void flush_root(struct pvm_vcpu *vcpu, const struct mmu_page *root)
+static void flush_root(struct pvm_vcpu *vcpu, const struct pvm_shadow_page *root)
 {
-	tlb_tell(vcpu->vm->mmu, &(struct pvm_tlb_flush){
+	pvm_tlb_tell(vcpu->vm->mmu, &(struct pvm_tlb_flush){
 		.scope = PVM_FLUSH_ROOT, .vcpu = vcpu, .root = root->host.pa });
 }
 
@@ -26,22 +26,22 @@ static void flush_tags(struct pvm_vcpu *vcpu, const pvm_gfn_t *tags, unsigned co
 	struct pvm_mmu *mmu = vcpu->vm->mmu;
 	unsigned i;
 
-	sync_tags(mmu, tags, count);
+	pvm_sync_tags(mmu, tags, count);
 	for (i = 0; i < count; i++) {
-		struct mmu_page *root = NULL;
+		struct pvm_shadow_page *root = NULL;
 
-		while ((root = root_next(mmu, root, tags[i])))
+		while ((root = pvm_root_next(mmu, root, tags[i])))
 			flush_root(vcpu, root);
 	}
-	sync_harden(mmu);
-	tlb_finish(mmu);
+	pvm_sync_harden(mmu);
+	pvm_tlb_finish(mmu);
 }
 
 /* CR3 and MSR_PVM_SWITCH_CR3; one tag when they are the same table. */
 static unsigned current_tags(const struct pvm_vcpu *vcpu, pvm_gfn_t tags[2])
 {
-	tags[0] = cr3_gfn(vcpu->cr3);
-	tags[1] = cr3_gfn(vcpu->msr.switch_cr3);
+	tags[0] = pvm_cr3_gfn(vcpu->cr3);
+	tags[1] = pvm_cr3_gfn(vcpu->msr.switch_cr3);
 	return tags[0].v == tags[1].v ? 1 : 2;
 }
 
@@ -51,14 +51,14 @@ void pvm_mmu_flush_all(struct pvm_vcpu *vcpu)
 	struct pvm_mmu *mmu = vm->mmu;
 
 	vm->ops->mmu_lock(vm->host);
-	sync_all(mmu);
-	sync_harden(mmu);
+	pvm_sync_all(mmu);
+	pvm_sync_harden(mmu);
 	if (mmu->vcpus == 1)
-		tlb_flush_everything(mmu);
+		pvm_tlb_flush_everything(mmu);
 	else
-		tlb_tell(mmu, &(struct pvm_tlb_flush){
+		pvm_tlb_tell(mmu, &(struct pvm_tlb_flush){
 			.scope = PVM_FLUSH_ALL, .vcpu = vcpu, .root = { PVM_INVALID_ADDR } });
-	tlb_finish(mmu);
+	pvm_tlb_finish(mmu);
 	vm->ops->mmu_unlock(vm->host);
 }
 
@@ -75,7 +75,7 @@ void pvm_mmu_flush_current(struct pvm_vcpu *vcpu)
 void pvm_mmu_flush_cr3(struct pvm_vcpu *vcpu, uint64_t cr3)
 {
 	struct pvm_vm *vm = vcpu->vm;
-	pvm_gfn_t tag = cr3_gfn(cr3);
+	pvm_gfn_t tag = pvm_cr3_gfn(cr3);
 
 	vm->ops->mmu_lock(vm->host);
 	flush_tags(vcpu, &tag, 1);
@@ -84,19 +84,19 @@ void pvm_mmu_flush_cr3(struct pvm_vcpu *vcpu, uint64_t cr3)
 
 /* Bring the entries on the way to @gva up to date. Returns the level of the
  * guest's page there, 1 if there is none: pieces of large pages go as a whole. */
-static unsigned sync_address(struct pvm_mmu *mmu, struct mmu_page *page, pvm_gva_t gva)
+static unsigned sync_address(struct pvm_mmu *mmu, struct pvm_shadow_page *page, pvm_gva_t gva)
 {
 	for (;;) {
 		unsigned level = page->role.level, index = PVM_LEVEL_INDEX(gva.v, level);
-		struct mmu_page *child;
+		struct pvm_shadow_page *child;
 
 		if (page->unsync)
-			sync_entry(mmu, page, index);
-		child = entry_child(page, index);
+			pvm_sync_entry(mmu, page, index);
+		child = pvm_entry_child(page, index);
 		if (child && level <= 3 && child->role.direct)
 			return level;
 		if (!child)
-			return entry_node(page, index) ? level : 1;
+			return pvm_entry_node(page, index) ? level : 1;
 		page = child;
 	}
 }
@@ -108,21 +108,21 @@ void pvm_mmu_invlpg(struct pvm_vcpu *vcpu, pvm_gva_t gva)
 	pvm_gfn_t tags[2];
 	unsigned i, count = current_tags(vcpu, tags);
 
-	if (!walk_address_legal(vcpu, gva))
+	if (!pvm_walk_address_legal(vcpu, gva))
 		return;		/* nothing is ever mapped there (M7) */
 	vm->ops->mmu_lock(vm->host);
-	sync_upper(mmu);
+	pvm_sync_upper(mmu);
 	for (i = 0; i < count; i++) {
-		struct mmu_page *root = NULL;
+		struct pvm_shadow_page *root = NULL;
 
-		while ((root = root_next(mmu, root, tags[i]))) {
+		while ((root = pvm_root_next(mmu, root, tags[i]))) {
 			unsigned level = sync_address(mmu, root, gva);
 
-			tlb_tell(mmu, &(struct pvm_tlb_flush){
+			pvm_tlb_tell(mmu, &(struct pvm_tlb_flush){
 				.scope = PVM_FLUSH_GVA, .vcpu = vcpu, .root = root->host.pa,
 				.gva = gva, .level = (uint8_t)level });
 		}
 	}
-	tlb_finish(mmu);
+	pvm_tlb_finish(mmu);
 	vm->ops->mmu_unlock(vm->host);
 }

@@ -7,23 +7,23 @@
 
 #include <pvm/types.h>
 
-struct list {
-	struct list *next, *prev;
+struct pvm_list {
+	struct pvm_list *next, *prev;
 };
 
-#define list_entry(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+#define pvm_list_entry(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
 
-static inline void list_init(struct list *list)
+static inline void pvm_list_init(struct pvm_list *list)
 {
 	list->next = list->prev = list;
 }
 
-static inline bool list_empty(const struct list *list)
+static inline bool pvm_list_empty(const struct pvm_list *list)
 {
 	return list->next == list;
 }
 
-static inline void list_add(struct list *list, struct list *head)
+static inline void pvm_list_add(struct pvm_list *list, struct pvm_list *head)
 {
 	list->next = head->next;
 	list->prev = head;
@@ -31,17 +31,17 @@ static inline void list_add(struct list *list, struct list *head)
 	head->next = list;
 }
 
-static inline void list_del(struct list *list)
+static inline void pvm_list_del(struct pvm_list *list)
 {
 	list->prev->next = list->next;
 	list->next->prev = list->prev;
-	list_init(list);
+	pvm_list_init(list);
 }
 
-static inline void list_move(struct list *list, struct list *head)
+static inline void pvm_list_move(struct pvm_list *list, struct pvm_list *head)
 {
-	list_del(list);
-	list_add(list, head);
+	pvm_list_del(list);
+	pvm_list_add(list, head);
 }
 
 #endif /* MMU_LIST_H */

@@ -15,7 +15,7 @@
 
 #define WINDOW 2	/* pages that are checked before any of them is written */
 
-static void report_refusal(const struct guest_walk *walk, struct pvm_fault_result *result)
+static void report_refusal(const struct pvm_guest_walk *walk, struct pvm_fault_result *result)
 {
 	*result = (struct pvm_fault_result){
 		.kind = PVM_FAULT_INJECT,
@@ -26,7 +26,7 @@ static void report_refusal(const struct guest_walk *walk, struct pvm_fault_resul
 }
 
 /* The tables allow it, but no memory is there (or, to write, read-only memory). */
-static void report_mmio(const struct pvm_vcpu *vcpu, const struct guest_walk *walk,
+static void report_mmio(const struct pvm_vcpu *vcpu, const struct pvm_guest_walk *walk,
 			struct pvm_fault_result *result)
 {
 	*result = (struct pvm_fault_result){
@@ -41,14 +41,14 @@ bool pvm_mmu_translate(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t access, bo
 		       struct pvm_fault_result *result)
 {
 	struct pvm_vm *vm = vcpu->vm;
-	struct guest_walk walk;
+	struct pvm_guest_walk walk;
 	bool allowed;
 
 	vm->ops->mmu_lock(vm->host);
 	if (set_ad)
-		allowed = walk_access(vcpu, gva, access, &walk);
+		allowed = pvm_walk_access(vcpu, gva, access, &walk);
 	else
-		allowed = walk_guest(vcpu, gva, access, &walk);
+		allowed = pvm_walk_guest(vcpu, gva, access, &walk);
 	vm->ops->mmu_unlock(vm->host);
 
 	if (allowed)
@@ -66,7 +66,7 @@ static size_t page_part(pvm_gva_t gva, size_t len)
 	return len < left ? len : left;
 }
 
-static uint8_t *walk_va(struct pvm_vcpu *vcpu, const struct guest_walk *walk, bool write)
+static uint8_t *walk_va(struct pvm_vcpu *vcpu, const struct pvm_guest_walk *walk, bool write)
 {
 	uint8_t *va = vcpu->vm->ops->gfn_to_va(vcpu->vm->host, pvm_gpa_to_gfn(walk->gpa), write);
 
@@ -76,10 +76,10 @@ static uint8_t *walk_va(struct pvm_vcpu *vcpu, const struct guest_walk *walk, bo
 static int read_page(struct pvm_vcpu *vcpu, pvm_gva_t gva, void *buf, size_t len, uint32_t access,
 		     struct pvm_fault_result *fault)
 {
-	struct guest_walk walk;
+	struct pvm_guest_walk walk;
 	const uint8_t *va;
 
-	if (!walk_access(vcpu, gva, access, &walk)) {
+	if (!pvm_walk_access(vcpu, gva, access, &walk)) {
 		report_refusal(&walk, fault);
 		return PVM_EFAULT;
 	}
@@ -115,7 +115,7 @@ int pvm_mmu_read(struct pvm_vcpu *vcpu, pvm_gva_t gva, void *buf, size_t len, ui
 
 /* A page of a write: where it goes and by which walk. */
 struct target {
-	struct guest_walk walk;
+	struct pvm_guest_walk walk;
 	uint8_t *va;
 };
 
@@ -127,7 +127,7 @@ static int check_window(struct pvm_vcpu *vcpu, pvm_gva_t gva, unsigned pages, st
 
 	for (i = 0; i < pages; i++) {
 		*fault_gva = i ? pvm_gva((gva.v | (PVM_PAGE_SIZE - 1)) + 1) : gva;
-		if (!walk_guest(vcpu, *fault_gva, PVM_ACCESS_WRITE, &target[i].walk)) {
+		if (!pvm_walk_guest(vcpu, *fault_gva, PVM_ACCESS_WRITE, &target[i].walk)) {
 			report_refusal(&target[i].walk, fault);
 			return PVM_EFAULT;
 		}
@@ -140,7 +140,7 @@ static int check_window(struct pvm_vcpu *vcpu, pvm_gva_t gva, unsigned pages, st
 	/* What another CPU changes from here on, it changes after this write.
 	 * Only the bits must not bring an old entry back (M6). */
 	for (i = 0; i < pages; i++)
-		walk_set_accessed(vcpu, &target[i].walk);
+		pvm_walk_set_accessed(vcpu, &target[i].walk);
 	return PVM_OK;
 }
 
@@ -163,13 +163,13 @@ int pvm_mmu_write(struct pvm_vcpu *vcpu, pvm_gva_t gva, const void *buf, size_t 
 		for (i = 0; i < pages; i++) {
 			part = page_part(gva, len);
 			memcpy(target[i].va, from, part);
-			table_written(vm->mmu, pvm_gpa_to_gfn(target[i].walk.gpa));
+			pvm_table_written(vm->mmu, pvm_gpa_to_gfn(target[i].walk.gpa));
 			from += part;
 			gva.v += part;
 			len -= part;
 		}
 	}
-	tlb_finish(vm->mmu);
+	pvm_tlb_finish(vm->mmu);
 	vm->ops->mmu_unlock(vm->host);
 	return rc;
 }

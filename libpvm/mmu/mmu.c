@@ -50,12 +50,12 @@ int pvm_mmu_init(struct pvm_vm *vm)
 	}
 	mmu->host_levels = vm->config.host_la57 ? 5 : 4;
 	mmu->widest_range = pvm_linear_range_encode(&vm->config.range);
-	slab_init(&mmu->page_slab, sizeof(struct mmu_page));
-	slab_init(&mmu->chunk_slab, sizeof(struct mmu_chunk));
-	list_init(&mmu->pages);
-	list_init(&mmu->dead);
-	list_init(&mmu->unsync[0]);
-	list_init(&mmu->unsync[1]);
+	pvm_slab_init(&mmu->page_slab, sizeof(struct pvm_shadow_page));
+	pvm_slab_init(&mmu->chunk_slab, sizeof(struct pvm_node_chunk));
+	pvm_list_init(&mmu->pages);
+	pvm_list_init(&mmu->dead);
+	pvm_list_init(&mmu->unsync[0]);
+	pvm_list_init(&mmu->unsync[1]);
 	vm->mmu = mmu;
 	return PVM_OK;
 }
@@ -65,12 +65,12 @@ void pvm_mmu_destroy(struct pvm_vm *vm)
 {
 	struct pvm_mmu *mmu = vm->mmu;
 
-	while (!list_empty(&mmu->pages))
-		page_zap(mmu, list_entry(mmu->pages.next, struct mmu_page, link));
-	while (!list_empty(&mmu->dead))
-		page_release(mmu, list_entry(mmu->dead.next, struct mmu_page, link));
-	rmap_destroy(mmu);
-	pool_drain(mmu);
+	while (!pvm_list_empty(&mmu->pages))
+		pvm_page_zap(mmu, pvm_list_entry(mmu->pages.next, struct pvm_shadow_page, link));
+	while (!pvm_list_empty(&mmu->dead))
+		pvm_page_release(mmu, pvm_list_entry(mmu->dead.next, struct pvm_shadow_page, link));
+	pvm_rmap_destroy(mmu);
+	pvm_pool_drain(mmu);
 	free_fixed(mmu, FIXED_PAGES);
 }
 
@@ -109,7 +109,7 @@ static bool walk_shadow(struct pvm_vm *vm, pvm_hpa_t root, pvm_gva_t gva, struct
 			return false;
 		writable &= entry;
 		nx |= entry & PVM_PTE_NX;
-		if (pte_is_leaf(entry, level)) {
+		if (pvm_pte_is_leaf(entry, level)) {
 			leaf->level = (uint8_t)level;
 			leaf->entry = (entry & ~(uint64_t)PVM_PTE_W) | writable | nx;
 			leaf->pa = pvm_hpa((entry & PVM_PTE_ADDR_MASK) |

@@ -10,31 +10,31 @@
 #include "pte.h"
 #include "shadow.h"
 
-struct mmu_page **page_bucket(const struct pvm_mmu *mmu, pvm_gfn_t gfn)
+struct pvm_shadow_page **pvm_page_bucket(const struct pvm_mmu *mmu, pvm_gfn_t gfn)
 {
 	unsigned hash = (unsigned)((gfn.v * 0x9e3779b97f4a7c15ull) >> 52);
 
-	return (struct mmu_page **)mmu->hash[hash / POINTERS_PER_PAGE].va + hash % POINTERS_PER_PAGE;
+	return (struct pvm_shadow_page **)mmu->hash[hash / POINTERS_PER_PAGE].va + hash % POINTERS_PER_PAGE;
 }
 
 _Static_assert(HASH_PAGES * POINTERS_PER_PAGE == 1u << (64 - 52), "the hash fills its pages");
 
-struct mmu_page *page_find(const struct pvm_mmu *mmu, pvm_gfn_t gfn, union pvm_mmu_role role)
+struct pvm_shadow_page *pvm_page_find(const struct pvm_mmu *mmu, pvm_gfn_t gfn, union pvm_mmu_role role)
 {
-	struct mmu_page *page;
+	struct pvm_shadow_page *page;
 
-	for (page = *page_bucket(mmu, gfn); page; page = page->hash_next)
+	for (page = *pvm_page_bucket(mmu, gfn); page; page = page->hash_next)
 		if (page->gfn.v == gfn.v && page->role.word == role.word)
 			return page;
 	return NULL;
 }
 
 /* Must the guest not write this frame, because a shadow page mirrors it? */
-bool page_tracked(const struct pvm_mmu *mmu, pvm_gfn_t gfn)
+bool pvm_page_tracked(const struct pvm_mmu *mmu, pvm_gfn_t gfn)
 {
-	const struct mmu_page *page;
+	const struct pvm_shadow_page *page;
 
-	for (page = *page_bucket(mmu, gfn); page; page = page->hash_next)
+	for (page = *pvm_page_bucket(mmu, gfn); page; page = page->hash_next)
 		if (page->gfn.v == gfn.v && !page->role.direct && !page->unsync)
 			return true;
 	return false;
@@ -49,14 +49,14 @@ static uint32_t *region_counter(const struct pvm_mmu *mmu, pvm_gfn_t gfn, unsign
 }
 
 /* May a table be in the large page around @gfn? */
-bool page_region_has_tables(const struct pvm_mmu *mmu, pvm_gfn_t gfn, unsigned level)
+bool pvm_page_region_has_tables(const struct pvm_mmu *mmu, pvm_gfn_t gfn, unsigned level)
 {
 	return *region_counter(mmu, gfn, level);
 }
 
-static void hash_add(struct pvm_mmu *mmu, struct mmu_page *page)
+static void hash_add(struct pvm_mmu *mmu, struct pvm_shadow_page *page)
 {
-	struct mmu_page **bucket = page_bucket(mmu, page->gfn);
+	struct pvm_shadow_page **bucket = pvm_page_bucket(mmu, page->gfn);
 
 	page->hash_next = *bucket;
 	page->hash_pprev = bucket;
@@ -65,7 +65,7 @@ static void hash_add(struct pvm_mmu *mmu, struct mmu_page *page)
 	*bucket = page;
 }
 
-static void hash_del(struct mmu_page *page)
+static void hash_del(struct pvm_shadow_page *page)
 {
 	*page->hash_pprev = page->hash_next;
 	if (page->hash_next)
@@ -73,124 +73,124 @@ static void hash_del(struct mmu_page *page)
 }
 
 /* Another shadow page of the same guest table, or NULL. */
-static struct mmu_page *page_sibling(const struct pvm_mmu *mmu, pvm_gfn_t gfn)
+static struct pvm_shadow_page *page_sibling(const struct pvm_mmu *mmu, pvm_gfn_t gfn)
 {
-	struct mmu_page *page;
+	struct pvm_shadow_page *page;
 
-	for (page = *page_bucket(mmu, gfn); page; page = page->hash_next)
+	for (page = *pvm_page_bucket(mmu, gfn); page; page = page->hash_next)
 		if (page->gfn.v == gfn.v && !page->role.direct)
 			return page;
 	return NULL;
 }
 
 /* An empty shadow page. Takes one host page and one object from page_slab. */
-struct mmu_page *page_new(struct pvm_mmu *mmu, pvm_gfn_t gfn, union pvm_mmu_role role)
+struct pvm_shadow_page *pvm_page_new(struct pvm_mmu *mmu, pvm_gfn_t gfn, union pvm_mmu_role role)
 {
 	const struct pvm_vm_config *config = &mmu->vm->config;
-	struct mmu_page *page = slab_take(mmu, &mmu->page_slab);
-	struct mmu_page *sibling = page_sibling(mmu, gfn);
+	struct pvm_shadow_page *page = pvm_slab_take(mmu, &mmu->page_slab);
+	struct pvm_shadow_page *sibling = page_sibling(mmu, gfn);
 
-	page->host = pool_take(mmu);
+	page->host = pvm_pool_take(mmu);
 	page->table = page->host.va;
 	page->gfn = gfn;
 	page->role = role;
 	page->used = page->queued = mmu->clock;
-	if (mmu_page_is_root(mmu, page) && config->switcher_entry)
+	if (pvm_page_is_root(mmu, page) && config->switcher_entry)
 		page->table[config->switcher_slot] = config->switcher_entry & ~PVM_PTE_U; /* M1 */
-	list_init(&page->unsync_link);
-	list_add(&page->link, &mmu->pages);
+	pvm_list_init(&page->unsync_link);
+	pvm_list_add(&page->link, &mmu->pages);
 	mmu->live_count++;
 	mmu->stats.shadow_pages++;
 	if (!role.direct) {
 		++*region_counter(mmu, gfn, 2);
 		++*region_counter(mmu, gfn, 3);
 		if (sibling && sibling->unsync)
-			sync_lose(mmu, page);
+			pvm_sync_lose(mmu, page);
 		else if (!sibling)
-			table_protect(mmu, gfn);
+			pvm_table_protect(mmu, gfn);
 	}
 	hash_add(mmu, page);
 	return page;
 }
 
-static void drop_parents(struct pvm_mmu *mmu, struct mmu_page *page)
+static void drop_parents(struct pvm_mmu *mmu, struct pvm_shadow_page *page)
 {
 	while (page->parents) {
 		unsigned index;
-		struct mmu_page *parent = node_entry(mmu, page->parents, &index);
+		struct pvm_shadow_page *parent = pvm_node_entry(mmu, page->parents, &index);
 
-		entry_clear(mmu, parent, index);
+		pvm_entry_clear(mmu, parent, index);
 	}
 }
 
-static void drop_entries(struct pvm_mmu *mmu, struct mmu_page *page)
+static void drop_entries(struct pvm_mmu *mmu, struct pvm_shadow_page *page)
 {
 	unsigned c, i;
 
 	for (c = 0; c < CHUNKS_PER_PAGE; c++)
 		for (i = 0; page->chunk[c] && i < NODES_PER_CHUNK; i++)
-			entry_clear(mmu, page, c * NODES_PER_CHUNK + i);
+			pvm_entry_clear(mmu, page, c * NODES_PER_CHUNK + i);
 }
 
 /*
  * Forget a shadow page. It is empty at once and no table links to it; its
- * memory waits for tlb_flush_everything(), because a CPU may have cached where
+ * memory waits for pvm_tlb_flush_everything(), because a CPU may have cached where
  * it is.
  */
-void page_zap(struct pvm_mmu *mmu, struct mmu_page *page)
+void pvm_page_zap(struct pvm_mmu *mmu, struct pvm_shadow_page *page)
 {
 	drop_parents(mmu, page);
 	drop_entries(mmu, page);
 	hash_del(page);
-	list_del(&page->unsync_link);
+	pvm_list_del(&page->unsync_link);
 	if (!page->role.direct) {
 		--*region_counter(mmu, page->gfn, 2);
 		--*region_counter(mmu, page->gfn, 3);
 	}
 	page->dead = true;
-	list_move(&page->link, &mmu->dead);
+	pvm_list_move(&page->link, &mmu->dead);
 	mmu->live_count--;
 	mmu->dead_count++;
 	mmu->stats.zaps++;
 }
 
 /* Give a dead or dying page's memory back. No CPU walks it. */
-void page_release(struct pvm_mmu *mmu, struct mmu_page *page)
+void pvm_page_release(struct pvm_mmu *mmu, struct pvm_shadow_page *page)
 {
-	list_del(&page->link);
+	pvm_list_del(&page->link);
 	mmu->stats.shadow_pages--;
-	pool_give(mmu, page->host);
-	slab_give(mmu, &mmu->page_slab, page);
+	pvm_pool_give(mmu, page->host);
+	pvm_slab_give(mmu, &mmu->page_slab, page);
 }
 
 /* After a flush of everything: free the dead, but for roots that are loaded. */
-void page_reclaim(struct pvm_mmu *mmu)
+void pvm_page_reclaim(struct pvm_mmu *mmu)
 {
-	struct list *link, *next;
+	struct pvm_list *link, *next;
 
 	for (link = mmu->dead.next; link != &mmu->dead; link = next) {
-		struct mmu_page *page = list_entry(link, struct mmu_page, link);
+		struct pvm_shadow_page *page = pvm_list_entry(link, struct pvm_shadow_page, link);
 
 		next = link->next;
 		if (page->loaded)
 			continue;
-		if (mmu_page_is_root(mmu, page))
-			tlb_tell(mmu, &(struct pvm_tlb_flush){
+		if (pvm_page_is_root(mmu, page))
+			pvm_tlb_tell(mmu, &(struct pvm_tlb_flush){
 				.scope = PVM_FLUSH_ROOT, .root = page->host.pa, .root_dying = true });
 		mmu->dead_count--;
-		page_release(mmu, page);
+		pvm_page_release(mmu, page);
 	}
 }
 
 /* Free what only waited for a flush. False: nothing did. */
-bool page_free_waiting(struct pvm_mmu *mmu)
+bool pvm_page_free_waiting(struct pvm_mmu *mmu)
 {
 	uint32_t before = mmu->dead_count;
-	const struct list *link;
+	const struct pvm_list *link;
 
 	for (link = mmu->dead.next; link != &mmu->dead; link = link->next) {
-		if (!list_entry(link, struct mmu_page, link)->loaded) {
-			tlb_flush_everything(mmu);
+		if (!pvm_list_entry(link, struct pvm_shadow_page, link)->loaded) {
+			pvm_tlb_flush_everything(mmu);
 			break;
 		}
 	}
@@ -202,30 +202,30 @@ bool page_free_waiting(struct pvm_mmu *mmu)
  * Roots that a vCPU has loaded and pages of the walk in progress (used now) stay.
  * Returns how many went.
  */
-uint32_t page_evict(struct pvm_mmu *mmu, uint32_t count)
+uint32_t pvm_page_evict(struct pvm_mmu *mmu, uint32_t count)
 {
 	uint32_t looked = 0, gone = 0, limit = 2 * mmu->live_count;
 
-	while (gone < count && looked++ < limit && !list_empty(&mmu->pages)) {
-		struct mmu_page *page = list_entry(mmu->pages.prev, struct mmu_page, link);
+	while (gone < count && looked++ < limit && !pvm_list_empty(&mmu->pages)) {
+		struct pvm_shadow_page *page = pvm_list_entry(mmu->pages.prev, struct pvm_shadow_page, link);
 
 		if (page->loaded || page->used == mmu->clock || page->used != page->queued) {
 			/* Used since it was queued: it has a second chance. */
 			if (page->used != mmu->clock)
 				page->queued = page->used;
-			list_move(&page->link, &mmu->pages);
+			pvm_list_move(&page->link, &mmu->pages);
 			continue;
 		}
-		page_zap(mmu, page);
+		pvm_page_zap(mmu, page);
 		gone++;
 	}
 	if (gone)
-		tlb_flush_everything(mmu);
+		pvm_tlb_flush_everything(mmu);
 	return gone;
 }
 
 /* Are @tables more shadow pages allowed by config.max_shadow_pages? */
-bool page_fits(const struct pvm_mmu *mmu, uint32_t tables)
+bool pvm_page_fits(const struct pvm_mmu *mmu, uint32_t tables)
 {
 	uint32_t max = mmu->vm->config.max_shadow_pages;
 

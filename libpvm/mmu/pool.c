@@ -12,7 +12,7 @@
 
 /* At the start of every page of a slab. */
 struct slab_page {
-	struct list link;		/* in slab->partial while it has free objects */
+	struct pvm_list link;		/* in slab->partial while it has free objects */
 	struct pvm_host_page host;
 	void *free;			/* chain through the objects' first words */
 	uint32_t used;
@@ -22,7 +22,7 @@ struct slab_page {
 _Static_assert(sizeof(struct slab_page) <= SLAB_HEADER, "the header has its place");
 
 /* Outside the lock, by a caller who may sleep. */
-void pool_topup(struct pvm_mmu *mmu)
+void pvm_pool_topup(struct pvm_mmu *mmu)
 {
 	struct pvm_vm *vm = mmu->vm;
 	struct pvm_host_page page[RESERVE_GOAL];
@@ -42,7 +42,7 @@ void pool_topup(struct pvm_mmu *mmu)
 }
 
 /* Are so many pages in the reserve, or to be had without sleeping? */
-bool pool_fill(struct pvm_mmu *mmu, uint32_t pages)
+bool pvm_pool_fill(struct pvm_mmu *mmu, uint32_t pages)
 {
 	struct pvm_vm *vm = mmu->vm;
 
@@ -54,12 +54,12 @@ bool pool_fill(struct pvm_mmu *mmu, uint32_t pages)
 	return true;
 }
 
-struct pvm_host_page pool_take(struct pvm_mmu *mmu)
+struct pvm_host_page pvm_pool_take(struct pvm_mmu *mmu)
 {
 	return mmu->reserve[--mmu->reserved];
 }
 
-void pool_give(struct pvm_mmu *mmu, struct pvm_host_page page)
+void pvm_pool_give(struct pvm_mmu *mmu, struct pvm_host_page page)
 {
 	if (mmu->reserved == RESERVE_MAX) {
 		mmu->vm->ops->page_free(mmu->vm->host, page);
@@ -69,13 +69,13 @@ void pool_give(struct pvm_mmu *mmu, struct pvm_host_page page)
 	mmu->reserve[mmu->reserved++] = page;
 }
 
-void pool_drain(struct pvm_mmu *mmu)
+void pvm_pool_drain(struct pvm_mmu *mmu)
 {
 	while (mmu->reserved)
-		mmu->vm->ops->page_free(mmu->vm->host, pool_take(mmu));
+		mmu->vm->ops->page_free(mmu->vm->host, pvm_pool_take(mmu));
 }
 
-static uint32_t slab_objects(const struct mmu_slab *slab)
+static uint32_t slab_objects(const struct pvm_slab *slab)
 {
 	return (PVM_PAGE_SIZE - SLAB_HEADER) / slab->size;
 }
@@ -85,15 +85,15 @@ static struct slab_page *slab_page_of(const void *object)
 	return (struct slab_page *)((uintptr_t)object & ~(PVM_PAGE_SIZE - 1));
 }
 
-void slab_init(struct mmu_slab *slab, uint32_t size)
+void pvm_slab_init(struct pvm_slab *slab, uint32_t size)
 {
-	list_init(&slab->partial);
+	pvm_list_init(&slab->partial);
 	slab->size = size;
 	slab->available = 0;
 }
 
 /* Host pages that it takes to take so many objects. */
-uint32_t slab_missing(const struct mmu_slab *slab, uint32_t objects)
+uint32_t pvm_slab_missing(const struct pvm_slab *slab, uint32_t objects)
 {
 	if (objects <= slab->available)
 		return 0;
@@ -101,9 +101,9 @@ uint32_t slab_missing(const struct mmu_slab *slab, uint32_t objects)
 	return (objects + slab_objects(slab) - 1) / slab_objects(slab);
 }
 
-static void slab_grow(struct pvm_mmu *mmu, struct mmu_slab *slab)
+static void slab_grow(struct pvm_mmu *mmu, struct pvm_slab *slab)
 {
-	struct pvm_host_page host = pool_take(mmu);
+	struct pvm_host_page host = pvm_pool_take(mmu);
 	struct slab_page *page = host.va;
 	uint32_t i;
 
@@ -116,46 +116,46 @@ static void slab_grow(struct pvm_mmu *mmu, struct mmu_slab *slab)
 		*object = page->free;
 		page->free = object;
 	}
-	list_add(&page->link, &slab->partial);
+	pvm_list_add(&page->link, &slab->partial);
 	slab->available += slab_objects(slab);
 }
 
 /* A zeroed object. */
-void *slab_take(struct pvm_mmu *mmu, struct mmu_slab *slab)
+void *pvm_slab_take(struct pvm_mmu *mmu, struct pvm_slab *slab)
 {
 	struct slab_page *page;
 	void **object;
 
-	if (list_empty(&slab->partial))
+	if (pvm_list_empty(&slab->partial))
 		slab_grow(mmu, slab);
-	page = list_entry(slab->partial.next, struct slab_page, link);
+	page = pvm_list_entry(slab->partial.next, struct slab_page, link);
 	object = page->free;
 	page->free = *object;
 	page->used++;
 	slab->available--;
 	if (!page->free)
-		list_del(&page->link);
+		pvm_list_del(&page->link);
 	return memset(object, 0, slab->size);
 }
 
-void slab_give(struct pvm_mmu *mmu, struct mmu_slab *slab, void *object)
+void pvm_slab_give(struct pvm_mmu *mmu, struct pvm_slab *slab, void *object)
 {
 	struct slab_page *page = slab_page_of(object);
 
 	if (!page->free)
-		list_add(&page->link, &slab->partial);
+		pvm_list_add(&page->link, &slab->partial);
 	*(void **)object = page->free;
 	page->free = object;
 	slab->available++;
 	if (--page->used)
 		return;
-	list_del(&page->link);
+	pvm_list_del(&page->link);
 	slab->available -= slab_objects(slab);
-	pool_give(mmu, page->host);
+	pvm_pool_give(mmu, page->host);
 }
 
 /* The object that @inside points into. */
-void *slab_object(const struct mmu_slab *slab, const void *inside)
+void *pvm_slab_object(const struct pvm_slab *slab, const void *inside)
 {
 	char *first = (char *)slab_page_of(inside) + SLAB_HEADER;
 

@@ -10,35 +10,35 @@
 #include <pvm/x86.h>
 
 /* Does an entry of this level map a page rather than point to a table? */
-static inline bool pte_is_leaf(uint64_t entry, unsigned level)
+static inline bool pvm_pte_is_leaf(uint64_t entry, unsigned level)
 {
 	return level == 1 || (level <= 3 && (entry & PVM_PTE_PS));
 }
 
-static inline pvm_gfn_t pte_gfn(uint64_t entry)
+static inline pvm_gfn_t pvm_pte_gfn(uint64_t entry)
 {
 	return pvm_gfn((entry & PVM_PTE_ADDR_MASK) >> PVM_PAGE_SHIFT);
 }
 
 /* 4 KiB frames that an entry of this level covers. */
-static inline uint64_t level_frames(unsigned level)
+static inline uint64_t pvm_level_frames(unsigned level)
 {
 	return PVM_LEVEL_SIZE(level) >> PVM_PAGE_SHIFT;
 }
 
 /* The first frame of the large page that a leaf of this level maps. */
-static inline pvm_gfn_t pte_leaf_gfn(uint64_t entry, unsigned level)
+static inline pvm_gfn_t pvm_pte_leaf_gfn(uint64_t entry, unsigned level)
 {
-	return pvm_gfn(pte_gfn(entry).v & ~(level_frames(level) - 1));
+	return pvm_gfn(pvm_pte_gfn(entry).v & ~(pvm_level_frames(level) - 1));
 }
 
-static inline unsigned pte_key(uint64_t entry)
+static inline unsigned pvm_pte_key(uint64_t entry)
 {
 	return (entry & PVM_PTE_PK_MASK) >> PVM_PTE_PK_SHIFT;
 }
 
 /* Bits that must be zero in a present entry. SDM vol. 3, 4.5, table 4-14 and on */
-static inline uint64_t pte_reserved(uint64_t entry, unsigned level, unsigned maxphyaddr, bool nx)
+static inline uint64_t pvm_pte_reserved(uint64_t entry, unsigned level, unsigned maxphyaddr, bool nx)
 {
 	uint64_t reserved = PVM_PTE_ADDR_MASK & ~((1ull << maxphyaddr) - 1);
 
@@ -52,7 +52,7 @@ static inline uint64_t pte_reserved(uint64_t entry, unsigned level, unsigned max
 }
 
 /* Does the key of a page forbid this data access? SDM vol. 3, 4.6.2 */
-static inline bool pkru_refuses(uint32_t pkru, unsigned key, bool write)
+static inline bool pvm_pkru_refuses(uint32_t pkru, unsigned key, bool write)
 {
 	uint32_t rights = pkru >> (2 * key);
 

@@ -15,7 +15,7 @@
 #define FANOUT_SHIFT	8	/* pages below an upper page: { va, pa } each */
 #define FANOUT		(1u << FANOUT_SHIFT)
 
-_Static_assert((sizeof(struct mmu_node *) << HEADS_SHIFT) == PVM_PAGE_SIZE, "a page of heads");
+_Static_assert((sizeof(struct pvm_shadow_node *) << HEADS_SHIFT) == PVM_PAGE_SIZE, "a page of heads");
 _Static_assert(sizeof(struct pvm_host_page) * FANOUT == PVM_PAGE_SIZE, "a page of pages");
 
 static uint64_t frame_index(pvm_gfn_t gfn, unsigned level)
@@ -44,10 +44,10 @@ static struct pvm_host_page *slot_of(const struct pvm_host_page *page, unsigned 
 	return (struct pvm_host_page *)page->va + ((index >> slot_shift(height)) & (FANOUT - 1));
 }
 
-/* Host pages that rmap_make() will take. */
-uint32_t rmap_missing(const struct pvm_mmu *mmu, pvm_gfn_t gfn, unsigned level)
+/* Host pages that pvm_rmap_make() will take. */
+uint32_t pvm_rmap_missing(const struct pvm_mmu *mmu, pvm_gfn_t gfn, unsigned level)
 {
-	const struct mmu_radix *radix = &mmu->rmap[level - 1];
+	const struct pvm_radix *radix = &mmu->rmap[level - 1];
 	uint64_t index = frame_index(gfn, level);
 	unsigned height = height_for(index);
 	const struct pvm_host_page *page = &radix->root;
@@ -64,19 +64,19 @@ uint32_t rmap_missing(const struct pvm_mmu *mmu, pvm_gfn_t gfn, unsigned level)
 	return 0;
 }
 
-struct mmu_node **rmap_make(struct pvm_mmu *mmu, pvm_gfn_t gfn, unsigned level)
+struct pvm_shadow_node **pvm_rmap_make(struct pvm_mmu *mmu, pvm_gfn_t gfn, unsigned level)
 {
-	struct mmu_radix *radix = &mmu->rmap[level - 1];
+	struct pvm_radix *radix = &mmu->rmap[level - 1];
 	uint64_t index = frame_index(gfn, level);
 	unsigned height = height_for(index);
 	struct pvm_host_page *page = &radix->root;
 
 	if (!radix->height) {
-		radix->root = pool_take(mmu);
+		radix->root = pvm_pool_take(mmu);
 		radix->height = height;
 	}
 	while (radix->height < height) {
-		struct pvm_host_page top = pool_take(mmu);
+		struct pvm_host_page top = pvm_pool_take(mmu);
 
 		*(struct pvm_host_page *)top.va = radix->root;
 		radix->root = top;
@@ -85,16 +85,16 @@ struct mmu_node **rmap_make(struct pvm_mmu *mmu, pvm_gfn_t gfn, unsigned level)
 	for (height = radix->height; height > 1; height--) {
 		page = slot_of(page, height, index);
 		if (!page->va)
-			*page = pool_take(mmu);
+			*page = pvm_pool_take(mmu);
 	}
-	return (struct mmu_node **)page->va + (index & ((1u << HEADS_SHIFT) - 1));
+	return (struct pvm_shadow_node **)page->va + (index & ((1u << HEADS_SHIFT) - 1));
 }
 
 /* The first head at *@index or later, below @end; NULL: none. Sets *@index to
  * where it is. Heads may be empty. */
-struct mmu_node **rmap_next(const struct pvm_mmu *mmu, unsigned level, uint64_t *index, uint64_t end)
+struct pvm_shadow_node **pvm_rmap_next(const struct pvm_mmu *mmu, unsigned level, uint64_t *index, uint64_t end)
 {
-	const struct mmu_radix *radix = &mmu->rmap[level - 1];
+	const struct pvm_radix *radix = &mmu->rmap[level - 1];
 
 	if (!radix->height)
 		return NULL;
@@ -108,17 +108,17 @@ struct mmu_node **rmap_next(const struct pvm_mmu *mmu, unsigned level, uint64_t 
 				break;
 		}
 		if (height == 1)
-			return (struct mmu_node **)page->va + (*index & ((1u << HEADS_SHIFT) - 1));
+			return (struct pvm_shadow_node **)page->va + (*index & ((1u << HEADS_SHIFT) - 1));
 		*index = ((*index >> slot_shift(height)) + 1) << slot_shift(height);
 	}
 	return NULL;
 }
 
-struct mmu_node **rmap_find(const struct pvm_mmu *mmu, pvm_gfn_t gfn, unsigned level)
+struct pvm_shadow_node **pvm_rmap_find(const struct pvm_mmu *mmu, pvm_gfn_t gfn, unsigned level)
 {
 	uint64_t index = frame_index(gfn, level);
 
-	return rmap_next(mmu, level, &index, index + 1);
+	return pvm_rmap_next(mmu, level, &index, index + 1);
 }
 
 static void destroy_below(struct pvm_mmu *mmu, struct pvm_host_page page, unsigned height)
@@ -132,7 +132,7 @@ static void destroy_below(struct pvm_mmu *mmu, struct pvm_host_page page, unsign
 	mmu->vm->ops->page_free(mmu->vm->host, page);
 }
 
-void rmap_destroy(struct pvm_mmu *mmu)
+void pvm_rmap_destroy(struct pvm_mmu *mmu)
 {
 	unsigned level;
 

@@ -13,10 +13,10 @@
 #include "shadow.h"
 #include "walk.h"
 
-union pvm_mmu_role root_role(const struct pvm_vcpu *vcpu)
+union pvm_mmu_role pvm_root_role(const struct pvm_vcpu *vcpu)
 {
 	const struct pvm_mmu *mmu = vcpu->vm->mmu;
-	uint8_t levels = walk_levels(vcpu);
+	uint8_t levels = pvm_walk_levels(vcpu);
 	bool widest = vcpu->msr.linear_address_range == mmu->widest_range;
 	union pvm_mmu_role role = { .word = 0 };
 
@@ -29,9 +29,9 @@ union pvm_mmu_role root_role(const struct pvm_vcpu *vcpu)
 	return role;
 }
 
-static void slot_replace(struct pvm_vcpu *vcpu, unsigned slot, struct mmu_page *root)
+static void slot_replace(struct pvm_vcpu *vcpu, unsigned slot, struct pvm_shadow_page *root)
 {
-	struct mmu_page *old = vcpu->mmu.root[slot];
+	struct pvm_shadow_page *old = vcpu->mmu.root[slot];
 
 	if (old == root)
 		return;
@@ -44,7 +44,7 @@ static void slot_replace(struct pvm_vcpu *vcpu, unsigned slot, struct mmu_page *
 }
 
 /* Both roots are of the vCPU's role now: one of another role makes way. */
-static void slot_set(struct pvm_vcpu *vcpu, unsigned slot, struct mmu_page *root)
+static void slot_set(struct pvm_vcpu *vcpu, unsigned slot, struct pvm_shadow_page *root)
 {
 	if (vcpu->mmu.cr4 != vcpu->cr4 || vcpu->mmu.efer != vcpu->efer) {
 		slot_replace(vcpu, !slot, NULL);
@@ -54,17 +54,17 @@ static void slot_set(struct pvm_vcpu *vcpu, unsigned slot, struct mmu_page *root
 	slot_replace(vcpu, slot, root);
 }
 
-void root_take(struct pvm_vcpu *vcpu, struct mmu_page *root)
+void pvm_root_take(struct pvm_vcpu *vcpu, struct pvm_shadow_page *root)
 {
 	slot_set(vcpu, vcpu->user_mode, root);
 }
 
 /* M7: when the vCPU's legal ranges change, what it had outside is gone. Roots
  * made for ranges other than the widest are the vCPU's own. */
-void root_refresh(struct pvm_vcpu *vcpu)
+void pvm_root_refresh(struct pvm_vcpu *vcpu)
 {
 	struct pvm_mmu *mmu = vcpu->vm->mmu;
-	struct list *link, *next;
+	struct pvm_list *link, *next;
 
 	if (vcpu->mmu.range == vcpu->msr.linear_address_range)
 		return;
@@ -72,30 +72,30 @@ void root_refresh(struct pvm_vcpu *vcpu)
 	slot_replace(vcpu, 0, NULL);
 	slot_replace(vcpu, 1, NULL);
 	for (link = mmu->pages.next; link != &mmu->pages; link = next) {
-		struct mmu_page *page = list_entry(link, struct mmu_page, link);
+		struct pvm_shadow_page *page = pvm_list_entry(link, struct pvm_shadow_page, link);
 
 		next = link->next;
 		if (page->role.range == ((vcpu->id + 2) & 0x3fff))
-			page_zap(mmu, page);
+			pvm_page_zap(mmu, page);
 	}
 }
 
 /* The next root made from the table at @tag, after @page (NULL: the first). */
-struct mmu_page *root_next(const struct pvm_mmu *mmu, struct mmu_page *page, pvm_gfn_t tag)
+struct pvm_shadow_page *pvm_root_next(const struct pvm_mmu *mmu, struct pvm_shadow_page *page, pvm_gfn_t tag)
 {
-	for (page = page ? page->hash_next : *page_bucket(mmu, tag); page; page = page->hash_next)
-		if (page->gfn.v == tag.v && mmu_page_is_root(mmu, page))
+	for (page = page ? page->hash_next : *pvm_page_bucket(mmu, tag); page; page = page->hash_next)
+		if (page->gfn.v == tag.v && pvm_page_is_root(mmu, page))
 			return page;
 	return NULL;
 }
 
 /* The root of a mode, if it is at hand. The vCPU's own reference keeps it; its role is
- * that of root_role() as long as nothing has changed that goes into it. */
-static inline struct mmu_page *root_loaded(const struct pvm_vcpu *vcpu, bool user_mode, uint64_t cr3)
+ * that of pvm_root_role() as long as nothing has changed that goes into it. */
+static inline struct pvm_shadow_page *root_loaded(const struct pvm_vcpu *vcpu, bool user_mode, uint64_t cr3)
 {
-	struct mmu_page *root = vcpu->mmu.root[user_mode];
+	struct pvm_shadow_page *root = vcpu->mmu.root[user_mode];
 
-	if (!root || root->gfn.v != cr3_gfn(cr3).v || vcpu->mmu.cr4 != vcpu->cr4 ||
+	if (!root || root->gfn.v != pvm_cr3_gfn(cr3).v || vcpu->mmu.cr4 != vcpu->cr4 ||
 	    vcpu->mmu.efer != vcpu->efer || vcpu->mmu.range != vcpu->msr.linear_address_range ||
 	    PVM_READ_ONCE(root->dead))
 		return NULL;
@@ -105,7 +105,7 @@ static inline struct mmu_page *root_loaded(const struct pvm_vcpu *vcpu, bool use
 int pvm_mmu_load(struct pvm_vcpu *vcpu, pvm_hpa_t *root, enum pvm_sleep sleep)
 {
 	struct pvm_vm *vm = vcpu->vm;
-	struct mmu_page *page = root_loaded(vcpu, vcpu->user_mode, vcpu->cr3);
+	struct pvm_shadow_page *page = root_loaded(vcpu, vcpu->user_mode, vcpu->cr3);
 	int rc = PVM_OK;
 
 	if (page) {
@@ -113,17 +113,17 @@ int pvm_mmu_load(struct pvm_vcpu *vcpu, pvm_hpa_t *root, enum pvm_sleep sleep)
 		return PVM_OK;
 	}
 	if (sleep == PVM_MAY_SLEEP)
-		pool_topup(vm->mmu);
+		pvm_pool_topup(vm->mmu);
 	vm->ops->mmu_lock(vm->host);
 	vm->mmu->clock++;
-	root_refresh(vcpu);
-	if (!walk_entry_va(vm, cr3_gfn(vcpu->cr3), 0, false))
+	pvm_root_refresh(vcpu);
+	if (!pvm_walk_entry_va(vm, pvm_cr3_gfn(vcpu->cr3), 0, false))
 		rc = PVM_EFAULT;
 	else
-		rc = fill_root(vcpu, sleep);
+		rc = pvm_fill_root(vcpu, sleep);
 	if (rc == PVM_OK)
-		*root = ((struct mmu_page *)vcpu->mmu.root[vcpu->user_mode])->host.pa;
-	tlb_finish(vm->mmu);
+		*root = ((struct pvm_shadow_page *)vcpu->mmu.root[vcpu->user_mode])->host.pa;
+	pvm_tlb_finish(vm->mmu);
 	vm->ops->mmu_unlock(vm->host);
 	return rc;
 }
@@ -131,16 +131,16 @@ int pvm_mmu_load(struct pvm_vcpu *vcpu, pvm_hpa_t *root, enum pvm_sleep sleep)
 pvm_hpa_t pvm_mmu_other_root(struct pvm_vcpu *vcpu)
 {
 	struct pvm_vm *vm = vcpu->vm;
-	struct mmu_page *page = root_loaded(vcpu, !vcpu->user_mode, vcpu->msr.switch_cr3);
+	struct pvm_shadow_page *page = root_loaded(vcpu, !vcpu->user_mode, vcpu->msr.switch_cr3);
 	uint32_t role;
 
 	if (page)
 		return page->host.pa;
-	role = root_role(vcpu).word;
+	role = pvm_root_role(vcpu).word;
 	if (vcpu->mmu.range != vcpu->msr.linear_address_range)
 		return pvm_hpa(PVM_INVALID_ADDR);
 	vm->ops->mmu_lock(vm->host);
-	while ((page = root_next(vm->mmu, page, cr3_gfn(vcpu->msr.switch_cr3))))
+	while ((page = pvm_root_next(vm->mmu, page, pvm_cr3_gfn(vcpu->msr.switch_cr3))))
 		if (page->role.word == role)
 			break;
 	if (page)
@@ -151,7 +151,7 @@ pvm_hpa_t pvm_mmu_other_root(struct pvm_vcpu *vcpu)
 
 uint32_t pvm_mmu_root_role(const struct pvm_vcpu *vcpu)
 {
-	return root_role(vcpu).word;
+	return pvm_root_role(vcpu).word;
 }
 
 void pvm_mmu_mode_switched(struct pvm_vcpu *vcpu)

@@ -21,17 +21,17 @@
 /* Flushes without a change after which a page is write-protected again. */
 #define CLEAN_FLUSHES 3
 
-uint64_t *sync_guest_table(struct pvm_mmu *mmu, const struct mmu_page *page)
+uint64_t *pvm_sync_guest_table(struct pvm_mmu *mmu, const struct pvm_shadow_page *page)
 {
-	return walk_entry_va(mmu->vm, page->gfn, 0, false);
+	return pvm_walk_entry_va(mmu->vm, page->gfn, 0, false);
 }
 
-static bool expected_leaf(const struct mmu_page *page, unsigned index, uint64_t guest,
+static bool expected_leaf(const struct pvm_shadow_page *page, unsigned index, uint64_t guest,
 			  uint64_t *entry)
 {
 	bool dirty = (guest & PVM_PTE_W) && (guest & PVM_PTE_D);
 
-	if (entry_node(page, index)->gfn.v != pte_leaf_gfn(guest, page->role.level).v)
+	if (pvm_entry_node(page, index)->gfn.v != pvm_pte_leaf_gfn(guest, page->role.level).v)
 		return false;
 	if (!dirty)
 		*entry &= ~(PVM_PTE_W | PVM_PTE_D);
@@ -41,16 +41,16 @@ static bool expected_leaf(const struct mmu_page *page, unsigned index, uint64_t 
 	return true;
 }
 
-static bool expected_link(const struct mmu_page *page, const struct mmu_page *child, uint64_t guest,
+static bool expected_link(const struct pvm_shadow_page *page, const struct pvm_shadow_page *child, uint64_t guest,
 			  uint64_t *entry)
 {
 	unsigned level = page->role.level;
-	bool large = pte_is_leaf(guest, level), writable = guest & PVM_PTE_W;
-	pvm_gfn_t gfn = large ? pte_leaf_gfn(guest, level) : pte_gfn(guest);
+	bool large = pvm_pte_is_leaf(guest, level), writable = guest & PVM_PTE_W;
+	pvm_gfn_t gfn = large ? pvm_pte_leaf_gfn(guest, level) : pvm_pte_gfn(guest);
 
 	if (child->role.direct != large || child->gfn.v != gfn.v)
 		return false;
-	if (large && page->role.pke && child->role.key != pte_key(guest))
+	if (large && page->role.pke && child->role.key != pvm_pte_key(guest))
 		return false;
 	if (large)
 		writable = writable && (guest & PVM_PTE_D);
@@ -65,50 +65,50 @@ static bool expected_link(const struct mmu_page *page, const struct mmu_page *ch
  * Rights to write, and any rights of a link, are only taken here, never given:
  * giving them is the fault handler's. False: it must go.
  */
-bool sync_expected(const struct pvm_mmu *mmu, const struct mmu_page *page, unsigned index,
+bool pvm_sync_expected(const struct pvm_mmu *mmu, const struct pvm_shadow_page *page, unsigned index,
 		   uint64_t guest, uint64_t *entry)
 {
-	const struct mmu_page *child = entry_child(page, index);
+	const struct pvm_shadow_page *child = pvm_entry_child(page, index);
 	unsigned level = page->role.level;
 
 	if (!(guest & PVM_PTE_P) || !(guest & PVM_PTE_A) ||
-	    (guest & pte_reserved(guest, level, mmu->vm->config.guest_maxphyaddr, page->role.nx)))
+	    (guest & pvm_pte_reserved(guest, level, mmu->vm->config.guest_maxphyaddr, page->role.nx)))
 		return false;
 	if (child)
 		return expected_link(page, child, guest, entry);
-	return pte_is_leaf(guest, level) && expected_leaf(page, index, guest, entry);
+	return pvm_pte_is_leaf(guest, level) && expected_leaf(page, index, guest, entry);
 }
 
 /* True: it was behind. */
-static bool sync_one(struct pvm_mmu *mmu, struct mmu_page *page, unsigned index, const uint64_t *table)
+static bool sync_one(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned index, const uint64_t *table)
 {
 	uint64_t old = page->table[index], new = old;
 
-	if (!entry_node(page, index))
+	if (!pvm_entry_node(page, index))
 		return false;
-	if (table && sync_expected(mmu, page, index, PVM_READ_ONCE(table[index]), &new)) {
+	if (table && pvm_sync_expected(mmu, page, index, PVM_READ_ONCE(table[index]), &new)) {
 		if (new == old)
 			return false;
-		if (!entry_child(page, index))
-			tlb_note(mmu, page, index);
+		if (!pvm_entry_child(page, index))
+			pvm_tlb_note(mmu, page, index);
 		else
 			mmu->links++;
 		PVM_WRITE_ONCE(page->table[index], new);
 		return true;
 	}
-	entry_clear(mmu, page, index);
+	pvm_entry_clear(mmu, page, index);
 	return true;
 }
 
-void sync_entry(struct pvm_mmu *mmu, struct mmu_page *page, unsigned index)
+void pvm_sync_entry(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned index)
 {
-	sync_one(mmu, page, index, sync_guest_table(mmu, page));
+	sync_one(mmu, page, index, pvm_sync_guest_table(mmu, page));
 }
 
 /* All entries. True: some were behind. */
-bool sync_page(struct pvm_mmu *mmu, struct mmu_page *page)
+bool pvm_sync_page(struct pvm_mmu *mmu, struct pvm_shadow_page *page)
 {
-	const uint64_t *table = sync_guest_table(mmu, page);
+	const uint64_t *table = pvm_sync_guest_table(mmu, page);
 	bool changed = false;
 	unsigned c, i;
 
@@ -120,16 +120,16 @@ bool sync_page(struct pvm_mmu *mmu, struct mmu_page *page)
 }
 
 /* Can the CPU come from a goal of this search down to @page? */
-static bool reached(struct pvm_mmu *mmu, struct mmu_page *page)
+static bool reached(struct pvm_mmu *mmu, struct pvm_shadow_page *page)
 {
-	struct mmu_node *node;
+	struct pvm_shadow_node *node;
 	unsigned index;
 
 	if (page->reaches == mmu->search || page->seen == mmu->search)
 		return page->reaches == mmu->search;
 	page->seen = mmu->search;
 	for (node = page->parents; node; node = node->next) {
-		if (reached(mmu, node_entry(mmu, node, &index))) {	/* at most five deep */
+		if (reached(mmu, pvm_node_entry(mmu, node, &index))) {	/* at most five deep */
 			page->reaches = mmu->search;
 			return true;
 		}
@@ -142,14 +142,14 @@ static void sync_reached(struct pvm_mmu *mmu, bool count)
 	unsigned upper;
 
 	for (upper = 0; upper < 2; upper++) {
-		struct list *link;
+		struct pvm_list *link;
 
 		for (link = mmu->unsync[upper].next; link != &mmu->unsync[upper]; link = link->next) {
-			struct mmu_page *page = list_entry(link, struct mmu_page, unsync_link);
+			struct pvm_shadow_page *page = pvm_list_entry(link, struct pvm_shadow_page, unsync_link);
 
 			if (!reached(mmu, page))
 				continue;
-			if (sync_page(mmu, page))
+			if (pvm_sync_page(mmu, page))
 				page->clean = 0;
 			else
 				page->clean += count;
@@ -159,11 +159,11 @@ static void sync_reached(struct pvm_mmu *mmu, bool count)
 
 static bool nothing_unsync(const struct pvm_mmu *mmu)
 {
-	return list_empty(&mmu->unsync[0]) && list_empty(&mmu->unsync[1]);
+	return pvm_list_empty(&mmu->unsync[0]) && pvm_list_empty(&mmu->unsync[1]);
 }
 
 /* Everything that can be reached from the roots of these tables. */
-void sync_tags(struct pvm_mmu *mmu, const pvm_gfn_t *tags, unsigned count)
+void pvm_sync_tags(struct pvm_mmu *mmu, const pvm_gfn_t *tags, unsigned count)
 {
 	unsigned i;
 
@@ -171,9 +171,9 @@ void sync_tags(struct pvm_mmu *mmu, const pvm_gfn_t *tags, unsigned count)
 		return;
 	mmu->search++;
 	for (i = 0; i < count; i++) {
-		struct mmu_page *root = NULL;
+		struct pvm_shadow_page *root = NULL;
 
-		while ((root = root_next(mmu, root, tags[i])))
+		while ((root = pvm_root_next(mmu, root, tags[i])))
 			root->reaches = mmu->search;
 	}
 	sync_reached(mmu, true);
@@ -181,7 +181,7 @@ void sync_tags(struct pvm_mmu *mmu, const pvm_gfn_t *tags, unsigned count)
 
 /* A page is about to be linked where it was not: flushes that came before the
  * link did not see what is below it. */
-void sync_below(struct pvm_mmu *mmu, struct mmu_page *page)
+void pvm_sync_below(struct pvm_mmu *mmu, struct pvm_shadow_page *page)
 {
 	if (nothing_unsync(mmu))
 		return;
@@ -190,14 +190,14 @@ void sync_below(struct pvm_mmu *mmu, struct mmu_page *page)
 	sync_reached(mmu, false);
 }
 
-static void sync_list(struct pvm_mmu *mmu, const struct list *list, bool count)
+static void sync_list(struct pvm_mmu *mmu, const struct pvm_list *list, bool count)
 {
-	const struct list *link;
+	const struct pvm_list *link;
 
 	for (link = list->next; link != list; link = link->next) {
-		struct mmu_page *page = list_entry(link, struct mmu_page, unsync_link);
+		struct pvm_shadow_page *page = pvm_list_entry(link, struct pvm_shadow_page, unsync_link);
 
-		if (sync_page(mmu, page))
+		if (pvm_sync_page(mmu, page))
 			page->clean = 0;
 		else
 			page->clean += count;
@@ -205,23 +205,23 @@ static void sync_list(struct pvm_mmu *mmu, const struct list *list, bool count)
 }
 
 /* INVLPG drops what a CPU remembers of upper levels, for any address. */
-void sync_upper(struct pvm_mmu *mmu)
+void pvm_sync_upper(struct pvm_mmu *mmu)
 {
 	sync_list(mmu, &mmu->unsync[1], false);
 }
 
-void sync_all(struct pvm_mmu *mmu)
+void pvm_sync_all(struct pvm_mmu *mmu)
 {
 	sync_list(mmu, &mmu->unsync[1], true);
 	sync_list(mmu, &mmu->unsync[0], true);
 }
 
 /* From now on the guest may write this page's table. */
-void sync_lose(struct pvm_mmu *mmu, struct mmu_page *page)
+void pvm_sync_lose(struct pvm_mmu *mmu, struct pvm_shadow_page *page)
 {
 	page->unsync = true;
 	page->clean = 0;
-	list_add(&page->unsync_link, &mmu->unsync[page->role.level > 1]);
+	pvm_list_add(&page->unsync_link, &mmu->unsync[page->role.level > 1]);
 	mmu->stats.unsyncs++;
 }
 
@@ -229,53 +229,53 @@ void sync_lose(struct pvm_mmu *mmu, struct mmu_page *page)
  * Take the right to write a frame from every leaf that covers it, in every TLB,
  * before it counts as tracked.
  */
-void table_protect(struct pvm_mmu *mmu, pvm_gfn_t gfn)
+void pvm_table_protect(struct pvm_mmu *mmu, pvm_gfn_t gfn)
 {
-	struct tlb_batch batch = { 0 };
+	struct pvm_tlb_batch batch = { 0 };
 	unsigned level;
 
-	tlb_batch_frame(mmu, &batch, gfn);
+	pvm_tlb_batch_frame(mmu, &batch, gfn);
 	for (level = 1; level <= 3; level++) {
-		struct mmu_node **head = rmap_find(mmu, gfn, level), *node;
+		struct pvm_shadow_node **head = pvm_rmap_find(mmu, gfn, level), *node;
 
 		for (node = head ? *head : NULL; node; node = node->next) {
 			unsigned index;
-			struct mmu_page *page = node_entry(mmu, node, &index);
+			struct pvm_shadow_page *page = pvm_node_entry(mmu, node, &index);
 
 			if (!(page->table[index] & PVM_PTE_W))
 				continue;
 			PVM_WRITE_ONCE(page->table[index],
 				       page->table[index] & ~(PVM_PTE_W | PVM_PTE_D));
-			tlb_batch_leaf(&batch, page, index);
+			pvm_tlb_batch_leaf(&batch, page, index);
 		}
 	}
-	tlb_batch_flush(mmu, &batch);
+	pvm_tlb_batch_flush(mmu, &batch);
 }
 
 static void regain(struct pvm_mmu *mmu, pvm_gfn_t gfn)
 {
-	struct mmu_page *page;
+	struct pvm_shadow_page *page;
 
-	table_protect(mmu, gfn);
-	for (page = *page_bucket(mmu, gfn); page; page = page->hash_next) {
+	pvm_table_protect(mmu, gfn);
+	for (page = *pvm_page_bucket(mmu, gfn); page; page = page->hash_next) {
 		if (page->gfn.v != gfn.v || !page->unsync)
 			continue;
 		page->unsync = false;
-		list_del(&page->unsync_link);
-		sync_page(mmu, page);	/* what was written until the flush above */
+		pvm_list_del(&page->unsync_link);
+		pvm_sync_page(mmu, page);	/* what was written until the flush above */
 	}
 }
 
 /* Write-protect the tables that flushes keep finding unchanged. */
-void sync_harden(struct pvm_mmu *mmu)
+void pvm_sync_harden(struct pvm_mmu *mmu)
 {
 	unsigned upper;
 
 	for (upper = 0; upper < 2; upper++) {
-		struct list *link = mmu->unsync[upper].next;
+		struct pvm_list *link = mmu->unsync[upper].next;
 
 		while (link != &mmu->unsync[upper]) {
-			struct mmu_page *page = list_entry(link, struct mmu_page, unsync_link);
+			struct pvm_shadow_page *page = pvm_list_entry(link, struct pvm_shadow_page, unsync_link);
 
 			link = link->next;
 			if (page->clean < CLEAN_FLUSHES)
@@ -287,17 +287,17 @@ void sync_harden(struct pvm_mmu *mmu)
 }
 
 /* Can any root reach the page, or is it a root that runs? */
-static bool in_use(const struct pvm_mmu *mmu, const struct mmu_page *page)
+static bool in_use(const struct pvm_mmu *mmu, const struct pvm_shadow_page *page)
 {
-	const struct mmu_node *node;
+	const struct pvm_shadow_node *node;
 	unsigned index;
 
 	if (page->loaded)
 		return true;
 	for (node = page->parents; node; node = node->next) {
-		const struct mmu_page *parent = node_entry(mmu, node, &index);
+		const struct pvm_shadow_page *parent = pvm_node_entry(mmu, node, &index);
 
-		if (mmu_page_is_root(mmu, parent) || in_use(mmu, parent))	/* at most four deep */
+		if (pvm_page_is_root(mmu, parent) || in_use(mmu, parent))	/* at most four deep */
 			return true;
 	}
 	return false;
@@ -305,18 +305,18 @@ static bool in_use(const struct pvm_mmu *mmu, const struct mmu_page *page)
 
 /* The guest (or a device) has written a table, or will: its shadow pages go out
  * of sync, or away if nothing uses them. */
-void table_written(struct pvm_mmu *mmu, pvm_gfn_t gfn)
+void pvm_table_written(struct pvm_mmu *mmu, pvm_gfn_t gfn)
 {
-	struct mmu_page *page, *next;
+	struct pvm_shadow_page *page, *next;
 
-	for (page = *page_bucket(mmu, gfn); page; page = next) {
+	for (page = *pvm_page_bucket(mmu, gfn); page; page = next) {
 		next = page->hash_next;
 		if (page->gfn.v != gfn.v || page->role.direct)
 			continue;
 		if (!in_use(mmu, page))
-			page_zap(mmu, page);
+			pvm_page_zap(mmu, page);
 		else if (!page->unsync)
-			sync_lose(mmu, page);
+			pvm_sync_lose(mmu, page);
 		else
 			page->clean = 0;
 	}

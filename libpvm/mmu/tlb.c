@@ -14,7 +14,7 @@
 /* Parents looked at before an address counts as not unique. */
 #define ADDRESS_BUDGET 32
 
-void tlb_tell(struct pvm_mmu *mmu, const struct pvm_tlb_flush *flush)
+void pvm_tlb_tell(struct pvm_mmu *mmu, const struct pvm_tlb_flush *flush)
 {
 	struct pvm_vm *vm = mmu->vm;
 	uint64_t gva = flush->scope == PVM_FLUSH_GVA ? flush->gva.v : PVM_INVALID_ADDR;
@@ -27,20 +27,20 @@ void tlb_tell(struct pvm_mmu *mmu, const struct pvm_tlb_flush *flush)
 
 /* All vCPUs, all roots: afterwards no TLB holds what no shadow entry says, and
  * no CPU walks a dead page. */
-void tlb_flush_everything(struct pvm_mmu *mmu)
+void pvm_tlb_flush_everything(struct pvm_mmu *mmu)
 {
-	tlb_tell(mmu, &(struct pvm_tlb_flush){
+	pvm_tlb_tell(mmu, &(struct pvm_tlb_flush){
 		.scope = PVM_FLUSH_ALL, .root = { PVM_INVALID_ADDR } });
 	if (mmu->stale_some)
 		memset(mmu->stale, 0, sizeof(mmu->stale));
 	mmu->stale_some = mmu->stale_links = mmu->flush_due = false;
-	page_reclaim(mmu);
+	pvm_page_reclaim(mmu);
 }
 
 /* An entry is about to lose rights or to go, and not every TLB will be told. */
-void tlb_note(struct pvm_mmu *mmu, const struct mmu_page *page, unsigned index)
+void pvm_tlb_note(struct pvm_mmu *mmu, const struct pvm_shadow_page *page, unsigned index)
 {
-	const struct mmu_page *child = entry_child(page, index);
+	const struct pvm_shadow_page *child = pvm_entry_child(page, index);
 	uint64_t gfn;
 
 	if (child) {
@@ -51,7 +51,7 @@ void tlb_note(struct pvm_mmu *mmu, const struct mmu_page *page, unsigned index)
 	} else if (page->role.level > 1) {
 		mmu->stale_links = mmu->flush_due = true;
 	} else {
-		gfn = entry_node(page, index)->gfn.v;
+		gfn = pvm_entry_node(page, index)->gfn.v;
 		mmu->stale[gfn % STALE_BITS / 64] |= 1ull << (gfn % 64);
 		mmu->stale_some = true;
 	}
@@ -61,18 +61,18 @@ void tlb_note(struct pvm_mmu *mmu, const struct mmu_page *page, unsigned index)
  * The one address at which a page's first entry is reached, from all roots.
  * Returns 0: it is not reachable; 1: *@gva; 2: at several, or too many to tell.
  */
-static unsigned page_address(const struct pvm_mmu *mmu, const struct mmu_page *page,
+static unsigned page_address(const struct pvm_mmu *mmu, const struct pvm_shadow_page *page,
 			     unsigned *budget, uint64_t *gva)
 {
-	const struct mmu_node *node;
+	const struct pvm_shadow_node *node;
 	unsigned found = 0;
 
 	*gva = 0;
-	if (mmu_page_is_root(mmu, page))
+	if (pvm_page_is_root(mmu, page))
 		return 1;
 	for (node = page->parents; node; node = node->next) {
 		unsigned index, up;
-		const struct mmu_page *parent = node_entry(mmu, node, &index);
+		const struct pvm_shadow_page *parent = pvm_node_entry(mmu, node, &index);
 		uint64_t base;
 
 		if (!(*budget)--)
@@ -90,7 +90,7 @@ static unsigned page_address(const struct pvm_mmu *mmu, const struct mmu_page *p
 }
 
 /* Forget one leaf on all vCPUs, without touching anything else if possible. */
-static bool flush_leaf(struct pvm_mmu *mmu, const struct mmu_page *page, unsigned index, unsigned level)
+static bool flush_leaf(struct pvm_mmu *mmu, const struct pvm_shadow_page *page, unsigned index, unsigned level)
 {
 	unsigned shift = PVM_LEVEL_SHIFT(mmu->host_levels + 1), budget = ADDRESS_BUDGET, found;
 	uint64_t gva;
@@ -103,21 +103,21 @@ static bool flush_leaf(struct pvm_mmu *mmu, const struct mmu_page *page, unsigne
 	gva += (uint64_t)index << PVM_LEVEL_SHIFT(level);
 	if (gva >> (shift - 1))
 		gva |= ~0ull << shift;	/* canonical */
-	tlb_tell(mmu, &(struct pvm_tlb_flush){
+	pvm_tlb_tell(mmu, &(struct pvm_tlb_flush){
 		.scope = PVM_FLUSH_GVA, .root = { PVM_INVALID_ADDR },
 		.gva = { gva }, .level = (uint8_t)level });
 	return true;
 }
 
 /* A frame's leaves are about to lose rights: may TLBs hold older ones? */
-void tlb_batch_frame(struct pvm_mmu *mmu, struct tlb_batch *batch, pvm_gfn_t gfn)
+void pvm_tlb_batch_frame(struct pvm_mmu *mmu, struct pvm_tlb_batch *batch, pvm_gfn_t gfn)
 {
 	batch->everything |= mmu->stale_links ||
 		(mmu->stale[gfn.v % STALE_BITS / 64] >> (gfn.v % 64) & 1);
 }
 
 /* This leaf has lost rights, or is about to go. */
-void tlb_batch_leaf(struct tlb_batch *batch, struct mmu_page *page, unsigned index)
+void pvm_tlb_batch_leaf(struct pvm_tlb_batch *batch, struct pvm_shadow_page *page, unsigned index)
 {
 	if (batch->count == TLB_BATCH) {
 		batch->everything = true;
@@ -130,7 +130,7 @@ void tlb_batch_leaf(struct tlb_batch *batch, struct mmu_page *page, unsigned ind
 }
 
 /* Complete when it returns: no TLB holds a right that was taken (M10). */
-void tlb_batch_flush(struct pvm_mmu *mmu, const struct tlb_batch *batch)
+void pvm_tlb_batch_flush(struct pvm_mmu *mmu, const struct pvm_tlb_batch *batch)
 {
 	bool exact = !batch->everything;
 	unsigned i;
@@ -138,12 +138,12 @@ void tlb_batch_flush(struct pvm_mmu *mmu, const struct tlb_batch *batch)
 	for (i = 0; exact && i < batch->count; i++)
 		exact = flush_leaf(mmu, batch->leaf[i].page, batch->leaf[i].index, batch->leaf[i].level);
 	if (!exact)
-		tlb_flush_everything(mmu);
+		pvm_tlb_flush_everything(mmu);
 }
 
 /* At the end of every call: nothing that is due stays undone. */
-void tlb_finish(struct pvm_mmu *mmu)
+void pvm_tlb_finish(struct pvm_mmu *mmu)
 {
 	if (mmu->flush_due || mmu->dead_count > DEAD_MAX)
-		tlb_flush_everything(mmu);
+		pvm_tlb_flush_everything(mmu);
 }

@@ -16,14 +16,14 @@
  * the last walk, without accessed bits: nobody holds the lock for ever. */
 #define WALK_TRIES 32
 
-uint64_t *walk_entry_va(struct pvm_vm *vm, pvm_gfn_t table, unsigned index, bool write)
+uint64_t *pvm_walk_entry_va(struct pvm_vm *vm, pvm_gfn_t table, unsigned index, bool write)
 {
 	uint64_t *va = vm->ops->gfn_to_va(vm->host, table, write);
 
 	return va ? va + index : NULL;
 }
 
-bool walk_address_legal(const struct pvm_vcpu *vcpu, pvm_gva_t gva)
+bool pvm_walk_address_legal(const struct pvm_vcpu *vcpu, pvm_gva_t gva)
 {
 	const struct pvm_vm_config *config = &vcpu->vm->config;
 	unsigned host_levels = config->host_la57 ? 5 : 4;
@@ -34,7 +34,7 @@ bool walk_address_legal(const struct pvm_vcpu *vcpu, pvm_gva_t gva)
 	return pvm_legal_address(vcpu, gva);	/* M7 */
 }
 
-uint8_t walk_levels(const struct pvm_vcpu *vcpu)
+uint8_t pvm_walk_levels(const struct pvm_vcpu *vcpu)
 {
 	return (vcpu->cr4 & PVM_CR4_LA57) && vcpu->vm->config.host_la57 ? 5 : 4;
 }
@@ -46,10 +46,10 @@ static bool key_refuses(const struct pvm_vcpu *vcpu, uint64_t leaf, uint32_t acc
 
 	if (!(vcpu->cr4 & enabled) || (access & PVM_ACCESS_EXEC))
 		return false;
-	return pkru_refuses(vcpu->pkru, pte_key(leaf), access & PVM_ACCESS_WRITE);
+	return pvm_pkru_refuses(vcpu->pkru, pvm_pte_key(leaf), access & PVM_ACCESS_WRITE);
 }
 
-static bool refuse(const struct pvm_vcpu *vcpu, struct guest_walk *walk, uint32_t cause)
+static bool refuse(const struct pvm_vcpu *vcpu, struct pvm_guest_walk *walk, uint32_t cause)
 {
 	walk->vector = PVM_VEC_PF;
 	walk->error_code = cause | (walk->access & PVM_PF_W);
@@ -61,7 +61,7 @@ static bool refuse(const struct pvm_vcpu *vcpu, struct guest_walk *walk, uint32_
 }
 
 /* The rights of the whole walk; CR0.WP is always 1. U/S is not honoured. */
-static bool judge(const struct pvm_vcpu *vcpu, struct guest_walk *walk, bool executable)
+static bool judge(const struct pvm_vcpu *vcpu, struct pvm_guest_walk *walk, bool executable)
 {
 	uint64_t leaf = walk->entry[walk->level];
 	uint32_t cause = 0;
@@ -75,16 +75,16 @@ static bool judge(const struct pvm_vcpu *vcpu, struct guest_walk *walk, bool exe
 	return cause ? refuse(vcpu, walk, cause) : true;
 }
 
-bool walk_guest(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t access, struct guest_walk *walk)
+bool pvm_walk_guest(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t access, struct pvm_guest_walk *walk)
 {
 	struct pvm_vm *vm = vcpu->vm;
 	bool nx = vcpu->efer & PVM_EFER_NXE, executable = true;
-	pvm_gfn_t table = cr3_gfn(vcpu->cr3);
+	pvm_gfn_t table = pvm_cr3_gfn(vcpu->cr3);
 	unsigned level;
 
 	walk->gva = gva;
 	walk->access = access;
-	walk->top = walk_levels(vcpu);
+	walk->top = pvm_walk_levels(vcpu);
 	walk->level = walk->read_only = 0;
 	walk->complete = walk->no_table = false;
 	walk->writable = true;
@@ -93,11 +93,11 @@ bool walk_guest(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t access, struct gu
 		walk->error_code = 0;
 		return false;
 	}
-	if (!walk_address_legal(vcpu, gva))
+	if (!pvm_walk_address_legal(vcpu, gva))
 		return refuse(vcpu, walk, 0);
 
 	for (level = walk->top; ; level--) {
-		const uint64_t *va = walk_entry_va(vm, table, PVM_LEVEL_INDEX(gva.v, level), false);
+		const uint64_t *va = pvm_walk_entry_va(vm, table, PVM_LEVEL_INDEX(gva.v, level), false);
 		uint64_t entry;
 
 		walk->level = level;
@@ -110,21 +110,21 @@ bool walk_guest(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t access, struct gu
 		walk->entry[level] = entry;
 		if (!(entry & PVM_PTE_P))
 			return refuse(vcpu, walk, 0);
-		if (entry & pte_reserved(entry, level, vm->config.guest_maxphyaddr, nx))
+		if (entry & pvm_pte_reserved(entry, level, vm->config.guest_maxphyaddr, nx))
 			return refuse(vcpu, walk, PVM_PF_P | PVM_PF_RSVD);
 		walk->writable &= !!(entry & PVM_PTE_W);
 		executable &= !(entry & PVM_PTE_NX);
-		if (pte_is_leaf(entry, level))
+		if (pvm_pte_is_leaf(entry, level))
 			break;
-		table = pte_gfn(entry);
+		table = pvm_pte_gfn(entry);
 	}
 	walk->complete = true;
-	walk->gpa = pvm_gpa((pte_leaf_gfn(walk->entry[level], level).v << PVM_PAGE_SHIFT) |
+	walk->gpa = pvm_gpa((pvm_pte_leaf_gfn(walk->entry[level], level).v << PVM_PAGE_SHIFT) |
 			    (gva.v & (PVM_LEVEL_SIZE(level) - 1)));
 	return judge(vcpu, walk, executable);
 }
 
-bool walk_set_accessed(struct pvm_vcpu *vcpu, struct guest_walk *walk)
+bool pvm_walk_set_accessed(struct pvm_vcpu *vcpu, struct pvm_guest_walk *walk)
 {
 	unsigned level;
 
@@ -136,7 +136,7 @@ bool walk_set_accessed(struct pvm_vcpu *vcpu, struct guest_walk *walk)
 			new |= PVM_PTE_D;
 		if (new == old)
 			continue;
-		va = walk_entry_va(vcpu->vm, walk->table[level],
+		va = pvm_walk_entry_va(vcpu->vm, walk->table[level],
 				   PVM_LEVEL_INDEX(walk->gva.v, level), true);
 		/* A table in read-only memory keeps its bits; the CPU goes on. */
 		if (!va)
@@ -149,14 +149,14 @@ bool walk_set_accessed(struct pvm_vcpu *vcpu, struct guest_walk *walk)
 	return true;
 }
 
-bool walk_access(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t access, struct guest_walk *walk)
+bool pvm_walk_access(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t access, struct pvm_guest_walk *walk)
 {
 	unsigned tries;
 
 	for (tries = 0; tries < WALK_TRIES; tries++) {
-		if (!walk_guest(vcpu, gva, access, walk))
+		if (!pvm_walk_guest(vcpu, gva, access, walk))
 			return false;
-		if (walk_set_accessed(vcpu, walk))
+		if (pvm_walk_set_accessed(vcpu, walk))
 			return true;
 	}
 	return true;

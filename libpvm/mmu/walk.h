@@ -10,7 +10,7 @@
 
 #define WALK_LEVELS 6	/* levels count from 1; [0] is not used */
 
-struct guest_walk {
+struct pvm_guest_walk {
 	pvm_gva_t gva;
 	uint32_t access;		/* PVM_ACCESS_* */
 	uint8_t top;			/* depth of the guest's paging: 4 or 5 */
@@ -28,25 +28,25 @@ struct guest_walk {
 
 /* May this vCPU's guest use the address at all (M7), the switcher's slot being
  * nobody's? */
-bool walk_address_legal(const struct pvm_vcpu *vcpu, pvm_gva_t gva);
+bool pvm_walk_address_legal(const struct pvm_vcpu *vcpu, pvm_gva_t gva);
 
 /* Depth of the guest's paging: 5 only on a host that has it. */
-uint8_t walk_levels(const struct pvm_vcpu *vcpu);
+uint8_t pvm_walk_levels(const struct pvm_vcpu *vcpu);
 
 /* Under the MMU lock. Returns true when the guest's tables allow the access. */
-bool walk_guest(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t access, struct guest_walk *walk);
+bool pvm_walk_guest(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t access, struct pvm_guest_walk *walk);
 
 /* Set A on the way and, for a write, D in the leaf, in the guest's tables and
  * in the copies. False: an entry has changed since it was read, walk again. */
-bool walk_set_accessed(struct pvm_vcpu *vcpu, struct guest_walk *walk);
+bool pvm_walk_set_accessed(struct pvm_vcpu *vcpu, struct pvm_guest_walk *walk);
 
 /* Both, walking again as long as the guest changes what was read. */
-bool walk_access(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t access, struct guest_walk *walk);
+bool pvm_walk_access(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t access, struct pvm_guest_walk *walk);
 
 /* The pointer to the guest's entry; NULL: no memory (or, to write, read-only). */
-uint64_t *walk_entry_va(struct pvm_vm *vm, pvm_gfn_t table, unsigned index, bool write);
+uint64_t *pvm_walk_entry_va(struct pvm_vm *vm, pvm_gfn_t table, unsigned index, bool write);
 
-static inline pvm_gfn_t cr3_gfn(uint64_t cr3)
+static inline pvm_gfn_t pvm_cr3_gfn(uint64_t cr3)
 {
 	return pvm_gfn((cr3 & PVM_CR3_ADDR_MASK) >> PVM_PAGE_SHIFT);
 }

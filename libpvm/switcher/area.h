@@ -48,7 +48,7 @@ struct switcher_frame {
 };
 
 /* A pair of roots, ready to load. Index 0: supervisor's, 1: user's. */
-struct switcher_roots {
+struct pvm_switcher_roots {
 	uint64_t cr3[2];	/* the underlying CR3, PCID and no-flush bit included */
 	uint64_t signal[2];	/* the tag + 1 */
 	uint32_t tag_bit[2];
@@ -114,8 +114,8 @@ struct pvm_switcher_cpu {
 	uint32_t gs_shift;
 	uint64_t user_cs, user_ds;
 
-	struct switcher_roots current;
-	struct switcher_roots published[PVM_SWITCHER_PUBLISHED];
+	struct pvm_switcher_roots current;
+	struct pvm_switcher_roots published[PVM_SWITCHER_PUBLISHED];
 
 	/* The way back. */
 	uint64_t vcpu;
@@ -185,17 +185,17 @@ extern const char pvm_switcher_stubs[], pvm_switcher_nmi[], pvm_switcher_db[], p
 
 /* tag.c: the pairs of roots that @svcpu may run on, in the area: its current ones
  * and what is published. @root: PVM_INVALID_ADDR where there is none. */
-void switcher_set_roots(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu,
+void pvm_switcher_set_roots(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu,
 			const pvm_hpa_t root[2]);
 /* Every tag's translations are to be flushed before their next use. */
-void switcher_void_tags(struct pvm_switcher_cpu *cpu);
+void pvm_switcher_void_tags(struct pvm_switcher_cpu *cpu);
 
 /* debug.c: DR0-3 and DR7, for vCPUs and hosts that have breakpoints armed. */
-void switcher_enter_debug(struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu, uint64_t host_dr7,
+void pvm_switcher_enter_debug(struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu, uint64_t host_dr7,
 			  uint64_t guest_dr7);
-void switcher_leave_debug(struct pvm_switcher_cpu *cpu);
+void pvm_switcher_leave_debug(struct pvm_switcher_cpu *cpu);
 
 /* vm.c: show @pvcs's page in the window of vCPU @id, or nothing (PVM_INVALID_ADDR). S8 */
-void switcher_map_window(struct pvm_switcher_vm *vm, uint32_t id, pvm_hpa_t page);
+void pvm_switcher_map_window(struct pvm_switcher_vm *vm, uint32_t id, pvm_hpa_t page);
 
 #endif /* PVM_SWITCHER_AREA_H */

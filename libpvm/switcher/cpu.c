@@ -187,7 +187,7 @@ int pvm_switcher_cpu_init(struct pvm_switcher *switcher, void *area, uint32_t id
 	cpu->verw_sel = switcher->config.user_ds;
 	cpu->switcher_ss = switcher->config.host_ss;
 	cpu->gs_shift = features->la57 ? 64 - 57 : 64 - 48;
-	switcher_void_tags(cpu);
+	pvm_switcher_void_tags(cpu);
 	switcher->cpus[id] = cpu;
 	return PVM_OK;
 }

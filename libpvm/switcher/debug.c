@@ -12,7 +12,7 @@
 #define DR7_ARMED	0xffull		/* any L or G bit */
 #define DR7_OFF		0x400ull	/* bit 10 is always 1 */
 
-void switcher_enter_debug(struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu, uint64_t host_dr7,
+void pvm_switcher_enter_debug(struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu, uint64_t host_dr7,
 			  uint64_t guest_dr7)
 {
 	cpu->host_dr7 = host_dr7;
@@ -32,7 +32,7 @@ void switcher_enter_debug(struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu, u
 	cpu->extras |= EXTRA_DEBUG;
 }
 
-void switcher_leave_debug(struct pvm_switcher_cpu *cpu)
+void pvm_switcher_leave_debug(struct pvm_switcher_cpu *cpu)
 {
 	if (cpu->guest_dr7) {
 		hw_write_dr0(cpu->host_dr[0]);

@@ -10,7 +10,7 @@
 #define VCPU(name, field) VALUE(VCPU_##name, offsetof(struct pvm_vcpu, field))
 #define GPR(name) VALUE(VCPU_##name, offsetof(struct pvm_vcpu, gpr) + 8 * PVM_##name)
 #define SEG(name) VALUE(VCPU_##name, offsetof(struct pvm_vcpu, seg) + 2 * PVM_##name)
-#define ROOTS(name, field) VALUE(ROOTS_##name, offsetof(struct switcher_roots, field))
+#define ROOTS(name, field) VALUE(ROOTS_##name, offsetof(struct pvm_switcher_roots, field))
 
 void pvm_switcher_offsets(void);
 
@@ -151,6 +151,6 @@ void pvm_switcher_offsets(void)
 	ROOTS(TAG_BIT, tag_bit);
 	ROOTS(GUEST_CR3, guest_cr3);
 	ROOTS(GUEST_SWITCH_CR3, guest_switch_cr3);
-	VALUE(ROOTS_SIZE, sizeof(struct switcher_roots));
+	VALUE(ROOTS_SIZE, sizeof(struct pvm_switcher_roots));
 	VALUE(FRAME_SIZE, sizeof(struct switcher_frame));
 }

@@ -34,7 +34,7 @@ static void show_pvcs(struct pvm_switcher_vcpu *svcpu)
 	if (rc != PVM_OK || !frame.writable)
 		frame.pa.v = PVM_INVALID_ADDR;
 	if (svcpu->pvcs || frame.pa.v != PVM_INVALID_ADDR)
-		switcher_map_window(svcpu->vm, vcpu->id, frame.pa);
+		pvm_switcher_map_window(svcpu->vm, vcpu->id, frame.pa);
 	svcpu->window_pins = vcpu->pins;
 	svcpu->window_gpa = rc == PVM_OK ? gpa : PVM_INVALID_ADDR;
 	svcpu->pvcs = frame.pa.v == PVM_INVALID_ADDR ? 0 :
@@ -136,10 +136,10 @@ static inline void load_roots(struct pvm_switcher_cpu *cpu, struct pvm_switcher_
 				      cpu->roots == (uint64_t)(uintptr_t)&cpu->current))))
 		return;
 	if (cpu->generation != generation) {
-		switcher_void_tags(cpu);
+		pvm_switcher_void_tags(cpu);
 		cpu->generation = generation;
 	}
-	switcher_set_roots(cpu, svcpu, svcpu->root);
+	pvm_switcher_set_roots(cpu, svcpu, svcpu->root);
 	*answered = false;
 }
 
@@ -165,7 +165,7 @@ static void fill_area(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *sv
 /* The direct switches since the entry: the other mode, another pair of tables. */
 static void take_switches(struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu)
 {
-	const struct switcher_roots *roots = (const struct switcher_roots *)(uintptr_t)cpu->roots;
+	const struct pvm_switcher_roots *roots = (const struct pvm_switcher_roots *)(uintptr_t)cpu->roots;
 	const struct pvm_vm_config *config = &vcpu->vm->config;
 	bool user = cpu->user_mode;
 
@@ -349,11 +349,11 @@ static bool enter(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu,
 	dr7 = hw_read_dr7();
 	armed = (dr7 | svcpu->guest_dr7) & DR7_ARMED;
 	if (pvm_unlikely(armed))
-		switcher_enter_debug(cpu, vcpu, dr7, svcpu->guest_dr7);
+		pvm_switcher_enter_debug(cpu, vcpu, dr7, svcpu->guest_dr7);
 	pvm_switcher_enter(cpu, vcpu);
 	__atomic_store_n(&cpu->active, NULL, __ATOMIC_RELEASE);
 	if (pvm_unlikely(armed))
-		switcher_leave_debug(cpu);
+		pvm_switcher_leave_debug(cpu);
 	take_registers(cpu, vcpu);
 	return true;
 }

@@ -13,7 +13,7 @@
 
 #define CR3_NOFLUSH	(1ull << 63)
 
-void switcher_void_tags(struct pvm_switcher_cpu *cpu)
+void pvm_switcher_void_tags(struct pvm_switcher_cpu *cpu)
 {
 	unsigned i;
 
@@ -48,7 +48,7 @@ static unsigned tag_of(struct pvm_switcher_cpu *cpu, pvm_hpa_t root)
 	return tag;
 }
 
-static void set_pair(struct pvm_switcher_cpu *cpu, struct switcher_roots *roots,
+static void set_pair(struct pvm_switcher_cpu *cpu, struct pvm_switcher_roots *roots,
 		     const pvm_hpa_t root[2], uint64_t cr3, uint64_t switch_cr3)
 {
 	const struct pvm_switcher_config *config = &cpu->switcher->config;
@@ -86,7 +86,7 @@ static void publish(struct pvm_switcher_vcpu *svcpu, const pvm_hpa_t root[2], ui
 	pgtbl[i] = (struct pvm_switcher_pgtbl){ cr3, switch_cr3, { root[0], root[1] } };
 }
 
-void switcher_set_roots(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu,
+void pvm_switcher_set_roots(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu,
 			const pvm_hpa_t root[2])
 {
 	const struct pvm_vcpu *vcpu = svcpu->vcpu;

@@ -146,7 +146,7 @@ void pvm_switcher_vm_destroy(struct pvm_switcher_vm *vm)
 	vm->entry = 0;
 }
 
-void switcher_map_window(struct pvm_switcher_vm *vm, uint32_t id, pvm_hpa_t page)
+void pvm_switcher_map_window(struct pvm_switcher_vm *vm, uint32_t id, pvm_hpa_t page)
 {
 	struct pvm_switcher *switcher = vm->switcher;
 	uint64_t *entry = leaf_entry(vm, switcher->config.window_va + id * PVM_PAGE_SIZE);
@@ -191,7 +191,7 @@ void pvm_switcher_vcpu_destroy(struct pvm_switcher_vcpu *svcpu)
 	while (*link != svcpu)
 		link = &(*link)->next;
 	*link = svcpu->next;
-	switcher_map_window(vm, svcpu->vcpu->id, pvm_hpa(PVM_INVALID_ADDR));
+	pvm_switcher_map_window(vm, svcpu->vcpu->id, pvm_hpa(PVM_INVALID_ADDR));
 	for (i = 0; i < vm->switcher->cpu_count; i++) {
 		struct pvm_switcher_cpu *cpu = vm->switcher->cpus[i];
 

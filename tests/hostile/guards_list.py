@@ -51,7 +51,7 @@ ENGINE = (
           "return pvm_canonical_in(s->rip, pvm_host_address_bits(config));", "return true;",
           "unit.test-vcpu"),
     guard("S2 return to user: RFLAGS", RETURN,
-          "pvm_rflags_sane(pvcs_get32(vcpu, d->eflags))", "(pvcs_get32(vcpu, d->eflags))",
+          "pvm_rflags_sane(pvm_pvcs_get32(vcpu, d->eflags))", "(pvm_pvcs_get32(vcpu, d->eflags))",
           "hostile.s02_rflags", "unit.events"),
     guard("S2 return to supervisor: RFLAGS", RETURN,
           "pvm_rflags_sane(frame.rflags)", "frame.rflags", "hostile.s02_rflags", "unit.events"),

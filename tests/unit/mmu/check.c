@@ -5,7 +5,7 @@
 #include "mmu/shadow.h"
 
 static struct guest g;
-static struct mmu_page *root, *leaf_page;
+static struct pvm_shadow_page *root, *leaf_page;
 
 static void init(void)
 {
@@ -20,7 +20,7 @@ static void init(void)
 	guest_touch(&g, GVA, PVM_ACCESS_WRITE);
 	guest_touch(&g, GVA + (2 << 20), PVM_ACCESS_WRITE);
 	root = g.vcpu->mmu.root[0];
-	leaf_page = entry_child(entry_child(entry_child(root, 0), 1), 0);
+	leaf_page = pvm_entry_child(pvm_entry_child(pvm_entry_child(root, 0), 1), 0);
 	check_ok(&g);
 }
 
@@ -72,7 +72,7 @@ Test(mmu_check, M2_foreign_memory_is_found)
 
 Test(mmu_check, M2_link_that_leaves_a_large_page_is_found)
 {
-	struct mmu_page *upper = entry_child(root, 0);
+	struct pvm_shadow_page *upper = pvm_entry_child(root, 0);
 
 	upper->role.direct = 1;
 	assert_found("M2: a link leaves");
@@ -97,7 +97,7 @@ Test(mmu_check, M7_translation_outside_the_ranges_is_found)
 
 Test(mmu_check, M8_wrong_key_is_found)
 {
-	struct mmu_page *piece = entry_child(entry_child(entry_child(root, 0), 1), 1);
+	struct pvm_shadow_page *piece = pvm_entry_child(pvm_entry_child(pvm_entry_child(root, 0), 1), 1);
 
 	broken(&leaf_page->table[0], leaf_page->table[0] ^ KEY(1), "M8");
 	cr_assert(piece->role.direct);
@@ -115,10 +115,10 @@ Test(mmu_check, M9_entry_that_the_guest_has_not_is_found)
 Test(mmu_check, M9_writable_table_is_found)
 {
 	uint64_t gva = guest_entry_gva(&g, GVA, 1);
-	struct mmu_page *page;
+	struct pvm_shadow_page *page;
 
 	guest_touch(&g, gva, PVM_ACCESS_READ);
-	page = entry_child(entry_child(entry_child(root, PVM_LEVEL_INDEX(gva, 4)),
+	page = pvm_entry_child(pvm_entry_child(pvm_entry_child(root, PVM_LEVEL_INDEX(gva, 4)),
 				       PVM_LEVEL_INDEX(gva, 3)),
 			   PVM_LEVEL_INDEX(gva, 2));
 	broken(&page->table[PVM_LEVEL_INDEX(gva, 1)],
@@ -127,23 +127,23 @@ Test(mmu_check, M9_writable_table_is_found)
 
 Test(mmu_check, M9_table_writable_by_a_large_page_is_found)
 {
-	struct mmu_page *page;
+	struct pvm_shadow_page *page;
 
 	g.f.max_level = 2;
 	guest_map(&g, GVA + (4 << 20), 8 << 20, 2, RO);	/* the 2 MiB with all tables */
 	guest_touch(&g, GVA + (4 << 20), PVM_ACCESS_READ);
-	page = entry_child(entry_child(root, 0), 1);
+	page = pvm_entry_child(pvm_entry_child(root, 0), 1);
 	broken(&page->table[2], page->table[2] | PVM_PTE_W, "M9: a shadowed table is writable by");
 	g.f.max_level = 1;
 }
 
 Test(mmu_check, M9_table_in_and_out_of_sync_at_once_is_found)
 {
-	struct mmu_page *other;
+	struct pvm_shadow_page *other;
 
 	g.vcpu->efer &= ~PVM_EFER_NXE;
 	guest_touch(&g, GVA, PVM_ACCESS_READ);
-	other = entry_child(entry_child(entry_child(g.vcpu->mmu.root[0], 0), 1), 0);
+	other = pvm_entry_child(pvm_entry_child(pvm_entry_child(g.vcpu->mmu.root[0], 0), 1), 0);
 	other->unsync = true;
 	assert_found("M9: a table is in sync");
 	other->unsync = false;
@@ -151,9 +151,9 @@ Test(mmu_check, M9_table_in_and_out_of_sync_at_once_is_found)
 
 Test(mmu_check, wrong_reverse_maps_are_found)
 {
-	struct mmu_node **head = rmap_find(g.vm->mmu, pvm_gfn(DATA >> 12), 1);
-	struct mmu_node *node = entry_node(leaf_page, 0);
-	struct mmu_node *parents = leaf_page->parents;
+	struct pvm_shadow_node **head = pvm_rmap_find(g.vm->mmu, pvm_gfn(DATA >> 12), 1);
+	struct pvm_shadow_node *node = pvm_entry_node(leaf_page, 0);
+	struct pvm_shadow_node *parents = leaf_page->parents;
 
 	cr_assert_eq(*head, node);
 	*head = NULL;
@@ -161,12 +161,12 @@ Test(mmu_check, wrong_reverse_maps_are_found)
 	*head = node;
 	leaf_page->parents = NULL;
 	assert_found("rmap: links");
-	leaf_page->parents = entry_node(entry_child(root, 0), 1);
+	leaf_page->parents = pvm_entry_node(pvm_entry_child(root, 0), 1);
 	assert_found("rmap: a parent");
 	leaf_page->parents = parents;
-	*rmap_find(g.vm->mmu, pvm_gfn((DATA >> 12) + 1), 1) = node;
+	*pvm_rmap_find(g.vm->mmu, pvm_gfn((DATA >> 12) + 1), 1) = node;
 	assert_found("rmap: a frame's list");
-	*rmap_find(g.vm->mmu, pvm_gfn((DATA >> 12) + 1), 1) = NULL;
+	*pvm_rmap_find(g.vm->mmu, pvm_gfn((DATA >> 12) + 1), 1) = NULL;
 	leaf_page->present++;
 	assert_found("rmap: a page");
 	leaf_page->present--;

@@ -25,16 +25,16 @@ Test(mmu_pool, pages_given_back_are_zeroed_and_kept_up_to_a_limit)
 
 	guest_init(&g);
 	for (i = 0; i < RESERVE_MAX + 2; i++) {
-		cr_assert(pool_fill(g.vm->mmu, 1));
-		page[i] = pool_take(g.vm->mmu);
+		cr_assert(pvm_pool_fill(g.vm->mmu, 1));
+		page[i] = pvm_pool_take(g.vm->mmu);
 		memset(page[i].va, 0xff, PVM_PAGE_SIZE);
 	}
 	for (i = 0; i < RESERVE_MAX + 2; i++)
-		pool_give(g.vm->mmu, page[i]);
+		pvm_pool_give(g.vm->mmu, page[i]);
 	cr_assert_eq(g.vm->mmu->reserved, RESERVE_MAX);
-	cr_assert_eq(*(uint64_t *)pool_take(g.vm->mmu).va, 0);
+	cr_assert_eq(*(uint64_t *)pvm_pool_take(g.vm->mmu).va, 0);
 	g.vm->mmu->reserved++;
-	pool_drain(g.vm->mmu);
+	pvm_pool_drain(g.vm->mmu);
 	cr_assert_eq(g.vm->mmu->reserved, 0);
 	guest_fini(&g);
 }
@@ -44,35 +44,35 @@ Test(mmu_pool, topup_that_meets_a_full_reserve_gives_its_pages_back)
 	struct guest g;
 
 	guest_init(&g);
-	pool_topup(g.vm->mmu);
+	pvm_pool_topup(g.vm->mmu);
 	cr_assert_eq(g.vm->mmu->reserved, RESERVE_GOAL);
-	cr_assert(pool_fill(g.vm->mmu, RESERVE_MAX));
-	pool_topup(g.vm->mmu);
+	cr_assert(pvm_pool_fill(g.vm->mmu, RESERVE_MAX));
+	pvm_pool_topup(g.vm->mmu);
 	cr_assert_eq(g.vm->mmu->reserved, RESERVE_MAX);
 	guest_fini(&g);
 }
 
 Test(mmu_pool, objects_share_pages_and_the_last_one_frees_its_page)
 {
-	struct mmu_slab slab;
+	struct pvm_slab slab;
 	struct guest g;
 	void *object[30];
 	uint32_t before;
 	unsigned i;
 
 	guest_init(&g);
-	slab_init(&slab, 400);
-	cr_assert_eq(slab_missing(&slab, 10), 1);
-	cr_assert_eq(slab_missing(&slab, 11), 2);
-	cr_assert(pool_fill(g.vm->mmu, 3));
+	pvm_slab_init(&slab, 400);
+	cr_assert_eq(pvm_slab_missing(&slab, 10), 1);
+	cr_assert_eq(pvm_slab_missing(&slab, 11), 2);
+	cr_assert(pvm_pool_fill(g.vm->mmu, 3));
 	before = g.vm->mmu->reserved;
 	for (i = 0; i < 30; i++)
-		object[i] = slab_take(g.vm->mmu, &slab);
+		object[i] = pvm_slab_take(g.vm->mmu, &slab);
 	cr_assert_eq(g.vm->mmu->reserved, before - 3);
 	cr_assert_eq(slab.available, 0);
-	cr_assert_eq(slab_object(&slab, (char *)object[17] + 399), object[17]);
+	cr_assert_eq(pvm_slab_object(&slab, (char *)object[17] + 399), object[17]);
 	for (i = 0; i < 30; i++)
-		slab_give(g.vm->mmu, &slab, object[(i * 7) % 30]);
+		pvm_slab_give(g.vm->mmu, &slab, object[(i * 7) % 30]);
 	cr_assert_eq(g.vm->mmu->reserved, before);
 	cr_assert_eq(slab.available, 0);
 	guest_fini(&g);
@@ -82,15 +82,15 @@ static void make_head(struct guest *g, uint64_t gfn, unsigned level, uint32_t mi
 {
 	struct pvm_mmu *mmu = g->vm->mmu;
 	uint32_t before;
-	struct mmu_node **head;
+	struct pvm_shadow_node **head;
 
-	cr_assert_eq(rmap_missing(mmu, pvm_gfn(gfn), level), missing, "%u", rmap_missing(mmu, pvm_gfn(gfn), level));
-	cr_assert(pool_fill(mmu, missing));
+	cr_assert_eq(pvm_rmap_missing(mmu, pvm_gfn(gfn), level), missing, "%u", pvm_rmap_missing(mmu, pvm_gfn(gfn), level));
+	cr_assert(pvm_pool_fill(mmu, missing));
 	before = mmu->reserved;
-	head = rmap_make(mmu, pvm_gfn(gfn), level);
+	head = pvm_rmap_make(mmu, pvm_gfn(gfn), level);
 	cr_assert_eq(before - mmu->reserved, missing);
-	cr_assert_eq(rmap_find(mmu, pvm_gfn(gfn), level), head);
-	cr_assert_eq(rmap_missing(mmu, pvm_gfn(gfn), level), 0);
+	cr_assert_eq(pvm_rmap_find(mmu, pvm_gfn(gfn), level), head);
+	cr_assert_eq(pvm_rmap_missing(mmu, pvm_gfn(gfn), level), 0);
 }
 
 Test(mmu_pool, list_heads_grow_with_the_frames_used)
@@ -99,23 +99,23 @@ Test(mmu_pool, list_heads_grow_with_the_frames_used)
 	uint64_t index = 0;
 
 	guest_init(&g);
-	cr_assert_null(rmap_find(g.vm->mmu, pvm_gfn(5), 1));
+	cr_assert_null(pvm_rmap_find(g.vm->mmu, pvm_gfn(5), 1));
 	make_head(&g, 5, 1, 1);
 	make_head(&g, 511, 1, 0);
 	make_head(&g, 512, 1, 2);		/* higher by one, and a second page of heads */
-	cr_assert_null(rmap_find(g.vm->mmu, pvm_gfn(1ull << 39), 1));
+	cr_assert_null(pvm_rmap_find(g.vm->mmu, pvm_gfn(1ull << 39), 1));
 	make_head(&g, (1ull << 40) - 1, 1, 7);	/* the last frame there can be */
 	make_head(&g, (1ull << 40) - 600, 1, 1);
 	make_head(&g, (1ull << 40) - 512, 2, 4);
 	make_head(&g, 0, 3, 1);
 	/* All heads in order, nothing skipped, nothing twice. */
-	cr_assert_not_null(rmap_next(g.vm->mmu, 1, &index, 1ull << 40));
+	cr_assert_not_null(pvm_rmap_next(g.vm->mmu, 1, &index, 1ull << 40));
 	cr_assert_eq(index, 0);
 	index = 1024;
-	cr_assert_not_null(rmap_next(g.vm->mmu, 1, &index, 1ull << 40));
+	cr_assert_not_null(pvm_rmap_next(g.vm->mmu, 1, &index, 1ull << 40));
 	cr_assert_eq(index, (1ull << 40) - 1024);
 	index = 1024;
-	cr_assert_null(rmap_next(g.vm->mmu, 1, &index, 1ull << 30));
+	cr_assert_null(pvm_rmap_next(g.vm->mmu, 1, &index, 1ull << 30));
 	guest_fini(&g);
 }
 

@@ -127,6 +127,6 @@ void host_init(const struct pvm_switcher_config *config)
 		cpus[i] = (struct pvm_switcher_cpu *)areas[i];
 		cpus[i]->switcher = &switcher;
 		cpus[i]->id = i;
-		switcher_void_tags(cpus[i]);
+		pvm_switcher_void_tags(cpus[i]);
 	}
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* switcher_set_roots(): which tag a root gets, and when it owes a flush. */
+/* pvm_switcher_set_roots(): which tag a root gets, and when it owes a flush. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
@@ -42,7 +42,7 @@ static void set_roots(uint64_t supervisor, uint64_t user)
 {
 	fixture.vcpu[0].cr3 = supervisor;
 	fixture.vcpu[0].msr.switch_cr3 = user;
-	switcher_set_roots(cpu, &svcpu, (pvm_hpa_t[2]){ { supervisor }, { user } });
+	pvm_switcher_set_roots(cpu, &svcpu, (pvm_hpa_t[2]){ { supervisor }, { user } });
 }
 
 static unsigned tag(unsigned mode)
@@ -89,7 +89,7 @@ Test(switcher_tag, S7_voided_tags_owe_again)
 {
 	set_roots(ROOT(1), ROOT(2));
 	cpu->owed = 0;
-	switcher_void_tags(cpu);
+	pvm_switcher_void_tags(cpu);
 	set_roots(ROOT(1), ROOT(2));
 	cr_assert_eq(cpu->owed, 1u << tag(0) | 1u << tag(1));
 }
@@ -98,7 +98,7 @@ Test(switcher_tag, S7_voided_tags_owe_again)
 static void pairs_are_whole(void)
 {
 	for (int i = -1; i < PVM_SWITCHER_PUBLISHED; i++) {
-		const struct switcher_roots *roots = i < 0 ? &cpu->current : &cpu->published[i];
+		const struct pvm_switcher_roots *roots = i < 0 ? &cpu->current : &cpu->published[i];
 
 		for (unsigned mode = 0; mode < 2; mode++) {
 			unsigned has = (unsigned)roots->signal[mode] - 1;
@@ -136,7 +136,7 @@ Test(switcher_tag, published_pairs_are_found_by_what_the_guest_loads)
 	for (unsigned n = 0; n < PVM_SWITCHER_PUBLISHED + 1; n++)
 		set_roots(ROOT(2 * n), ROOT(2 * n + 1));
 	for (unsigned i = 0; i < PVM_SWITCHER_PUBLISHED; i++) {
-		const struct switcher_roots *roots = &cpu->published[i];
+		const struct pvm_switcher_roots *roots = &cpu->published[i];
 
 		cr_assert_eq(roots->cr3[0] & PVM_CR3_ADDR_MASK, roots->guest_cr3);
 		cr_assert_eq(roots->cr3[1] & PVM_CR3_ADDR_MASK, roots->guest_switch_cr3);
