@@ -103,7 +103,8 @@ enum pvm_action pvm_event_return_supervisor(struct pvm_vcpu *vcpu, enum pvm_slee
 		return pvm_event_gp(vcpu, 0, sleep);
 	}
 
-	pvm_pvcs_change_flags(vcpu, PVM_EVENT_FLAGS_IP | PVM_EVENT_FLAGS_IF, frame.rflags & PVM_EVENT_FLAGS_IF);
+	pvm_pvcs_change_flags(vcpu, PVM_EVENT_FLAGS_IP | PVM_EVENT_FLAGS_IF,
+			      frame.rflags & PVM_EVENT_FLAGS_IF);
 	vcpu->rip = frame.rip;
 	vcpu->rflags = pvm_rflags_sane(frame.rflags);	/* S2 */
 	vcpu->gpr[PVM_RSP] = frame.rsp;

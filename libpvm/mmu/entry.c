@@ -11,7 +11,8 @@
 #include "shadow.h"
 
 /* The page and index that a node belongs to. */
-struct pvm_shadow_page *pvm_node_entry(const struct pvm_mmu *mmu, const struct pvm_shadow_node *node, unsigned *index)
+struct pvm_shadow_page *pvm_node_entry(const struct pvm_mmu *mmu,
+				       const struct pvm_shadow_node *node, unsigned *index)
 {
 	struct pvm_node_chunk *chunk = pvm_slab_object(&mmu->chunk_slab, node);
 
@@ -58,8 +59,8 @@ static void node_free(struct pvm_mmu *mmu, struct pvm_shadow_page *page, struct 
 }
 
 /* Point an empty entry to @child. @rights: PVM_PTE_W and PVM_PTE_NX. */
-void pvm_entry_link(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned index, struct pvm_shadow_page *child,
-		uint64_t rights)
+void pvm_entry_link(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned index,
+		    struct pvm_shadow_page *child, uint64_t rights)
 {
 	struct pvm_shadow_node *node = node_make(mmu, page, index);
 

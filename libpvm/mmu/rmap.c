@@ -92,7 +92,8 @@ struct pvm_shadow_node **pvm_rmap_make(struct pvm_mmu *mmu, pvm_gfn_t gfn, unsig
 
 /* The first head at *@index or later, below @end; NULL: none. Sets *@index to
  * where it is. Heads may be empty. */
-struct pvm_shadow_node **pvm_rmap_next(const struct pvm_mmu *mmu, unsigned level, uint64_t *index, uint64_t end)
+struct pvm_shadow_node **pvm_rmap_next(const struct pvm_mmu *mmu, unsigned level, uint64_t *index,
+				       uint64_t end)
 {
 	const struct pvm_radix *radix = &mmu->rmap[level - 1];
 

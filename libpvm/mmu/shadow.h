@@ -158,13 +158,15 @@ void *pvm_slab_object(const struct pvm_slab *slab, const void *inside);
 uint32_t pvm_rmap_missing(const struct pvm_mmu *mmu, pvm_gfn_t gfn, unsigned level);
 struct pvm_shadow_node **pvm_rmap_make(struct pvm_mmu *mmu, pvm_gfn_t gfn, unsigned level);
 struct pvm_shadow_node **pvm_rmap_find(const struct pvm_mmu *mmu, pvm_gfn_t gfn, unsigned level);
-struct pvm_shadow_node **pvm_rmap_next(const struct pvm_mmu *mmu, unsigned level, uint64_t *index, uint64_t end);
+struct pvm_shadow_node **pvm_rmap_next(const struct pvm_mmu *mmu, unsigned level, uint64_t *index,
+				       uint64_t end);
 void pvm_rmap_destroy(struct pvm_mmu *mmu);
 
 /* entry.c: the entries of a shadow page and their nodes. */
-struct pvm_shadow_page *pvm_node_entry(const struct pvm_mmu *mmu, const struct pvm_shadow_node *node, unsigned *index);
-void pvm_entry_link(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned index, struct pvm_shadow_page *child,
-		uint64_t rights);
+struct pvm_shadow_page *pvm_node_entry(const struct pvm_mmu *mmu,
+				       const struct pvm_shadow_node *node, unsigned *index);
+void pvm_entry_link(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned index,
+		    struct pvm_shadow_page *child, uint64_t rights);
 void pvm_entry_map(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned index, pvm_gfn_t gfn,
 	       uint64_t entry);
 void pvm_entry_drop(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned index);

@@ -41,8 +41,8 @@ static bool expected_leaf(const struct pvm_shadow_page *page, unsigned index, ui
 	return true;
 }
 
-static bool expected_link(const struct pvm_shadow_page *page, const struct pvm_shadow_page *child, uint64_t guest,
-			  uint64_t *entry)
+static bool expected_link(const struct pvm_shadow_page *page, const struct pvm_shadow_page *child,
+			  uint64_t guest, uint64_t *entry)
 {
 	unsigned level = page->role.level;
 	bool large = pvm_pte_is_leaf(guest, level), writable = guest & PVM_PTE_W;
@@ -145,7 +145,8 @@ static void sync_reached(struct pvm_mmu *mmu, bool count)
 		struct pvm_list *link;
 
 		for (link = mmu->unsync[upper].next; link != &mmu->unsync[upper]; link = link->next) {
-			struct pvm_shadow_page *page = pvm_list_entry(link, struct pvm_shadow_page, unsync_link);
+			struct pvm_shadow_page *page =
+				pvm_list_entry(link, struct pvm_shadow_page, unsync_link);
 
 			if (!reached(mmu, page))
 				continue;
@@ -275,7 +276,8 @@ void pvm_sync_harden(struct pvm_mmu *mmu)
 		struct pvm_list *link = mmu->unsync[upper].next;
 
 		while (link != &mmu->unsync[upper]) {
-			struct pvm_shadow_page *page = pvm_list_entry(link, struct pvm_shadow_page, unsync_link);
+			struct pvm_shadow_page *page =
+				pvm_list_entry(link, struct pvm_shadow_page, unsync_link);
 
 			link = link->next;
 			if (page->clean < CLEAN_FLUSHES)

@@ -90,7 +90,8 @@ static unsigned page_address(const struct pvm_mmu *mmu, const struct pvm_shadow_
 }
 
 /* Forget one leaf on all vCPUs, without touching anything else if possible. */
-static bool flush_leaf(struct pvm_mmu *mmu, const struct pvm_shadow_page *page, unsigned index, unsigned level)
+static bool flush_leaf(struct pvm_mmu *mmu, const struct pvm_shadow_page *page, unsigned index,
+		       unsigned level)
 {
 	unsigned shift = PVM_LEVEL_SHIFT(mmu->host_levels + 1), budget = ADDRESS_BUDGET, found;
 	uint64_t gva;
