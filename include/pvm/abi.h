@@ -133,6 +133,13 @@
 #define PVM_SYNTHETIC_CPUID_ADDR	PVM_ULL(0xffffffffff4d5650)
 
 /* ------------------------------------------------------------------------
+ * How a guest's ELF file says which dialect it is written for: a note with this name
+ * and type, whose descriptor is one 32-bit enum pvm_abi. No note: PVM_ABI_DUAL_CR3.
+ */
+#define PVM_ELFNOTE_NAME		"PVM"
+#define PVM_ELFNOTE_ABI			1
+
+/* ------------------------------------------------------------------------
  * PVM_ABI_SINGLE_CR3, where it differs.
  */
 #define PVM_SC_PVCS_EVENT_FLAGS		0
@@ -150,6 +157,7 @@
 #define PVM_SC_VECTOR_STD		(1 << 8)
 #define PVM_SC_VECTOR_NMI		(1 << 9)
 #define PVM_SC_VECTOR_MCE		(1 << 10)
+#define PVM_SC_VECTOR_LOCK		0xff00		/* any of these: the PVCS is in use */
 #define PVM_SC_ENTRY_USER		0
 #define PVM_SC_ENTRY_SUPERVISOR		512
 
