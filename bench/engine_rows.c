@@ -8,6 +8,7 @@
 
 #include <pvm/events.h>
 #include <pvm/hypercall.h>
+#include <pvm/exit.h>
 #include <pvm/mmu.h>
 
 #define BATCHES		40		/* per round, of the short ones */

@@ -4,6 +4,8 @@
  * timer is in local_apic_timer.c. Everything but local_apic_attention() runs
  * under the bus lock. Must never touch a CPU: the host does.
  */
+#include <pvm/host.h>
+
 #include "local_apic_internal.h"
 
 static void apic_lock(struct local_apic *apic)
@@ -117,6 +119,33 @@ bool local_apic_take_nmi(struct local_apic *apic)
 	update_attention(apic);
 	apic_unlock(apic);
 	return nmi;
+}
+
+uint32_t local_apic_waits(struct local_apic *apic, uint64_t cr8, uint8_t *vector)
+{
+	uint32_t waits = 0;
+	int pending;
+
+	if (!local_apic_attention(apic))
+		return 0;
+	local_apic_set_cr8(apic, cr8);
+	pending = local_apic_pending(apic);
+	if (pending >= 0) {
+		*vector = (uint8_t)pending;
+		waits |= PVM_WAITS_INTERRUPT;
+	}
+	apic_lock(apic);
+	waits |= apic->nmi ? PVM_WAITS_NMI : 0;
+	apic_unlock(apic);
+	return waits;
+}
+
+void local_apic_taken(struct local_apic *apic, uint32_t waits, uint8_t vector)
+{
+	if (waits & PVM_WAITS_NMI)
+		local_apic_take_nmi(apic);
+	if (waits & PVM_WAITS_INTERRUPT)
+		local_apic_accept(apic, vector);
 }
 
 void local_apic_raise(struct local_apic *apic, uint8_t vector)

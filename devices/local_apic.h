@@ -144,6 +144,13 @@ void local_apic_accept(struct local_apic *apic, uint8_t vector);
 /* Takes a pending NMI: true once for each time there was one. */
 bool local_apic_take_nmi(struct local_apic *apic);
 
+/*
+ * The two as pvm_host_ops::events and ::event_taken want them: what waits, as PVM_WAITS_*
+ * bits with the interrupt's vector, for a CPU with this CR8; and what was taken.
+ */
+uint32_t local_apic_waits(struct local_apic *apic, uint64_t cr8, uint8_t *vector);
+void local_apic_taken(struct local_apic *apic, uint32_t waits, uint8_t vector);
+
 /* A device of the host raises an edge-triggered interrupt. */
 void local_apic_raise(struct local_apic *apic, uint8_t vector);
 

@@ -13,6 +13,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "decode.h"
+#include "local_apic.h"
 #include "memory.h"
 
 struct page_arena {
@@ -174,6 +176,22 @@ static void host_unlock(void *host)
 	pthread_mutex_unlock(&((struct monitor_vm *)host)->mmu_lock);
 }
 
+static uint32_t host_events(void *host, struct pvm_vcpu *pvm, uint8_t *vector)
+{
+	struct monitor_vcpu *vcpu = pvm->backend;
+
+	(void)host;
+	return vcpu->apic ? local_apic_waits(vcpu->apic, pvm->cr8, vector) : 0;
+}
+
+static void host_event_taken(void *host, struct pvm_vcpu *pvm, uint32_t waits, uint8_t vector)
+{
+	struct monitor_vcpu *vcpu = pvm->backend;
+
+	(void)host;
+	local_apic_taken(vcpu->apic, waits, vector);
+}
+
 int host_init(struct monitor_vm *vm, uint64_t shadow_memory,
 	      void (*trace)(void *host, const struct pvm_trace_record *record), char *why,
 	      size_t why_size)
@@ -196,6 +214,9 @@ int host_init(struct monitor_vm *vm, uint64_t shadow_memory,
 		.tlb_flush = host_tlb_flush,
 		.mmu_lock = host_lock,
 		.mmu_unlock = host_unlock,
+		.decode = decode_insn,
+		.events = host_events,
+		.event_taken = host_event_taken,
 		.trace = trace,
 	};
 	return 0;

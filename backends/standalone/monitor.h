@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <pvm/hypercall.h>
+#include <pvm/exit.h>
 #include <pvm/vcpu.h>
 
 /* Largest extended state (XSAVE, standard format) that a vCPU carries, bytes. */
@@ -23,29 +23,6 @@
 
 /* Hypercalls of PVM that are counted by number. */
 #define MONITOR_HYPERCALLS 16
-
-/* Why the guest stopped running. */
-enum guest_exit_kind {
-	GUEST_EXIT_SYSCALL,	/* SYSCALL in 64-bit code; rip behind it, rcx and r11 set */
-	GUEST_EXIT_EXCEPTION,	/* a CPU exception: vector, error_code; #PF: vcpu->cr2; #DB: vcpu->dr6 */
-	GUEST_EXIT_INT80,	/* INT 0x80; rip behind it */
-	GUEST_EXIT_SYSCALL32,	/* SYSENTER, or SYSCALL in 32-bit code, entered the host: insn; rip at it */
-	GUEST_EXIT_INSN,	/* a trapped instruction that the executor has decoded already: insn,
-				 * and the exception it raised: vector, error_code */
-	GUEST_EXIT_KICK,	/* executor_ops.kick() or a pending flush stopped it */
-	GUEST_EXIT_DEAD,	/* what executed the guest is gone, its registers with it:
-				 * the vCPU holds those of the last entry */
-	GUEST_EXIT_FAILED,	/* the executor cannot go on: message */
-	GUEST_EXIT_KINDS
-};
-
-struct guest_exit {
-	enum guest_exit_kind kind;
-	uint8_t vector;
-	uint32_t error_code;
-	struct pvm_insn insn;	/* INSN, SYSCALL32 */
-	char message[256];	/* DEAD, FAILED: one line that names the thing */
-};
 
 struct monitor_vm;
 struct monitor_vcpu;
@@ -75,11 +52,11 @@ struct executor_ops {
 
 	/* Run the guest from vcpu->pvm's state on vcpu->root (the monitor has
 	 * called pvm_mmu_load() just before; a root that dies meanwhile reaches
-	 * tlb_flush() with root_dying, and run() then returns GUEST_EXIT_KICK
+	 * tlb_flush() with root_dying, and run() then returns PVM_EXIT_KICK
 	 * without entering it) until something happens. Loads gpr, rip, rflags,
 	 * segments, bases, tls, debug registers, pkru and
 	 * xstate; on return they hold the guest's again. */
-	void (*run)(struct monitor_vcpu *vcpu, struct guest_exit *exit);
+	void (*run)(struct monitor_vcpu *vcpu, struct pvm_guest_exit *exit);
 
 	/* Any thread: make run() return soon; remembered if not in run(). */
 	void (*kick)(struct monitor_vcpu *vcpu);
@@ -120,10 +97,8 @@ struct monitor_vcpu {
 	bool waiting;		/* the thread is in wake */
 	bool live;		/* the executor knows it: kick() is allowed */
 	bool started;		/* it has been told where to begin */
-	uint64_t starved_rip;	/* where the engine last ran out of memory, and how often there */
-	unsigned starved;
-	uint64_t exits[GUEST_EXIT_KINDS];
-	uint64_t exceptions[PVM_VEC_EXCEPTIONS];	/* GUEST_EXIT_EXCEPTION by vector */
+	uint64_t exits[PVM_EXIT_KINDS];
+	uint64_t exceptions[PVM_VEC_EXCEPTIONS];	/* PVM_EXIT_EXCEPTION by vector */
 	uint64_t hypercalls[MONITOR_HYPERCALLS];
 	uint64_t syscalls, returns_user, returns_supervisor, other_hypercalls;
 	uint64_t events[256];	/* delivered, by vector */
@@ -152,7 +127,9 @@ struct monitor_vm {
 	struct monitor_loop *loop;	/* the end of the VM, timers, console input (loop.c) */
 };
 
-/* "SYSCALL", "KICK", ...: static, never NULL. run.c */
-const char *guest_exit_name(enum guest_exit_kind kind);
+/* What an executor answers where it cannot go on: PVM_EXIT_DEAD or PVM_EXIT_FAILED, with a
+ * line that names the thing. The line lives until this thread's next call. executor_exit.c */
+void executor_fail(struct pvm_guest_exit *exit, enum pvm_exit_kind kind, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 #endif /* STANDALONE_MONITOR_H */

@@ -38,12 +38,12 @@ static void print_exits(const struct monitor_vm *vm, FILE *to)
 	uint64_t total = 0;
 	unsigned i;
 
-	for (i = 0; i < GUEST_EXIT_KINDS; i++)
+	for (i = 0; i < PVM_EXIT_KINDS; i++)
 		total += SUM_AT(vm, exits, i);
 	fprintf(to, "exits by reason: %" PRIu64 "\n", total);
-	for (i = 0; i < GUEST_EXIT_KINDS; i++)
-		if (i != GUEST_EXIT_EXCEPTION)
-			row(to, guest_exit_name(i), SUM_AT(vm, exits, i));
+	for (i = 0; i < PVM_EXIT_KINDS; i++)
+		if (i != PVM_EXIT_EXCEPTION)
+			row(to, pvm_exit_name(i), SUM_AT(vm, exits, i));
 	for (i = 0; i < PVM_VEC_EXCEPTIONS; i++)
 		row(to, pvm_vector_name(i), SUM_AT(vm, exceptions, i));
 }

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * The vCPU threads: start, offer events, run, handle, halt, end. What an exit
- * means is exit.c's. Must never hold a lock while the guest runs.
+ * The vCPU threads: start, handle the last exit, run, halt, end. What an exit means is
+ * libpvm's, what the engine asks for exit.c's. Must never hold a lock while the guest runs.
  */
 #include "run.h"
 
 #include <errno.h>
 #include <time.h>
 
-#include <pvm/events.h>
-#include <pvm/mmu.h>
+#include <pvm/exit.h>
 
 #include "boot.h"
 #include "clock.h"
@@ -19,22 +18,6 @@
 
 #define MAILBOX_POLL_NS	500000ull
 #define NS_PER_S	1000000000ull
-
-const char *guest_exit_name(enum guest_exit_kind kind)
-{
-	static const char *const names[GUEST_EXIT_KINDS] = {
-		[GUEST_EXIT_SYSCALL] = "SYSCALL",
-		[GUEST_EXIT_EXCEPTION] = "exception",
-		[GUEST_EXIT_INT80] = "INT 0x80",
-		[GUEST_EXIT_SYSCALL32] = "SYSCALL32",
-		[GUEST_EXIT_INSN] = "instruction",
-		[GUEST_EXIT_KICK] = "KICK",
-		[GUEST_EXIT_DEAD] = "DEAD",
-		[GUEST_EXIT_FAILED] = "FAILED",
-	};
-
-	return (unsigned)kind < GUEST_EXIT_KINDS ? names[kind] : "unknown";
-}
 
 static _Thread_local struct monitor_vcpu *this_vcpu;
 
@@ -86,90 +69,35 @@ static bool wait_for_start(struct monitor_vcpu *vcpu)
 	return false;
 }
 
-static void offer_nmi(struct monitor_vcpu *vcpu)
-{
-	if (local_apic_take_nmi(vcpu->apic))
-		exit_act(vcpu, pvm_event_nmi(&vcpu->pvm, PVM_MAY_SLEEP));
-}
-
-static void offer_interrupt(struct monitor_vcpu *vcpu)
-{
-	bool delivered = false;
-	int vector;
-
-	local_apic_set_cr8(vcpu->apic, vcpu->pvm.cr8);
-	vector = local_apic_pending(vcpu->apic);
-	if (vector < 0)
-		return;
-	if (vector >= PVM_VEC_EXCEPTIONS) {
-		exit_act(vcpu, pvm_event_interrupt(&vcpu->pvm, (uint8_t)vector, &delivered,
-						   PVM_MAY_SLEEP));
-	} else if (pvm_event_interrupt_allowed(&vcpu->pvm)) {
-		/* The APIC allows vectors from 16; they arrive as the exceptions they name. */
-		delivered = true;
-		vcpu->pvm.halted = false;
-		exit_act(vcpu, pvm_event_deliver(&vcpu->pvm, (uint8_t)vector, 0, PVM_MAY_SLEEP));
-	}
-	if (delivered)
-		local_apic_accept(vcpu->apic, (uint8_t)vector);
-}
-
-/* Before each entry, and to see whether a halt is over. */
-static void offer_events(struct monitor_vcpu *vcpu)
-{
-	if (!local_apic_attention(vcpu->apic))
-		return;
-	offer_nmi(vcpu);
-	if (!atomic_load(&vcpu->vm->over))
-		offer_interrupt(vcpu);
-}
-
-/* The shadow root for the mode the vCPU is in; false: not to be run now. */
-static bool load_root(struct monitor_vcpu *vcpu)
-{
-	int error = pvm_mmu_load(&vcpu->pvm, &vcpu->root, PVM_MAY_SLEEP);
-
-	if (!error)
-		return true;
-	if (error == PVM_EFAULT)
-		exit_act(vcpu,
-			 pvm_event_shutdown(&vcpu->pvm, PVM_SHUTDOWN_BAD_CR3, 0xff, vcpu->pvm.cr3));
-	else if (error == PVM_ENOMEM)
-		exit_reclaim(vcpu);
-	else
-		loop_end(vcpu->vm, vcpu, MONITOR_END_FAILED, MONITOR_STATUS_FAILED,
-			 "no shadow root: error %d", error);
-	return false;
-}
-
-static void enter(struct monitor_vcpu *vcpu)
+static void enter(struct monitor_vcpu *vcpu, struct pvm_guest_exit *exit)
 {
 	struct monitor_vm *vm = vcpu->vm;
-	struct guest_exit exit = { .kind = GUEST_EXIT_KICK };
 
-	if (!load_root(vcpu))
-		return;
 	if (vm->trace)
 		trace_glue_enter(vcpu);
-	vm->executor->run(vcpu, &exit);
+	vm->executor->run(vcpu, exit);
 	if (vm->trace)
-		trace_glue_exit(vcpu, &exit);
-	exit_act(vcpu, exit_handle(vcpu, &exit));
+		trace_glue_exit(vcpu, exit);
+	exit_look(vcpu, exit);
 }
 
 static void run_until_over(struct monitor_vcpu *vcpu)
 {
+	struct pvm_guest_exit exit = { .kind = PVM_EXIT_KICK };
+
 	if (vcpu->pvm.id != 0 && !wait_for_start(vcpu))
 		return;
 	vcpu->started = true;
 	while (!atomic_load(&vcpu->vm->over)) {
-		offer_events(vcpu);
-		if (atomic_load(&vcpu->vm->over))
-			break;
-		if (vcpu->pvm.halted)
+		enum pvm_action action = pvm_handle_exit(&vcpu->pvm, &exit, &vcpu->root,
+							 PVM_MAY_SLEEP);
+
+		if (action == PVM_ACT_RESUME)
+			enter(vcpu, &exit);
+		else if (action == PVM_ACT_HALT)
 			wait_for_kick(vcpu, 0);
 		else
-			enter(vcpu);
+			pvm_exit_is_action(&exit, exit_act(vcpu, action));
 	}
 }
 

@@ -14,14 +14,12 @@ struct monitor_vcpu *run_this_vcpu(void);
 /* Any thread: make the vCPU look at its interrupts, or at the end of the VM. */
 void run_kick(struct monitor_vcpu *vcpu);
 
-/* exit.c: one exit, through the engine, to the action that finishes it. */
-enum pvm_action exit_handle(struct monitor_vcpu *vcpu, const struct guest_exit *exit);
+/* exit.c: count an exit before the engine handles it; ends the VM where the executor has
+ * failed. */
+void exit_look(struct monitor_vcpu *vcpu, const struct pvm_guest_exit *exit);
 
-/* exit.c: do what the engine wants; ends the VM where that is what it wants. */
-void exit_act(struct monitor_vcpu *vcpu, enum pvm_action action);
-
-/* exit.c: the engine has no memory: give back what it can spare. False: the VM
- * was ended, since that did not help. */
-bool exit_reclaim(struct monitor_vcpu *vcpu);
+/* exit.c: carry out what the engine wants; ends the VM where that is what it wants.
+ * Returns what the action's completion answers. */
+enum pvm_action exit_act(struct monitor_vcpu *vcpu, enum pvm_action action);
 
 #endif /* STANDALONE_RUN_H */

@@ -44,7 +44,7 @@ void trace_enter(struct trace *trace, uint32_t vcpu, enum pvm_mode mode, uint64_
  * trace_record - write one record, stamped with the time. Any thread.
  *
  * PVM_TRACE_EXIT ends the guest's slice that trace_enter() began. Its fields
- * here are a: enum guest_exit_kind, b: rip, c: vector, d: error code.
+ * here are a: enum pvm_exit_kind, b: rip, c: vector, d: error code.
  */
 void trace_record(struct trace *trace, const struct pvm_trace_record *record);
 

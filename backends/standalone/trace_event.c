@@ -92,16 +92,16 @@ cJSON *trace_event_guest(uint64_t tid, double begin, double duration, enum pvm_m
 cJSON *trace_event_monitor(uint64_t tid, double begin, double duration,
 			   const struct pvm_trace_record *exit)
 {
-	bool exception = exit->a == GUEST_EXIT_EXCEPTION || exit->a == GUEST_EXIT_INSN;
+	bool exception = exit->a == PVM_EXIT_EXCEPTION || exit->a == PVM_EXIT_INSN;
 	char name[64];
 	cJSON *args, *event;
 
 	snprintf(name, sizeof(name), "exit %s",
-		 exit->a == GUEST_EXIT_EXCEPTION ? pvm_vector_name((unsigned)exit->c) :
-						   guest_exit_name((enum guest_exit_kind)exit->a));
+		 exit->a == PVM_EXIT_EXCEPTION ? pvm_vector_name((unsigned)exit->c) :
+						   pvm_exit_name((enum pvm_exit_kind)exit->a));
 	event = new_event("X", "exit", name, tid, begin, &args);
 	cJSON_AddNumberToObject(event, "dur", duration);
-	cJSON_AddStringToObject(args, "reason", guest_exit_name((enum guest_exit_kind)exit->a));
+	cJSON_AddStringToObject(args, "reason", pvm_exit_name((enum pvm_exit_kind)exit->a));
 	add_hex(args, "rip", exit->b);
 	if (exception) {
 		cJSON_AddNumberToObject(args, "vector", (double)exit->c);
@@ -175,7 +175,7 @@ static const char *detail_of(const struct pvm_trace_record *record, char *buffer
 
 	switch (record->kind) {
 	case PVM_TRACE_EXIT:
-		return guest_exit_name((enum guest_exit_kind)record->a);
+		return pvm_exit_name((enum pvm_exit_kind)record->a);
 	case PVM_TRACE_EVENT:
 		if (record->a < PVM_VEC_EXCEPTIONS || record->a == PVM_VEC_SYSCALL32)
 			return pvm_vector_name((unsigned)record->a);
@@ -211,7 +211,7 @@ static void add_event_args(cJSON *args, const struct pvm_trace_record *record)
 	switch (record->kind) {
 	case PVM_TRACE_EXIT:
 		cJSON_AddStringToObject(args, "reason",
-					guest_exit_name((enum guest_exit_kind)record->a));
+					pvm_exit_name((enum pvm_exit_kind)record->a));
 		add_hex(args, "rip", record->b);
 		break;
 	case PVM_TRACE_EVENT:

@@ -27,7 +27,7 @@ void trace_glue_enter(struct monitor_vcpu *vcpu)
 	trace_enter(vcpu->vm->trace, vcpu->pvm.id, pvm_vcpu_mode(&vcpu->pvm), vcpu->pvm.rip);
 }
 
-void trace_glue_exit(struct monitor_vcpu *vcpu, const struct guest_exit *exit)
+void trace_glue_exit(struct monitor_vcpu *vcpu, const struct pvm_guest_exit *exit)
 {
 	struct pvm_trace_record record = {
 		.kind = PVM_TRACE_EXIT,

@@ -10,6 +10,6 @@ void trace_glue_record(void *host, const struct pvm_trace_record *record);
 
 /* vm->trace is there: the vCPU is about to enter the guest, has left it. */
 void trace_glue_enter(struct monitor_vcpu *vcpu);
-void trace_glue_exit(struct monitor_vcpu *vcpu, const struct guest_exit *exit);
+void trace_glue_exit(struct monitor_vcpu *vcpu, const struct pvm_guest_exit *exit);
 
 #endif /* STANDALONE_TRACE_GLUE_H */

@@ -4,6 +4,7 @@
  * Most of this runs under the MMU lock; nothing here calls the engine.
  */
 #include "apic.h"
+#include "decode.h"
 #include "memory.h"
 #include "print.h"
 #include "vm.h"
@@ -110,6 +111,23 @@ static void host_unlock(void *host)
 	spin_unlock(&vm.mmu_lock);
 }
 
+/* What the guest's local APIC has for it. */
+static uint32_t host_events(void *host, struct pvm_vcpu *pvm, uint8_t *vector)
+{
+	struct vm_vcpu *vcpu = pvm->backend;
+
+	(void)host;
+	return local_apic_waits(vcpu->apic, pvm->cr8, vector);
+}
+
+static void host_event_taken(void *host, struct pvm_vcpu *pvm, uint32_t waits, uint8_t vector)
+{
+	struct vm_vcpu *vcpu = pvm->backend;
+
+	(void)host;
+	local_apic_taken(vcpu->apic, waits, vector);
+}
+
 const struct pvm_host_ops host_ops = {
 	.page_alloc = host_page_alloc,
 	.page_free = host_page_free,
@@ -121,6 +139,9 @@ const struct pvm_host_ops host_ops = {
 	.tlb_flush = host_tlb_flush,
 	.mmu_lock = host_lock,
 	.mmu_unlock = host_unlock,
+	.decode = decode_insn,
+	.events = host_events,
+	.event_taken = host_event_taken,
 };
 
 /* ------------------------------------------------------------------------

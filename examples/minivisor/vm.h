@@ -7,7 +7,7 @@
 #ifndef MINIVISOR_VM_H
 #define MINIVISOR_VM_H
 
-#include <pvm/hypercall.h>
+#include <pvm/exit.h>
 #include <pvm/switcher.h>
 #include <pvm/vcpu.h>
 
@@ -21,8 +21,6 @@ struct vm_vcpu {
 	struct pvm_switcher_vcpu switcher;
 	struct local_apic *apic;
 	bool idle;			/* its CPU is in HLT, or about to */
-	uint64_t starved_rip;		/* where the engine last ran out of memory, how often there */
-	unsigned starved;
 };
 
 struct vm {

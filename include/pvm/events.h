@@ -29,7 +29,7 @@ PVM_API bool pvm_vector_has_error_code(uint8_t vector);
  * that of the faulting instruction, or behind it for a trap.
  *
  * Returns PVM_ACT_RESUME; PVM_ACT_SHUTDOWN: it could not be delivered (no
- * PVCS, bad entry, bad stack), which is a triple fault; vcpu->exit.shutdown
+ * PVCS, bad entry, bad stack), which is a triple fault; vcpu->request.shutdown
  * says why, and no register of the guest has changed.
  * spec: Vector events in user mode, Vector events in supervisor mode
  */
@@ -62,11 +62,12 @@ PVM_API bool pvm_event_interrupt_allowed(const struct pvm_vcpu *vcpu);
 /**
  * pvm_event_interrupt - the backend has a maskable interrupt: deliver it, or
  * remember it for the guest.
- * @vector: 32..255. @delivered: false when IF was clear; PVCS IP is then set,
+ * @vector: 16..255, what an APIC can send; those below 32 arrive as the exceptions they
+ * name, with an error code of 0 where there is one. @delivered: false when IF was clear; PVCS IP is then set,
  * the interrupt stays the backend's, which offers it again after IRQ_WIN,
  * IRQ_HLT, or a return to user mode.
  * Returns as pvm_event_deliver(); PVM_ACT_HALT: not delivered, and the vCPU is
- * still halted; PVM_ACT_ERROR for a @vector below 32. A delivered interrupt
+ * still halted; PVM_ACT_ERROR for a @vector below 16. A delivered interrupt
  * ends a halt.
  * spec: PVCS::event_flags
  */
@@ -123,7 +124,7 @@ PVM_API enum pvm_action pvm_event_irq_halt(struct pvm_vcpu *vcpu);
  * stays 0. */
 PVM_API void pvm_event_set_if(struct pvm_vcpu *vcpu, bool enabled);
 
-/* End the VM: fills vcpu->exit.shutdown and returns PVM_ACT_SHUTDOWN. */
+/* End the VM: fills vcpu->request.shutdown and returns PVM_ACT_SHUTDOWN. */
 PVM_API enum pvm_action pvm_event_shutdown(struct pvm_vcpu *vcpu, enum pvm_shutdown reason,
 					   uint8_t vector, uint64_t address);
 

@@ -14,6 +14,7 @@
 #include <pvm/types.h>
 
 struct pvm_vcpu;
+struct pvm_insn;
 
 /* One 4 KiB page of host memory for the engine's own use, zeroed. */
 struct pvm_host_page {
@@ -49,6 +50,10 @@ struct pvm_tlb_flush {
 	uint8_t level;		/* PVM_FLUSH_GVA: 1..3 */
 	bool root_dying;	/* PVM_FLUSH_ROOT: the root's page is about to be freed */
 };
+
+/* What waits for a vCPU in its interrupt controller, as bits. */
+#define PVM_WAITS_NMI		(1u << 0)
+#define PVM_WAITS_INTERRUPT	(1u << 1)
 
 struct pvm_host_ops {
 	/*
@@ -89,6 +94,25 @@ struct pvm_host_ops {
 	/* One lock per VM, not recursive. */
 	void (*mmu_lock)(void *host);
 	void (*mmu_unlock)(void *host);
+
+	/*
+	 * The three that follow are asked by pvm_handle_exit(), without any lock, from
+	 * the vCPU's own thread, and must not sleep.
+	 *
+	 * @bytes at vcpu->rip, @length of them (0 to 15), to @insn; decode/decode.h is
+	 * one. May be NULL: then no instruction is emulated, its exception is delivered.
+	 */
+	void (*decode)(const struct pvm_vcpu *vcpu, bool code64, const uint8_t *bytes, size_t length,
+		       struct pvm_insn *insn);
+
+	/*
+	 * What waits for this vCPU now: PVM_WAITS_* bits; *@vector: of the interrupt,
+	 * 16..255. NULL: the host offers events by itself (pvm_event_interrupt()).
+	 */
+	uint32_t (*events)(void *host, struct pvm_vcpu *vcpu, uint8_t *vector);
+	/* One of them is the guest's now; the next call of events() does not name it.
+	 * NULL only where events is. */
+	void (*event_taken)(void *host, struct pvm_vcpu *vcpu, uint32_t waits, uint8_t vector);
 
 	/* May be NULL. May be called under the MMU lock; must not sleep. */
 	void (*trace)(void *host, const struct pvm_trace_record *record);

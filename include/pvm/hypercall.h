@@ -50,7 +50,7 @@ PVM_API enum pvm_action pvm_complete_rdmsr(struct pvm_vcpu *vcpu, bool ok, uint6
 					   enum pvm_sleep sleep);
 PVM_API enum pvm_action pvm_complete_wrmsr(struct pvm_vcpu *vcpu, bool ok, enum pvm_sleep sleep);
 
-/* Finish PVM_ACT_IO. @value: what IN read (its low exit.io.size bytes count).
+/* Finish PVM_ACT_IO. @value: what IN read (its low request.io.size bytes count).
  * A repeated string instruction stays where it is until its last element: it
  * traps again for the next. Returns as pvm_handle_insn(). */
 PVM_API enum pvm_action pvm_complete_io(struct pvm_vcpu *vcpu, uint32_t value);

@@ -67,13 +67,6 @@ struct pvm_fault_result {
 PVM_API struct pvm_fault_result pvm_mmu_fault(struct pvm_vcpu *vcpu, pvm_gva_t gva,
 					      uint32_t error_code, enum pvm_sleep sleep);
 
-/**
- * pvm_handle_page_fault - pvm_mmu_fault(), and delivery of what it injects.
- * One call for a #PF exit. Returns PVM_ACT_RESUME, _MMIO, _SHUTDOWN, _RETRY, _ERROR.
- */
-PVM_API enum pvm_action pvm_handle_page_fault(struct pvm_vcpu *vcpu, pvm_gva_t gva,
-					      uint32_t error_code, enum pvm_sleep sleep);
-
 /* ------------------------------------------------------------------------
  * Roots.
  */

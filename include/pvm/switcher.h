@@ -18,8 +18,8 @@
  *   per vCPU:     pvm_switcher_vcpu_init()
  *   per CPU and stretch of running guests: pvm_switcher_load() .. _unload()
  *   per entry, interrupts off:
- *                 pvm_switcher_clear_request(), pvm_mmu_load(),
- *                 pvm_switcher_run(), then the exit's engine call
+ *                 pvm_switcher_clear_request(), pvm_handle_exit(),
+ *                 pvm_switcher_run(), pvm_switcher_host_events()
  *
  * What pvm_switcher_run() leaves as it found it: RFLAGS, CS, SS, DS, ES, FS, GS, FS and GS
  * bases, IA32_KERNEL_GS_BASE, IDTR, CR3, DR0-3, DR7, PKRU, the callee-saved registers.
@@ -39,6 +39,7 @@
 #ifndef PVM_SWITCHER_H
 #define PVM_SWITCHER_H
 
+#include <pvm/exit.h>
 #include <pvm/vcpu.h>
 
 struct pvm_switcher_cpu;	/* a CPU's area: memory of the host, contents the switcher's */
@@ -247,28 +248,15 @@ enum pvm_inhibit {
  * Running.
  */
 
-enum pvm_switcher_exit_kind {
-	PVM_EXIT_KICK,		/* nothing happened but that somebody wanted it out */
-	PVM_EXIT_SYSCALL,	/* 64-bit SYSCALL: pvm_handle_syscall() */
-	PVM_EXIT_SYSCALL32,	/* SYSCALL from 32-bit code */
-	PVM_EXIT_EXCEPTION,	/* vector, error_code; #PF: pvm_vcpu::cr2; #DB: pvm_vcpu::dr6 */
-	PVM_EXIT_SOFTWARE,	/* INT3, INTO's or INT 0x80's gate: vector */
-	PVM_EXIT_INTERRUPT,	/* vector is the host's: pvm_switcher_host_vector() */
-	PVM_EXIT_ACTION,	/* the engine was called already: action, never PVM_ACT_RESUME */
-	PVM_EXIT_FAULT,		/* the switcher itself failed: vector, error_code, address; the
-				 * vCPU is lost, the host's state is whole */
-	PVM_EXIT_KINDS
-};
-
+/*
+ * guest.kind PVM_EXIT_FAILED is the switcher's own failure: guest.vector and .error_code
+ * of the exception it ran into, at address; the vCPU is lost, the host's state is whole.
+ * PVM_EXIT_ACTION comes only with pvm_switcher_vcpu::serve, never with PVM_ACT_RESUME.
+ */
 struct pvm_switcher_exit {
-	enum pvm_switcher_exit_kind kind;
-	uint8_t vector;
-	bool nmi, machine_check;	/* one came while the guest or the switcher ran: the host
-					 * calls pvm_switcher_host_vector() for it, before anything
-					 * else: NMIs may be blocked until then (S12) */
-	enum pvm_action action;		/* PVM_EXIT_ACTION */
-	uint32_t error_code;
-	uint64_t address;		/* PVM_EXIT_FAULT: RIP in the switcher */
+	struct pvm_guest_exit guest;	/* for pvm_handle_exit() */
+	bool nmi, machine_check;	/* one came while the guest or the switcher ran */
+	uint64_t address;		/* PVM_EXIT_FAILED: RIP in the switcher */
 };
 
 /* The host is about to look at what the vCPU should do: earlier requests are met. */
@@ -289,7 +277,7 @@ PVM_API void pvm_switcher_kick(struct pvm_switcher_vcpu *svcpu);
  * @cpu: this CPU's area, which is loaded if it is not; interrupts are off, and off on return.
  * @svcpu: its pvm_vcpu's registers go to the CPU and come back; mode switches and
  *         LOAD_PGTBL that the switcher did by itself are in it on return.
- * @root: what pvm_mmu_load() gave for it.
+ * @root: what pvm_handle_exit() gave for it.
  * @exit: overwritten.
  *
  * With pvm_switcher_vcpu::serve the exits that one engine call answers without
@@ -306,6 +294,20 @@ PVM_API void pvm_switcher_run(struct pvm_switcher_cpu *cpu, struct pvm_switcher_
 /* Run the host's own handler of @vector, as if the CPU had interrupted the caller:
  * through its IDT, with a frame of the caller's; IST stacks are not switched to. */
 PVM_API void pvm_switcher_host_vector(struct pvm_switcher_cpu *cpu, uint8_t vector);
+
+/* The host's share of an exit: its handlers of an NMI, a machine check and the interrupt
+ * that ended the guest. Directly after pvm_switcher_run(): until then NMIs may be
+ * blocked (S12). */
+static inline void pvm_switcher_host_events(struct pvm_switcher_cpu *cpu,
+					    const struct pvm_switcher_exit *exit)
+{
+	if (exit->nmi)
+		pvm_switcher_host_vector(cpu, PVM_VEC_NMI);
+	if (exit->machine_check)
+		pvm_switcher_host_vector(cpu, PVM_VEC_MC);
+	if (exit->guest.kind == PVM_EXIT_INTERRUPT)
+		pvm_switcher_host_vector(cpu, exit->guest.vector);
+}
 
 /* ------------------------------------------------------------------------
  * Flushes, with the CR3 signal (S13): pvm_host_ops::tlb_flush of a host that runs

@@ -67,22 +67,22 @@ enum pvm_error {
 
 /*
  * What the backend does next. Every engine call that handles an exit returns
- * one. Details of the actions that need them are in struct pvm_vcpu::exit
+ * one. Details of the actions that need them are in struct pvm_vcpu::request
  * (pvm/vcpu.h); the backend finishes those with the pvm_complete_*() calls
  * named here, and only then resumes the guest.
  */
 enum pvm_action {
 	PVM_ACT_RESUME = 0,	/* run the guest again */
 	PVM_ACT_HALT,		/* wait for an interrupt or NMI, then run it again */
-	PVM_ACT_HYPERCALL,	/* exit.hypercall: not PVM's; pvm_complete_hypercall() */
-	PVM_ACT_RDMSR,		/* exit.msr: not the engine's; pvm_complete_rdmsr() */
-	PVM_ACT_WRMSR,		/* exit.msr: not the engine's; pvm_complete_wrmsr() */
-	PVM_ACT_IO,		/* exit.io: IN or OUT; pvm_complete_io() */
-	PVM_ACT_MMIO,		/* exit.mmio: access to a gpa that is no memory */
-	PVM_ACT_SHUTDOWN,	/* exit.shutdown: triple fault; the VM is over */
+	PVM_ACT_HYPERCALL,	/* request.hypercall: not PVM's; pvm_complete_hypercall() */
+	PVM_ACT_RDMSR,		/* request.msr: not the engine's; pvm_complete_rdmsr() */
+	PVM_ACT_WRMSR,		/* request.msr: not the engine's; pvm_complete_wrmsr() */
+	PVM_ACT_IO,		/* request.io: IN or OUT; pvm_complete_io() */
+	PVM_ACT_MMIO,		/* request.mmio: access to a gpa that is no memory */
+	PVM_ACT_SHUTDOWN,	/* request.shutdown: triple fault; the VM is over */
 	PVM_ACT_RETRY,		/* the call was PVM_NO_SLEEP and could not finish: call again
 				 * with PVM_MAY_SLEEP; no state has changed */
-	PVM_ACT_ERROR,		/* exit.error: the host failed, not the guest */
+	PVM_ACT_ERROR,		/* request.error: the host failed, not the guest */
 };
 
 /* May the call sleep (allocate with reclaim, take page faults)? */

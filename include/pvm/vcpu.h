@@ -131,7 +131,7 @@ enum pvm_shutdown {
 };
 
 /* Details of the action that the last engine call returned. */
-struct pvm_exit {
+struct pvm_request {
 	union {
 		struct {
 			uint64_t nr;		/* RAX */
@@ -214,8 +214,10 @@ struct pvm_vcpu {
 	struct pvm_msrs msr;
 	struct pvm_vcpu_struct *pvcs;	/* msr.vcpu_struct in host memory, pinned; NULL: none */
 	uint64_t pins;			/* counts pages pinned for it (S8) */
+	uint64_t starved_rip;		/* where memory was short last, and how often there */
+	uint32_t starved;
 	struct pvm_vcpu_mmu mmu;
-	struct pvm_exit exit;
+	struct pvm_request request;
 
 	/* Counts the calls that may have changed an MSR (other than KERNEL_GS_BASE and
 	 * SUPERVISOR_RSP), a control or debug register, the TLS entries or the PVCS's

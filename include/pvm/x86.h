@@ -82,6 +82,7 @@
 #define PVM_VEC_XM 19
 #define PVM_VEC_CP 21
 #define PVM_VEC_EXCEPTIONS 32	/* vectors below are exceptions */
+#define PVM_VEC_APIC_FIRST 16	/* the lowest vector that a local APIC takes */
 #define PVM_VEC_SYSCALL32 0x80
 
 /* Error code of #GP, #TS, #NP with a selector, SDM vol. 3, 6.13 */

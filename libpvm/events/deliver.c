@@ -16,7 +16,7 @@
 	 1u << PVM_VEC_GP | 1u << PVM_VEC_PF | 1u << PVM_VEC_AC | 1u << PVM_VEC_CP)
 
 #define STACK_ALIGNMENT	16	/* of RSP before the frame is pushed, bytes */
-#define NO_VECTOR	0xff	/* exit.shutdown.vector: not a vector event */
+#define NO_VECTOR	0xff	/* request.shutdown.vector: not a vector event */
 
 bool pvm_vector_has_error_code(uint8_t vector)
 {
@@ -26,9 +26,9 @@ bool pvm_vector_has_error_code(uint8_t vector)
 enum pvm_action pvm_event_shutdown(struct pvm_vcpu *vcpu, enum pvm_shutdown reason,
 				   uint8_t vector, uint64_t address)
 {
-	vcpu->exit.shutdown.reason = reason;
-	vcpu->exit.shutdown.vector = vector;
-	vcpu->exit.shutdown.address = address;
+	vcpu->request.shutdown.reason = reason;
+	vcpu->request.shutdown.vector = vector;
+	vcpu->request.shutdown.address = address;
 	pvm_trace_vcpu(vcpu, PVM_TRACE_SHUTDOWN, reason, 0, 0, 0);
 	return PVM_ACT_SHUTDOWN;
 }

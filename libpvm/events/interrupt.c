@@ -19,8 +19,8 @@ enum pvm_action pvm_event_interrupt(struct pvm_vcpu *vcpu, uint8_t vector, bool 
 				    enum pvm_sleep sleep)
 {
 	*delivered = false;
-	if (vector < PVM_VEC_EXCEPTIONS) {
-		vcpu->exit.error.code = PVM_EINVAL;
+	if (vector < PVM_VEC_APIC_FIRST) {
+		vcpu->request.error.code = PVM_EINVAL;
 		return PVM_ACT_ERROR;
 	}
 	if (!pvm_event_interrupt_allowed(vcpu)) {

@@ -84,8 +84,8 @@ static enum pvm_action unreadable_frame(struct pvm_vcpu *vcpu, const struct pvm_
 		action = pvm_event_pf(vcpu, gva, fault->error_code, sleep);
 	else
 		action = pvm_event_deliver(vcpu, fault->vector, fault->error_code, sleep);
-	if (action == PVM_ACT_SHUTDOWN && vcpu->exit.shutdown.reason == PVM_SHUTDOWN_DOUBLE_FAULT)
-		vcpu->exit.shutdown.reason = PVM_SHUTDOWN_BAD_STACK;
+	if (action == PVM_ACT_SHUTDOWN && vcpu->request.shutdown.reason == PVM_SHUTDOWN_DOUBLE_FAULT)
+		vcpu->request.shutdown.reason = PVM_SHUTDOWN_BAD_STACK;
 	return action;
 }
 

@@ -27,9 +27,9 @@ enum pvm_action pvm_insn_fault(struct pvm_vcpu *vcpu, const struct pvm_fault_res
 			       pvm_gva_t gva, bool write, enum pvm_sleep sleep)
 {
 	if (fault->kind == PVM_FAULT_MMIO) {
-		vcpu->exit.mmio.gva = gva;
-		vcpu->exit.mmio.gpa = fault->gpa;
-		vcpu->exit.mmio.write = write;
+		vcpu->request.mmio.gva = gva;
+		vcpu->request.mmio.gpa = fault->gpa;
+		vcpu->request.mmio.write = write;
 		return PVM_ACT_MMIO;
 	}
 	if (fault->vector == PVM_VEC_PF)

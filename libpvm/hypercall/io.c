@@ -21,12 +21,13 @@ enum pvm_action pvm_insn_io(struct pvm_vcpu *vcpu, const struct pvm_insn *insn, 
 {
 	if (!io_size_valid(insn->size))
 		return pvm_event_ud(vcpu, sleep);
-	vcpu->exit.io.port = insn->port_is_dx ? (uint16_t)vcpu->gpr[PVM_RDX] : insn->port;
-	vcpu->exit.io.size = insn->size;
-	vcpu->exit.io.write = insn->op == PVM_INSN_OUT;
-	vcpu->exit.io.value = vcpu->exit.io.write ? io_mask((uint32_t)vcpu->gpr[PVM_RAX], insn->size) : 0;
-	vcpu->exit.io.insn_length = insn->length;
-	vcpu->exit.io.string = false;
+	vcpu->request.io.port = insn->port_is_dx ? (uint16_t)vcpu->gpr[PVM_RDX] : insn->port;
+	vcpu->request.io.size = insn->size;
+	vcpu->request.io.write = insn->op == PVM_INSN_OUT;
+	vcpu->request.io.value =
+		vcpu->request.io.write ? io_mask((uint32_t)vcpu->gpr[PVM_RAX], insn->size) : 0;
+	vcpu->request.io.insn_length = insn->length;
+	vcpu->request.io.string = false;
 	return PVM_ACT_IO;
 }
 
@@ -69,49 +70,49 @@ enum pvm_action pvm_insn_string_io(struct pvm_vcpu *vcpu, const struct pvm_insn 
 	if (!write && !destination_writable(vcpu, insn, sleep, &action))
 		return action;
 
-	vcpu->exit.io.port = (uint16_t)vcpu->gpr[PVM_RDX];
-	vcpu->exit.io.size = insn->size;
-	vcpu->exit.io.write = write;
-	vcpu->exit.io.value = value;
-	vcpu->exit.io.insn_length = insn->length;
-	vcpu->exit.io.string = true;
-	vcpu->exit.io.rep = insn->rep;
-	vcpu->exit.io.address_size = insn->address_size;
-	vcpu->exit.io.gva = pvm_gva(insn->address);
+	vcpu->request.io.port = (uint16_t)vcpu->gpr[PVM_RDX];
+	vcpu->request.io.size = insn->size;
+	vcpu->request.io.write = write;
+	vcpu->request.io.value = value;
+	vcpu->request.io.insn_length = insn->length;
+	vcpu->request.io.string = true;
+	vcpu->request.io.rep = insn->rep;
+	vcpu->request.io.address_size = insn->address_size;
+	vcpu->request.io.gva = pvm_gva(insn->address);
 	return PVM_ACT_IO;
 }
 
 /* One element is done: RSI or RDI goes on, RCX counts, RIP stays while any is left. */
 static enum pvm_action string_step(struct pvm_vcpu *vcpu)
 {
-	uint8_t index = vcpu->exit.io.write ? PVM_RSI : PVM_RDI;
-	uint8_t address_size = vcpu->exit.io.address_size;
-	uint64_t step = vcpu->exit.io.size;
+	uint8_t index = vcpu->request.io.write ? PVM_RSI : PVM_RDI;
+	uint8_t address_size = vcpu->request.io.address_size;
+	uint64_t step = vcpu->request.io.size;
 
 	if (vcpu->rflags & PVM_RFLAGS_DF)
 		step = -step;
 	pvm_gpr_write(vcpu, index, vcpu->gpr[index] + step, address_size);
-	if (vcpu->exit.io.rep) {
+	if (vcpu->request.io.rep) {
 		pvm_gpr_write(vcpu, PVM_RCX, vcpu->gpr[PVM_RCX] - 1, address_size);
 		if (string_count(vcpu, address_size) != 0)
 			return pvm_insn_done(vcpu, 0, PVM_MAY_SLEEP);
 	}
-	return pvm_insn_done(vcpu, vcpu->exit.io.insn_length, PVM_MAY_SLEEP);
+	return pvm_insn_done(vcpu, vcpu->request.io.insn_length, PVM_MAY_SLEEP);
 }
 
 enum pvm_action pvm_complete_io(struct pvm_vcpu *vcpu, uint32_t value)
 {
 	enum pvm_action action;
 
-	value = io_mask(value, vcpu->exit.io.size);
-	if (vcpu->exit.io.string) {
-		if (!vcpu->exit.io.write &&
-		    pvm_insn_write(vcpu, vcpu->exit.io.gva.v, &value, vcpu->exit.io.size,
+	value = io_mask(value, vcpu->request.io.size);
+	if (vcpu->request.io.string) {
+		if (!vcpu->request.io.write &&
+		    pvm_insn_write(vcpu, vcpu->request.io.gva.v, &value, vcpu->request.io.size,
 				   PVM_MAY_SLEEP, &action) != PVM_OK)
 			return action;
 		return string_step(vcpu);
 	}
-	if (!vcpu->exit.io.write)
-		pvm_gpr_write(vcpu, PVM_RAX, value, vcpu->exit.io.size);
-	return pvm_insn_done(vcpu, vcpu->exit.io.insn_length, PVM_MAY_SLEEP);
+	if (!vcpu->request.io.write)
+		pvm_gpr_write(vcpu, PVM_RAX, value, vcpu->request.io.size);
+	return pvm_insn_done(vcpu, vcpu->request.io.insn_length, PVM_MAY_SLEEP);
 }

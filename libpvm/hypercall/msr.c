@@ -25,9 +25,9 @@ enum pvm_action pvm_insn_rdmsr(struct pvm_vcpu *vcpu, const struct pvm_insn *ins
 	int err = pvm_msr_read(vcpu, index, &value);
 
 	if (err == PVM_ENOENT) {
-		vcpu->exit.msr.index = index;
-		vcpu->exit.msr.by_hypercall = false;
-		vcpu->exit.msr.insn_length = insn->length;
+		vcpu->request.msr.index = index;
+		vcpu->request.msr.by_hypercall = false;
+		vcpu->request.msr.insn_length = insn->length;
 		return PVM_ACT_RDMSR;
 	}
 	if (err != PVM_OK)
@@ -43,10 +43,10 @@ enum pvm_action pvm_insn_wrmsr(struct pvm_vcpu *vcpu, const struct pvm_insn *ins
 	int err = pvm_msr_write(vcpu, index, value);
 
 	if (err == PVM_ENOENT) {
-		vcpu->exit.msr.index = index;
-		vcpu->exit.msr.value = value;
-		vcpu->exit.msr.by_hypercall = false;
-		vcpu->exit.msr.insn_length = insn->length;
+		vcpu->request.msr.index = index;
+		vcpu->request.msr.value = value;
+		vcpu->request.msr.by_hypercall = false;
+		vcpu->request.msr.insn_length = insn->length;
 		return PVM_ACT_WRMSR;
 	}
 	if (err != PVM_OK)
@@ -61,8 +61,8 @@ enum pvm_action pvm_hypercall_rdmsr(struct pvm_vcpu *vcpu, uint32_t index)
 	int err = pvm_msr_read(vcpu, index, &value);
 
 	if (err == PVM_ENOENT) {
-		vcpu->exit.msr.index = index;
-		vcpu->exit.msr.by_hypercall = true;
+		vcpu->request.msr.index = index;
+		vcpu->request.msr.by_hypercall = true;
 		return PVM_ACT_RDMSR;
 	}
 	if (err != PVM_OK)
@@ -76,9 +76,9 @@ enum pvm_action pvm_hypercall_wrmsr(struct pvm_vcpu *vcpu, uint32_t index, uint6
 	int err = pvm_msr_write(vcpu, index, value);
 
 	if (err == PVM_ENOENT) {
-		vcpu->exit.msr.index = index;
-		vcpu->exit.msr.value = value;
-		vcpu->exit.msr.by_hypercall = true;
+		vcpu->request.msr.index = index;
+		vcpu->request.msr.value = value;
+		vcpu->request.msr.by_hypercall = true;
 		return PVM_ACT_WRMSR;
 	}
 	if (err != PVM_OK)
@@ -90,21 +90,21 @@ enum pvm_action pvm_hypercall_wrmsr(struct pvm_vcpu *vcpu, uint32_t index, uint6
 enum pvm_action pvm_complete_rdmsr(struct pvm_vcpu *vcpu, bool ok, uint64_t value, enum pvm_sleep sleep)
 {
 	if (ok)
-		pvm_trace_vcpu(vcpu, PVM_TRACE_MSR, vcpu->exit.msr.index, value, 0, 0);
-	if (vcpu->exit.msr.by_hypercall)
+		pvm_trace_vcpu(vcpu, PVM_TRACE_MSR, vcpu->request.msr.index, value, 0, 0);
+	if (vcpu->request.msr.by_hypercall)
 		return pvm_hypercall_done(vcpu, ok ? value : 0);
 	if (!ok)
 		return pvm_event_gp(vcpu, 0, sleep);
-	return finish_rdmsr(vcpu, vcpu->exit.msr.insn_length, value, sleep);
+	return finish_rdmsr(vcpu, vcpu->request.msr.insn_length, value, sleep);
 }
 
 enum pvm_action pvm_complete_wrmsr(struct pvm_vcpu *vcpu, bool ok, enum pvm_sleep sleep)
 {
 	if (ok)
-		pvm_trace_vcpu(vcpu, PVM_TRACE_MSR, vcpu->exit.msr.index, vcpu->exit.msr.value, 1, 0);
-	if (vcpu->exit.msr.by_hypercall)
+		pvm_trace_vcpu(vcpu, PVM_TRACE_MSR, vcpu->request.msr.index, vcpu->request.msr.value, 1, 0);
+	if (vcpu->request.msr.by_hypercall)
 		return pvm_hypercall_done(vcpu, ok ? 0 : HC_EINVAL);
 	if (!ok)
 		return pvm_event_gp(vcpu, 0, sleep);
-	return pvm_insn_done(vcpu, vcpu->exit.msr.insn_length, sleep);
+	return pvm_insn_done(vcpu, vcpu->request.msr.insn_length, sleep);
 }

@@ -25,11 +25,11 @@ enum pvm_syscall_class pvm_syscall_classify(const struct pvm_vcpu *vcpu)
 
 static enum pvm_action other_hypercall(struct pvm_vcpu *vcpu)
 {
-	vcpu->exit.hypercall.nr = vcpu->gpr[PVM_RAX];
-	vcpu->exit.hypercall.arg[0] = vcpu->gpr[PVM_RBX];
-	vcpu->exit.hypercall.arg[1] = vcpu->gpr[PVM_RCX];
-	vcpu->exit.hypercall.arg[2] = vcpu->gpr[PVM_RDX];
-	vcpu->exit.hypercall.arg[3] = vcpu->gpr[PVM_RSI];
+	vcpu->request.hypercall.nr = vcpu->gpr[PVM_RAX];
+	vcpu->request.hypercall.arg[0] = vcpu->gpr[PVM_RBX];
+	vcpu->request.hypercall.arg[1] = vcpu->gpr[PVM_RCX];
+	vcpu->request.hypercall.arg[2] = vcpu->gpr[PVM_RDX];
+	vcpu->request.hypercall.arg[3] = vcpu->gpr[PVM_RSI];
 	return PVM_ACT_HYPERCALL;
 }
 

@@ -5,7 +5,6 @@
  *
  * spec: Paging, Protection Keys
  */
-#include <pvm/events.h>
 #include <pvm/mmu.h>
 
 #include "fill.h"
@@ -159,30 +158,4 @@ struct pvm_fault_result pvm_mmu_fault(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint
 	}
 	pvm_trace_vcpu(vcpu, PVM_TRACE_FAULT, gva.v, error_code, result.kind, result.error_code);
 	return result;
-}
-
-enum pvm_action pvm_handle_page_fault(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t error_code,
-				      enum pvm_sleep sleep)
-{
-	struct pvm_fault_result result = pvm_mmu_fault(vcpu, gva, error_code, sleep);
-
-	switch (result.kind) {
-	case PVM_FAULT_FIXED:
-		return PVM_ACT_RESUME;
-	case PVM_FAULT_INJECT:
-		if (result.vector == PVM_VEC_GP)
-			return pvm_event_gp(vcpu, 0, sleep);
-		return pvm_event_pf(vcpu, gva, result.error_code, sleep);
-	case PVM_FAULT_MMIO:
-		vcpu->exit.mmio.gva = gva;
-		vcpu->exit.mmio.gpa = result.gpa;
-		vcpu->exit.mmio.write = error_code & PVM_PF_W;
-		return PVM_ACT_MMIO;
-	case PVM_FAULT_WOULD_BLOCK:
-		return PVM_ACT_RETRY;
-	case PVM_FAULT_ERROR:
-		break;
-	}
-	vcpu->exit.error.code = result.error;
-	return PVM_ACT_ERROR;
 }

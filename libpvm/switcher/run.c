@@ -7,6 +7,7 @@
  * spec: Underlying states, Events and Mode Changing
  */
 #include <pvm/events.h>
+#include <pvm/exit.h>
 #include <pvm/hypercall.h>
 #include <pvm/mmu.h>
 
@@ -215,20 +216,20 @@ static void take_selectors(const struct pvm_switcher_cpu *cpu, struct pvm_vcpu *
 static void explain_vector(const struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu,
 			   struct pvm_switcher_exit *exit)
 {
-	exit->vector = (uint8_t)cpu->frame.vector;
-	exit->error_code = (uint32_t)cpu->frame.error;
+	exit->guest.vector = (uint8_t)cpu->frame.vector;
+	exit->guest.error_code = (uint32_t)cpu->frame.error;
 	take_selectors(cpu, vcpu);
-	if (exit->vector == PVM_VEC_PF)
+	if (exit->guest.vector == PVM_VEC_PF)
 		vcpu->cr2 = cpu->cr2;
-	if (exit->vector == PVM_VEC_DB)
+	if (exit->guest.vector == PVM_VEC_DB)
 		vcpu->dr6 = cpu->dr6;
-	if (exit->vector == PVM_VEC_BP || exit->vector == PVM_VEC_OF ||
-	    exit->vector == PVM_VEC_SYSCALL32)
-		exit->kind = PVM_EXIT_SOFTWARE;
-	else if (exit->vector < PVM_VEC_EXCEPTIONS)
-		exit->kind = PVM_EXIT_EXCEPTION;
+	if (exit->guest.vector == PVM_VEC_BP || exit->guest.vector == PVM_VEC_OF ||
+	    exit->guest.vector == PVM_VEC_SYSCALL32)
+		exit->guest.kind = PVM_EXIT_SOFTWARE;
+	else if (exit->guest.vector < PVM_VEC_EXCEPTIONS)
+		exit->guest.kind = PVM_EXIT_EXCEPTION;
 	else
-		exit->kind = PVM_EXIT_INTERRUPT;
+		exit->guest.kind = PVM_EXIT_INTERRUPT;
 }
 
 static void explain(const struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu,
@@ -237,12 +238,13 @@ static void explain(const struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu,
 	switch (cpu->kind) {
 	case KIND_SYSCALL:
 	case KIND_HYPERCALL:
-		exit->kind = PVM_EXIT_SYSCALL;
+		exit->guest.kind = PVM_EXIT_SYSCALL;
 		if (vcpu->user_mode)	/* wherever far transfers have led since the entry */
 			vcpu->seg[PVM_CS] = vcpu->vm->config.user_cs;
 		break;
 	case KIND_SYSCALL32:
-		exit->kind = PVM_EXIT_SYSCALL32;
+		exit->guest.kind = PVM_EXIT_SYSCALL32;
+		exit->guest.insn.op = PVM_INSN_UNKNOWN;
 		if (vcpu->user_mode)
 			vcpu->seg[PVM_CS] = vcpu->vm->config.user32_cs;
 		vcpu->rip -= PVM_SYSCALL_LENGTH;
@@ -251,13 +253,14 @@ static void explain(const struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu,
 		explain_vector(cpu, vcpu, exit);
 		break;
 	case KIND_FAULT:
-		exit->kind = PVM_EXIT_FAULT;
-		exit->vector = (uint8_t)cpu->frame.vector;
-		exit->error_code = (uint32_t)cpu->frame.error;
+		exit->guest.kind = PVM_EXIT_FAILED;
+		exit->guest.message = "the switcher ran into an exception of its own";
+		exit->guest.vector = (uint8_t)cpu->frame.vector;
+		exit->guest.error_code = (uint32_t)cpu->frame.error;
 		exit->address = cpu->fault_rip;
 		break;
 	default:
-		exit->kind = PVM_EXIT_KICK;
+		exit->guest.kind = PVM_EXIT_KICK;
 		take_selectors(cpu, vcpu);
 	}
 }
@@ -382,7 +385,7 @@ void pvm_switcher_run(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *sv
 	enum pvm_action action;
 	bool answered = false;
 
-	exit->kind = PVM_EXIT_KICK;
+	exit->guest.kind = PVM_EXIT_KICK;
 	exit->nmi = exit->machine_check = false;
 	if (pvm_unlikely(!cpu->is_loaded))
 		pvm_switcher_load(cpu);
@@ -408,8 +411,8 @@ void pvm_switcher_run(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *sv
 	if (action == PVM_ACT_RETRY) {
 		explain(cpu, vcpu, exit);
 	} else if (action != PVM_ACT_RESUME) {
-		exit->kind = PVM_EXIT_ACTION;
-		exit->action = action;
+		exit->guest.kind = PVM_EXIT_ACTION;
+		exit->guest.action = action;
 	}
 	if (pvm_unlikely(cpu->pending)) {
 		exit->nmi = cpu->pending & PENDING_NMI;

@@ -320,7 +320,7 @@ int pvm_vcpu_restore(struct pvm_vcpu *vcpu, const struct pvm_vcpu_state *state,
 	vcpu->halted = copy.halted;
 	load_registers(vcpu, &copy);
 	load_msrs(&vcpu->msr, &copy);
-	memset(&vcpu->exit, 0, sizeof(vcpu->exit));
+	memset(&vcpu->request, 0, sizeof(vcpu->request));
 	vcpu->changes++;
 	/* Nothing made for the old CR3, CR4 and ranges may be used again (M7). */
 	pvm_mmu_new_cr3(vcpu);

@@ -15,7 +15,7 @@ static bool ops_complete(const struct pvm_host_ops *ops)
 {
 	return ops && ops->page_alloc && ops->page_free && ops->page_va && ops->gfn_to_frame &&
 	       ops->gfn_to_va && ops->pin && ops->unpin && ops->tlb_flush && ops->mmu_lock &&
-	       ops->mmu_unlock;
+	       ops->mmu_unlock && (ops->event_taken || !ops->events);
 }
 
 int pvm_vm_init(struct pvm_vm *vm, const struct pvm_vm_config *config,
@@ -92,7 +92,7 @@ static void reset_state(struct pvm_vcpu *vcpu)
 	vcpu->msr.pat = PVM_PAT_RESET;
 	/* spec: initialized as the widest ranges when the CPU is reset */
 	vcpu->msr.linear_address_range = pvm_linear_range_encode(&config->range);
-	memset(&vcpu->exit, 0, sizeof(vcpu->exit));
+	memset(&vcpu->request, 0, sizeof(vcpu->request));
 }
 
 int pvm_vcpu_init(struct pvm_vcpu *vcpu, struct pvm_vm *vm, uint32_t id)

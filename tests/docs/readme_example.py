@@ -4,8 +4,8 @@
 
   readme_example.py COMPILER LIBRARY
 
-Owns the reading of README.md's C blocks; run_guest(), which is the reader's
-to write, gets an empty body.
+Owns the reading of README.md's C blocks; run_guest() and carry_out(), which
+are the reader's to write, get empty bodies.
 """
 import pathlib
 import re
@@ -15,8 +15,10 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 READERS_PART = """
-bool run_guest(struct pvm_vcpu *vcpu, pvm_hpa_t root, uint32_t *error_code)
-{ (void)vcpu; (void)root; *error_code = 0; return true; }
+void run_guest(struct pvm_vcpu *vcpu, pvm_hpa_t root, struct pvm_guest_exit *exit)
+{ (void)vcpu; (void)root; exit->kind = PVM_EXIT_KICK; }
+enum pvm_action carry_out(struct pvm_vcpu *vcpu, enum pvm_action action)
+{ (void)vcpu; return action; }
 int main(int argc, char **argv) { (void)argv; return argc > 1 ? run(0, 0, 0) : 0; }
 """
 

@@ -56,7 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		fuzz_require(!h.vcpu.nmi_pending || h.vcpu.nmi_masked, "an NMI waits only while NMIs are masked");
 		fuzz_require(!h.vcpu.user_mode || was_user, "an event never enters user mode");
 		if (action == PVM_ACT_SHUTDOWN) {
-			fuzz_require(h.vcpu.exit.shutdown.reason != PVM_SHUTDOWN_NONE, "a shutdown has a reason");
+			fuzz_require(h.vcpu.request.shutdown.reason != PVM_SHUTDOWN_NONE, "a shutdown has a reason");
 			break;
 		}
 		if (action == PVM_ACT_RESUME && h.vcpu.rip != rip)

@@ -422,7 +422,8 @@ enum pvm_action fuzz_complete(struct fuzz_host *h, struct fuzz_input *in, enum p
 		action = pvm_complete_wrmsr(vcpu, ok, PVM_MAY_SLEEP);
 		break;
 	case PVM_ACT_IO:
-		fuzz_require(vcpu->exit.io.size == 1 || vcpu->exit.io.size == 2 || vcpu->exit.io.size == 4,
+		fuzz_require(vcpu->request.io.size == 1 || vcpu->request.io.size == 2 ||
+				     vcpu->request.io.size == 4,
 			     "I/O has 1, 2 or 4 bytes");
 		action = pvm_complete_io(vcpu, fuzz_u32(in));
 		break;

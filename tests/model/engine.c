@@ -81,10 +81,10 @@ Test(model_engine, M10_a_frame_that_the_host_took_is_no_memory_any_more)
 	cr_assert_eq(model_host_take(vm, DATA, 1), PVM_OK);
 	out = model_read(vm, 0, HERE);
 	cr_assert_eq(out.kind, MODEL_MMIO);
-	cr_assert_eq(model_vcpu(vm, 0)->exit.mmio.gpa.v, DATA);
-	cr_assert_not(model_vcpu(vm, 0)->exit.mmio.write);
+	cr_assert_eq(model_vcpu(vm, 0)->request.mmio.gpa.v, DATA);
+	cr_assert_not(model_vcpu(vm, 0)->request.mmio.write);
 	cr_assert_eq(model_write(vm, 0, THERE, 2).kind, MODEL_MMIO);
-	cr_assert(model_vcpu(vm, 0)->exit.mmio.write);
+	cr_assert(model_vcpu(vm, 0)->request.mmio.write);
 	cr_assert_eq(model_read(vm, 0, DATA).kind, MODEL_MMIO, "through the large page");
 	end(vm);
 }

@@ -77,10 +77,10 @@ enum model_outcome_kind {
 	MODEL_WENT_ON,		/* done, no event */
 	MODEL_EVENT,		/* an event was delivered: event */
 	MODEL_HALTED,		/* the vCPU waits for an interrupt */
-	MODEL_HYPERCALL,	/* not PVM's: pvm_vcpu::exit.hypercall; answered -KVM_ENOSYS */
-	MODEL_IO,		/* pvm_vcpu::exit.io; IN reads all ones */
-	MODEL_MMIO,		/* the access found no memory: pvm_vcpu::exit.mmio */
-	MODEL_SHUTDOWN,		/* triple fault: pvm_vcpu::exit.shutdown */
+	MODEL_HYPERCALL,	/* not PVM's: pvm_vcpu::request.hypercall; answered -KVM_ENOSYS */
+	MODEL_IO,		/* pvm_vcpu::request.io; IN reads all ones */
+	MODEL_MMIO,		/* the access found no memory: pvm_vcpu::request.mmio */
+	MODEL_SHUTDOWN,		/* triple fault: pvm_vcpu::request.shutdown */
 	MODEL_FAILED,		/* the engine or its tables: message */
 };
 

@@ -170,7 +170,7 @@ static void vcpu_destroy(struct monitor_vcpu *vcpu)
 	vcpu->executor = NULL;
 }
 
-static void run(struct monitor_vcpu *vcpu, struct guest_exit *exit)
+static void run(struct monitor_vcpu *vcpu, struct pvm_guest_exit *exit)
 {
 	struct model_executor_vcpu *v = vcpu->executor;
 

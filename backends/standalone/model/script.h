@@ -91,7 +91,7 @@ struct script_command {
 	unsigned min, max;		/* words behind the name */
 	const char *usage;
 	enum script_result (*run)(struct script_vcpu *v, const struct script_line *line,
-				  struct guest_exit *exit);
+				  struct pvm_guest_exit *exit);
 };
 
 /* ------------------------------------------------------------------------
@@ -150,7 +150,7 @@ extern const struct script_command script_insn_commands[];
 extern const struct script_command script_boot_commands[];
 
 /* script_run.c: run lines until the guest stops. exit is filled. */
-void script_run(struct script_vcpu *v, struct guest_exit *exit);
+void script_run(struct script_vcpu *v, struct pvm_guest_exit *exit);
 void script_kick(struct script_vcpu *v);
 
 /* In a command that stops the guest once: true the first time, false when the

@@ -15,7 +15,7 @@
 
 static enum script_result try_access(struct script_vcpu *v, const struct script_line *line,
 				     enum model_kind kind, uint64_t gva, unsigned size,
-				     uint64_t *value, struct guest_exit *exit)
+				     uint64_t *value, struct pvm_guest_exit *exit)
 {
 	if (size < 1 || size > 8)
 		return script_fail(v->script, line, "an access has 1 to 8 bytes");
@@ -29,9 +29,9 @@ static enum script_result try_access(struct script_vcpu *v, const struct script_
 	if (model_step_access(v->cpu, v->vcpu, v->root, gva, kind, size, value, exit) ==
 	    MODEL_STEP_DONE)
 		return SCRIPT_NEXT;
-	if (exit->kind == GUEST_EXIT_FAILED)
+	if (exit->kind == PVM_EXIT_FAILED)
 		return script_fail(v->script, line, "%s", exit->message);
-	if (exit->kind == GUEST_EXIT_EXCEPTION)
+	if (exit->kind == PVM_EXIT_EXCEPTION)
 		v->faults++;
 	if (++v->attempts > MAX_ATTEMPTS)
 		return script_fail(v->script, line, "the access to %#lx stops the guest again and again",
@@ -47,7 +47,7 @@ static enum script_result settle(enum script_result result)
 }
 
 static enum script_result run_read(struct script_vcpu *v, const struct script_line *line,
-				   struct guest_exit *exit)
+				   struct pvm_guest_exit *exit)
 {
 	bool checked = line->count >= 4 && !strcmp(line->word[line->count - 2], "=");
 	unsigned plain = line->count - (checked ? 2 : 0);
@@ -70,7 +70,7 @@ static enum script_result run_read(struct script_vcpu *v, const struct script_li
 }
 
 static enum script_result run_write(struct script_vcpu *v, const struct script_line *line,
-				    struct guest_exit *exit)
+				    struct pvm_guest_exit *exit)
 {
 	uint64_t gva, value, size = 8;
 
@@ -82,7 +82,7 @@ static enum script_result run_write(struct script_vcpu *v, const struct script_l
 }
 
 static enum script_result run_exec(struct script_vcpu *v, const struct script_line *line,
-				   struct guest_exit *exit)
+				   struct pvm_guest_exit *exit)
 {
 	uint64_t gva, value = 0;
 
@@ -96,7 +96,7 @@ static enum script_result run_exec(struct script_vcpu *v, const struct script_li
  */
 
 static enum script_result run_syscall(struct script_vcpu *v, const struct script_line *line,
-				      struct guest_exit *exit)
+				      struct pvm_guest_exit *exit)
 {
 	if (!script_stop_once(v))
 		return SCRIPT_NEXT;
@@ -119,7 +119,7 @@ static enum script_result check_result(struct script_vcpu *v, const struct scrip
 }
 
 static enum script_result run_hypercall(struct script_vcpu *v, const struct script_line *line,
-					struct guest_exit *exit)
+					struct pvm_guest_exit *exit)
 {
 	static const unsigned argument[] = { PVM_RAX, PVM_RBX, PVM_R10, PVM_RDX, PVM_RSI };
 	bool checked = line->count >= 4 && !strcmp(line->word[line->count - 2], "=");
@@ -142,7 +142,7 @@ static enum script_result run_hypercall(struct script_vcpu *v, const struct scri
 }
 
 static enum script_result run_return(struct script_vcpu *v, const struct script_line *line,
-				     struct guest_exit *exit)
+				     struct pvm_guest_exit *exit)
 {
 	bool to_user = !strcmp(line->word[0], "return_user");
 
@@ -157,7 +157,7 @@ static enum script_result run_return(struct script_vcpu *v, const struct script_
 
 /* interrupt VECTOR: the vCPU's own x2APIC sends it, asked by hypercall. */
 static enum script_result run_interrupt(struct script_vcpu *v, const struct script_line *line,
-					struct guest_exit *exit)
+					struct pvm_guest_exit *exit)
 {
 	uint64_t vector, index;
 
@@ -176,7 +176,7 @@ static enum script_result run_interrupt(struct script_vcpu *v, const struct scri
 
 /* raise VECTOR [CODE]; int80 */
 static enum script_result run_raise(struct script_vcpu *v, const struct script_line *line,
-				    struct guest_exit *exit)
+				    struct pvm_guest_exit *exit)
 {
 	uint64_t vector, code = 0;
 
@@ -192,7 +192,7 @@ static enum script_result run_raise(struct script_vcpu *v, const struct script_l
 }
 
 static enum script_result run_int80(struct script_vcpu *v, const struct script_line *line,
-				    struct guest_exit *exit)
+				    struct pvm_guest_exit *exit)
 {
 	(void)line;
 	if (!script_stop_once(v))
@@ -225,7 +225,7 @@ static bool event_vector(struct script_vcpu *v, const struct script_line *line, 
 }
 
 static enum script_result run_expect(struct script_vcpu *v, const struct script_line *line,
-				     struct guest_exit *exit)
+				     struct pvm_guest_exit *exit)
 {
 	uint64_t vector, code = v->event.error_code, cr2 = v->event.cr2;
 	char name[64];

@@ -18,7 +18,7 @@
 
 /* One HC_WRMSR each time the guest comes back; then IF is set. */
 static enum script_result run_setup(struct script_vcpu *v, const struct script_line *line,
-				    struct guest_exit *exit)
+				    struct pvm_guest_exit *exit)
 {
 	const struct {
 		uint32_t index;
@@ -56,7 +56,7 @@ static enum script_result run_setup(struct script_vcpu *v, const struct script_l
 
 /* user RIP: a user program there, by EVENT_RETURN_USER. PVCS pkru and gsbase stay. */
 static enum script_result run_user(struct script_vcpu *v, const struct script_line *line,
-				   struct guest_exit *exit)
+				   struct pvm_guest_exit *exit)
 {
 	const struct pvm_vm_config *config = &v->vcpu->vm->config;
 	struct pvm_vcpu_struct *pvcs = v->vcpu->pvcs;

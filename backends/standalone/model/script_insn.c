@@ -17,7 +17,7 @@
 #define LENGTH_INT	2	/* cd ib */
 
 static enum script_result stop(struct script_vcpu *v, const struct pvm_insn *insn, uint8_t vector,
-			       struct guest_exit *exit)
+			       struct pvm_guest_exit *exit)
 {
 	(void)v;
 	model_step_insn(insn, vector, exit);
@@ -39,7 +39,7 @@ static enum script_result check(struct script_vcpu *v, const struct script_line 
 }
 
 static enum script_result run_rdmsr(struct script_vcpu *v, const struct script_line *line,
-				    struct guest_exit *exit)
+				    struct pvm_guest_exit *exit)
 {
 	uint64_t *gpr = v->vcpu->gpr;
 
@@ -51,7 +51,7 @@ static enum script_result run_rdmsr(struct script_vcpu *v, const struct script_l
 }
 
 static enum script_result run_wrmsr(struct script_vcpu *v, const struct script_line *line,
-				    struct guest_exit *exit)
+				    struct pvm_guest_exit *exit)
 {
 	uint64_t *gpr = v->vcpu->gpr, value;
 
@@ -67,7 +67,7 @@ static enum script_result run_wrmsr(struct script_vcpu *v, const struct script_l
 
 /* cr NUMBER VALUE, dr NUMBER VALUE, cr3 VALUE: MOV to it from RAX. */
 static enum script_result run_mov(struct script_vcpu *v, const struct script_line *line,
-				  struct guest_exit *exit)
+				  struct pvm_guest_exit *exit)
 {
 	struct pvm_insn insn = { .op = PVM_INSN_MOV_TO_CR, .length = LENGTH_MOV_CR, .reg = PVM_RAX,
 				 .creg = 3, .size = 8 };
@@ -86,7 +86,7 @@ static enum script_result run_mov(struct script_vcpu *v, const struct script_lin
 }
 
 static enum script_result run_invlpg(struct script_vcpu *v, const struct script_line *line,
-				     struct guest_exit *exit)
+				     struct pvm_guest_exit *exit)
 {
 	struct pvm_insn insn = { .op = PVM_INSN_INVLPG, .length = LENGTH_INVLPG, .memory = true };
 
@@ -97,7 +97,7 @@ static enum script_result run_invlpg(struct script_vcpu *v, const struct script_
 }
 
 static enum script_result run_plain(struct script_vcpu *v, const struct script_line *line,
-				    struct guest_exit *exit)
+				    struct pvm_guest_exit *exit)
 {
 	static const struct {
 		const char *name;
@@ -120,7 +120,7 @@ static enum script_result run_plain(struct script_vcpu *v, const struct script_l
 
 /* cpuid LEAF [SUBLEAF]: the synthetic one; results in eax, ebx, ecx, edx. */
 static enum script_result run_cpuid(struct script_vcpu *v, const struct script_line *line,
-				    struct guest_exit *exit)
+				    struct pvm_guest_exit *exit)
 {
 	if (!script_stop_once(v))
 		return SCRIPT_NEXT;
@@ -133,7 +133,7 @@ static enum script_result run_cpuid(struct script_vcpu *v, const struct script_l
 }
 
 static enum script_result run_int(struct script_vcpu *v, const struct script_line *line,
-				  struct guest_exit *exit)
+				  struct pvm_guest_exit *exit)
 {
 	struct pvm_insn insn = { .op = PVM_INSN_INT, .length = LENGTH_INT };
 
@@ -147,7 +147,7 @@ static enum script_result run_int(struct script_vcpu *v, const struct script_lin
 
 /* One OUT of one byte; rax is put back by whoever asked for it. */
 static enum script_result out_byte(struct script_vcpu *v, uint16_t port, uint8_t value,
-				   struct guest_exit *exit)
+				   struct pvm_guest_exit *exit)
 {
 	v->vcpu->gpr[PVM_RAX] = value;
 	v->vcpu->gpr[PVM_RDX] = port;
@@ -156,7 +156,7 @@ static enum script_result out_byte(struct script_vcpu *v, uint16_t port, uint8_t
 }
 
 static enum script_result run_out(struct script_vcpu *v, const struct script_line *line,
-				  struct guest_exit *exit)
+				  struct pvm_guest_exit *exit)
 {
 	uint64_t port, value;
 
@@ -168,7 +168,7 @@ static enum script_result run_out(struct script_vcpu *v, const struct script_lin
 }
 
 static enum script_result run_in(struct script_vcpu *v, const struct script_line *line,
-				 struct guest_exit *exit)
+				 struct pvm_guest_exit *exit)
 {
 	if (!script_stop_once(v))
 		return check(v, line, v->vcpu->gpr[PVM_RAX] & 0xff);
@@ -179,7 +179,7 @@ static enum script_result run_in(struct script_vcpu *v, const struct script_line
 
 /* say "TEXT": one character each time the guest comes back, then a newline. */
 static enum script_result run_say(struct script_vcpu *v, const struct script_line *line,
-				  struct guest_exit *exit)
+				  struct pvm_guest_exit *exit)
 {
 	const char *text = line->word[1];
 	size_t length = strlen(text);
@@ -195,7 +195,7 @@ static enum script_result run_say(struct script_vcpu *v, const struct script_lin
 }
 
 static enum script_result run_exit(struct script_vcpu *v, const struct script_line *line,
-				   struct guest_exit *exit)
+				   struct pvm_guest_exit *exit)
 {
 	uint64_t status;
 
@@ -208,7 +208,7 @@ static enum script_result run_exit(struct script_vcpu *v, const struct script_li
 }
 
 static enum script_result run_start(struct script_vcpu *v, const struct script_line *line,
-				    struct guest_exit *exit)
+				    struct pvm_guest_exit *exit)
 {
 	uint64_t id, rip;
 

@@ -22,11 +22,10 @@ const char *script_event_name(const struct model_event *event, char *buf, size_t
 	return buf;
 }
 
-static void fail_exit(struct script *s, struct guest_exit *exit)
+static void fail_exit(struct script *s, struct pvm_guest_exit *exit)
 {
 	memset(exit, 0, sizeof(*exit));
-	exit->kind = GUEST_EXIT_FAILED;
-	snprintf(exit->message, sizeof(exit->message), "%s", s->message);
+	executor_fail(exit, PVM_EXIT_FAILED, "%s", s->message);
 }
 
 /* What the engine did since the guest stopped. */
@@ -59,7 +58,7 @@ static void advance(struct script *s)
 }
 
 static enum script_result run_line(struct script_vcpu *v, const struct script_line *line,
-				   struct guest_exit *exit)
+				   struct pvm_guest_exit *exit)
 {
 	bool looks = !strcmp(line->word[0], "expect") || !strcmp(line->word[0], "vcpu");
 	char name[64];
@@ -72,7 +71,7 @@ static enum script_result run_line(struct script_vcpu *v, const struct script_li
 }
 
 /* One line of this vCPU, or a part of it. True: the guest has stopped. */
-static bool run_one(struct script_vcpu *v, struct guest_exit *exit, struct timespec *until)
+static bool run_one(struct script_vcpu *v, struct pvm_guest_exit *exit, struct timespec *until)
 {
 	struct script *s = v->script;
 	const struct script_line *line = &s->line[s->next];
@@ -114,7 +113,7 @@ static bool my_turn(const struct script_vcpu *v)
 	       (s->current == v->vcpu->id || !strcmp(s->line[s->next].word[0], "vcpu"));
 }
 
-void script_run(struct script_vcpu *v, struct guest_exit *exit)
+void script_run(struct script_vcpu *v, struct pvm_guest_exit *exit)
 {
 	struct script *s = v->script;
 	struct timespec until = patience();
@@ -129,7 +128,7 @@ void script_run(struct script_vcpu *v, struct guest_exit *exit)
 		} else if (v->kicked) {
 			v->kicked = false;
 			memset(exit, 0, sizeof(*exit));
-			exit->kind = GUEST_EXIT_KICK;
+			exit->kind = PVM_EXIT_KICK;
 			stopped = true;
 		} else if (!my_turn(v)) {
 			wait_some(s, &until);

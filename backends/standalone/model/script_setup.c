@@ -22,7 +22,7 @@ static enum script_result define(struct script *s, const struct script_line *lin
 }
 
 static enum script_result run_let(struct script_vcpu *v, const struct script_line *line,
-				  struct guest_exit *exit)
+				  struct pvm_guest_exit *exit)
 {
 	uint64_t value;
 
@@ -32,7 +32,7 @@ static enum script_result run_let(struct script_vcpu *v, const struct script_lin
 }
 
 static enum script_result run_pool(struct script_vcpu *v, const struct script_line *line,
-				   struct guest_exit *exit)
+				   struct pvm_guest_exit *exit)
 {
 	struct script *s = v->script;
 	uint64_t start, size;
@@ -67,7 +67,7 @@ static void poke(struct script *s, uint64_t gpa, uint64_t value, unsigned size)
 }
 
 static enum script_result run_table(struct script_vcpu *v, const struct script_line *line,
-				    struct guest_exit *exit)
+				    struct pvm_guest_exit *exit)
 {
 	uint64_t levels = 0, gpa = new_page(v->script);
 
@@ -86,7 +86,7 @@ static enum script_result run_table(struct script_vcpu *v, const struct script_l
 
 /* map ROOT GVA GPA FLAGS [LEVEL] */
 static enum script_result run_map(struct script_vcpu *v, const struct script_line *line,
-				  struct guest_exit *exit)
+				  struct pvm_guest_exit *exit)
 {
 	uint64_t root, gva, gpa, flags, level = 1, slot, table;
 	struct script *s = v->script;
@@ -123,7 +123,7 @@ static enum script_result run_map(struct script_vcpu *v, const struct script_lin
 }
 
 static enum script_result run_poke(struct script_vcpu *v, const struct script_line *line,
-				   struct guest_exit *exit)
+				   struct pvm_guest_exit *exit)
 {
 	uint64_t gpa, value, size = 8;
 
@@ -154,7 +154,7 @@ static bool compare(const char *operator, uint64_t a, uint64_t b, bool *known)
 }
 
 static enum script_result run_assert(struct script_vcpu *v, const struct script_line *line,
-				     struct guest_exit *exit)
+				     struct pvm_guest_exit *exit)
 {
 	uint64_t a, b;
 	bool known;
@@ -171,7 +171,7 @@ static enum script_result run_assert(struct script_vcpu *v, const struct script_
 }
 
 static enum script_result run_reg(struct script_vcpu *v, const struct script_line *line,
-				  struct guest_exit *exit)
+				  struct pvm_guest_exit *exit)
 {
 	uint64_t value;
 
@@ -184,7 +184,7 @@ static enum script_result run_reg(struct script_vcpu *v, const struct script_lin
 }
 
 static enum script_result run_vcpu(struct script_vcpu *v, const struct script_line *line,
-				   struct guest_exit *exit)
+				   struct pvm_guest_exit *exit)
 {
 	uint64_t id;
 
@@ -199,7 +199,7 @@ static enum script_result run_vcpu(struct script_vcpu *v, const struct script_li
 
 /* host unmap|protect GPA PAGES, host shrink PAGES, host check */
 static enum script_result run_host(struct script_vcpu *v, const struct script_line *line,
-				   struct guest_exit *exit)
+				   struct pvm_guest_exit *exit)
 {
 	struct pvm_vm *vm = v->script->machine.vm;
 	const char *what = line->word[1], *rule;

@@ -13,7 +13,7 @@
 
 enum model_step model_step_access(struct model_cpu *cpu, struct pvm_vcpu *vcpu, pvm_hpa_t root,
 				  uint64_t gva, enum model_kind kind, unsigned size, uint64_t *value,
-				  struct guest_exit *exit)
+				  struct pvm_guest_exit *exit)
 {
 	struct model_fault fault;
 
@@ -31,46 +31,45 @@ enum model_step model_step_access(struct model_cpu *cpu, struct pvm_vcpu *vcpu, 
 		return MODEL_STEP_EXIT;
 	case MODEL_RELOAD:
 		memset(exit, 0, sizeof(*exit));
-		exit->kind = GUEST_EXIT_KICK;
+		exit->kind = PVM_EXIT_KICK;
 		return MODEL_STEP_EXIT;
 	case MODEL_BROKEN:
 		break;
 	}
 	memset(exit, 0, sizeof(*exit));
-	exit->kind = GUEST_EXIT_FAILED;
-	snprintf(exit->message, sizeof(exit->message), "access to %#lx: %s", (unsigned long)fault.gva,
-		 fault.what);
+	executor_fail(exit, PVM_EXIT_FAILED, "access to %#lx: %s", (unsigned long)fault.gva, fault.what);
 	return MODEL_STEP_EXIT;
 }
 
-void model_step_syscall(struct pvm_vcpu *vcpu, struct guest_exit *exit)
+void model_step_syscall(struct pvm_vcpu *vcpu, struct pvm_guest_exit *exit)
 {
 	memset(exit, 0, sizeof(*exit));
-	exit->kind = GUEST_EXIT_SYSCALL;
+	exit->kind = PVM_EXIT_SYSCALL;
 	vcpu->rip += SYSCALL_LENGTH;
 	vcpu->gpr[PVM_RCX] = vcpu->rip;
 	vcpu->gpr[PVM_R11] = vcpu->rflags;
 }
 
-void model_step_int80(struct pvm_vcpu *vcpu, struct guest_exit *exit)
+void model_step_int80(struct pvm_vcpu *vcpu, struct pvm_guest_exit *exit)
 {
 	memset(exit, 0, sizeof(*exit));
-	exit->kind = GUEST_EXIT_INT80;
+	exit->kind = PVM_EXIT_SOFTWARE;
+	exit->vector = PVM_VEC_SYSCALL32;
 	vcpu->rip += INT80_LENGTH;
 }
 
-void model_step_exception(uint8_t vector, uint32_t error_code, struct guest_exit *exit)
+void model_step_exception(uint8_t vector, uint32_t error_code, struct pvm_guest_exit *exit)
 {
 	memset(exit, 0, sizeof(*exit));
-	exit->kind = GUEST_EXIT_EXCEPTION;
+	exit->kind = PVM_EXIT_EXCEPTION;
 	exit->vector = vector;
 	exit->error_code = error_code;
 }
 
-void model_step_insn(const struct pvm_insn *insn, uint8_t vector, struct guest_exit *exit)
+void model_step_insn(const struct pvm_insn *insn, uint8_t vector, struct pvm_guest_exit *exit)
 {
 	model_step_exception(vector, 0, exit);
-	exit->kind = GUEST_EXIT_INSN;
+	exit->kind = PVM_EXIT_INSN;
 	exit->insn = *insn;
 }
 

@@ -17,23 +17,23 @@ enum model_step {
 };
 
 /* One attempt at an access under @root. MODEL_STEP_EXIT: a fault,
- * GUEST_EXIT_KICK when the root has died (load it again), or GUEST_EXIT_FAILED
+ * PVM_EXIT_KICK when the root has died (load it again), or PVM_EXIT_FAILED
  * when the shadow tables are broken. */
 enum model_step model_step_access(struct model_cpu *cpu, struct pvm_vcpu *vcpu, pvm_hpa_t root,
 				  uint64_t gva, enum model_kind kind, unsigned size, uint64_t *value,
-				  struct guest_exit *exit);
+				  struct pvm_guest_exit *exit);
 
 /* SYSCALL at vcpu->rip. */
-void model_step_syscall(struct pvm_vcpu *vcpu, struct guest_exit *exit);
+void model_step_syscall(struct pvm_vcpu *vcpu, struct pvm_guest_exit *exit);
 
 /* INT 0x80 at vcpu->rip. */
-void model_step_int80(struct pvm_vcpu *vcpu, struct guest_exit *exit);
+void model_step_int80(struct pvm_vcpu *vcpu, struct pvm_guest_exit *exit);
 
 /* An exception; #PF wants vcpu->cr2 set, #DB vcpu->dr6. */
-void model_step_exception(uint8_t vector, uint32_t error_code, struct guest_exit *exit);
+void model_step_exception(uint8_t vector, uint32_t error_code, struct pvm_guest_exit *exit);
 
 /* An instruction that raises @vector, decoded. */
-void model_step_insn(const struct pvm_insn *insn, uint8_t vector, struct guest_exit *exit);
+void model_step_insn(const struct pvm_insn *insn, uint8_t vector, struct pvm_guest_exit *exit);
 
 /* Where a vCPU is, for telling later whether an event has been delivered. */
 struct model_place {

@@ -196,25 +196,6 @@ static struct model_outcome outcome_failed(const char *message)
 	return out;
 }
 
-/* The engine call for an exit. */
-static enum pvm_action serve(struct pvm_vcpu *v, const struct guest_exit *exit, enum pvm_sleep sleep)
-{
-	switch (exit->kind) {
-	case GUEST_EXIT_SYSCALL:
-		return pvm_handle_syscall(v, sleep);
-	case GUEST_EXIT_INT80:
-		return pvm_event_deliver(v, PVM_VEC_SYSCALL32, 0, sleep);
-	case GUEST_EXIT_INSN:
-		return pvm_handle_insn(v, &exit->insn, exit->vector, exit->error_code, sleep);
-	default:
-		if (exit->vector == PVM_VEC_PF)
-			return pvm_handle_page_fault(v, pvm_gva(v->cr2), exit->error_code, sleep);
-		if (exit->vector == PVM_VEC_DB)
-			return pvm_event_debug(v, v->dr6, sleep);
-		return pvm_event_deliver(v, exit->vector, exit->error_code, sleep);
-	}
-}
-
 static struct model_outcome finish(struct pvm_vcpu *v, enum pvm_action action)
 {
 	struct model_outcome out = { .kind = MODEL_WENT_ON };
@@ -247,26 +228,28 @@ static struct model_outcome finish(struct pvm_vcpu *v, enum pvm_action action)
 		return outcome_failed("a call that may sleep said PVM_ACT_RETRY");
 	case PVM_ACT_ERROR:
 		out = outcome_failed("");
-		snprintf(out.message, sizeof(out.message), "the engine: error %d", v->exit.error.code);
+		snprintf(out.message, sizeof(out.message), "the engine: error %d", v->request.error.code);
 		break;
 	}
 	return out;
 }
 
 /* Serve one exit: without sleeping first, as a switcher would. */
-static struct model_outcome served(struct pvm_vcpu *v, const struct guest_exit *exit)
+static struct model_outcome served(struct pvm_vcpu *v, const struct pvm_guest_exit *exit)
 {
 	struct model_place before = model_place(v);
+	struct pvm_guest_exit left = *exit;
 	struct model_outcome out;
 	enum pvm_action action;
+	pvm_hpa_t root;
 
-	if (exit->kind == GUEST_EXIT_FAILED)
+	if (exit->kind == PVM_EXIT_FAILED)
 		return outcome_failed(exit->message);
-	action = serve(v, exit, PVM_NO_SLEEP);
+	action = pvm_handle_exit(v, &left, &root, PVM_NO_SLEEP);
 	if (action == PVM_ACT_RETRY)
-		action = serve(v, exit, PVM_MAY_SLEEP);
+		action = pvm_handle_exit(v, &left, &root, PVM_MAY_SLEEP);
 	out = finish(v, action);
-	if (out.kind == MODEL_WENT_ON && exit->kind != GUEST_EXIT_SYSCALL &&
+	if (out.kind == MODEL_WENT_ON && exit->kind != PVM_EXIT_SYSCALL &&
 	    model_event_find(v, &before, &out.event))
 		out.kind = MODEL_EVENT;
 	return out;
@@ -281,7 +264,7 @@ struct model_outcome model_access(struct model_vm *vm, unsigned vcpu, uint64_t g
 {
 	struct pvm_vcpu *v = &vm->vcpu[vcpu];
 	struct model_outcome out = { .kind = MODEL_WENT_ON };
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 	unsigned faults = 0;
 	pvm_hpa_t root;
 
@@ -294,7 +277,7 @@ struct model_outcome model_access(struct model_vm *vm, unsigned vcpu, uint64_t g
 		if (model_step_access(&vm->cpu[vcpu], v, root, gva, kind, size, &out.value, &exit) ==
 		    MODEL_STEP_DONE)
 			break;
-		if (exit.kind == GUEST_EXIT_KICK)
+		if (exit.kind == PVM_EXIT_KICK)
 			continue;
 		if (faults++ == MAX_FAULTS)
 			return outcome_failed("the access faults again and again");
@@ -323,7 +306,7 @@ struct model_outcome model_exec(struct model_vm *vm, unsigned vcpu, uint64_t gva
 
 struct model_outcome model_syscall(struct model_vm *vm, unsigned vcpu)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	model_step_syscall(&vm->vcpu[vcpu], &exit);
 	return served(&vm->vcpu[vcpu], &exit);
@@ -356,7 +339,7 @@ struct model_outcome model_return_supervisor(struct model_vm *vm, unsigned vcpu)
 struct model_outcome model_exception(struct model_vm *vm, unsigned vcpu, uint8_t vector,
 				     uint32_t error_code)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	model_step_exception(vector, error_code, &exit);
 	return served(&vm->vcpu[vcpu], &exit);
@@ -365,7 +348,7 @@ struct model_outcome model_exception(struct model_vm *vm, unsigned vcpu, uint8_t
 struct model_outcome model_insn(struct model_vm *vm, unsigned vcpu, const struct pvm_insn *insn,
 				uint8_t vector)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	model_step_insn(insn, vector, &exit);
 	return served(&vm->vcpu[vcpu], &exit);

@@ -41,15 +41,15 @@ static bool in_page(uint64_t address, uint64_t page)
 	return (address & ~(PVM_PAGE_SIZE - 1)) == page;
 }
 
-static enum cause exception(struct guest_exit *exit, uint8_t vector, uint64_t error_code)
+static enum cause exception(struct pvm_guest_exit *exit, uint8_t vector, uint64_t error_code)
 {
-	exit->kind = GUEST_EXIT_EXCEPTION;
+	exit->kind = PVM_EXIT_EXCEPTION;
 	exit->vector = vector;
 	exit->error_code = (uint32_t)error_code;
 	return CAUSE_EXIT;
 }
 
-static enum cause fetch_fault(struct guest_exit *exit, struct pvm_vcpu *vcpu)
+static enum cause fetch_fault(struct pvm_guest_exit *exit, struct pvm_vcpu *vcpu)
 {
 	vcpu->cr2 = vcpu->rip;
 	return exception(exit, PVM_VEC_PF, PVM_PF_U | PVM_PF_I);
@@ -99,7 +99,7 @@ static uint64_t find_syscall32(struct pvm_vcpu *vcpu, const struct cause_entry *
 /* SYSCALL keeps rip and rflags in rcx and r11, and Linux has rbp in rcx then.
  * SYSENTER keeps nothing: Linux takes rbp for the stack, reads the lower half of
  * another one there, and says 32-bit code. */
-static enum cause syscall32(struct guest_exit *exit, struct pvm_vcpu *vcpu,
+static enum cause syscall32(struct pvm_guest_exit *exit, struct pvm_vcpu *vcpu,
 			    const struct cause_entry *entry, cause_fetch_fn *fetch)
 {
 	vcpu->rip = find_syscall32(vcpu, entry, fetch);
@@ -111,7 +111,7 @@ static enum cause syscall32(struct guest_exit *exit, struct pvm_vcpu *vcpu,
 	} else {
 		vcpu->gpr[PVM_RBP] = vcpu->gpr[PVM_RCX];
 	}
-	exit->kind = GUEST_EXIT_SYSCALL32;
+	exit->kind = PVM_EXIT_SYSCALL32;
 	exit->insn = (struct pvm_insn){
 		.op = entry->host_sysenter ? PVM_INSN_SYSENTER : PVM_INSN_SYSCALL32,
 		.length = 2,
@@ -121,7 +121,7 @@ static enum cause syscall32(struct guest_exit *exit, struct pvm_vcpu *vcpu,
 
 static enum cause system_call(const struct sigframe *frame, struct pvm_vcpu *vcpu,
 			      const struct cause_entry *entry, cause_fetch_fn *fetch,
-			      struct guest_exit *exit)
+			      struct pvm_guest_exit *exit)
 {
 	if (frame->info.code == SYS_SECCOMP && in_page(frame->info.address, VSYSCALL_PAGE)) {
 		/* The kernel has executed the RET of the vsyscall already. */
@@ -136,18 +136,19 @@ static enum cause system_call(const struct sigframe *frame, struct pvm_vcpu *vcp
 	if (frame->info.arch == AUDIT_ARCH_I386) {
 		if (landed(frame->rip))
 			return syscall32(exit, vcpu, entry, fetch);
-		exit->kind = GUEST_EXIT_INT80;
+		exit->kind = PVM_EXIT_SOFTWARE;
+		exit->vector = PVM_VEC_SYSCALL32;
 		return CAUSE_EXIT;
 	}
 	vcpu->gpr[PVM_RCX] = vcpu->rip;
 	vcpu->gpr[PVM_R11] = vcpu->rflags;
-	exit->kind = GUEST_EXIT_SYSCALL;
+	exit->kind = PVM_EXIT_SYSCALL;
 	return CAUSE_EXIT;
 }
 
 /* Linux lets INT 4 through, because INTO (32-bit code) needs its gate. The
  * specification allows INT 3 and INT 0x80 only. */
-static enum cause overflow(struct guest_exit *exit, struct pvm_vcpu *vcpu, const struct sigframe *frame,
+static enum cause overflow(struct pvm_guest_exit *exit, struct pvm_vcpu *vcpu, const struct sigframe *frame,
 			   cause_fetch_fn *fetch)
 {
 	uint8_t code = 0;
@@ -161,7 +162,7 @@ static enum cause overflow(struct guest_exit *exit, struct pvm_vcpu *vcpu, const
 
 static enum cause segment_fault(const struct sigframe *frame, struct pvm_vcpu *vcpu,
 				const struct cause_entry *entry, cause_fetch_fn *fetch,
-				struct guest_exit *exit)
+				struct pvm_guest_exit *exit)
 {
 	/* A vsyscall whose return address can not be read: no vector of its own. */
 	if (in_page(frame->rip, VSYSCALL_PAGE))
@@ -187,7 +188,7 @@ static enum cause segment_fault(const struct sigframe *frame, struct pvm_vcpu *v
 	}
 }
 
-static enum cause debug(const struct sigframe *frame, struct pvm_vcpu *vcpu, struct guest_exit *exit)
+static enum cause debug(const struct sigframe *frame, struct pvm_vcpu *vcpu, struct pvm_guest_exit *exit)
 {
 	if (frame->vector == PVM_VEC_BP)
 		return exception(exit, PVM_VEC_BP, 0);
@@ -201,7 +202,7 @@ static enum cause debug(const struct sigframe *frame, struct pvm_vcpu *vcpu, str
 }
 
 static enum cause bus(const struct sigframe *frame, const struct pvm_vcpu *vcpu,
-		      struct guest_exit *exit)
+		      struct pvm_guest_exit *exit)
 {
 	switch (frame->vector) {
 	case PVM_VEC_NP:
@@ -213,15 +214,14 @@ static enum cause bus(const struct sigframe *frame, const struct pvm_vcpu *vcpu,
 		 * end the VM, so it is treated as if it were alone concerned. */
 		if (vcpu->user_mode)
 			return exception(exit, PVM_VEC_GP, 0);
-		exit->kind = GUEST_EXIT_FAILED;
-		snprintf(exit->message, sizeof(exit->message),
-			 "the host lost the guest memory at address %#lx (SIGBUS)",
+		executor_fail(exit, PVM_EXIT_FAILED,
+			      "the host lost the guest memory at address %#lx (SIGBUS)",
 			 (unsigned long)frame->info.address);
 		return CAUSE_EXIT;
 	}
 }
 
-static enum cause arithmetic(const struct sigframe *frame, struct guest_exit *exit)
+static enum cause arithmetic(const struct sigframe *frame, struct pvm_guest_exit *exit)
 {
 	switch (frame->vector) {
 	case PVM_VEC_DE:
@@ -235,7 +235,7 @@ static enum cause arithmetic(const struct sigframe *frame, struct guest_exit *ex
 
 enum cause cause_of_stop(const struct sigframe *frame, struct pvm_vcpu *vcpu,
 			 const struct cause_entry *entry, cause_fetch_fn *fetch,
-			 struct guest_exit *exit)
+			 struct pvm_guest_exit *exit)
 {
 	/* M2: in the stub's own code. Whatever it did there, it is its last. */
 	if (frame->rip >= STUB_REGION && frame->rip < STUB_REGION_END && !landed(frame->rip)) {

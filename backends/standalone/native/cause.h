@@ -36,6 +36,6 @@ typedef bool cause_fetch_fn(struct pvm_vcpu *vcpu, uint64_t gva, uint8_t *bytes,
  */
 enum cause cause_of_stop(const struct sigframe *frame, struct pvm_vcpu *vcpu,
 			 const struct cause_entry *entry, cause_fetch_fn *fetch,
-			 struct guest_exit *exit);
+			 struct pvm_guest_exit *exit);
 
 #endif /* NATIVE_CAUSE_H */

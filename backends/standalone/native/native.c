@@ -205,14 +205,13 @@ static bool apply_flushes(struct native_vcpu *native, uint64_t root)
 	return alive && !flushes.roots_died;
 }
 
-static void failed(struct guest_exit *exit, const char *message)
+static void failed(struct pvm_guest_exit *exit, const char *message)
 {
-	exit->kind = GUEST_EXIT_FAILED;
-	snprintf(exit->message, sizeof(exit->message), "%s", message);
+	executor_fail(exit, PVM_EXIT_FAILED, "%s", message);
 }
 
 /* Commands for what must be forgotten and what can be filled. */
-static bool queue_commands(struct monitor_vcpu *vcpu, struct space *space, struct guest_exit *exit)
+static bool queue_commands(struct monitor_vcpu *vcpu, struct space *space, struct pvm_guest_exit *exit)
 {
 	struct native_vcpu *native = vcpu->executor;
 	bool empty = space->forget_all;
@@ -224,17 +223,15 @@ static bool queue_commands(struct monitor_vcpu *vcpu, struct space *space, struc
 	case FILL_OK:
 		return true;
 	case FILL_RESERVED:
-		exit->kind = GUEST_EXIT_FAILED;
-		snprintf(exit->message, sizeof(exit->message),
-			 "guest address %#lx lies in the native executor's reserved hole: a guest in a process can have %#lx to %#lx",
+		executor_fail(exit, PVM_EXIT_FAILED,
+			      "guest address %#lx lies in the native executor's reserved hole: a guest in a process can have %#lx to %#lx",
 			 (unsigned long)native->fault.gva, (unsigned long)native_vm(vcpu->vm)->lowest,
 			 (unsigned long)STUB_REGION - 1);
 		return false;
 	case FILL_NOT_MEMORY:
 	default:
-		exit->kind = GUEST_EXIT_FAILED;
-		snprintf(exit->message, sizeof(exit->message),
-			 "guest address %#lx is shadowed by something that is no guest memory",
+		executor_fail(exit, PVM_EXIT_FAILED,
+			      "guest address %#lx is shadowed by something that is no guest memory",
 			 (unsigned long)native->fault.gva);
 		return false;
 	}
@@ -256,10 +253,10 @@ static void sync_by_ptrace(struct monitor_vcpu *vcpu, struct space *space)
  * pretends so. A TLB may forget: a new process starts empty, and tries before
  * the guest runs in it, so that its answer can be believed.
  */
-static bool start_over(struct monitor_vcpu *vcpu, struct space *space, struct guest_exit *exit)
+static bool start_over(struct monitor_vcpu *vcpu, struct space *space, struct pvm_guest_exit *exit)
 {
 	struct native_vcpu *native = vcpu->executor;
-	char why[sizeof(exit->message)] = "";
+	char why[256] = "";
 	enum space_stop stop;
 
 	pool_discard(&native->pool, space);
@@ -274,31 +271,29 @@ static bool start_over(struct monitor_vcpu *vcpu, struct space *space, struct gu
 	if (stop == SPACE_COMMANDS_DONE)
 		return true;
 	pool_discard(&native->pool, space);
-	snprintf(exit->message, sizeof(exit->message), "the host refuses to map guest address %#lx: %s",
-		 (unsigned long)native->fault.gva,
-		 stop == SPACE_COMMAND_FAILED ? strerror(space->failed_errno) : "the stub died");
-	exit->kind = GUEST_EXIT_FAILED;
+	executor_fail(exit, PVM_EXIT_FAILED, "the host refuses to map guest address %#lx: %s",
+		      (unsigned long)native->fault.gva,
+		      stop == SPACE_COMMAND_FAILED ? strerror(space->failed_errno) : "the stub died");
 	return false;
 }
 
 /* The stub is gone, and the guest's registers with it. In user mode that is the
  * user program's own doing and harm: it sees #GP where it was entered last. */
-static void stub_died(struct monitor_vcpu *vcpu, struct space *space, struct guest_exit *exit)
+static void stub_died(struct monitor_vcpu *vcpu, struct space *space, struct pvm_guest_exit *exit)
 {
 	struct native_vcpu *native = vcpu->executor;
 	char end[96];
 
 	pool_discard(&native->pool, space);
 	if (vcpu->pvm.user_mode) {
-		exit->kind = GUEST_EXIT_EXCEPTION;
+		exit->kind = PVM_EXIT_EXCEPTION;
 		exit->vector = PVM_VEC_GP;
 		exit->error_code = 0;
 		return;
 	}
 	space_describe_end(space, end, sizeof(end));
-	exit->kind = GUEST_EXIT_DEAD;
-	snprintf(exit->message, sizeof(exit->message),
-		 "the stub process of vCPU %u %s: the guest's kernel, entered at %#lx, destroyed it",
+	executor_fail(exit, PVM_EXIT_DEAD,
+		      "the stub process of vCPU %u %s: the guest's kernel, entered at %#lx, destroyed it",
 		 vcpu->pvm.id, end, (unsigned long)vcpu->pvm.rip);
 }
 
@@ -311,7 +306,7 @@ static bool fetch(struct pvm_vcpu *vcpu, uint64_t gva, uint8_t *bytes, size_t le
 }
 
 /* The stub has stopped with a frame. True: @exit is complete. */
-static bool look_at_frame(struct monitor_vcpu *vcpu, struct space *space, struct guest_exit *exit)
+static bool look_at_frame(struct monitor_vcpu *vcpu, struct space *space, struct pvm_guest_exit *exit)
 {
 	struct native_vcpu *native = vcpu->executor;
 	const struct cause_entry entry = {
@@ -336,7 +331,7 @@ static bool look_at_frame(struct monitor_vcpu *vcpu, struct space *space, struct
 	case CAUSE_EXIT:
 		break;
 	}
-	if (exit->kind == GUEST_EXIT_EXCEPTION && exit->vector == PVM_VEC_PF)
+	if (exit->kind == PVM_EXIT_EXCEPTION && exit->vector == PVM_VEC_PF)
 		native->fault = (struct fill_fault){
 			.pending = true, .root = vcpu->root.v, .gva = vcpu->pvm.cr2,
 			.error_code = exit->error_code,
@@ -346,7 +341,7 @@ static bool look_at_frame(struct monitor_vcpu *vcpu, struct space *space, struct
 
 /* The guest has run, or tried to. True: @exit is complete. */
 static bool look_at_stop(struct monitor_vcpu *vcpu, struct space *space, enum space_stop stop,
-			 struct guest_exit *exit)
+			 struct pvm_guest_exit *exit)
 {
 	switch (stop) {
 	case SPACE_SIGNAL:
@@ -369,16 +364,16 @@ static bool look_at_stop(struct monitor_vcpu *vcpu, struct space *space, enum sp
 	}
 }
 
-static void native_run(struct monitor_vcpu *vcpu, struct guest_exit *exit)
+static void native_run(struct monitor_vcpu *vcpu, struct pvm_guest_exit *exit)
 {
 	struct native_vcpu *native = vcpu->executor;
-	char why[sizeof(exit->message)] = "";
+	char why[256] = "";
 	enum space_stop stop;
 	struct space *space;
 
 	for (;;) {
-		exit->kind = GUEST_EXIT_KICK;
-		exit->message[0] = 0;
+		exit->kind = PVM_EXIT_KICK;
+		exit->message = NULL;
 		if (atomic_load(&native->gate.flushes) && !apply_flushes(native, vcpu->root.v))
 			return;
 		space = pool_get(&native->pool, vcpu->root.v, why, sizeof(why));

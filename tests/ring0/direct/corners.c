@@ -8,6 +8,7 @@
  */
 #include <pvm/events.h>
 #include <pvm/hypercall.h>
+#include <pvm/exit.h>
 #include <pvm/mmu.h>
 
 #include "minivisor.h"
@@ -64,16 +65,16 @@ static void run_to_ud2(const char *name)
 
 	for (;;) {
 		test_vm_run(&exit);
-		if (exit.kind == PVM_EXIT_SYSCALL)
+		if (exit.guest.kind == PVM_EXIT_SYSCALL)
 			pvm_handle_syscall(&test.vcpu, PVM_MAY_SLEEP);
-		else if (exit.kind == PVM_EXIT_EXCEPTION && exit.vector == PVM_VEC_PF)
-			pvm_handle_page_fault(&test.vcpu, pvm_gva(test.vcpu.cr2), exit.error_code,
+		else if (exit.guest.kind == PVM_EXIT_EXCEPTION && exit.guest.vector == PVM_VEC_PF)
+			pvm_handle_page_fault(&test.vcpu, pvm_gva(test.vcpu.cr2), exit.guest.error_code,
 					      PVM_MAY_SLEEP);
 		else
 			break;
 	}
-	if (exit.kind != PVM_EXIT_EXCEPTION || exit.vector != PVM_VEC_UD)
-		fail("%s: exit %d, vector %u at rip %lx", name, exit.kind, exit.vector, test.vcpu.rip);
+	if (exit.guest.kind != PVM_EXIT_EXCEPTION || exit.guest.vector != PVM_VEC_UD)
+		fail("%s: exit %d, vector %u at rip %lx", name, exit.guest.kind, exit.guest.vector, test.vcpu.rip);
 }
 
 /* 32-bit user code jumps to 64-bit code, whose SYSCALL is switched directly; the supervisor's
@@ -182,7 +183,7 @@ static void double_fault(uint64_t rip, const char *name)
 	static const uint8_t user[] = { 0xf4 };		/* HLT */
 	uint8_t *idt = (uint8_t *)test.cpu + PVM_PAGE_SIZE;	/* pvm_switcher_cpu::idt */
 	uint8_t *gp = idt + PVM_VEC_GP * 16 + 5, *np = idt + PVM_VEC_NP * 16 + 5;
-	struct pvm_switcher_exit exit = { .kind = PVM_EXIT_KICK };
+	struct pvm_switcher_exit exit = { .guest = { .kind = PVM_EXIT_KICK } };
 	uint64_t gs_base, after;
 	uint8_t gate = *gp;
 	pvm_hpa_t root;
@@ -190,12 +191,14 @@ static void double_fault(uint64_t rip, const char *name)
 	write_code(USER_CODE, user, sizeof(user));
 	start_user(USER_CS, rip);
 	__asm__ volatile("rdgsbase %0" : "=r"(gs_base));
-	while (exit.kind == PVM_EXIT_KICK || exit.kind == PVM_EXIT_INTERRUPT ||
-	       (exit.kind == PVM_EXIT_EXCEPTION && exit.vector == PVM_VEC_PF && rip == USER_CODE)) {
-		if (exit.kind == PVM_EXIT_EXCEPTION)
-			pvm_mmu_fault(&test.vcpu, pvm_gva(test.vcpu.cr2), exit.error_code, PVM_MAY_SLEEP);
-		if (exit.kind == PVM_EXIT_INTERRUPT)
-			pvm_switcher_host_vector(test.cpu, exit.vector);
+	while (exit.guest.kind == PVM_EXIT_KICK || exit.guest.kind == PVM_EXIT_INTERRUPT ||
+	       (exit.guest.kind == PVM_EXIT_EXCEPTION && exit.guest.vector == PVM_VEC_PF &&
+		rip == USER_CODE)) {
+		if (exit.guest.kind == PVM_EXIT_EXCEPTION)
+			pvm_mmu_fault(&test.vcpu, pvm_gva(test.vcpu.cr2), exit.guest.error_code,
+				      PVM_MAY_SLEEP);
+		if (exit.guest.kind == PVM_EXIT_INTERRUPT)
+			pvm_switcher_host_vector(test.cpu, exit.guest.vector);
 		pvm_switcher_clear_request(&test.svcpu);
 		if (pvm_mmu_load(&test.vcpu, &root, PVM_MAY_SLEEP) != PVM_OK)
 			fail("no root");
@@ -206,10 +209,10 @@ static void double_fault(uint64_t rip, const char *name)
 	__asm__ volatile("rdgsbase %0" : "=r"(after));
 	if (gs_base != after)
 		fail("S12: the host's GS base is %lx instead of %lx", after, gs_base);
-	if (exit.kind == PVM_EXIT_FAULT && exit.vector == PVM_VEC_DF)
+	if (exit.guest.kind == PVM_EXIT_FAILED && exit.guest.vector == PVM_VEC_DF)
 		print("%s: a double fault at %lx, and the host goes on\n", name, exit.address);
 	else if (rip == USER_CODE)
-		fail("S12: exit %d, vector %u instead of a double fault", exit.kind, exit.vector);
+		fail("S12: exit %d, vector %u instead of a double fault", exit.guest.kind, exit.guest.vector);
 	else
 		print("%s: this CPU's IRET goes there\n", name);
 }
@@ -231,15 +234,15 @@ static void iret_to_nowhere(void)
 			test.vcpu.gpr[PVM_R11] = test.vcpu.rflags;
 		}
 		test_vm_run(&exit);
-		if (exit.kind != PVM_EXIT_EXCEPTION ||
-		    (exit.vector != PVM_VEC_GP && exit.vector != PVM_VEC_PF) ||
+		if (exit.guest.kind != PVM_EXIT_EXCEPTION ||
+		    (exit.guest.vector != PVM_VEC_GP && exit.guest.vector != PVM_VEC_PF) ||
 		    test.vcpu.rip != nowhere || !test.vcpu.user_mode)
-			fail("S1: exit %d, vector %u at rip %lx", exit.kind, exit.vector, test.vcpu.rip);
+			fail("S1: exit %d, vector %u at rip %lx", exit.guest.kind, exit.guest.vector, test.vcpu.rip);
 		for (reg = 0; reg < PVM_GPR_COUNT; reg++)
 			if (test.vcpu.gpr[reg] != 0x0101010101010101ull * reg &&
 			    !(i && (reg == PVM_RCX || reg == PVM_R11)))
 				fail("S1: register %u is %lx", reg, test.vcpu.gpr[reg]);
-		print("IRET to nowhere: vector %u\n", exit.vector);
+		print("IRET to nowhere: vector %u\n", exit.guest.vector);
 	}
 }
 

@@ -277,17 +277,18 @@ static bool run_syscall(void)
 
 	for (;;) {
 		test_vm_run(&exit);
-		if (exit.kind == PVM_EXIT_SYSCALL)
+		if (exit.guest.kind == PVM_EXIT_SYSCALL)
 			return true;
-		if (exit.kind != PVM_EXIT_EXCEPTION || exit.vector != PVM_VEC_PF)
-			if (exit.vector != PVM_VEC_GP && exit.vector != PVM_VEC_UD)
-				fail("exit %d, vector %u at rip %lx", exit.kind, exit.vector,
+		if (exit.guest.kind != PVM_EXIT_EXCEPTION || exit.guest.vector != PVM_VEC_PF)
+			if (exit.guest.vector != PVM_VEC_GP && exit.guest.vector != PVM_VEC_UD)
+				fail("exit %d, vector %u at rip %lx", exit.guest.kind, exit.guest.vector,
 				     test.vcpu.rip);
 		if (test.vcpu.rip != before.rip)
 			return false;
 		/* The first touch of the code page. */
-		if (pvm_mmu_fault(&test.vcpu, pvm_gva(test.vcpu.cr2), exit.error_code, PVM_MAY_SLEEP).kind !=
-		    PVM_FAULT_FIXED)
+		if (pvm_mmu_fault(&test.vcpu, pvm_gva(test.vcpu.cr2), exit.guest.error_code,
+				  PVM_MAY_SLEEP)
+			    .kind != PVM_FAULT_FIXED)
 			fail("the code page cannot be filled: cr2 %lx", test.vcpu.cr2);
 	}
 }

@@ -160,7 +160,7 @@ static bool unloaded = true;
 
 /* Run it to the exit that it was written for; each run between is looked at, too. */
 static void run_program(const char *name, bool user_mode, bool guest_breakpoints,
-			enum pvm_switcher_exit_kind kind, unsigned vector)
+			enum pvm_exit_kind kind, unsigned vector)
 {
 	struct pvm_switcher_exit exit;
 	struct host_state before, after;
@@ -178,11 +178,11 @@ static void run_program(const char *name, bool user_mode, bool guest_breakpoints
 		look(&after);
 		compare(name, &before, &after, 0, unloaded ? LAZY_FROM : sizeof(before) / 8);
 		unloaded = false;
-		if (exit.kind == kind && (kind != PVM_EXIT_EXCEPTION || exit.vector == vector))
+		if (exit.guest.kind == kind && (kind != PVM_EXIT_EXCEPTION || exit.guest.vector == vector))
 			break;
-		if (exit.kind != PVM_EXIT_EXCEPTION || exit.vector != PVM_VEC_PF)
-			fail("%s: exit %d, vector %u, rip %lx", name, exit.kind, exit.vector, test.vcpu.rip);
-		pvm_mmu_fault(&test.vcpu, pvm_gva(test.vcpu.cr2), exit.error_code, PVM_MAY_SLEEP);
+		if (exit.guest.kind != PVM_EXIT_EXCEPTION || exit.guest.vector != PVM_VEC_PF)
+			fail("%s: exit %d, vector %u, rip %lx", name, exit.guest.kind, exit.guest.vector, test.vcpu.rip);
+		pvm_mmu_fault(&test.vcpu, pvm_gva(test.vcpu.cr2), exit.guest.error_code, PVM_MAY_SLEEP);
 	}
 	if (tries == 20)
 		fail("%s: does not get there", name);

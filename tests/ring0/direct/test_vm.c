@@ -272,12 +272,12 @@ void test_vm_run(struct pvm_switcher_exit *exit)
 		pvm_switcher_run(test.cpu, &test.svcpu, root, exit);
 		if (exit->nmi)
 			pvm_switcher_host_vector(test.cpu, PVM_VEC_NMI);
-		if (exit->kind == PVM_EXIT_INTERRUPT)
-			pvm_switcher_host_vector(test.cpu, exit->vector);
-		if (exit->kind == PVM_EXIT_FAULT)
-			fail("switcher fault: vector %u, error %x, rip %lx", exit->vector,
-			     exit->error_code, exit->address);
-	} while (exit->kind == PVM_EXIT_INTERRUPT || exit->kind == PVM_EXIT_KICK);
+		if (exit->guest.kind == PVM_EXIT_INTERRUPT)
+			pvm_switcher_host_vector(test.cpu, exit->guest.vector);
+		if (exit->guest.kind == PVM_EXIT_FAILED)
+			fail("switcher fault: vector %u, error %x, rip %lx", exit->guest.vector,
+			     exit->guest.error_code, exit->address);
+	} while (exit->guest.kind == PVM_EXIT_INTERRUPT || exit->guest.kind == PVM_EXIT_KICK);
 }
 
 void test_seed(uint64_t seed)

@@ -6,7 +6,7 @@
 
 S12: at each instruction of the world switch and of the direct switches in turn,
 the gate of #GP is taken out of the switcher's IDT and the instruction is made to
-raise one. The switcher must come back to the host with PVM_EXIT_FAULT, vector 8
+raise one. The switcher must come back to the host with PVM_EXIT_FAILED, vector 8
 and the instruction's address, on the host's stack, and with every register of
 the host as it was. Each costs a machine, so each instruction is taken once. Minutes to
 hours: run by hand. In ctest, ring0.corners.* and bochs.corners take a #DF each way.

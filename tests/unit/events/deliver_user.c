@@ -233,9 +233,9 @@ Test(deliver_user, a_delivered_event_ends_a_halt)
 Test(deliver_user, double_fault_is_a_triple_fault)
 {
 	cr_assert_eq(pvm_event_deliver(vcpu, PVM_VEC_DF, 0, PVM_NO_SLEEP), PVM_ACT_SHUTDOWN);
-	cr_assert_eq(vcpu->exit.shutdown.reason, PVM_SHUTDOWN_DOUBLE_FAULT);
-	cr_assert_eq(vcpu->exit.shutdown.vector, PVM_VEC_DF);
-	cr_assert_eq(vcpu->exit.shutdown.address, USER_RIP);
+	cr_assert_eq(vcpu->request.shutdown.reason, PVM_SHUTDOWN_DOUBLE_FAULT);
+	cr_assert_eq(vcpu->request.shutdown.vector, PVM_VEC_DF);
+	cr_assert_eq(vcpu->request.shutdown.address, USER_RIP);
 	cr_assert(vcpu->user_mode, "the state stays as it was, for a backtrace");
 }
 
@@ -252,9 +252,9 @@ Test(deliver_user, M7_entry_outside_the_legal_ranges_is_a_shutdown)
 {
 	vcpu->msr.event_entry = 0xffffffff80000000;
 	cr_assert_eq(pvm_event_deliver(vcpu, PVM_VEC_UD, 0, PVM_NO_SLEEP), PVM_ACT_SHUTDOWN);
-	cr_assert_eq(vcpu->exit.shutdown.reason, PVM_SHUTDOWN_BAD_ENTRY);
-	cr_assert_eq(vcpu->exit.shutdown.vector, PVM_VEC_UD);
-	cr_assert_eq(vcpu->exit.shutdown.address, 0xffffffff80000000);
+	cr_assert_eq(vcpu->request.shutdown.reason, PVM_SHUTDOWN_BAD_ENTRY);
+	cr_assert_eq(vcpu->request.shutdown.vector, PVM_VEC_UD);
+	cr_assert_eq(vcpu->request.shutdown.address, 0xffffffff80000000);
 	cr_assert(vcpu->user_mode);
 	cr_assert_eq(vcpu->pvcs->rip, 0xeeeeeeeeeeeeeeee, "nothing was saved");
 }
@@ -263,9 +263,9 @@ Test(deliver_user, without_a_pvcs_is_a_shutdown)
 {
 	cr_assert_eq(pvm_msr_write(vcpu, MSR_PVM_VCPU_STRUCT, 0), PVM_OK);
 	cr_assert_eq(pvm_event_deliver(vcpu, PVM_VEC_UD, 0, PVM_NO_SLEEP), PVM_ACT_SHUTDOWN);
-	cr_assert_eq(vcpu->exit.shutdown.reason, PVM_SHUTDOWN_NO_PVCS);
-	cr_assert_eq(vcpu->exit.shutdown.vector, PVM_VEC_UD);
-	cr_assert_eq(vcpu->exit.shutdown.address, USER_RIP);
+	cr_assert_eq(vcpu->request.shutdown.reason, PVM_SHUTDOWN_NO_PVCS);
+	cr_assert_eq(vcpu->request.shutdown.vector, PVM_VEC_UD);
+	cr_assert_eq(vcpu->request.shutdown.address, USER_RIP);
 }
 
 Test(deliver_user, is_traced_with_where_it_came_from)

@@ -88,12 +88,19 @@ Test(interrupt, comes_right_behind_sti)
 	cr_assert(delivered);
 }
 
-Test(interrupt, with_the_vector_of_an_exception_is_the_callers_error)
+Test(interrupt, with_a_vector_that_no_apic_sends_is_the_callers_error)
 {
-	cr_assert_eq(interrupt(31), PVM_ACT_ERROR);
-	cr_assert_eq(vcpu->exit.error.code, PVM_EINVAL);
+	cr_assert_eq(interrupt(15), PVM_ACT_ERROR);
+	cr_assert_eq(vcpu->request.error.code, PVM_EINVAL);
 	cr_assert_not(delivered);
 	cr_assert_eq(vcpu->rip, 0x200000);
+}
+
+Test(interrupt, with_the_lowest_vector_of_an_apic_arrives_as_the_exception_it_names)
+{
+	cr_assert_eq(interrupt(16), PVM_ACT_RESUME);
+	cr_assert(delivered);
+	cr_assert_eq(vcpu->rip, ENTRY + PVM_ENTRY_SUPERVISOR_EXCEPTION);
 }
 
 Test(interrupt, that_cannot_be_delivered_is_a_shutdown_and_taken_from_the_backend)

@@ -203,7 +203,7 @@ Test(return_supervisor, a_wholly_unmapped_stack_is_a_shutdown_that_names_it)
 {
 	unmap_stack();
 	cr_assert_eq(pvm_event_return_supervisor(vcpu, PVM_NO_SLEEP), PVM_ACT_SHUTDOWN);
-	cr_assert_eq(vcpu->exit.shutdown.reason, PVM_SHUTDOWN_BAD_STACK);
+	cr_assert_eq(vcpu->request.shutdown.reason, PVM_SHUTDOWN_BAD_STACK);
 	cr_assert_eq(vcpu->rip, RETS_RIP);
 }
 
@@ -212,8 +212,8 @@ Test(return_supervisor, a_stack_that_is_no_memory_is_a_shutdown_that_names_it)
 	f.hole_start = RSP >> 12;
 	f.hole_end = (RSP >> 12) + 1;
 	cr_assert_eq(pvm_event_return_supervisor(vcpu, PVM_NO_SLEEP), PVM_ACT_SHUTDOWN);
-	cr_assert_eq(vcpu->exit.shutdown.reason, PVM_SHUTDOWN_BAD_STACK);
-	cr_assert_eq(vcpu->exit.shutdown.address, RSP);
+	cr_assert_eq(vcpu->request.shutdown.reason, PVM_SHUTDOWN_BAD_STACK);
+	cr_assert_eq(vcpu->request.shutdown.address, RSP);
 }
 
 Test(return_supervisor, is_traced_with_the_new_rip)

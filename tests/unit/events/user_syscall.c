@@ -109,9 +109,9 @@ Test(user_syscall, M7_lstar_outside_the_legal_ranges_is_a_shutdown)
 {
 	vcpu->msr.lstar = 0xffffffff81000000;
 	cr_assert_eq(pvm_event_user_syscall(vcpu), PVM_ACT_SHUTDOWN);
-	cr_assert_eq(vcpu->exit.shutdown.reason, PVM_SHUTDOWN_BAD_ENTRY);
-	cr_assert_eq(vcpu->exit.shutdown.vector, 0xff);
-	cr_assert_eq(vcpu->exit.shutdown.address, 0xffffffff81000000);
+	cr_assert_eq(vcpu->request.shutdown.reason, PVM_SHUTDOWN_BAD_ENTRY);
+	cr_assert_eq(vcpu->request.shutdown.vector, 0xff);
+	cr_assert_eq(vcpu->request.shutdown.address, 0xffffffff81000000);
 	cr_assert(vcpu->user_mode);
 }
 
@@ -119,8 +119,8 @@ Test(user_syscall, without_a_pvcs_is_a_shutdown)
 {
 	cr_assert_eq(pvm_msr_write(vcpu, MSR_PVM_VCPU_STRUCT, 0), PVM_OK);
 	cr_assert_eq(pvm_event_user_syscall(vcpu), PVM_ACT_SHUTDOWN);
-	cr_assert_eq(vcpu->exit.shutdown.reason, PVM_SHUTDOWN_NO_PVCS);
-	cr_assert_eq(vcpu->exit.shutdown.vector, 0xff);
+	cr_assert_eq(vcpu->request.shutdown.reason, PVM_SHUTDOWN_NO_PVCS);
+	cr_assert_eq(vcpu->request.shutdown.vector, 0xff);
 }
 
 Test(user_syscall, is_traced_with_rip_and_number)

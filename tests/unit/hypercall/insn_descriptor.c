@@ -160,11 +160,11 @@ Test(insn_descriptor, an_operand_that_is_no_memory_is_the_backends)
 	f.hole_end = 0x302;
 	cr_assert_eq(execute((struct pvm_insn){ .op = PVM_INSN_LGDT, .memory = true, .address = 0x300010 }),
 		     PVM_ACT_MMIO);
-	cr_assert_eq(vcpu->exit.mmio.gva.v, 0x300010);
-	cr_assert_eq(vcpu->exit.mmio.gpa.v, 0x300010);
-	cr_assert_not(vcpu->exit.mmio.write);
+	cr_assert_eq(vcpu->request.mmio.gva.v, 0x300010);
+	cr_assert_eq(vcpu->request.mmio.gpa.v, 0x300010);
+	cr_assert_not(vcpu->request.mmio.write);
 	cr_assert_eq(execute((struct pvm_insn){ .op = PVM_INSN_SGDT, .memory = true, .address = 0x300010 }),
 		     PVM_ACT_MMIO);
-	cr_assert(vcpu->exit.mmio.write);
+	cr_assert(vcpu->request.mmio.write);
 	cr_assert_eq(vcpu->rip, RIP);
 }

@@ -37,10 +37,10 @@ Test(io, out_hands_port_size_and_value_to_the_backend)
 	cr_assert_eq(
 		execute((struct pvm_insn){ .op = PVM_INSN_OUT, .size = 1, .port_is_dx = true }),
 		PVM_ACT_IO);
-	cr_assert(vcpu->exit.io.write);
-	cr_assert_eq(vcpu->exit.io.port, 0x3f8);
-	cr_assert_eq(vcpu->exit.io.size, 1);
-	cr_assert_eq(vcpu->exit.io.value, 0x88);
+	cr_assert(vcpu->request.io.write);
+	cr_assert_eq(vcpu->request.io.port, 0x3f8);
+	cr_assert_eq(vcpu->request.io.size, 1);
+	cr_assert_eq(vcpu->request.io.value, 0x88);
 	cr_assert_eq(vcpu->rip, RIP, "not before it is complete");
 	cr_assert_eq(pvm_complete_io(vcpu, 0x99), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->rip, RIP + 2);
@@ -50,10 +50,10 @@ Test(io, out_hands_port_size_and_value_to_the_backend)
 Test(io, out_takes_as_many_bytes_of_the_accumulator_as_its_size)
 {
 	cr_assert_eq(execute((struct pvm_insn){ .op = PVM_INSN_OUT, .size = 2, .port = 0xf4 }), PVM_ACT_IO);
-	cr_assert_eq(vcpu->exit.io.value, 0x7788);
-	cr_assert_eq(vcpu->exit.io.port, 0xf4);
+	cr_assert_eq(vcpu->request.io.value, 0x7788);
+	cr_assert_eq(vcpu->request.io.port, 0xf4);
 	cr_assert_eq(execute((struct pvm_insn){ .op = PVM_INSN_OUT, .size = 4, .port = 0xf4 }), PVM_ACT_IO);
-	cr_assert_eq(vcpu->exit.io.value, 0x55667788);
+	cr_assert_eq(vcpu->request.io.value, 0x55667788);
 }
 
 Test(io, in_changes_as_many_bytes_of_the_accumulator_as_its_size)
@@ -69,8 +69,8 @@ Test(io, in_changes_as_many_bytes_of_the_accumulator_as_its_size)
 		cr_assert_eq(execute((struct pvm_insn){
 				     .op = PVM_INSN_IN, .size = cases[i].size, .port = 0x60 }),
 			     PVM_ACT_IO);
-		cr_assert_not(vcpu->exit.io.write);
-		cr_assert_eq(vcpu->exit.io.port, 0x60);
+		cr_assert_not(vcpu->request.io.write);
+		cr_assert_eq(vcpu->request.io.port, 0x60);
 		cr_assert_eq(pvm_complete_io(vcpu, 0xdeadbeef), PVM_ACT_RESUME);
 		cr_assert_eq(vcpu->gpr[PVM_RAX], cases[i].rax);
 		cr_assert_eq(vcpu->rip, RIP + 2);
@@ -79,7 +79,7 @@ Test(io, in_changes_as_many_bytes_of_the_accumulator_as_its_size)
 
 Test(io, in_behind_a_string_instruction_goes_to_the_accumulator)
 {
-	vcpu->exit.io.string = true;	/* what INS left */
+	vcpu->request.io.string = true;	/* what INS left */
 	execute((struct pvm_insn){ .op = PVM_INSN_IN, .size = 1, .port_is_dx = true });
 	cr_assert_eq(pvm_complete_io(vcpu, 0x99), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->gpr[PVM_RAX], 0x1122334455667799);

@@ -123,8 +123,8 @@ Test(msr, hypercall_read_of_the_backends_msr_is_completed_later)
 {
 	vcpu->gpr[PVM_R10] = 0x77;
 	cr_assert_eq(hc_rdmsr(X2APIC_ICR), PVM_ACT_RDMSR);
-	cr_assert_eq(vcpu->exit.msr.index, X2APIC_ICR);
-	cr_assert(vcpu->exit.msr.by_hypercall);
+	cr_assert_eq(vcpu->request.msr.index, X2APIC_ICR);
+	cr_assert(vcpu->request.msr.by_hypercall);
 	cr_assert_eq(pvm_complete_rdmsr(vcpu, true, 0x123456789a, PVM_NO_SLEEP), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->gpr[PVM_RAX], 0x123456789a);
 	cr_assert_eq(vcpu->gpr[PVM_R10], 0x77);
@@ -144,9 +144,9 @@ Test(msr, hypercall_read_that_the_backend_refuses_is_0)
 Test(msr, hypercall_write_of_the_backends_msr_is_completed_later)
 {
 	cr_assert_eq(hc_wrmsr(X2APIC_ICR, 0x123456789a), PVM_ACT_WRMSR);
-	cr_assert_eq(vcpu->exit.msr.index, X2APIC_ICR);
-	cr_assert_eq(vcpu->exit.msr.value, 0x123456789a);
-	cr_assert(vcpu->exit.msr.by_hypercall);
+	cr_assert_eq(vcpu->request.msr.index, X2APIC_ICR);
+	cr_assert_eq(vcpu->request.msr.value, 0x123456789a);
+	cr_assert(vcpu->request.msr.by_hypercall);
 	cr_assert_eq(pvm_complete_wrmsr(vcpu, true, PVM_NO_SLEEP), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->gpr[PVM_RAX], 0);
 	cr_assert_eq(hc_wrmsr(X2APIC_ICR, 1), PVM_ACT_WRMSR);
@@ -173,8 +173,8 @@ Test(msr, instruction_read_of_an_invalid_index_is_gp)
 Test(msr, instruction_read_of_the_backends_msr_is_completed_later)
 {
 	cr_assert_eq(insn_rdmsr(X2APIC_ICR), PVM_ACT_RDMSR);
-	cr_assert_eq(vcpu->exit.msr.index, X2APIC_ICR);
-	cr_assert_not(vcpu->exit.msr.by_hypercall);
+	cr_assert_eq(vcpu->request.msr.index, X2APIC_ICR);
+	cr_assert_not(vcpu->request.msr.by_hypercall);
 	cr_assert_eq(vcpu->rip, 0x200000, "not before it is complete");
 	cr_assert_eq(pvm_complete_rdmsr(vcpu, true, 0x0000001200000034, PVM_NO_SLEEP), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->gpr[PVM_RAX], 0x34);
@@ -214,8 +214,8 @@ Test(msr, instruction_write_of_a_bad_value_is_gp)
 Test(msr, instruction_write_of_the_backends_msr_is_completed_later)
 {
 	cr_assert_eq(insn_wrmsr(X2APIC_ICR, 0x0000000200004040), PVM_ACT_WRMSR);
-	cr_assert_eq(vcpu->exit.msr.index, X2APIC_ICR);
-	cr_assert_eq(vcpu->exit.msr.value, 0x0000000200004040);
+	cr_assert_eq(vcpu->request.msr.index, X2APIC_ICR);
+	cr_assert_eq(vcpu->request.msr.value, 0x0000000200004040);
 	cr_assert_eq(vcpu->rip, 0x200000);
 	cr_assert_eq(pvm_complete_wrmsr(vcpu, true, PVM_NO_SLEEP), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->rip, 0x200003);

@@ -51,10 +51,10 @@ TestSuite(string_io, .init = setup, .fini = teardown);
 Test(string_io, outs_reads_an_element_and_steps)
 {
 	cr_assert_eq(execute(PVM_INSN_OUTS, 2, false, 8), PVM_ACT_IO);
-	cr_assert(vcpu->exit.io.write);
-	cr_assert_eq(vcpu->exit.io.port, 0x60);
-	cr_assert_eq(vcpu->exit.io.size, 2);
-	cr_assert_eq(vcpu->exit.io.value, 0x6261);
+	cr_assert(vcpu->request.io.write);
+	cr_assert_eq(vcpu->request.io.port, 0x60);
+	cr_assert_eq(vcpu->request.io.size, 2);
+	cr_assert_eq(vcpu->request.io.value, 0x6261);
 	cr_assert_eq(pvm_complete_io(vcpu, 0), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->gpr[PVM_RSI], BUFFER + 2);
 	cr_assert_eq(vcpu->gpr[PVM_RDI], BUFFER);
@@ -66,13 +66,13 @@ Test(string_io, without_rep_a_count_of_0_means_nothing)
 {
 	vcpu->gpr[PVM_RCX] = 0;
 	cr_assert_eq(execute(PVM_INSN_OUTS, 1, false, 8), PVM_ACT_IO);
-	cr_assert_eq(vcpu->exit.io.value, 'a');
+	cr_assert_eq(vcpu->request.io.value, 'a');
 }
 
 Test(string_io, ins_writes_an_element_and_steps)
 {
 	cr_assert_eq(execute(PVM_INSN_INS, 4, false, 8), PVM_ACT_IO);
-	cr_assert_not(vcpu->exit.io.write);
+	cr_assert_not(vcpu->request.io.write);
 	cr_assert_eq(pvm_complete_io(vcpu, 0x34333231), PVM_ACT_RESUME);
 	cr_assert_eq(memcmp(f.memory + BUFFER, "1234efgh", 8), 0);
 	cr_assert_eq(vcpu->gpr[PVM_RDI], BUFFER + 4);
@@ -88,7 +88,7 @@ Test(string_io, rep_moves_one_element_per_action_and_stays_until_the_last)
 	for (i = 0; i < 3; i++) {
 		cr_assert_eq(vcpu->rip, RIP);
 		cr_assert_eq(execute(PVM_INSN_OUTS, 1, true, 8), PVM_ACT_IO);
-		cr_assert_eq(vcpu->exit.io.value, (uint32_t)out[i]);
+		cr_assert_eq(vcpu->request.io.value, (uint32_t)out[i]);
 		cr_assert_eq(pvm_complete_io(vcpu, 0), PVM_ACT_RESUME);
 		cr_assert_eq(vcpu->gpr[PVM_RCX], 2 - i);
 	}

@@ -118,11 +118,11 @@ Test(syscall, other_hypercalls_are_handed_to_the_backend_with_r10_for_rcx)
 	vcpu->gpr[PVM_RDX] = 13;
 	vcpu->gpr[PVM_RSI] = 14;
 	cr_assert_eq(pvm_handle_syscall(vcpu, PVM_NO_SLEEP), PVM_ACT_HYPERCALL);
-	cr_assert_eq(vcpu->exit.hypercall.nr, 5);
-	cr_assert_eq(vcpu->exit.hypercall.arg[0], 11);
-	cr_assert_eq(vcpu->exit.hypercall.arg[1], 12);
-	cr_assert_eq(vcpu->exit.hypercall.arg[2], 13);
-	cr_assert_eq(vcpu->exit.hypercall.arg[3], 14);
+	cr_assert_eq(vcpu->request.hypercall.nr, 5);
+	cr_assert_eq(vcpu->request.hypercall.arg[0], 11);
+	cr_assert_eq(vcpu->request.hypercall.arg[1], 12);
+	cr_assert_eq(vcpu->request.hypercall.arg[2], 13);
+	cr_assert_eq(vcpu->request.hypercall.arg[3], 14);
 	cr_assert_eq(vcpu->rip, 0x200102);
 }
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /* pvm_mmu_fault() and pvm_handle_page_fault(): whose a fault is. */
+#include <pvm/exit.h>
+
 #include "guest.h"
 
 Test(mmu_fault, first_touch_maps_the_frame_with_the_guests_rights)
@@ -246,7 +248,7 @@ Test(mmu_fault, memory_that_the_host_lost_is_an_error)
 	cr_assert_eq(result.kind, PVM_FAULT_ERROR);
 	cr_assert_eq(result.error, PVM_EFAULT);
 	cr_assert_eq(pvm_handle_page_fault(g.vcpu, pvm_gva(GVA), 0, PVM_MAY_SLEEP), PVM_ACT_ERROR);
-	cr_assert_eq(g.vcpu->exit.error.code, PVM_EFAULT);
+	cr_assert_eq(g.vcpu->request.error.code, PVM_EFAULT);
 	guest_fini(&g);
 }
 
@@ -290,9 +292,9 @@ Test(mmu_fault, handler_resumes_retries_and_reports_mmio)
 	cr_assert_eq(pvm_handle_page_fault(g.vcpu, pvm_gva(GVA), 0, PVM_MAY_SLEEP), PVM_ACT_RESUME);
 	cr_assert_eq(pvm_handle_page_fault(g.vcpu, pvm_gva(GVA + 0x1008), PVM_PF_W, PVM_MAY_SLEEP),
 		     PVM_ACT_MMIO);
-	cr_assert_eq(g.vcpu->exit.mmio.gva.v, GVA + 0x1008);
-	cr_assert_eq(g.vcpu->exit.mmio.gpa.v, 0xfee00008);
-	cr_assert(g.vcpu->exit.mmio.write);
+	cr_assert_eq(g.vcpu->request.mmio.gva.v, GVA + 0x1008);
+	cr_assert_eq(g.vcpu->request.mmio.gpa.v, 0xfee00008);
+	cr_assert(g.vcpu->request.mmio.write);
 	g.f.frames_would_block = true;
 	cr_assert_eq(pvm_handle_page_fault(g.vcpu, pvm_gva(GVA), PVM_PF_W, PVM_NO_SLEEP), PVM_ACT_RETRY);
 	guest_fini(&g);

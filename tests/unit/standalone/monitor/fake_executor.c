@@ -14,7 +14,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t kicked = PTHREAD_COND_INITIALIZER;
 static bool kick_pending[MONITOR_MAX_VCPUS];
 
-static void exit_0(struct monitor_vcpu *vcpu, struct guest_exit *exit)
+static void exit_0(struct monitor_vcpu *vcpu, struct pvm_guest_exit *exit)
 {
 	fake_out(vcpu, exit, DEBUG_EXIT_PORT, 0);
 }
@@ -27,30 +27,30 @@ void fake_reset(void)
 	fake.vcpu_init_fails = -1;
 }
 
-void fake_out(struct monitor_vcpu *vcpu, struct guest_exit *exit, uint16_t port, uint8_t value)
+void fake_out(struct monitor_vcpu *vcpu, struct pvm_guest_exit *exit, uint16_t port, uint8_t value)
 {
 	vcpu->pvm.gpr[PVM_RAX] = value;
-	exit->kind = GUEST_EXIT_INSN;
+	exit->kind = PVM_EXIT_INSN;
 	exit->vector = PVM_VEC_GP;
 	exit->error_code = 0;
 	exit->insn = (struct pvm_insn){ .op = PVM_INSN_OUT, .length = 1, .size = 1, .port = port };
 }
 
-void fake_exception(struct guest_exit *exit, uint8_t vector, uint32_t error_code)
+void fake_exception(struct pvm_guest_exit *exit, uint8_t vector, uint32_t error_code)
 {
-	exit->kind = GUEST_EXIT_EXCEPTION;
+	exit->kind = PVM_EXIT_EXCEPTION;
 	exit->vector = vector;
 	exit->error_code = error_code;
 }
 
-void fake_wait_for_kick(struct monitor_vcpu *vcpu, struct guest_exit *exit)
+void fake_wait_for_kick(struct monitor_vcpu *vcpu, struct pvm_guest_exit *exit)
 {
 	pthread_mutex_lock(&lock);
 	while (!kick_pending[vcpu->pvm.id])
 		pthread_cond_wait(&kicked, &lock);
 	kick_pending[vcpu->pvm.id] = false;
 	pthread_mutex_unlock(&lock);
-	exit->kind = GUEST_EXIT_KICK;
+	exit->kind = PVM_EXIT_KICK;
 }
 
 /* What a hypervisor below us might say of itself. */
@@ -106,7 +106,7 @@ static void fake_vcpu_destroy(struct monitor_vcpu *vcpu)
 	fake.vcpus_alive--;
 }
 
-static void fake_run(struct monitor_vcpu *vcpu, struct guest_exit *exit)
+static void fake_run(struct monitor_vcpu *vcpu, struct pvm_guest_exit *exit)
 {
 	fake.runs++;
 	fake.run(vcpu, exit);

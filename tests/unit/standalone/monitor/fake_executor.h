@@ -10,7 +10,7 @@
 
 struct fake {
 	/* What the guest does next; sets the exit. */
-	void (*run)(struct monitor_vcpu *vcpu, struct guest_exit *exit);
+	void (*run)(struct monitor_vcpu *vcpu, struct pvm_guest_exit *exit);
 	bool upper_half;		/* probe() offers a range there */
 	bool probe_fails, vm_init_fails;
 	int vcpu_init_fails;		/* id of the vCPU, or -1 */
@@ -24,9 +24,9 @@ extern const struct executor_ops fake_executor;
 void fake_reset(void);
 
 /* Ways for a run() to end. */
-void fake_out(struct monitor_vcpu *vcpu, struct guest_exit *exit, uint16_t port, uint8_t value);
-void fake_exception(struct guest_exit *exit, uint8_t vector, uint32_t error_code);
+void fake_out(struct monitor_vcpu *vcpu, struct pvm_guest_exit *exit, uint16_t port, uint8_t value);
+void fake_exception(struct pvm_guest_exit *exit, uint8_t vector, uint32_t error_code);
 /* The guest runs on until somebody kicks. */
-void fake_wait_for_kick(struct monitor_vcpu *vcpu, struct guest_exit *exit);
+void fake_wait_for_kick(struct monitor_vcpu *vcpu, struct pvm_guest_exit *exit);
 
 #endif /* FAKE_EXECUTOR_H */

@@ -90,7 +90,7 @@ Test(vm, a_guest_that_exits_with_0_needs_no_words)
 	cr_assert_eq(fake.runs, 1);
 }
 
-static void exit_42(struct monitor_vcpu *vcpu, struct guest_exit *exit)
+static void exit_42(struct monitor_vcpu *vcpu, struct pvm_guest_exit *exit)
 {
 	fake_out(vcpu, exit, DEBUG_EXIT_PORT, 42);
 }
@@ -103,7 +103,7 @@ Test(vm, a_guest_s_status_is_the_vm_s)
 	cr_assert(result.by_vcpu);
 }
 
-static void fault_without_a_stack(struct monitor_vcpu *vcpu, struct guest_exit *exit)
+static void fault_without_a_stack(struct monitor_vcpu *vcpu, struct pvm_guest_exit *exit)
 {
 	vcpu->pvm.gpr[PVM_RSP] = 0x8000000000000000;
 	fake_exception(exit, PVM_VEC_DE, 0);
@@ -118,7 +118,7 @@ Test(vm, a_triple_fault_names_the_event_and_the_place)
 	expect_end(MONITOR_END_DIED, MONITOR_STATUS_DIED, "at rip 0x1000000 in supervisor mode");
 }
 
-static void touch_the_end_of_memory(struct monitor_vcpu *vcpu, struct guest_exit *exit)
+static void touch_the_end_of_memory(struct monitor_vcpu *vcpu, struct pvm_guest_exit *exit)
 {
 	vcpu->pvm.cr2 = 17 << 20;
 	fake_exception(exit, PVM_VEC_PF, PVM_PF_W | PVM_PF_U);
@@ -132,10 +132,10 @@ Test(vm, an_access_where_no_memory_is_names_the_address)
 	expect_end(MONITOR_END_DIED, MONITOR_STATUS_DIED, "wrote to guest-physical 0x1100000");
 }
 
-static void lose_cr3(struct monitor_vcpu *vcpu, struct guest_exit *exit)
+static void lose_cr3(struct monitor_vcpu *vcpu, struct pvm_guest_exit *exit)
 {
 	cr_assert_eq(pvm_cr_write(&vcpu->pvm, 3, 0x7ffffff000), PVM_OK);
-	exit->kind = GUEST_EXIT_KICK;
+	exit->kind = PVM_EXIT_KICK;
 }
 
 Test(vm, a_root_table_outside_memory_is_a_triple_fault)
@@ -146,11 +146,10 @@ Test(vm, a_root_table_outside_memory_is_a_triple_fault)
 		   "page table root outside guest memory, 0x7ffffff000");
 }
 
-static void die(struct monitor_vcpu *vcpu, struct guest_exit *exit)
+static void die(struct monitor_vcpu *vcpu, struct pvm_guest_exit *exit)
 {
 	(void)vcpu;
-	exit->kind = GUEST_EXIT_DEAD;
-	strcpy(exit->message, "the guest tore its stub apart");
+	executor_fail(exit, PVM_EXIT_DEAD, "the guest tore its stub apart");
 }
 
 Test(vm, a_guest_that_ends_what_executes_it_dies)
@@ -160,11 +159,10 @@ Test(vm, a_guest_that_ends_what_executes_it_dies)
 	expect_end(MONITOR_END_DIED, MONITOR_STATUS_DIED, "vCPU 0: the guest tore its stub apart");
 }
 
-static void give_up(struct monitor_vcpu *vcpu, struct guest_exit *exit)
+static void give_up(struct monitor_vcpu *vcpu, struct pvm_guest_exit *exit)
 {
 	(void)vcpu;
-	exit->kind = GUEST_EXIT_FAILED;
-	strcpy(exit->message, "no more processes");
+	executor_fail(exit, PVM_EXIT_FAILED, "no more processes");
 }
 
 Test(vm, an_executor_that_gives_up_is_the_monitor_s_failure)
@@ -184,10 +182,10 @@ Test(vm, a_timeout_ends_a_guest_that_runs)
 	cr_assert_not(result.by_vcpu);
 }
 
-static void halt(struct monitor_vcpu *vcpu, struct guest_exit *exit)
+static void halt(struct monitor_vcpu *vcpu, struct pvm_guest_exit *exit)
 {
 	(void)vcpu;
-	exit->kind = GUEST_EXIT_INSN;
+	exit->kind = PVM_EXIT_INSN;
 	exit->vector = PVM_VEC_GP;
 	exit->insn = (struct pvm_insn){ .op = PVM_INSN_HLT, .length = 1 };
 }
@@ -201,7 +199,7 @@ Test(vm, a_timeout_ends_a_guest_that_halts)
 	cr_assert_eq(fake.runs, 1, "a halted vCPU was run");
 }
 
-static void raise_sigterm(struct monitor_vcpu *vcpu, struct guest_exit *exit)
+static void raise_sigterm(struct monitor_vcpu *vcpu, struct pvm_guest_exit *exit)
 {
 	kill(getpid(), SIGTERM);
 	fake_wait_for_kick(vcpu, exit);
@@ -215,11 +213,11 @@ Test(vm, a_signal_ends_the_vm)
 	expect_end(MONITOR_END_SIGNAL, MONITOR_STATUS_SIGNAL + SIGTERM, "SIGTERM");
 }
 
-static void stop_twice(struct monitor_vcpu *vcpu, struct guest_exit *exit)
+static void stop_twice(struct monitor_vcpu *vcpu, struct pvm_guest_exit *exit)
 {
 	monitor_vm_stop(vcpu->vm, MONITOR_END_FAILED, 77, "first");
 	monitor_vm_stop(vcpu->vm, MONITOR_END_DIED, 78, "second");
-	exit->kind = GUEST_EXIT_KICK;
+	exit->kind = PVM_EXIT_KICK;
 }
 
 Test(vm, the_first_reason_wins)
@@ -289,7 +287,7 @@ Test(vm, M11_shadow_memory_that_is_too_small_for_the_vm_is_named)
 	expect_not_created("shadow memory");
 }
 
-static void fault_at_home(struct monitor_vcpu *vcpu, struct guest_exit *exit)
+static void fault_at_home(struct monitor_vcpu *vcpu, struct pvm_guest_exit *exit)
 {
 	vcpu->pvm.cr2 = vcpu->pvm.rip;
 	fake_exception(exit, PVM_VEC_PF, PVM_PF_U);
@@ -317,7 +315,7 @@ Test(vm, M11_shadow_memory_that_holds_no_path_is_named_after_trying_again)
 
 static uint64_t entries[2];
 
-static void look_at_registers(struct monitor_vcpu *vcpu, struct guest_exit *exit)
+static void look_at_registers(struct monitor_vcpu *vcpu, struct pvm_guest_exit *exit)
 {
 	entries[0] = vcpu->pvm.rip;
 	entries[1] = vcpu->pvm.gpr[PVM_RSI];
@@ -332,7 +330,7 @@ Test(vm, the_first_vcpu_starts_at_the_entry_with_boot_params_in_rsi)
 	cr_assert_eq(entries[1], BOOT_PARAMS);
 }
 
-static void start_the_other(struct monitor_vcpu *vcpu, struct guest_exit *exit)
+static void start_the_other(struct monitor_vcpu *vcpu, struct pvm_guest_exit *exit)
 {
 	uint8_t *mailbox = vcpu->vm->memory.va + BOOT_MAILBOX;
 
@@ -358,18 +356,18 @@ Test(vm, another_vcpu_starts_where_the_mailbox_says)
 
 static unsigned step;
 
-static void wrmsr(struct monitor_vcpu *vcpu, struct guest_exit *exit, uint32_t msr, uint64_t value)
+static void wrmsr(struct monitor_vcpu *vcpu, struct pvm_guest_exit *exit, uint32_t msr, uint64_t value)
 {
 	vcpu->pvm.gpr[PVM_RCX] = msr;
 	vcpu->pvm.gpr[PVM_RAX] = (uint32_t)value;
 	vcpu->pvm.gpr[PVM_RDX] = value >> 32;
-	exit->kind = GUEST_EXIT_INSN;
+	exit->kind = PVM_EXIT_INSN;
 	exit->vector = PVM_VEC_GP;
 	exit->insn = (struct pvm_insn){ .op = PVM_INSN_WRMSR, .length = 2 };
 }
 
 /* Enable the APIC, arm its timer, IRQ_HLT; then exit with the vector in the PVCS. */
-static void sleep_until_the_timer(struct monitor_vcpu *vcpu, struct guest_exit *exit)
+static void sleep_until_the_timer(struct monitor_vcpu *vcpu, struct pvm_guest_exit *exit)
 {
 	static const struct { uint32_t msr; uint64_t value; } setup_msrs[] = {
 		{ APIC_MSR_SVR, APIC_SVR_ENABLE | 0xff }, { APIC_MSR_DIVIDE, 0xb },
@@ -382,7 +380,7 @@ static void sleep_until_the_timer(struct monitor_vcpu *vcpu, struct guest_exit *
 	} else if (step == sizeof(setup_msrs) / sizeof(setup_msrs[0])) {
 		vcpu->pvm.gpr[PVM_RSP] = 0x2004000;
 		vcpu->pvm.gpr[PVM_RAX] = PVM_HC_IRQ_HLT;
-		exit->kind = GUEST_EXIT_SYSCALL;
+		exit->kind = PVM_EXIT_SYSCALL;
 	} else {
 		entries[0] = vcpu->pvm.rip;
 		fake_out(vcpu, exit, DEBUG_EXIT_PORT, (uint8_t)vcpu->pvm.pvcs->event_vector);

@@ -16,7 +16,7 @@ static void teardown(void)
 
 TestSuite(native_exits, .init = setup, .fini = teardown);
 
-static struct guest_exit run(void)
+static struct pvm_guest_exit run(void)
 {
 	return machine_run(m.vcpu[0]);
 }
@@ -31,13 +31,13 @@ GUEST_CODE(code_jump, "jmp *%rbx");
 
 Test(native_exits, syscall_is_an_exit_behind_it_with_rcx_and_r11)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	machine_code(&m, code_syscall);
 	cpu()->gpr[PVM_RAX] = 0x1708820700000001;
 	cpu()->rflags = PVM_RFLAGS_FIXED | PVM_RFLAGS_IF | PVM_RFLAGS_CF;
 	exit = run();
-	assert_kind(exit, GUEST_EXIT_SYSCALL);
+	assert_kind(exit, PVM_EXIT_SYSCALL);
 	cr_assert_eq(cpu()->rip, CODE + 2);
 	cr_assert_eq(cpu()->gpr[PVM_RAX], 0x1708820700000001);
 	cr_assert_eq(cpu()->gpr[PVM_RCX], CODE + 2);
@@ -49,11 +49,11 @@ GUEST_CODE(code_exit_group, "movl $231, %eax; xorl %edi, %edi; syscall");
 
 Test(native_exits, the_hosts_exit_group_is_only_a_syscall_exit)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	machine_code(&m, code_exit_group);
 	exit = run();
-	assert_kind(exit, GUEST_EXIT_SYSCALL);
+	assert_kind(exit, PVM_EXIT_SYSCALL);
 	cr_assert_eq(cpu()->gpr[PVM_RAX], 231);
 }
 
@@ -61,23 +61,23 @@ GUEST_CODE(code_int80, "movl $1, %eax; int $0x80");
 
 Test(native_exits, int_80_is_an_exit_of_its_own_in_64_bit_code)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	machine_code(&m, code_int80);
 	exit = run();
-	assert_kind(exit, GUEST_EXIT_INT80);
+	assert_kind(exit, PVM_EXIT_SOFTWARE);
 	cr_assert_eq(cpu()->rip, CODE + 7);
 	cr_assert_eq(cpu()->gpr[PVM_RAX], 1);
 }
 
 Test(native_exits, int_80_is_an_exit_of_its_own_in_32_bit_code)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	machine_user(&m, false);
 	machine_code(&m, code_int80);
 	exit = run();
-	assert_kind(exit, GUEST_EXIT_INT80);
+	assert_kind(exit, PVM_EXIT_SOFTWARE);
 	cr_assert_eq(cpu()->rip, CODE + 7);
 	cr_assert_eq(cpu()->seg[PVM_CS], m.config.user32_cs);
 }
@@ -86,15 +86,15 @@ GUEST_CODE(code_syscall32, ".code32; nop; movl $0x1234, %ebp; syscall; .code64")
 
 Test(native_exits, syscall_in_32_bit_code_is_syscall32_at_the_instruction_or_ud)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	machine_user(&m, false);
 	machine_code(&m, code_syscall32);
 	exit = run();
-	if (exit.kind == GUEST_EXIT_EXCEPTION) {
+	if (exit.kind == PVM_EXIT_EXCEPTION) {
 		assert_exception(exit, PVM_VEC_UD);	/* Intel */
 	} else {
-		assert_kind(exit, GUEST_EXIT_SYSCALL32);
+		assert_kind(exit, PVM_EXIT_SYSCALL32);
 		cr_assert_eq(exit.insn.op, PVM_INSN_SYSCALL32);
 		cr_assert_eq(cpu()->gpr[PVM_RBP], 0x1234);
 	}
@@ -105,14 +105,14 @@ Test(native_exits, syscall_in_32_bit_code_is_syscall32_at_the_instruction_or_ud)
  * does not come to the dispatch at all. */
 Test(native_exits, syscall_in_32_bit_code_without_a_stack_does_not_look_like_a_jump)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	machine_user(&m, false);
 	machine_code(&m, code_syscall32);
 	cpu()->gpr[PVM_RSP] = 0x60000000;
 	exit = run();
-	cr_assert(exit.kind == GUEST_EXIT_SYSCALL32 ||
-		  (exit.kind == GUEST_EXIT_EXCEPTION && exit.vector == PVM_VEC_UD));
+	cr_assert(exit.kind == PVM_EXIT_SYSCALL32 ||
+		  (exit.kind == PVM_EXIT_EXCEPTION && exit.vector == PVM_VEC_UD));
 	cr_assert_eq(cpu()->rip, CODE + 6);
 }
 
@@ -128,19 +128,19 @@ GUEST_CODE(code_sysenter, "nop; sysenter");
 static void check_sysenter(uint64_t rbp)
 {
 	uint16_t cs = cpu()->seg[PVM_CS];
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	machine_code(&m, code_sysenter);
 	cpu()->gpr[PVM_RBP] = rbp;
 	cpu()->gpr[PVM_RAX] = LINUX_EXIT;
 	cpu()->gpr[PVM_RCX] = 0x1122334455667788;
 	exit = run();
-	if (exit.kind == GUEST_EXIT_EXCEPTION) {
+	if (exit.kind == PVM_EXIT_EXCEPTION) {
 		/* AMD; or a host without 32-bit system calls */
 		cr_assert(exit.vector == PVM_VEC_UD || exit.vector == PVM_VEC_GP,
 			  "vector %u with rbp %#lx", exit.vector, (unsigned long)rbp);
 	} else {
-		assert_kind(exit, GUEST_EXIT_SYSCALL32);
+		assert_kind(exit, PVM_EXIT_SYSCALL32);
 		cr_assert_eq(exit.insn.op, PVM_INSN_SYSENTER);
 	}
 	cr_assert_eq(cpu()->rip, SYSENTER_AT);
@@ -198,7 +198,7 @@ Test(native_exits, the_landing_of_32_bit_system_calls_is_in_page_0)
 /* A call of a null pointer's member is no SYSENTER. */
 Test(native_exits, a_jump_into_page_0_is_page_fault_there)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	machine_user(&m, false);
 	machine_map(&m, m.user_cr3, 0, 0, 1, 0);
@@ -215,7 +215,7 @@ GUEST_CODE(code_write, "movq %rax, (%rbx)");
 
 Test(native_exits, a_read_of_nothing_is_page_fault_with_its_address)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	machine_code(&m, code_read);
 	cpu()->gpr[PVM_RBX] = 0x7654321000;
@@ -227,7 +227,7 @@ Test(native_exits, a_read_of_nothing_is_page_fault_with_its_address)
 
 Test(native_exits, a_write_to_a_read_only_page_is_page_fault)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	machine_map(&m, m.supervisor_cr3, DATA, DATA, 1, PVM_PTE_P | PVM_PTE_U);
 	machine_code(&m, code_write);
@@ -240,7 +240,7 @@ Test(native_exits, a_write_to_a_read_only_page_is_page_fault)
 /* spec: C-006 */
 Test(native_exits, a_jump_into_a_no_execute_page_is_page_fault)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	machine_map(&m, m.supervisor_cr3, DATA, DATA, 1, RWX | PVM_PTE_NX);
 	machine_code(&m, code_jump);
@@ -253,7 +253,7 @@ Test(native_exits, a_jump_into_a_no_execute_page_is_page_fault)
 
 Test(native_exits, a_page_of_the_upper_half_is_page_fault)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	machine_code(&m, code_read);
 	cpu()->gpr[PVM_RBX] = 0xffff888000000000;
@@ -265,7 +265,7 @@ Test(native_exits, a_page_of_the_upper_half_is_page_fault)
 
 Test(native_exits, an_address_that_is_not_canonical_is_gp)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	machine_code(&m, code_read);
 	cpu()->gpr[PVM_RBX] = 0x0100000000000000;
@@ -277,7 +277,7 @@ Test(native_exits, an_address_that_is_not_canonical_is_gp)
 
 Test(native_exits, a_jump_to_an_address_that_is_not_canonical_is_gp)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	machine_code(&m, code_jump);
 	cpu()->gpr[PVM_RBX] = 0x0100000000000000;
@@ -287,7 +287,7 @@ Test(native_exits, a_jump_to_an_address_that_is_not_canonical_is_gp)
 
 Test(native_exits, an_entry_at_an_address_that_is_not_canonical_is_gp)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	cpu()->rip = 0x0100000000000000;
 	exit = run();
@@ -298,7 +298,7 @@ Test(native_exits, an_entry_at_an_address_that_is_not_canonical_is_gp)
 
 Test(native_exits, a_stack_that_is_not_canonical_is_ss)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 	static const uint8_t code[] = { 0x58 };	/* pop %rax */
 
 	machine_put(&m, m.vcpu[0], CODE, code, 1);
@@ -318,7 +318,7 @@ GUEST_CODE(code_int4, "int $4");
 
 Test(native_exits, ud2_is_ud_at_the_instruction)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	machine_code(&m, code_ud2);
 	exit = run();
@@ -328,7 +328,7 @@ Test(native_exits, ud2_is_ud_at_the_instruction)
 
 Test(native_exits, int3_is_bp_behind_it)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	machine_code(&m, code_int3);
 	exit = run();
@@ -339,7 +339,7 @@ Test(native_exits, int3_is_bp_behind_it)
 /* Where rip is then, hosts that are guests themselves do not agree about. */
 Test(native_exits, icebp_is_db)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	machine_code(&m, code_icebp);
 	exit = run();
@@ -349,7 +349,7 @@ Test(native_exits, icebp_is_db)
 
 Test(native_exits, division_by_zero_is_de)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	machine_code(&m, code_div);
 	exit = run();
@@ -370,7 +370,7 @@ Test(native_exits, privileged_instructions_are_gp_at_the_instruction)
 		{ 0x0f, 0x20, 0xc0 },	/* mov %cr0, %rax */
 		{ 0x0f, 0x21, 0xc0 },	/* mov %db0, %rax */
 	};
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 	unsigned i;
 
 	for (i = 0; i < sizeof(instructions) / sizeof(instructions[0]); i++) {
@@ -384,7 +384,7 @@ Test(native_exits, privileged_instructions_are_gp_at_the_instruction)
 
 Test(native_exits, int_n_is_gp_with_its_number)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	machine_code(&m, code_int20);
 	exit = run();
@@ -396,7 +396,7 @@ Test(native_exits, int_n_is_gp_with_its_number)
 /* spec: C-011 */
 Test(native_exits, int_4_is_gp_although_its_gate_is_open)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	machine_code(&m, code_int4);
 	exit = run();
@@ -409,7 +409,7 @@ GUEST_CODE(code_into, ".code32; movb $0x7f, %al; addb $1, %al; .byte 0xce; .code
 
 Test(native_exits, into_in_32_bit_code_is_of)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	machine_user(&m, false);
 	machine_code(&m, code_into);
@@ -424,7 +424,7 @@ GUEST_CODE(code_ldt_selector, "movl $0x0f, %eax; movl %eax, %ds");
 /* spec: C-010, C-014 */
 Test(native_exits, a_selector_that_is_not_there_is_gp_with_it)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	machine_code(&m, code_bad_selector);
 	exit = run();
@@ -440,7 +440,7 @@ GUEST_CODE(code_alignment, "pushfq; orl $0x40000, (%rsp); popfq; movl 1(%rbx), %
 
 Test(native_exits, an_unaligned_access_with_AC_set_is_ac_and_the_stub_survives)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	machine_code(&m, code_alignment);
 	cpu()->gpr[PVM_RBX] = DATA;
@@ -450,7 +450,7 @@ Test(native_exits, an_unaligned_access_with_AC_set_is_ac_and_the_stub_survives)
 	cr_assert(cpu()->rflags & PVM_RFLAGS_AC);
 	machine_code(&m, code_syscall);
 	exit = run();
-	assert_kind(exit, GUEST_EXIT_SYSCALL);
+	assert_kind(exit, PVM_EXIT_SYSCALL);
 	cr_assert(cpu()->rflags & PVM_RFLAGS_AC);
 }
 
@@ -458,7 +458,7 @@ GUEST_CODE(code_sse_exception, "ldmxcsr (%rbx); xorps %xmm0, %xmm0; divps %xmm0,
 
 Test(native_exits, an_unmasked_sse_exception_is_xm)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	machine_code(&m, code_sse_exception);
 	*(uint32_t *)machine_at(&m, DATA) = 0x1f80 & ~0x80u;
@@ -474,7 +474,7 @@ static const uint64_t vsyscalls[] = { 0xffffffffff600000, 0xffffffffff600400, 0x
 
 Test(native_exits, a_call_of_the_vsyscall_page_is_a_fetch_fault_there)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 	unsigned i;
 
 	for (i = 0; i < 3; i++) {
@@ -494,7 +494,7 @@ Test(native_exits, a_call_of_the_vsyscall_page_is_a_fetch_fault_there)
 
 Test(native_exits, a_call_of_the_vsyscall_page_without_a_stack_is_a_fetch_fault_too)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	machine_code(&m, code_jump);
 	cpu()->gpr[PVM_RBX] = vsyscalls[1];

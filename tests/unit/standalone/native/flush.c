@@ -32,12 +32,12 @@ static struct pvm_vcpu *cpu(void)
 
 static uint64_t read_at(uint64_t gva)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	machine_code(&m, code_read);
 	cpu()->gpr[PVM_RBX] = gva;
 	exit = machine_run(m.vcpu[0]);
-	assert_kind(exit, GUEST_EXIT_SYSCALL);
+	assert_kind(exit, PVM_EXIT_SYSCALL);
 	return cpu()->gpr[PVM_RAX];
 }
 
@@ -96,7 +96,7 @@ Test(native_flush, M9_many_flushes_at_once_are_all_done)
 /* spec: C-003 */
 Test(native_flush, M10_memory_that_the_host_takes_back_is_not_mapped_any_more)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	fill_pages();
 	cr_assert_eq(read_at(PAGE_A), 0xa);
@@ -109,12 +109,12 @@ Test(native_flush, M10_memory_that_the_host_takes_back_is_not_mapped_any_more)
 
 Test(native_flush, M10_memory_that_the_host_write_protects_faults_at_the_next_write)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	machine_code(&m, code_write);
 	cpu()->gpr[PVM_RBX] = PAGE_A;
 	exit = machine_run(m.vcpu[0]);
-	assert_kind(exit, GUEST_EXIT_SYSCALL);
+	assert_kind(exit, PVM_EXIT_SYSCALL);
 	pvm_mmu_write_protect_gfns(&m.vm.pvm, pvm_gfn(PAGE_A >> PVM_PAGE_SHIFT), 1);
 	machine_code(&m, code_write);
 	cpu()->gpr[PVM_RBX] = PAGE_A;
@@ -131,7 +131,7 @@ Test(native_flush, M10_memory_that_the_host_write_protects_faults_at_the_next_wr
 GUEST_CODE(code_copy, "1: movq (%rbx), %rax; movq %rax, (%rdi); jmp 1b");
 
 static atomic_bool stop;
-static struct guest_exit last;
+static struct pvm_guest_exit last;
 
 static void *run_until_stopped(void *argument)
 {
@@ -191,7 +191,7 @@ Test(native_flush, M10_a_running_vcpu_has_lost_the_memory_when_the_call_returns)
 			usleep(100);
 	}
 	stop_copying(thread);
-	assert_kind(last, GUEST_EXIT_KICK);
+	assert_kind(last, PVM_EXIT_KICK);
 }
 
 Test(native_flush, M9_a_running_vcpu_sees_the_new_translation_after_a_flush_of_all_vcpus)
@@ -235,14 +235,14 @@ Test(native_flush, a_flush_of_one_vcpu_leaves_the_other_alone)
 Test(native_flush, a_root_that_dies_is_not_entered)
 {
 	struct pvm_tlb_flush flush = { .scope = PVM_FLUSH_ROOT, .root_dying = true };
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	read_at(PAGE_A);
 	flush.root = m.vcpu[0]->root;
 	native_executor.tlb_flush(&m.vm, &flush);
 	machine_code(&m, code_read);
 	native_executor.run(m.vcpu[0], &exit);
-	assert_kind(exit, GUEST_EXIT_KICK);
+	assert_kind(exit, PVM_EXIT_KICK);
 	cr_assert_eq(cpu()->rip, CODE);
 	cr_assert_null(machine_space(m.vcpu[0]));
 }
@@ -250,7 +250,7 @@ Test(native_flush, a_root_that_dies_is_not_entered)
 Test(native_flush, a_root_that_dies_among_too_many_flushes_is_not_entered)
 {
 	struct pvm_tlb_flush flush = { .scope = PVM_FLUSH_GVA, .level = 1 };
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 	unsigned i;
 
 	read_at(PAGE_A);
@@ -261,14 +261,14 @@ Test(native_flush, a_root_that_dies_among_too_many_flushes_is_not_entered)
 	flush.root_dying = true;
 	native_executor.tlb_flush(&m.vm, &flush);
 	native_executor.run(m.vcpu[0], &exit);
-	assert_kind(exit, GUEST_EXIT_KICK);
+	assert_kind(exit, PVM_EXIT_KICK);
 	cr_assert_null(machine_space(m.vcpu[0]));
 }
 
 Test(native_flush, M2_what_a_root_left_in_its_stub_is_gone_when_another_root_gets_it)
 {
 	struct pvm_tlb_flush flush = { .scope = PVM_FLUSH_ROOT, .root_dying = true };
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 	struct space *space;
 	pid_t stub;
 	unsigned i;
@@ -282,7 +282,7 @@ Test(native_flush, M2_what_a_root_left_in_its_stub_is_gone_when_another_root_get
 	cpu()->gpr[PVM_RAX] = 0x5ec4e75ec4e7;
 	cpu()->gpr[PVM_RBX] = STUB_SHARED + 0x900;
 	exit = machine_run(m.vcpu[0]);
-	assert_kind(exit, GUEST_EXIT_SYSCALL);
+	assert_kind(exit, PVM_EXIT_SYSCALL);
 	flush.root = m.vcpu[0]->root;
 	native_executor.tlb_flush(&m.vm, &flush);
 	native_executor.run(m.vcpu[0], &exit);

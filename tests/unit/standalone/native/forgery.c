@@ -33,12 +33,12 @@ GUEST_CODE(code_jump, "jmp *%rbx");
 
 static void check_alive(void)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	machine_code(&m, code_syscall);
 	cpu()->gpr[PVM_RSP] = STACK;
 	exit = machine_run(m.vcpu[0]);
-	assert_kind(exit, GUEST_EXIT_SYSCALL);
+	assert_kind(exit, PVM_EXIT_SYSCALL);
 }
 
 /* ------------------------------------------------------------------------
@@ -83,7 +83,7 @@ Test(native_forgery, a_forged_exit_shows_no_vector_that_a_guest_can_not_raise)
 {
 	struct sigframe frame = honest_frame();
 	static const int signals[] = { SIGSEGV, SIGBUS, SIGFPE, SIGTRAP, SIGILL, SIGSYS };
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 	unsigned s, vector;
 
 	for (s = 0; s < 6; s++) {
@@ -96,9 +96,9 @@ Test(native_forgery, a_forged_exit_shows_no_vector_that_a_guest_can_not_raise)
 			memcpy(machine_at(&m, CODE + 0x100), code_syscall, 2);
 			forge(&frame, STOP_SIGNAL);
 			exit = machine_run(m.vcpu[0]);
-			if (exit.kind == GUEST_EXIT_SYSCALL)
+			if (exit.kind == PVM_EXIT_SYSCALL)
 				continue;
-			cr_assert_eq(exit.kind, GUEST_EXIT_EXCEPTION);
+			cr_assert_eq(exit.kind, PVM_EXIT_EXCEPTION);
 			cr_assert(exit.vector != PVM_VEC_NMI && exit.vector != PVM_VEC_DF &&
 				  exit.vector != PVM_VEC_MC && exit.vector < PVM_VEC_EXCEPTIONS,
 				  "vector %u", exit.vector);
@@ -119,14 +119,14 @@ static void *kick_later(void *argument)
 Test(native_forgery, a_forged_failure_costs_only_the_guests_own_time)
 {
 	struct sigframe frame = honest_frame();
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 	pthread_t thread;
 
 	forge(&frame, STOP_COMMAND);
 	pthread_create(&thread, NULL, kick_later, NULL);
 	exit = machine_run(m.vcpu[0]);
 	pthread_join(thread, NULL);
-	assert_kind(exit, GUEST_EXIT_KICK);
+	assert_kind(exit, PVM_EXIT_KICK);
 	check_alive();
 }
 
@@ -137,13 +137,13 @@ GUEST_CODE(code_kicked,
 /* A kick can hide what a guest did in the stub's text just before it. */
 Test(native_forgery, M2_after_a_kick_inside_the_stub_every_mapping_is_made_anew)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	honest_frame();
 	machine_code(&m, code_touch);
 	cpu()->gpr[PVM_RSI] = DATA;
 	exit = machine_run(m.vcpu[0]);
-	assert_kind(exit, GUEST_EXIT_SYSCALL);
+	assert_kind(exit, PVM_EXIT_SYSCALL);
 	machine_code(&m, code_kicked);
 	cpu()->gpr[PVM_RSI] = DATA;
 	cpu()->gpr[PVM_RAX] = STOP_KICKED;
@@ -156,7 +156,7 @@ Test(native_forgery, M2_after_a_kick_inside_the_stub_every_mapping_is_made_anew)
 Test(native_forgery, a_forged_end_of_commands_is_gp_for_the_user_program)
 {
 	struct sigframe frame = honest_frame();
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	forge(&frame, STOP_COMMANDS_DONE);
 	exit = machine_run(m.vcpu[0]);
@@ -192,7 +192,7 @@ static void forge_return(struct sigframe frame, uint64_t rip, uint64_t mask, uin
 Test(native_forgery, a_user_program_that_blocks_its_signals_dies_of_gp_alone)
 {
 	struct sigframe frame = honest_frame();
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	memcpy(machine_at(&m, CODE + 0x100), code_syscall, 2);
 	forge_return(frame, CODE + 0x100, ~0ull, STUB_ALTSTACK);
@@ -205,7 +205,7 @@ Test(native_forgery, a_user_program_that_blocks_its_signals_dies_of_gp_alone)
 Test(native_forgery, a_user_program_that_blocks_the_kick_is_kicked_all_the_same)
 {
 	struct sigframe frame = honest_frame();
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 	pthread_t thread;
 
 	memcpy(machine_at(&m, CODE + 0x100), code_spin, 2);
@@ -215,7 +215,7 @@ Test(native_forgery, a_user_program_that_blocks_the_kick_is_kicked_all_the_same)
 	pthread_join(thread, NULL);
 	assert_exception(exit, PVM_VEC_GP);
 	exit = machine_run(m.vcpu[0]);
-	assert_kind(exit, GUEST_EXIT_KICK);
+	assert_kind(exit, PVM_EXIT_KICK);
 	check_alive();
 }
 
@@ -224,7 +224,7 @@ Test(native_forgery, a_user_program_that_waits_for_the_monitor_is_kicked_all_the
 {
 	struct sigframe frame = honest_frame();
 	static const uint8_t insn_wait[] = { 0xbf, STUB_FD_GO };	/* movl $STUB_FD_GO, %edi */
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 	pthread_t thread;
 	int wait = find(insn_wait, sizeof(insn_wait), 0);
 
@@ -236,14 +236,14 @@ Test(native_forgery, a_user_program_that_waits_for_the_monitor_is_kicked_all_the
 	pthread_join(thread, NULL);
 	assert_exception(exit, PVM_VEC_GP);
 	exit = machine_run(m.vcpu[0]);
-	assert_kind(exit, GUEST_EXIT_KICK);
+	assert_kind(exit, PVM_EXIT_KICK);
 	check_alive();
 }
 
 Test(native_forgery, a_user_program_that_moves_its_signal_stack_dies_of_gp_alone)
 {
 	struct sigframe frame = honest_frame();
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	memcpy(machine_at(&m, CODE + 0x100), code_syscall, 2);
 	forge_return(frame, CODE + 0x100, 0, 0x380000);
@@ -255,7 +255,7 @@ Test(native_forgery, a_user_program_that_moves_its_signal_stack_dies_of_gp_alone
 Test(native_forgery, a_kernel_that_kills_its_stub_is_dead_with_one_line_that_says_so)
 {
 	struct sigframe frame;
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	check_alive();
 	read_stub_text(&m);
@@ -263,7 +263,7 @@ Test(native_forgery, a_kernel_that_kills_its_stub_is_dead_with_one_line_that_say
 	memcpy(machine_at(&m, CODE + 0x100), code_syscall, 2);
 	forge_return(frame, CODE + 0x100, ~0ull, STUB_ALTSTACK);
 	exit = machine_run(m.vcpu[0]);
-	assert_kind(exit, GUEST_EXIT_DEAD);
+	assert_kind(exit, PVM_EXIT_DEAD);
 	cr_assert(strstr(exit.message, "vCPU 0"), "%s", exit.message);
 	cr_assert(strstr(exit.message, "signal 31"), "%s", exit.message);
 	cr_assert(!strchr(exit.message, '\n'));
@@ -271,7 +271,7 @@ Test(native_forgery, a_kernel_that_kills_its_stub_is_dead_with_one_line_that_say
 
 Test(native_forgery, a_stub_that_somebody_kills_is_gp_in_user_mode)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	machine_user(&m, true);
 	check_alive();

@@ -80,7 +80,7 @@ GUEST_CODE(code_store, "movb $1, (%rbx); syscall");
 Test(native_host, without_ptrace_a_guest_runs_without_breakpoints_and_tls_segments)
 {
 	const uint64_t tls[3] = { 0x00cff3000000ffff, 0, 0 };
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 	unsigned i;
 
 	machine_init(&m, 1);
@@ -93,7 +93,7 @@ Test(native_host, without_ptrace_a_guest_runs_without_breakpoints_and_tls_segmen
 		machine_code(&m, code_store);
 		m.vcpu[0]->pvm.gpr[PVM_RBX] = DATA;
 		exit = machine_run(m.vcpu[0]);
-		assert_kind(exit, GUEST_EXIT_SYSCALL);
+		assert_kind(exit, PVM_EXIT_SYSCALL);
 		cr_assert_eq(m.vcpu[0]->pvm.seg[PVM_FS], 0);
 	}
 	machine_fini(&m);
@@ -102,7 +102,7 @@ Test(native_host, without_ptrace_a_guest_runs_without_breakpoints_and_tls_segmen
 /* M2: should the shadow tables ever point elsewhere, it is not mapped. */
 Test(native_host, M2_a_shadow_entry_outside_guest_memory_is_an_error_and_no_mapping)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 	uint64_t size;
 
 	machine_init(&m, 1);
@@ -115,7 +115,7 @@ Test(native_host, M2_a_shadow_entry_outside_guest_memory_is_an_error_and_no_mapp
 	m.vm.memory.size = CODE;
 	exit = machine_run_once(m.vcpu[0]);
 	m.vm.memory.size = size;
-	assert_kind(exit, GUEST_EXIT_FAILED);
+	assert_kind(exit, PVM_EXIT_FAILED);
 	cr_assert(strstr(exit.message, "no guest memory"), "%s", exit.message);
 	machine_fini(&m);
 }
@@ -136,12 +136,12 @@ static unsigned cpus_of(pid_t pid)
 Test(native_host, a_thread_has_its_cpus_back_when_its_vcpu_is_gone)
 {
 	unsigned before = cpus_of(0);
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	machine_init(&m, 1);
 	machine_code(&m, code_syscall);
 	exit = machine_run(m.vcpu[0]);
-	assert_kind(exit, GUEST_EXIT_SYSCALL);
+	assert_kind(exit, PVM_EXIT_SYSCALL);
 	machine_fini(&m);
 	cr_assert_eq(cpus_of(0), before);
 }
@@ -161,7 +161,7 @@ static void *look_at_the_stub(void *argument)
 Test(native_host, a_guest_that_computes_for_long_may_use_any_cpu)
 {
 	unsigned before = cpus_of(0);
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 	pthread_t thread;
 	pid_t stub;
 
@@ -170,14 +170,14 @@ Test(native_host, a_guest_that_computes_for_long_may_use_any_cpu)
 	machine_init(&m, 1);
 	machine_code(&m, code_syscall);
 	exit = machine_run(m.vcpu[0]);
-	assert_kind(exit, GUEST_EXIT_SYSCALL);
+	assert_kind(exit, PVM_EXIT_SYSCALL);
 	stub = machine_stub(m.vcpu[0]);
 	cr_assert_eq(cpus_of(stub), 1);
 	pthread_create(&thread, NULL, look_at_the_stub, &stub);
 	machine_code(&m, code_spin);
 	exit = machine_run(m.vcpu[0]);
 	pthread_join(thread, NULL);
-	assert_kind(exit, GUEST_EXIT_KICK);
+	assert_kind(exit, PVM_EXIT_KICK);
 	cr_assert_eq(late, before, "%u of %u CPUs", late, before);
 	machine_fini(&m);
 }

@@ -45,12 +45,12 @@ GUEST_CODE(code_write, "movq %rax, (%rbx); syscall");
 /* Still alive, and itself. */
 static void check_alive(void)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	machine_code(&m, code_syscall);
 	cpu()->gpr[PVM_RSP] = STACK;
 	exit = machine_run(m.vcpu[0]);
-	assert_kind(exit, GUEST_EXIT_SYSCALL);
+	assert_kind(exit, PVM_EXIT_SYSCALL);
 }
 
 static const uint8_t insn_int80[] = { 0xcd, 0x80 };
@@ -194,21 +194,21 @@ static void set_call(const struct call *call)
 }
 
 /* The user program jumps to @address. It ends with a fault of its own. */
-static struct guest_exit jump_from_user(uint64_t address)
+static struct pvm_guest_exit jump_from_user(uint64_t address)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	machine_code(&m, code_jump);
 	cpu()->gpr[PVM_RBX] = address;
 	exit = machine_run(m.vcpu[0]);
-	cr_assert(exit.kind == GUEST_EXIT_EXCEPTION || exit.kind == GUEST_EXIT_SYSCALL, "%s: %s",
-		  guest_exit_name(exit.kind), exit.message);
+	cr_assert(exit.kind == PVM_EXIT_EXCEPTION || exit.kind == PVM_EXIT_SYSCALL, "%s: %s",
+		  pvm_exit_name(exit.kind), exit.message);
 	return exit;
 }
 
 static void check_no_secret(void)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	machine_code(&m, code_read);
 	cpu()->gpr[PVM_RBX] = SECRET_GVA;
@@ -236,7 +236,7 @@ Test(native_isolation, M2_no_system_call_of_the_stub_does_anything_for_a_guest_t
 
 Test(native_isolation, M2_a_mapping_made_at_the_command_instruction_ends_the_stub_at_once)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 	pid_t stub;
 
 	check_alive();
@@ -259,7 +259,7 @@ GUEST_CODE(code_touch_and_jump, "movb (%r14), %cl; jmp *%r15");
 
 Test(native_isolation, M2_arguments_beside_those_of_the_monitors_own_command_end_the_stub)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	check_alive();
 	read_stub_text(&m);
@@ -292,7 +292,7 @@ static void *kick_often(void *argument)
  * never ends, which a kick ends. */
 Test(native_isolation, every_byte_of_the_stubs_text_can_be_jumped_to)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 	pthread_t thread;
 	unsigned offset;
 
@@ -310,8 +310,8 @@ Test(native_isolation, every_byte_of_the_stubs_text_can_be_jumped_to)
 		machine_code(&m, code_jump);
 		cpu()->gpr[PVM_RBX] = STUB_TEXT + offset;
 		exit = machine_run(m.vcpu[0]);
-		cr_assert_neq(exit.kind, GUEST_EXIT_FAILED, "%s", exit.message);
-		cr_assert_neq(exit.kind, GUEST_EXIT_DEAD, "%s", exit.message);
+		cr_assert_neq(exit.kind, PVM_EXIT_FAILED, "%s", exit.message);
+		cr_assert_neq(exit.kind, PVM_EXIT_DEAD, "%s", exit.message);
 	}
 	atomic_store(&done, true);
 	pthread_join(thread, NULL);
@@ -322,7 +322,7 @@ Test(native_isolation, every_byte_of_the_stubs_text_can_be_jumped_to)
 
 Test(native_isolation, the_control_page_and_the_text_can_not_be_written)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 	static const uint64_t places[] = {
 		STUB_TEXT, STUB_CONTROL, STUB_CONTROL + CONTROL_COMMANDS,
 	};
@@ -343,7 +343,7 @@ GUEST_CODE(code_fill_shared, "cld; rep stosb; syscall");
 Test(native_isolation, writing_all_over_the_shared_pages_changes_nothing)
 {
 	static const uint8_t fillings[] = { 0x00, 0xff, 0x01, 0xa5 };
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 	unsigned i;
 
 	for (i = 0; i < sizeof(fillings); i++) {
@@ -353,7 +353,7 @@ Test(native_isolation, writing_all_over_the_shared_pages_changes_nothing)
 		cpu()->gpr[PVM_RCX] = STUB_SHARED_SIZE;
 		cpu()->gpr[PVM_RBX] = 0x1234;
 		exit = machine_run(m.vcpu[0]);
-		assert_kind(exit, GUEST_EXIT_SYSCALL);
+		assert_kind(exit, PVM_EXIT_SYSCALL);
 		cr_assert_eq(cpu()->gpr[PVM_RBX], 0x1234);
 		cr_assert_eq(cpu()->gpr[PVM_RDI], STUB_SHARED + STUB_SHARED_SIZE);
 	}
@@ -369,7 +369,7 @@ Test(native_isolation, memory_in_the_reserved_hole_is_a_clear_error)
 	static const uint64_t places[] = {
 		0, STUB_REGION, STUB_TEXT, STUB_REGION_END, STUB_REGION_END - 4096,
 	};
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 	unsigned i;
 
 	for (i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
@@ -378,23 +378,23 @@ Test(native_isolation, memory_in_the_reserved_hole_is_a_clear_error)
 		cpu()->gpr[PVM_RBX] = places[i];
 		exit = machine_run(m.vcpu[0]);
 		if (places[i] == STUB_REGION_END)
-			cr_assert(exit.kind == GUEST_EXIT_FAILED || exit.vector == PVM_VEC_PF);
+			cr_assert(exit.kind == PVM_EXIT_FAILED || exit.vector == PVM_VEC_PF);
 		else
-			assert_kind(exit, GUEST_EXIT_FAILED);
-		if (exit.kind == GUEST_EXIT_FAILED)
+			assert_kind(exit, PVM_EXIT_FAILED);
+		if (exit.kind == PVM_EXIT_FAILED)
 			cr_assert(strstr(exit.message, "reserved hole"), "%s", exit.message);
 	}
 }
 
 Test(native_isolation, a_large_page_that_reaches_into_the_hole_is_there_as_far_as_it_can_be)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	machine_map(&m, m.supervisor_cr3, STUB_REGION - (2 << 20), 16 << 20, 2, RWX);
 	*(uint64_t *)machine_at(&m, (18 << 20) - 8) = 0x77;
 	machine_code(&m, code_read);
 	cpu()->gpr[PVM_RBX] = STUB_REGION - 8;
 	exit = machine_run(m.vcpu[0]);
-	assert_kind(exit, GUEST_EXIT_SYSCALL);
+	assert_kind(exit, PVM_EXIT_SYSCALL);
 	cr_assert_eq(cpu()->gpr[PVM_RAX], 0x77);
 }

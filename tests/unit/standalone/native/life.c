@@ -24,11 +24,11 @@ GUEST_CODE(code_spin, "1: jmp 1b");
 
 static void run_syscall(void)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	machine_code(&m, code_syscall);
 	exit = machine_run(m.vcpu[0]);
-	assert_kind(exit, GUEST_EXIT_SYSCALL);
+	assert_kind(exit, PVM_EXIT_SYSCALL);
 }
 
 /* Another root table that maps the code. */
@@ -112,14 +112,14 @@ Test(native_life, M11_a_host_without_more_processes_makes_do_with_those_there_ar
 Test(native_life, M11_a_vcpu_without_any_stub_fails_with_one_line)
 {
 	struct native_vcpu *native;
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	machine_init(&m, 1);
 	native = m.vcpu[0]->executor;
 	kill(native->pool.nursery.zygote, SIGKILL);
 	machine_code(&m, code_syscall);
 	exit = machine_run(m.vcpu[0]);
-	assert_kind(exit, GUEST_EXIT_FAILED);
+	assert_kind(exit, PVM_EXIT_FAILED);
 	cr_assert(strstr(exit.message, "no new stub process"), "%s", exit.message);
 	machine_fini(&m);
 }
@@ -129,7 +129,7 @@ GUEST_CODE(code_touch, "1: movq (%rbx), %rax; addq $8192, %rbx; decq %rcx; jnz 1
 /* vm.max_map_count: a TLB may forget, but the guest goes on. */
 Test(native_life, M11_more_mappings_than_the_host_allows_start_over_with_none)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 	struct rlimit limit = { 96 << 20, RLIM_INFINITY }, old;
 	struct native_vcpu *native;
 	uint64_t created;
@@ -149,10 +149,10 @@ Test(native_life, M11_more_mappings_than_the_host_allows_start_over_with_none)
 	m.vcpu[0]->pvm.gpr[PVM_RCX] = 300;
 	for (tries = 0; tries < 5; tries++) {
 		exit = machine_run(m.vcpu[0]);
-		if (exit.kind == GUEST_EXIT_SYSCALL)
+		if (exit.kind == PVM_EXIT_SYSCALL)
 			break;
 	}
-	assert_kind(exit, GUEST_EXIT_SYSCALL);
+	assert_kind(exit, PVM_EXIT_SYSCALL);
 	cr_assert_eq(m.vcpu[0]->pvm.gpr[PVM_RBX], 0x400000 + 300 * 8192);
 	cr_assert_gt(native->pool.created, created);
 	machine_fini(&m);
@@ -162,7 +162,7 @@ Test(native_life, a_host_that_refuses_the_first_mapping_is_an_error_that_says_so
 {
 	struct rlimit limit;
 	struct native_vcpu *native;
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 	uint64_t cr3;
 
 	machine_init(&m, 1);
@@ -178,7 +178,7 @@ Test(native_life, a_host_that_refuses_the_first_mapping_is_an_error_that_says_so
 	m.vcpu[0]->pvm.rip = 0x40000000;
 	memset(machine_at(&m, 16 << 20), 0x90, 4096);
 	exit = machine_run(m.vcpu[0]);
-	assert_kind(exit, GUEST_EXIT_FAILED);
+	assert_kind(exit, PVM_EXIT_FAILED);
 	cr_assert(strstr(exit.message, "refuses to map guest address 0x40000000"), "%s", exit.message);
 	machine_fini(&m);
 }
@@ -297,17 +297,17 @@ Test(native_life, a_monitor_whose_parent_ignores_sigchld_works_too)
 
 Test(native_life, a_kick_before_the_run_is_remembered_once)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	machine_init(&m, 1);
 	native_executor.kick(m.vcpu[0]);
 	native_executor.kick(m.vcpu[0]);
 	machine_code(&m, code_syscall);
 	exit = machine_run(m.vcpu[0]);
-	assert_kind(exit, GUEST_EXIT_KICK);
+	assert_kind(exit, PVM_EXIT_KICK);
 	cr_assert_eq(m.vcpu[0]->pvm.rip, CODE);
 	exit = machine_run(m.vcpu[0]);
-	assert_kind(exit, GUEST_EXIT_SYSCALL);
+	assert_kind(exit, PVM_EXIT_SYSCALL);
 	machine_fini(&m);
 }
 
@@ -320,7 +320,7 @@ static void *kick_soon(void *argument)
 
 Test(native_life, a_kick_ends_a_run_whenever_it_comes)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 	pthread_t thread;
 	useconds_t delay;
 
@@ -330,7 +330,7 @@ Test(native_life, a_kick_ends_a_run_whenever_it_comes)
 		pthread_create(&thread, NULL, kick_soon, &delay);
 		exit = machine_run(m.vcpu[0]);
 		pthread_join(thread, NULL);
-		assert_kind(exit, GUEST_EXIT_KICK);
+		assert_kind(exit, PVM_EXIT_KICK);
 		cr_assert_eq(m.vcpu[0]->pvm.rip, CODE);
 	}
 	machine_fini(&m);
@@ -356,7 +356,7 @@ static void *kick_all_the_time(void *argument)
 Test(native_life, kicks_at_any_instruction_neither_repeat_nor_lose_what_the_guest_does)
 {
 	uint64_t calls = 0, kicked = 0;
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 	pthread_t thread;
 	unsigned i;
 
@@ -366,11 +366,11 @@ Test(native_life, kicks_at_any_instruction_neither_repeat_nor_lose_what_the_gues
 	pthread_create(&thread, NULL, kick_all_the_time, NULL);
 	for (i = 0; i < 20000; i++) {
 		exit = machine_run(m.vcpu[0]);
-		if (exit.kind == GUEST_EXIT_KICK) {
+		if (exit.kind == PVM_EXIT_KICK) {
 			kicked++;
 			continue;
 		}
-		assert_kind(exit, GUEST_EXIT_SYSCALL);
+		assert_kind(exit, PVM_EXIT_SYSCALL);
 		cr_assert_eq(m.vcpu[0]->pvm.gpr[PVM_RBX], ++calls);
 		cr_assert_eq(m.vcpu[0]->pvm.gpr[PVM_RCX], CODE + 5);
 	}
@@ -404,7 +404,7 @@ static void *kick_each_run(void *argument)
 /* One kick per run, and a guest that does not end by itself: none is lost. */
 Test(native_life, no_kick_is_lost_at_any_moment_of_the_entry)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 	pthread_t thread;
 	unsigned i;
 
@@ -414,7 +414,7 @@ Test(native_life, no_kick_is_lost_at_any_moment_of_the_entry)
 	for (i = 0; i < 3000; i++) {
 		atomic_fetch_add(&runs, 1);
 		exit = machine_run(m.vcpu[0]);
-		assert_kind(exit, GUEST_EXIT_KICK);
+		assert_kind(exit, PVM_EXIT_KICK);
 	}
 	atomic_store(&stop_kicking, true);
 	pthread_join(thread, NULL);

@@ -124,25 +124,25 @@ void machine_user(struct machine *m, bool code64)
 	cr_assert_eq(pvm_msr_write(vcpu, MSR_PVM_SWITCH_CR3, m->supervisor_cr3), PVM_OK);
 }
 
-struct guest_exit machine_run_once(struct monitor_vcpu *vcpu)
+struct pvm_guest_exit machine_run_once(struct monitor_vcpu *vcpu)
 {
-	struct guest_exit exit = { .kind = GUEST_EXIT_KINDS };
+	struct pvm_guest_exit exit = { .kind = PVM_EXIT_KINDS };
 
 	cr_assert_eq(pvm_mmu_load(&vcpu->pvm, &vcpu->root, PVM_MAY_SLEEP), PVM_OK);
 	native_executor.run(vcpu, &exit);
 	return exit;
 }
 
-struct guest_exit machine_run(struct monitor_vcpu *vcpu)
+struct pvm_guest_exit machine_run(struct monitor_vcpu *vcpu)
 {
-	struct guest_exit exit = { .kind = GUEST_EXIT_KINDS };
+	struct pvm_guest_exit exit = { .kind = PVM_EXIT_KINDS };
 	unsigned tries;
 
 	for (tries = 0; tries < 1000; tries++) {
 		struct pvm_fault_result fault;
 
 		exit = machine_run_once(vcpu);
-		if (exit.kind != GUEST_EXIT_EXCEPTION || exit.vector != PVM_VEC_PF)
+		if (exit.kind != PVM_EXIT_EXCEPTION || exit.vector != PVM_VEC_PF)
 			return exit;
 		fault = pvm_mmu_fault(&vcpu->pvm, pvm_gva(vcpu->pvm.cr2), exit.error_code, PVM_MAY_SLEEP);
 		if (fault.kind == PVM_FAULT_FIXED)

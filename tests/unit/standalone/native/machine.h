@@ -59,11 +59,11 @@ void machine_put(struct machine *m, struct monitor_vcpu *vcpu, uint64_t gva, con
 void machine_user(struct machine *m, bool code64);
 
 /* One run on the current root, exits as they come. */
-struct guest_exit machine_run_once(struct monitor_vcpu *vcpu);
+struct pvm_guest_exit machine_run_once(struct monitor_vcpu *vcpu);
 
 /* Run, with page faults that the engine resolves resolved; one that it does not
  * comes back as exit with the code to inject. */
-struct guest_exit machine_run(struct monitor_vcpu *vcpu);
+struct pvm_guest_exit machine_run(struct monitor_vcpu *vcpu);
 
 /* The space of vcpu's current root, NULL: none; and its process. */
 struct space *machine_space(struct monitor_vcpu *vcpu);
@@ -73,18 +73,18 @@ pid_t machine_stub(struct monitor_vcpu *vcpu);
 
 /* The exit is a #PF at @gva. */
 #define assert_page_fault(exit, v, gva) do { \
-	cr_assert_eq((exit).kind, GUEST_EXIT_EXCEPTION, "%s %s", guest_exit_name((exit).kind), \
+	cr_assert_eq((exit).kind, PVM_EXIT_EXCEPTION, "%s %s", pvm_exit_name((exit).kind), \
 		     (exit).message); \
 	cr_assert_eq((exit).vector, PVM_VEC_PF, "vector %u", (exit).vector); \
 	cr_assert_eq((v)->pvm.cr2, (gva), "cr2 %#lx", (unsigned long)(v)->pvm.cr2); \
 } while (0)
 #define assert_exception(exit, v) do { \
-	cr_assert_eq((exit).kind, GUEST_EXIT_EXCEPTION, "%s %s", guest_exit_name((exit).kind), \
+	cr_assert_eq((exit).kind, PVM_EXIT_EXCEPTION, "%s %s", pvm_exit_name((exit).kind), \
 		     (exit).message); \
 	cr_assert_eq((exit).vector, (v), "vector %u", (exit).vector); \
 } while (0)
 #define assert_kind(exit, k) \
-	cr_assert_eq((exit).kind, (k), "%s vector %u: %s", guest_exit_name((exit).kind), \
+	cr_assert_eq((exit).kind, (k), "%s vector %u: %s", pvm_exit_name((exit).kind), \
 		     (exit).vector, (exit).message)
 
 #endif /* NATIVE_TEST_MACHINE_H */

@@ -25,9 +25,9 @@ static struct pvm_vcpu *cpu(void)
 
 static void run_to_syscall(void)
 {
-	struct guest_exit exit = machine_run(m.vcpu[0]);
+	struct pvm_guest_exit exit = machine_run(m.vcpu[0]);
 
-	assert_kind(exit, GUEST_EXIT_SYSCALL);
+	assert_kind(exit, PVM_EXIT_SYSCALL);
 }
 
 GUEST_CODE(code_syscall, "syscall");
@@ -54,7 +54,7 @@ Test(native_registers, general_registers_go_in_and_come_back)
 
 Test(native_registers, rcx_and_r11_survive_what_is_no_syscall)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	machine_code(&m, code_int3);
 	cpu()->gpr[PVM_RCX] = 0x1234567890;
@@ -75,7 +75,7 @@ GUEST_CODE(code_pushfq, "pushfq; popq %rax; int3");
 Test(native_registers, S2_rflags_that_reach_the_cpu_are_sanitized_whatever_the_vcpu_holds)
 {
 	const uint64_t forbidden = PVM_RFLAGS_IOPL | PVM_RFLAGS_VM | PVM_RFLAGS_VIF | PVM_RFLAGS_VIP;
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	machine_code(&m, code_pushfq);
 	cpu()->rflags = ~0ull & ~(uint64_t)(PVM_RFLAGS_TF | PVM_RFLAGS_RF | PVM_RFLAGS_DF);
@@ -100,7 +100,7 @@ Test(native_registers, every_flag_of_the_guest_is_loaded_and_none_leaks_from_bef
 		PVM_RFLAGS_CF, PVM_RFLAGS_PF, PVM_RFLAGS_AF, PVM_RFLAGS_ZF, PVM_RFLAGS_SF,
 		PVM_RFLAGS_DF, PVM_RFLAGS_OF, PVM_RFLAGS_NT, PVM_RFLAGS_AC, PVM_RFLAGS_ID, 0,
 	};
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 	unsigned i;
 
 	for (i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
@@ -118,7 +118,7 @@ GUEST_CODE(code_nops, "nop; nop; nop");
 
 Test(native_registers, trap_flag_steps_one_instruction_and_says_so_in_dr6)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 	unsigned i;
 
 	machine_code(&m, code_nops);
@@ -140,7 +140,7 @@ GUEST_CODE(code_cs_ss, "movl %cs, %eax; movl %ss, %ebx; movl %ds, %edx; movl %es
 /* spec: C-012, C-013, C-041, C-043 */
 Test(native_registers, supervisor_mode_runs_on_the_hosts_user_cs_and_ss)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	machine_code(&m, code_cs_ss);
 	exit = machine_run(m.vcpu[0]);
@@ -157,7 +157,7 @@ GUEST_CODE(code_load_segments,
 /* spec: C-008, C-045 */
 Test(native_registers, data_segments_that_the_guest_loads_come_back_and_are_loaded_again)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	machine_code(&m, code_load_segments);
 	cpu()->gpr[PVM_RAX] = m.config.user_ds;
@@ -180,7 +180,7 @@ Test(native_registers, data_segments_that_the_guest_loads_come_back_and_are_load
 /* spec: C-014 */
 Test(native_registers, a_selector_that_could_not_be_loaded_becomes_null_and_kills_nothing)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 	unsigned i;
 
 	static const uint16_t bad[] = { 0x10, 0x1b, 0x33, 0x63, 0x50, 0x0f, 0x7fff, 0xffff };
@@ -199,7 +199,7 @@ GUEST_CODE(code_bases, "rdfsbase %rax; rdgsbase %rbx; wrfsbase %rdx; wrgsbase %r
 /* spec: C-005, C-068 */
 Test(native_registers, fs_and_gs_bases_go_in_and_come_back)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	machine_code(&m, code_bases);
 	cpu()->fs_base = 0x123456789000;
@@ -216,7 +216,7 @@ Test(native_registers, fs_and_gs_bases_go_in_and_come_back)
 
 Test(native_registers, a_base_that_is_not_canonical_is_made_so_and_kills_nothing)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	machine_code(&m, code_bases);
 	cpu()->fs_base = 0x0123800000001000;
@@ -235,7 +235,7 @@ Test(native_registers, tls_descriptors_are_the_guests)
 	/* 32-bit writable data, base DATA, limit 4 GiB. */
 	const uint64_t desc = 0x00cff3000000ffff | (DATA & 0xffffff) << 16;
 	const uint64_t tls[3] = { desc, 0, desc + (0x1000 << 16) };
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	pvm_load_tls(cpu(), tls);
 	machine_code(&m, code_tls);
@@ -265,7 +265,7 @@ GUEST_CODE(code_other_ss, "movl %eax, %ss; int3");
 Test(native_registers, S4_user_mode_has_the_two_code_segments_and_one_stack_segment)
 {
 	const uint64_t tls[3] = { 0x00cff3000000ffffull, 0, 0 };
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	machine_user(&m, true);
 	pvm_load_tls(cpu(), tls);
@@ -283,7 +283,7 @@ GUEST_CODE(code_32, ".code32; movl %cs, %eax; movl $0x89abcdef, (%ebx); movl %es
 /* spec: C-020, C-042 */
 Test(native_registers, compatible_user_mode_runs_32_bit_code_with_32_bit_registers)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	machine_user(&m, false);
 	machine_code(&m, code_32);
@@ -306,7 +306,7 @@ GUEST_CODE(code_xmm_set, "movq %rax, %xmm3; movq %rbx, %xmm15; fld1; int3");
 
 Test(native_registers, extended_state_starts_reset)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	/* Dirty the stub with another state first. */
 	machine_code(&m, code_xmm_set);
@@ -326,7 +326,7 @@ Test(native_registers, extended_state_starts_reset)
 
 Test(native_registers, extended_state_follows_the_vcpu_from_one_stub_to_another)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 	pid_t first;
 
 	machine_code(&m, code_xmm_set);
@@ -347,7 +347,7 @@ Test(native_registers, extended_state_follows_the_vcpu_from_one_stub_to_another)
 
 Test(native_registers, extended_state_that_no_cpu_could_hold_kills_nothing)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 	unsigned round;
 
 	machine_code(&m, code_int3);
@@ -375,7 +375,7 @@ GUEST_CODE(code_pkru, "xorl %ecx, %ecx; rdpkru; movl %eax, %ebx; movl %esi, %eax
 /* spec: C-115, C-153 */
 Test(native_registers, S11_pkru_is_the_vcpus_and_comes_back)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	if (!m.config.host_pke)
 		cr_skip_test("this CPU has no protection keys");
@@ -405,7 +405,7 @@ static void break_at(unsigned n, uint64_t address, unsigned rw, unsigned len)
 
 Test(native_registers, an_instruction_breakpoint_is_db_at_it_with_its_bit_and_RF_passes_it)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	machine_code(&m, code_store);
 	cpu()->gpr[PVM_RBX] = DATA;
@@ -420,7 +420,7 @@ Test(native_registers, an_instruction_breakpoint_is_db_at_it_with_its_bit_and_RF
 
 Test(native_registers, a_data_breakpoint_is_db_behind_the_access)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 	static const uint8_t lengths[] = { 0, 1, 3, 2 };	/* 1, 2, 4, 8 bytes */
 	static const uint64_t addresses[] = { 5, 4, 4, 0 };
 	unsigned n;
@@ -441,7 +441,7 @@ Test(native_registers, a_data_breakpoint_is_db_behind_the_access)
 
 Test(native_registers, the_length_of_a_breakpoint_can_change_in_place)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 
 	machine_code(&m, code_store);
 	cpu()->gpr[PVM_RBX] = DATA;

@@ -63,7 +63,7 @@ static void *send_signals(void *argument)
 
 Test(native_signals, what_somebody_sends_is_no_exit)
 {
-	struct guest_exit exit;
+	struct pvm_guest_exit exit;
 	pthread_t thread;
 	pid_t stub;
 
@@ -71,14 +71,14 @@ Test(native_signals, what_somebody_sends_is_no_exit)
 	cpu()->gpr[PVM_RBX] = CODE + 0x800;
 	*(uint64_t *)machine_at(&m, CODE + 0x800) = 1;
 	exit = machine_run(m.vcpu[0]);
-	assert_kind(exit, GUEST_EXIT_SYSCALL);
+	assert_kind(exit, PVM_EXIT_SYSCALL);
 	cpu()->rip = CODE;
 	cpu()->gpr[PVM_RBX] = DATA;
 	stub = machine_stub(m.vcpu[0]);
 	pthread_create(&thread, NULL, send_signals, &stub);
 	exit = machine_run(m.vcpu[0]);
 	pthread_join(thread, NULL);
-	assert_kind(exit, GUEST_EXIT_SYSCALL);
+	assert_kind(exit, PVM_EXIT_SYSCALL);
 	cr_assert_eq(machine_stub(m.vcpu[0]), stub);
 }
 
@@ -97,7 +97,7 @@ Test(native_signals, what_somebody_sends_is_no_exit)
 GUEST_CODE(code_show64, "movq %xmm0, %rax; syscall");
 GUEST_CODE(code_show32, ".code32; movd %xmm0, %eax; int $0x80; .code64");
 
-static struct guest_exit run_exit;
+static struct pvm_guest_exit run_exit;
 
 static void *run_thread(void *unused)
 {
@@ -206,10 +206,10 @@ static void signal_at_every_place(bool code64, bool is_kick)
 		ptrace(PTRACE_DETACH, stub, NULL, NULL);
 		pthread_join(thread, NULL);
 		if (is_kick) {
-			assert_kind(run_exit, GUEST_EXIT_KICK);
+			assert_kind(run_exit, PVM_EXIT_KICK);
 			run_exit = machine_run(m.vcpu[0]);
 		}
-		assert_kind(run_exit, code64 ? GUEST_EXIT_SYSCALL : GUEST_EXIT_INT80);
+		assert_kind(run_exit, code64 ? PVM_EXIT_SYSCALL : PVM_EXIT_SOFTWARE);
 		cr_assert_eq(cpu()->gpr[PVM_RAX], value, "%#lx after a signal at %#lx",
 			     (unsigned long)cpu()->gpr[PVM_RAX], (unsigned long)places[i]);
 		cr_assert_eq(machine_stub(m.vcpu[0]), stub, "the stub was lost");

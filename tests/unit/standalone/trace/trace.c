@@ -211,7 +211,7 @@ static void check_event(const cJSON *event, struct schema_row *rows, unsigned co
 static void record_every_kind(struct trace *trace)
 {
 	const struct pvm_trace_record records[] = {
-		{ PVM_TRACE_EXIT, 0, GUEST_EXIT_EXCEPTION, 0x1000000, PVM_VEC_PF, 0x14 },
+		{ PVM_TRACE_EXIT, 0, PVM_EXIT_EXCEPTION, 0x1000000, PVM_VEC_PF, 0x14 },
 		{ PVM_TRACE_EVENT, 0, PVM_VEC_PF, 4, 1, 0x401000 },
 		{ PVM_TRACE_EVENT, 0, 0xec, 0, 0, 0x1000010 },
 		{ PVM_TRACE_SYSCALL, 0, 0x401002, 60, 0, 0 },
@@ -299,7 +299,7 @@ Test(trace, records_with_values_of_no_kind_are_still_valid_events)
 
 Test(trace, guest_and_monitor_share_a_vcpus_time_without_gap_or_overlap)
 {
-	const struct pvm_trace_record exit = { PVM_TRACE_EXIT, 0, GUEST_EXIT_SYSCALL, 0x1000, 0, 0 };
+	const struct pvm_trace_record exit = { PVM_TRACE_EXIT, 0, PVM_EXIT_SYSCALL, 0x1000, 0, 0 };
 	const struct timespec two_ms = { 0, 2000000 };
 	struct trace *trace = open_trace();
 	double end = -1, guest = 0;

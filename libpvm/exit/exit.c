@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * The way of one exit: which engine call it is, and what follows until the guest can
+ * run again. Owns the order; each part is somewhere else. Everything in a guest's
+ * registers and memory is untrusted here.
+ *
+ * spec: Events and Mode Changing, X86 Instructions with changed behavior
+ */
+#include <pvm/events.h>
+#include <pvm/mmu.h>
+
+#include "exit/parts.h"
+#include "internal.h"
+
+static enum pvm_action error(struct pvm_vcpu *vcpu, int code)
+{
+	vcpu->request.error.code = code;
+	return PVM_ACT_ERROR;
+}
+
+static enum pvm_action exception(struct pvm_vcpu *vcpu, uint8_t vector, uint32_t error_code,
+				 enum pvm_sleep sleep)
+{
+	switch (vector) {
+	case PVM_VEC_PF:
+		return pvm_handle_page_fault(vcpu, pvm_gva(vcpu->cr2), error_code, sleep);
+	case PVM_VEC_GP:
+	case PVM_VEC_UD:
+		return pvm_exit_trapped(vcpu, vector, error_code, sleep);
+	case PVM_VEC_DB:
+		return pvm_event_debug(vcpu, vcpu->dr6, sleep);
+	}
+	if (vector >= PVM_VEC_EXCEPTIONS)
+		return error(vcpu, PVM_EINVAL);
+	return pvm_event_deliver(vcpu, vector, error_code, sleep);
+}
+
+/* The one engine call for what stopped the guest. */
+static enum pvm_action handle(struct pvm_vcpu *vcpu, const struct pvm_guest_exit *exit,
+			      enum pvm_sleep sleep)
+{
+	switch (exit->kind) {
+	case PVM_EXIT_KICK:
+	case PVM_EXIT_INTERRUPT:
+		return PVM_ACT_RESUME;
+	case PVM_EXIT_SYSCALL:
+		return pvm_handle_syscall(vcpu, sleep);
+	case PVM_EXIT_SYSCALL32:
+		if (exit->insn.op == PVM_INSN_UNKNOWN)
+			return pvm_exit_trapped(vcpu, PVM_VEC_GP, 0, sleep);
+		return pvm_handle_insn(vcpu, &exit->insn, PVM_VEC_GP, 0, sleep);
+	case PVM_EXIT_EXCEPTION:
+		return exception(vcpu, exit->vector, exit->error_code, sleep);
+	case PVM_EXIT_SOFTWARE:
+		return pvm_exit_software(vcpu, exit->vector, sleep);
+	case PVM_EXIT_INSN:
+		return pvm_handle_insn(vcpu, &exit->insn, exit->vector, exit->error_code, sleep);
+	case PVM_EXIT_ACTION:
+		return exit->action;
+	case PVM_EXIT_DEAD:
+	case PVM_EXIT_FAILED:
+	case PVM_EXIT_KINDS:
+		break;
+	}
+	return error(vcpu, PVM_EINVAL);
+}
+
+/* M11: the guest has lost nothing, and tries again with fewer shadow pages. */
+static enum pvm_action retry_with_memory(struct pvm_vcpu *vcpu, enum pvm_sleep sleep)
+{
+	if (sleep == PVM_NO_SLEEP)
+		return PVM_ACT_RETRY;
+	return pvm_entry_reclaim(vcpu) ? PVM_ACT_RESUME : PVM_ACT_ERROR;
+}
+
+static bool is_out_of_memory(const struct pvm_vcpu *vcpu, enum pvm_action action)
+{
+	return action == PVM_ACT_ERROR && vcpu->request.error.code == PVM_ENOMEM;
+}
+
+/* The exit is handled: what has come meanwhile, and where to run. */
+static enum pvm_action prepare(struct pvm_vcpu *vcpu, pvm_hpa_t *root, enum pvm_sleep sleep)
+{
+	enum pvm_action action = pvm_entry_events(vcpu, sleep);
+
+	if (action != PVM_ACT_RESUME)
+		return action;
+	if (vcpu->halted)
+		return PVM_ACT_HALT;
+	do {
+		action = pvm_entry_root(vcpu, root, sleep);
+		if (!is_out_of_memory(vcpu, action))
+			return action;
+		action = retry_with_memory(vcpu, sleep);
+	} while (action == PVM_ACT_RESUME);
+	return action;
+}
+
+enum pvm_action pvm_handle_exit(struct pvm_vcpu *vcpu, struct pvm_guest_exit *exit,
+				pvm_hpa_t *root, enum pvm_sleep sleep)
+{
+	enum pvm_action action = handle(vcpu, exit, sleep);
+
+	if (is_out_of_memory(vcpu, action))
+		action = retry_with_memory(vcpu, sleep);
+	if (action == PVM_ACT_RETRY)
+		return action;
+	exit->kind = PVM_EXIT_KICK;
+	if (action != PVM_ACT_RESUME && action != PVM_ACT_HALT)
+		return action;
+	return prepare(vcpu, root, sleep);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * The #PF exit: the MMU says whose fault it is, and what is the guest's is delivered.
+ * Looks at no table itself.
+ *
+ * spec: Paging, Vector events in supervisor mode
+ */
+#include <pvm/events.h>
+#include <pvm/exit.h>
+#include <pvm/mmu.h>
+
+enum pvm_action pvm_handle_page_fault(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t error_code,
+				      enum pvm_sleep sleep)
+{
+	struct pvm_fault_result result = pvm_mmu_fault(vcpu, gva, error_code, sleep);
+
+	switch (result.kind) {
+	case PVM_FAULT_FIXED:
+		return PVM_ACT_RESUME;
+	case PVM_FAULT_INJECT:
+		if (result.vector == PVM_VEC_GP)
+			return pvm_event_gp(vcpu, 0, sleep);
+		return pvm_event_pf(vcpu, gva, result.error_code, sleep);
+	case PVM_FAULT_MMIO:
+		vcpu->request.mmio.gva = gva;
+		vcpu->request.mmio.gpa = result.gpa;
+		vcpu->request.mmio.write = error_code & PVM_PF_W;
+		return PVM_ACT_MMIO;
+	case PVM_FAULT_WOULD_BLOCK:
+		return PVM_ACT_RETRY;
+	case PVM_FAULT_ERROR:
+		break;
+	}
+	vcpu->request.error.code = result.error;
+	return PVM_ACT_ERROR;
+}

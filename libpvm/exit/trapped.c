@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * Instructions that trapped: reading their bytes for the host's decoder. The decoder
+ * is asked through pvm_host_ops::decode; a host without one has the exception
+ * delivered, as if the instruction were the guest's own fault.
+ *
+ * spec: X86 Instructions with changed behavior, INT n
+ */
+#include <pvm/events.h>
+#include <pvm/mmu.h>
+
+#include "exit/parts.h"
+#include "internal.h"
+
+#define INSN_INTO	0xce
+#define INSN_INT_LENGTH	2	/* INT n */
+
+/* As many bytes of the instruction as can be fetched; the rest may lie in a page that
+ * is not there, and not be needed. */
+static size_t fetch(struct pvm_vcpu *vcpu, uint8_t bytes[PVM_INSN_MAX_LENGTH])
+{
+	size_t to_page_end = PVM_PAGE_SIZE - (vcpu->rip & (PVM_PAGE_SIZE - 1));
+	size_t len = to_page_end < PVM_INSN_MAX_LENGTH ? to_page_end : PVM_INSN_MAX_LENGTH;
+	struct pvm_fault_result fault;
+	pvm_gva_t gva;
+
+	if (pvm_mmu_read(vcpu, pvm_gva(vcpu->rip), bytes, len, PVM_ACCESS_EXEC, &fault, &gva) != PVM_OK)
+		return 0;
+	if (len < PVM_INSN_MAX_LENGTH &&
+	    pvm_mmu_read(vcpu, pvm_gva(vcpu->rip + len), bytes + len, PVM_INSN_MAX_LENGTH - len,
+			 PVM_ACCESS_EXEC, &fault, &gva) == PVM_OK)
+		return PVM_INSN_MAX_LENGTH;
+	return len;
+}
+
+enum pvm_action pvm_exit_trapped(struct pvm_vcpu *vcpu, uint8_t vector, uint32_t error_code,
+				 enum pvm_sleep sleep)
+{
+	const struct pvm_host_ops *ops = vcpu->vm->ops;
+	uint8_t bytes[PVM_INSN_MAX_LENGTH];
+	struct pvm_insn insn;
+
+	if (!ops->decode)
+		return pvm_event_deliver(vcpu, vector, error_code, sleep);
+	ops->decode(vcpu, pvm_vcpu_mode(vcpu) != PVM_MODE_USER32, bytes, fetch(vcpu, bytes), &insn);
+	return pvm_handle_insn(vcpu, &insn, vector, error_code, sleep);
+}
+
+/* Is what ended at rip INTO? It exists in 32-bit code only. */
+static bool is_into(struct pvm_vcpu *vcpu)
+{
+	struct pvm_fault_result fault;
+	pvm_gva_t gva;
+	uint8_t code = 0;
+
+	if (pvm_vcpu_mode(vcpu) != PVM_MODE_USER32)
+		return false;
+	return pvm_mmu_read(vcpu, pvm_gva(vcpu->rip - 1), &code, 1, PVM_ACCESS_EXEC, &fault,
+			    &gva) == PVM_OK && code == INSN_INTO;
+}
+
+/* The gate of vector 4 is open for INTO; INT 4 has no business there, and is what it
+ * would be without the gate. */
+enum pvm_action pvm_exit_software(struct pvm_vcpu *vcpu, uint8_t vector, enum pvm_sleep sleep)
+{
+	if (vector != PVM_VEC_OF || is_into(vcpu))
+		return pvm_event_deliver(vcpu, vector, 0, sleep);
+	vcpu->rip -= INSN_INT_LENGTH;
+	return pvm_event_gp(vcpu, PVM_VEC_OF << PVM_ERROR_INDEX_SHIFT | PVM_ERROR_IDT, sleep);
+}
