@@ -49,15 +49,15 @@ static uint64_t deferred_hits(const struct pvm_vcpu *vcpu, uint64_t dr6)
 	return deferred;
 }
 
-enum pvm_action pvm_event_debug(struct pvm_vcpu *vcpu, uint64_t dr6, enum pvm_sleep sleep)
+enum pvm_action pvm_event_debug(struct pvm_vcpu *vcpu, uint64_t dr6)
 {
 	uint64_t causes = dr6 & DEBUG_CAUSES;
 	uint64_t left = causes & ~(illegal_hits(vcpu, causes) | deferred_hits(vcpu, causes));
 
 	vcpu->dr6 = (vcpu->dr6 & (PVM_DR6_BD | PVM_DR6_BS | PVM_DR6_BT)) | left | PVM_DR6_FIXED;
 	if (causes && !left)
-		return pvm_event_resume(vcpu, sleep);
+		return pvm_event_resume(vcpu);
 	vcpu->dr7 &= ~PVM_DR7_GD;
 	vcpu->changes++;
-	return pvm_event_deliver(vcpu, PVM_VEC_DB, 0, sleep);
+	return pvm_event_deliver(vcpu, PVM_VEC_DB, 0);
 }

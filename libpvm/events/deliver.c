@@ -127,12 +127,10 @@ static enum pvm_action deliver_to_pvcs(struct pvm_vcpu *vcpu, uint8_t vector)
 	return PVM_ACT_RESUME;
 }
 
-enum pvm_action pvm_event_deliver(struct pvm_vcpu *vcpu, uint8_t vector, uint32_t error_code,
-				  enum pvm_sleep sleep)
+enum pvm_action pvm_event_deliver(struct pvm_vcpu *vcpu, uint8_t vector, uint32_t error_code)
 {
 	enum pvm_action action;
 
-	(void)sleep;	/* neither the PVCS nor the guest's stack can make us wait */
 	if (vector == PVM_VEC_DF)
 		return pvm_event_shutdown(vcpu, PVM_SHUTDOWN_DOUBLE_FAULT, vector, vcpu->rip);
 
@@ -152,21 +150,20 @@ enum pvm_action pvm_event_deliver(struct pvm_vcpu *vcpu, uint8_t vector, uint32_
 	return PVM_ACT_RESUME;
 }
 
-enum pvm_action pvm_event_gp(struct pvm_vcpu *vcpu, uint32_t error_code, enum pvm_sleep sleep)
+enum pvm_action pvm_event_gp(struct pvm_vcpu *vcpu, uint32_t error_code)
 {
-	return pvm_event_deliver(vcpu, PVM_VEC_GP, error_code, sleep);
+	return pvm_event_deliver(vcpu, PVM_VEC_GP, error_code);
 }
 
-enum pvm_action pvm_event_ud(struct pvm_vcpu *vcpu, enum pvm_sleep sleep)
+enum pvm_action pvm_event_ud(struct pvm_vcpu *vcpu)
 {
-	return pvm_event_deliver(vcpu, PVM_VEC_UD, 0, sleep);
+	return pvm_event_deliver(vcpu, PVM_VEC_UD, 0);
 }
 
-enum pvm_action pvm_event_pf(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t error_code,
-			     enum pvm_sleep sleep)
+enum pvm_action pvm_event_pf(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t error_code)
 {
 	vcpu->cr2 = gva.v;
-	return pvm_event_deliver(vcpu, PVM_VEC_PF, error_code, sleep);
+	return pvm_event_deliver(vcpu, PVM_VEC_PF, error_code);
 }
 
 enum pvm_action pvm_event_user_syscall(struct pvm_vcpu *vcpu)

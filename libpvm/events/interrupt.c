@@ -15,8 +15,7 @@ bool pvm_event_interrupt_allowed(const struct pvm_vcpu *vcpu)
 	return vcpu->user_mode || (pvm_pvcs_flags(vcpu) & PVM_EVENT_FLAGS_IF);
 }
 
-enum pvm_action pvm_event_interrupt(struct pvm_vcpu *vcpu, uint8_t vector, bool *delivered,
-				    enum pvm_sleep sleep)
+enum pvm_action pvm_event_interrupt(struct pvm_vcpu *vcpu, uint8_t vector, bool *delivered)
 {
 	*delivered = false;
 	if (vector < PVM_VEC_APIC_FIRST) {
@@ -28,22 +27,17 @@ enum pvm_action pvm_event_interrupt(struct pvm_vcpu *vcpu, uint8_t vector, bool 
 		return vcpu->halted ? PVM_ACT_HALT : PVM_ACT_RESUME;
 	}
 	*delivered = true;
-	return pvm_event_deliver(vcpu, vector, 0, sleep);
+	return pvm_event_deliver(vcpu, vector, 0);
 }
 
-enum pvm_action pvm_event_nmi(struct pvm_vcpu *vcpu, enum pvm_sleep sleep)
+enum pvm_action pvm_event_nmi(struct pvm_vcpu *vcpu)
 {
 	if (vcpu->nmi_masked) {
 		vcpu->nmi_pending = true;
 		return vcpu->halted ? PVM_ACT_HALT : PVM_ACT_RESUME;
 	}
 	vcpu->nmi_pending = false;
-	return pvm_event_deliver(vcpu, PVM_VEC_NMI, 0, sleep);
-}
-
-bool pvm_event_nmi_ready(const struct pvm_vcpu *vcpu)
-{
-	return vcpu->nmi_pending && !vcpu->nmi_masked;
+	return pvm_event_deliver(vcpu, PVM_VEC_NMI, 0);
 }
 
 void pvm_event_irq_window(struct pvm_vcpu *vcpu)

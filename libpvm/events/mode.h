@@ -68,7 +68,6 @@ static inline void pvm_mode_enter_supervisor(struct pvm_vcpu *vcpu, uint64_t ent
 	}
 	vcpu->user_mode = false;
 	pvm_mode_load_entry(vcpu, entry);
-	pvm_mmu_mode_switched(vcpu);
 }
 
 /* What EVENT_RETURN_USER loads, checked. */
@@ -100,7 +99,6 @@ static inline void pvm_mode_enter_user(struct pvm_vcpu *vcpu, const struct pvm_u
 	vcpu->gpr[PVM_RCX] = user->rcx;
 	vcpu->gpr[PVM_R11] = user->r11;
 	vcpu->user_mode = true;
-	pvm_mmu_mode_switched(vcpu);
 }
 
 #endif /* PVM_EVENTS_MODE_H */

@@ -25,7 +25,7 @@ static enum pvm_action finish_return(struct pvm_vcpu *vcpu)
 {
 	vcpu->nmi_masked = false;
 	if (pvm_unlikely(vcpu->nmi_pending))
-		return pvm_event_nmi(vcpu, PVM_NO_SLEEP);
+		return pvm_event_nmi(vcpu);
 	return PVM_ACT_RESUME;
 }
 
@@ -48,7 +48,7 @@ enum pvm_action pvm_event_return_user(struct pvm_vcpu *vcpu)
 
 	if (!vcpu->pvcs) {
 		undo_syscall(vcpu);
-		return pvm_event_gp(vcpu, 0, PVM_NO_SLEEP);
+		return pvm_event_gp(vcpu, 0);
 	}
 	user.rip = pvm_pvcs_get64(vcpu, d->rip);
 	user.rsp = d->switches_rsp ? pvm_pvcs_get64(vcpu, d->rsp) : 0;
@@ -61,7 +61,7 @@ enum pvm_action pvm_event_return_user(struct pvm_vcpu *vcpu)
 	user.ss = pvm_pvcs_get16(vcpu, d->user_ss);
 	if (!user_context_valid(vcpu, &user)) {
 		undo_syscall(vcpu);
-		return pvm_event_gp(vcpu, 0, PVM_NO_SLEEP);
+		return pvm_event_gp(vcpu, 0);
 	}
 
 	pvm_pvcs_change_flags(vcpu, PVM_EVENT_FLAGS_IP, 0);
@@ -73,7 +73,7 @@ enum pvm_action pvm_event_return_user(struct pvm_vcpu *vcpu)
 /* The frame cannot be read: the fault is the SYSCALL instruction's, like
  * IRETQ's. Where even that cannot be delivered the stack is what to name. */
 static enum pvm_action unreadable_frame(struct pvm_vcpu *vcpu, const struct pvm_fault_result *fault,
-					pvm_gva_t gva, enum pvm_sleep sleep)
+					pvm_gva_t gva)
 {
 	enum pvm_action action;
 
@@ -81,15 +81,15 @@ static enum pvm_action unreadable_frame(struct pvm_vcpu *vcpu, const struct pvm_
 	if (fault->kind != PVM_FAULT_INJECT)
 		return pvm_event_shutdown(vcpu, PVM_SHUTDOWN_BAD_STACK, PVM_VEC_PF, gva.v);
 	if (fault->vector == PVM_VEC_PF)
-		action = pvm_event_pf(vcpu, gva, fault->error_code, sleep);
+		action = pvm_event_pf(vcpu, gva, fault->error_code);
 	else
-		action = pvm_event_deliver(vcpu, fault->vector, fault->error_code, sleep);
+		action = pvm_event_deliver(vcpu, fault->vector, fault->error_code);
 	if (action == PVM_ACT_SHUTDOWN && vcpu->request.shutdown.reason == PVM_SHUTDOWN_DOUBLE_FAULT)
 		vcpu->request.shutdown.reason = PVM_SHUTDOWN_BAD_STACK;
 	return action;
 }
 
-enum pvm_action pvm_event_return_supervisor(struct pvm_vcpu *vcpu, enum pvm_sleep sleep)
+enum pvm_action pvm_event_return_supervisor(struct pvm_vcpu *vcpu)
 {
 	struct pvm_supervisor_frame frame;
 	struct pvm_fault_result fault;
@@ -97,10 +97,10 @@ enum pvm_action pvm_event_return_supervisor(struct pvm_vcpu *vcpu, enum pvm_slee
 
 	if (pvm_mmu_read(vcpu, pvm_gva(vcpu->gpr[PVM_RSP]), &frame, sizeof(frame), PVM_ACCESS_READ,
 			 &fault, &gva) != PVM_OK)	/* M6: the one read */
-		return unreadable_frame(vcpu, &fault, gva, sleep);
+		return unreadable_frame(vcpu, &fault, gva);
 	if (!pvm_rip_runnable(vcpu, frame.rip)) {	/* S1 */
 		undo_syscall(vcpu);
-		return pvm_event_gp(vcpu, 0, sleep);
+		return pvm_event_gp(vcpu, 0);
 	}
 
 	pvm_pvcs_change_flags(vcpu, PVM_EVENT_FLAGS_IP | PVM_EVENT_FLAGS_IF,

@@ -14,19 +14,19 @@
 #define STARVED_MAX	16	/* failed allocations at one place before the host hears of it */
 #define NO_VECTOR	0xff
 
-static enum pvm_action offer_nmi(struct pvm_vcpu *vcpu, enum pvm_sleep sleep)
+static enum pvm_action offer_nmi(struct pvm_vcpu *vcpu)
 {
 	const struct pvm_vm *vm = vcpu->vm;
 
 	vm->ops->event_taken(vm->host, vcpu, PVM_WAITS_NMI, PVM_VEC_NMI);
-	return pvm_event_nmi(vcpu, sleep);
+	return pvm_event_nmi(vcpu);
 }
 
-static enum pvm_action offer_interrupt(struct pvm_vcpu *vcpu, uint8_t vector, enum pvm_sleep sleep)
+static enum pvm_action offer_interrupt(struct pvm_vcpu *vcpu, uint8_t vector)
 {
 	const struct pvm_vm *vm = vcpu->vm;
 	bool delivered;
-	enum pvm_action action = pvm_event_interrupt(vcpu, vector, &delivered, sleep);
+	enum pvm_action action = pvm_event_interrupt(vcpu, vector, &delivered);
 
 	if (delivered)
 		vm->ops->event_taken(vm->host, vcpu, PVM_WAITS_INTERRUPT, vector);
@@ -34,7 +34,7 @@ static enum pvm_action offer_interrupt(struct pvm_vcpu *vcpu, uint8_t vector, en
 }
 
 /* NMIs first: the interrupt that waits as well is then remembered for the guest. */
-enum pvm_action pvm_entry_events(struct pvm_vcpu *vcpu, enum pvm_sleep sleep)
+enum pvm_action pvm_entry_events(struct pvm_vcpu *vcpu)
 {
 	const struct pvm_vm *vm = vcpu->vm;
 	enum pvm_action action = PVM_ACT_RESUME;
@@ -45,9 +45,9 @@ enum pvm_action pvm_entry_events(struct pvm_vcpu *vcpu, enum pvm_sleep sleep)
 		return PVM_ACT_RESUME;
 	waits = vm->ops->events(vm->host, vcpu, &vector);
 	if (waits & PVM_WAITS_NMI)
-		action = offer_nmi(vcpu, sleep);
+		action = offer_nmi(vcpu);
 	if ((waits & PVM_WAITS_INTERRUPT) && (action == PVM_ACT_RESUME || action == PVM_ACT_HALT))
-		action = offer_interrupt(vcpu, vector, sleep);
+		action = offer_interrupt(vcpu, vector);
 	return action;
 }
 

@@ -33,7 +33,7 @@ static enum pvm_action other_hypercall(struct pvm_vcpu *vcpu)
 	return PVM_ACT_HYPERCALL;
 }
 
-enum pvm_action pvm_handle_syscall(struct pvm_vcpu *vcpu, enum pvm_sleep sleep)
+enum pvm_action pvm_handle_syscall(struct pvm_vcpu *vcpu)
 {
 	enum pvm_syscall_class class = pvm_syscall_classify(vcpu);
 
@@ -43,7 +43,7 @@ enum pvm_action pvm_handle_syscall(struct pvm_vcpu *vcpu, enum pvm_sleep sleep)
 	case PVM_SYSCALL_RETURN_USER:
 		return pvm_event_return_user(vcpu);
 	case PVM_SYSCALL_RETURN_SUPERVISOR:
-		return pvm_event_return_supervisor(vcpu, sleep);
+		return pvm_event_return_supervisor(vcpu);
 	default:
 		break;
 	}
@@ -61,7 +61,7 @@ enum pvm_action pvm_hypercall_done(struct pvm_vcpu *vcpu, uint64_t result)
 	vcpu->gpr[PVM_RAX] = result;
 	vcpu->gpr[PVM_R10] = vcpu->gpr[PVM_RCX];
 	vcpu->gpr[PVM_RCX] = vcpu->rip;		/* as SYSCALL left it: SYSRET can return */
-	return pvm_event_resume(vcpu, PVM_NO_SLEEP);
+	return pvm_event_resume(vcpu);
 }
 
 enum pvm_action pvm_complete_hypercall(struct pvm_vcpu *vcpu, uint64_t result)

@@ -154,12 +154,6 @@ uint32_t pvm_mmu_root_role(const struct pvm_vcpu *vcpu)
 	return pvm_root_role(vcpu).word;
 }
 
-void pvm_mmu_mode_switched(struct pvm_vcpu *vcpu)
-{
-	/* root[] is indexed by mode: the other one is current now, unflushed. */
-	(void)vcpu;
-}
-
 void pvm_mmu_new_cr3(struct pvm_vcpu *vcpu)
 {
 	struct pvm_vm *vm = vcpu->vm;

@@ -296,7 +296,7 @@ static enum pvm_action serve_vector(const struct pvm_switcher_cpu *cpu, struct p
 					     PVM_NO_SLEEP);
 	}
 	if (SERVED_VECTORS >> vector & 1)
-		return pvm_event_deliver(vcpu, (uint8_t)vector, (uint32_t)cpu->frame.error, PVM_NO_SLEEP);
+		return pvm_event_deliver(vcpu, (uint8_t)vector, (uint32_t)cpu->frame.error);
 	return PVM_ACT_RETRY;
 }
 
@@ -400,7 +400,7 @@ void pvm_switcher_run(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *sv
 			break;
 		if (cpu->kind == KIND_HYPERCALL) {
 			if (served_hypercall(vcpu))
-				action = pvm_handle_syscall(vcpu, PVM_NO_SLEEP);
+				action = pvm_handle_syscall(vcpu);
 			answered = vcpu->rip == cpu->frame.rip;
 		} else if (cpu->kind == KIND_VECTOR) {
 			action = serve_vector(cpu, vcpu);
