@@ -118,6 +118,9 @@ PVM_API enum pvm_action pvm_event_irq_halt(struct pvm_vcpu *vcpu);
  * stays 0. */
 PVM_API void pvm_event_set_if(struct pvm_vcpu *vcpu, bool enabled);
 
+/* request.shutdown.vector where there is none. */
+#define PVM_NO_VECTOR	0xff
+
 /* End the VM: fills vcpu->request.shutdown and returns PVM_ACT_SHUTDOWN. */
 PVM_API enum pvm_action pvm_event_shutdown(struct pvm_vcpu *vcpu, enum pvm_shutdown reason,
 					   uint8_t vector, uint64_t address);

@@ -133,7 +133,8 @@ PVM_API enum pvm_action pvm_handle_insn(struct pvm_vcpu *vcpu, const struct pvm_
 					uint8_t vector, uint32_t error_code);
 
 /* Names for people. */
-PVM_API const char *pvm_hypercall_name(uint64_t nr);	/* "LOAD_PGTBL"; NULL: not one of PVM's */
+/* "LOAD_PGTBL"; NULL: not a hypercall of that ABI. */
+PVM_API const char *pvm_hypercall_name(enum pvm_abi abi, uint64_t nr);
 PVM_API const char *pvm_insn_name(enum pvm_insn_op op);
 
 #endif /* PVM_HYPERCALL_H */

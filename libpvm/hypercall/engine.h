@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
  * What the files of hypercall/ share: the end of an emulated instruction and
- * of a hypercall, and the instruction groups. For hypercall/ alone.
+ * of a hypercall, and the instruction groups. For hypercall/ and abi/.
  */
 #ifndef PVM_HYPERCALL_ENGINE_H
 #define PVM_HYPERCALL_ENGINE_H
@@ -33,12 +33,8 @@ enum pvm_action pvm_insn_string_io(struct pvm_vcpu *vcpu, const struct pvm_insn 
 enum pvm_action pvm_insn_rdmsr(struct pvm_vcpu *vcpu, const struct pvm_insn *insn);
 enum pvm_action pvm_insn_wrmsr(struct pvm_vcpu *vcpu, const struct pvm_insn *insn);
 
-/* msr.c: PVM_HC_RDMSR and PVM_HC_WRMSR. */
-enum pvm_action pvm_hypercall_rdmsr(struct pvm_vcpu *vcpu, uint32_t index);
-enum pvm_action pvm_hypercall_wrmsr(struct pvm_vcpu *vcpu, uint32_t index, uint64_t value);
-
-/* hypercall.c: one of PVM's 256 numbers. RCX has been taken from R10. */
-enum pvm_action pvm_hypercall(struct pvm_vcpu *vcpu);
+/* syscall.c: a hypercall of another number than the engine's: the host's. */
+enum pvm_action pvm_hypercall_other(struct pvm_vcpu *vcpu);
 
 /* syscall.c: RAX = @result, R10 = RCX. */
 enum pvm_action pvm_hypercall_done(struct pvm_vcpu *vcpu, uint64_t result);

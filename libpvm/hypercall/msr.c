@@ -6,7 +6,7 @@
  *
  * spec: PVM_HC_RDMSR, PVM_HC_WRMSR
  */
-#include "hypercall/engine.h"
+#include "hypercall/handlers.h"
 
 #define HC_EINVAL ((uint64_t)-PVM_HC_EINVAL)
 
@@ -54,8 +54,9 @@ enum pvm_action pvm_insn_wrmsr(struct pvm_vcpu *vcpu, const struct pvm_insn *ins
 	return pvm_insn_done(vcpu, insn->length);
 }
 
-enum pvm_action pvm_hypercall_rdmsr(struct pvm_vcpu *vcpu, uint32_t index)
+enum pvm_action pvm_hc_rdmsr(struct pvm_vcpu *vcpu)
 {
+	uint32_t index = (uint32_t)vcpu->gpr[PVM_RBX];
 	uint64_t value = 0;
 	int err = pvm_msr_read(vcpu, index, &value);
 
@@ -70,8 +71,10 @@ enum pvm_action pvm_hypercall_rdmsr(struct pvm_vcpu *vcpu, uint32_t index)
 	return pvm_hypercall_done(vcpu, value);
 }
 
-enum pvm_action pvm_hypercall_wrmsr(struct pvm_vcpu *vcpu, uint32_t index, uint64_t value)
+enum pvm_action pvm_hc_wrmsr(struct pvm_vcpu *vcpu)
 {
+	uint32_t index = (uint32_t)vcpu->gpr[PVM_RBX];
+	uint64_t value = vcpu->gpr[PVM_RCX];
 	int err = pvm_msr_write(vcpu, index, value);
 
 	if (err == PVM_ENOENT) {
