@@ -48,7 +48,7 @@ static void write_params(uint8_t *params, uint64_t memory_size)
 /* Linear = physical for all of memory, in 2 MiB pages. */
 static void write_tables(uint8_t *tables, uint64_t memory_size)
 {
-	const uint64_t flags = PVM_PTE_P | PVM_PTE_W | PVM_PTE_U;
+	const uint64_t flags = PVM_PTE_P | PVM_PTE_W;	/* the supervisor's pages: SMEP */
 	uint64_t gpa;
 
 	put(tables, (BOOT_TABLES + PVM_PAGE_SIZE) | flags, 8);
