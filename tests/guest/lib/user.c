@@ -94,8 +94,10 @@ u64 user_run_raw(struct user *user)
 	fill_pvcs(user);
 	user_enter(user);
 	read_pvcs(user);
-	if (SINGLE_CR3)
-		event_unlocked(pvcs_unlock(), NULL);
+	if (SINGLE_CR3) {
+		user->lock = pvcs_unlock();
+		event_unlocked(user->lock, NULL);
+	}
 	return user->left_by;
 }
 

@@ -26,6 +26,7 @@ struct user {
 	u16 cs, ss;
 	/* Single CR3: go without the lock. A refusal is an event in supervisor mode. */
 	bool unlocked;
+	u8 lock;		/* single CR3: the lock as it was when user mode was left */
 
 	/* LEFT_BY_EVENT */
 	u32 vector, errcode;
