@@ -121,7 +121,7 @@ static void reduce(const struct flush_kind *kind)
 }
 
 /* Single CR3: the page becomes the supervisor's, and the user's again. */
-/* spec: SC-002, SC-003 */
+/* spec: SC-002, SC-003, SC-024 */
 static void take_user_bit(const struct flush_kind *kind)
 {
 	u64 *pte = user_pte(&boot_space, DATA), before;
@@ -169,7 +169,7 @@ static void switching(void)
 		space_load(&other_space, i == 0);
 		check(user_reads(DATA) == OTHER && supervisor_reads(DATA) == OTHER,
 		      "LOAD_PGTBL: both modes are in the other space");
-		if (SINGLE_CR3)	/* spec: SC-002 */
+		if (SINGLE_CR3)	/* spec: SC-002, SC-004, SC-024 */
 			check_eq(user_reads((u64)phys_to_virt(other_space.supervisor_root)),
 				 -(u64)(PF_P | PF_U), "LOAD_PGTBL: user mode does not reach its root table");
 		else

@@ -109,7 +109,7 @@ static void user_event_saves_and_loads(void)
 	check_eq(u.entry_rsp, u.return_rsp,
 		 DUAL_OR_SINGLE("user event restores the supervisor's RSP",
 				"user event changes no RSP on the way either"));
-	if (SINGLE_CR3)	/* spec: SC-010 */
+	if (SINGLE_CR3)	/* spec: SC-009, SC-010, SC-012, SC-013 */
 		check_eq(u.lock, LOCK_STD, "user event sets STD in event_vector");
 	check_eq(u.entry_gsbase, (u64)this_cpu(), "user event loads the GS base");
 }
@@ -189,7 +189,7 @@ static void supervisor_frame_word_by_word(void)
 
 /* Single CR3: the same event is all in the PVCS, which a return that needs no
  * hypervisor leaves as it was. */
-/* spec: SC-010, SC-011, SC-012, SC-013, SC-014 */
+/* spec: SC-009, SC-010, SC-011, SC-012, SC-013, SC-014 */
 static void supervisor_event_word_by_word(void)
 {
 	volatile struct guest_pvcs *p = pvcs();
@@ -383,7 +383,7 @@ void guest_main(void)
 	handlers_take_exceptions();
 	return_loads_the_frame(DUAL_OR_SINGLE("EVENT_RETURN_SUPERVISOR", "a return of its own"));
 	int80();
-	if (SINGLE_CR3) {	/* spec: SC-020, SC-021 */
+	if (SINGLE_CR3) {	/* spec: SC-014, SC-020, SC-022 */
 		return_by_hypervisor = true;
 		interrupt_flag_of_exceptions("EVENT_RETURN_SUPERVISOR");
 		handlers_take_exceptions();

@@ -202,7 +202,7 @@ static void expect_supervisor_page(u64 va, const char *name)
 }
 
 /* Single CR3. Level 5 has one entry for all of the user's pages: not that. */
-/* spec: SC-002, SC-003, SC-005, SC-006, SC-007 */
+/* spec: SC-002, SC-003, SC-006, SC-007 */
 static void user_bit_is_honoured(void)
 {
 	static const char *const name[] = { "", "no U in the PT", "no U in the PD", "no U in the PDPT",
@@ -231,7 +231,7 @@ static void user_bit_is_honoured(void)
 }
 
 /* User mode and what is the kernel's, wherever it is linked. */
-/* spec: SC-002 */
+/* spec: SC-002, SC-024 */
 static void kernel_is_out_of_reach(void)
 {
 	static const char *const what[] = { "the kernel's code", "the kernel's data", "a page table" };

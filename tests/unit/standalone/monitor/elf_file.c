@@ -272,6 +272,7 @@ Test(elf_file, an_abi_has_a_name_and_a_number)
 	cr_assert_not(guest_abi_by_name("", 0, &abi));
 }
 
+/* spec: SC-025 */
 Test(elf_file, a_file_asks_for_its_notes_abi_or_dual_cr3)
 {
 	enum pvm_abi abi = PVM_ABI_SINGLE_CR3;
