@@ -88,8 +88,10 @@ int boot_write(uint8_t *memory, uint64_t size, uint32_t vcpu_count, const char *
 int boot_vcpu(struct pvm_vcpu *vcpu, uint64_t rip, uint64_t rsi)
 {
 	int error = pvm_cr_write(vcpu, 3, BOOT_TABLES);
+	uint64_t ignored;
 
-	if (!error)
+	/* User mode's table, where the guest's ABI has one of its own. */
+	if (!error && !pvm_msr_read(vcpu, MSR_PVM_SWITCH_CR3, &ignored))
 		error = pvm_msr_write(vcpu, MSR_PVM_SWITCH_CR3, BOOT_TABLES);
 	vcpu->rip = rip;
 	vcpu->gpr[PVM_RSI] = rsi;
