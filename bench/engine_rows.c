@@ -58,7 +58,7 @@ static bool enter_user(struct engine *e)
 	v->pvcs->user_cs = 0x33;
 	v->pvcs->user_ss = 0x2b;
 	v->rip = ENGINE_RETU + 2;
-	return pvm_handle_syscall(v, PVM_NO_SLEEP) == PVM_ACT_RESUME && v->user_mode;
+	return pvm_handle_syscall(v) == PVM_ACT_RESUME && v->user_mode;
 }
 
 static bool round_trips(void *context, unsigned number)
@@ -68,10 +68,10 @@ static bool round_trips(void *context, unsigned number)
 
 	(void)number;
 	for (i = 0; i < CALLS; i++) {
-		if (pvm_event_deliver(v, PVM_VEC_BP, 0, PVM_NO_SLEEP) != PVM_ACT_RESUME)
+		if (pvm_event_deliver(v, PVM_VEC_BP, 0) != PVM_ACT_RESUME)
 			return false;
 		v->rip = ENGINE_RETU + 2;
-		if (pvm_handle_syscall(v, PVM_NO_SLEEP) != PVM_ACT_RESUME)
+		if (pvm_handle_syscall(v) != PVM_ACT_RESUME)
 			return false;
 	}
 	return v->user_mode;
@@ -91,7 +91,7 @@ static bool rdmsrs(void *context, unsigned number)
 	for (i = 0; i < CALLS; i++) {
 		v->gpr[PVM_RAX] = PVM_HC_RDMSR;
 		v->gpr[PVM_RBX] = PVM_MSR_LSTAR;
-		if (pvm_handle_syscall(v, PVM_NO_SLEEP) != PVM_ACT_RESUME)
+		if (pvm_handle_syscall(v) != PVM_ACT_RESUME)
 			return false;
 	}
 	return v->gpr[PVM_RAX] == v->msr.lstar;

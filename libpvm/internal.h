@@ -55,6 +55,19 @@ static inline void pvm_trace_vcpu(struct pvm_vcpu *vcpu, enum pvm_trace_kind kin
 	pvm_trace(vcpu->vm, vcpu->id, kind, a, b, c, d);
 }
 
+/* Kept out of a function whose common way is short. */
+#define PVM_NOINLINE	__attribute__((noinline, cold))
+
+#define PVM_ERROR_CODE_VECTORS \
+	(1u << PVM_VEC_DF | 1u << PVM_VEC_TS | 1u << PVM_VEC_NP | 1u << PVM_VEC_SS | \
+	 1u << PVM_VEC_GP | 1u << PVM_VEC_PF | 1u << PVM_VEC_AC | 1u << PVM_VEC_CP)
+
+/* pvm_vector_has_error_code(), inlined. */
+static inline bool pvm_has_error_code(uint8_t vector)
+{
+	return vector < PVM_VEC_EXCEPTIONS && (PVM_ERROR_CODE_VECTORS >> vector & 1);
+}
+
 /* libpvm/mmu/: called by pvm_vm_init(), pvm_vcpu_init() and their opposites. */
 int pvm_mmu_init(struct pvm_vm *vm);
 void pvm_mmu_destroy(struct pvm_vm *vm);

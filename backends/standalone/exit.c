@@ -80,7 +80,7 @@ static enum pvm_action do_rdmsr(struct monitor_vcpu *vcpu)
 	uint64_t value = 0;
 	bool ok = platform_rdmsr(vcpu, vcpu->pvm.request.msr.index, &value);
 
-	return pvm_complete_rdmsr(&vcpu->pvm, ok, value, PVM_MAY_SLEEP);
+	return pvm_complete_rdmsr(&vcpu->pvm, ok, value);
 }
 
 /* TPR and CR8 are one register with two names. */
@@ -90,7 +90,7 @@ static enum pvm_action do_wrmsr(struct monitor_vcpu *vcpu)
 
 	if (ok && vcpu->pvm.request.msr.index == APIC_MSR_TPR)
 		vcpu->pvm.cr8 = local_apic_get_cr8(vcpu->apic);
-	return pvm_complete_wrmsr(&vcpu->pvm, ok, PVM_MAY_SLEEP);
+	return pvm_complete_wrmsr(&vcpu->pvm, ok);
 }
 
 static void end_by_shutdown(struct monitor_vcpu *vcpu)

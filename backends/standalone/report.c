@@ -57,7 +57,7 @@ static void print_syscalls(const struct monitor_vm *vm, FILE *to)
 	row(to, "return to user", SUM(vm, returns_user));
 	row(to, "return to supervisor", SUM(vm, returns_supervisor));
 	for (i = 0; i < MONITOR_HYPERCALLS; i++) {
-		const char *name = pvm_hypercall_name(PVM_HC_BASE + i);
+		const char *name = pvm_hypercall_name(vm->pvm.config.abi, PVM_HC_BASE + i);
 
 		row(to, name ? name : "unknown hypercall", SUM_AT(vm, hypercalls, i));
 	}

@@ -41,6 +41,7 @@ struct slice {
 };
 
 struct trace {
+	enum pvm_abi abi;
 	FILE *file;
 	char *path;
 	int error;			/* the first errno, 0: none */
@@ -136,7 +137,7 @@ static void end_slice(struct trace *trace, uint32_t vcpu, struct slice *slice, u
 	slice->kind = SLICE_NONE;
 }
 
-struct trace *trace_open(const char *path, char *why, size_t why_size)
+struct trace *trace_open(const char *path, enum pvm_abi abi, char *why, size_t why_size)
 {
 	struct trace *trace = calloc(1, sizeof(*trace));
 
@@ -156,6 +157,7 @@ struct trace *trace_open(const char *path, char *why, size_t why_size)
 	pthread_mutex_init(&trace->lock, NULL);
 	trace->start = now_ns();
 	trace->first = true;
+	trace->abi = abi;
 	if (fputs("[\n", trace->file) < 0)
 		remember(trace, errno);
 	write_event(trace, trace_event_process("PVM guest"));
@@ -195,7 +197,8 @@ void trace_record(struct trace *trace, const struct pvm_trace_record *record)
 		slice->exit = *record;
 	} else {
 		write_event(trace, trace_event_record(tid_of(record->vcpu),
-						      (double)(now - trace->start) / NS_PER_US, record));
+						      (double)(now - trace->start) / NS_PER_US,
+						      trace->abi, record));
 	}
 	pthread_mutex_unlock(&trace->lock);
 }

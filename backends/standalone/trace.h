@@ -25,12 +25,12 @@ struct trace;
 
 /**
  * trace_open - start a trace; its clock starts at 0 now.
- * @path: created, or emptied if it exists.
+ * @path: created, or emptied if it exists. @abi: the guest's, for names of hypercalls.
  * @why: on failure one line that names the file and the reason.
  *
  * Returns NULL on failure.
  */
-struct trace *trace_open(const char *path, char *why, size_t why_size);
+struct trace *trace_open(const char *path, enum pvm_abi abi, char *why, size_t why_size);
 
 /**
  * trace_enter - the vCPU is about to run guest instructions.

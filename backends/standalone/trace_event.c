@@ -169,7 +169,8 @@ static const char *category_of(enum pvm_trace_kind kind)
 }
 
 /* The second word of the name: which one of its kind. */
-static const char *detail_of(const struct pvm_trace_record *record, char *buffer, size_t size)
+static const char *detail_of(enum pvm_abi abi, const struct pvm_trace_record *record, char *buffer,
+			     size_t size)
 {
 	const char *name;
 
@@ -183,7 +184,7 @@ static const char *detail_of(const struct pvm_trace_record *record, char *buffer
 		return buffer;
 	case PVM_TRACE_HYPERCALL:
 	case PVM_TRACE_HYPERCALL_RESULT:
-		name = pvm_hypercall_name(record->a);
+		name = pvm_hypercall_name(abi, record->a);
 		if (name)
 			return name;
 		snprintf(buffer, size, "0x%" PRIx64, record->a);
@@ -291,10 +292,11 @@ static void add_mmu_args(cJSON *args, const struct pvm_trace_record *record)
 	}
 }
 
-cJSON *trace_event_record(uint64_t tid, double time, const struct pvm_trace_record *record)
+cJSON *trace_event_record(uint64_t tid, double time, enum pvm_abi abi,
+			  const struct pvm_trace_record *record)
 {
 	char buffer[48], name[96];
-	const char *detail = detail_of(record, buffer, sizeof(buffer));
+	const char *detail = detail_of(abi, record, buffer, sizeof(buffer));
 	cJSON *args, *event;
 
 	snprintf(name, sizeof(name), "%s%s%s", pvm_trace_kind_name(record->kind), detail ? " " : "",

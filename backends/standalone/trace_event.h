@@ -28,6 +28,7 @@ cJSON *trace_event_monitor(uint64_t tid, double begin, double duration,
 			   const struct pvm_trace_record *exit);
 
 /* Any record, as an instant. */
-cJSON *trace_event_record(uint64_t tid, double time, const struct pvm_trace_record *record);
+cJSON *trace_event_record(uint64_t tid, double time, enum pvm_abi abi,
+			  const struct pvm_trace_record *record);
 
 #endif /* STANDALONE_TRACE_EVENT_H */

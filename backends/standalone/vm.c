@@ -204,7 +204,7 @@ static int make_parts(struct monitor_vm *vm, const struct elf_file *elf,
 	    make_engine(vm, &config, why, why_size))
 		return -1;
 	if (options->trace) {
-		vm->trace = trace_open(options->trace, why, why_size);
+		vm->trace = trace_open(options->trace, config.abi, why, why_size);
 		if (!vm->trace)
 			return -1;
 	}

@@ -64,14 +64,14 @@ static enum pvm_action do_rdmsr(struct vm_vcpu *vcpu)
 	uint64_t value = 0;
 	bool ok = platform_rdmsr(vcpu, vcpu->pvm.request.msr.index, &value);
 
-	return pvm_complete_rdmsr(&vcpu->pvm, ok, value, PVM_MAY_SLEEP);
+	return pvm_complete_rdmsr(&vcpu->pvm, ok, value);
 }
 
 static enum pvm_action do_wrmsr(struct vm_vcpu *vcpu)
 {
 	bool ok = platform_wrmsr(vcpu, vcpu->pvm.request.msr.index, vcpu->pvm.request.msr.value);
 
-	return pvm_complete_wrmsr(&vcpu->pvm, ok, PVM_MAY_SLEEP);
+	return pvm_complete_wrmsr(&vcpu->pvm, ok);
 }
 
 /* Carry an action out; returns what its completion answers. */

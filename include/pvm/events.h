@@ -23,8 +23,6 @@ PVM_API bool pvm_vector_has_error_code(uint8_t vector);
  * interrupt that is allowed now) to the guest's supervisor.
  * @vector: 0..255. 8 is never delivered: it is a shutdown.
  * @error_code: stored if the vector has one.
- * @sleep: may the host be asked for what it does not have at hand? Today no
- *         event waits for anything, whichever it is.
  * For #PF, vcpu->cr2 holds the address; for #DB, vcpu->dr6 the cause. rip is
  * that of the faulting instruction, or behind it for a trap.
  *
@@ -34,14 +32,13 @@ PVM_API bool pvm_vector_has_error_code(uint8_t vector);
  * spec: Vector events in user mode, Vector events in supervisor mode
  */
 PVM_API enum pvm_action pvm_event_deliver(struct pvm_vcpu *vcpu, uint8_t vector,
-					  uint32_t error_code, enum pvm_sleep sleep);
+					  uint32_t error_code);
 
 /* #GP, #UD and #PF at the current instruction: shorthands of the above, with its
  * results. @gva goes to vcpu->cr2. */
-PVM_API enum pvm_action pvm_event_gp(struct pvm_vcpu *vcpu, uint32_t error_code, enum pvm_sleep sleep);
-PVM_API enum pvm_action pvm_event_ud(struct pvm_vcpu *vcpu, enum pvm_sleep sleep);
-PVM_API enum pvm_action pvm_event_pf(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t error_code,
-				     enum pvm_sleep sleep);
+PVM_API enum pvm_action pvm_event_gp(struct pvm_vcpu *vcpu, uint32_t error_code);
+PVM_API enum pvm_action pvm_event_ud(struct pvm_vcpu *vcpu);
+PVM_API enum pvm_action pvm_event_pf(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t error_code);
 
 /**
  * pvm_event_debug - #DB with the cause in @dr6 (bits 0..3, BD, BS).
@@ -51,7 +48,7 @@ PVM_API enum pvm_action pvm_event_pf(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint3
  * Returns PVM_ACT_RESUME (also when nothing is left to deliver) or as deliver.
  * spec: Discarded #DB, Underlying DR6
  */
-PVM_API enum pvm_action pvm_event_debug(struct pvm_vcpu *vcpu, uint64_t dr6, enum pvm_sleep sleep);
+PVM_API enum pvm_action pvm_event_debug(struct pvm_vcpu *vcpu, uint64_t dr6);
 
 /**
  * pvm_event_interrupt_allowed - can a maskable interrupt be delivered now?
@@ -71,18 +68,15 @@ PVM_API bool pvm_event_interrupt_allowed(const struct pvm_vcpu *vcpu);
  * ends a halt.
  * spec: PVCS::event_flags
  */
-PVM_API enum pvm_action pvm_event_interrupt(struct pvm_vcpu *vcpu, uint8_t vector, bool *delivered,
-					    enum pvm_sleep sleep);
+PVM_API enum pvm_action pvm_event_interrupt(struct pvm_vcpu *vcpu, uint8_t vector, bool *delivered);
 
 /**
  * pvm_event_nmi - an NMI arrives. While NMIs are masked it stays pending (one
  * at most) and is delivered by the return that unmasks. A vCPU that is halted
  * with NMIs masked stays so: PVM_ACT_HALT.
- * pvm_event_nmi_ready - is a pending NMI deliverable now?
  * spec: NMI shadow mask
  */
-PVM_API enum pvm_action pvm_event_nmi(struct pvm_vcpu *vcpu, enum pvm_sleep sleep);
-PVM_API bool pvm_event_nmi_ready(const struct pvm_vcpu *vcpu);
+PVM_API enum pvm_action pvm_event_nmi(struct pvm_vcpu *vcpu);
 
 /**
  * pvm_event_user_syscall - SYSCALL in user mode enters the supervisor at LSTAR.
@@ -112,7 +106,7 @@ PVM_API enum pvm_action pvm_event_return_user(struct pvm_vcpu *vcpu);
  * frame is not in memory or its fault could not be delivered, else as deliver.
  * spec: Synthetic Instruction: EVENT_RETURN_SUPERVISOR
  */
-PVM_API enum pvm_action pvm_event_return_supervisor(struct pvm_vcpu *vcpu, enum pvm_sleep sleep);
+PVM_API enum pvm_action pvm_event_return_supervisor(struct pvm_vcpu *vcpu);
 
 /* spec: PVM_HC_IRQ_WIN: IP is cleared; the backend offers its interrupts again. */
 PVM_API void pvm_event_irq_window(struct pvm_vcpu *vcpu);
@@ -123,6 +117,9 @@ PVM_API enum pvm_action pvm_event_irq_halt(struct pvm_vcpu *vcpu);
 /* CLI and STI as instructions in supervisor mode: PVCS IF. Without a PVCS IF
  * stays 0. */
 PVM_API void pvm_event_set_if(struct pvm_vcpu *vcpu, bool enabled);
+
+/* request.shutdown.vector where there is none. */
+#define PVM_NO_VECTOR	0xff
 
 /* End the VM: fills vcpu->request.shutdown and returns PVM_ACT_SHUTDOWN. */
 PVM_API enum pvm_action pvm_event_shutdown(struct pvm_vcpu *vcpu, enum pvm_shutdown reason,

@@ -37,7 +37,7 @@ PVM_API enum pvm_syscall_class pvm_syscall_classify(const struct pvm_vcpu *vcpu)
  * Returns what to do next; PVM_ACT_HYPERCALL and PVM_ACT_RDMSR/WRMSR want a
  * completion. spec: User SYSCALL event .. Hypercall event in supervisor mode
  */
-PVM_API enum pvm_action pvm_handle_syscall(struct pvm_vcpu *vcpu, enum pvm_sleep sleep);
+PVM_API enum pvm_action pvm_handle_syscall(struct pvm_vcpu *vcpu);
 
 /* Finish PVM_ACT_HYPERCALL: RAX = @result. An unknown number gets -KVM_ENOSYS.
  * Returns what to do next: PVM_ACT_RESUME, or PVM_ACT_SHUTDOWN where RIP ran
@@ -46,9 +46,8 @@ PVM_API enum pvm_action pvm_complete_hypercall(struct pvm_vcpu *vcpu, uint64_t r
 
 /* Finish PVM_ACT_RDMSR and _WRMSR. @ok false: no such MSR or a bad value (the
  * instruction raises #GP; HC_RDMSR gives 0, HC_WRMSR -EINVAL). */
-PVM_API enum pvm_action pvm_complete_rdmsr(struct pvm_vcpu *vcpu, bool ok, uint64_t value,
-					   enum pvm_sleep sleep);
-PVM_API enum pvm_action pvm_complete_wrmsr(struct pvm_vcpu *vcpu, bool ok, enum pvm_sleep sleep);
+PVM_API enum pvm_action pvm_complete_rdmsr(struct pvm_vcpu *vcpu, bool ok, uint64_t value);
+PVM_API enum pvm_action pvm_complete_wrmsr(struct pvm_vcpu *vcpu, bool ok);
 
 /* Finish PVM_ACT_IO. @value: what IN read (its low request.io.size bytes count).
  * A repeated string instruction stays where it is until its last element: it
@@ -131,10 +130,11 @@ struct pvm_insn {
  * spec: X86 Instructions with changed behavior, PVM Synthetic Instructions
  */
 PVM_API enum pvm_action pvm_handle_insn(struct pvm_vcpu *vcpu, const struct pvm_insn *insn,
-					uint8_t vector, uint32_t error_code, enum pvm_sleep sleep);
+					uint8_t vector, uint32_t error_code);
 
 /* Names for people. */
-PVM_API const char *pvm_hypercall_name(uint64_t nr);	/* "LOAD_PGTBL"; NULL: not one of PVM's */
+/* "LOAD_PGTBL"; NULL: not a hypercall of that ABI. */
+PVM_API const char *pvm_hypercall_name(enum pvm_abi abi, uint64_t nr);
 PVM_API const char *pvm_insn_name(enum pvm_insn_op op);
 
 #endif /* PVM_HYPERCALL_H */

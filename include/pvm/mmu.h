@@ -97,9 +97,6 @@ PVM_API pvm_hpa_t pvm_mmu_other_root(struct pvm_vcpu *vcpu);
  * same, a table has the same root. */
 PVM_API uint32_t pvm_mmu_root_role(const struct pvm_vcpu *vcpu);
 
-/* CR3 and MSR_PVM_SWITCH_CR3 have been exchanged (mode switch): no flush. */
-PVM_API void pvm_mmu_mode_switched(struct pvm_vcpu *vcpu);
-
 /* CR3, MSR_PVM_SWITCH_CR3 or CR4.LA57 have a new value: forget the roots, keep
  * their translations. */
 PVM_API void pvm_mmu_new_cr3(struct pvm_vcpu *vcpu);

@@ -42,6 +42,7 @@
 #include <pvm/exit.h>
 #include <pvm/vcpu.h>
 
+struct pvm_abi_switches;
 struct pvm_switcher_cpu;	/* a CPU's area: memory of the host, contents the switcher's */
 
 /* A per-CPU area: size and alignment (linear address), bytes. Its last two pages
@@ -208,6 +209,7 @@ struct pvm_switcher_pgtbl {
 struct pvm_switcher_vcpu {			/* the switcher's, but for inhibit and serve */
 	struct pvm_vcpu *vcpu;
 	struct pvm_switcher_vm *vm;
+	const struct pvm_abi_switches *switches;	/* of its guest ABI */
 	struct pvm_switcher_vcpu *next;
 	struct pvm_switcher_cpu *cpu;		/* where it ran last */
 	uint32_t request;			/* somebody wants it out */
@@ -219,6 +221,8 @@ struct pvm_switcher_vcpu {			/* the switcher's, but for inhibit and serve */
 	pvm_hpa_t root[2];
 	uint64_t guest_dr7;			/* 0: no breakpoint is armed */
 	uint32_t fixed_inhibit;			/* what of it changes with the MSRs only */
+	const volatile uint64_t *waits;		/* where the guest is told that an interrupt waits */
+	uint64_t waits_bit;
 	uint64_t window_gpa, window_pins;	/* of the PVCS behind the window */
 	uint64_t pvcs;				/* its address in the window, 0: none */
 	uint32_t published_count, published_next;

@@ -25,6 +25,7 @@ enum pvm_abi {
 	PVM_ABI_DUAL_CR3,
 	PVM_ABI_SINGLE_CR3,	/* named, not built yet: pvm_vm_init() refuses it */
 	PVM_ABI_LOWER_HALF,	/* the same */
+	PVM_ABI_COUNT
 };
 
 /* One CPUID leaf as the host reports it. */
@@ -80,6 +81,7 @@ struct pvm_vm_config {
 };
 
 struct pvm_mmu;
+struct pvm_abi_ops;
 
 /* A VM: what its vCPUs have in common. Made by pvm_vm_init(). */
 struct pvm_vm {
@@ -87,6 +89,7 @@ struct pvm_vm {
 	const struct pvm_host_ops *ops;
 	void *host;
 	struct pvm_mmu *mmu;		/* owned by libpvm/mmu/ */
+	const struct pvm_abi_ops *abi;	/* config.abi's; libpvm/abi/ */
 };
 
 /* ------------------------------------------------------------------------
@@ -402,5 +405,7 @@ PVM_API const char *pvm_shutdown_name(enum pvm_shutdown reason);
 PVM_API const char *pvm_mode_name(enum pvm_mode mode);
 PVM_API const char *pvm_vector_name(unsigned vector);
 PVM_API const char *pvm_version(void);
+/* "dual-cr3"; NULL: an ABI that is not built. */
+PVM_API const char *pvm_abi_name(enum pvm_abi abi);
 
 #endif /* PVM_VCPU_H */

@@ -5,7 +5,7 @@
  *
  * spec: Discarded #DB, Underlying DR6, Underlying DR7
  */
-#include "events/dialect.h"
+#include "abi/abi.h"
 #include "events/resume.h"
 
 #define DEBUG_CAUSES (PVM_DR6_BP_MASK | PVM_DR6_BD | PVM_DR6_BS | PVM_DR6_BT)
@@ -25,14 +25,10 @@ static uint64_t illegal_hits(const struct pvm_vcpu *vcpu, uint64_t dr6)
 /* Is the vCPU at an entry point with not one instruction executed there? */
 static bool just_entered(const struct pvm_vcpu *vcpu)
 {
-	const struct pvm_dialect *d = pvm_dialect(vcpu);
-	uint64_t offset = vcpu->rip - vcpu->msr.event_entry;
-
 	if (vcpu->user_mode || vcpu->gpr[PVM_RCX] != vcpu->rip ||
 	    vcpu->gpr[PVM_R11] != (PVM_RFLAGS_IF | PVM_RFLAGS_FIXED))
 		return false;
-	return vcpu->rip == vcpu->msr.lstar || offset == d->entry_user ||
-	       offset == d->entry_exception || offset == d->entry_interrupt;
+	return vcpu->rip == vcpu->msr.lstar || vcpu->vm->abi->at_event_entry(vcpu);
 }
 
 /* A data hit reported at an entry point is one that MOV/POP SS put off. */
@@ -49,15 +45,15 @@ static uint64_t deferred_hits(const struct pvm_vcpu *vcpu, uint64_t dr6)
 	return deferred;
 }
 
-enum pvm_action pvm_event_debug(struct pvm_vcpu *vcpu, uint64_t dr6, enum pvm_sleep sleep)
+enum pvm_action pvm_event_debug(struct pvm_vcpu *vcpu, uint64_t dr6)
 {
 	uint64_t causes = dr6 & DEBUG_CAUSES;
 	uint64_t left = causes & ~(illegal_hits(vcpu, causes) | deferred_hits(vcpu, causes));
 
 	vcpu->dr6 = (vcpu->dr6 & (PVM_DR6_BD | PVM_DR6_BS | PVM_DR6_BT)) | left | PVM_DR6_FIXED;
 	if (causes && !left)
-		return pvm_event_resume(vcpu, sleep);
+		return pvm_event_resume(vcpu);
 	vcpu->dr7 &= ~PVM_DR7_GD;
 	vcpu->changes++;
-	return pvm_event_deliver(vcpu, PVM_VEC_DB, 0, sleep);
+	return pvm_event_deliver(vcpu, PVM_VEC_DB, 0);
 }

@@ -8,15 +8,14 @@
  */
 #include <pvm/events.h>
 
-#include "events/dialect.h"
+#include "abi/abi.h"
 
 bool pvm_event_interrupt_allowed(const struct pvm_vcpu *vcpu)
 {
-	return vcpu->user_mode || (pvm_pvcs_flags(vcpu) & PVM_EVENT_FLAGS_IF);
+	return vcpu->user_mode || vcpu->vm->abi->interrupt_flag(vcpu);
 }
 
-enum pvm_action pvm_event_interrupt(struct pvm_vcpu *vcpu, uint8_t vector, bool *delivered,
-				    enum pvm_sleep sleep)
+enum pvm_action pvm_event_interrupt(struct pvm_vcpu *vcpu, uint8_t vector, bool *delivered)
 {
 	*delivered = false;
 	if (vector < PVM_VEC_APIC_FIRST) {
@@ -24,41 +23,37 @@ enum pvm_action pvm_event_interrupt(struct pvm_vcpu *vcpu, uint8_t vector, bool 
 		return PVM_ACT_ERROR;
 	}
 	if (!pvm_event_interrupt_allowed(vcpu)) {
-		pvm_pvcs_change_flags(vcpu, 0, PVM_EVENT_FLAGS_IP);
+		vcpu->vm->abi->set_interrupt_waits(vcpu, true);
 		return vcpu->halted ? PVM_ACT_HALT : PVM_ACT_RESUME;
 	}
 	*delivered = true;
-	return pvm_event_deliver(vcpu, vector, 0, sleep);
+	return pvm_event_deliver(vcpu, vector, 0);
 }
 
-enum pvm_action pvm_event_nmi(struct pvm_vcpu *vcpu, enum pvm_sleep sleep)
+enum pvm_action pvm_event_nmi(struct pvm_vcpu *vcpu)
 {
 	if (vcpu->nmi_masked) {
 		vcpu->nmi_pending = true;
 		return vcpu->halted ? PVM_ACT_HALT : PVM_ACT_RESUME;
 	}
 	vcpu->nmi_pending = false;
-	return pvm_event_deliver(vcpu, PVM_VEC_NMI, 0, sleep);
-}
-
-bool pvm_event_nmi_ready(const struct pvm_vcpu *vcpu)
-{
-	return vcpu->nmi_pending && !vcpu->nmi_masked;
+	return pvm_event_deliver(vcpu, PVM_VEC_NMI, 0);
 }
 
 void pvm_event_irq_window(struct pvm_vcpu *vcpu)
 {
-	pvm_pvcs_change_flags(vcpu, PVM_EVENT_FLAGS_IP, 0);
+	vcpu->vm->abi->set_interrupt_waits(vcpu, false);
 }
 
 enum pvm_action pvm_event_irq_halt(struct pvm_vcpu *vcpu)
 {
-	pvm_pvcs_change_flags(vcpu, PVM_EVENT_FLAGS_IP, PVM_EVENT_FLAGS_IF);
+	vcpu->vm->abi->set_interrupt_waits(vcpu, false);
+	vcpu->vm->abi->set_interrupt_flag(vcpu, true);
 	vcpu->halted = true;
 	return PVM_ACT_HALT;
 }
 
 void pvm_event_set_if(struct pvm_vcpu *vcpu, bool enabled)
 {
-	pvm_pvcs_change_flags(vcpu, PVM_EVENT_FLAGS_IF, enabled ? PVM_EVENT_FLAGS_IF : 0);
+	vcpu->vm->abi->set_interrupt_flag(vcpu, enabled);
 }

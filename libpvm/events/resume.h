@@ -22,11 +22,11 @@ static inline bool pvm_rip_runnable(const struct pvm_vcpu *vcpu, uint64_t rip)
 }
 
 /* Resume at vcpu->rip; #GP there, as for any fetch, where no fetch is possible. */
-static inline enum pvm_action pvm_event_resume(struct pvm_vcpu *vcpu, enum pvm_sleep sleep)
+static inline enum pvm_action pvm_event_resume(struct pvm_vcpu *vcpu)
 {
 	if (pvm_likely(pvm_rip_runnable(vcpu, vcpu->rip)))
 		return PVM_ACT_RESUME;
-	return pvm_event_gp(vcpu, 0, sleep);
+	return pvm_event_gp(vcpu, 0);
 }
 
 #endif /* PVM_EVENTS_RESUME_H */

@@ -3,4 +3,4 @@ list(APPEND PVM_SOURCES
   events/debug.c
   events/deliver.c
   events/interrupt.c
-  events/return.c)
+)

@@ -12,21 +12,20 @@
 #include "internal.h"
 
 #define STARVED_MAX	16	/* failed allocations at one place before the host hears of it */
-#define NO_VECTOR	0xff
 
-static enum pvm_action offer_nmi(struct pvm_vcpu *vcpu, enum pvm_sleep sleep)
+static enum pvm_action offer_nmi(struct pvm_vcpu *vcpu)
 {
 	const struct pvm_vm *vm = vcpu->vm;
 
 	vm->ops->event_taken(vm->host, vcpu, PVM_WAITS_NMI, PVM_VEC_NMI);
-	return pvm_event_nmi(vcpu, sleep);
+	return pvm_event_nmi(vcpu);
 }
 
-static enum pvm_action offer_interrupt(struct pvm_vcpu *vcpu, uint8_t vector, enum pvm_sleep sleep)
+static enum pvm_action offer_interrupt(struct pvm_vcpu *vcpu, uint8_t vector)
 {
 	const struct pvm_vm *vm = vcpu->vm;
 	bool delivered;
-	enum pvm_action action = pvm_event_interrupt(vcpu, vector, &delivered, sleep);
+	enum pvm_action action = pvm_event_interrupt(vcpu, vector, &delivered);
 
 	if (delivered)
 		vm->ops->event_taken(vm->host, vcpu, PVM_WAITS_INTERRUPT, vector);
@@ -34,21 +33,27 @@ static enum pvm_action offer_interrupt(struct pvm_vcpu *vcpu, uint8_t vector, en
 }
 
 /* NMIs first: the interrupt that waits as well is then remembered for the guest. */
-enum pvm_action pvm_entry_events(struct pvm_vcpu *vcpu, enum pvm_sleep sleep)
+static PVM_NOINLINE enum pvm_action offer(struct pvm_vcpu *vcpu, uint32_t waits, uint8_t vector)
+{
+	enum pvm_action action = PVM_ACT_RESUME;
+
+	if (waits & PVM_WAITS_NMI)
+		action = offer_nmi(vcpu);
+	if ((waits & PVM_WAITS_INTERRUPT) && (action == PVM_ACT_RESUME || action == PVM_ACT_HALT))
+		action = offer_interrupt(vcpu, vector);
+	return action;
+}
+
+enum pvm_action pvm_entry_events(struct pvm_vcpu *vcpu)
 {
 	const struct pvm_vm *vm = vcpu->vm;
-	enum pvm_action action = PVM_ACT_RESUME;
 	uint8_t vector = 0;
 	uint32_t waits;
 
 	if (!vm->ops->events)
 		return PVM_ACT_RESUME;
 	waits = vm->ops->events(vm->host, vcpu, &vector);
-	if (waits & PVM_WAITS_NMI)
-		action = offer_nmi(vcpu, sleep);
-	if ((waits & PVM_WAITS_INTERRUPT) && (action == PVM_ACT_RESUME || action == PVM_ACT_HALT))
-		action = offer_interrupt(vcpu, vector, sleep);
-	return action;
+	return pvm_likely(!waits) ? PVM_ACT_RESUME : offer(vcpu, waits, vector);
 }
 
 enum pvm_action pvm_entry_root(struct pvm_vcpu *vcpu, pvm_hpa_t *root, enum pvm_sleep sleep)
@@ -58,7 +63,7 @@ enum pvm_action pvm_entry_root(struct pvm_vcpu *vcpu, pvm_hpa_t *root, enum pvm_
 	if (pvm_likely(rc == PVM_OK))
 		return PVM_ACT_RESUME;
 	if (rc == PVM_EFAULT)
-		return pvm_event_shutdown(vcpu, PVM_SHUTDOWN_BAD_CR3, NO_VECTOR, vcpu->cr3);
+		return pvm_event_shutdown(vcpu, PVM_SHUTDOWN_BAD_CR3, PVM_NO_VECTOR, vcpu->cr3);
 	if (rc == PVM_EAGAIN)
 		return PVM_ACT_RETRY;
 	vcpu->request.error.code = rc;

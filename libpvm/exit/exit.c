@@ -26,13 +26,13 @@ static enum pvm_action exception(struct pvm_vcpu *vcpu, uint8_t vector, uint32_t
 		return pvm_handle_page_fault(vcpu, pvm_gva(vcpu->cr2), error_code, sleep);
 	case PVM_VEC_GP:
 	case PVM_VEC_UD:
-		return pvm_exit_trapped(vcpu, vector, error_code, sleep);
+		return pvm_exit_trapped(vcpu, vector, error_code);
 	case PVM_VEC_DB:
-		return pvm_event_debug(vcpu, vcpu->dr6, sleep);
+		return pvm_event_debug(vcpu, vcpu->dr6);
 	}
 	if (vector >= PVM_VEC_EXCEPTIONS)
 		return error(vcpu, PVM_EINVAL);
-	return pvm_event_deliver(vcpu, vector, error_code, sleep);
+	return pvm_event_deliver(vcpu, vector, error_code);
 }
 
 /* The one engine call for what stopped the guest. */
@@ -44,17 +44,17 @@ static enum pvm_action handle(struct pvm_vcpu *vcpu, const struct pvm_guest_exit
 	case PVM_EXIT_INTERRUPT:
 		return PVM_ACT_RESUME;
 	case PVM_EXIT_SYSCALL:
-		return pvm_handle_syscall(vcpu, sleep);
+		return pvm_handle_syscall(vcpu);
 	case PVM_EXIT_SYSCALL32:
 		if (exit->insn.op == PVM_INSN_UNKNOWN)
-			return pvm_exit_trapped(vcpu, PVM_VEC_GP, 0, sleep);
-		return pvm_handle_insn(vcpu, &exit->insn, PVM_VEC_GP, 0, sleep);
+			return pvm_exit_trapped(vcpu, PVM_VEC_GP, 0);
+		return pvm_handle_insn(vcpu, &exit->insn, PVM_VEC_GP, 0);
 	case PVM_EXIT_EXCEPTION:
 		return exception(vcpu, exit->vector, exit->error_code, sleep);
 	case PVM_EXIT_SOFTWARE:
-		return pvm_exit_software(vcpu, exit->vector, sleep);
+		return pvm_exit_software(vcpu, exit->vector);
 	case PVM_EXIT_INSN:
-		return pvm_handle_insn(vcpu, &exit->insn, exit->vector, exit->error_code, sleep);
+		return pvm_handle_insn(vcpu, &exit->insn, exit->vector, exit->error_code);
 	case PVM_EXIT_ACTION:
 		return exit->action;
 	case PVM_EXIT_DEAD:
@@ -81,7 +81,7 @@ static bool is_out_of_memory(const struct pvm_vcpu *vcpu, enum pvm_action action
 /* The exit is handled: what has come meanwhile, and where to run. */
 static enum pvm_action prepare(struct pvm_vcpu *vcpu, pvm_hpa_t *root, enum pvm_sleep sleep)
 {
-	enum pvm_action action = pvm_entry_events(vcpu, sleep);
+	enum pvm_action action = pvm_entry_events(vcpu);
 
 	if (action != PVM_ACT_RESUME)
 		return action;

@@ -19,8 +19,8 @@ enum pvm_action pvm_handle_page_fault(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint
 		return PVM_ACT_RESUME;
 	case PVM_FAULT_INJECT:
 		if (result.vector == PVM_VEC_GP)
-			return pvm_event_gp(vcpu, 0, sleep);
-		return pvm_event_pf(vcpu, gva, result.error_code, sleep);
+			return pvm_event_gp(vcpu, 0);
+		return pvm_event_pf(vcpu, gva, result.error_code);
 	case PVM_FAULT_MMIO:
 		vcpu->request.mmio.gva = gva;
 		vcpu->request.mmio.gpa = result.gpa;

@@ -33,17 +33,16 @@ static size_t fetch(struct pvm_vcpu *vcpu, uint8_t bytes[PVM_INSN_MAX_LENGTH])
 	return len;
 }
 
-enum pvm_action pvm_exit_trapped(struct pvm_vcpu *vcpu, uint8_t vector, uint32_t error_code,
-				 enum pvm_sleep sleep)
+enum pvm_action pvm_exit_trapped(struct pvm_vcpu *vcpu, uint8_t vector, uint32_t error_code)
 {
 	const struct pvm_host_ops *ops = vcpu->vm->ops;
 	uint8_t bytes[PVM_INSN_MAX_LENGTH];
 	struct pvm_insn insn;
 
 	if (!ops->decode)
-		return pvm_event_deliver(vcpu, vector, error_code, sleep);
+		return pvm_event_deliver(vcpu, vector, error_code);
 	ops->decode(vcpu, pvm_vcpu_mode(vcpu) != PVM_MODE_USER32, bytes, fetch(vcpu, bytes), &insn);
-	return pvm_handle_insn(vcpu, &insn, vector, error_code, sleep);
+	return pvm_handle_insn(vcpu, &insn, vector, error_code);
 }
 
 /* Is what ended at rip INTO? It exists in 32-bit code only. */
@@ -61,10 +60,10 @@ static bool is_into(struct pvm_vcpu *vcpu)
 
 /* The gate of vector 4 is open for INTO; INT 4 has no business there, and is what it
  * would be without the gate. */
-enum pvm_action pvm_exit_software(struct pvm_vcpu *vcpu, uint8_t vector, enum pvm_sleep sleep)
+enum pvm_action pvm_exit_software(struct pvm_vcpu *vcpu, uint8_t vector)
 {
 	if (vector != PVM_VEC_OF || is_into(vcpu))
-		return pvm_event_deliver(vcpu, vector, 0, sleep);
+		return pvm_event_deliver(vcpu, vector, 0);
 	vcpu->rip -= INSN_INT_LENGTH;
-	return pvm_event_gp(vcpu, PVM_VEC_OF << PVM_ERROR_INDEX_SHIFT | PVM_ERROR_IDT, sleep);
+	return pvm_event_gp(vcpu, PVM_VEC_OF << PVM_ERROR_INDEX_SHIFT | PVM_ERROR_IDT);
 }

@@ -17,10 +17,10 @@ static uint32_t io_mask(uint32_t value, uint8_t size)
 	return size == 4 ? value : value & ((1u << 8 * size) - 1);
 }
 
-enum pvm_action pvm_insn_io(struct pvm_vcpu *vcpu, const struct pvm_insn *insn, enum pvm_sleep sleep)
+enum pvm_action pvm_insn_io(struct pvm_vcpu *vcpu, const struct pvm_insn *insn)
 {
 	if (!io_size_valid(insn->size))
-		return pvm_event_ud(vcpu, sleep);
+		return pvm_event_ud(vcpu);
 	vcpu->request.io.port = insn->port_is_dx ? (uint16_t)vcpu->gpr[PVM_RDX] : insn->port;
 	vcpu->request.io.size = insn->size;
 	vcpu->request.io.write = insn->op == PVM_INSN_OUT;
@@ -39,7 +39,7 @@ static uint64_t string_count(const struct pvm_vcpu *vcpu, uint8_t address_size)
 
 /* What a port gives is gone once read: see first that it can be stored. */
 static bool destination_writable(struct pvm_vcpu *vcpu, const struct pvm_insn *insn,
-				 enum pvm_sleep sleep, enum pvm_action *action)
+				 enum pvm_action *action)
 {
 	const uint64_t ends[2] = { insn->address, insn->address + insn->size - 1 };
 	struct pvm_fault_result fault;
@@ -48,26 +48,25 @@ static bool destination_writable(struct pvm_vcpu *vcpu, const struct pvm_insn *i
 	for (i = 0; i < 2; i++) {
 		if (pvm_mmu_translate(vcpu, pvm_gva(ends[i]), PVM_ACCESS_WRITE, true, &fault))
 			continue;
-		*action = pvm_insn_fault(vcpu, &fault, pvm_gva(ends[i]), true, sleep);
+		*action = pvm_insn_fault(vcpu, &fault, pvm_gva(ends[i]), true);
 		return false;
 	}
 	return true;
 }
 
-enum pvm_action pvm_insn_string_io(struct pvm_vcpu *vcpu, const struct pvm_insn *insn,
-				   enum pvm_sleep sleep)
+enum pvm_action pvm_insn_string_io(struct pvm_vcpu *vcpu, const struct pvm_insn *insn)
 {
 	bool write = insn->op == PVM_INSN_OUTS;
 	enum pvm_action action;
 	uint32_t value = 0;
 
 	if (!io_size_valid(insn->size) || (insn->address_size != 4 && insn->address_size != 8))
-		return pvm_event_ud(vcpu, sleep);
+		return pvm_event_ud(vcpu);
 	if (insn->rep && string_count(vcpu, insn->address_size) == 0)
-		return pvm_insn_done(vcpu, insn->length, sleep);
-	if (write && pvm_insn_read(vcpu, insn->address, &value, insn->size, sleep, &action) != PVM_OK)
+		return pvm_insn_done(vcpu, insn->length);
+	if (write && pvm_insn_read(vcpu, insn->address, &value, insn->size, &action) != PVM_OK)
 		return action;
-	if (!write && !destination_writable(vcpu, insn, sleep, &action))
+	if (!write && !destination_writable(vcpu, insn, &action))
 		return action;
 
 	vcpu->request.io.port = (uint16_t)vcpu->gpr[PVM_RDX];
@@ -95,9 +94,9 @@ static enum pvm_action string_step(struct pvm_vcpu *vcpu)
 	if (vcpu->request.io.rep) {
 		pvm_gpr_write(vcpu, PVM_RCX, vcpu->gpr[PVM_RCX] - 1, address_size);
 		if (string_count(vcpu, address_size) != 0)
-			return pvm_insn_done(vcpu, 0, PVM_MAY_SLEEP);
+			return pvm_insn_done(vcpu, 0);
 	}
-	return pvm_insn_done(vcpu, vcpu->request.io.insn_length, PVM_MAY_SLEEP);
+	return pvm_insn_done(vcpu, vcpu->request.io.insn_length);
 }
 
 enum pvm_action pvm_complete_io(struct pvm_vcpu *vcpu, uint32_t value)
@@ -108,11 +107,11 @@ enum pvm_action pvm_complete_io(struct pvm_vcpu *vcpu, uint32_t value)
 	if (vcpu->request.io.string) {
 		if (!vcpu->request.io.write &&
 		    pvm_insn_write(vcpu, vcpu->request.io.gva.v, &value, vcpu->request.io.size,
-				   PVM_MAY_SLEEP, &action) != PVM_OK)
+				   &action) != PVM_OK)
 			return action;
 		return string_step(vcpu);
 	}
 	if (!vcpu->request.io.write)
 		pvm_gpr_write(vcpu, PVM_RAX, value, vcpu->request.io.size);
-	return pvm_insn_done(vcpu, vcpu->request.io.insn_length, PVM_MAY_SLEEP);
+	return pvm_insn_done(vcpu, vcpu->request.io.insn_length);
 }

@@ -6,19 +6,18 @@
  *
  * spec: PVM_HC_RDMSR, PVM_HC_WRMSR
  */
-#include "hypercall/engine.h"
+#include "hypercall/handlers.h"
 
 #define HC_EINVAL ((uint64_t)-PVM_HC_EINVAL)
 
-static enum pvm_action finish_rdmsr(struct pvm_vcpu *vcpu, uint8_t length, uint64_t value,
-				    enum pvm_sleep sleep)
+static enum pvm_action finish_rdmsr(struct pvm_vcpu *vcpu, uint8_t length, uint64_t value)
 {
 	vcpu->gpr[PVM_RAX] = (uint32_t)value;
 	vcpu->gpr[PVM_RDX] = value >> 32;
-	return pvm_insn_done(vcpu, length, sleep);
+	return pvm_insn_done(vcpu, length);
 }
 
-enum pvm_action pvm_insn_rdmsr(struct pvm_vcpu *vcpu, const struct pvm_insn *insn, enum pvm_sleep sleep)
+enum pvm_action pvm_insn_rdmsr(struct pvm_vcpu *vcpu, const struct pvm_insn *insn)
 {
 	uint32_t index = (uint32_t)vcpu->gpr[PVM_RCX];
 	uint64_t value;
@@ -31,12 +30,12 @@ enum pvm_action pvm_insn_rdmsr(struct pvm_vcpu *vcpu, const struct pvm_insn *ins
 		return PVM_ACT_RDMSR;
 	}
 	if (err != PVM_OK)
-		return pvm_event_gp(vcpu, 0, sleep);
+		return pvm_event_gp(vcpu, 0);
 	pvm_trace_vcpu(vcpu, PVM_TRACE_MSR, index, value, 0, 0);
-	return finish_rdmsr(vcpu, insn->length, value, sleep);
+	return finish_rdmsr(vcpu, insn->length, value);
 }
 
-enum pvm_action pvm_insn_wrmsr(struct pvm_vcpu *vcpu, const struct pvm_insn *insn, enum pvm_sleep sleep)
+enum pvm_action pvm_insn_wrmsr(struct pvm_vcpu *vcpu, const struct pvm_insn *insn)
 {
 	uint32_t index = (uint32_t)vcpu->gpr[PVM_RCX];
 	uint64_t value = vcpu->gpr[PVM_RDX] << 32 | (uint32_t)vcpu->gpr[PVM_RAX];
@@ -50,13 +49,14 @@ enum pvm_action pvm_insn_wrmsr(struct pvm_vcpu *vcpu, const struct pvm_insn *ins
 		return PVM_ACT_WRMSR;
 	}
 	if (err != PVM_OK)
-		return pvm_event_gp(vcpu, 0, sleep);
+		return pvm_event_gp(vcpu, 0);
 	pvm_trace_vcpu(vcpu, PVM_TRACE_MSR, index, value, 1, 0);
-	return pvm_insn_done(vcpu, insn->length, sleep);
+	return pvm_insn_done(vcpu, insn->length);
 }
 
-enum pvm_action pvm_hypercall_rdmsr(struct pvm_vcpu *vcpu, uint32_t index)
+enum pvm_action pvm_hc_rdmsr(struct pvm_vcpu *vcpu)
 {
+	uint32_t index = (uint32_t)vcpu->gpr[PVM_RBX];
 	uint64_t value = 0;
 	int err = pvm_msr_read(vcpu, index, &value);
 
@@ -71,8 +71,10 @@ enum pvm_action pvm_hypercall_rdmsr(struct pvm_vcpu *vcpu, uint32_t index)
 	return pvm_hypercall_done(vcpu, value);
 }
 
-enum pvm_action pvm_hypercall_wrmsr(struct pvm_vcpu *vcpu, uint32_t index, uint64_t value)
+enum pvm_action pvm_hc_wrmsr(struct pvm_vcpu *vcpu)
 {
+	uint32_t index = (uint32_t)vcpu->gpr[PVM_RBX];
+	uint64_t value = vcpu->gpr[PVM_RCX];
 	int err = pvm_msr_write(vcpu, index, value);
 
 	if (err == PVM_ENOENT) {
@@ -87,24 +89,24 @@ enum pvm_action pvm_hypercall_wrmsr(struct pvm_vcpu *vcpu, uint32_t index, uint6
 	return pvm_hypercall_done(vcpu, 0);
 }
 
-enum pvm_action pvm_complete_rdmsr(struct pvm_vcpu *vcpu, bool ok, uint64_t value, enum pvm_sleep sleep)
+enum pvm_action pvm_complete_rdmsr(struct pvm_vcpu *vcpu, bool ok, uint64_t value)
 {
 	if (ok)
 		pvm_trace_vcpu(vcpu, PVM_TRACE_MSR, vcpu->request.msr.index, value, 0, 0);
 	if (vcpu->request.msr.by_hypercall)
 		return pvm_hypercall_done(vcpu, ok ? value : 0);
 	if (!ok)
-		return pvm_event_gp(vcpu, 0, sleep);
-	return finish_rdmsr(vcpu, vcpu->request.msr.insn_length, value, sleep);
+		return pvm_event_gp(vcpu, 0);
+	return finish_rdmsr(vcpu, vcpu->request.msr.insn_length, value);
 }
 
-enum pvm_action pvm_complete_wrmsr(struct pvm_vcpu *vcpu, bool ok, enum pvm_sleep sleep)
+enum pvm_action pvm_complete_wrmsr(struct pvm_vcpu *vcpu, bool ok)
 {
 	if (ok)
 		pvm_trace_vcpu(vcpu, PVM_TRACE_MSR, vcpu->request.msr.index, vcpu->request.msr.value, 1, 0);
 	if (vcpu->request.msr.by_hypercall)
 		return pvm_hypercall_done(vcpu, ok ? 0 : HC_EINVAL);
 	if (!ok)
-		return pvm_event_gp(vcpu, 0, sleep);
-	return pvm_insn_done(vcpu, vcpu->request.msr.insn_length, sleep);
+		return pvm_event_gp(vcpu, 0);
+	return pvm_insn_done(vcpu, vcpu->request.msr.insn_length);
 }

@@ -1,27 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * Names for people: of hypercalls and of instructions. Owns strings only.
+ * Names of instructions for people. Owns strings only.
  */
 #include <pvm/hypercall.h>
-
-const char *pvm_hypercall_name(uint64_t nr)
-{
-	static const char *const names[] = {
-		[PVM_HC_LOAD_PGTBL - PVM_HC_BASE] = "LOAD_PGTBL",
-		[PVM_HC_IRQ_WIN - PVM_HC_BASE] = "IRQ_WIN",
-		[PVM_HC_IRQ_HLT - PVM_HC_BASE] = "IRQ_HLT",
-		[PVM_HC_TLB_FLUSH - PVM_HC_BASE] = "TLB_FLUSH",
-		[PVM_HC_TLB_FLUSH_CURRENT - PVM_HC_BASE] = "TLB_FLUSH_CURRENT",
-		[PVM_HC_TLB_INVLPG - PVM_HC_BASE] = "TLB_INVLPG",
-		[PVM_HC_LOAD_GS - PVM_HC_BASE] = "LOAD_GS",
-		[PVM_HC_RDMSR - PVM_HC_BASE] = "RDMSR",
-		[PVM_HC_WRMSR - PVM_HC_BASE] = "WRMSR",
-		[PVM_HC_LOAD_TLS - PVM_HC_BASE] = "LOAD_TLS",
-	};
-	uint64_t index = nr - PVM_HC_BASE;
-
-	return index < sizeof(names) / sizeof(names[0]) ? names[index] : NULL;
-}
 
 const char *pvm_insn_name(enum pvm_insn_op op)
 {

@@ -9,6 +9,7 @@
  */
 #include <pvm/mmu.h>
 
+#include "abi/abi.h"
 #include "internal.h"
 #include "pte.h"
 #include "shadow.h"
@@ -37,11 +38,11 @@ static void flush_tags(struct pvm_vcpu *vcpu, const pvm_gfn_t *tags, unsigned co
 	pvm_tlb_finish(mmu);
 }
 
-/* CR3 and MSR_PVM_SWITCH_CR3; one tag when they are the same table. */
+/* The root tables of both modes; one tag when they are the same table. */
 static unsigned current_tags(const struct pvm_vcpu *vcpu, pvm_gfn_t tags[2])
 {
 	tags[0] = pvm_cr3_gfn(vcpu->cr3);
-	tags[1] = pvm_cr3_gfn(vcpu->msr.switch_cr3);
+	tags[1] = pvm_cr3_gfn(vcpu->vm->abi->other_cr3(vcpu));
 	return tags[0].v == tags[1].v ? 1 : 2;
 }
 

@@ -8,6 +8,7 @@
  */
 #include <pvm/mmu.h>
 
+#include "abi/abi.h"
 #include "fill.h"
 #include "internal.h"
 #include "shadow.h"
@@ -131,7 +132,7 @@ int pvm_mmu_load(struct pvm_vcpu *vcpu, pvm_hpa_t *root, enum pvm_sleep sleep)
 pvm_hpa_t pvm_mmu_other_root(struct pvm_vcpu *vcpu)
 {
 	struct pvm_vm *vm = vcpu->vm;
-	struct pvm_shadow_page *page = root_loaded(vcpu, !vcpu->user_mode, vcpu->msr.switch_cr3);
+	struct pvm_shadow_page *page = root_loaded(vcpu, !vcpu->user_mode, vcpu->vm->abi->other_cr3(vcpu));
 	uint32_t role;
 
 	if (page)
@@ -140,7 +141,7 @@ pvm_hpa_t pvm_mmu_other_root(struct pvm_vcpu *vcpu)
 	if (vcpu->mmu.range != vcpu->msr.linear_address_range)
 		return pvm_hpa(PVM_INVALID_ADDR);
 	vm->ops->mmu_lock(vm->host);
-	while ((page = pvm_root_next(vm->mmu, page, pvm_cr3_gfn(vcpu->msr.switch_cr3))))
+	while ((page = pvm_root_next(vm->mmu, page, pvm_cr3_gfn(vcpu->vm->abi->other_cr3(vcpu)))))
 		if (page->role.word == role)
 			break;
 	if (page)
@@ -152,12 +153,6 @@ pvm_hpa_t pvm_mmu_other_root(struct pvm_vcpu *vcpu)
 uint32_t pvm_mmu_root_role(const struct pvm_vcpu *vcpu)
 {
 	return pvm_root_role(vcpu).word;
-}
-
-void pvm_mmu_mode_switched(struct pvm_vcpu *vcpu)
-{
-	/* root[] is indexed by mode: the other one is current now, unflushed. */
-	(void)vcpu;
 }
 
 void pvm_mmu_new_cr3(struct pvm_vcpu *vcpu)

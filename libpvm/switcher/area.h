@@ -135,6 +135,7 @@ struct pvm_switcher_cpu {
 	uint64_t runs;			/* entries begun; read by others */
 	uint64_t turned_back;		/* of them, those that were asked for an exit first */
 	uint64_t loaded_vm;		/* pvm_switcher_vm::id of the guest that ran last */
+	const char *syscall;		/* what LSTAR is, or will be when loaded; NULL: no guest ran yet */
 	uint32_t id;
 	bool is_loaded;				/* between pvm_switcher_load() and _unload() */
 	uint64_t changes;		/* pvm_vcpu::changes that the copies are of */
@@ -178,7 +179,7 @@ extern const char pvm_switcher_text_start[], pvm_switcher_text_end[];
 /* entry.S. */
 void pvm_switcher_enter(struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu);
 extern const char pvm_switcher_stubs[], pvm_switcher_nmi[], pvm_switcher_db[], pvm_switcher_mc[],
-	pvm_switcher_df[], pvm_switcher_syscall[], pvm_switcher_syscall32[];
+	pvm_switcher_df[], pvm_switcher_syscall32[];
 #pragma GCC visibility pop
 
 #define SWITCHER_STUB_SIZE 16	/* bytes from one vector's stub to the next */

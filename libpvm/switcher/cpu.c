@@ -205,7 +205,8 @@ static void load_msrs(struct pvm_switcher_cpu *cpu)
 		cpu->host_spec_ctrl = (uint32_t)hw_rdmsr(MSR_SPEC_CTRL);
 	hw_wrmsr(MSR_STAR, (uint64_t)config->host_cs << STAR_SYSCALL_SHIFT |
 				   (uint64_t)config->user32_cs << STAR_SYSRET_SHIFT);
-	hw_wrmsr(MSR_LSTAR, (uint64_t)(uintptr_t)pvm_switcher_syscall);
+	if (cpu->syscall)
+		hw_wrmsr(MSR_LSTAR, (uint64_t)(uintptr_t)cpu->syscall);
 	hw_wrmsr(MSR_CSTAR, (uint64_t)(uintptr_t)pvm_switcher_syscall32);
 	hw_wrmsr(MSR_FMASK, FMASK);
 	hw_wrmsr(MSR_SYSENTER_CS, 0);	/* SYSENTER raises #GP */

@@ -28,7 +28,8 @@
 	.hidden pvm_switcher_text_start
 pvm_switcher_text_start:
 
-#include "switcher/direct.S"
+#include "abi/dual_cr3/direct.S"
+#include "switcher/tails.S"
 #include "switcher/world.S"
 #include "switcher/vectors.S"
 

@@ -91,4 +91,12 @@
 	jbe	\otherwise
 .endm
 
+/* CS and SS of 64-bit code at CPL 3 into the frame. Clobbers rax. */
+.macro USER_SELECTORS
+	movq	C(USER_CS), %rax
+	movq	%rax, C(CS)
+	movq	C(USER_DS), %rax
+	movq	%rax, C(SS)
+.endm
+
 #endif /* PVM_SWITCHER_ENTRY_H */

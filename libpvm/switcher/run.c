@@ -11,6 +11,9 @@
 #include <pvm/hypercall.h>
 #include <pvm/mmu.h>
 
+#include "abi/abi.h"
+#include "abi/switches.h"
+#include "events/deliver.h"
 #include "switcher/hw.h"
 #include "vcpu/rules.h"
 
@@ -74,6 +77,10 @@ static void change_vcpu(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *
 		hw_wrmsr(MSR_PRED_CMD, PRED_CMD_IBPB);
 	if (other_vm && (cpu->mitigations & PVM_MITIGATE_L1D_FLUSH))
 		hw_wrmsr(MSR_FLUSH_CMD, FLUSH_CMD_L1D);
+	if (cpu->syscall != svcpu->switches->syscall) {
+		cpu->syscall = svcpu->switches->syscall;
+		hw_wrmsr(MSR_LSTAR, (uint64_t)(uintptr_t)cpu->syscall);
+	}
 	cpu->loaded = svcpu;
 	cpu->loaded_vm = svcpu->vm->id;
 	cpu->vcpu = (uint64_t)(uintptr_t)svcpu->vcpu;
@@ -92,6 +99,7 @@ static void copy_registers(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcp
 	svcpu->fixed_inhibit = svcpu->pvcs && vcpu->pvcs ? 0 : PVM_INHIBIT_PVCS;
 	if (vcpu->msr.lstar >> 47 && !pvm_legal_address(vcpu, pvm_gva(vcpu->msr.lstar)))
 		svcpu->fixed_inhibit |= PVM_INHIBIT_ENTRY;	/* S1, M7 */
+	svcpu->waits = vcpu->vm->abi->interrupt_waits(vcpu, &svcpu->waits_bit);
 	cpu->pvcs = svcpu->pvcs;
 	cpu->lstar = vcpu->msr.lstar;
 	cpu->retu_next = vcpu->msr.retu_rip ? vcpu->msr.retu_rip + PVM_SYSCALL_LENGTH : NEVER;
@@ -115,7 +123,7 @@ static uint32_t inhibited(const struct pvm_switcher_cpu *cpu, const struct pvm_s
 	const struct pvm_vcpu *vcpu = svcpu->vcpu;
 	uint32_t inhibit = svcpu->inhibit | svcpu->fixed_inhibit;
 
-	if (vcpu->pvcs && (PVM_READ_ONCE(vcpu->pvcs->event_flags) & PVM_EVENT_FLAGS_IP))
+	if (svcpu->waits && (*svcpu->waits & svcpu->waits_bit))
 		inhibit |= PVM_INHIBIT_INTERRUPT;
 	if (vcpu->nmi_masked | vcpu->nmi_pending)
 		inhibit |= PVM_INHIBIT_NMI;
@@ -164,30 +172,25 @@ static void fill_area(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *sv
 }
 
 /* The direct switches since the entry: the other mode, another pair of tables. */
-static void take_switches(struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu)
+static void take_switches(struct pvm_switcher_cpu *cpu, const struct pvm_switcher_vcpu *svcpu)
 {
 	const struct pvm_switcher_roots *roots = (const struct pvm_switcher_roots *)(uintptr_t)cpu->roots;
+	struct pvm_vcpu *vcpu = svcpu->vcpu;
 	const struct pvm_vm_config *config = &vcpu->vm->config;
 	bool user = cpu->user_mode;
 
-	if (roots != &cpu->current) {
-		vcpu->cr3 = user ? roots->guest_switch_cr3 : roots->guest_cr3;
-		vcpu->msr.switch_cr3 = user ? roots->guest_cr3 : roots->guest_switch_cr3;
-		vcpu->user_mode = user;
+	vcpu->user_mode = user;
+	svcpu->switches->take_tables(vcpu, user, roots->guest_cr3, roots->guest_switch_cr3);
+	if (roots != &cpu->current)
 		pvm_mmu_new_cr3(vcpu);
-	} else if (vcpu->user_mode != user) {
-		uint64_t cr3 = vcpu->cr3;
-
-		vcpu->cr3 = vcpu->msr.switch_cr3;
-		vcpu->msr.switch_cr3 = cr3;
-		vcpu->user_mode = user;
-	}
 	vcpu->seg[PVM_CS] = user ? config->user_cs : config->kernel_cs;
 	vcpu->seg[PVM_SS] = user ? config->user_ds : config->kernel_ds;
 }
 
-static void take_registers(struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu)
+static void take_registers(struct pvm_switcher_cpu *cpu, const struct pvm_switcher_vcpu *svcpu)
 {
+	struct pvm_vcpu *vcpu = svcpu->vcpu;
+
 	vcpu->gpr[PVM_RAX] = cpu->rax;
 	vcpu->gpr[PVM_RCX] = cpu->rcx;
 	vcpu->gpr[PVM_RDX] = cpu->rdx;
@@ -201,7 +204,7 @@ static void take_registers(struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu)
 	if (cpu->flags & AREA_PKE)
 		vcpu->pkru = cpu->pkru;
 	if (cpu->roots != (uint64_t)(uintptr_t)&cpu->current || cpu->user_mode != vcpu->user_mode)
-		take_switches(cpu, vcpu);
+		take_switches(cpu, svcpu);
 }
 
 /* In user mode CS and SS are the guest's to change among what is its own. */
@@ -274,12 +277,13 @@ static void explain(const struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu,
 	(1u << PVM_VEC_DE | 1u << PVM_VEC_BP | 1u << PVM_VEC_BR | 1u << PVM_VEC_NP | 1u << PVM_VEC_SS | \
 	 1u << PVM_VEC_MF | 1u << PVM_VEC_AC | 1u << PVM_VEC_XM)
 
-/* Not IRQ_WIN and IRQ_HLT: behind those the host offers its interrupts. */
 static bool served_hypercall(const struct pvm_vcpu *vcpu)
 {
-	uint64_t nr = vcpu->gpr[PVM_RAX] - PVM_HC_BASE;
+	const struct pvm_abi_ops *abi = vcpu->vm->abi;
+	uint64_t nr = vcpu->gpr[PVM_RAX] - abi->hypercall_base;
 
-	return nr < PVM_HC_COUNT && nr != PVM_HC_IRQ_WIN - PVM_HC_BASE && nr != PVM_HC_IRQ_HLT - PVM_HC_BASE;
+	/* A number that the ABI does not have is answered with an error, or the host's. */
+	return nr >= abi->hypercall_count || abi->hypercalls[nr].served;
 }
 
 /* PVM_ACT_RETRY: not ours, or it would sleep. */
@@ -296,7 +300,7 @@ static enum pvm_action serve_vector(const struct pvm_switcher_cpu *cpu, struct p
 					     PVM_NO_SLEEP);
 	}
 	if (SERVED_VECTORS >> vector & 1)
-		return pvm_event_deliver(vcpu, (uint8_t)vector, (uint32_t)cpu->frame.error, PVM_NO_SLEEP);
+		return pvm_deliver(vcpu, (uint8_t)vector, (uint32_t)cpu->frame.error);
 	return PVM_ACT_RETRY;
 }
 
@@ -357,7 +361,7 @@ static bool enter(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu,
 	__atomic_store_n(&cpu->active, NULL, __ATOMIC_RELEASE);
 	if (pvm_unlikely(armed))
 		pvm_switcher_leave_debug(cpu);
-	take_registers(cpu, vcpu);
+	take_registers(cpu, svcpu);
 	return true;
 }
 
@@ -400,7 +404,7 @@ void pvm_switcher_run(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *sv
 			break;
 		if (cpu->kind == KIND_HYPERCALL) {
 			if (served_hypercall(vcpu))
-				action = pvm_handle_syscall(vcpu, PVM_NO_SLEEP);
+				action = pvm_handle_syscall(vcpu);
 			answered = vcpu->rip == cpu->frame.rip;
 		} else if (cpu->kind == KIND_VECTOR) {
 			action = serve_vector(cpu, vcpu);

@@ -9,6 +9,7 @@
  */
 #include <pvm/mmu.h>
 
+#include "abi/abi.h"
 #include "switcher/area.h"
 
 #define CR3_NOFLUSH	(1ull << 63)
@@ -90,8 +91,9 @@ void pvm_switcher_set_roots(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vc
 			const pvm_hpa_t root[2])
 {
 	const struct pvm_vcpu *vcpu = svcpu->vcpu;
-	uint64_t cr3 = vcpu->user_mode ? vcpu->msr.switch_cr3 : vcpu->cr3;
-	uint64_t switch_cr3 = vcpu->user_mode ? vcpu->cr3 : vcpu->msr.switch_cr3;
+	uint64_t other = vcpu->vm->abi->other_cr3(vcpu);
+	uint64_t cr3 = vcpu->user_mode ? other : vcpu->cr3;
+	uint64_t switch_cr3 = vcpu->user_mode ? vcpu->cr3 : other;
 	uint32_t i, role = pvm_mmu_root_role(vcpu);
 
 	/* Roots published for another generation may be dead, those for another role

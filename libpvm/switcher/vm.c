@@ -8,6 +8,7 @@
  */
 #include <pvm/x86.h>
 
+#include "abi/switches.h"
 #include "switcher/area.h"
 
 #define RECORDS (PVM_PAGE_SIZE / sizeof(struct pvm_host_page) - 1)
@@ -175,6 +176,7 @@ int pvm_switcher_vcpu_init(struct pvm_switcher_vcpu *svcpu, struct pvm_switcher_
 	*svcpu = (struct pvm_switcher_vcpu){
 		.vcpu = vcpu,
 		.vm = vm,
+		.switches = pvm_abi_switches_find(vcpu->vm->config.abi),
 		.next = vm->vcpus,
 		.epoch = ~0ull,
 	};

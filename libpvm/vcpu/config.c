@@ -5,6 +5,7 @@
  *
  * Pure. Never fixes a configuration.
  */
+#include "abi/abi.h"
 #include "rules.h"
 
 #define MAXPHYADDR_MIN	36
@@ -100,16 +101,13 @@ static const char *check_switcher(const struct pvm_vm_config *config)
 
 int pvm_vm_config_check(const struct pvm_vm_config *config, const char **why)
 {
-	switch (config->abi) {
-	case PVM_ABI_DUAL_CR3:
-		break;
-	case PVM_ABI_SINGLE_CR3:
-	case PVM_ABI_LOWER_HALF:
-		*why = "abi: only PVM_ABI_DUAL_CR3 is built";
-		return PVM_ENOSYS;
-	default:
-		*why = "abi is not a dialect of PVM";
+	if ((unsigned)config->abi >= PVM_ABI_COUNT) {
+		*why = "abi is not a guest ABI of libpvm";
 		return PVM_EINVAL;
+	}
+	if (!pvm_abi_find(config->abi)) {
+		*why = "abi: this guest ABI is not built";
+		return PVM_ENOSYS;
 	}
 	*why = check_abi(config);
 	if (!*why)

@@ -16,6 +16,7 @@
  *
  * spec: CPUID leaf, KVM and PVM specific CPUID leafs
  */
+#include "abi/abi.h"
 #include "rules.h"
 
 enum { EAX, EBX, ECX, EDX };
@@ -160,6 +161,8 @@ static void structured_features(const struct pvm_vcpu *vcpu, uint32_t out[4])
 		out[ECX] |= PVM_CPUID_7_ECX_PKS;
 	if (vcpu->cr4 & PVM_CR4_PKE)
 		out[ECX] |= PVM_CPUID_7_ECX_OSPKE;
+	if (vcpu->vm->abi->cr4_fixed(config) & PVM_CR4_SMEP)
+		out[EBX] |= PVM_CPUID_7_EBX_SMEP;
 }
 
 static void features(const struct pvm_vcpu *vcpu, uint32_t subleaf, uint32_t out[4])
@@ -337,13 +340,13 @@ static void extended_leaf(const struct pvm_vcpu *vcpu, uint32_t leaf, uint32_t s
 	keep(out, 0, 0, 0, 0);
 }
 
-/* Leaves of the table behind the three that are always ours raise the maximum. */
-static uint32_t highest_hypervisor_leaf(const struct pvm_vm_config *config)
+/* Leaves of the host's table after those that are always the ABI's raise the maximum. */
+static uint32_t highest_hypervisor_leaf(const struct pvm_vm *vm)
 {
-	uint32_t max = PVM_CPUID_VENDOR_FEATURES, i;
+	uint32_t max = vm->abi->cpuid_highest, i;
 
-	for (i = 0; i < config->cpuid_count; i++) {
-		uint32_t leaf = config->cpuid[i].leaf;
+	for (i = 0; i < vm->config.cpuid_count; i++) {
+		uint32_t leaf = vm->config.cpuid[i].leaf;
 
 		if (leaf > max && leaf <= PVM_CPUID_HYPERVISOR_LAST)
 			max = leaf;
@@ -351,24 +354,15 @@ static uint32_t highest_hypervisor_leaf(const struct pvm_vm_config *config)
 	return max;
 }
 
-static void hypervisor_leaf(const struct pvm_vm_config *config, uint32_t leaf, uint32_t subleaf,
-			    uint32_t out[4])
+static void hypervisor_leaf(const struct pvm_vm *vm, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
 {
-	uint32_t max = highest_hypervisor_leaf(config);
+	uint32_t max = highest_hypervisor_leaf(vm);
 
-	raw(config, leaf, subleaf, out);
-	if (leaf <= PVM_CPUID_VENDOR_FEATURES || leaf > max)
+	raw(&vm->config, leaf, subleaf, out);
+	if (leaf <= vm->abi->cpuid_highest)
+		vm->abi->cpuid(&vm->config, leaf, max, out);
+	else if (leaf > max)
 		keep(out, 0, 0, 0, 0);
-	if (leaf == PVM_CPUID_SIGNATURE) {
-		out[EAX] = max;
-		out[EBX] = PVM_CPUID_KVM_EBX;
-		out[ECX] = PVM_CPUID_KVM_ECX;
-		out[EDX] = PVM_CPUID_KVM_EDX;
-	} else if (leaf == PVM_CPUID_VENDOR_FEATURES) {
-		out[EAX] = config->pvm_features;
-		out[EBX] = config->deployed_cpuid_signature ? PVM_CPUID_VENDOR_EBX_DEPLOYED :
-							      PVM_CPUID_VENDOR_EBX;
-	}
 }
 
 void pvm_cpuid(const struct pvm_vcpu *vcpu, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
@@ -377,7 +371,7 @@ void pvm_cpuid(const struct pvm_vcpu *vcpu, uint32_t leaf, uint32_t subleaf, uin
 	uint32_t max_basic = highest(config, PVM_CPUID_LEAF_VENDOR, MAX_BASIC);
 
 	if (leaf >= PVM_CPUID_HYPERVISOR_FIRST && leaf < PVM_CPUID_LEAF_EXTENDED) {
-		hypervisor_leaf(config, leaf, subleaf, out);
+		hypervisor_leaf(vcpu->vm, leaf, subleaf, out);
 		return;
 	}
 	if (leaf >= PVM_CPUID_LEAF_EXTENDED &&

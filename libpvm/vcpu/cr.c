@@ -13,6 +13,7 @@
  */
 #include <pvm/mmu.h>
 
+#include "abi/abi.h"
 #include "rules.h"
 
 /* What a guest may set at all; the rest is reserved, or hidden (CPUID). */
@@ -21,16 +22,16 @@
 			 PVM_CR4_UMIP | PVM_CR4_LA57 | PVM_CR4_FSGSBASE | PVM_CR4_PCIDE | \
 			 PVM_CR4_OSXSAVE | PVM_CR4_PKE | PVM_CR4_PKS)
 
-uint64_t pvm_cr4_of_host(const struct pvm_vm_config *config)
+uint64_t pvm_cr4_always(const struct pvm_vm *vm)
 {
 	/* Every 64-bit host has these two: the ABI of its own programs needs them. */
 	uint64_t bits = PVM_CR4_OSFXSR | PVM_CR4_OSXMMEXCPT;
 
-	if (config->host_umip)
+	if (vm->config.host_umip)
 		bits |= PVM_CR4_UMIP;
-	if (config->host_osxsave)
+	if (vm->config.host_osxsave)
 		bits |= PVM_CR4_OSXSAVE;
-	return bits;
+	return bits | vm->abi->cr4_fixed(&vm->config);
 }
 
 uint64_t pvm_efer_of_host(const struct pvm_vm_config *config)
@@ -49,14 +50,14 @@ static bool cpuid_has_la57(const struct pvm_vcpu *vcpu)
 bool pvm_cr4_allowed(const struct pvm_vcpu *vcpu, uint64_t cr4)
 {
 	const struct pvm_vm_config *config = &vcpu->vm->config;
-	uint64_t host = pvm_cr4_of_host(config);
+	uint64_t always = pvm_cr4_always(vcpu->vm);
 
-	/* VME, PVI, SMEP, SMAP and all that needs work not done here. */
-	if (cr4 & ~(uint64_t)CR4_KNOWN)
+	/* VME, PVI, SMAP and all that needs work not done here; SMEP where the ABI has it. */
+	if (cr4 & ~(CR4_KNOWN | always))
 		return false;
 	if ((cr4 & PVM_CR4_ONES) != PVM_CR4_ONES)
 		return false;
-	if (cr4 & (PVM_CR4_UMIP | PVM_CR4_OSXSAVE) & ~host)
+	if (cr4 & (PVM_CR4_UMIP | PVM_CR4_OSXSAVE) & ~always)
 		return false;
 	/* spec: Protection Keys */
 	if ((cr4 & PVM_CR4_PKE) && !config->host_pke)
@@ -103,7 +104,7 @@ static int write_cr4(struct pvm_vcpu *vcpu, uint64_t value)
 
 	if (!pvm_cr4_allowed(vcpu, value))
 		return PVM_EINVAL;
-	value |= pvm_cr4_of_host(&vcpu->vm->config);
+	value |= pvm_cr4_always(vcpu->vm);
 	changed = old ^ value;
 	/* x86: not in IA-32e mode. PVM_HC_LOAD_PGTBL changes it with the tables. */
 	if (changed & PVM_CR4_LA57)
@@ -179,7 +180,5 @@ uint64_t pvm_vcpu_rflags(const struct pvm_vcpu *vcpu)
 
 	if (vcpu->user_mode)
 		return rflags | PVM_RFLAGS_IF;
-	if (!vcpu->pvcs)
-		return rflags;
-	return rflags | (PVM_READ_ONCE(vcpu->pvcs->event_flags) & PVM_EVENT_FLAGS_IF);
+	return vcpu->vm->abi->interrupt_flag(vcpu) ? rflags | PVM_RFLAGS_IF : rflags;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * Model-specific registers: those of PVM and those of x86 that the
- * specification mentions, with the rule of each.
+ * Model-specific registers: those of x86 that the specification mentions, with the rule
+ * of each. Those of PVM are the guest ABI's.
  *
  * Reading is a fast path of the engine (PVM_HC_RDMSR): one switch, no tables.
  * Never checks who asks, and never answers for an MSR that is the backend's.
@@ -10,6 +10,7 @@
  */
 #include <pvm/mmu.h>
 
+#include "abi/abi.h"
 #include "rules.h"
 
 /*
@@ -66,8 +67,7 @@ static int write_base(const struct pvm_vcpu *vcpu, uint64_t *base, uint64_t valu
 	return PVM_OK;
 }
 
-/* M7: @size bytes from an entry point on are legal, or it is none. */
-static int write_entry(const struct pvm_vcpu *vcpu, uint64_t *entry, uint64_t value, uint64_t size)
+int pvm_msr_write_entry(const struct pvm_vcpu *vcpu, uint64_t *entry, uint64_t value, uint64_t size)
 {
 	if (!pvm_legal_address(vcpu, pvm_gva(value)) ||
 	    !pvm_legal_address(vcpu, pvm_gva(value + size)))
@@ -108,62 +108,6 @@ static int write_pkrs(struct pvm_vcpu *vcpu, uint64_t value)
 	return write_u32(&vcpu->msr.pkrs, value);
 }
 
-static int write_redzone(struct pvm_vcpu *vcpu, uint64_t value)
-{
-	if (value > PVM_REDZONE_MAX)
-		return PVM_EINVAL;
-	vcpu->msr.supervisor_redzone = value;
-	return PVM_OK;
-}
-
-/* spec: TLB: writing MSR_PVM_SWITCH_CR3 flushes nothing. */
-static int write_switch_cr3(struct pvm_vcpu *vcpu, uint64_t value)
-{
-	if (vcpu->cr4 & PVM_CR4_PCIDE)
-		value &= ~PVM_CR3_NOFLUSH;
-	if (!pvm_cr3_allowed(&vcpu->vm->config, value))
-		return PVM_EINVAL;
-	vcpu->msr.switch_cr3 = value;
-	pvm_mmu_new_cr3(vcpu);
-	return PVM_OK;
-}
-
-static int write_linear_range(struct pvm_vcpu *vcpu, uint64_t value)
-{
-	if (!pvm_linear_range_allowed(&vcpu->vm->config, value))
-		return PVM_EINVAL;
-	vcpu->msr.linear_address_range = value;
-	/* M7: a root is made for one range; the next is made for this one. */
-	pvm_mmu_new_cr3(vcpu);
-	return PVM_OK;
-}
-
-static int write_pvm(struct pvm_vcpu *vcpu, uint32_t index, uint64_t value)
-{
-	struct pvm_msrs *msr = &vcpu->msr;
-
-	switch (index) {
-	case MSR_PVM_LINEAR_ADDRESS_RANGE:
-		return write_linear_range(vcpu, value);
-	case MSR_PVM_VCPU_STRUCT:
-		return pvm_pvcs_attach(vcpu, value);
-	case MSR_PVM_SUPERVISOR_RSP:
-		msr->supervisor_rsp = value;
-		return PVM_OK;
-	case MSR_PVM_SUPERVISOR_REDZONE:
-		return write_redzone(vcpu, value);
-	case MSR_PVM_EVENT_ENTRY:
-		return write_entry(vcpu, &msr->event_entry, value, PVM_ENTRY_SUPERVISOR_INTERRUPT);
-	case MSR_PVM_RETU_RIP:
-		return write_entry(vcpu, &msr->retu_rip, value, 0);
-	case MSR_PVM_RETS_RIP:
-		return write_entry(vcpu, &msr->rets_rip, value, 0);
-	case MSR_PVM_SWITCH_CR3:
-		return write_switch_cr3(vcpu, value);
-	}
-	return PVM_EINVAL;
-}
-
 static int write_x86(struct pvm_vcpu *vcpu, uint32_t index, uint64_t value)
 {
 	struct pvm_msrs *msr = &vcpu->msr;
@@ -174,7 +118,7 @@ static int write_x86(struct pvm_vcpu *vcpu, uint32_t index, uint64_t value)
 	case PVM_MSR_STAR:
 		return write_star(vcpu, value);
 	case PVM_MSR_LSTAR:
-		return write_entry(vcpu, &msr->lstar, value, 0);
+		return pvm_msr_write_entry(vcpu, &msr->lstar, value, 0);
 	case PVM_MSR_FS_BASE:
 		return write_base(vcpu, &vcpu->fs_base, value);
 	case PVM_MSR_GS_BASE:
@@ -220,7 +164,7 @@ int pvm_msr_write(struct pvm_vcpu *vcpu, uint32_t index, uint64_t value)
 
 	vcpu->changes++;
 	if (index >= PVM_MSR_BASE && index <= PVM_MSR_LAST)
-		return write_pvm(vcpu, index, value);
+		return vcpu->vm->abi->msr_write(vcpu, index, value);
 	ignored = ignored_msr(vcpu, index);
 	if (ignored) {
 		*ignored = value;
@@ -235,14 +179,6 @@ static inline const uint64_t *msr_word(const struct pvm_vcpu *vcpu, uint32_t ind
 	const struct pvm_msrs *msr = &vcpu->msr;
 
 	switch (index) {
-	case MSR_PVM_LINEAR_ADDRESS_RANGE:	return &msr->linear_address_range;
-	case MSR_PVM_VCPU_STRUCT:		return &msr->vcpu_struct;
-	case MSR_PVM_SUPERVISOR_RSP:		return &msr->supervisor_rsp;
-	case MSR_PVM_SUPERVISOR_REDZONE:	return &msr->supervisor_redzone;
-	case MSR_PVM_EVENT_ENTRY:		return &msr->event_entry;
-	case MSR_PVM_RETU_RIP:			return &msr->retu_rip;
-	case MSR_PVM_RETS_RIP:			return &msr->rets_rip;
-	case MSR_PVM_SWITCH_CR3:		return &msr->switch_cr3;
 	case PVM_MSR_EFER:			return &vcpu->efer;
 	case PVM_MSR_STAR:			return &msr->star;
 	case PVM_MSR_LSTAR:			return &msr->lstar;
@@ -269,7 +205,7 @@ int pvm_msr_read(struct pvm_vcpu *vcpu, uint32_t index, uint64_t *value)
 		return PVM_OK;
 	}
 	if (index >= PVM_MSR_BASE && index <= PVM_MSR_LAST)
-		return PVM_EINVAL;
+		return vcpu->vm->abi->msr_read(vcpu, index, value);
 	if (index == PVM_MSR_IA32_XSS)
 		return PVM_EINVAL;
 	if (index == PVM_MSR_IA32_PKRS && vcpu->vm->config.host_pke) {

@@ -28,12 +28,15 @@
 bool pvm_cr3_allowed(const struct pvm_vm_config *config, uint64_t cr3);
 /* May the guest write @cr4? Does not look at what CR4 was. */
 bool pvm_cr4_allowed(const struct pvm_vcpu *vcpu, uint64_t cr4);
-/* The bits of CR4 that are the host's, whatever the guest writes. */
-uint64_t pvm_cr4_of_host(const struct pvm_vm_config *config);
+/* The bits of CR4 that are set whatever the guest writes: the host's, the ABI's. */
+uint64_t pvm_cr4_always(const struct pvm_vm *vm);
 /* EFER as it always is. */
 uint64_t pvm_efer_of_host(const struct pvm_vm_config *config);
 
 /* msr.c */
+
+/* M7: @size bytes from an entry point on are legal: *@entry = @value; else PVM_EINVAL. */
+int pvm_msr_write_entry(const struct pvm_vcpu *vcpu, uint64_t *entry, uint64_t value, uint64_t size);
 
 bool pvm_star_allowed(const struct pvm_vm_config *config, uint64_t star);
 uint64_t pvm_star_reset(const struct pvm_vm_config *config);

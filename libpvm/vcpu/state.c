@@ -11,6 +11,7 @@
 #include <pvm/mmu.h>
 #include <pvm/state.h>
 
+#include "abi/abi.h"
 #include "rules.h"
 
 static void save_registers(const struct pvm_vcpu *vcpu, struct pvm_vcpu_state *state)
@@ -170,7 +171,7 @@ static const char *judge_control(const struct pvm_vcpu *vcpu, const struct pvm_v
 		return "cr0";
 	if (!pvm_cr3_allowed(config, s->cr3))
 		return "cr3";
-	if (!pvm_cr4_allowed(vcpu, s->cr4) || pvm_cr4_of_host(config) & ~s->cr4)
+	if (!pvm_cr4_allowed(vcpu, s->cr4) || pvm_cr4_always(vcpu->vm) & ~s->cr4)
 		return "cr4";
 	if (s->cr8 & ~(uint64_t)PVM_CR8_TPR)
 		return "cr8";
@@ -205,28 +206,6 @@ static const char *judge_x86_msrs(const struct pvm_vm_config *config,
 	return NULL;
 }
 
-static const char *judge_pvm_msrs(const struct pvm_vm_config *config,
-				  const struct pvm_vcpu_state *s)
-{
-	uint64_t widest = pvm_linear_range_encode(&config->range);
-	unsigned bits = pvm_host_address_bits(config);
-
-	if (!pvm_linear_range_allowed(config, s->linear_address_range))
-		return "linear_address_range";
-	if (s->supervisor_redzone > PVM_REDZONE_MAX)
-		return "supervisor_redzone";
-	if (!pvm_legal_in(s->event_entry, widest, bits) ||
-	    !pvm_legal_in(s->event_entry + PVM_ENTRY_SUPERVISOR_INTERRUPT, widest, bits))
-		return "event_entry";
-	if (!pvm_legal_in(s->retu_rip, widest, bits))
-		return "retu_rip";
-	if (!pvm_legal_in(s->rets_rip, widest, bits))
-		return "rets_rip";
-	if (!pvm_cr3_allowed(config, s->switch_cr3))
-		return "switch_cr3";
-	return NULL;
-}
-
 static const char *judge(const struct pvm_vcpu *vcpu, const struct pvm_vcpu_state *state)
 {
 	const struct pvm_vm_config *config = &vcpu->vm->config;
@@ -239,7 +218,7 @@ static const char *judge(const struct pvm_vcpu *vcpu, const struct pvm_vcpu_stat
 	if (!field)
 		field = judge_x86_msrs(config, state);
 	if (!field)
-		field = judge_pvm_msrs(config, state);
+		field = vcpu->vm->abi->judge(config, state);
 	return field;
 }
 

@@ -9,6 +9,7 @@
  */
 #include <pvm/mmu.h>
 
+#include "abi/abi.h"
 #include "rules.h"
 
 static bool ops_complete(const struct pvm_host_ops *ops)
@@ -31,6 +32,7 @@ int pvm_vm_init(struct pvm_vm *vm, const struct pvm_vm_config *config,
 	memset(vm, 0, sizeof(*vm));
 	vm->config = *config;
 	vm->ops = ops;
+	vm->abi = pvm_abi_find(config->abi);
 	vm->host = host;
 	return pvm_mmu_init(vm);
 }
@@ -47,7 +49,7 @@ static void reset_control(struct pvm_vcpu *vcpu)
 	vcpu->cr0 = PVM_CR0_ONES;
 	vcpu->cr2 = 0;
 	vcpu->cr3 = 0;
-	vcpu->cr4 = PVM_CR4_ONES | pvm_cr4_of_host(config) | (config->host_pke ? PVM_CR4_PKE : 0);
+	vcpu->cr4 = PVM_CR4_ONES | pvm_cr4_always(vcpu->vm) | (config->host_pke ? PVM_CR4_PKE : 0);
 	vcpu->cr8 = 0;
 	vcpu->efer = pvm_efer_of_host(config);
 

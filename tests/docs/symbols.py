@@ -11,7 +11,7 @@ usage: symbols.py NM LIBPVM.A
 import subprocess
 import sys
 
-WANTED = {"memcpy", "memmove", "memset", "memcmp"}
+WANTED = {"memcpy", "memmove", "memset", "memcmp", "_GLOBAL_OFFSET_TABLE_"}
 
 
 def main():

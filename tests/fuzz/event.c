@@ -13,16 +13,16 @@ static enum pvm_action one_event(struct pvm_vcpu *vcpu, struct fuzz_input *in)
 	switch (fuzz_u8(in) % 8) {
 	case 0:
 		allowed = pvm_event_interrupt_allowed(vcpu);
-		action = pvm_event_interrupt(vcpu, vector, &delivered, PVM_NO_SLEEP);
+		action = pvm_event_interrupt(vcpu, vector, &delivered);
 		fuzz_require(delivered == (allowed && vector >= PVM_VEC_EXCEPTIONS),
 			     "an interrupt is delivered when, and only when, it is allowed");
 		return action;
 	case 1:
-		return pvm_event_nmi(vcpu, PVM_NO_SLEEP);
+		return pvm_event_nmi(vcpu);
 	case 2:
-		return pvm_event_debug(vcpu, fuzz_u64(in), PVM_NO_SLEEP);
+		return pvm_event_debug(vcpu, fuzz_u64(in));
 	case 3:
-		return pvm_event_pf(vcpu, pvm_gva(fuzz_value(in)), fuzz_u32(in), PVM_NO_SLEEP);
+		return pvm_event_pf(vcpu, pvm_gva(fuzz_value(in)), fuzz_u32(in));
 	case 4:
 		if (vcpu->user_mode)
 			return pvm_event_user_syscall(vcpu);
@@ -33,7 +33,7 @@ static enum pvm_action one_event(struct pvm_vcpu *vcpu, struct fuzz_input *in)
 			return pvm_event_irq_halt(vcpu);
 		return PVM_ACT_RESUME;
 	default:
-		return pvm_event_deliver(vcpu, vector, fuzz_u32(in), PVM_NO_SLEEP);
+		return pvm_event_deliver(vcpu, vector, fuzz_u32(in));
 	}
 }
 

@@ -416,10 +416,10 @@ enum pvm_action fuzz_complete(struct fuzz_host *h, struct fuzz_input *in, enum p
 		action = pvm_complete_hypercall(vcpu, fuzz_u64(in));
 		break;
 	case PVM_ACT_RDMSR:
-		action = pvm_complete_rdmsr(vcpu, ok, fuzz_u64(in), PVM_MAY_SLEEP);
+		action = pvm_complete_rdmsr(vcpu, ok, fuzz_u64(in));
 		break;
 	case PVM_ACT_WRMSR:
-		action = pvm_complete_wrmsr(vcpu, ok, PVM_MAY_SLEEP);
+		action = pvm_complete_wrmsr(vcpu, ok);
 		break;
 	case PVM_ACT_IO:
 		fuzz_require(vcpu->request.io.size == 1 || vcpu->request.io.size == 2 ||

@@ -59,8 +59,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			decode(&h.vcpu, &in, &insn);
 		else
 			invent(&in, &insn);
-		action = pvm_handle_insn(&h.vcpu, &insn, choice & 1 ? PVM_VEC_GP : PVM_VEC_UD, 0,
-					 PVM_MAY_SLEEP);
+		action = pvm_handle_insn(&h.vcpu, &insn, choice & 1 ? PVM_VEC_GP : PVM_VEC_UD, 0);
 		fuzz_require(!h.vcpu.user_mode || was_user, "an instruction never enters user mode");
 		fuzz_require(!was_user || action == PVM_ACT_RESUME || action == PVM_ACT_SHUTDOWN,
 			     "user mode has no privileged instruction");

@@ -128,7 +128,6 @@ static void change_registers(struct fuzz_host *h, struct fuzz_input *in)
 		vcpu->cr3 = vcpu->msr.switch_cr3;
 		vcpu->msr.switch_cr3 = cr3;
 		vcpu->user_mode = !vcpu->user_mode;
-		pvm_mmu_mode_switched(vcpu);
 	}
 }
 

@@ -45,7 +45,7 @@ static void return_supervisor(struct fuzz_host *h, struct fuzz_input *in)
 	frame.rip = fuzz_value(in);
 	if (rsp < FUZZ_HOLE - sizeof(frame))
 		memcpy(h->memory + rsp, &frame, sizeof(frame));
-	fuzz_check(h, pvm_event_return_supervisor(vcpu, PVM_NO_SLEEP));
+	fuzz_check(h, pvm_event_return_supervisor(vcpu));
 	fuzz_require(!vcpu->user_mode, "EVENT_RETURN_SUPERVISOR stays in supervisor mode");
 }
 

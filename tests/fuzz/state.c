@@ -55,8 +55,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		fuzz_require(memcmp(&after, &before, sizeof(after)) == 0, "a refusal changes nothing");
 	}
 	fuzz_check(&h, PVM_ACT_RESUME);
-	fuzz_check(&h, pvm_event_interrupt(&h.vcpu, 0x30, &delivered, PVM_NO_SLEEP));
-	fuzz_check(&h, pvm_handle_syscall(&h.vcpu, PVM_NO_SLEEP));
+	fuzz_check(&h, pvm_event_interrupt(&h.vcpu, 0x30, &delivered));
+	fuzz_check(&h, pvm_handle_syscall(&h.vcpu));
 	fuzz_host_fini(&h);
 	return 0;
 }

@@ -29,7 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			h.vcpu.rip += 2;	/* the SYSCALL was at RIP */
 		class = pvm_syscall_classify(&h.vcpu);
 		fuzz_require((class == PVM_SYSCALL_USER) == was_user, "SYSCALL of user mode is the user's");
-		action = pvm_handle_syscall(&h.vcpu, fuzz_u8(&in) & 1);
+		action = pvm_handle_syscall(&h.vcpu);
 		fuzz_require(action != PVM_ACT_IO && action != PVM_ACT_ERROR, "actions of SYSCALL");
 		fuzz_require(action != PVM_ACT_HYPERCALL || class == PVM_SYSCALL_OTHER_HYPERCALL,
 			     "only other hypercalls are the backend's");

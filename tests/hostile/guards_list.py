@@ -20,9 +20,11 @@ def guard(name, file, old, new, *tests):
 
 BUILD = "pvm-static"	# as the only test: without the guard that target must not build
 
-RETURN = "libpvm/events/return.c"
-MODE = "libpvm/events/mode.h"
-DIRECT = "libpvm/switcher/direct.S"
+RETURN = "libpvm/abi/pvm/syscall.h"
+DUAL = "libpvm/abi/dual_cr3/events.c"
+MODE = "libpvm/abi/pvm/mode.h"
+DIRECT = "libpvm/abi/dual_cr3/direct.S"
+DIALECT = "libpvm/abi/pvm/direct.h"
 WORLD = "libpvm/switcher/world.S"
 ENTRY = "libpvm/switcher/entry.h"
 CPU = "libpvm/switcher/cpu.c"
@@ -34,9 +36,9 @@ ENGINE = (
           "return pvm_rip_runnable(vcpu, user->rip);", "return true;",
           "hostile.s01_noncanonical_rip"),
     guard("S1 return to 32-bit user: RIP", RETURN,
-          "user->cs == config->user32_cs && user->rip <= RIP32_MAX", "user->cs == config->user32_cs",
+          "user->cs == config->user32_cs && user->rip <= PVM_RIP32_MAX", "user->cs == config->user32_cs",
           "hostile.s01_noncanonical_rip"),
-    guard("S1 return to supervisor: RIP", RETURN,
+    guard("S1 return to supervisor: RIP", DUAL,
           "if (!pvm_rip_runnable(vcpu, frame.rip)) {", "if (!frame.vector && 0) {",
           "hostile.s01_noncanonical_rip"),
     guard("S1 behind a hypercall: RIP", "libpvm/events/resume.h",
@@ -51,9 +53,9 @@ ENGINE = (
           "return pvm_canonical_in(s->rip, pvm_host_address_bits(config));", "return true;",
           "unit.test-vcpu"),
     guard("S2 return to user: RFLAGS", RETURN,
-          "pvm_rflags_sane(pvm_pvcs_get32(vcpu, d->eflags))", "(pvm_pvcs_get32(vcpu, d->eflags))",
+          "pvm_rflags_sane(pvm_pvcs_get32(vcpu, l->eflags))", "(pvm_pvcs_get32(vcpu, l->eflags))",
           "hostile.s02_rflags", "unit.events"),
-    guard("S2 return to supervisor: RFLAGS", RETURN,
+    guard("S2 return to supervisor: RFLAGS", DUAL,
           "pvm_rflags_sane(frame.rflags)", "frame.rflags", "hostile.s02_rflags", "unit.events"),
     guard("S2 entry of an event: RFLAGS", MODE,
           "	vcpu->rflags = PVM_RFLAGS_IF | PVM_RFLAGS_FIXED;	/* S2 */\n", "",
@@ -62,8 +64,8 @@ ENGINE = (
           "	if (user->ss != config->user_ds)\n		return false;\n", "",
           "hostile.s04_selectors"),
     guard("S4 return to user: CS", RETURN,
-          "return user->cs == config->user32_cs && user->rip <= RIP32_MAX;",
-          "return user->rip <= RIP32_MAX;", "hostile.s04_selectors"),
+          "return user->cs == config->user32_cs && user->rip <= PVM_RIP32_MAX;",
+          "return user->rip <= PVM_RIP32_MAX;", "hostile.s04_selectors"),
     guard("S8 PVCS: aligned, within a page", "libpvm/vcpu/pvcs.c",
           "	if (!gpa_allowed(vcpu, gpa))\n		return PVM_EINVAL;\n", "	(void)gpa_allowed;\n",
           "hostile.s08_pvcs_places"),
@@ -101,7 +103,7 @@ ENGINE = (
           "	if (!pvm_legal_address(vcpu, pvm_gva(value)) ||\n"
           "	    !pvm_legal_address(vcpu, pvm_gva(value + size)))\n		return PVM_EINVAL;\n",
           "	(void)vcpu, (void)size;\n", "unit.test-vcpu", "guest.msr"),
-    guard("M7 delivery to an entry outside the ranges", "libpvm/events/deliver.c",
+    guard("M7 delivery to an entry outside the ranges", MODE,
           "return pvm_likely(entry < 1ull << 47) || pvm_legal_address(vcpu, pvm_gva(entry));",
           "return vcpu || entry;", "unit.events"),
     guard("M7 breakpoints outside the ranges", "libpvm/vcpu/debug.c",
@@ -112,10 +114,10 @@ ENGINE = (
 # The switcher's: on minivisor.
 SWITCHER = (
     guard("S1 direct return to user: RIP", DIRECT,
-          "	CANONICAL_OR return_user_refused	/* S1 */\n", "",
+          "	CANONICAL_OR dual_return_user_refused	/* S1 */\n", "",
           "ring0.hostile.s01_noncanonical_rip"),
     guard("S1 direct return to supervisor: RIP", DIRECT,
-          "1:	CANONICAL_OR return_supervisor_refused	/* S1 */\n", "1:\n",
+          "1:	CANONICAL_OR dual_return_supervisor_refused	/* S1 */\n", "1:\n",
           "ring0.hostile.s01_noncanonical_rip"),
     guard("S2 direct return to user: RFLAGS", DIRECT,
           "	movl	PVCS_EFLAGS(%rdx), %r11d\n	andl	$PVM_RFLAGS_GUEST, %r11d	/* S2 */\n",
@@ -124,10 +126,10 @@ SWITCHER = (
           "	movq	%rcx, C(RIP)\n	andl	$PVM_RFLAGS_GUEST, %r11d	/* S2 */\n",
           "	movq	%rcx, C(RIP)\n", "ring0.hostile.s02_rflags"),
     guard("S2 direct return to user: R11 is RFLAGS, or IRET", DIRECT,
-          "	cmpq	PVCS_R11(%rdx), %r11		/* S2 */\n	jne	return_user_iret\n", "",
+          "	cmpq	PVCS_R11(%rdx), %r11		/* S2 */\n	jne	dual_return_user_iret\n", "",
           "ring0.hostile.s02_rflags"),
     guard("S2 direct return to user: TF, RF need IRET", DIRECT,
-          "	testl	$(PVM_RFLAGS_RF | PVM_RFLAGS_TF), %r11d	/* S2 */\n	jnz	return_user_iret\n", "",
+          "	testl	$(PVM_RFLAGS_RF | PVM_RFLAGS_TF), %r11d	/* S2 */\n	jnz	dual_return_user_iret\n", "",
           "ring0.hostile.s02_rflags", "ring0.hostile.s12_debug"),
     guard("S2 SYSCALL: NT is masked", CPU,
           "#define FMASK			(~(uint64_t)PVM_RFLAGS_FIXED & 0x3f7fd5)",
@@ -150,7 +152,7 @@ SWITCHER = (
     guard("S3 the inhibitor word", ENTRY,
           "	cmpl	$0, C(INHIBIT)\n	jne	\\otherwise\n", "",
           "ring0.hostile.s08_pvcs_places"),
-    guard("S3 one test of the word, and not none", DIRECT,
+    guard("S3 one test of the word, and not none", DIALECT,
           "	UNLESS_INHIBITED syscall_to_host	/* S3 */\n", "", BUILD),
     guard("S4 direct return to user: the pair", DIRECT,
           "	cmpl	C(USER_CS_SS), %eax		/* S4: both selectors at once */\n"
@@ -159,12 +161,12 @@ SWITCHER = (
           "	shrq	$47, %rax\n	jz	1f\n	cmpq	C(RANGE_START), %rdx\n"
           "	jb	syscall_to_host\n	cmpq	C(RANGE_END), %rdx\n	ja	syscall_to_host\n1:	movq	%r11",
           "1:	movq	%r11", "ring0.hostile.death_frame_area"),
-    guard("S5 direct return to user: a GS base that can be loaded", DIRECT,
+    guard("S5 direct return to user: a GS base that can be loaded", DIALECT,
           "	shlq	%cl, %rax\n	sarq	%cl, %rax\n	wrgsbase %rax\n.endm", "	wrgsbase %rax\n.endm",
           "ring0.hostile.s05_bases"),
     guard("S11 direct SYSCALL: the user's PKRU", DIRECT,
           "	movl	C(SUPERVISOR_PKRU), %eax\n	wrpkru\n", "	nop\n", "ring0.hostile.s11_pkru"),
-    guard("S11 direct return to user: the user's PKRU", DIRECT,
+    guard("S11 direct return to user: the user's PKRU", DIALECT,
           "	xorl	%ecx, %ecx\n	xorl	%edx, %edx\n	wrpkru\n.endm", "	nop\n.endm",
           "ring0.hostile.s11_pkru"),
     guard("S11 into the guest: its PKRU", WORLD,

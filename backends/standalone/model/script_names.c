@@ -195,7 +195,7 @@ bool script_constant(const char *name, size_t length, uint64_t *value)
 			return true;
 		}
 	for (i = 0; i < PVM_HC_COUNT; i++) {
-		const char *hypercall = pvm_hypercall_name(PVM_HC_BASE + i);
+		const char *hypercall = pvm_hypercall_name(PVM_ABI_DUAL_CR3, PVM_HC_BASE + i);
 
 		if (hypercall && same(hypercall, name, length)) {
 			*value = PVM_HC_BASE + i;

@@ -211,9 +211,9 @@ static struct model_outcome finish(struct pvm_vcpu *v, enum pvm_action action)
 		pvm_complete_hypercall(v, (uint64_t)-PVM_KVM_ENOSYS);
 		break;
 	case PVM_ACT_RDMSR:
-		return finish(v, pvm_complete_rdmsr(v, false, 0, PVM_MAY_SLEEP));
+		return finish(v, pvm_complete_rdmsr(v, false, 0));
 	case PVM_ACT_WRMSR:
-		return finish(v, pvm_complete_wrmsr(v, false, PVM_MAY_SLEEP));
+		return finish(v, pvm_complete_wrmsr(v, false));
 	case PVM_ACT_IO:
 		out.kind = MODEL_IO;
 		pvm_complete_io(v, UINT32_MAX);
@@ -361,7 +361,7 @@ struct model_outcome model_interrupt(struct model_vm *vm, unsigned vcpu, uint8_t
 	struct model_outcome out;
 	bool delivered;
 
-	out = finish(v, pvm_event_interrupt(v, vector, &delivered, PVM_MAY_SLEEP));
+	out = finish(v, pvm_event_interrupt(v, vector, &delivered));
 	if (out.kind == MODEL_WENT_ON && delivered && model_event_find(v, &before, &out.event))
 		out.kind = MODEL_EVENT;
 	return out;
@@ -371,7 +371,7 @@ struct model_outcome model_nmi(struct model_vm *vm, unsigned vcpu)
 {
 	struct pvm_vcpu *v = &vm->vcpu[vcpu];
 	struct model_place before = model_place(v);
-	struct model_outcome out = finish(v, pvm_event_nmi(v, PVM_MAY_SLEEP));
+	struct model_outcome out = finish(v, pvm_event_nmi(v));
 
 	if (out.kind == MODEL_WENT_ON && model_event_find(v, &before, &out.event))
 		out.kind = MODEL_EVENT;

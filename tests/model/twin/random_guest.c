@@ -491,7 +491,6 @@ static void switch_tables(struct guest *g)
 		v->cr3 = v->msr.switch_cr3;
 		v->msr.switch_cr3 = old;
 		v->user_mode = !v->user_mode;
-		pvm_mmu_mode_switched(v);
 	}
 	note(g, "cpu %u cr3 %llx switch %llx user %d", g->n, (unsigned long long)v->cr3,
 	     (unsigned long long)v->msr.switch_cr3, v->user_mode);

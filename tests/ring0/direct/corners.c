@@ -66,7 +66,7 @@ static void run_to_ud2(const char *name)
 	for (;;) {
 		test_vm_run(&exit);
 		if (exit.guest.kind == PVM_EXIT_SYSCALL)
-			pvm_handle_syscall(&test.vcpu, PVM_MAY_SLEEP);
+			pvm_handle_syscall(&test.vcpu);
 		else if (exit.guest.kind == PVM_EXIT_EXCEPTION && exit.guest.vector == PVM_VEC_PF)
 			pvm_handle_page_fault(&test.vcpu, pvm_gva(test.vcpu.cr2), exit.guest.error_code,
 					      PVM_MAY_SLEEP);

@@ -263,7 +263,7 @@ static void random_state(struct state *state, enum kind kind)
 /* From the SYSCALL on, by the engine. Returns its action. */
 static enum pvm_action engine(void)
 {
-	enum pvm_action action = pvm_handle_syscall(&test.vcpu, PVM_MAY_SLEEP);
+	enum pvm_action action = pvm_handle_syscall(&test.vcpu);
 
 	if (action == PVM_ACT_HYPERCALL)
 		action = pvm_complete_hypercall(&test.vcpu, (uint64_t)-PVM_KVM_ENOSYS);

@@ -28,7 +28,7 @@ static void teardown(void)
 
 static void debug(uint64_t dr6)
 {
-	cr_assert_eq(pvm_event_debug(vcpu, dr6, PVM_NO_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_event_debug(vcpu, dr6), PVM_ACT_RESUME);
 }
 
 TestSuite(debug, .init = setup, .fini = teardown);
@@ -105,7 +105,7 @@ Test(debug, a_hit_that_mov_ss_put_off_into_an_entry_is_discarded)
 	for (i = 0; i < sizeof(vectors); i++) {
 		uint64_t rip, rsp;
 
-		cr_assert_eq(pvm_event_deliver(vcpu, vectors[i], 0, PVM_NO_SLEEP), PVM_ACT_RESUME);
+		cr_assert_eq(pvm_event_deliver(vcpu, vectors[i], 0), PVM_ACT_RESUME);
 		rip = vcpu->rip;
 		rsp = vcpu->gpr[PVM_RSP];
 		debug(PVM_DR6_FIXED | 1);
@@ -137,7 +137,7 @@ Test(debug, a_hit_that_mov_ss_put_off_into_a_system_call_is_discarded)
 	cr_assert_eq(vcpu->rip, LSTAR);
 
 	guest_enter_user(&f);
-	cr_assert_eq(pvm_event_deliver(vcpu, PVM_VEC_SYSCALL32, 0, PVM_NO_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_event_deliver(vcpu, PVM_VEC_SYSCALL32, 0), PVM_ACT_RESUME);
 	debug(1);
 	cr_assert_eq(vcpu->rip, ENTRY);
 }

@@ -26,7 +26,7 @@ static void teardown(void)
 
 static void deliver(uint8_t vector, uint32_t error_code)
 {
-	cr_assert_eq(pvm_event_deliver(vcpu, vector, error_code, PVM_NO_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_event_deliver(vcpu, vector, error_code), PVM_ACT_RESUME);
 }
 
 static uint64_t frame(unsigned offset)
@@ -114,7 +114,7 @@ Test(deliver_supervisor, exception_without_error_code_pushes_0)
 /* spec: C-061, C-180 */
 Test(deliver_supervisor, page_fault_puts_cr2_into_the_pvcs)
 {
-	cr_assert_eq(pvm_event_pf(vcpu, pvm_gva(0xdead000), PVM_PF_W, PVM_NO_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_event_pf(vcpu, pvm_gva(0xdead000), PVM_PF_W), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->pvcs->cr2, 0xdead000);
 	cr_assert_eq(frame(PVM_FRAME_ERRCODE), (uint64_t)PVM_VEC_PF << 32 | PVM_PF_W);
 }
@@ -182,7 +182,7 @@ Test(deliver_supervisor, an_unmapped_stack_is_a_double_fault_and_so_a_shutdown)
 
 	vcpu->gpr[PVM_RSP] = 0x40000020;
 	before = guest_snapshot(vcpu);
-	cr_assert_eq(pvm_event_deliver(vcpu, PVM_VEC_UD, 0, PVM_NO_SLEEP), PVM_ACT_SHUTDOWN);
+	cr_assert_eq(pvm_event_deliver(vcpu, PVM_VEC_UD, 0), PVM_ACT_SHUTDOWN);
 	cr_assert_eq(vcpu->request.shutdown.reason, PVM_SHUTDOWN_DOUBLE_FAULT);
 	cr_assert_eq(vcpu->request.shutdown.vector, PVM_VEC_UD);
 	cr_assert_eq(vcpu->request.shutdown.address, 0x3fffffe0);
@@ -193,14 +193,14 @@ Test(deliver_supervisor, an_unmapped_stack_is_a_double_fault_and_so_a_shutdown)
 Test(deliver_supervisor, a_stack_that_wraps_below_0_is_a_shutdown)
 {
 	vcpu->gpr[PVM_RSP] = 8;
-	cr_assert_eq(pvm_event_deliver(vcpu, PVM_VEC_UD, 0, PVM_NO_SLEEP), PVM_ACT_SHUTDOWN);
+	cr_assert_eq(pvm_event_deliver(vcpu, PVM_VEC_UD, 0), PVM_ACT_SHUTDOWN);
 	cr_assert_eq(vcpu->request.shutdown.reason, PVM_SHUTDOWN_DOUBLE_FAULT);
 }
 
 /* spec: C-160 */
 Test(deliver_supervisor, double_fault_is_a_triple_fault)
 {
-	cr_assert_eq(pvm_event_deliver(vcpu, PVM_VEC_DF, 0, PVM_NO_SLEEP), PVM_ACT_SHUTDOWN);
+	cr_assert_eq(pvm_event_deliver(vcpu, PVM_VEC_DF, 0), PVM_ACT_SHUTDOWN);
 	cr_assert_eq(vcpu->request.shutdown.reason, PVM_SHUTDOWN_DOUBLE_FAULT);
 }
 
@@ -216,7 +216,7 @@ Test(deliver_supervisor, exception_without_a_pvcs_pushes_if_clear)
 Test(deliver_supervisor, page_fault_without_a_pvcs_is_a_shutdown)
 {
 	cr_assert_eq(pvm_msr_write(vcpu, MSR_PVM_VCPU_STRUCT, 0), PVM_OK);
-	cr_assert_eq(pvm_event_pf(vcpu, pvm_gva(1), 0, PVM_NO_SLEEP), PVM_ACT_SHUTDOWN);
+	cr_assert_eq(pvm_event_pf(vcpu, pvm_gva(1), 0), PVM_ACT_SHUTDOWN);
 	cr_assert_eq(vcpu->request.shutdown.reason, PVM_SHUTDOWN_NO_PVCS);
 	cr_assert_eq(vcpu->request.shutdown.vector, PVM_VEC_PF);
 }
@@ -224,7 +224,7 @@ Test(deliver_supervisor, page_fault_without_a_pvcs_is_a_shutdown)
 Test(deliver_supervisor, M7_exception_entry_that_leaves_the_legal_ranges_is_a_shutdown)
 {
 	vcpu->msr.event_entry = 0x7fffffffff80;		/* legal, but not with 256 added */
-	cr_assert_eq(pvm_event_deliver(vcpu, PVM_VEC_UD, 0, PVM_NO_SLEEP), PVM_ACT_SHUTDOWN);
+	cr_assert_eq(pvm_event_deliver(vcpu, PVM_VEC_UD, 0), PVM_ACT_SHUTDOWN);
 	cr_assert_eq(vcpu->request.shutdown.reason, PVM_SHUTDOWN_BAD_ENTRY);
 	cr_assert_eq(vcpu->request.shutdown.address, 0x800000000080);
 	cr_assert_eq(guest_word(&f, 0x207fe8), 0, "nothing was pushed");
@@ -317,7 +317,7 @@ Test(deliver_supervisor, interrupt_clears_if_and_nothing_else_in_the_flags)
 Test(deliver_supervisor, M7_interrupt_entry_that_leaves_the_legal_ranges_is_a_shutdown)
 {
 	vcpu->msr.event_entry = 0x7ffffffffe80;		/* legal with 256 added, not with 512 */
-	cr_assert_eq(pvm_event_deliver(vcpu, 0x40, 0, PVM_NO_SLEEP), PVM_ACT_SHUTDOWN);
+	cr_assert_eq(pvm_event_deliver(vcpu, 0x40, 0), PVM_ACT_SHUTDOWN);
 	cr_assert_eq(vcpu->request.shutdown.reason, PVM_SHUTDOWN_BAD_ENTRY);
 	cr_assert_eq(vcpu->request.shutdown.address, 0x800000000080);
 }
@@ -325,7 +325,7 @@ Test(deliver_supervisor, M7_interrupt_entry_that_leaves_the_legal_ranges_is_a_sh
 Test(deliver_supervisor, interrupt_without_a_pvcs_is_a_shutdown)
 {
 	cr_assert_eq(pvm_msr_write(vcpu, MSR_PVM_VCPU_STRUCT, 0), PVM_OK);
-	cr_assert_eq(pvm_event_deliver(vcpu, 0x80, 0, PVM_NO_SLEEP), PVM_ACT_SHUTDOWN);
+	cr_assert_eq(pvm_event_deliver(vcpu, 0x80, 0), PVM_ACT_SHUTDOWN);
 	cr_assert_eq(vcpu->request.shutdown.reason, PVM_SHUTDOWN_NO_PVCS);
 	cr_assert_eq(vcpu->request.shutdown.vector, 0x80);
 }

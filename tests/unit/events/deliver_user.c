@@ -21,7 +21,7 @@ static void teardown(void)
 
 static void deliver(uint8_t vector, uint32_t error_code)
 {
-	cr_assert_eq(pvm_event_deliver(vcpu, vector, error_code, PVM_NO_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_event_deliver(vcpu, vector, error_code), PVM_ACT_RESUME);
 }
 
 TestSuite(deliver_user, .init = setup, .fini = teardown);
@@ -97,7 +97,7 @@ Test(deliver_user, a_vector_without_error_code_leaves_the_field_alone)
 /* spec: C-061, C-162 */
 Test(deliver_user, page_fault_puts_cr2_into_the_pvcs)
 {
-	cr_assert_eq(pvm_event_pf(vcpu, pvm_gva(0x7fdead000abc), PVM_PF_W | PVM_PF_U, PVM_NO_SLEEP),
+	cr_assert_eq(pvm_event_pf(vcpu, pvm_gva(0x7fdead000abc), PVM_PF_W | PVM_PF_U),
 		     PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->pvcs->cr2, 0x7fdead000abc);
 	cr_assert_eq(vcpu->cr2, 0x7fdead000abc);
@@ -232,7 +232,7 @@ Test(deliver_user, a_delivered_event_ends_a_halt)
 /* spec: C-160 */
 Test(deliver_user, double_fault_is_a_triple_fault)
 {
-	cr_assert_eq(pvm_event_deliver(vcpu, PVM_VEC_DF, 0, PVM_NO_SLEEP), PVM_ACT_SHUTDOWN);
+	cr_assert_eq(pvm_event_deliver(vcpu, PVM_VEC_DF, 0), PVM_ACT_SHUTDOWN);
 	cr_assert_eq(vcpu->request.shutdown.reason, PVM_SHUTDOWN_DOUBLE_FAULT);
 	cr_assert_eq(vcpu->request.shutdown.vector, PVM_VEC_DF);
 	cr_assert_eq(vcpu->request.shutdown.address, USER_RIP);
@@ -251,7 +251,7 @@ Test(deliver_user, enters_a_supervisor_in_the_legal_part_of_the_upper_half)
 Test(deliver_user, M7_entry_outside_the_legal_ranges_is_a_shutdown)
 {
 	vcpu->msr.event_entry = 0xffffffff80000000;
-	cr_assert_eq(pvm_event_deliver(vcpu, PVM_VEC_UD, 0, PVM_NO_SLEEP), PVM_ACT_SHUTDOWN);
+	cr_assert_eq(pvm_event_deliver(vcpu, PVM_VEC_UD, 0), PVM_ACT_SHUTDOWN);
 	cr_assert_eq(vcpu->request.shutdown.reason, PVM_SHUTDOWN_BAD_ENTRY);
 	cr_assert_eq(vcpu->request.shutdown.vector, PVM_VEC_UD);
 	cr_assert_eq(vcpu->request.shutdown.address, 0xffffffff80000000);
@@ -262,7 +262,7 @@ Test(deliver_user, M7_entry_outside_the_legal_ranges_is_a_shutdown)
 Test(deliver_user, without_a_pvcs_is_a_shutdown)
 {
 	cr_assert_eq(pvm_msr_write(vcpu, MSR_PVM_VCPU_STRUCT, 0), PVM_OK);
-	cr_assert_eq(pvm_event_deliver(vcpu, PVM_VEC_UD, 0, PVM_NO_SLEEP), PVM_ACT_SHUTDOWN);
+	cr_assert_eq(pvm_event_deliver(vcpu, PVM_VEC_UD, 0), PVM_ACT_SHUTDOWN);
 	cr_assert_eq(vcpu->request.shutdown.reason, PVM_SHUTDOWN_NO_PVCS);
 	cr_assert_eq(vcpu->request.shutdown.vector, PVM_VEC_UD);
 	cr_assert_eq(vcpu->request.shutdown.address, USER_RIP);
@@ -283,17 +283,17 @@ Test(deliver_user, is_traced_with_where_it_came_from)
 
 Test(deliver_user, a_shutdown_is_traced_with_its_reason)
 {
-	pvm_event_deliver(vcpu, PVM_VEC_DF, 0, PVM_NO_SLEEP);
+	pvm_event_deliver(vcpu, PVM_VEC_DF, 0);
 	cr_assert_eq(fixture_find_record(&f, PVM_TRACE_SHUTDOWN)->a, PVM_SHUTDOWN_DOUBLE_FAULT);
 }
 
 Test(deliver_user, gp_and_ud_shorthands)
 {
-	cr_assert_eq(pvm_event_gp(vcpu, 0x1a, PVM_NO_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_event_gp(vcpu, 0x1a), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->pvcs->event_vector, PVM_VEC_GP);
 	cr_assert_eq(vcpu->pvcs->event_errcode, 0x1a);
 	guest_enter_user(&f);
-	cr_assert_eq(pvm_event_ud(vcpu, PVM_NO_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_event_ud(vcpu), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->pvcs->event_vector, PVM_VEC_UD);
 }
 

@@ -22,7 +22,7 @@ static void teardown(void)
 
 static enum pvm_action interrupt(uint8_t vector)
 {
-	return pvm_event_interrupt(vcpu, vector, &delivered, PVM_NO_SLEEP);
+	return pvm_event_interrupt(vcpu, vector, &delivered);
 }
 
 static void drop_pvcs(void)
@@ -146,7 +146,7 @@ Test(interrupt, does_not_end_a_halt_with_if_clear)
 	cr_assert_eq(interrupt(0x40), PVM_ACT_HALT);
 	cr_assert(vcpu->halted);
 	cr_assert_not(delivered);
-	cr_assert_eq(pvm_event_nmi(vcpu, PVM_NO_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_event_nmi(vcpu), PVM_ACT_RESUME);
 	cr_assert_not(vcpu->halted, "an NMI does");
 }
 
@@ -184,7 +184,7 @@ Test(interrupt, set_if_without_a_pvcs_leaves_if_0)
 /* spec: C-047 */
 Test(nmi, is_delivered_and_masks_further_ones)
 {
-	cr_assert_eq(pvm_event_nmi(vcpu, PVM_NO_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_event_nmi(vcpu), PVM_ACT_RESUME);
 	cr_assert(vcpu->nmi_masked);
 	cr_assert_eq(vcpu->rip, ENTRY + 256);
 	cr_assert_eq(guest_word(&f, vcpu->gpr[PVM_RSP]) >> 32, PVM_VEC_NMI);
@@ -194,7 +194,7 @@ Test(nmi, is_delivered_and_masks_further_ones)
 Test(nmi, comes_with_if_clear)
 {
 	vcpu->pvcs->event_flags = 0;
-	cr_assert_eq(pvm_event_nmi(vcpu, PVM_NO_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_event_nmi(vcpu), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->rip, ENTRY + 256);
 }
 
@@ -202,7 +202,7 @@ Test(nmi, comes_with_if_clear)
 Test(nmi, in_user_mode_enters_like_any_event)
 {
 	guest_enter_user(&f);
-	cr_assert_eq(pvm_event_nmi(vcpu, PVM_NO_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_event_nmi(vcpu), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->rip, ENTRY);
 	cr_assert_eq(vcpu->pvcs->event_vector, PVM_VEC_NMI);
 	cr_assert(vcpu->nmi_masked);
@@ -213,38 +213,27 @@ Test(nmi, while_masked_one_waits_and_the_rest_is_lost)
 {
 	uint64_t rsp;
 
-	cr_assert_eq(pvm_event_nmi(vcpu, PVM_NO_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_event_nmi(vcpu), PVM_ACT_RESUME);
 	rsp = vcpu->gpr[PVM_RSP];
-	cr_assert_not(pvm_event_nmi_ready(vcpu));
-	cr_assert_eq(pvm_event_nmi(vcpu, PVM_NO_SLEEP), PVM_ACT_RESUME);
-	cr_assert_eq(pvm_event_nmi(vcpu, PVM_NO_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_event_nmi(vcpu), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_event_nmi(vcpu), PVM_ACT_RESUME);
 	cr_assert(vcpu->nmi_pending);
-	cr_assert_not(pvm_event_nmi_ready(vcpu));
 	cr_assert_eq(vcpu->gpr[PVM_RSP], rsp);
 
-	cr_assert_eq(pvm_event_return_supervisor(vcpu, PVM_NO_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_event_return_supervisor(vcpu), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->rip, ENTRY + 256, "the one that waited");
-	cr_assert_eq(pvm_event_return_supervisor(vcpu, PVM_NO_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_event_return_supervisor(vcpu), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->rip, 0x200000, "and no other");
-	cr_assert_not(pvm_event_nmi_ready(vcpu), "unmasked, and none is pending");
-}
-
-Test(nmi, is_ready_when_pending_and_unmasked)
-{
-	vcpu->nmi_pending = true;
-	cr_assert(pvm_event_nmi_ready(vcpu));
-	cr_assert_eq(pvm_event_nmi(vcpu, PVM_NO_SLEEP), PVM_ACT_RESUME);
-	cr_assert_not(vcpu->nmi_pending);
-	cr_assert_not(pvm_event_nmi_ready(vcpu));
+	cr_assert_not(vcpu->nmi_masked || vcpu->nmi_pending);
 }
 
 /* spec: C-048 */
 Test(nmi, other_events_neither_set_nor_clear_the_mask)
 {
-	cr_assert_eq(pvm_event_deliver(vcpu, PVM_VEC_UD, 0, PVM_NO_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_event_deliver(vcpu, PVM_VEC_UD, 0), PVM_ACT_RESUME);
 	cr_assert_not(vcpu->nmi_masked);
 	vcpu->nmi_masked = true;
-	cr_assert_eq(pvm_event_deliver(vcpu, 0x40, 0, PVM_NO_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_event_deliver(vcpu, 0x40, 0), PVM_ACT_RESUME);
 	cr_assert(vcpu->nmi_masked);
 }
 
@@ -252,7 +241,7 @@ Test(nmi, while_masked_does_not_end_a_halt)
 {
 	vcpu->nmi_masked = true;
 	vcpu->halted = true;
-	cr_assert_eq(pvm_event_nmi(vcpu, PVM_NO_SLEEP), PVM_ACT_HALT);
+	cr_assert_eq(pvm_event_nmi(vcpu), PVM_ACT_HALT);
 	cr_assert(vcpu->halted);
 	cr_assert(vcpu->nmi_pending);
 }
@@ -260,6 +249,6 @@ Test(nmi, while_masked_does_not_end_a_halt)
 Test(nmi, that_cannot_be_delivered_does_not_mask)
 {
 	vcpu->gpr[PVM_RSP] = 0x40000000;
-	cr_assert_eq(pvm_event_nmi(vcpu, PVM_NO_SLEEP), PVM_ACT_SHUTDOWN);
+	cr_assert_eq(pvm_event_nmi(vcpu), PVM_ACT_SHUTDOWN);
 	cr_assert_not(vcpu->nmi_masked);
 }

@@ -30,7 +30,7 @@ static void teardown(void)
 
 static void return_supervisor(void)
 {
-	cr_assert_eq(pvm_event_return_supervisor(vcpu, PVM_NO_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_event_return_supervisor(vcpu), PVM_ACT_RESUME);
 	cr_assert_not(vcpu->user_mode);
 }
 
@@ -107,7 +107,7 @@ Test(return_supervisor, undoes_a_delivery)
 	vcpu->rip = 0x201000;
 	vcpu->rflags |= PVM_RFLAGS_CF;
 	before = guest_snapshot(vcpu);
-	cr_assert_eq(pvm_event_deliver(vcpu, PVM_VEC_UD, 0, PVM_NO_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_event_deliver(vcpu, PVM_VEC_UD, 0), PVM_ACT_RESUME);
 	return_supervisor();
 	guest_assert_unchanged(vcpu, &before);
 }
@@ -179,7 +179,7 @@ Test(return_supervisor, an_unreadable_frame_is_a_page_fault_of_the_instruction)
 	/* The frame crosses out of mapped memory; what is pushed fits below. */
 	vcpu->gpr[PVM_RSP] = 0x1ffff0;
 	unmap_stack();
-	cr_assert_eq(pvm_event_return_supervisor(vcpu, PVM_NO_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_event_return_supervisor(vcpu), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->rip, ENTRY + 256);
 	cr_assert_eq(vcpu->cr2, 0x200000);
 	cr_assert_eq(vcpu->pvcs->cr2, 0x200000);
@@ -193,7 +193,7 @@ Test(return_supervisor, a_stack_address_that_is_not_canonical_is_gp_of_the_instr
 	/* What is pushed lies below the hole, where there is memory. */
 	fixture_map(&f, vcpu->cr3, 4, 0x7fffffe00000, 0x200000, 2, PVM_PTE_P | PVM_PTE_W | PVM_PTE_U);
 	vcpu->gpr[PVM_RSP] = 0x800000000000;
-	cr_assert_eq(pvm_event_return_supervisor(vcpu, PVM_NO_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_event_return_supervisor(vcpu), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->gpr[PVM_RSP], 0x7fffffffffc0);
 	cr_assert_eq(guest_word(&f, 0x3fffc0), (uint64_t)PVM_VEC_GP << 32);
 	cr_assert_eq(guest_word(&f, 0x3fffc0 + PVM_FRAME_RIP), RETS_RIP);
@@ -202,7 +202,7 @@ Test(return_supervisor, a_stack_address_that_is_not_canonical_is_gp_of_the_instr
 Test(return_supervisor, a_wholly_unmapped_stack_is_a_shutdown_that_names_it)
 {
 	unmap_stack();
-	cr_assert_eq(pvm_event_return_supervisor(vcpu, PVM_NO_SLEEP), PVM_ACT_SHUTDOWN);
+	cr_assert_eq(pvm_event_return_supervisor(vcpu), PVM_ACT_SHUTDOWN);
 	cr_assert_eq(vcpu->request.shutdown.reason, PVM_SHUTDOWN_BAD_STACK);
 	cr_assert_eq(vcpu->rip, RETS_RIP);
 }
@@ -211,7 +211,7 @@ Test(return_supervisor, a_stack_that_is_no_memory_is_a_shutdown_that_names_it)
 {
 	f.hole_start = RSP >> 12;
 	f.hole_end = (RSP >> 12) + 1;
-	cr_assert_eq(pvm_event_return_supervisor(vcpu, PVM_NO_SLEEP), PVM_ACT_SHUTDOWN);
+	cr_assert_eq(pvm_event_return_supervisor(vcpu), PVM_ACT_SHUTDOWN);
 	cr_assert_eq(vcpu->request.shutdown.reason, PVM_SHUTDOWN_BAD_STACK);
 	cr_assert_eq(vcpu->request.shutdown.address, RSP);
 }

@@ -151,7 +151,7 @@ Test(return_user, interrupt_flag_does_not_change)
 {
 	return_user();
 	cr_assert_eq(vcpu->pvcs->event_flags, PVM_EVENT_FLAGS_IF);
-	cr_assert_eq(pvm_event_deliver(vcpu, PVM_VEC_UD, 0, PVM_NO_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_event_deliver(vcpu, PVM_VEC_UD, 0), PVM_ACT_RESUME);
 	vcpu->pvcs->event_flags = 0;
 	return_user();
 	cr_assert_eq(vcpu->pvcs->event_flags, 0);
@@ -177,7 +177,7 @@ Test(return_user, unmasks_nmis)
 Test(return_user, a_waiting_nmi_comes_right_behind_the_return)
 {
 	vcpu->nmi_masked = true;
-	cr_assert_eq(pvm_event_nmi(vcpu, PVM_NO_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_event_nmi(vcpu), PVM_ACT_RESUME);
 	cr_assert_eq(pvm_event_return_user(vcpu), PVM_ACT_RESUME);
 	cr_assert_not(vcpu->user_mode);
 	cr_assert_eq(vcpu->pvcs->event_vector, PVM_VEC_NMI);
@@ -231,7 +231,7 @@ Test(return_user, S1_the_edges_of_the_hole_are_what_counts)
 	vcpu->rip = RETU_RIP + 2;
 	vcpu->pvcs->rip = 0xffff800000000000;
 	return_user();
-	cr_assert_eq(pvm_event_deliver(vcpu, PVM_VEC_UD, 0, PVM_NO_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_event_deliver(vcpu, PVM_VEC_UD, 0), PVM_ACT_RESUME);
 	vcpu->pvcs->rip = 0x7fffffffffff;
 	return_user();
 }

@@ -19,7 +19,7 @@ static void setup(void)
 	cr_assert_eq(pvm_mmu_load(vcpu, &root, PVM_MAY_SLEEP), PVM_OK);
 	guest_enter_user(&f);
 	cr_assert_eq(pvm_mmu_load(vcpu, &root, PVM_MAY_SLEEP), PVM_OK);
-	cr_assert_eq(pvm_event_deliver(vcpu, PVM_VEC_UD, 0, PVM_NO_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_event_deliver(vcpu, PVM_VEC_UD, 0), PVM_ACT_RESUME);
 	vcpu->rip = 0x200102;
 	f.flush_count = 0;
 	f.record_count = 0;
@@ -36,7 +36,7 @@ static uint64_t hypercall(uint64_t nr, uint64_t a, uint64_t b, uint64_t c)
 	vcpu->gpr[PVM_RBX] = a;
 	vcpu->gpr[PVM_R10] = b;
 	vcpu->gpr[PVM_RDX] = c;
-	cr_assert_eq(pvm_handle_syscall(vcpu, PVM_NO_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_handle_syscall(vcpu), PVM_ACT_RESUME);
 	return vcpu->gpr[PVM_RAX];
 }
 
@@ -152,12 +152,12 @@ Test(hypercall, irq_hlt_enables_interrupts_and_waits)
 	vcpu->pvcs->event_flags = PVM_EVENT_FLAGS_IP;
 	vcpu->gpr[PVM_RAX] = PVM_HC_IRQ_HLT;
 	vcpu->gpr[PVM_R10] = 0x55;
-	cr_assert_eq(pvm_handle_syscall(vcpu, PVM_NO_SLEEP), PVM_ACT_HALT);
+	cr_assert_eq(pvm_handle_syscall(vcpu), PVM_ACT_HALT);
 	cr_assert(vcpu->halted);
 	cr_assert_eq(vcpu->pvcs->event_flags, PVM_EVENT_FLAGS_IF);
 	cr_assert_eq(vcpu->gpr[PVM_RAX], 0);
 	cr_assert_eq(vcpu->gpr[PVM_R10], 0x55);
-	cr_assert_eq(pvm_event_interrupt(vcpu, 0x40, &delivered, PVM_NO_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_event_interrupt(vcpu, 0x40, &delivered), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->pvcs->rip, 0x200102);
 	cr_assert_eq(vcpu->pvcs->rcx, 0x200102);
 }

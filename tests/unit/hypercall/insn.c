@@ -27,7 +27,7 @@ static enum pvm_action execute(struct pvm_insn insn, uint8_t vector, uint32_t er
 {
 	if (!insn.length)
 		insn.length = 3;
-	return pvm_handle_insn(vcpu, &insn, vector, error_code, PVM_NO_SLEEP);
+	return pvm_handle_insn(vcpu, &insn, vector, error_code);
 }
 
 static enum pvm_action execute_op(enum pvm_insn_op op)
@@ -155,7 +155,7 @@ Test(insn, that_no_cpu_could_have_decoded_is_the_cpus_exception)
 		assert_exception(PVM_VEC_GP, 0);
 	}
 	vcpu->rip = RIP;
-	cr_assert_eq(pvm_handle_insn(vcpu, &nothing, PVM_VEC_UD, 0, PVM_NO_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_handle_insn(vcpu, &nothing, PVM_VEC_UD, 0), PVM_ACT_RESUME);
 	assert_exception(PVM_VEC_UD, 0);
 }
 
@@ -237,7 +237,7 @@ Test(insn, hlt_waits_behind_the_instruction)
 	cr_assert(vcpu->halted);
 	cr_assert_eq(vcpu->rip, RIP + 3);
 	cr_assert_eq(vcpu->pvcs->event_flags, PVM_EVENT_FLAGS_IF);
-	cr_assert_eq(pvm_event_interrupt(vcpu, 0x40, &delivered, PVM_NO_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_event_interrupt(vcpu, 0x40, &delivered), PVM_ACT_RESUME);
 	cr_assert(delivered);
 	cr_assert_not(vcpu->halted);
 }
@@ -248,9 +248,9 @@ Test(insn, hlt_with_if_clear_waits_for_an_nmi)
 
 	vcpu->pvcs->event_flags = 0;
 	cr_assert_eq(execute_op(PVM_INSN_HLT), PVM_ACT_HALT);
-	cr_assert_eq(pvm_event_interrupt(vcpu, 0x40, &delivered, PVM_NO_SLEEP), PVM_ACT_HALT);
+	cr_assert_eq(pvm_event_interrupt(vcpu, 0x40, &delivered), PVM_ACT_HALT);
 	cr_assert_not(delivered);
-	cr_assert_eq(pvm_event_nmi(vcpu, PVM_NO_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_event_nmi(vcpu), PVM_ACT_RESUME);
 	cr_assert_not(vcpu->halted);
 }
 

@@ -27,7 +27,7 @@ static enum pvm_action execute(struct pvm_insn insn)
 {
 	insn.length = 3;
 	vcpu->rip = RIP;
-	return pvm_handle_insn(vcpu, &insn, PVM_VEC_GP, 0, PVM_NO_SLEEP);
+	return pvm_handle_insn(vcpu, &insn, PVM_VEC_GP, 0);
 }
 
 static void memory(enum pvm_insn_op op, uint64_t address)
@@ -88,7 +88,7 @@ Test(insn_descriptor, a_loaded_table_takes_no_effect)
 	memory(PVM_INSN_LIDT, OPERAND);
 	cr_assert_not(pvm_data_selector_valid(vcpu, 0x8));
 	cr_assert(pvm_data_selector_valid(vcpu, 0x2b));
-	cr_assert_eq(pvm_event_deliver(vcpu, PVM_VEC_UD, 0, PVM_NO_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_event_deliver(vcpu, PVM_VEC_UD, 0), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->rip, ENTRY + 256);
 }
 

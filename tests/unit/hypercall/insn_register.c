@@ -36,7 +36,7 @@ static void teardown(void)
 static void execute(struct pvm_insn insn)
 {
 	insn.length = 3;
-	cr_assert_eq(pvm_handle_insn(vcpu, &insn, PVM_VEC_GP, 0, PVM_NO_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_handle_insn(vcpu, &insn, PVM_VEC_GP, 0), PVM_ACT_RESUME);
 }
 
 static void assert_done(void)

@@ -26,7 +26,7 @@ static void teardown(void)
 static enum pvm_action execute(struct pvm_insn insn)
 {
 	insn.length = 2;
-	return pvm_handle_insn(vcpu, &insn, PVM_VEC_GP, 0, PVM_NO_SLEEP);
+	return pvm_handle_insn(vcpu, &insn, PVM_VEC_GP, 0);
 }
 
 TestSuite(io, .init = setup, .fini = teardown);

@@ -29,7 +29,7 @@ static enum pvm_action hc_rdmsr(uint64_t index)
 {
 	vcpu->gpr[PVM_RAX] = PVM_HC_RDMSR;
 	vcpu->gpr[PVM_RBX] = index;
-	return pvm_handle_syscall(vcpu, PVM_NO_SLEEP);
+	return pvm_handle_syscall(vcpu);
 }
 
 static enum pvm_action hc_wrmsr(uint64_t index, uint64_t value)
@@ -37,13 +37,13 @@ static enum pvm_action hc_wrmsr(uint64_t index, uint64_t value)
 	vcpu->gpr[PVM_RAX] = PVM_HC_WRMSR;
 	vcpu->gpr[PVM_RBX] = index;
 	vcpu->gpr[PVM_R10] = value;
-	return pvm_handle_syscall(vcpu, PVM_NO_SLEEP);
+	return pvm_handle_syscall(vcpu);
 }
 
 static enum pvm_action insn_rdmsr(uint64_t index)
 {
 	vcpu->gpr[PVM_RCX] = index;
-	return pvm_handle_insn(vcpu, &rdmsr, PVM_VEC_GP, 0, PVM_NO_SLEEP);
+	return pvm_handle_insn(vcpu, &rdmsr, PVM_VEC_GP, 0);
 }
 
 static enum pvm_action insn_wrmsr(uint64_t index, uint64_t value)
@@ -51,7 +51,7 @@ static enum pvm_action insn_wrmsr(uint64_t index, uint64_t value)
 	vcpu->gpr[PVM_RCX] = index;
 	vcpu->gpr[PVM_RAX] = 0x5555555500000000 | (uint32_t)value;
 	vcpu->gpr[PVM_RDX] = 0x6666666600000000 | value >> 32;
-	return pvm_handle_insn(vcpu, &wrmsr, PVM_VEC_GP, 0, PVM_NO_SLEEP);
+	return pvm_handle_insn(vcpu, &wrmsr, PVM_VEC_GP, 0);
 }
 
 static void assert_gp(void)
@@ -125,7 +125,7 @@ Test(msr, hypercall_read_of_the_backends_msr_is_completed_later)
 	cr_assert_eq(hc_rdmsr(X2APIC_ICR), PVM_ACT_RDMSR);
 	cr_assert_eq(vcpu->request.msr.index, X2APIC_ICR);
 	cr_assert(vcpu->request.msr.by_hypercall);
-	cr_assert_eq(pvm_complete_rdmsr(vcpu, true, 0x123456789a, PVM_NO_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_complete_rdmsr(vcpu, true, 0x123456789a), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->gpr[PVM_RAX], 0x123456789a);
 	cr_assert_eq(vcpu->gpr[PVM_R10], 0x77);
 	cr_assert_eq(vcpu->rip, 0x200000);
@@ -135,7 +135,7 @@ Test(msr, hypercall_read_of_the_backends_msr_is_completed_later)
 Test(msr, hypercall_read_that_the_backend_refuses_is_0)
 {
 	cr_assert_eq(hc_rdmsr(X2APIC_ICR), PVM_ACT_RDMSR);
-	cr_assert_eq(pvm_complete_rdmsr(vcpu, false, 5, PVM_NO_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_complete_rdmsr(vcpu, false, 5), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->gpr[PVM_RAX], 0);
 	cr_assert_eq(vcpu->rip, 0x200000);
 }
@@ -147,10 +147,10 @@ Test(msr, hypercall_write_of_the_backends_msr_is_completed_later)
 	cr_assert_eq(vcpu->request.msr.index, X2APIC_ICR);
 	cr_assert_eq(vcpu->request.msr.value, 0x123456789a);
 	cr_assert(vcpu->request.msr.by_hypercall);
-	cr_assert_eq(pvm_complete_wrmsr(vcpu, true, PVM_NO_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_complete_wrmsr(vcpu, true), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->gpr[PVM_RAX], 0);
 	cr_assert_eq(hc_wrmsr(X2APIC_ICR, 1), PVM_ACT_WRMSR);
-	cr_assert_eq(pvm_complete_wrmsr(vcpu, false, PVM_NO_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_complete_wrmsr(vcpu, false), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->gpr[PVM_RAX], (uint64_t)-PVM_HC_EINVAL);
 	cr_assert_eq(vcpu->rip, 0x200000);
 }
@@ -176,7 +176,7 @@ Test(msr, instruction_read_of_the_backends_msr_is_completed_later)
 	cr_assert_eq(vcpu->request.msr.index, X2APIC_ICR);
 	cr_assert_not(vcpu->request.msr.by_hypercall);
 	cr_assert_eq(vcpu->rip, 0x200000, "not before it is complete");
-	cr_assert_eq(pvm_complete_rdmsr(vcpu, true, 0x0000001200000034, PVM_NO_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_complete_rdmsr(vcpu, true, 0x0000001200000034), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->gpr[PVM_RAX], 0x34);
 	cr_assert_eq(vcpu->gpr[PVM_RDX], 0x12);
 	cr_assert_eq(vcpu->rip, 0x200002);
@@ -185,7 +185,7 @@ Test(msr, instruction_read_of_the_backends_msr_is_completed_later)
 Test(msr, instruction_read_that_the_backend_refuses_is_gp)
 {
 	cr_assert_eq(insn_rdmsr(X2APIC_ICR), PVM_ACT_RDMSR);
-	cr_assert_eq(pvm_complete_rdmsr(vcpu, false, 0, PVM_NO_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_complete_rdmsr(vcpu, false, 0), PVM_ACT_RESUME);
 	assert_gp();
 }
 
@@ -217,14 +217,14 @@ Test(msr, instruction_write_of_the_backends_msr_is_completed_later)
 	cr_assert_eq(vcpu->request.msr.index, X2APIC_ICR);
 	cr_assert_eq(vcpu->request.msr.value, 0x0000000200004040);
 	cr_assert_eq(vcpu->rip, 0x200000);
-	cr_assert_eq(pvm_complete_wrmsr(vcpu, true, PVM_NO_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_complete_wrmsr(vcpu, true), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->rip, 0x200003);
 }
 
 Test(msr, instruction_write_that_the_backend_refuses_is_gp)
 {
 	cr_assert_eq(insn_wrmsr(X2APIC_ICR, 0), PVM_ACT_WRMSR);
-	cr_assert_eq(pvm_complete_wrmsr(vcpu, false, PVM_NO_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_complete_wrmsr(vcpu, false), PVM_ACT_RESUME);
 	assert_gp();
 }
 
@@ -252,7 +252,7 @@ Test(msr, accesses_are_traced)
 	cr_assert_eq(record->c, 1);
 	f.record_count = 0;
 	insn_rdmsr(X2APIC_ICR);
-	pvm_complete_rdmsr(vcpu, true, 9, PVM_NO_SLEEP);
+	pvm_complete_rdmsr(vcpu, true, 9);
 	record = fixture_find_record(&f, PVM_TRACE_MSR);
 	cr_assert_eq(record->a, X2APIC_ICR);
 	cr_assert_eq(record->b, 9);

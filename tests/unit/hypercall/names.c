@@ -6,19 +6,19 @@
 
 Test(names, every_pvm_hypercall_has_a_name)
 {
-	cr_assert_str_eq(pvm_hypercall_name(PVM_HC_LOAD_PGTBL), "LOAD_PGTBL");
-	cr_assert_str_eq(pvm_hypercall_name(PVM_HC_IRQ_HLT), "IRQ_HLT");
-	cr_assert_str_eq(pvm_hypercall_name(PVM_HC_LOAD_TLS), "LOAD_TLS");
+	cr_assert_str_eq(pvm_hypercall_name(PVM_ABI_DUAL_CR3, PVM_HC_LOAD_PGTBL), "LOAD_PGTBL");
+	cr_assert_str_eq(pvm_hypercall_name(PVM_ABI_DUAL_CR3, PVM_HC_IRQ_HLT), "IRQ_HLT");
+	cr_assert_str_eq(pvm_hypercall_name(PVM_ABI_DUAL_CR3, PVM_HC_LOAD_TLS), "LOAD_TLS");
 	for (uint64_t nr = PVM_HC_LOAD_PGTBL; nr <= PVM_HC_LOAD_TLS; nr++)
-		cr_assert_not_null(pvm_hypercall_name(nr));
+		cr_assert_not_null(pvm_hypercall_name(PVM_ABI_DUAL_CR3, nr));
 }
 
 Test(names, other_numbers_have_none)
 {
-	cr_assert_null(pvm_hypercall_name(PVM_HC_LOAD_TLS + 1));
-	cr_assert_null(pvm_hypercall_name(PVM_HC_BASE - 1));
-	cr_assert_null(pvm_hypercall_name(0));
-	cr_assert_null(pvm_hypercall_name(PVM_HC_BASE | 1ull << 32));
+	cr_assert_null(pvm_hypercall_name(PVM_ABI_DUAL_CR3, PVM_HC_LOAD_TLS + 1));
+	cr_assert_null(pvm_hypercall_name(PVM_ABI_DUAL_CR3, PVM_HC_BASE - 1));
+	cr_assert_null(pvm_hypercall_name(PVM_ABI_DUAL_CR3, 0));
+	cr_assert_null(pvm_hypercall_name(PVM_ABI_DUAL_CR3, PVM_HC_BASE | 1ull << 32));
 }
 
 Test(names, every_instruction_has_its_own)

@@ -36,7 +36,7 @@ static enum pvm_action execute(enum pvm_insn_op op, uint8_t size, bool rep, uint
 		.port_is_dx = true, .memory = true, .address = address_size == 4 ? (uint32_t)index : index,
 	};
 
-	return pvm_handle_insn(vcpu, &insn, PVM_VEC_GP, 0, PVM_NO_SLEEP);
+	return pvm_handle_insn(vcpu, &insn, PVM_VEC_GP, 0);
 }
 
 static void assert_exception(uint8_t vector, uint64_t error_code)
@@ -102,7 +102,7 @@ Test(string_io, rep_can_be_interrupted_between_elements)
 
 	cr_assert_eq(execute(PVM_INSN_INS, 1, true, 8), PVM_ACT_IO);
 	cr_assert_eq(pvm_complete_io(vcpu, 'x'), PVM_ACT_RESUME);
-	cr_assert_eq(pvm_event_interrupt(vcpu, 0x40, &delivered, PVM_NO_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_event_interrupt(vcpu, 0x40, &delivered), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->pvcs->rip, RIP);
 	cr_assert_eq(vcpu->pvcs->rcx, 2);
 }

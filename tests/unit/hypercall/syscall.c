@@ -31,7 +31,7 @@ Test(syscall, in_user_mode_is_always_the_users)
 	vcpu->rip = RETU_RIP + 2;
 	vcpu->gpr[PVM_RAX] = PVM_HC_IRQ_WIN;
 	cr_assert_eq(pvm_syscall_classify(vcpu), PVM_SYSCALL_USER);
-	cr_assert_eq(pvm_handle_syscall(vcpu, PVM_NO_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_handle_syscall(vcpu), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->rip, LSTAR);
 	cr_assert_eq(vcpu->pvcs->rip, RETU_RIP + 2);
 }
@@ -45,7 +45,7 @@ Test(syscall, at_retu_rip_is_event_return_user)
 	vcpu->pvcs->rip = USER_RIP;
 	vcpu->gpr[PVM_RAX] = PVM_HC_IRQ_WIN;
 	cr_assert_eq(pvm_syscall_classify(vcpu), PVM_SYSCALL_RETURN_USER);
-	cr_assert_eq(pvm_handle_syscall(vcpu, PVM_NO_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_handle_syscall(vcpu), PVM_ACT_RESUME);
 	cr_assert(vcpu->user_mode);
 	cr_assert_eq(vcpu->rip, USER_RIP);
 }
@@ -57,7 +57,7 @@ Test(syscall, at_rets_rip_is_event_return_supervisor)
 	vcpu->gpr[PVM_RSP] = 0x207000;
 	*(uint64_t *)(f.memory + 0x207000 + PVM_FRAME_RIP) = 0x200abc;
 	cr_assert_eq(pvm_syscall_classify(vcpu), PVM_SYSCALL_RETURN_SUPERVISOR);
-	cr_assert_eq(pvm_handle_syscall(vcpu, PVM_NO_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_handle_syscall(vcpu), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->rip, 0x200abc);
 }
 
@@ -117,7 +117,7 @@ Test(syscall, other_hypercalls_are_handed_to_the_backend_with_r10_for_rcx)
 	vcpu->gpr[PVM_R10] = 12;
 	vcpu->gpr[PVM_RDX] = 13;
 	vcpu->gpr[PVM_RSI] = 14;
-	cr_assert_eq(pvm_handle_syscall(vcpu, PVM_NO_SLEEP), PVM_ACT_HYPERCALL);
+	cr_assert_eq(pvm_handle_syscall(vcpu), PVM_ACT_HYPERCALL);
 	cr_assert_eq(vcpu->request.hypercall.nr, 5);
 	cr_assert_eq(vcpu->request.hypercall.arg[0], 11);
 	cr_assert_eq(vcpu->request.hypercall.arg[1], 12);
@@ -131,7 +131,7 @@ Test(syscall, a_completed_hypercall_has_its_result_in_rax_and_rcx_in_r10)
 {
 	vcpu->gpr[PVM_RAX] = 5;
 	vcpu->gpr[PVM_R10] = 12;
-	cr_assert_eq(pvm_handle_syscall(vcpu, PVM_NO_SLEEP), PVM_ACT_HYPERCALL);
+	cr_assert_eq(pvm_handle_syscall(vcpu), PVM_ACT_HYPERCALL);
 	cr_assert_eq(vcpu->gpr[PVM_RCX], 12);
 	vcpu->gpr[PVM_RCX] = 99;	/* what a KVM hypercall may return beside RAX */
 	cr_assert_eq(pvm_complete_hypercall(vcpu, 77), PVM_ACT_RESUME);
@@ -145,7 +145,7 @@ Test(syscall, a_pvm_hypercall_gives_r10_back)
 {
 	vcpu->gpr[PVM_RAX] = PVM_HC_IRQ_WIN;
 	vcpu->gpr[PVM_R10] = 0x1010;
-	cr_assert_eq(pvm_handle_syscall(vcpu, PVM_NO_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_handle_syscall(vcpu), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->gpr[PVM_R10], 0x1010);
 	cr_assert_eq(vcpu->gpr[PVM_RCX], 0x200102);
 	cr_assert_eq(vcpu->rip, 0x200102);
@@ -158,12 +158,12 @@ Test(syscall, a_number_of_pvm_without_a_hypercall_is_enosys_at_once)
 
 	vcpu->gpr[PVM_RAX] = PVM_HC_LOAD_TLS + 1;
 	before = guest_snapshot(vcpu);
-	cr_assert_eq(pvm_handle_syscall(vcpu, PVM_NO_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_handle_syscall(vcpu), PVM_ACT_RESUME);
 	before.gpr[PVM_RAX] = (uint64_t)-1000;
 	before.gpr[PVM_RCX] = before.rip;
 	guest_assert_unchanged(vcpu, &before);
 	vcpu->gpr[PVM_RAX] = PVM_HC_BASE + 255;
-	cr_assert_eq(pvm_handle_syscall(vcpu, PVM_NO_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_handle_syscall(vcpu), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->gpr[PVM_RAX], (uint64_t)-PVM_KVM_ENOSYS);
 }
 
@@ -175,7 +175,7 @@ Test(syscall, a_hypercall_stays_in_supervisor_mode)
 	for (nr = PVM_HC_BASE; nr < PVM_HC_BASE + PVM_HC_COUNT; nr++) {
 		vcpu->gpr[PVM_RAX] = nr;
 		vcpu->gpr[PVM_R10] = vcpu->gpr[PVM_RDX] = 0x800000;
-		pvm_handle_syscall(vcpu, PVM_NO_SLEEP);
+		pvm_handle_syscall(vcpu);
 		cr_assert_not(vcpu->user_mode);
 	}
 }
@@ -184,7 +184,7 @@ Test(syscall, S1_behind_the_end_of_the_lower_half_is_gp)
 {
 	vcpu->rip = 0x800000000000;
 	vcpu->gpr[PVM_RAX] = PVM_HC_IRQ_WIN;
-	cr_assert_eq(pvm_handle_syscall(vcpu, PVM_NO_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_handle_syscall(vcpu), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->rip, ENTRY + 256);
 	cr_assert_eq(guest_word(&f, vcpu->gpr[PVM_RSP]), (uint64_t)PVM_VEC_GP << 32);
 	cr_assert_eq(guest_word(&f, vcpu->gpr[PVM_RSP] + PVM_FRAME_RIP), 0x800000000000);
@@ -195,7 +195,7 @@ Test(syscall, S1_behind_the_end_of_the_lower_half_does_not_halt)
 {
 	vcpu->rip = 0x800000000000;
 	vcpu->gpr[PVM_RAX] = PVM_HC_IRQ_HLT;
-	cr_assert_eq(pvm_handle_syscall(vcpu, PVM_NO_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_handle_syscall(vcpu), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->rip, ENTRY + 256);
 	cr_assert_not(vcpu->halted);
 }
@@ -204,7 +204,7 @@ Test(syscall, S1_a_completion_behind_the_end_of_the_lower_half_is_gp)
 {
 	vcpu->rip = 0x800000000000;
 	vcpu->gpr[PVM_RAX] = 1;
-	cr_assert_eq(pvm_handle_syscall(vcpu, PVM_NO_SLEEP), PVM_ACT_HYPERCALL);
+	cr_assert_eq(pvm_handle_syscall(vcpu), PVM_ACT_HYPERCALL);
 	cr_assert_eq(pvm_complete_hypercall(vcpu, 0), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->rip, ENTRY + 256);
 }
@@ -217,7 +217,7 @@ Test(syscall, hypercalls_are_traced_with_arguments_and_result)
 	vcpu->gpr[PVM_RBX] = MSR_PVM_RETU_RIP;
 	vcpu->gpr[PVM_R10] = 2;
 	vcpu->gpr[PVM_RDX] = 3;
-	cr_assert_eq(pvm_handle_syscall(vcpu, PVM_NO_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_handle_syscall(vcpu), PVM_ACT_RESUME);
 	record = fixture_find_record(&f, PVM_TRACE_HYPERCALL);
 	cr_assert_eq(record->a, PVM_HC_RDMSR);
 	cr_assert_eq(record->b, MSR_PVM_RETU_RIP);

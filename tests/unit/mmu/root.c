@@ -17,7 +17,6 @@ static void mode_switch(struct guest *g)
 	g->vcpu->cr3 = g->vcpu->msr.switch_cr3;
 	g->vcpu->msr.switch_cr3 = cr3;
 	g->vcpu->user_mode = !g->vcpu->user_mode;
-	pvm_mmu_mode_switched(g->vcpu);
 }
 
 /* spec: C-131, C-143 */

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * The seam between the core and a guest ABI. Everything that one guest ABI means is in
+ * libpvm/abi/NAME/: its shared structures with their widths, how events enter and leave
+ * the supervisor, its hypercalls, its MSRs, its CPUID leaves, its part of a snapshot and
+ * its direct switches. The core (vcpu/, events/, hypercall/, exit/, mmu/, switcher/)
+ * calls struct pvm_abi_ops and never asks for the name of an ABI.
+ *
+ * A new ABI is a folder with a struct pvm_abi_ops and a struct pvm_abi_switches, and a line
+ * in each of registry.c and switches.c.
+ */
+#ifndef PVM_ABI_SEAM_H
+#define PVM_ABI_SEAM_H
+
+#include <pvm/hypercall.h>
+#include <pvm/mmu.h>
+#include <pvm/state.h>
+
+/* A hypercall: everything that is known of it. Rows of an ABI count up from its base. */
+struct pvm_hypercall_row {
+	const char *name;
+	enum pvm_action (*handler)(struct pvm_vcpu *vcpu);
+	/* May it be answered inside pvm_switcher_run()? Not if the host has events to
+	 * offer, or anything else to do, before the guest goes on. */
+	bool served;
+};
+
+struct pvm_abi_ops {
+	const char *name;		/* for people: "dual-cr3" */
+
+	/* ----------------------------------------------------------------
+	 * SYSCALL and hypercalls.
+	 */
+	enum pvm_syscall_class (*classify)(const struct pvm_vcpu *vcpu);
+	/* All that pvm_handle_syscall() does. */
+	enum pvm_action (*syscall)(struct pvm_vcpu *vcpu);
+	/* The three of it that are the engine's API: see pvm/events.h. */
+	enum pvm_action (*user_syscall)(struct pvm_vcpu *vcpu);
+	enum pvm_action (*return_user)(struct pvm_vcpu *vcpu);
+	enum pvm_action (*return_supervisor)(struct pvm_vcpu *vcpu);
+	const struct pvm_hypercall_row *hypercalls;
+	uint32_t hypercall_count;
+	uint64_t hypercall_base;	/* the number of hypercalls[0] */
+
+	/* ----------------------------------------------------------------
+	 * Events.
+	 */
+
+	/* Deliver a vector event that happens now, or say why not; ends a halt and masks
+	 * NMIs as its rules are. Never 8 (#DF). PVM_ACT_RESUME or PVM_ACT_SHUTDOWN. */
+	enum pvm_action (*deliver)(struct pvm_vcpu *vcpu, uint8_t vector, uint32_t error_code);
+	/* Is rip, in supervisor mode, one of the entry points of events? */
+	bool (*at_event_entry)(const struct pvm_vcpu *vcpu);
+	/* The interrupt flag of supervisor mode. Without its shared structure: 0. */
+	bool (*interrupt_flag)(const struct pvm_vcpu *vcpu);
+	void (*set_interrupt_flag)(struct pvm_vcpu *vcpu, bool enabled);
+	/* Tell the guest whether an interrupt waits for its flag. */
+	void (*set_interrupt_waits)(struct pvm_vcpu *vcpu, bool waits);
+	/* Where that is told, for who looks often: a word and the bit in it, which stay as
+	 * long as pvm_vcpu::changes does. NULL: nowhere now. */
+	const volatile uint64_t *(*interrupt_waits)(const struct pvm_vcpu *vcpu, uint64_t *bit);
+
+	/* ----------------------------------------------------------------
+	 * Registers.
+	 */
+
+	/* The MSRs of PVM_MSR_BASE to PVM_MSR_LAST, as pvm_msr_read() and _write(). */
+	int (*msr_read)(const struct pvm_vcpu *vcpu, uint32_t index, uint64_t *value);
+	int (*msr_write)(struct pvm_vcpu *vcpu, uint32_t index, uint64_t value);
+	/* Bits of CR4 that are always set for the guest, given a host like @config's; the
+	 * CPUID features that go with them are shown. */
+	uint64_t (*cr4_fixed)(const struct pvm_vm_config *config);
+	/* CPUID leaves 0x40000000 to the highest of the ABI's own. */
+	void (*cpuid)(const struct pvm_vm_config *config, uint32_t leaf, uint32_t highest,
+		      uint32_t out[4]);
+	uint32_t cpuid_highest;
+	/* The name of a field of a snapshot that this ABI does not allow, or NULL. */
+	const char *(*judge)(const struct pvm_vm_config *config, const struct pvm_vcpu_state *state);
+
+	/* ----------------------------------------------------------------
+	 * The MMU's one question: which root tables with which roles belong to a vCPU in a
+	 * mode? The table of the mode it is in is CR3.
+	 */
+	uint64_t (*other_cr3)(const struct pvm_vcpu *vcpu);	/* of the other mode */
+	union pvm_mmu_role root_role[2];	/* by user_mode: bits to add to a root's role */
+};
+
+/* Those of an ABI; NULL: not built. registry.c */
+const struct pvm_abi_ops *pvm_abi_find(enum pvm_abi abi);
+
+extern const struct pvm_abi_ops pvm_abi_dual_cr3;
+extern const struct pvm_abi_ops pvm_abi_single_cr3;
+
+#endif /* PVM_ABI_SEAM_H */

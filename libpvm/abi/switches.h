@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * What the switcher asks of a guest ABI: where SYSCALL goes while its guests run, and what
+ * the direct switches there have done. Apart from struct pvm_abi_ops, so that a host
+ * without the switcher does not link its assembly.
+ */
+#ifndef PVM_ABI_SWITCHES_H
+#define PVM_ABI_SWITCHES_H
+
+#include <pvm/vcpu.h>
+
+#pragma GCC visibility push(hidden)
+
+struct pvm_abi_switches {
+	/* In the switcher's text: abi/NAME/direct.S. */
+	const char *syscall;
+	/* The direct switches have left the vCPU in @user_mode, with the pair of root tables
+	 * @cr3 (of supervisor mode) and @other_cr3 (of user mode). */
+	void (*take_tables)(struct pvm_vcpu *vcpu, bool user_mode, uint64_t cr3, uint64_t other_cr3);
+};
+
+/* Those of a guest ABI that is built; never NULL. switches.c */
+const struct pvm_abi_switches *pvm_abi_switches_find(enum pvm_abi abi);
+
+extern const struct pvm_abi_switches pvm_dual_cr3_switches;
+extern const char pvm_switcher_syscall_dual_cr3[];
+
+#pragma GCC visibility pop
+
+#endif /* PVM_ABI_SWITCHES_H */
