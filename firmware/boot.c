@@ -48,7 +48,7 @@ static void write_params(uint8_t *params, uint64_t memory_size)
 /* Linear = physical for all of memory, in 2 MiB pages. */
 static void write_tables(uint8_t *tables, uint64_t memory_size)
 {
-	const uint64_t flags = PVM_PTE_P | PVM_PTE_W | PVM_PTE_U;
+	const uint64_t flags = PVM_PTE_P | PVM_PTE_W;	/* the supervisor's pages: SMEP */
 	uint64_t gpa;
 
 	put(tables, (BOOT_TABLES + PVM_PAGE_SIZE) | flags, 8);
@@ -88,8 +88,10 @@ int boot_write(uint8_t *memory, uint64_t size, uint32_t vcpu_count, const char *
 int boot_vcpu(struct pvm_vcpu *vcpu, uint64_t rip, uint64_t rsi)
 {
 	int error = pvm_cr_write(vcpu, 3, BOOT_TABLES);
+	uint64_t ignored;
 
-	if (!error)
+	/* User mode's table, where the guest's ABI has one of its own. */
+	if (!error && !pvm_msr_read(vcpu, MSR_PVM_SWITCH_CR3, &ignored))
 		error = pvm_msr_write(vcpu, MSR_PVM_SWITCH_CR3, BOOT_TABLES);
 	vcpu->rip = rip;
 	vcpu->gpr[PVM_RSI] = rsi;

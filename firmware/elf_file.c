@@ -11,12 +11,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <pvm/abi.h>
+
 #include "boot.h"
 
 struct reader {
 	struct elf_file *elf;
 	char *why;
 	size_t why_size;
+	unsigned notes;			/* read so far */
 };
 
 static __attribute__((format(printf, 2, 3))) int refuse(const struct reader *reader,
@@ -151,6 +154,72 @@ static int add_segment(const struct reader *reader, const Elf64_Phdr *phdr, unsi
 	return 0;
 }
 
+static int add_abi(const struct reader *reader, uint64_t descriptor, uint32_t size)
+{
+	struct elf_file *elf = reader->elf;
+	uint32_t abi;
+
+	if (size != sizeof(abi))
+		return refuse(reader, "the ELF note for the guest ABI has %u bytes instead of %zu",
+			      size, sizeof(abi));
+	if (read_at(reader, &abi, sizeof(abi), descriptor, "a note"))
+		return -1;
+	if (elf->has_abi && elf->abi != abi)
+		return refuse(reader, "two ELF notes ask for different guest ABIs, %u and %u",
+			      elf->abi, abi);
+	elf->has_abi = true;
+	elf->abi = abi;
+	return 0;
+}
+
+/* The note at *@at, and *@at behind it. Offsets in the file; a note's own are aligned
+ * to @align, and its two lengths are 32 bits wide, so that nothing here wraps. */
+static int read_note(struct reader *reader, unsigned segment, uint64_t *at, uint64_t end,
+		     uint64_t align)
+{
+	char name[sizeof(PVM_ELFNOTE_NAME)];
+	uint64_t descriptor, next;
+	Elf64_Nhdr note;
+
+	if (++reader->notes > ELF_FILE_MAX_NOTES)
+		return refuse(reader, "more than %d notes", ELF_FILE_MAX_NOTES);
+	if (end - *at < sizeof(note))
+		return refuse(reader, "note segment %u: its last note is cut off", segment);
+	if (read_at(reader, &note, sizeof(note), *at, "a note"))
+		return -1;
+	descriptor = *at + ((sizeof(note) + note.n_namesz + align - 1) & ~(align - 1));
+	if (descriptor + note.n_descsz > end)
+		return refuse(reader, "note segment %u: a note runs over its end", segment);
+	next = descriptor + ((note.n_descsz + align - 1) & ~(align - 1));
+	if (note.n_namesz == sizeof(name) && note.n_type == PVM_ELFNOTE_ABI) {
+		if (read_at(reader, name, sizeof(name), *at + sizeof(note), "a note"))
+			return -1;
+		if (!memcmp(name, PVM_ELFNOTE_NAME, sizeof(name)) &&
+		    add_abi(reader, descriptor, note.n_descsz))
+			return -1;
+	}
+	*at = next < end ? next : end;
+	return 0;
+}
+
+static int read_notes(struct reader *reader, const Elf64_Phdr *phdr, unsigned segment)
+{
+	uint64_t at = phdr->p_offset, end = at + phdr->p_filesz;
+
+	if (!phdr->p_filesz)
+		return 0;
+	if (end < at || end > reader->elf->size)
+		return refuse(
+			reader,
+			"truncated: note segment %u has %llu bytes at offset %llu, the file has %llu",
+			segment, (unsigned long long)phdr->p_filesz, (unsigned long long)at,
+			(unsigned long long)reader->elf->size);
+	while (at < end)
+		if (read_note(reader, segment, &at, end, phdr->p_align == 8 ? 8 : 4))
+			return -1;
+	return 0;
+}
+
 static int check_overlap(const struct reader *reader)
 {
 	const struct elf_file *elf = reader->elf;
@@ -173,7 +242,7 @@ static int check_overlap(const struct reader *reader)
 	return 0;
 }
 
-static int read_segments(const struct reader *reader, const Elf64_Ehdr *header)
+static int read_segments(struct reader *reader, const Elf64_Ehdr *header)
 {
 	unsigned i;
 
@@ -191,6 +260,8 @@ static int read_segments(const struct reader *reader, const Elf64_Ehdr *header)
 			return refuse(reader,
 				      "dynamic (PT_DYNAMIC); a guest is linked with -static");
 		if (phdr.p_type == PT_LOAD && phdr.p_memsz && add_segment(reader, &phdr, i))
+			return -1;
+		if (phdr.p_type == PT_NOTE && read_notes(reader, &phdr, i))
 			return -1;
 	}
 	if (!reader->elf->segment_count)
@@ -233,7 +304,7 @@ static bool find_script(const struct reader *reader, const Elf64_Ehdr *header)
 {
 	Elf64_Shdr names, section;
 	char name[sizeof(ELF_FILE_SCRIPT_SECTION)], ignored[8];
-	struct reader quiet = { reader->elf, ignored, sizeof(ignored) };
+	struct reader quiet = { reader->elf, ignored, sizeof(ignored), 0 };
 	unsigned i;
 
 	if (header->e_shentsize != sizeof(section) || header->e_shstrndx >= header->e_shnum ||
@@ -256,7 +327,7 @@ static bool find_script(const struct reader *reader, const Elf64_Ehdr *header)
 
 int elf_file_parse(struct elf_file *elf, char *why, size_t why_size)
 {
-	struct reader reader = { elf, why, why_size };
+	struct reader reader = { elf, why, why_size, 0 };
 	Elf64_Ehdr header;
 
 	if (!elf->size)
@@ -273,7 +344,7 @@ int elf_file_parse(struct elf_file *elf, char *why, size_t why_size)
 int elf_file_check_memory(const struct elf_file *elf, uint64_t memory_size, char *why,
 			  size_t why_size)
 {
-	struct reader reader = { (struct elf_file *)elf, why, why_size };
+	struct reader reader = { (struct elf_file *)elf, why, why_size, 0 };
 	unsigned i;
 
 	for (i = 0; i < elf->segment_count; i++) {
@@ -300,7 +371,7 @@ int elf_file_check_memory(const struct elf_file *elf, uint64_t memory_size, char
 int elf_file_load(const struct elf_file *elf, uint8_t *memory, uint64_t size, char *why,
 		  size_t why_size)
 {
-	struct reader reader = { (struct elf_file *)elf, why, why_size };
+	struct reader reader = { (struct elf_file *)elf, why, why_size, 0 };
 	unsigned i;
 
 	for (i = 0; i < elf->segment_count; i++) {

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #define ELF_FILE_MAX_SEGMENTS 64
+#define ELF_FILE_MAX_NOTES 1024	/* of anybody: more are refused */
 #define ELF_FILE_SCRIPT_SECTION ".pvm.script"	/* accesses for the model executor */
 
 struct elf_file_segment {
@@ -37,6 +38,8 @@ struct elf_file {
 	uint64_t start;			/* gpa to enter: e_entry, or where its segment is loaded */
 	bool upper_half;		/* a segment's p_vaddr is in the upper half */
 	bool has_script;
+	bool has_abi;			/* it has a note that says which ABI it wants */
+	uint32_t abi;			/* that note's number, whatever it is: guest_abi.h */
 	unsigned segment_count;
 	struct elf_file_segment segments[ELF_FILE_MAX_SEGMENTS]; /* PT_LOAD of memory_size > 0 */
 };
@@ -45,7 +48,8 @@ struct elf_file {
  * elf_file_parse - read and check the headers of a guest's file.
  * @elf: path, size, source and read are set, the rest is zero.
  * Returns 0, or -1 with one line in @why: empty, truncated, not ELF, 32-bit, another
- * machine, dynamic, overlapping segments, entry outside every executable segment.
+ * machine, dynamic, overlapping segments, entry outside every executable segment, notes
+ * that run over their segment's end, a PVM_ELFNOTE_ABI that is not one number.
  */
 int elf_file_parse(struct elf_file *elf, char *why, size_t why_size);
 

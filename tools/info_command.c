@@ -6,13 +6,14 @@
 #include <string.h>
 
 #include "elf_open.h"
+#include "guest_abi.h"
 #include "vm.h"
 
 static const char help[] =
 "Usage: pvm info GUEST.elf\n"
 "\n"
 "Prints the headers of a guest's file, where its segments would live, where it is\n"
-"entered, and which backends can run it.\n"
+"entered, the guest ABI that it asks for, and which backends can run it.\n"
 "\n"
 "  -h, --help            print this and exit\n"
 "\n"
@@ -44,6 +45,19 @@ static uint64_t memory_needed(const struct elf_file *elf)
 		if (elf->segments[i].paddr + elf->segments[i].memory_size > end)
 			end = elf->segments[i].paddr + elf->segments[i].memory_size;
 	return end;
+}
+
+static void print_abi(const struct elf_file *elf)
+{
+	const char *name = guest_abi_name(elf->abi);
+
+	if (!elf->has_abi)
+		printf("abi:     %s, as it has no ELF note that says another\n",
+		       guest_abi_name(PVM_ABI_DUAL_CR3));
+	else if (name)
+		printf("abi:     %s, by its ELF note\n", name);
+	else
+		printf("abi:     number %u by its ELF note, which is not known here\n", elf->abi);
 }
 
 static void print_backends(const struct elf_file *elf)
@@ -88,6 +102,7 @@ int info_command(int argc, char **argv)
 	       (unsigned long long)((memory_needed(&elf) + 1023) >> 10));
 	printf("lives:   in the %s half of the address space\n",
 	       elf.upper_half ? "upper" : "lower");
+	print_abi(&elf);
 	print_backends(&elf);
 	elf_file_close(&elf);
 	return 0;

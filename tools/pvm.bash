@@ -16,6 +16,10 @@ _pvm()
 		mapfile -t COMPREPLY < <(compgen -W "native model" -- "$cur")
 		return
 		;;
+	--abi)
+		mapfile -t COMPREPLY < <(compgen -W "dual-cr3 single-cr3" -- "$cur")
+		return
+		;;
 	-t | --trace)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
@@ -29,6 +33,10 @@ _pvm()
 		mapfile -t COMPREPLY < <(compgen -P --backend= -W "native model" -- "${cur#*=}")
 		return
 		;;
+	--abi=*)
+		mapfile -t COMPREPLY < <(compgen -P --abi= -W "dual-cr3 single-cr3" -- "${cur#*=}")
+		return
+		;;
 	--trace=*)
 		mapfile -t COMPREPLY < <(compgen -P --trace= -f -- "${cur#*=}")
 		return
@@ -36,7 +44,7 @@ _pvm()
 	esac
 	options="--help -h"
 	if [[ ${COMP_WORDS[1]} == run ]]; then
-		options="--backend= --memory= --smp= --append= --trace= --stats --timeout= --shadow-memory= --help"
+		options="--backend= --memory= --smp= --append= --abi= --trace= --stats --timeout= --shadow-memory= --help"
 		options+=" -b -m -s -a -t -S -T -h"
 	fi
 	if [[ $cur == -* ]]; then

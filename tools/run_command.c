@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "backtrace.h"
+#include "guest_abi.h"
 #include "vm.h"
 
 static const char help[] =
@@ -22,6 +23,8 @@ static const char help[] =
 "  -m, --memory=SIZE         guest memory; K, M and G are understood (default 64M)\n"
 "  -s, --smp=N               number of vCPUs, 1 to 64 (default 1)\n"
 "  -a, --append=CMDLINE      the guest's command line\n"
+"      --abi=NAME            what the guest is written for: dual-cr3 or single-cr3\n"
+"                            (default: what its ELF note says, or dual-cr3)\n"
 "  -t, --trace=FILE          write a trace that the Perfetto viewer opens\n"
 "  -S, --stats               print exit counts and memory to standard error at the end\n"
 "  -T, --timeout=SEC         end the guest after that many seconds, with status 124\n"
@@ -36,13 +39,14 @@ static const char help[] =
 "  pvm run --smp=2 --memory=128M --append='quiet test=all' smp.elf\n"
 "  pvm run --stats --trace=work.json --timeout=60 work.elf\n";
 
-enum { SHADOW_MEMORY = 256 };
+enum { SHADOW_MEMORY = 256, ABI };
 
 static const struct option long_options[] = {
 	{ "backend", required_argument, NULL, 'b' },
 	{ "memory", required_argument, NULL, 'm' },
 	{ "smp", required_argument, NULL, 's' },
 	{ "append", required_argument, NULL, 'a' },
+	{ "abi", required_argument, NULL, ABI },
 	{ "trace", required_argument, NULL, 't' },
 	{ "stats", no_argument, NULL, 'S' },
 	{ "timeout", required_argument, NULL, 'T' },
@@ -75,6 +79,17 @@ static int bad_backend(const char *name)
 	return -1;
 }
 
+static int take_abi(struct run_options *options, const char *name)
+{
+	if (!guest_abi_by_name(name, strlen(name), &options->vm.abi)) {
+		fprintf(stderr, "pvm: --abi=%s: no such guest ABI; there are: %s\n", name,
+			guest_abi_names);
+		return -1;
+	}
+	options->vm.abi_given = true;
+	return 0;
+}
+
 static int take_option(struct run_options *options, int option)
 {
 	switch (option) {
@@ -93,6 +108,8 @@ static int take_option(struct run_options *options, int option)
 	case 'a':
 		options->vm.command_line = optarg;
 		return 0;
+	case ABI:
+		return take_abi(options, optarg);
 	case 't':
 		if (!*optarg)
 			return bad_value("trace", optarg, "not the name of a file");

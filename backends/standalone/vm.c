@@ -14,6 +14,7 @@
 #include "boot.h"
 #include "clock.h"
 #include "elf_open.h"
+#include "guest_abi.h"
 #include "host.h"
 #include "loop.h"
 #include "memory.h"
@@ -86,10 +87,12 @@ static int make_cpuid(struct monitor_vm *vm, struct pvm_vm_config *config, char 
 static int configure(struct monitor_vm *vm, struct pvm_vm_config *config,
 		     const struct elf_file *elf, char *why, size_t why_size)
 {
+	enum pvm_abi abi = config->abi;
 	const char *field;
 
 	if (vm->executor->probe(config, elf->path, why, why_size))
 		return -1;
+	config->abi = abi;
 	if (elf->upper_half && config->range.pml4_start == PVM_RANGE_INDEX_NONE &&
 	    config->range.pml5_start == PVM_RANGE_INDEX_NONE) {
 		snprintf(
@@ -185,10 +188,12 @@ static int make_memory(struct monitor_vm *vm, const struct elf_file *elf,
 static int make_parts(struct monitor_vm *vm, const struct elf_file *elf,
 		      const struct monitor_options *options, char *why, size_t why_size)
 {
-	struct pvm_vm_config config = { .abi = PVM_ABI_DUAL_CR3 };
+	struct pvm_vm_config config = { .abi = options->abi };
 	bool record = options->trace || options->count_events;
 
 	vm->private->start = elf->start;
+	if (!options->abi_given && guest_abi_of_file(elf, &config.abi, why, why_size))
+		return -1;
 	if (make_memory(vm, elf, options, why, why_size) ||
 	    configure(vm, &config, elf, why, why_size) ||
 	    make_vcpus(vm, options->vcpus ? options->vcpus : 1, why, why_size) ||

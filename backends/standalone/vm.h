@@ -23,6 +23,8 @@ struct monitor_options {
 	const char *guest;		/* path of the ELF file */
 	const struct executor_ops *executor;
 	uint64_t memory;		/* bytes; 0: MONITOR_MEMORY_DEFAULT */
+	bool abi_given;			/* else what the guest's ELF note says, or dual CR3 */
+	enum pvm_abi abi;
 	uint64_t shadow_memory;		/* bytes for the engine; 0: SHADOW_MEMORY_DEFAULT */
 	uint32_t vcpus;			/* 1..MONITOR_MAX_VCPUS; 0: one */
 	const char *command_line;	/* NULL: empty */

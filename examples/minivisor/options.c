@@ -52,6 +52,20 @@ uint64_t option_number(const char *name, uint64_t otherwise)
 	return value;
 }
 
+const char *option_text(const char *name, size_t *length)
+{
+	const char *at = boot.command_line, *word, *text = NULL;
+	size_t name_length;
+
+	while ((word = next_word(&at, &name_length))) {
+		if (!is(word, name_length, name) || word[name_length] != '=')
+			continue;
+		text = word + name_length + 1;
+		*length = (size_t)(at - text);
+	}
+	return text;
+}
+
 void options_check(const char *const *names)
 {
 	const char *at = boot.command_line, *word;

@@ -5,7 +5,9 @@
 #include "apic.h"
 #include "boot.h"
 #include "elf_file.h"
+#include "guest_abi.h"
 #include "memory.h"
+#include "options.h"
 #include "print.h"
 
 #define CPUID_TIMING	0x40000010u	/* kHz of the TSC and of the APIC timer */
@@ -79,11 +81,11 @@ static void make_cpuid(void)
  * The parts.
  */
 
-static void make_engine(void)
+static void make_engine(enum pvm_abi abi)
 {
 	const struct cpu_features *f = &cpu_features;
 	struct pvm_vm_config config = {
-		.abi = PVM_ABI_DUAL_CR3,
+		.abi = abi,
 		.host_la57 = f->la57,
 		.host_nx = true,
 		.host_pke = f->pke,
@@ -141,8 +143,23 @@ static const char *read_module(void *source, void *buffer, uint64_t length, uint
 	return NULL;
 }
 
+/* The command line's word, or else the file's. */
+static enum pvm_abi choose_abi(const struct elf_file *elf)
+{
+	enum pvm_abi abi = PVM_ABI_DUAL_CR3;
+	size_t length = 0;
+	const char *name = option_text("abi", &length);
+	char why[256];
+
+	if (name && !guest_abi_by_name(name, length, &abi))
+		fail("option abi needs one of: %s", guest_abi_names);
+	if (!name && guest_abi_of_file(elf, &abi, why, sizeof(why)))
+		fail("%s", why);
+	return abi;
+}
+
 /* The guest's file into its memory; returns where it starts. */
-static uint64_t load_guest(const char *command_line)
+static uint64_t load_guest(const char *command_line, enum pvm_abi *abi)
 {
 	struct elf_file elf = { .path = "guest", .size = boot.module_size, .read = read_module };
 	char why[256];
@@ -154,11 +171,13 @@ static uint64_t load_guest(const char *command_line)
 	    elf_file_load(&elf, vm.memory, vm.memory_size, why, sizeof(why)) ||
 	    boot_write(vm.memory, vm.memory_size, vm.vcpu_count, command_line, why, sizeof(why)))
 		fail("%s", why);
+	*abi = choose_abi(&elf);
 	return elf.start;
 }
 
 void vm_create(uint32_t vcpus, uint64_t memory, const char *command_line)
 {
+	enum pvm_abi abi;
 	uint64_t start;
 	uint32_t i;
 
@@ -167,11 +186,11 @@ void vm_create(uint32_t vcpus, uint64_t memory, const char *command_line)
 	vm.memory = memory_take(memory);
 	if (!vm.memory)
 		fail("no %lu MiB of memory for the guest", memory >> 20);
-	start = load_guest(command_line);
+	start = load_guest(command_line, &abi);
 	make_cpuid();
 	if (pvm_switcher_vm_init(&vm.switcher, &switcher))
 		fail("no memory for the switcher's tables");
-	make_engine();
+	make_engine(abi);
 	platform_init();
 	for (i = 0; i < vcpus; i++)
 		make_vcpu(i);

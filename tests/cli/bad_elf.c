@@ -76,6 +76,27 @@ static void script(struct elf_builder *elf)
 	elf->script = true;
 }
 
+static void note_dual(struct elf_builder *elf)
+{
+	elf_builder_note(elf, 0);
+}
+
+static void note_single(struct elf_builder *elf)
+{
+	elf_builder_note(elf, 1);
+}
+
+static void note_unknown(struct elf_builder *elf)
+{
+	elf_builder_note(elf, 4711);
+}
+
+static void note_cut(struct elf_builder *elf)
+{
+	elf_builder_note(elf, 1);
+	elf->phdr[2].p_filesz -= 2;
+}
+
 static const struct {
 	const char *name;
 	void (*damage)(struct elf_builder *elf);
@@ -84,7 +105,8 @@ static const struct {
 	{ "not_elf", not_elf }, { "bits32", bits32 }, { "machine", machine },
 	{ "dynamic", dynamic }, { "pie", pie }, { "overlap", overlap }, { "outside", outside },
 	{ "boot_area", boot_area }, { "entry", entry }, { "upper_half", upper_half },
-	{ "script", script },
+	{ "script", script }, { "note_dual", note_dual }, { "note_single", note_single },
+	{ "note_unknown", note_unknown }, { "note_cut", note_cut },
 };
 
 int main(int argc, char **argv)

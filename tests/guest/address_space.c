@@ -120,6 +120,26 @@ static void reduce(const struct flush_kind *kind)
 	check_eq(user_reads(DATA), -(u64)PF_U, label(kind->name, "after unmapping, a read faults"));
 }
 
+/* Single CR3: the page becomes the supervisor's, and the user's again. */
+/* spec: SC-002, SC-003, SC-024 */
+static void take_user_bit(const struct flush_kind *kind)
+{
+	u64 *pte = user_pte(&boot_space, DATA), before;
+
+	*pte = old_page | PTE_USER_RW;
+	hc_tlb_flush();
+	guest_assert(user_reads(DATA) == OLD && supervisor_reads(DATA) == OLD);
+	write_once(*pte, (old_page | PTE_USER_RW) & ~PTE_U);
+	before = user_reads(DATA);
+	check(before == OLD || before == -(u64)(PF_P | PF_U),
+	      label(kind->name, "before it, user mode may read a page that lost its U bit"));
+	kind->flush();
+	check_eq(user_reads(DATA), -(u64)(PF_P | PF_U), label(kind->name, "after it, that read faults"));
+	check_eq(supervisor_reads(DATA), OLD, label(kind->name, "after it, supervisor mode reads it"));
+	write_once(*pte, old_page | PTE_USER_RW);
+	check_eq(user_reads(DATA), OLD, label(kind->name, "a U bit that is given needs no flush"));
+}
+
 /* More rights need no flush: a fault re-reads the tables. */
 static void growth_needs_no_flush(void)
 {
@@ -149,8 +169,12 @@ static void switching(void)
 		space_load(&other_space, i == 0);
 		check(user_reads(DATA) == OTHER && supervisor_reads(DATA) == OTHER,
 		      "LOAD_PGTBL: both modes are in the other space");
-		check_eq(hc_rdmsr(MSR_PVM_SWITCH_CR3), other_space.user_root,
-			 "LOAD_PGTBL: MSR_PVM_SWITCH_CR3 is the user's root");
+		if (SINGLE_CR3)	/* spec: SC-002, SC-004, SC-024 */
+			check_eq(user_reads((u64)phys_to_virt(other_space.supervisor_root)),
+				 -(u64)(PF_P | PF_U), "LOAD_PGTBL: user mode does not reach its root table");
+		else
+			check_eq(hc_rdmsr(MSR_PVM_SWITCH_CR3), other_space.user_root,
+				 "LOAD_PGTBL: MSR_PVM_SWITCH_CR3 is the user's root");
 		check_eq(read_reg(cr3) & PTE_ADDR, other_space.supervisor_root,
 			 "LOAD_PGTBL: CR3 is the supervisor's root");
 		space_load(&boot_space, false);
@@ -237,12 +261,23 @@ static void table_swap(void)
 }
 
 /* spec: C-145 */
-static void switch_cr3_by_msr(void)
+static void switch_by_msr(void)
 {
 	check_eq(hc_wrmsr(MSR_PVM_SWITCH_CR3, other_space.user_root), 0, "WRMSR of MSR_PVM_SWITCH_CR3");
 	check_eq(user_reads(DATA), NEW, "the next EVENT_RETURN_USER uses it");
 	check_eq(supervisor_reads(DATA), OLD, "and CR3 is not changed by it");
 	space_load(&boot_space, true);
+}
+
+/* Single CR3: one register for both modes. */
+/* spec: SC-001, SC-004 */
+static void switch_by_mov_cr3(void)
+{
+	write_reg(cr3, other_space.supervisor_root);
+	check_eq(user_reads(DATA), NEW, "MOV to CR3 changes the space of user mode");
+	check_eq(supervisor_reads(DATA), NEW, "and of supervisor mode");
+	check_eq(read_reg(cr3), other_space.supervisor_root, "and reads back, after user mode, too");
+	write_reg(cr3, boot_space.supervisor_root);
 }
 
 void guest_main(void)
@@ -257,6 +292,8 @@ void guest_main(void)
 	for (unsigned i = 0; i < array_size(kinds); i++) {
 		remap(&kinds[i]);
 		reduce(&kinds[i]);
+		if (SINGLE_CR3)
+			take_user_bit(&kinds[i]);
 	}
 	growth_needs_no_flush();
 	switching();
@@ -264,5 +301,8 @@ void guest_main(void)
 	mov_cr3_flushes();
 	edits_through_an_alias();
 	table_swap();
-	switch_cr3_by_msr();
+	if (SINGLE_CR3)
+		switch_by_mov_cr3();
+	else
+		switch_by_msr();
 }

@@ -54,7 +54,10 @@ static void hidden_features(void)
 {
 	struct cpuid leaf7 = pvm_cpuid(7, 0);
 
-	check(!(leaf7.ebx & (1 << 7)), "no SMEP");
+	if (SINGLE_CR3)	/* spec: SC-005 */
+		check(!(leaf7.ebx & (1 << 7)) == !(hc_rdmsr(MSR_EFER) & EFER_NX), "SMEP where there is NX");
+	else
+		check(!(leaf7.ebx & (1 << 7)), "no SMEP");
 	check(!(leaf7.ebx & (1 << 20)), "no SMAP");
 	check(!(pvm_cpuid(7, 1).eax & (1 << 6)), "no LASS");
 	check(!(pvm_cpuid(0xd, 1).eax & (1 << 3)), "no XSAVES");

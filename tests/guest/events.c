@@ -98,7 +98,7 @@ static void user_event_saves_and_loads(void)
 	user_run(&u);
 	check_eq(u.rcx, RCX_PATTERN, "user event saves RCX");
 	check_eq(u.r11, R11_PATTERN, "user event saves R11");
-	check_eq(u.rsp, rsp, "user event saves RSP");
+	check_eq(u.rsp, rsp, DUAL_OR_SINGLE("user event saves RSP", "user event leaves RSP"));
 	check_eq(u.rflags & ~FLAG_RF, ENTRY_FLAGS | FLAG_CF | FLAG_DF | FLAG_AC, "user event saves RFLAGS");
 	check_eq(u.cs, user64_cs(), "user event saves CS");
 	check_eq(u.ss, user_ss(), "user event saves SS");
@@ -106,7 +106,11 @@ static void user_event_saves_and_loads(void)
 	check_eq(u.entry_rcx, (u64)event_entry, "user event loads RCX with MSR_PVM_EVENT_ENTRY");
 	check_eq(u.entry_r11, ENTRY_FLAGS, "user event loads R11 with IF and bit 1");
 	check_eq(u.entry_rflags, ENTRY_FLAGS, "user event clears RFLAGS");
-	check_eq(u.entry_rsp, u.return_rsp, "user event restores the supervisor's RSP");
+	check_eq(u.entry_rsp, u.return_rsp,
+		 DUAL_OR_SINGLE("user event restores the supervisor's RSP",
+				"user event changes no RSP on the way either"));
+	if (SINGLE_CR3)	/* spec: SC-009, SC-010, SC-012, SC-013 */
+		check_eq(u.lock, LOCK_STD, "user event sets STD in event_vector");
 	check_eq(u.entry_gsbase, (u64)this_cpu(), "user event loads the GS base");
 }
 
@@ -131,7 +135,7 @@ static void exceptions_from_supervisor_mode(void)
 			  : "eax") == VEC_SS && trap.errcode == 0,
 	      "supervisor: #SS by a non-canonical stack address");
 	check(TRY("movl (%0), %%eax", : "r"(unmapped) : "eax") == VEC_PF &&
-	      !(trap.errcode & ~(u32)PF_U), "supervisor: #PF by a read, error code");
+	      !(trap.errcode & ~(u32)DUAL_OR_SINGLE(PF_U, 0)), "supervisor: #PF by a read, error code");
 	check_eq(trap.cr2, unmapped, "supervisor: #PF sets PVCS::cr2");
 	check_eq(read_reg(cr2), unmapped, "and CR2");
 	check(TRY_BETWEEN("pushfq; orl $0x40000, (%%rsp); popfq; pushq $0", "movl 1(%%rsp), %%eax",
@@ -183,6 +187,40 @@ static void supervisor_frame_word_by_word(void)
 	      "supervisor exception leaves the PVCS alone");
 }
 
+/* Single CR3: the same event is all in the PVCS, which a return that needs no
+ * hypervisor leaves as it was. */
+/* spec: SC-009, SC-010, SC-011, SC-012, SC-013, SC-014 */
+static void supervisor_event_word_by_word(void)
+{
+	volatile struct guest_pvcs *p = pvcs();
+	u64 rsp;
+
+	p->user_cs = p->user_ss = 0x7777;
+	p->user_gsbase = p->pkru = p->cr2 = 0x7777;
+	TRY_BETWEEN("movq %[rcx], %%rcx; movq %[r11], %%r11; movq %%rsp, %[rsp]; stc", "int $0x21", "",
+		    [rsp] "=&r"(rsp) : [rcx] "i"(RCX_PATTERN), [r11] "i"(R11_PATTERN) : "rcx", "r11", "cc");
+	check_eq(trap.errcode, 0x21 * 8 + 2, "supervisor event: PVCS::event_errcode");
+	check_eq(trap.frame.hw.vector, VEC_GP, "supervisor event: PVCS::event_vector");
+	check_eq(lock_at_event, LOCK_STD, "supervisor event: STD is set in event_vector, and only that");
+	check_eq(p->rip, trap.insn, "supervisor event: PVCS::rip");
+	check_eq(p->eflags & ~(FLAG_RF | FLAG_ARITH), FLAG_FIXED,
+		 "supervisor event: PVCS::eflags, IF clear");
+	check(p->eflags & FLAG_CF, "supervisor event: PVCS::eflags, the carry that was set");
+	check_eq(trap.frame.hw.rsp, rsp, "supervisor event: RSP is what it was");
+	check_eq(p->rcx, RCX_PATTERN, "supervisor event: PVCS::rcx");
+	check_eq(p->r11, R11_PATTERN, "supervisor event: PVCS::r11");
+	check(p->user_cs == 0x7777 && p->user_ss == 0x7777 && p->user_gsbase == 0x7777 &&
+	      p->pkru == 0x7777, "supervisor event: CS, SS, GS base and PKRU of the user stay");
+	check_eq(p->cr2, 0x7777, "supervisor event: PVCS::cr2 is a page fault's only");
+	check_eq(trap.frame.entry_rcx, (u64)event_entry + PVM_SC_ENTRY_SUPERVISOR,
+		 "supervisor event loads RCX with MSR_PVM_EVENT_ENTRY+512");
+	check_eq(trap.frame.entry_r11, ENTRY_FLAGS, "supervisor event loads R11 with IF and bit 1");
+	check_eq(trap.frame.entry_rflags, ENTRY_FLAGS, "supervisor event clears RFLAGS");
+	p->event_errcode = 0x77;
+	TRY("ud2");
+	check_eq(trap.errcode, 0x77, "a vector without an error code leaves event_errcode");
+}
+
 static bool enabled_in_handler;
 
 static bool note_if(struct frame *frame)
@@ -193,18 +231,20 @@ static bool note_if(struct frame *frame)
 }
 
 /* spec: C-177, C-185, C-211 */
-static void interrupt_flag_of_exceptions(void)
+static void interrupt_flag_of_exceptions(const char *how)
 {
 	on_event(VEC_UD, note_if);
 	irq_enable();
 	TRY("ud2");
-	check(trap.frame.hw.rflags & FLAG_IF, "IF set: in the pushed RFLAGS");
+	check(trap.frame.hw.rflags & FLAG_IF, DUAL_OR_SINGLE("IF set: in the pushed RFLAGS",
+							     "IF set: in PVCS::eflags"));
 	check(!enabled_in_handler, "IF set: cleared in the handler");
-	check(irq_enabled(), "IF set: set again by EVENT_RETURN_SUPERVISOR");
+	check(irq_enabled(), label(how, "IF is set again"));
 	irq_disable();
 	TRY("ud2");
-	check(!(trap.frame.hw.rflags & FLAG_IF), "IF clear: clear in the pushed RFLAGS");
-	check(!irq_enabled(), "IF clear: still clear after the return");
+	check(!(trap.frame.hw.rflags & FLAG_IF), DUAL_OR_SINGLE("IF clear: clear in the pushed RFLAGS",
+								"IF clear: clear in PVCS::eflags"));
+	check(!irq_enabled(), label(how, "IF is still clear"));
 	on_event(VEC_UD, NULL);
 }
 
@@ -241,12 +281,12 @@ static void interrupt_from_supervisor_mode(void)
 	check_eq(interrupted.hw.vector, TEST_VECTOR, "interrupt: PVCS::event_vector");
 	check(interrupted.hw.rip >= (u64)sti_next && interrupted.hw.rip <= (u64)sti_end,
 	      "interrupt: PVCS::rip");
-	check_eq(interrupted.hw.rsp, rsp, "interrupt: PVCS::rsp");
+	check_eq(interrupted.hw.rsp, rsp, DUAL_OR_SINGLE("interrupt: PVCS::rsp", "interrupt: RSP"));
 	check_eq(interrupted.hw.rcx, RCX_PATTERN, "interrupt: PVCS::rcx");
 	check_eq(interrupted.hw.r11, R11_PATTERN, "interrupt: PVCS::r11");
 	check(interrupted.hw.rflags & FLAG_IF, "interrupt: PVCS::eflags has IF");
 	check(!enabled_in_handler, "interrupt: IF is cleared in the handler");
-	check_eq(interrupted.entry_rcx, (u64)event_entry + PVM_ENTRY_SUPERVISOR_INTERRUPT,
+	check_eq(interrupted.entry_rcx, (u64)event_entry + ENTRY_SUPERVISOR_INTERRUPT,
 		 "interrupt: RCX is MSR_PVM_EVENT_ENTRY+512");
 	check_eq(interrupted.entry_r11, ENTRY_FLAGS, "interrupt: R11 is IF and bit 1");
 	check_eq(interrupted.entry_rflags, ENTRY_FLAGS, "interrupt: RFLAGS is cleared");
@@ -299,7 +339,7 @@ static bool rewrite_frame(struct frame *frame)
 }
 
 /* spec: C-209, C-210, C-212 */
-static void return_loads_the_frame(void)
+static void return_loads_the_frame(const char *how)
 {
 	u64 rsp, rcx, r11, flags;
 
@@ -311,14 +351,16 @@ static void return_loads_the_frame(void)
 			 : "=&r"(rsp), "=&r"(rcx), "=&r"(r11), "=&r"(flags)
 			 : : "rcx", "r11", "r12", "memory", "cc");
 	on_event(VEC_UD, NULL);
-	check_eq(rsp, (u64)other_stack + sizeof(other_stack), "EVENT_RETURN_SUPERVISOR loads RSP");
-	check_eq(rcx, RCX_PATTERN, "EVENT_RETURN_SUPERVISOR loads RCX");
-	check_eq(r11, R11_PATTERN, "EVENT_RETURN_SUPERVISOR loads R11");
-	check_eq(flags, FLAG_FIXED | FLAG_CF | FLAG_DF | FLAG_IF,
-		 "EVENT_RETURN_SUPERVISOR loads RFLAGS, standardised");
+	check_eq(rsp, (u64)other_stack + sizeof(other_stack), label(how, "RSP"));
+	check_eq(rcx, RCX_PATTERN, label(how, "RCX"));
+	check_eq(r11, R11_PATTERN, label(how, "R11"));
+	check_eq(flags, FLAG_FIXED | FLAG_CF | FLAG_DF | FLAG_IF, label(how, "RFLAGS, standardised"));
 	TRY("ud2");
-	check(trap.frame.hw.cs == supervisor_cs && trap.frame.hw.ss == supervisor_ss,
-	      "EVENT_RETURN_SUPERVISOR ignores CS and SS in the frame");
+	if (SINGLE_CR3)
+		check_eq(lock_at_event, LOCK_STD, label(how, "the lock was free for the next event"));
+	else
+		check(trap.frame.hw.cs == supervisor_cs && trap.frame.hw.ss == supervisor_ss,
+		      label(how, "CS and SS of the frame are ignored"));
 }
 
 static void int80(void)
@@ -332,10 +374,19 @@ void guest_main(void)
 	events_from_user_mode();
 	user_event_saves_and_loads();
 	exceptions_from_supervisor_mode();
-	supervisor_frame_word_by_word();
-	interrupt_flag_of_exceptions();
+	if (SINGLE_CR3)
+		supervisor_event_word_by_word();
+	else
+		supervisor_frame_word_by_word();
+	interrupt_flag_of_exceptions(DUAL_OR_SINGLE("EVENT_RETURN_SUPERVISOR", "a return of its own"));
 	interrupt_from_supervisor_mode();
 	handlers_take_exceptions();
-	return_loads_the_frame();
+	return_loads_the_frame(DUAL_OR_SINGLE("EVENT_RETURN_SUPERVISOR", "a return of its own"));
 	int80();
+	if (SINGLE_CR3) {	/* spec: SC-014, SC-020, SC-022 */
+		return_by_hypervisor = true;
+		interrupt_flag_of_exceptions("EVENT_RETURN_SUPERVISOR");
+		handlers_take_exceptions();
+		return_loads_the_frame("EVENT_RETURN_SUPERVISOR");
+	}
 }

@@ -11,7 +11,7 @@ enum { SYS_WRITE = 1, SYS_EXIT = 2 };
 
 static user_code void say(const char *text)
 {
-	user_syscall(SYS_WRITE, (u64)text, strlen(text), 0);
+	user_syscall(SYS_WRITE, (u64)text, user_strlen(text), 0);
 }
 
 static user_code void user_program(void)

@@ -17,10 +17,11 @@ struct table_register {
 	u64 base;
 } __attribute__((packed));
 
-/* spec: C-024, C-025, C-027, C-028, C-135, C-137 */
+/* spec: C-024, C-025, C-027, C-028, C-135, C-137, SC-005 */
 static void control_registers(void)
 {
 	u64 cr0 = read_reg(cr0), cr4 = read_reg(cr4), value;
+	u64 smep = SINGLE_CR3 && hc_rdmsr(MSR_EFER) & EFER_NX ? CR4_SMEP : 0;
 
 	check_eq(cr0 & (CR0_ONES | CR0_ZEROS), CR0_ONES, "CR0: the fixed bits");
 	check_eq(TRY("movq %0, %%cr0", : "r"(cr0)), NO_TRAP, "CR0: can be written with its value");
@@ -28,9 +29,9 @@ static void control_registers(void)
 	TRY("movq %0, %%cr0", : "r"(cr0 & ~CR0_WP));
 	check_eq(read_reg(cr0), cr0, "CR0: TS and WP do not change");
 	check_eq(cr4 & (CR4_PAE | CR4_FSGSBASE | CR4_VME | CR4_PVI | CR4_SMEP | CR4_SMAP),
-		 CR4_PAE | CR4_FSGSBASE, "CR4: the fixed bits");
+		 CR4_PAE | CR4_FSGSBASE | smep, "CR4: the fixed bits");
 	check_eq(TRY("movq %0, %%cr4", : "r"(cr4)), NO_TRAP, "CR4: can be written with its value");
-	TRY("movq %0, %%cr4", : "r"(cr4 | CR4_SMEP));
+	TRY("movq %0, %%cr4", : "r"(cr4 ^ CR4_SMEP));
 	TRY("movq %0, %%cr4", : "r"(cr4 | CR4_SMAP));
 	TRY("movq %0, %%cr4", : "r"(cr4 | CR4_VME));
 	TRY("movq %0, %%cr4", : "r"(cr4 & ~CR4_FSGSBASE));

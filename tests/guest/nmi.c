@@ -66,7 +66,21 @@ static bool nested_return(struct frame *frame)
 	(void)frame;
 	in_handler = NULL;
 	send_nmi();
+	return_by_hypervisor = true;
 	TRY("ud2");	/* its handler ends with EVENT_RETURN_SUPERVISOR */
+	return_by_hypervisor = false;
+	nmis_before_return = nmis;
+	return true;
+}
+
+/* Single CR3: the handler of the exception returns without the hypervisor. */
+static bool nested_return_of_its_own(struct frame *frame)
+{
+	(void)frame;
+	in_handler = NULL;
+	send_nmi();
+	TRY("ud2");
+	delay_us(200);
 	nmis_before_return = nmis;
 	return true;
 }
@@ -88,16 +102,18 @@ static void delivery(void)
 	irq_disable();
 	nmi_with(NULL);
 	check_eq(nmis, 1, "IF clear: an NMI is delivered");
-	check_eq(seen.hw.vector, VEC_NMI, "its vector is 2, in the frame on the stack");
+	check_eq(seen.hw.vector, VEC_NMI, DUAL_OR_SINGLE("its vector is 2, in the frame on the stack",
+						  "its vector is 2, in PVCS::event_vector"));
 	check_eq(seen.hw.errcode, 0, "without an error code");
-	check(!(seen.hw.rflags & FLAG_IF), "the pushed RFLAGS has IF clear");
-	check_eq(seen.entry_rcx, (u64)event_entry + PVM_ENTRY_SUPERVISOR_EXCEPTION,
-		 "it enters at MSR_PVM_EVENT_ENTRY+256");
+	check(!(seen.hw.rflags & FLAG_IF), "the saved RFLAGS has IF clear");
+	check_eq(seen.entry_rcx, (u64)event_entry + ENTRY_SUPERVISOR_EXCEPTION,
+		 DUAL_OR_SINGLE("it enters at MSR_PVM_EVENT_ENTRY+256",
+				"it enters at MSR_PVM_EVENT_ENTRY+512"));
 	check(!irq_pending(), "an NMI does not set IP");
 	irq_enable();
 	nmi_with(NULL);
 	check_eq(nmis, 1, "IF set: an NMI is delivered");
-	check(seen.hw.rflags & FLAG_IF, "the pushed RFLAGS has IF set");
+	check(seen.hw.rflags & FLAG_IF, "the saved RFLAGS has IF set");
 	check(irq_enabled(), "and IF is set again after the return");
 	irq_disable();
 }
@@ -115,6 +131,11 @@ static void masking(void)
 	check_eq(nmis, 2, "the return does");
 	nmi_with(nested_return);
 	check_eq(nmis_before_return, 2, "the return from an exception in the handler unmasks");
+	if (SINGLE_CR3) {	/* spec: SC-019 */
+		nmi_with(nested_return_of_its_own);
+		check_eq(nmis_before_return, 1, "a return that needs no hypervisor does not");
+		check_eq(nmis, 2, "the handler's own does");
+	}
 	nmi_with(return_to_user);
 	check(user_left_by_vector(&user, VEC_NMI), "EVENT_RETURN_USER unmasks: user mode gets the NMI");
 	check_eq(user.rip, (u64)user_syscall_only, "before its first instruction");

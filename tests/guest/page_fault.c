@@ -73,17 +73,25 @@ static s64 supervisor_access(enum access access, u64 va, u64 *cr2)
 	return trap.errcode;
 }
 
-/* Both modes see @expected; supervisor mode without the U bit. */
+/* What supervisor mode sees where user mode sees @expected: the same without the U
+ * bit of the error code, and no code in user mode's pages where there is SMEP. */
+static s64 supervisor_expects(enum access access, s64 expected)
+{
+	if (expected < 0 && access == FETCH && read_reg(cr4) & CR4_SMEP)
+		return PF_P | PF_I;
+	return expected < 0 ? expected : expected & ~PF_U;
+}
+
 static void expect(enum access access, u64 va, s64 expected, const char *what)
 {
-	s64 in_supervisor = expected < 0 ? expected : (expected & ~PF_U);
+	s64 in_supervisor = supervisor_expects(access, expected);
 	u64 cr2, supervisor_cr2;
 	s64 user = user_access(access, va, &cr2);
 	s64 supervisor = supervisor_access(access, va, &supervisor_cr2);
 
 	if (!check(user == expected && (expected < 0 || cr2 == va), what))
 		printf("# user mode: error code %ld, expected %ld, cr2 %#lx\n", user, expected, cr2);
-	if (!check(supervisor == in_supervisor && (expected < 0 || supervisor_cr2 == va), what))
+	if (!check(supervisor == in_supervisor && (in_supervisor < 0 || supervisor_cr2 == va), what))
 		printf("# supervisor mode: error code %ld, expected %ld, cr2 %#lx\n", supervisor, in_supervisor,
 		       supervisor_cr2);
 }
@@ -178,6 +186,67 @@ static void user_bit_is_not_honoured(void)
 	check_eq(supervisor_access(WRITE, DATA, &cr2), -1ul, "supervisor mode reaches a page with U");
 }
 
+/* The page, or a table above it, is the supervisor's. */
+static void expect_supervisor_page(u64 va, const char *name)
+{
+	u64 cr2;
+
+	check(user_access(READ, va, &cr2) == (PF_P | PF_U) && cr2 == va, label(name, "user's read"));
+	check(user_access(WRITE, va, &cr2) == (PF_P | PF_U | PF_W) && cr2 == va,
+	      label(name, "user's write"));
+	check(user_access(FETCH, va, &cr2) == (PF_P | PF_U | PF_I) && cr2 == va,
+	      label(name, "user's fetch"));
+	check_eq((u64)supervisor_access(READ, va, &cr2), -1ul, label(name, "supervisor reads"));
+	check_eq((u64)supervisor_access(FETCH, va, &cr2), -1ul, label(name, "supervisor fetches"));
+	check_eq((u64)supervisor_access(WRITE, va, &cr2), -1ul, label(name, "supervisor writes"));
+}
+
+/* Single CR3. Level 5 has one entry for all of the user's pages: not that. */
+/* spec: SC-002, SC-003, SC-006, SC-007 */
+static void user_bit_is_honoured(void)
+{
+	static const char *const name[] = { "", "no U in the PT", "no U in the PD", "no U in the PDPT",
+					    "no U in the PML4" };
+	u64 *pte = user_pte(&boot_space, DATA), cr2;
+
+	set_pte(pte, page | PTE_USER_RX | PTE_W);
+	for (int level = 1; level <= 4; level++) {
+		u64 *entry = pte_of(boot_space.user_root, DATA, level, false), saved = *entry;
+
+		*(u8 *)phys_to_virt(page + OFFSET) = RET_INSN;
+		set_pte(entry, saved & ~PTE_U);
+		expect_supervisor_page(DATA + OFFSET, name[level]);
+		set_pte(entry, saved);
+		*(u8 *)phys_to_virt(page + OFFSET) = RET_INSN;
+		expect(FETCH, DATA + OFFSET, -1, "U at every level: user fetches, supervisor does not");
+		expect(READ, DATA + OFFSET, -1, "U at every level: both read");
+	}
+	set_pte(pte, (page | PTE_USER_RO) & ~PTE_U);
+	check_eq((u64)supervisor_access(WRITE, DATA, &cr2), PF_P | PF_W,
+		 "CR0.WP: a supervisor page that is read-only is for the supervisor, too");
+	set_pte(pte, page | PTE_USER_RO);
+	check_eq((u64)supervisor_access(WRITE, DATA, &cr2), PF_P | PF_W,
+		 "CR0.WP: and so is a user page");
+	set_pte(pte, page | PTE_USER_RW);
+}
+
+/* User mode and what is the kernel's, wherever it is linked. */
+/* spec: SC-002, SC-024 */
+static void kernel_is_out_of_reach(void)
+{
+	static const char *const what[] = { "the kernel's code", "the kernel's data", "a page table" };
+	u64 places[] = { (u64)event_entry, (u64)&page, (u64)phys_to_virt(boot_space.user_root) };
+	u64 cr2;
+
+	for (unsigned i = 0; i < array_size(places); i++) {
+		check_eq((u64)user_access(READ, places[i], &cr2), PF_P | PF_U, label(what[i], "user's read"));
+		check_eq((u64)user_access(WRITE, places[i], &cr2), PF_P | PF_U | PF_W,
+			 label(what[i], "user's write"));
+		check_eq((u64)user_access(FETCH, places[i], &cr2), PF_P | PF_U | PF_I,
+			 label(what[i], "user's fetch"));
+	}
+}
+
 /* spec: C-131 */
 static void accessed_and_dirty(void)
 {
@@ -222,6 +291,11 @@ static void two_mib_page(void)
 	check_eq(*(u64 *)phys_to_virt(pa + MiB + OFFSET), PATTERN, "2 MiB page: the right frame");
 	check_eq(*pde & PTE_D, PTE_D, "2 MiB page: a write sets D");
 	expect(FETCH, LARGE + OFFSET, PF_U | PF_I | PF_P, "2 MiB page: NX");
+	if (SINGLE_CR3) {
+		set_pte(pde, (pa | PTE_USER_RX | PTE_W | PTE_PS) & ~PTE_U);
+		*(u8 *)phys_to_virt(pa + MiB) = RET_INSN;
+		expect_supervisor_page(LARGE + MiB, "2 MiB page without U");
+	}
 	set_pte(pde, pa | PTE_USER_RO | PTE_PS);
 	expect(WRITE, LARGE + 2 * MiB - 8, PF_U | PF_W | PF_P, "2 MiB page: read-only");
 	set_pte(pde, pa | PTE_USER_RW | PTE_PS | (1ul << 13));
@@ -248,6 +322,11 @@ static void one_gib_page(void)
 	check_eq(*(u64 *)phys_to_virt(page + OFFSET), PATTERN, "1 GiB page: it is in memory");
 	check_eq(*pdpte & (PTE_A | PTE_D), PTE_A | PTE_D, "1 GiB page: A and D");
 	expect(FETCH, LARGE + page + OFFSET, PF_U | PF_I | PF_P, "1 GiB page: NX");
+	if (SINGLE_CR3) {
+		set_pte(pdpte, entry & ~PTE_U & ~PTE_NX);
+		*(u8 *)phys_to_virt(page + OFFSET) = RET_INSN;
+		expect_supervisor_page(LARGE + page + OFFSET, "1 GiB page without U");
+	}
 	*copy = entry & ~PTE_W;
 	set_pte(pdpte, entry & ~PTE_W);
 	expect(WRITE, LARGE + page + OFFSET, PF_U | PF_W | PF_P, "1 GiB page: read-only");
@@ -264,7 +343,12 @@ void guest_main(void)
 	protection();
 	upper_level_rights();
 	reserved_bits();
-	user_bit_is_not_honoured();
+	if (SINGLE_CR3) {
+		user_bit_is_honoured();
+		kernel_is_out_of_reach();
+	} else {
+		user_bit_is_not_honoured();
+	}
 	accessed_and_dirty();
 	two_mib_page();
 	one_gib_page();

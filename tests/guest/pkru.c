@@ -48,6 +48,11 @@ static s64 user_access(const char *code, u32 pkru)
 	return user_left_by_vector(&u, VEC_PF) ? (s64)u.errcode : -1;
 }
 
+static s64 supervisor_read(void)
+{
+	return TRY("movq (%0), %%rax", : "r"(DATA) : "rax") == VEC_PF ? (s64)trap.errcode : -1;
+}
+
 /* spec: C-026, C-152 */
 static void not_offered(void)
 {
@@ -90,7 +95,10 @@ static void in_supervisor_mode(void)
 	wrpkru(0);
 	*user_pte(&boot_space, DATA) &= ~PTE_U;
 	hc_tlb_flush();
-	check(user_access(user_read, DENY) & PF_PK, "a key protects a page without U, too");
+	wrpkru(SINGLE_CR3 ? DENY : 0);
+	check(SINGLE_CR3 ? supervisor_read() == (PF_P | PF_PK) : user_access(user_read, DENY) & PF_PK,
+	      "a key protects a page without U, too");
+	wrpkru(0);
 }
 
 /* spec: C-118, C-150, C-151, C-158 */

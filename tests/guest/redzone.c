@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
  * MSR_PVM_SUPERVISOR_REDZONE: where an event in supervisor mode puts its frame
- * for several sizes and stack pointers, and that it leaves the zone alone.
+ * for several sizes and stack pointers, and that it leaves the zone alone. In
+ * single CR3: that an event changes neither RSP nor what is near it.
  *
  * spec: MSR_PVM_SUPERVISOR_REDZONE; Vector events in supervisor mode
  */
@@ -55,7 +56,49 @@ static void zone(u64 size, u64 rsp)
 	check(untouched(aligned, rsp), "from 32: the zone is untouched");
 }
 
+/* Single CR3: the entry goes below the zone by itself. */
+/* spec: SC-012, SC-022 */
+static void untouched_stack(u64 rsp)
+{
+	for (int hypervisor = 0; hypervisor < 2; hypervisor++) {
+		return_by_hypervisor = hypervisor;
+		memset(stack, FILL, sizeof(stack));
+		exception_at(rsp);
+		check_eq(trap.vector, VEC_UD, "below 32: delivered");
+		check_eq(trap.frame.hw.rsp, rsp, "below 32: RSP is the original");
+		check(untouched(rsp - RED_ZONE, rsp), "below 32: what is below RSP is untouched");
+		check(untouched(rsp, (u64)stack + STACK_SIZE), "below 32: and what is above");
+
+		memset(stack, FILL, sizeof(stack));
+		interrupt_at(rsp);
+		check_eq(trap.vector, VEC_SYSCALL32, "from 32: delivered");
+		check_eq(trap.frame.hw.rsp, rsp, "from 32: RSP is the original");
+		check(untouched(rsp - RED_ZONE, rsp), "from 32: what is below RSP is untouched");
+		check(untouched(rsp, (u64)stack + STACK_SIZE), "from 32: and what is above");
+	}
+	return_by_hypervisor = false;
+}
+
 USER_CODE(user_ud, "	ud2\n");
+
+/* spec: SC-012 */
+static void single_cr3(u64 top)
+{
+	struct user u;
+
+	untouched_stack(top);
+	untouched_stack(top - 8);
+	untouched_stack(top - 1);
+	untouched_stack(top - 13);
+	untouched_stack((u64)stack + PAGE_SIZE + 32);
+	user_init(&u, user_ud, user_stack_top() - 13, 0);
+	user_run(&u);
+	check_eq(u.rsp, user_stack_top() - 13 - 8, "an event from user mode leaves RSP, whatever it is");
+	user_init(&u, user_ud, 0x0100000000000000ul, 0);
+	user_run(&u);
+	check(user_left_by_vector(&u, VEC_UD) && u.rsp == 0x0100000000000000ul - 8,
+	      "user mode may have an RSP that is not canonical");
+}
 
 void guest_main(void)
 {
@@ -63,6 +106,10 @@ void guest_main(void)
 	u64 top = (u64)stack + STACK_SIZE - 64;
 	struct user u;
 
+	if (SINGLE_CR3) {
+		single_cr3(top);
+		return;
+	}
 	for (unsigned i = 0; i < array_size(sizes); i++) {
 		zone(sizes[i], top);
 		zone(sizes[i], top - 8);

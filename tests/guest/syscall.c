@@ -60,15 +60,20 @@ static void syscall_saves_and_loads(void)
 	check_eq(u.rcx, (u64)user_syscall_behind, "user SYSCALL saves RCX, which holds RIP");
 	check_eq(u.r11, USER_FLAGS, "user SYSCALL saves R11, which holds RFLAGS");
 	check_eq(u.rflags, USER_FLAGS, "user SYSCALL saves RFLAGS");
-	check_eq(u.rsp, before.rsp, "user SYSCALL saves RSP");
+	check_eq(u.rsp, before.rsp, DUAL_OR_SINGLE("user SYSCALL saves RSP", "user SYSCALL leaves RSP"));
 	check_eq(u.cs, user64_cs(), "user SYSCALL saves CS");
 	check_eq(u.ss, user_ss(), "user SYSCALL saves SS");
 	check_eq(u.gsbase, USER_GSBASE, "user SYSCALL saves the GS base");
 	check_eq(u.entry_gsbase, hc_rdmsr(MSR_KERNEL_GS_BASE),
 		 "user SYSCALL loads the GS base from MSR_KERNEL_GS_BASE");
-	check_eq(u.entry_rsp, u.return_rsp, "user SYSCALL restores the supervisor's RSP");
-	check_eq(hc_rdmsr(MSR_PVM_SUPERVISOR_RSP), u.return_rsp,
-		 "EVENT_RETURN_USER saved RSP in MSR_PVM_SUPERVISOR_RSP");
+	check_eq(u.entry_rsp, u.return_rsp,
+		 DUAL_OR_SINGLE("user SYSCALL restores the supervisor's RSP",
+				"EVENT_RETURN_USER and user SYSCALL change no RSP"));
+	if (SINGLE_CR3)	/* spec: SC-015, SC-017 */
+		check_eq(u.lock, LOCK_STD, "EVENT_RETURN_USER and user SYSCALL leave STD");
+	else
+		check_eq(hc_rdmsr(MSR_PVM_SUPERVISOR_RSP), u.return_rsp,
+			 "EVENT_RETURN_USER saved RSP in MSR_PVM_SUPERVISOR_RSP");
 	check_eq(u.entry_rcx, (u64)syscall_entry, "user SYSCALL loads RCX with MSR_LSTAR");
 	check_eq(u.entry_r11, FLAG_IF | FLAG_FIXED, "user SYSCALL loads R11 with IF and bit 1");
 	check_eq(u.entry_rflags, FLAG_IF | FLAG_FIXED, "user SYSCALL clears RFLAGS");
@@ -153,6 +158,7 @@ static void bad_selector(u16 cs, u16 ss, const char *what)
 	user_init(&u, user_look, user_stack_top(), 0);
 	u.cs = cs;
 	u.ss = ss;
+	u.unlocked = true;
 	user_run_once(&u);
 	check(u.left_by == LEFT_BY_REFUSAL ||
 		      (u.left_by == LEFT_BY_SYSCALL && u.r13 == user64_cs() &&
@@ -166,6 +172,7 @@ static void bad_rip(u64 rip, const char *what)
 	struct user u;
 
 	user_init(&u, (void *)rip, user_stack_top(), 0);
+	u.unlocked = true;
 	user_run_once(&u);
 	check(u.left_by == LEFT_BY_REFUSAL || user_left_by_vector(&u, VEC_GP), what);
 }

@@ -63,7 +63,7 @@ def decode_status(code):
 
 def qemu_command(minivisor, guest, machine, options, log, extra):
     cpu = f"max,la57={'on' if machine.la57 else 'off'},pku={'on' if machine.pku else 'off'}"
-    quirk = QUIRKS.get(pathlib.Path(guest).stem)
+    quirk = QUIRKS.get(pathlib.Path(guest).name.split(".")[0])
     if quirk:
         cpu += f",{quirk}"
     return ["qemu-system-x86_64", "-accel", "tcg", "-cpu", cpu, "-smp", str(machine.cpus),

@@ -30,6 +30,8 @@ def arguments():
     parser.add_argument("--cpus", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--la57", type=switch, nargs="+", default=[False, True])
     parser.add_argument("--pku", type=switch, nargs="+", default=[False, True])
+    parser.add_argument("--pairs", action="store_true",
+                        help="not all combinations: each LA57 with one PKU, in their order")
     parser.add_argument("--parallel", action="store_true",
                         help="CPUs at the same time, and by the host's clock")
     parser.add_argument("--options", default="", help="minivisor's command line")
@@ -42,7 +44,8 @@ def main():
     args = arguments()
     references = {cpus: machines.run_standalone(args.pvm, args.reference, cpus) for cpus in args.cpus}
     failed = 0
-    for cpus, la57, pku in itertools.product(args.cpus, args.la57, args.pku):
+    combine = zip if args.pairs else itertools.product
+    for cpus, (la57, pku) in itertools.product(args.cpus, combine(args.la57, args.pku)):
         machine = machines.Machine(cpus, la57, pku)
         run = machines.run_qemu(args.minivisor, args.guest, machine, args.options,
                                 () if args.parallel else machines.COUNTED, args.timeout)

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <pvm/abi.h>
+
 #define FILE_SIZE	0x4000
 #define DATA_OFFSET	(ELF_BUILDER_OFFSET + 0x1000)
 #define NAMES_OFFSET	0x3400
@@ -42,6 +44,33 @@ void elf_builder_init(struct elf_builder *elf)
 	};
 }
 
+static size_t padded(size_t size, size_t align)
+{
+	return (size + align - 1) & ~(align - 1);
+}
+
+void elf_builder_add_note(struct elf_builder *elf, size_t align, const char *name, uint32_t type,
+			  const void *descriptor, uint32_t size)
+{
+	Elf64_Nhdr note = { .n_namesz = (uint32_t)strlen(name) + 1, .n_descsz = size, .n_type = type };
+	Elf64_Phdr *phdr = &elf->phdr[2];
+	uint8_t *at = elf->notes + phdr->p_filesz;
+
+	memcpy(at, &note, sizeof(note));
+	memcpy(at + sizeof(note), name, note.n_namesz);
+	memcpy(at + padded(sizeof(note) + note.n_namesz, align), descriptor, size);
+	phdr->p_type = PT_NOTE;
+	phdr->p_align = align;
+	phdr->p_offset = ELF_BUILDER_NOTES;
+	phdr->p_filesz += padded(sizeof(note) + note.n_namesz, align) + padded(size, align);
+	elf->header.e_phnum = 3;
+}
+
+void elf_builder_note(struct elf_builder *elf, uint32_t abi)
+{
+	elf_builder_add_note(elf, 4, PVM_ELFNOTE_NAME, PVM_ELFNOTE_ABI, &abi, sizeof(abi));
+}
+
 static void add_script(Elf64_Ehdr *header, uint8_t *image)
 {
 	Elf64_Shdr sections[3] = {
@@ -76,6 +105,7 @@ bool elf_builder_write(const struct elf_builder *elf, const char *path)
 	memset(image, 0, sizeof(image));
 	memset(image + ELF_BUILDER_OFFSET, ELF_BUILDER_CODE_BYTE, 0x1000);
 	memset(image + DATA_OFFSET, ELF_BUILDER_DATA_BYTE, DATA_FILE_SIZE);
+	memcpy(image + ELF_BUILDER_NOTES, elf->notes, sizeof(elf->notes));
 	if (elf->script)
 		add_script(&header, image);
 	memcpy(image, &header, sizeof(header));

@@ -63,14 +63,17 @@ void cpu_init(struct cpu *cpu)
 	apic_init_cpu();
 }
 
-/* The selectors of supervisor mode are in any frame; then MSR_STAR can be. */
+/* The selectors of supervisor mode are in any frame of dual CR3, and MSR_STAR has
+ * them from the start. */
 static void learn_selectors(void)
 {
-	u64 star;
+	u64 star = hc_rdmsr(MSR_STAR);
 
+	supervisor_cs = star >> 32;
+	supervisor_ss = supervisor_cs + 8;
 	guest_assert(TRY("ud2") == VEC_UD);
-	supervisor_cs = trap.frame.hw.cs;
-	supervisor_ss = trap.frame.hw.ss;
+	guest_assert(SINGLE_CR3 || (trap.frame.hw.cs == supervisor_cs &&
+				    trap.frame.hw.ss == supervisor_ss));
 	star = (u64)user32_cs() << 48 | (u64)supervisor_cs << 32;
 	guest_assert(hc_wrmsr(MSR_STAR, star) == 0);
 }

@@ -7,13 +7,12 @@
  *
  * spec: PVM booting sequence (relocate itself to its allowed address ranges)
  */
-#include <pvm/abi.h>
-
+#include "abi.h"
 #include "layout.h"
 #include "x86.h"
 
-#define LARGE_FLAGS	(PTE_P | PTE_W | PTE_U | PTE_PS)
-#define TABLE_FLAGS	(PTE_P | PTE_W | PTE_U)
+#define LARGE_FLAGS	(PTE_P | PTE_W | PTE_PS)	/* the supervisor's: SMEP */
+#define TABLE_FLAGS	(PTE_P | PTE_W)
 #define TABLE_ENTRIES	512
 
 	.section .text.entry, "ax", @progbits
@@ -64,7 +63,7 @@
 	orl	$PVM_LOAD_PGTBL_LA57, %ebx
 772:	movl	$PVM_HC_LOAD_PGTBL, %eax
 	movq	%rdi, %r10
-	movq	%rdi, %rdx
+	movq	%rdi, %rdx		/* dual CR3: the user's root */
 	syscall
 	movabsq	$773f, %rax
 	jmp	*%rax

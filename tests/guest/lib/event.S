@@ -2,12 +2,12 @@
 /*
  * The entries that the hypervisor calls and the two synthetic instructions
  * that return. Saves everything before C sees it; decides nothing. The CFI
- * lets an unwinder walk from a handler into what it interrupted.
+ * lets an unwinder walk from a handler into what it interrupted. What the two
+ * dialects do otherwise is in event_dual.h and event_single.h.
  *
  * spec: Events and Mode Changing
  */
-#include <pvm/abi.h>
-
+#include "abi.h"
 #include "layout.h"
 
 	.text
@@ -34,12 +34,8 @@
 	.cfi_offset r11, PVM_FRAME_R11 - PVM_FRAME_SIZE
 .endm
 
-/* Below the frame: RFLAGS, R11, RCX as loaded, then struct frame's registers. */
-.macro SAVE_REGISTERS
-	pushq	%r11
-	.cfi_adjust_cfa_offset 8
-	pushq	%rcx
-	.cfi_adjust_cfa_offset 8
+/* struct frame's registers, from its upper end down. */
+.macro PUSH_GENERAL
 	PUSH	rax
 	PUSH	rdx
 	PUSH	rbx
@@ -54,6 +50,40 @@
 	PUSH	r14
 	PUSH	r15
 .endm
+
+/* Below the frame: RFLAGS, R11, RCX as loaded, then struct frame's registers. */
+.macro SAVE_REGISTERS
+	pushq	%r11
+	.cfi_adjust_cfa_offset 8
+	pushq	%rcx
+	.cfi_adjust_cfa_offset 8
+	PUSH_GENERAL
+.endm
+
+/* From a struct frame at RSP up to the frame in it. */
+.macro RESTORE_REGISTERS
+	POP	r15
+	POP	r14
+	POP	r13
+	POP	r12
+	POP	r10
+	POP	r9
+	POP	r8
+	POP	rdi
+	POP	rsi
+	POP	rbp
+	POP	rbx
+	POP	rdx
+	POP	rax
+	leaq	8 * FRAME_ENTRY_WORDS(%rsp), %rsp
+	.cfi_adjust_cfa_offset -8 * FRAME_ENTRY_WORDS
+.endm
+
+#ifdef GUEST_SINGLE_CR3
+#include "event_single.h"
+#else
+#include "event_dual.h"
+#endif
 
 /*
  * void user_enter(struct user *user): load the general registers and return to
@@ -74,7 +104,7 @@ user_enter:
 	PUSH	r15
 	pushq	%rdi
 	.cfi_adjust_cfa_offset 8
-	movq	%rsp, USER_RETURN_RSP(%rdi)
+	REMEMBER_STACK rdi
 	movq	USER_RAX(%rdi), %rax
 	movq	USER_RBX(%rdi), %rbx
 	movq	USER_RDX(%rdi), %rdx
@@ -88,14 +118,15 @@ user_enter:
 	movq	USER_R14(%rdi), %r14
 	movq	USER_R15(%rdi), %r15
 	movq	USER_RDI(%rdi), %rdi
+	TAKE_USER_STACK
 	.globl	retu_syscall
 retu_syscall:
 	syscall			/* EVENT_RETURN_USER */
 	.size	retu_syscall, . - retu_syscall
 	ud2
 
-	/* RSP is where it was at retu_syscall: the user pointer on top. event.c
-	 * comes here when EVENT_RETURN_USER raised #GP. */
+	/* event.c comes here when EVENT_RETURN_USER raised #GP, with RSP on the
+	 * supervisor's stack: the user pointer on top. */
 	.globl	user_return_refused
 user_return_refused:
 	xchgq	%rax, (%rsp)
@@ -106,6 +137,7 @@ user_return_refused:
 	.balign	64
 	.globl	syscall_entry
 syscall_entry:
+	TAKE_SUPERVISOR_STACK
 	xchgq	%rax, (%rsp)
 	movq	$LEFT_BY_SYSCALL, USER_LEFT_BY(%rax)
 	jmp	user_left
@@ -114,10 +146,11 @@ syscall_entry:
 	.balign	256
 	.globl	event_entry
 event_entry:			/* + PVM_ENTRY_USER */
+	TAKE_SUPERVISOR_STACK
 	xchgq	%rax, (%rsp)
 	movq	$LEFT_BY_EVENT, USER_LEFT_BY(%rax)
 user_left:			/* no flag has changed so far */
-	movq	%rsp, USER_ENTRY_RSP(%rax)
+	SAVE_ENTRY_RSP rax
 	pushfq
 	.cfi_adjust_cfa_offset 8
 	popq	USER_ENTRY_RFLAGS(%rax)
@@ -152,70 +185,6 @@ user_left:			/* no flag has changed so far */
 	.size	event_entry, . - event_entry
 	.size	user_enter, . - user_enter
 
-	/* Vectors below 32 in supervisor mode: the frame is on the stack. */
-	.org	event_entry + PVM_ENTRY_SUPERVISOR_EXCEPTION
-	.type	supervisor_exception_entry, @function
-supervisor_exception_entry:
-	.cfi_startproc
-	FRAME_AT_RSP
-	pushfq
-	.cfi_adjust_cfa_offset 8
-	SAVE_REGISTERS
-	movq	%rsp, %rdi
-	call	supervisor_exception
-	jmp	event_return
-	.cfi_endproc
-	.size	supervisor_exception_entry, . - supervisor_exception_entry
-
-	/* Vectors from 32 in supervisor mode: the same frame, made from the PVCS. */
-	.org	event_entry + PVM_ENTRY_SUPERVISOR_INTERRUPT
-	.type	supervisor_interrupt_entry, @function
-supervisor_interrupt_entry:
-	.cfi_startproc simple
-	.cfi_signal_frame
-	.cfi_def_cfa rsp, 0
-	.cfi_undefined rip
-	pushq	%gs:CPU_PVCS + PVCS_R11
-	pushq	%gs:CPU_PVCS + PVCS_RCX
-	pushq	$0				/* SS: not saved, and ignored on return */
-	pushq	%gs:CPU_PVCS + PVCS_RSP
-	pushq	%gs:CPU_PVCS + PVCS_EFLAGS
-	movl	$0, 4(%rsp)			/* PVCS::pkru came along */
-	pushq	$0				/* CS, as SS */
-	pushq	%gs:CPU_PVCS + PVCS_RIP
-	pushq	%gs:CPU_PVCS + PVCS_EVENT_ERRCODE	/* and event_vector above it */
-	movl	$0, (%rsp)			/* no vector from 32 has an error code */
-	FRAME_AT_RSP
-	pushfq
-	.cfi_adjust_cfa_offset 8
-	SAVE_REGISTERS
-	movq	%rsp, %rdi
-	call	supervisor_interrupt
-	/* falls through */
-
-event_return:			/* RSP at a struct frame */
-	POP	r15
-	POP	r14
-	POP	r13
-	POP	r12
-	POP	r10
-	POP	r9
-	POP	r8
-	POP	rdi
-	POP	rsi
-	POP	rbp
-	POP	rbx
-	POP	rdx
-	POP	rax
-	leaq	8 * FRAME_ENTRY_WORDS(%rsp), %rsp
-	.cfi_adjust_cfa_offset -8 * FRAME_ENTRY_WORDS
-	.globl	rets_syscall
-rets_syscall:
-	syscall			/* EVENT_RETURN_SUPERVISOR */
-	.size	rets_syscall, . - rets_syscall
-	ud2
-	.size	event_return, . - event_return
-	.cfi_endproc
-	.size	supervisor_interrupt_entry, . - supervisor_interrupt_entry
+	SUPERVISOR_ENTRIES
 
 	.section .note.GNU-stack, "", @progbits

@@ -9,9 +9,12 @@
 #include "console.h"
 #include "cpu.h"
 #include "insn.h"
+#include "interrupt.h"
 
 struct trap trap = { .vector = NO_TRAP };
 u16 supervisor_cs, supervisor_ss;
+bool return_by_hypervisor;
+u8 lock_at_event;
 
 static event_handler handlers[256];
 
@@ -40,6 +43,8 @@ static bool fix_up(struct frame *frame)
 
 	if (vector == VEC_GP && frame->hw.rip == (u64)retu_syscall) {
 		frame->hw.rip = (u64)user_return_refused;
+		if (SINGLE_CR3)
+			frame->hw.rsp = this_cpu()->supervisor_rsp;
 		return true;
 	}
 	for (const struct ex_entry *ex = ex_table_start; ex < ex_table_end; ex++) {
@@ -54,6 +59,7 @@ static bool fix_up(struct frame *frame)
 		trap.frame = *frame;
 		write_once(trap.vector, (int)vector);
 		frame->hw.rip = ex->next;
+		frame->hw.rflags &= ~(u64)FLAG_RF;
 		return true;
 	}
 	return false;
@@ -79,6 +85,35 @@ void supervisor_interrupt(struct frame *frame)
 		die(frame, "interrupt without a handler");
 }
 
+void event_unlocked(u8 lock, const struct frame *frame)
+{
+	struct frame nmi = frame ? *frame : (struct frame){ .hw.rip = (u64)user_return_refused };
+
+	if (!(lock & LOCK_NMI))
+		return;
+	nmi.hw.vector = VEC_NMI;
+	nmi.hw.errcode = 0;
+	supervisor_exception(&nmi);
+}
+
+bool supervisor_event(struct frame *frame, u8 lock)
+{
+	u32 vector = frame->hw.vector;
+
+	lock_at_event = lock;
+	event_unlocked(lock, frame);
+	if (vector < 32)
+		supervisor_exception(frame);
+	else
+		supervisor_interrupt(frame);
+	irq_disable();
+	if (return_by_hypervisor || vector == VEC_NMI || frame->hw.rflags & (FLAG_RF | FLAG_TF))
+		return true;
+	if (frame->hw.rflags & FLAG_IF)
+		irq_enable();
+	return false;
+}
+
 noreturn void die(const struct frame *frame, const char *why)
 {
 	const struct pvm_supervisor_frame *hw = &frame->hw;
@@ -98,5 +133,6 @@ void event_init_cpu(void)
 	guest_assert(hc_wrmsr(MSR_PVM_RETU_RIP, (u64)retu_syscall) == 0);
 	guest_assert(hc_wrmsr(MSR_PVM_RETS_RIP, (u64)rets_syscall) == 0);
 	guest_assert(hc_wrmsr(MSR_LSTAR, (u64)syscall_entry) == 0);
-	guest_assert(hc_wrmsr(MSR_PVM_SUPERVISOR_REDZONE, 0) == 0);
+	if (!SINGLE_CR3)
+		guest_assert(hc_wrmsr(MSR_PVM_SUPERVISOR_REDZONE, 0) == 0);
 }

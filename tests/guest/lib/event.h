@@ -8,8 +8,7 @@
 #ifndef GUEST_EVENT_H
 #define GUEST_EVENT_H
 
-#include <pvm/abi.h>
-
+#include "abi.h"
 #include "layout.h"
 #include "types.h"
 
@@ -18,10 +17,11 @@
 struct frame {
 	u64 r15, r14, r13, r12, r10, r9, r8, rdi, rsi, rbp, rbx, rdx, rax;
 	u64 entry_rcx, entry_r11, entry_rflags;	/* loaded by the hypervisor at the entry */
-	struct pvm_supervisor_frame hw;		/* made from the PVCS for vectors >= 32 */
+	struct pvm_supervisor_frame hw;		/* dual CR3: made from the PVCS for vectors >= 32;
+						 * single CR3: always, with CS and SS 0 */
 };
 
-_Static_assert(offsetof(struct frame, hw) == 8 * (13 + FRAME_ENTRY_WORDS), "event.S");
+_Static_assert(offsetof(struct frame, hw) == 8 * FRAME_PUSHED_WORDS, "event.S");
 
 /* Returns true if the event is dealt with; false: TRY() or the end. */
 typedef bool (*event_handler)(struct frame *frame);
@@ -35,6 +35,18 @@ void event_init_cpu(void);
 /* One event in C; called by event.S. */
 void supervisor_exception(struct frame *frame);
 void supervisor_interrupt(struct frame *frame);
+
+/* Single CR3: one event, with the lock as it was found. Which way back: true, by
+ * EVENT_RETURN_SUPERVISOR. */
+bool supervisor_event(struct frame *frame, u8 lock);
+/* Sees to the NMI that @lock has kept, if there is one. */
+void event_unlocked(u8 lock, const struct frame *frame);
+
+/* Single CR3: return from the next events by EVENT_RETURN_SUPERVISOR, all of them.
+ * Without it only those do that need it: NMIs, and frames with RF or TF. */
+extern bool return_by_hypervisor;
+/* The lock as the last event in supervisor mode had set it. */
+extern u8 lock_at_event;
 
 /* Names and entry points of event.S. */
 extern char event_entry[], syscall_entry[], retu_syscall[], rets_syscall[];

@@ -7,8 +7,7 @@
 #ifndef GUEST_INSN_H
 #define GUEST_INSN_H
 
-#include <pvm/abi.h>
-
+#include "abi.h"
 #include "types.h"
 #include "x86.h"
 
@@ -139,6 +138,7 @@ static inline u64 hypercall(u64 nr, u64 a0, u64 a1, u64 a2, u64 a3)
 	return nr;
 }
 
+/* @user_pgd: not an argument of single CR3, which ignores it. */
 static inline u64 hc_load_pgtbl(u64 flags, u64 supervisor_pgd, u64 user_pgd)
 {
 	return hypercall(PVM_HC_LOAD_PGTBL, flags, supervisor_pgd, user_pgd, 0);

@@ -10,6 +10,12 @@
 #define CPU_PVCS	0
 #define CPU_SELF	128
 #define CPU_STACK_TOP	136
+/* of single CR3's entries */
+#define CPU_SUPERVISOR_RSP 144	/* at EVENT_RETURN_USER: the stack of the next entry */
+#define CPU_USER_RSP	152	/* what RSP goes to, or came with */
+#define CPU_ENTRY_RSP	160	/* as an event in supervisor mode found them */
+#define CPU_ENTRY_RCX	168
+#define CPU_ENTRY_R11	176
 
 /* struct user, user.h */
 #define USER_RAX	0
@@ -32,6 +38,7 @@
 #define USER_ENTRY_RSP	136
 #define USER_ENTRY_GSBASE 144
 #define USER_RETURN_RSP	152
+#define USER_RSP	184
 
 #define LEFT_BY_EVENT	0
 #define LEFT_BY_SYSCALL	1
@@ -40,5 +47,6 @@
 /* Words between the general registers of struct frame and the frame that the
  * hypervisor pushed: what it had loaded into RCX, R11 and RFLAGS. */
 #define FRAME_ENTRY_WORDS 3
+#define FRAME_PUSHED_WORDS (13 + FRAME_ENTRY_WORDS)
 
 #endif /* GUEST_LAYOUT_H */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
  * Making and finding page-table entries. Intermediate entries carry all
- * rights, so that the leaf alone decides.
+ * rights, so that the leaf alone decides. In single CR3 a space's two roots are
+ * one: what is set in either is set in both.
  */
 #include "paging.h"
 
@@ -105,6 +106,11 @@ static void map_user_image(u64 root, u64 text_flags, u64 data_flags)
 	map_image_range(root, user_data_start, user_data_end, 0, data_flags);
 }
 
+static u64 user_root_of(const struct space *space)
+{
+	return SINGLE_CR3 ? space->supervisor_root : page_alloc();
+}
+
 void paging_init(void)
 {
 	u64 offset = (u64)virtual_offset;
@@ -113,9 +119,11 @@ void paging_init(void)
 		levels = 5;
 	boot_space.supervisor_root = page_alloc();
 	map_kernel(boot_space.supervisor_root);
-	map_user_image(boot_space.supervisor_root, PTE_P | PTE_NX, PTE_KERNEL_RW);
-	boot_space.user_root = page_alloc();
-	map_image_range(boot_space.user_root, text_start, text_end, offset, PTE_USER_RX);
+	boot_space.user_root = user_root_of(&boot_space);
+	if (!SINGLE_CR3) {
+		map_user_image(boot_space.supervisor_root, PTE_P | PTE_NX, PTE_KERNEL_RW);
+		map_image_range(boot_space.user_root, text_start, text_end, offset, PTE_USER_RX);
+	}
 	map_image_range(boot_space.user_root, rodata_start, rodata_end, offset, PTE_USER_RO);
 	map_user_image(boot_space.user_root, PTE_USER_RX, PTE_USER_RW);
 }
@@ -132,7 +140,7 @@ static u64 *low_pdpt(u64 root)
 void space_init(struct space *space)
 {
 	space->supervisor_root = page_alloc();
-	space->user_root = page_alloc();
+	space->user_root = user_root_of(space);
 	/* The kernel, and the image's user part: the same tables in every space,
 	 * below KERNEL_TOP or, by another linker script, in the upper half. */
 	low_pdpt(space->user_root)[0] = low_pdpt(boot_space.user_root)[0];

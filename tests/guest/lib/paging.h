@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * The guest's page tables. A space has two roots, as the ABI wants: the
- * supervisor's maps the kernel below 1 GiB and all user pages from 1 GiB; the
+ * The guest's page tables. In dual CR3 a space has two roots, as the ABI wants:
+ * the supervisor's maps the kernel below 1 GiB and all user pages from 1 GiB; the
  * user's maps the user pages and, below 1 GiB, what user code needs of the
- * image: code and constants read-only, .user.data. Owns the tables' pages;
- * never flushes a TLB by itself.
+ * image: code and constants read-only, .user.data. In single CR3 both are one
+ * root, where the kernel's pages lack the U bit and its code is not user mode's.
+ * Owns the tables' pages; never flushes a TLB by itself.
  */
 #ifndef GUEST_PAGING_H
 #define GUEST_PAGING_H
@@ -26,7 +27,7 @@
 #define PTE_KERNEL_RW	(PTE_P | PTE_W | PTE_NX)
 
 struct space {
-	u64 supervisor_root, user_root;		/* physical */
+	u64 supervisor_root, user_root;		/* physical; single CR3: the same */
 };
 
 /* The space that boot.c runs on. */

@@ -2,7 +2,7 @@
 /*
  * Between struct user and the PVCS. The interrupt flag is clear from the first
  * store to the PVCS until the last load from it, or an interrupt in supervisor
- * mode would overwrite it.
+ * mode would overwrite it. In single CR3 the lock is held meanwhile, against NMIs.
  *
  * spec: PVCS, EVENT_RETURN_USER
  */
@@ -48,34 +48,56 @@ void user_init(struct user *user, const void *rip, u64 stack_top, u64 arg)
 	user->ss = user_ss();
 }
 
-u64 user_run_raw(struct user *user)
+static void fill_pvcs(const struct user *user)
 {
-	volatile struct pvm_vcpu_struct *p = pvcs();
+	volatile struct guest_pvcs *p = pvcs();
 
 	p->rcx = user->rcx;
 	p->r11 = user->r11;
 	p->rip = user->rip;
+#if !SINGLE_CR3
 	p->rsp = user->rsp;
+#endif
 	p->eflags = user->rflags;
 	p->pkru = user->pkru;
 	p->user_cs = user->cs;
 	p->user_ss = user->ss;
 	p->user_gsbase = user->gsbase;
+}
 
-	user_enter(user);
+static void read_pvcs(struct user *user)
+{
+	const volatile struct guest_pvcs *p = pvcs();
 
 	user->rcx = p->rcx;
 	user->r11 = p->r11;
 	user->rip = p->rip;
+#if SINGLE_CR3
+	user->rsp = user->entry_rsp;
+#else
 	user->rsp = p->rsp;
+#endif
 	user->rflags = p->eflags;
 	user->pkru = p->pkru;
 	user->cs = p->user_cs;
 	user->ss = p->user_ss;
 	user->gsbase = p->user_gsbase;
-	user->vector = p->event_vector;
+	user->vector = p->event_vector & DUAL_OR_SINGLE(~0u, ~PVM_SC_VECTOR_LOCK);
 	user->errcode = p->event_errcode;
 	user->cr2 = p->cr2;
+}
+
+u64 user_run_raw(struct user *user)
+{
+	if (SINGLE_CR3 && !user->unlocked)
+		pvcs_lock();
+	fill_pvcs(user);
+	user_enter(user);
+	read_pvcs(user);
+	if (SINGLE_CR3) {
+		user->lock = pvcs_unlock();
+		event_unlocked(user->lock, NULL);
+	}
 	return user->left_by;
 }
 
@@ -128,4 +150,15 @@ u64 run_user(struct user *user, const void *rip, u64 arg)
 {
 	user_init(user, rip, user_stack_top(), arg);
 	return user_run(user);
+}
+
+user_code u64 user_strlen(const char *s)
+{
+	u64 n = 0;
+
+	while (s[n]) {
+		barrier();	/* or the compiler sees strlen(), and calls it */
+		n++;
+	}
+	return n;
 }

@@ -19,10 +19,14 @@ struct user {
 	u64 entry_rcx, entry_r11, entry_rflags, entry_rsp, entry_gsbase;
 	u64 return_rsp;		/* RSP at EVENT_RETURN_USER */
 
-	/* Loaded from and saved to the PVCS; any bits, they are not looked at here. */
+	/* Loaded from and saved to the PVCS (single CR3: but for RSP); any bits, they are
+	 * not looked at here. */
 	u64 rcx, r11, rip, rsp, gsbase;
 	u32 rflags, pkru;
 	u16 cs, ss;
+	/* Single CR3: go without the lock. A refusal is an event in supervisor mode. */
+	bool unlocked;
+	u8 lock;		/* single CR3: the lock as it was when user mode was left */
 
 	/* LEFT_BY_EVENT */
 	u32 vector, errcode;
@@ -38,11 +42,12 @@ _Static_assert(offsetof(struct user, entry_rflags) == USER_ENTRY_RFLAGS, "layout
 _Static_assert(offsetof(struct user, entry_rsp) == USER_ENTRY_RSP, "layout.h");
 _Static_assert(offsetof(struct user, entry_gsbase) == USER_ENTRY_GSBASE, "layout.h");
 _Static_assert(offsetof(struct user, return_rsp) == USER_RETURN_RSP, "layout.h");
+_Static_assert(offsetof(struct user, rsp) == USER_RSP, "layout.h");
 
 /* Data that user mode may read and write; code and constants it may read all. */
 #define user_data __attribute__((section(".user.data"), used))
-/* C functions of user mode, in the lower half like its data. What they call of
- * the library may be in the upper half, and runs there as well. */
+/* C functions of user mode, in the lower half like its data. They call user code
+ * only: the library's code is the supervisor's. */
 #define user_code __attribute__((section(".user.text")))
 
 /* 64-bit user mode at @rip with @arg in RDI, all else zero. @stack_top: the
@@ -82,6 +87,9 @@ static inline u64 user_syscall(u64 nr, u64 a0, u64 a1, u64 a2)
 	__asm__ volatile("syscall" : "+a"(nr) : "D"(a0), "S"(a1), "d"(a2) : "rcx", "r11", "memory");
 	return nr;
 }
+
+/* strlen() of user mode. */
+u64 user_strlen(const char *s);
 
 /* A label on user code written in assembly; see any guest. */
 #define USER_CODE(name, body) \

@@ -100,7 +100,7 @@ Test(boot, start_tables_map_memory_to_itself)
 
 	for (gpa = 0; gpa < memory.size; gpa += PVM_LEVEL_SIZE(2))
 		cr_assert_eq(start_entry(gpa),
-			     gpa | PVM_PTE_P | PVM_PTE_W | PVM_PTE_U | PVM_PTE_PS);
+			     gpa | PVM_PTE_P | PVM_PTE_W | PVM_PTE_PS);
 	cr_assert_eq(start_entry(memory.size) & PVM_PTE_P, 0);
 }
 

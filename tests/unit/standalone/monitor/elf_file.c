@@ -7,9 +7,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <pvm/abi.h>
+
 #include "boot.h"
 #include "elf_builder.h"
 #include "elf_open.h"
+#include "guest_abi.h"
 #include "memory.h"
 
 static struct elf_builder builder;
@@ -104,6 +107,190 @@ Test(elf_file, a_script_section_is_found)
 	builder.script = true;
 	open_good();
 	cr_assert(elf.has_script);
+	elf_file_close(&elf);
+}
+
+Test(elf_file, a_file_without_a_note_asks_for_no_abi)
+{
+	open_good();
+	cr_assert_not(elf.has_abi);
+	elf_file_close(&elf);
+}
+
+Test(elf_file, a_note_says_which_abi_is_wanted_whatever_its_number)
+{
+	static const uint32_t numbers[] = { 0, 1, 2, 0x12345678, 0xffffffff };
+	size_t i;
+
+	for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		elf_builder_init(&builder);
+		elf_builder_note(&builder, numbers[i]);
+		open_good();
+		cr_assert(elf.has_abi);
+		cr_assert_eq(elf.abi, numbers[i]);
+		elf_file_close(&elf);
+	}
+}
+
+Test(elf_file, notes_of_others_are_passed_over)
+{
+	uint32_t abi = 5;
+
+	elf_builder_add_note(&builder, 4, "GNU", PVM_ELFNOTE_ABI, &abi, 4);
+	elf_builder_add_note(&builder, 4, "PVMX", PVM_ELFNOTE_ABI, &abi, 4);
+	elf_builder_add_note(&builder, 4, "PVM", PVM_ELFNOTE_ABI + 1, &abi, 4);
+	elf_builder_add_note(&builder, 4, "", PVM_ELFNOTE_ABI, &abi, 0);
+	elf_builder_add_note(&builder, 4, "somebody", 7, "odd", 3);
+	open_good();
+	cr_assert_not(elf.has_abi);
+	elf_file_close(&elf);
+	elf_builder_note(&builder, 1);
+	open_good();
+	cr_assert(elf.has_abi);
+	cr_assert_eq(elf.abi, 1);
+	elf_file_close(&elf);
+}
+
+Test(elf_file, notes_may_be_aligned_to_eight)
+{
+	uint32_t abi = 1;
+
+	elf_builder_add_note(&builder, 8, "GNU", 5, "property", 8);
+	elf_builder_add_note(&builder, 8, "somebody else", 5, "odd", 3);
+	elf_builder_add_note(&builder, 8, PVM_ELFNOTE_NAME, PVM_ELFNOTE_ABI, &abi, 4);
+	open_good();
+	cr_assert(elf.has_abi);
+	cr_assert_eq(elf.abi, 1);
+	elf_file_close(&elf);
+}
+
+/* Padding after the last descriptor may be missing. */
+Test(elf_file, the_last_note_needs_no_padding)
+{
+	elf_builder_note(&builder, 1);
+	elf_builder_add_note(&builder, 4, "X", 1, "odd", 3);
+	builder.phdr[2].p_filesz--;
+	open_good();
+	cr_assert_eq(elf.abi, 1);
+	elf_file_close(&elf);
+}
+
+Test(elf_file, the_same_note_twice_is_one)
+{
+	elf_builder_note(&builder, 1);
+	elf_builder_note(&builder, 1);
+	open_good();
+	cr_assert_eq(elf.abi, 1);
+	elf_file_close(&elf);
+}
+
+Test(elf_file, two_notes_that_disagree_are_refused)
+{
+	elf_builder_note(&builder, 1);
+	elf_builder_note(&builder, 0);
+	expect_refused("different guest ABIs, 1 and 0");
+}
+
+Test(elf_file, a_note_of_another_size_is_refused)
+{
+	elf_builder_add_note(&builder, 4, PVM_ELFNOTE_NAME, PVM_ELFNOTE_ABI, "\1\0\0\0\0\0\0", 8);
+	expect_refused("8 bytes instead of 4");
+	elf_builder_init(&builder);
+	elf_builder_add_note(&builder, 4, PVM_ELFNOTE_NAME, PVM_ELFNOTE_ABI, "", 0);
+	expect_refused("0 bytes instead of 4");
+}
+
+Test(elf_file, a_note_that_is_cut_off_is_refused)
+{
+	Elf64_Xword whole, size;
+
+	elf_builder_note(&builder, 1);
+	whole = builder.phdr[2].p_filesz;
+	for (size = 1; size < whole; size++) {
+		builder.phdr[2].p_filesz = size;
+		expect_refused(size < sizeof(Elf64_Nhdr) ? "cut off" : "runs over its end");
+	}
+	builder.phdr[2].p_filesz = 0;
+	open_good();
+	cr_assert_not(elf.has_abi, "an empty segment has no note");
+	elf_file_close(&elf);
+}
+
+Test(elf_file, a_note_of_any_length_is_no_more_than_refused)
+{
+	static const uint32_t lengths[] = { 0x200, 0x7fffffff, 0x80000000, 0xfffffffd, 0xffffffff };
+	size_t i, field;
+
+	for (field = 0; field < 8; field += 4) {
+		for (i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+			elf_builder_init(&builder);
+			elf_builder_note(&builder, 1);
+			memcpy(builder.notes + field, &lengths[i], sizeof(lengths[i]));
+			expect_refused("runs over its end");
+		}
+	}
+}
+
+Test(elf_file, a_note_segment_outside_the_file_is_refused)
+{
+	elf_builder_note(&builder, 1);
+	builder.phdr[2].p_offset = ~0ull - 8;
+	expect_refused("truncated: note segment 2");
+	builder.phdr[2].p_offset = 0x3ff0;
+	expect_refused("truncated: note segment 2");
+}
+
+Test(elf_file, too_many_notes_are_refused)
+{
+	/* Each of 12 zero bytes: 256 in a segment, of five. */
+	builder.phdr[2] = (Elf64_Phdr){ .p_type = PT_NOTE, .p_offset = 0x3400, .p_filesz = 0xc00 };
+	builder.phdr[3] = builder.phdr[4] = builder.phdr[5] = builder.phdr[6] = builder.phdr[2];
+	builder.header.e_phnum = 7;
+	expect_refused("more than 1024 notes");
+}
+
+Test(elf_file, notes_over_a_segment_are_fine)
+{
+	elf_builder_note(&builder, 1);
+	builder.phdr[1].p_filesz = 0x400;	/* up to the notes' end */
+	open_good();
+	cr_assert_eq(elf.abi, 1);
+	elf_file_close(&elf);
+}
+
+Test(elf_file, an_abi_has_a_name_and_a_number)
+{
+	enum pvm_abi abi;
+
+	cr_assert_str_eq(guest_abi_name(PVM_ABI_DUAL_CR3), "dual-cr3");
+	cr_assert_str_eq(guest_abi_name(PVM_ABI_SINGLE_CR3), "single-cr3");
+	cr_assert_null(guest_abi_name(PVM_ABI_LOWER_HALF));
+	cr_assert_null(guest_abi_name(0xffffffff));
+	cr_assert(guest_abi_by_name("single-cr3", 10, &abi) && abi == PVM_ABI_SINGLE_CR3);
+	cr_assert(guest_abi_by_name("dual-cr3 x", 8, &abi) && abi == PVM_ABI_DUAL_CR3);
+	cr_assert_not(guest_abi_by_name("dual-cr3", 7, &abi));
+	cr_assert_not(guest_abi_by_name("", 0, &abi));
+}
+
+/* spec: SC-025 */
+Test(elf_file, a_file_asks_for_its_notes_abi_or_dual_cr3)
+{
+	enum pvm_abi abi = PVM_ABI_SINGLE_CR3;
+
+	open_good();
+	cr_assert_eq(guest_abi_of_file(&elf, &abi, why, sizeof(why)), 0);
+	cr_assert_eq(abi, PVM_ABI_DUAL_CR3);
+	elf_file_close(&elf);
+	elf_builder_note(&builder, PVM_ABI_SINGLE_CR3);
+	open_good();
+	cr_assert_eq(guest_abi_of_file(&elf, &abi, why, sizeof(why)), 0);
+	cr_assert_eq(abi, PVM_ABI_SINGLE_CR3);
+	elf_file_close(&elf);
+	elf_builder_init(&builder);
+	elf_builder_note(&builder, 4711);
+	open_good();
+	cr_assert_eq(guest_abi_of_file(&elf, &abi, why, sizeof(why)), -1);
+	expect_line("guest ABI 4711");
 	elf_file_close(&elf);
 }
 
@@ -263,7 +450,7 @@ Test(elf_file, program_headers_beyond_the_file_are_refused)
 
 Test(elf_file, a_file_with_nothing_to_load_is_refused)
 {
-	builder.phdr[0].p_type = builder.phdr[1].p_type = PT_NOTE;
+	builder.phdr[0].p_type = builder.phdr[1].p_type = PT_NULL;
 	expect_refused("no loadable segment");
 }
 
@@ -365,8 +552,9 @@ Test(elf_file, any_byte_of_the_headers_may_be_anything)
 {
 	static const uint8_t values[] = { 0x00, 0x01, 0x7f, 0x80, 0xff };
 	uint8_t *bytes = (uint8_t *)&builder;
-	size_t at, v, length = sizeof(builder.header) + 2 * sizeof(builder.phdr[0]);
+	size_t at, v, length = sizeof(builder.header) + 3 * sizeof(builder.phdr[0]);
 
+	elf_builder_note(&builder, 1);
 	for (at = 0; at < length; at++) {
 		for (v = 0; v < sizeof(values); v++) {
 			uint8_t saved = bytes[at];
@@ -378,6 +566,25 @@ Test(elf_file, any_byte_of_the_headers_may_be_anything)
 				continue;
 			elf_file_check_memory(&elf, 64 << 20, why, sizeof(why));
 			elf_file_close(&elf);
+		}
+	}
+}
+
+Test(elf_file, any_byte_of_a_note_may_be_anything)
+{
+	static const uint8_t values[] = { 0x00, 0x01, 0x03, 0x7f, 0x80, 0xff };
+	size_t at, v;
+
+	elf_builder_note(&builder, 1);
+	for (at = 0; at < builder.phdr[2].p_filesz; at++) {
+		for (v = 0; v < sizeof(values); v++) {
+			uint8_t saved = builder.notes[at];
+
+			builder.notes[at] = values[v];
+			cr_assert(elf_builder_write(&builder, path));
+			builder.notes[at] = saved;
+			if (!elf_file_open(&elf, path, why, sizeof(why)))
+				elf_file_close(&elf);
 		}
 	}
 }
