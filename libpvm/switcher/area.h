@@ -147,6 +147,7 @@ struct pvm_switcher_cpu {
 	struct switcher_dtr gdtr, host_gdtr;
 	uint16_t host_ldt, host_tr;
 	uint64_t host_star, host_lstar, host_cstar, host_fmask, host_sysenter_cs;
+	uint64_t host_u_cet;
 
 	/* Counters. */
 	struct pvm_switcher_stats stats;
@@ -182,6 +183,17 @@ extern const char pvm_switcher_stubs[], pvm_switcher_nmi[], pvm_switcher_db[], p
 #pragma GCC visibility pop
 
 #define SWITCHER_STUB_SIZE 16	/* bytes from one vector's stub to the next */
+
+/* switcher.c: what the switcher cannot do without, or with; NULL: nothing. S9 */
+const char *pvm_switcher_missing_feature(const struct pvm_switcher_features *features);
+
+/* detect.c: what the CPU behind @source says of itself. */
+struct switcher_source {
+	void (*cpuid)(uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
+	uint64_t (*rdmsr)(uint32_t msr);
+	uint64_t cr4;
+};
+void pvm_switcher_identify(const struct switcher_source *source, struct pvm_switcher_cpu_id *id);
 
 /* tag.c: the pairs of roots that @svcpu may run on, in the area: its current ones
  * and what is published. @root: PVM_INVALID_ADDR where there is none. */

@@ -147,6 +147,22 @@ static const struct switcher_tss *host_tss(const struct switcher_dtr *gdtr)
 							(entry[0] >> 56) << 24 | entry[1] << 32);
 }
 
+/* S9: is this CPU like the one that the configuration was made on? */
+static const char *unlike(const struct pvm_switcher_features *all)
+{
+	struct pvm_switcher_features here;
+	const char *why;
+
+	pvm_switcher_detect(&here);
+	why = pvm_switcher_missing_feature(&here);
+	if (why)
+		return why;
+	if (here.la57 != all->la57 || here.pke != all->pke || here.pcid != all->pcid ||
+	    here.cet != all->cet || here.smap != all->smap)
+		return "this CPU's CR4 is not that of the others: LA57, PKE, PCIDE, CET, SMAP must agree";
+	return NULL;
+}
+
 int pvm_switcher_cpu_init(struct pvm_switcher *switcher, void *area, uint32_t id, const char **why)
 {
 	struct pvm_switcher_cpu *cpu = area;
@@ -156,7 +172,9 @@ int pvm_switcher_cpu_init(struct pvm_switcher *switcher, void *area, uint32_t id
 	uint8_t ist[3];
 
 	hw_sgdt(&gdtr);
-	*why = NULL;
+	*why = unlike(features);
+	if (*why)
+		return PVM_ENOSYS;
 	if (id >= switcher->cpu_count)
 		*why = "the CPU's number is not below cpu_count";
 	else if ((uintptr_t)area & (PVM_SWITCHER_AREA_SIZE - 1))
@@ -177,7 +195,7 @@ int pvm_switcher_cpu_init(struct pvm_switcher *switcher, void *area, uint32_t id
 	set_idt(cpu, ist);
 	cpu->self = (uint64_t)(uintptr_t)&cpu->frame;
 	cpu->flags = (features->pke ? AREA_PKE : 0) |
-		     (hw_read_cr4() & PVM_CR4_SMAP ? AREA_SMAP : 0);
+		     (features->smap ? AREA_SMAP : 0);
 	cpu->host_noflush = features->pcid ? 1ull << 63 : 0;
 	cpu->mitigations = features->mitigations;
 	cpu->extras = (features->pke ? EXTRA_PKE : 0) | (features->mitigations ? EXTRA_MITIGATE : 0);
@@ -203,6 +221,11 @@ static void load_msrs(struct pvm_switcher_cpu *cpu)
 	cpu->host_sysenter_cs = hw_rdmsr(MSR_SYSENTER_CS);
 	if (cpu->mitigations & PVM_MITIGATE_IBRS)
 		cpu->host_spec_ctrl = (uint32_t)hw_rdmsr(MSR_SPEC_CTRL);
+	if (config->features.cet) {
+		/* A guest has neither a shadow stack nor IBT, whatever the thread has. */
+		cpu->host_u_cet = hw_rdmsr(MSR_U_CET);
+		hw_wrmsr(MSR_U_CET, 0);
+	}
 	hw_wrmsr(MSR_STAR, (uint64_t)config->host_cs << STAR_SYSCALL_SHIFT |
 				   (uint64_t)config->user32_cs << STAR_SYSRET_SHIFT);
 	hw_wrmsr(MSR_LSTAR, (uint64_t)(uintptr_t)pvm_switcher_syscall);
@@ -298,5 +321,7 @@ void pvm_switcher_unload(struct pvm_switcher_cpu *cpu)
 	hw_wrmsr(MSR_SYSENTER_CS, cpu->host_sysenter_cs);
 	if (cpu->mitigations & PVM_MITIGATE_IBRS)
 		hw_wrmsr(MSR_SPEC_CTRL, cpu->host_spec_ctrl);
+	if (cpu->switcher->config.features.cet)
+		hw_wrmsr(MSR_U_CET, cpu->host_u_cet);
 	cpu->is_loaded = false;
 }

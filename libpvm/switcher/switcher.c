@@ -14,8 +14,17 @@ static unsigned top_shift(bool la57)
 	return PVM_LEVEL_SHIFT(la57 ? 5 : 4);
 }
 
-static const char *missing_feature(const struct pvm_switcher_features *features)
+const char *pvm_switcher_missing_feature(const struct pvm_switcher_features *features)
 {
+	/* S9 */
+	if (features->fred)
+		return "CR4.FRED is set: SWAPGS and SYSRET are #UD; start the host without it "
+		       "(Linux: fred=off)";
+	if (features->supervisor_shadow_stack)
+		return "IA32_S_CET.SH_STK_EN is set: shadow stacks of the host are not mapped in "
+		       "guests; turn them off at CPL 0";
+	if (features->uai)
+		return "EFER.UAIE is set: it would hide bits of a guest's addresses; clear it";
 	if (!features->syscall)
 		return "EFER.SCE is clear: the switcher needs SYSCALL";
 	if (!features->fsgsbase)
@@ -73,7 +82,7 @@ int pvm_switcher_init(struct pvm_switcher *switcher, const struct pvm_switcher_c
 {
 	uint64_t text = (uint64_t)(uintptr_t)pvm_switcher_text_start;
 
-	*why = missing_feature(&config->features);
+	*why = pvm_switcher_missing_feature(&config->features);
 	if (*why)
 		return PVM_ENOSYS;
 	*why = bad_selectors(config);

@@ -44,6 +44,12 @@ Test(switcher_config, S9_names_the_feature_that_is_missing)
 	refused(PVM_ENOSYS, "CR4.FSGSBASE");
 	config.features.nx = false;
 	refused(PVM_ENOSYS, "EFER.NXE");
+	config.features.fred = true;
+	refused(PVM_ENOSYS, "CR4.FRED");
+	config.features.supervisor_shadow_stack = true;
+	refused(PVM_ENOSYS, "IA32_S_CET.SH_STK_EN");
+	config.features.uai = true;
+	refused(PVM_ENOSYS, "EFER.UAIE");
 }
 
 Test(switcher_config, S9_names_the_hosts_selectors)
