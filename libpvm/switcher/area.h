@@ -125,7 +125,6 @@ struct pvm_switcher_cpu {
 	uint64_t fault_rip;
 	uint32_t host_pkru, host_spec_ctrl, mitigations;
 	uint16_t host_ds, host_es, host_fs, host_gs, host_ss, switcher_ss;
-	uint16_t verw_sel;
 	struct switcher_dtr idtr, host_idtr;
 
 	/* C's alone. */

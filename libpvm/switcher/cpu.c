@@ -202,7 +202,6 @@ int pvm_switcher_cpu_init(struct pvm_switcher *switcher, void *area, uint32_t id
 	cpu->user_cs = switcher->config.user_cs;
 	cpu->user_ds = switcher->config.user_ds;
 	cpu->user_cs_ss = cpu->user_cs | (uint32_t)cpu->user_ds << 16;
-	cpu->verw_sel = switcher->config.user_ds;
 	cpu->switcher_ss = switcher->config.host_ss;
 	cpu->gs_shift = features->la57 ? 64 - 57 : 64 - 48;
 	pvm_switcher_void_tags(cpu);
