@@ -77,6 +77,7 @@ struct pvm_switcher_features {
 	bool fred;				/* CR4.FRED is set: refused */
 	bool supervisor_shadow_stack;		/* CR4.CET, IA32_S_CET.SH_STK_EN are: refused */
 	bool uai;				/* EFER.UAIE is set: refused */
+	bool meltdown;				/* refused unless config.meltdown_accepted */
 	bool cet;				/* CR4.CET is set */
 	bool la57, pke, smap;			/* CR4.LA57, CR4.PKE, CR4.SMAP are set */
 	bool pcid;				/* CR4.PCIDE is set */
@@ -139,6 +140,12 @@ struct pvm_switcher_config {
 	uint16_t tss_sel;			/* of the switcher's own TSS; an entry pair below 32 */
 	/* PCIDs that the host never uses itself, 1..4095 (S7). Ignored without PCIDs. */
 	uint16_t pcid_first, pcid_count;	/* PVM_SWITCHER_TAGS of them are used */
+	/*
+	 * On a CPU with Meltdown a guest can read the areas of all CPUs: addresses of the
+	 * host, and registers of whatever guest runs there, of any VM. True: the host says
+	 * that they may be known, and has no global pages (CR4.PGE) with secrets in them.
+	 */
+	bool meltdown_accepted;
 	/*
 	 * A stretch of the switcher's slot that the host has nothing in: page
 	 * window_va + 4096 * pvm_vcpu::id shows that vCPU's PVCS to the switcher.

@@ -5,9 +5,10 @@
  * every address of the area finds its start by clearing the bits below
  * PVM_SWITCHER_AREA_SIZE, which is how a handler on an IST stack finds it.
  *
- * Holds no contents of the host's memory, but addresses of the host and the last guest's
- * registers: this is in reach of a guest that can read supervisor pages by a CPU's fault
- * (docs/mitigations.md).
+ * Holds no contents of the host's memory, but addresses of the host and registers of the
+ * guest that runs or ran last. Every VM's roots map every CPU's area: on a CPU by whose
+ * fault CPL 3 can read supervisor pages, all of this is in reach of every guest. Such a CPU
+ * is refused unless the host accepts it (docs/decisions/101).
  */
 #ifndef PVM_SWITCHER_AREA_H
 #define PVM_SWITCHER_AREA_H
@@ -185,6 +186,9 @@ extern const char pvm_switcher_stubs[], pvm_switcher_nmi[], pvm_switcher_db[], p
 
 /* switcher.c: what the switcher cannot do without, or with; NULL: nothing. S9 */
 const char *pvm_switcher_missing_feature(const struct pvm_switcher_features *features);
+
+/* mitigate.c: can CPL 3 read supervisor pages? */
+bool pvm_switcher_has_meltdown(const struct pvm_switcher_cpu_id *id);
 
 /* detect.c: what the CPU behind @source says of itself. */
 struct switcher_source {

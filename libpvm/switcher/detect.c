@@ -74,6 +74,7 @@ void pvm_switcher_judge(const struct pvm_switcher_cpu_id *id, struct pvm_switche
 		.fred = cr4 & PVM_CR4_FRED,
 		.supervisor_shadow_stack = cr4 & PVM_CR4_CET && id->s_cet & S_CET_SH_STK_EN,
 		.uai = id->efer & PVM_EFER_UAIE,
+		.meltdown = pvm_switcher_has_meltdown(id),
 		.cet = cr4 & PVM_CR4_CET,
 		.la57 = cr4 & PVM_CR4_LA57,
 		.pke = cr4 & PVM_CR4_PKE,

@@ -83,6 +83,10 @@ int pvm_switcher_init(struct pvm_switcher *switcher, const struct pvm_switcher_c
 	uint64_t text = (uint64_t)(uintptr_t)pvm_switcher_text_start;
 
 	*why = pvm_switcher_missing_feature(&config->features);
+	/* S9, S6: the areas of all CPUs are mapped in all VMs. */
+	if (!*why && config->features.meltdown && !config->meltdown_accepted)
+		*why = "the CPU has Meltdown: a guest could read registers of other VMs' guests; "
+		       "meltdown_accepted says that it may";
 	if (*why)
 		return PVM_ENOSYS;
 	*why = bad_selectors(config);

@@ -217,6 +217,8 @@ C_SIDE = (
           "	if (!features->fsgsbase)\n", "	if (0)\n", UNIT),
     guard("S9 a host with FRED is refused", "libpvm/switcher/switcher.c",
           "	if (features->fred)\n", "	if (0)\n", UNIT),
+    guard("S6 S9 a CPU with Meltdown needs the host's word", "libpvm/switcher/switcher.c",
+          "config->features.meltdown && !config->meltdown_accepted", "0", UNIT),
     guard("S9 a host with a supervisor shadow stack is refused", "libpvm/switcher/switcher.c",
           "	if (features->supervisor_shadow_stack)\n", "	if (0)\n", UNIT),
     guard("S9 a thread's shadow stack is not the guest's", CPU,

@@ -52,6 +52,14 @@ Test(switcher_config, S9_names_the_feature_that_is_missing)
 	refused(PVM_ENOSYS, "EFER.UAIE");
 }
 
+Test(switcher_config, S6_S9_a_CPU_with_Meltdown_needs_the_hosts_word)
+{
+	config.features.meltdown = true;
+	refused(PVM_ENOSYS, "Meltdown");
+	config.features.meltdown = config.meltdown_accepted = true;
+	host_init(&config);
+}
+
 Test(switcher_config, S9_names_the_hosts_selectors)
 {
 	config.host_ss = config.host_cs + 16;

@@ -179,6 +179,24 @@ Test(switcher_detect, leaves_above_the_highest_are_not_asked_for)
 	cr_assert_eq(identify().ext8_ebx, PVM_CPUID_88_EBX_IBPB);
 }
 
+Test(switcher_detect, S9_Intels_CPU_has_Meltdown_unless_it_says_no)
+{
+	cr_assert(judge().meltdown, "silence counts as affected");
+	has_leaf(7, 0, 0, 0, 0, PVM_CPUID_7_EDX_ARCH_CAPABILITIES);
+	has_msr(MSR_ARCH_CAPABILITIES, PVM_ARCH_CAP_MDS_NO);
+	cr_assert(judge().meltdown);
+	msrs[1].value |= PVM_ARCH_CAP_RDCL_NO;
+	cr_assert_not(judge().meltdown);
+}
+
+Test(switcher_detect, S9_AMDs_CPU_has_no_Meltdown)
+{
+	leaves[0].out[1] = PVM_CPUID_0_EBX_AMD;
+	cr_assert_not(judge().meltdown);
+	leaves[0].out[1] = PVM_CPUID_0_EBX_HYGON;
+	cr_assert_not(judge().meltdown);
+}
+
 Test(switcher_detect, S10_SMEP_that_is_off_is_none)
 {
 	has_leaf(7, 0, 0, PVM_CPUID_7_EBX_SMEP, 0, 0);
