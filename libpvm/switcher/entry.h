@@ -79,27 +79,21 @@
 	jne	\iret
 	testl	$(PVM_RFLAGS_RF | PVM_RFLAGS_TF), %r11d	/* S2 */
 	jnz	\iret
-	cmpq	%rcx, C(RCX)
-	jne	\iret
 	movq	C(USER_CS), %rax
 	cmpq	%rax, C(CS)
 	jne	\iret
-	CANONICAL_SUM				/* S1 */
-	ja	\sysret
+	CANONICAL_OR \iret			/* S1 */
+	cmpq	%rcx, C(RCX)
+	je	\sysret
 	jmp	\iret
 .endm
 
 /* S1: go to \otherwise unless rcx is canonical at the guest's width. Clobbers rax. */
 .macro CANONICAL_OR otherwise
-	CANONICAL_SUM
-	jbe	\otherwise
-.endm
-
-/* The comparison for it: "above" is canonical. */
-.macro CANONICAL_SUM
 	movq	C(CANONICAL_ADD), %rax
 	addq	%rcx, %rax
 	cmpq	%rax, C(CANONICAL_LIMIT)
+	jbe	\otherwise
 .endm
 
 #endif /* PVM_SWITCHER_ENTRY_H */

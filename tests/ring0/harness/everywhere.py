@@ -27,6 +27,7 @@ CPU = "max,la57=off"		# everything that TCG has and the harness has no slide for
 HYPERCALL = "hypercall in the engine"
 FILL = "fill in user mode"
 SYSRET = "user SYSCALL, EVENT_RETURN_USER by SYSRET"
+BREAKPOINT = "breakpoint in user mode"
 COMPAT = "32-bit user mode, INT 0x80"
 IRET = "user SYSCALL, EVENT_RETURN_USER by IRET"
 # (kind, the events that come first, each with the label where it comes)
@@ -45,6 +46,7 @@ PROVOKED = (
     (FILL, (("mitigations", "pvm_switcher_enter"),)),
     (HYPERCALL, (("mitigations", "pvm_switcher_enter"),)),
     (COMPAT, (("mitigations", "pvm_switcher_enter"),)),
+    (BREAKPOINT, (("mitigations", "pvm_switcher_enter"),)),
     (SYSRET, (("owed", "pvm_switcher_syscall"),)),
     (IRET, (("owed", "pvm_switcher_syscall"),)),
     ("LOAD_PGTBL", (("owed", "pvm_switcher_syscall"),)),
