@@ -162,7 +162,7 @@ struct pvm_switcher {
 	uint16_t slot;				/* top-level index that holds text and areas */
 	struct pvm_switcher_cpu **cpus;		/* [cpu_count], the host's array */
 	uint32_t cpu_count;
-	uint64_t generation;			/* counts changes that void every CPU's tags */
+	uint64_t generation;			/* the last one that a VM got */
 	uint64_t vms;				/* made so far */
 };
 
@@ -208,6 +208,7 @@ PVM_API void pvm_switcher_unload(struct pvm_switcher_cpu *cpu);
 struct pvm_switcher_vm {
 	struct pvm_switcher *switcher;
 	uint64_t id;				/* no other VM of this switcher ever has it; not 0 */
+	uint64_t generation;			/* of its tags: older ones are void; of no other VM */
 	uint64_t entry;				/* for pvm_vm_config::switcher_entry */
 	void *pages;				/* list of the tables */
 	struct pvm_switcher_vcpu *vcpus;	/* list */

@@ -138,8 +138,13 @@ struct pvm_switcher_cpu {
 	uint32_t id;
 	bool is_loaded;				/* between pvm_switcher_load() and _unload() */
 	uint64_t changes;		/* pvm_vcpu::changes that the copies are of */
-	uint64_t generation;
-	pvm_hpa_t tag_root[PVM_SWITCHER_TAGS];	/* read by others */
+	uint64_t generation;			/* pvm_switcher_vm's, that the pairs of roots are of */
+	/* Whose each tag is: the root, and the vCPU that uses it, of one VM. All but the
+	 * generation are read by others. */
+	pvm_hpa_t tag_root[PVM_SWITCHER_TAGS];
+	const struct pvm_vcpu *tag_vcpu[PVM_SWITCHER_TAGS];	/* compared only: it may be gone */
+	uint64_t tag_vm[PVM_SWITCHER_TAGS];	/* pvm_switcher_vm::id */
+	uint64_t tag_generation[PVM_SWITCHER_TAGS];
 	uint32_t next_tag, live_tags;
 	pvm_hpa_t current_root[2];
 	uint64_t host_dr7, host_dr[4];
@@ -202,8 +207,10 @@ void pvm_switcher_identify(const struct switcher_source *source, struct pvm_swit
  * and what is published. @root: PVM_INVALID_ADDR where there is none. */
 void pvm_switcher_set_roots(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu,
 			const pvm_hpa_t root[2]);
-/* Every tag's translations are to be flushed before their next use. */
+/* No tag of the CPU is anybody's. */
 void pvm_switcher_void_tags(struct pvm_switcher_cpu *cpu);
+/* What the VM's tags hold, on every CPU, is not used again. Other VMs' tags stay. */
+void pvm_switcher_void_tags_of(struct pvm_switcher_vm *vm);
 
 /* debug.c: DR0-3 and DR7, for vCPUs and hosts that have breakpoints armed. */
 void pvm_switcher_enter_debug(struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu, uint64_t host_dr7,
