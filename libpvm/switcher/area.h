@@ -192,6 +192,18 @@ extern const char pvm_switcher_stubs[], pvm_switcher_nmi[], pvm_switcher_db[], p
 /* switcher.c: what the switcher cannot do without, or with; NULL: nothing. S9 */
 const char *pvm_switcher_missing_feature(const struct pvm_switcher_features *features);
 
+/* tables.c: the area's IDT, GDT and TSS, and the words that go with them, from the host's. PVM_OK,
+ * or PVM_ENOSYS with @why (S9). */
+struct switcher_host_tables {
+	struct switcher_dtr gdtr, idtr;
+	uint16_t tr;
+};
+int pvm_switcher_make_tables(struct pvm_switcher_cpu *cpu, const struct switcher_host_tables *host,
+			     const char **why);
+void pvm_switcher_set_tss_descriptor(struct pvm_switcher_cpu *cpu);	/* not busy */
+/* What is wrong with an area, or NULL. */
+const char *pvm_switcher_bad_area(const struct pvm_switcher *switcher, const void *area, uint32_t id);
+
 /* mitigate.c: can CPL 3 read supervisor pages? */
 bool pvm_switcher_has_meltdown(const struct pvm_switcher_cpu_id *id);
 

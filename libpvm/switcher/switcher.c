@@ -34,6 +34,22 @@ const char *pvm_switcher_missing_feature(const struct pvm_switcher_features *fea
 	return NULL;
 }
 
+/* Does the entry pair of the TSS overlap another entry? */
+static bool tss_overlaps(const struct pvm_switcher_config *config)
+{
+	const uint16_t others[] = { config->host_cs, config->host_ss, config->user32_cs,
+				    config->user_ds, config->user_cs, config->cpunode_sel,
+				    (uint16_t)(config->tls_index << 3),
+				    (uint16_t)((config->tls_index + 1) << 3),
+				    (uint16_t)((config->tls_index + 2) << 3) };
+	unsigned i, tss = config->tss_sel >> 3;
+
+	for (i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (others[i] >> 3 == (int)tss || others[i] >> 3 == (int)tss + 1)
+			return true;
+	return false;
+}
+
 static const char *bad_selectors(const struct pvm_switcher_config *config)
 {
 	if (config->host_ss != config->host_cs + 8 || (config->host_cs & 7) || !config->host_cs)
@@ -49,6 +65,8 @@ static const char *bad_selectors(const struct pvm_switcher_config *config)
 	if ((config->tss_sel & 7) || !config->tss_sel ||
 	    SELECTOR_INDEX(config->tss_sel) > SWITCHER_GDT_ENTRIES - 2)
 		return "tss_sel: no pair of entries within the switcher's GDT";
+	if (tss_overlaps(config))
+		return "tss_sel: the entries are taken";
 	return NULL;
 }
 

@@ -214,7 +214,7 @@ C_SIDE = (
     guard("S7 a tag is one VM's", "libpvm/switcher/tag.c",
           " &&\n	       cpu->tag_generation[tag] == cpu->generation", "", UNIT),
     guard("S7 a tag is one vCPU's", "libpvm/switcher/tag.c",
-          " && cpu->tag_vcpu[tag] == svcpu->vcpu", "", UNIT),
+          " && cpu->tag_vcpu[tag] == svcpu->vcpu", " && svcpu", UNIT),
     guard("S8 the window follows the pin", RUN,
           " && svcpu->window_pins == svcpu->vcpu->pins", "", CORNERS),
     guard("S9 a CPU without FSGSBASE is refused", "libpvm/switcher/switcher.c",

@@ -90,6 +90,18 @@ Test(switcher_config, S9_names_selectors_behind_the_gdt)
 	refused(PVM_EINVAL, "32 entries");
 	config.tls_index = 30;
 	refused(PVM_EINVAL, "32 entries");
+	/* The last that lie within. */
+	config.tls_index = 29;
+	host_init(&config);
+	config.tls_index = 12;
+	config.user32_cs = 29 * 8 + 3, config.user_ds = 30 * 8 + 3, config.user_cs = 31 * 8 + 3;
+	host_init(&config);
+	config = host_config();
+	config.host_cs = 30 * 8, config.host_ss = 31 * 8;
+	host_init(&config);
+	config = host_config();
+	config.cpunode_sel = 31 * 8 + 3;
+	host_init(&config);
 }
 
 Test(switcher_config, S9_names_a_tss_that_has_no_place)
@@ -100,6 +112,22 @@ Test(switcher_config, S9_names_a_tss_that_has_no_place)
 	refused(PVM_EINVAL, "tss_sel");
 	config.tss_sel = 8 * 8 + 3;
 	refused(PVM_EINVAL, "tss_sel");
+}
+
+Test(switcher_config, S9_names_a_tss_whose_entries_are_taken)
+{
+	/* As host.c has them: entries 2 to 6, 12 to 14, 15. */
+	for (unsigned entry = 1; entry < 31; entry++) {
+		bool taken = (entry + 1 >= 2 && entry <= 6) || (entry + 1 >= 12 && entry <= 15);
+
+		config.tss_sel = (uint16_t)(entry << 3);
+		if (taken) {
+			refused(PVM_EINVAL, "tss_sel: the entries are taken");
+			continue;
+		}
+		host_init(&config);
+		config = host_config();
+	}
 }
 
 Test(switcher_config, S9_names_a_window_that_is_not_whole_pages)
