@@ -68,6 +68,9 @@ def main():
             verdict = compare.judge_alone(args.name, here, run, args.checks)
             problems = verdict.problems
             machines.report_excused(here, verdict.reasons)
+            if args.name == "s12_int_n" and "icebp" not in compare.DEVIATES \
+                    and "icebp: RIP after it" not in run.console.splitlines():
+                problems.append("no line: icebp: RIP after it")
         if not WHOLE.search(run.log):
             problems.append("no self check found the host whole")
         print(f"{'FAIL' if problems else 'ok'} {text}: {run.seconds:.1f} s", *problems, sep="\n    ", flush=True)
