@@ -199,6 +199,8 @@ static void expect_supervisor_page(u64 va, const char *name)
 	check_eq((u64)supervisor_access(READ, va, &cr2), -1ul, label(name, "supervisor reads"));
 	check_eq((u64)supervisor_access(FETCH, va, &cr2), -1ul, label(name, "supervisor fetches"));
 	check_eq((u64)supervisor_access(WRITE, va, &cr2), -1ul, label(name, "supervisor writes"));
+	check(user_access(READ, va, &cr2) == (PF_P | PF_U), label(name, "user's read after that"));
+	check(user_access(WRITE, va, &cr2) == (PF_P | PF_U | PF_W), label(name, "user's write after that"));
 }
 
 /* Single CR3. Level 5 has one entry for all of the user's pages: not that. */
@@ -218,8 +220,11 @@ static void user_bit_is_honoured(void)
 		expect_supervisor_page(DATA + OFFSET, name[level]);
 		set_pte(entry, saved);
 		*(u8 *)phys_to_virt(page + OFFSET) = RET_INSN;
-		expect(FETCH, DATA + OFFSET, -1, "U at every level: user fetches, supervisor does not");
 		expect(READ, DATA + OFFSET, -1, "U at every level: both read");
+		expect(FETCH, DATA + OFFSET, -1, "U at every level: user fetches, supervisor does not");
+		expect(WRITE, DATA + OFFSET, -1, "U at every level: both write");
+		*(u8 *)phys_to_virt(page + OFFSET) = RET_INSN;
+		expect(FETCH, DATA + OFFSET, -1, "U at every level: and then, too");
 	}
 	set_pte(pte, (page | PTE_USER_RO) & ~PTE_U);
 	check_eq((u64)supervisor_access(WRITE, DATA, &cr2), PF_P | PF_W,
