@@ -27,7 +27,11 @@ union pvm_mmu_role {
 						 * below a large page */
 		uint32_t direct : 1;		/* no guest table: splinters a large page, or the
 						 * extra top level of a 5-level host (M5) */
-		uint32_t user_root : 1;		/* single CR3: belongs to the user root (M3) */
+		uint32_t us : 1;		/* the guest's U/S bits count, as on x86 */
+		uint32_t user_root : 1;		/* belongs to a root of user mode: with us, it holds
+						 * what the guest's tables allow there (M3) */
+		uint32_t user_path : 1;		/* with us: U at every level above, so that the
+						 * entries' own U says whose a page is */
 		uint32_t nx : 1;		/* EFER.NXE */
 		uint32_t pke : 1;		/* CR4.PKE (without it there is no PKS either) */
 		uint32_t key : 4;		/* direct, below a large page: its protection key */
@@ -93,8 +97,8 @@ PVM_API int pvm_mmu_load(struct pvm_vcpu *vcpu, pvm_hpa_t *root, enum pvm_sleep 
  */
 PVM_API pvm_hpa_t pvm_mmu_other_root(struct pvm_vcpu *vcpu);
 
-/* What else but the table a root of this vCPU's is made for: as long as this is the
- * same, a table has the same root. */
+/* What else but the table the supervisor's root of this vCPU is made for, the user's going
+ * with it: as long as this is the same, a pair of tables has the same roots. */
 PVM_API uint32_t pvm_mmu_root_role(const struct pvm_vcpu *vcpu);
 
 /* CR3, MSR_PVM_SWITCH_CR3 or CR4.LA57 have a new value: forget the roots, keep

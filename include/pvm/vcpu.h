@@ -23,8 +23,8 @@
 
 enum pvm_abi {
 	PVM_ABI_DUAL_CR3,
-	PVM_ABI_SINGLE_CR3,	/* named, not built yet: pvm_vm_init() refuses it */
-	PVM_ABI_LOWER_HALF,	/* the same */
+	PVM_ABI_SINGLE_CR3,
+	PVM_ABI_LOWER_HALF,	/* named, not built yet: pvm_vm_init() refuses it */
 	PVM_ABI_COUNT
 };
 
@@ -130,6 +130,7 @@ enum pvm_shutdown {
 	PVM_SHUTDOWN_BAD_CR3,		/* a root page table outside memory */
 	PVM_SHUTDOWN_BAD_ENTRY,		/* an entry point outside the legal ranges (M7) */
 	PVM_SHUTDOWN_BAD_STACK,		/* EVENT_RETURN_SUPERVISOR with an unreadable frame */
+	PVM_SHUTDOWN_EVENT_LOCKED,	/* an event in supervisor mode while the PVCS is in use */
 	PVM_SHUTDOWN_COUNT
 };
 

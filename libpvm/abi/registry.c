@@ -8,6 +8,7 @@ const struct pvm_abi_ops *pvm_abi_find(enum pvm_abi abi)
 	case PVM_ABI_DUAL_CR3:
 		return &pvm_abi_dual_cr3;
 	case PVM_ABI_SINGLE_CR3:
+		return &pvm_abi_single_cr3;
 	case PVM_ABI_LOWER_HALF:
 	case PVM_ABI_COUNT:
 		break;

@@ -5,4 +5,7 @@ list(APPEND PVM_SOURCES
   abi/pvm/msr.c
   abi/dual_cr3/abi.c
   abi/dual_cr3/events.c
-  abi/dual_cr3/hypercalls.c)
+  abi/dual_cr3/hypercalls.c
+  abi/single_cr3/abi.c
+  abi/single_cr3/events.c
+  abi/single_cr3/hypercalls.c)

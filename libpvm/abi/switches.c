@@ -8,6 +8,7 @@ const struct pvm_abi_switches *pvm_abi_switches_find(enum pvm_abi abi)
 	case PVM_ABI_DUAL_CR3:
 		return &pvm_dual_cr3_switches;
 	case PVM_ABI_SINGLE_CR3:
+		return &pvm_single_cr3_switches;
 	case PVM_ABI_LOWER_HALF:
 	case PVM_ABI_COUNT:
 		break;

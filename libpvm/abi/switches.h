@@ -22,8 +22,8 @@ struct pvm_abi_switches {
 /* Those of a guest ABI that is built; never NULL. switches.c */
 const struct pvm_abi_switches *pvm_abi_switches_find(enum pvm_abi abi);
 
-extern const struct pvm_abi_switches pvm_dual_cr3_switches;
-extern const char pvm_switcher_syscall_dual_cr3[];
+extern const struct pvm_abi_switches pvm_dual_cr3_switches, pvm_single_cr3_switches;
+extern const char pvm_switcher_syscall_dual_cr3[], pvm_switcher_syscall_single_cr3[];
 
 #pragma GCC visibility pop
 

@@ -64,6 +64,8 @@ static const char *check_link(const struct pvm_mmu *mmu, const struct pvm_shadow
 	if (child->dead || child->role.level != page->role.level - 1u ||
 	    child->host.pa.v != (entry & PVM_PTE_ADDR_MASK))
 		return "M2: a link does not point to the shadow page it stands for";
+	if (child->role.user_root != page->role.user_root || child->role.us != page->role.us)
+		return "M3: a page is shared by the roots of two modes";
 	if (page->role.direct && !pvm_page_is_root(mmu, page) && !child->role.direct)
 		return "M2: a link leaves a large page";
 	return NULL;
@@ -82,10 +84,14 @@ static const char *check_entry(const struct pvm_mmu *mmu, const struct pvm_shado
 	wrong = pvm_entry_child(page, index) ? check_link(mmu, page, index) : check_leaf(mmu, page, index);
 	if (wrong || !guest)
 		return wrong;
+	if (page->role.us && page->role.user_root && !(PVM_READ_ONCE(guest[index]) & PVM_PTE_U))
+		return "M3: a user root has what the guest's table keeps from user mode";
 	if (!pvm_sync_expected(mmu, page, index, PVM_READ_ONCE(guest[index]), &expected))
 		return "M9: a page in sync has an entry that the guest's table has not";
 	if ((expected ^ entry) & PVM_PTE_PK_MASK)
 		return "M8: a leaf has another protection key than the guest's entry";
+	if (~entry & expected & PVM_PTE_NX)
+		return "M4: the supervisor could execute what it must not";
 	return expected == entry ? NULL : "M9: a page in sync has other rights than the guest's table";
 }
 

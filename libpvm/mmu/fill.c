@@ -28,9 +28,11 @@ static inline union pvm_mmu_role path_role(const struct pvm_fill *fill, unsigned
 {
 	union pvm_mmu_role role = fill->table_role;
 
+	role.user_path = role.us && pvm_walk_is_user(&fill->walk, level + 1);
 	if (level < fill->walk.level) {
 		role.word = 0;
 		role.direct = 1;
+		role.us = fill->root_role.us;
 		role.user_root = fill->root_role.user_root;
 		role.pke = fill->root_role.pke;
 		if (role.pke)
@@ -183,7 +185,7 @@ static int make_path(struct pvm_fill *fill, enum pvm_sleep sleep)
 	unsigned level;
 	int rc;
 
-	fill->root_role = pvm_root_role(fill->vcpu);
+	fill->root_role = pvm_root_role(fill->vcpu, fill->vcpu->user_mode);
 	fill->table_role = fill->root_role;
 	fill->table_role.direct = 0;
 	fill->table_role.range = 0;
@@ -228,8 +230,9 @@ static bool same_path(struct pvm_fill *fill)
 	unsigned level;
 
 	if (!root || root != v->root[vcpu->user_mode] || v->path.links != vcpu->vm->mmu->links ||
-	    v->path.region != walk->gva.v >> PVM_LEVEL_SHIFT(2) || walk->level != 1 || fill->target != 1 ||
-	    root->gfn.v != pvm_cr3_gfn(vcpu->cr3).v || root->role.word != pvm_root_role(vcpu).word)
+	    v->path.region != walk->gva.v >> PVM_LEVEL_SHIFT(2) || walk->level != 1 ||
+	    fill->target != 1 || root->gfn.v != pvm_cr3_gfn(vcpu->cr3).v ||
+	    root->role.word != pvm_root_role(vcpu, vcpu->user_mode).word)
 		return false;
 	for (level = 2; level <= walk->top; level++)
 		if (v->path.entry[level - 2] != walk->entry[level])
@@ -265,6 +268,16 @@ int pvm_fill_prepare(struct pvm_fill *fill, enum pvm_sleep sleep)
 	return fill->linked ? PVM_OK : make_path(fill, sleep);
 }
 
+/* M4: SMEP is done with NX: a page that is user mode's at every level is not executable
+ * through a supervisor's root. */
+static uint64_t smep_nx(const struct pvm_fill *fill)
+{
+	union pvm_mmu_role role = fill->root_role;
+
+	return role.us && !role.user_root && role.nx && pvm_walk_is_user(&fill->walk, fill->walk.level) ?
+	       PVM_PTE_NX : 0;
+}
+
 /* The rights of the link at @level. Links below a large page carry none of
  * their own; that of the large page itself is writable once it is dirty. */
 static uint64_t link_rights(const struct pvm_fill *fill, unsigned level)
@@ -276,6 +289,8 @@ static uint64_t link_rights(const struct pvm_fill *fill, unsigned level)
 	entry = fill->walk.entry[level];
 	if (level == fill->walk.level && !(entry & PVM_PTE_D))
 		entry &= ~PVM_PTE_W;
+	if (level == fill->walk.level)
+		entry |= smep_nx(fill);
 	return entry & (PVM_PTE_W | PVM_PTE_NX);
 }
 
@@ -323,7 +338,7 @@ static uint64_t leaf_entry(const struct pvm_fill *fill)
 	if (fill->path[fill->target]->role.pke)
 		entry |= walk->entry[walk->level] & PVM_PTE_PK_MASK;	/* M8 */
 	if (fill->target == walk->level)
-		entry |= walk->entry[walk->level] & PVM_PTE_NX;
+		entry |= (walk->entry[walk->level] & PVM_PTE_NX) | smep_nx(fill);
 	/* Read-only until the guest's entry is dirty; tables are not writable. */
 	if (wants_write(fill, fill->target) && (fill->target > 1 || !is_tracked(fill)))
 		entry |= PVM_PTE_W | PVM_PTE_D;

@@ -14,12 +14,12 @@
 #include "shadow.h"
 #include "walk.h"
 
-union pvm_mmu_role pvm_root_role(const struct pvm_vcpu *vcpu)
+union pvm_mmu_role pvm_root_role(const struct pvm_vcpu *vcpu, bool user_mode)
 {
 	const struct pvm_mmu *mmu = vcpu->vm->mmu;
 	uint8_t levels = pvm_walk_levels(vcpu);
 	bool widest = vcpu->msr.linear_address_range == mmu->widest_range;
-	union pvm_mmu_role role = { .word = 0 };
+	union pvm_mmu_role role = vcpu->vm->abi->root_role[user_mode];
 
 	role.level = mmu->host_levels;	/* M5 */
 	role.guest_levels = levels;
@@ -137,7 +137,7 @@ pvm_hpa_t pvm_mmu_other_root(struct pvm_vcpu *vcpu)
 
 	if (page)
 		return page->host.pa;
-	role = pvm_root_role(vcpu).word;
+	role = pvm_root_role(vcpu, !vcpu->user_mode).word;
 	if (vcpu->mmu.range != vcpu->msr.linear_address_range)
 		return pvm_hpa(PVM_INVALID_ADDR);
 	vm->ops->mmu_lock(vm->host);
@@ -152,7 +152,7 @@ pvm_hpa_t pvm_mmu_other_root(struct pvm_vcpu *vcpu)
 
 uint32_t pvm_mmu_root_role(const struct pvm_vcpu *vcpu)
 {
-	return pvm_root_role(vcpu).word;
+	return pvm_root_role(vcpu, false).word;
 }
 
 void pvm_mmu_new_cr3(struct pvm_vcpu *vcpu)

@@ -216,7 +216,7 @@ void pvm_table_protect(struct pvm_mmu *mmu, pvm_gfn_t gfn);
 void pvm_table_written(struct pvm_mmu *mmu, pvm_gfn_t gfn);
 
 /* root.c */
-union pvm_mmu_role pvm_root_role(const struct pvm_vcpu *vcpu);
+union pvm_mmu_role pvm_root_role(const struct pvm_vcpu *vcpu, bool user_mode);
 void pvm_root_refresh(struct pvm_vcpu *vcpu);
 void pvm_root_take(struct pvm_vcpu *vcpu, struct pvm_shadow_page *root);
 struct pvm_shadow_page *pvm_root_next(const struct pvm_mmu *mmu, struct pvm_shadow_page *page, pvm_gfn_t tag);

@@ -26,6 +26,21 @@ uint64_t *pvm_sync_guest_table(struct pvm_mmu *mmu, const struct pvm_shadow_page
 	return pvm_walk_entry_va(mmu->vm, page->gfn, 0, false);
 }
 
+/* M3: a user root has nothing of what its guest's tables keep from user mode. */
+static bool withheld(const struct pvm_shadow_page *page, uint64_t guest)
+{
+	return page->role.us && page->role.user_root && !(guest & PVM_PTE_U);
+}
+
+/* M4: NX where the supervisor must not execute a page of user mode's. */
+static uint64_t smep_nx(const struct pvm_shadow_page *page, uint64_t guest)
+{
+	union pvm_mmu_role role = page->role;
+
+	return role.us && !role.user_root && role.nx && role.user_path && (guest & PVM_PTE_U) ?
+	       PVM_PTE_NX : 0;
+}
+
 static bool expected_leaf(const struct pvm_shadow_page *page, unsigned index, uint64_t guest,
 			  uint64_t *entry)
 {
@@ -35,7 +50,8 @@ static bool expected_leaf(const struct pvm_shadow_page *page, unsigned index, ui
 		return false;
 	if (!dirty)
 		*entry &= ~(PVM_PTE_W | PVM_PTE_D);
-	*entry = (*entry & ~(PVM_PTE_NX | PVM_PTE_PK_MASK)) | (guest & PVM_PTE_NX);
+	*entry = (*entry & ~(PVM_PTE_NX | PVM_PTE_PK_MASK)) | (guest & PVM_PTE_NX) |
+		 smep_nx(page, guest);
 	if (page->role.pke)
 		*entry |= guest & PVM_PTE_PK_MASK;	/* M8 */
 	return true;
@@ -50,13 +66,16 @@ static bool expected_link(const struct pvm_shadow_page *page, const struct pvm_s
 
 	if (child->role.direct != large || child->gfn.v != gfn.v)
 		return false;
+	if (page->role.us && !large &&
+	    child->role.user_path != (page->role.user_path && (guest & PVM_PTE_U)))
+		return false;
 	if (large && page->role.pke && child->role.key != pvm_pte_key(guest))
 		return false;
 	if (large)
 		writable = writable && (guest & PVM_PTE_D);
 	if (!writable)
 		*entry &= ~PVM_PTE_W;
-	*entry |= guest & PVM_PTE_NX;
+	*entry |= (guest & PVM_PTE_NX) | (large ? smep_nx(page, guest) : 0);
 	return true;
 }
 
@@ -71,7 +90,7 @@ bool pvm_sync_expected(const struct pvm_mmu *mmu, const struct pvm_shadow_page *
 	const struct pvm_shadow_page *child = pvm_entry_child(page, index);
 	unsigned level = page->role.level;
 
-	if (!(guest & PVM_PTE_P) || !(guest & PVM_PTE_A) ||
+	if (!(guest & PVM_PTE_P) || !(guest & PVM_PTE_A) || withheld(page, guest) ||
 	    (guest & pvm_pte_reserved(guest, level, mmu->vm->config.guest_maxphyaddr, page->role.nx)))
 		return false;
 	if (child)

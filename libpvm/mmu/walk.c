@@ -9,6 +9,8 @@
  */
 #include "walk.h"
 
+#include "abi/abi.h"
+
 #include "internal.h"
 #include "pte.h"
 
@@ -60,7 +62,20 @@ static bool refuse(const struct pvm_vcpu *vcpu, struct pvm_guest_walk *walk, uin
 	return false;
 }
 
-/* The rights of the whole walk; CR0.WP is always 1. U/S is not honoured. */
+/* Where U/S counts: a user's access to a supervisor's page, and with SMEP a supervisor's
+ * fetch from a user's. SMAP is off. */
+static bool us_refuses(const struct pvm_vcpu *vcpu, const struct pvm_guest_walk *walk)
+{
+	bool user = pvm_walk_is_user(walk, walk->level);
+
+	if (!vcpu->vm->abi->root_role[vcpu->user_mode].us)
+		return false;
+	if (vcpu->user_mode)
+		return !user;	/* M3 */
+	return user && (walk->access & PVM_ACCESS_EXEC) && (vcpu->cr4 & PVM_CR4_SMEP);	/* M4 */
+}
+
+/* The rights of the whole walk; CR0.WP is always 1. */
 static bool judge(const struct pvm_vcpu *vcpu, struct pvm_guest_walk *walk, bool executable)
 {
 	uint64_t leaf = walk->entry[walk->level];
@@ -70,7 +85,9 @@ static bool judge(const struct pvm_vcpu *vcpu, struct pvm_guest_walk *walk, bool
 		cause = PVM_PF_P;
 	if ((walk->access & PVM_ACCESS_EXEC) && !executable)
 		cause = PVM_PF_P;
-	if (key_refuses(vcpu, leaf, walk->access))
+	if (us_refuses(vcpu, walk))
+		cause = PVM_PF_P;
+	else if (key_refuses(vcpu, leaf, walk->access))
 		cause = PVM_PF_P | PVM_PF_PK;
 	return cause ? refuse(vcpu, walk, cause) : true;
 }

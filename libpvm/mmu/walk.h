@@ -46,6 +46,16 @@ bool pvm_walk_access(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t access, stru
 /* The pointer to the guest's entry; NULL: no memory (or, to write, read-only). */
 uint64_t *pvm_walk_entry_va(struct pvm_vm *vm, pvm_gfn_t table, unsigned index, bool write);
 
+/* Do all entries from the root's down to that of @level have U? */
+static inline bool pvm_walk_is_user(const struct pvm_guest_walk *walk, unsigned level)
+{
+	uint64_t entries = PVM_PTE_U;
+
+	for (; level <= walk->top; level++)
+		entries &= walk->entry[level];
+	return entries & PVM_PTE_U;
+}
+
 static inline pvm_gfn_t pvm_cr3_gfn(uint64_t cr3)
 {
 	return pvm_gfn((cr3 & PVM_CR3_ADDR_MASK) >> PVM_PAGE_SHIFT);

@@ -2,6 +2,7 @@
 list(APPEND PVM_SOURCES
   abi/switches.c
   abi/dual_cr3/switches.c
+  abi/single_cr3/switches.c
   switcher/cpu.c
   switcher/debug.c
   switcher/detect.c

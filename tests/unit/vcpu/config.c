@@ -38,13 +38,20 @@ Test(config, the_fixtures_is_good)
 	accepted();
 }
 
+Test(config, both_dialects_that_are_built_are_good)
+{
+	config.abi = PVM_ABI_SINGLE_CR3;
+	accepted();
+	cr_assert_str_eq(pvm_abi_name(PVM_ABI_DUAL_CR3), "dual-cr3");
+	cr_assert_str_eq(pvm_abi_name(PVM_ABI_SINGLE_CR3), "single-cr3");
+	cr_assert_null(pvm_abi_name(PVM_ABI_LOWER_HALF));
+	cr_assert_null(pvm_abi_name(PVM_ABI_COUNT));
+}
+
 Test(config, a_dialect_that_is_not_built_is_enosys)
 {
 	const char *why;
 
-	config.abi = PVM_ABI_SINGLE_CR3;
-	cr_assert_eq(pvm_vm_config_check(&config, &why), PVM_ENOSYS);
-	cr_assert_not_null(strstr(why, "abi"));
 	config.abi = PVM_ABI_LOWER_HALF;
 	cr_assert_eq(pvm_vm_config_check(&config, &why), PVM_ENOSYS);
 	cr_assert_not_null(strstr(why, "abi"));
@@ -52,7 +59,7 @@ Test(config, a_dialect_that_is_not_built_is_enosys)
 
 Test(config, S9_names_a_bad_abi)
 {
-	config.abi = 3;
+	config.abi = PVM_ABI_COUNT;
 	refused("abi");
 }
 

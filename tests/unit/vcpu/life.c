@@ -58,7 +58,7 @@ Test(life, vm_of_a_dialect_that_is_not_built_is_enosys)
 	struct pvm_vm_config config = fixture_config();
 	struct pvm_vm vm;
 
-	config.abi = PVM_ABI_SINGLE_CR3;
+	config.abi = PVM_ABI_LOWER_HALF;
 	cr_assert_eq(pvm_vm_init(&vm, &config, &fix.ops, &fix), PVM_ENOSYS);
 }
 
