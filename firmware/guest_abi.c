@@ -1,43 +1,48 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* The table of guest ABIs: a new one is a row, and a word of guest_abi_names. */
+/* The names are the engine's, of the ABIs that are built into it. */
 #include "guest_abi.h"
 
 #include <stdio.h>
 #include <string.h>
 
-static const struct {
-	enum pvm_abi abi;
-	const char *name;
-} abis[] = {
-	{ PVM_ABI_DUAL_CR3, "dual-cr3" },
-	{ PVM_ABI_SINGLE_CR3, "single-cr3" },
-};
-
-#define ABI_COUNT (sizeof(abis) / sizeof(abis[0]))
-
-const char guest_abi_names[] = "dual-cr3 single-cr3";
-
 const char *guest_abi_name(uint32_t number)
 {
-	size_t i;
-
-	for (i = 0; i < ABI_COUNT; i++)
-		if (abis[i].abi == number)
-			return abis[i].name;
-	return NULL;
+	return number < PVM_ABI_COUNT ? pvm_abi_name((enum pvm_abi)number) : NULL;
 }
 
 bool guest_abi_by_name(const char *name, size_t length, enum pvm_abi *abi)
 {
-	size_t i;
+	unsigned i;
 
-	for (i = 0; i < ABI_COUNT; i++) {
-		if (strlen(abis[i].name) != length || memcmp(abis[i].name, name, length))
+	for (i = 0; i < PVM_ABI_COUNT; i++) {
+		const char *known = guest_abi_name(i);
+
+		if (!known || strlen(known) != length || memcmp(known, name, length))
 			continue;
-		*abi = abis[i].abi;
+		*abi = (enum pvm_abi)i;
 		return true;
 	}
 	return false;
+}
+
+const char *guest_abi_list(char *buffer, size_t size)
+{
+	size_t used = 0;
+	unsigned i;
+
+	buffer[0] = 0;
+	for (i = 0; i < PVM_ABI_COUNT; i++) {
+		const char *known = guest_abi_name(i);
+		int length;
+
+		if (!known)
+			continue;
+		length = snprintf(buffer + used, size - used, used ? " %s" : "%s", known);
+		if (length < 0 || (size_t)length >= size - used)
+			break;
+		used += (size_t)length;
+	}
+	return buffer;
 }
 
 int guest_abi_of_file(const struct elf_file *elf, enum pvm_abi *abi, char *why, size_t why_size)

@@ -15,8 +15,10 @@
 
 #include "elf_file.h"
 
-/* "dual-cr3 single-cr3", for messages. */
-extern const char guest_abi_names[];
+#define GUEST_ABI_LIST_MAX 128
+
+/* All names, "dual-cr3 single-cr3", for messages. Returns @buffer. */
+const char *guest_abi_list(char *buffer, size_t size);
 
 /* NULL: no guest can ask for an ABI of this number. @number: enum pvm_abi, or anything. */
 const char *guest_abi_name(uint32_t number);

@@ -81,9 +81,11 @@ static int bad_backend(const char *name)
 
 static int take_abi(struct run_options *options, const char *name)
 {
+	char known[GUEST_ABI_LIST_MAX];
+
 	if (!guest_abi_by_name(name, strlen(name), &options->vm.abi)) {
 		fprintf(stderr, "pvm: --abi=%s: no such guest ABI; there are: %s\n", name,
-			guest_abi_names);
+			guest_abi_list(known, sizeof(known)));
 		return -1;
 	}
 	options->vm.abi_given = true;

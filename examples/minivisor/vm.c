@@ -152,7 +152,7 @@ static enum pvm_abi choose_abi(const struct elf_file *elf)
 	char why[256];
 
 	if (name && !guest_abi_by_name(name, length, &abi))
-		fail("option abi needs one of: %s", guest_abi_names);
+		fail("option abi needs one of: %s", guest_abi_list(why, sizeof(why)));
 	if (!name && guest_abi_of_file(elf, &abi, why, sizeof(why)))
 		fail("%s", why);
 	return abi;

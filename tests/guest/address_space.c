@@ -124,19 +124,19 @@ static void reduce(const struct flush_kind *kind)
 /* spec: SC-002, SC-003, SC-024 */
 static void take_user_bit(const struct flush_kind *kind)
 {
-	u64 *pte = user_pte(&boot_space, DATA), before;
+	u64 *pte = user_pte(&boot_space, DATA), before, entry = old_page | PTE_USER_RW | PTE_A | PTE_D;
 
-	*pte = old_page | PTE_USER_RW;
+	*pte = entry;
 	hc_tlb_flush();
 	guest_assert(user_reads(DATA) == OLD && supervisor_reads(DATA) == OLD);
-	write_once(*pte, (old_page | PTE_USER_RW) & ~PTE_U);
+	write_once(*pte, entry & ~PTE_U);
 	before = user_reads(DATA);
 	check(before == OLD || before == -(u64)(PF_P | PF_U),
 	      label(kind->name, "before it, user mode may read a page that lost its U bit"));
 	kind->flush();
 	check_eq(user_reads(DATA), -(u64)(PF_P | PF_U), label(kind->name, "after it, that read faults"));
 	check_eq(supervisor_reads(DATA), OLD, label(kind->name, "after it, supervisor mode reads it"));
-	write_once(*pte, old_page | PTE_USER_RW);
+	write_once(*pte, entry);
 	check_eq(user_reads(DATA), OLD, label(kind->name, "a U bit that is given needs no flush"));
 }
 

@@ -199,27 +199,48 @@ static void expect_supervisor_page(u64 va, const char *name)
 	check_eq((u64)supervisor_access(READ, va, &cr2), -1ul, label(name, "supervisor reads"));
 	check_eq((u64)supervisor_access(FETCH, va, &cr2), -1ul, label(name, "supervisor fetches"));
 	check_eq((u64)supervisor_access(WRITE, va, &cr2), -1ul, label(name, "supervisor writes"));
+	check(user_access(READ, va, &cr2) == (PF_P | PF_U), label(name, "user's read after that"));
+	check(user_access(WRITE, va, &cr2) == (PF_P | PF_U | PF_W), label(name, "user's write after that"));
+}
+
+static void flush_data(void)
+{
+	hc_invlpg(DATA);
+}
+
+/* The entry of @level loses its U bit and gets it back, with A and D set as ever, so
+ * that nothing but U says that what is remembered of it is stale. */
+static void change_user_bit(int level, void (*flush)(void))
+{
+	static const char *const name[] = { "", "no U in the PT", "no U in the PD", "no U in the PDPT",
+					    "no U in the PML4" };
+	u64 *entry = pte_of(boot_space.user_root, DATA, level, false), saved = *entry | PTE_A;
+	u8 *code = phys_to_virt(page + OFFSET);
+
+	*code = RET_INSN;
+	write_once(*entry, saved & ~PTE_U);
+	flush();
+	expect_supervisor_page(DATA + OFFSET, name[level]);
+	write_once(*entry, saved);
+	flush();
+	*code = RET_INSN;
+	expect(READ, DATA + OFFSET, -1, "U at every level: both read");
+	expect(FETCH, DATA + OFFSET, -1, "U at every level: user fetches, supervisor does not");
+	expect(WRITE, DATA + OFFSET, -1, "U at every level: both write");
+	*code = RET_INSN;
+	expect(FETCH, DATA + OFFSET, -1, "U at every level: and then, too");
 }
 
 /* Single CR3. Level 5 has one entry for all of the user's pages: not that. */
 /* spec: SC-002, SC-003, SC-006, SC-007 */
 static void user_bit_is_honoured(void)
 {
-	static const char *const name[] = { "", "no U in the PT", "no U in the PD", "no U in the PDPT",
-					    "no U in the PML4" };
 	u64 *pte = user_pte(&boot_space, DATA), cr2;
 
-	set_pte(pte, page | PTE_USER_RX | PTE_W);
+	set_pte(pte, page | PTE_USER_RX | PTE_W | PTE_A | PTE_D);
 	for (int level = 1; level <= 4; level++) {
-		u64 *entry = pte_of(boot_space.user_root, DATA, level, false), saved = *entry;
-
-		*(u8 *)phys_to_virt(page + OFFSET) = RET_INSN;
-		set_pte(entry, saved & ~PTE_U);
-		expect_supervisor_page(DATA + OFFSET, name[level]);
-		set_pte(entry, saved);
-		*(u8 *)phys_to_virt(page + OFFSET) = RET_INSN;
-		expect(FETCH, DATA + OFFSET, -1, "U at every level: user fetches, supervisor does not");
-		expect(READ, DATA + OFFSET, -1, "U at every level: both read");
+		change_user_bit(level, hc_tlb_flush);
+		change_user_bit(level, flush_data);
 	}
 	set_pte(pte, (page | PTE_USER_RO) & ~PTE_U);
 	check_eq((u64)supervisor_access(WRITE, DATA, &cr2), PF_P | PF_W,

@@ -260,8 +260,11 @@ Test(elf_file, notes_over_a_segment_are_fine)
 
 Test(elf_file, an_abi_has_a_name_and_a_number)
 {
+	char list[GUEST_ABI_LIST_MAX], little[9];
 	enum pvm_abi abi;
 
+	cr_assert_str_eq(guest_abi_list(list, sizeof(list)), "dual-cr3 single-cr3");
+	cr_assert_str_eq(guest_abi_list(little, sizeof(little)), "dual-cr3");
 	cr_assert_str_eq(guest_abi_name(PVM_ABI_DUAL_CR3), "dual-cr3");
 	cr_assert_str_eq(guest_abi_name(PVM_ABI_SINGLE_CR3), "single-cr3");
 	cr_assert_null(guest_abi_name(PVM_ABI_LOWER_HALF));
