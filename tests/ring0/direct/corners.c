@@ -4,7 +4,8 @@
  *
  * S1: the supervisor is entered as 64-bit code whatever the user's code segment was, and at no
  * address that is not one. S5: a host with selectors of its own, and with a GDT that is read-only.
- * S7: no tag outlives a root of its VM. S8: the window shows the PVCS's page of now. S12: a #DF loses the vCPU and nothing of the host. Prints to COM2.
+ * S7: no tag outlives a root of its VM. S8: the window shows the PVCS's page of now. S12: a #DF
+ * loses the vCPU and nothing of the host. Prints to COM2.
  */
 #include <pvm/events.h>
 #include <pvm/hypercall.h>
