@@ -157,6 +157,7 @@ static const char *category_of(enum pvm_trace_kind kind)
 	case PVM_TRACE_HYPERCALL_RESULT:
 	case PVM_TRACE_INSN:
 	case PVM_TRACE_MSR:
+	case PVM_TRACE_CR4:
 		return "hypercall";
 	case PVM_TRACE_FAULT:
 	case PVM_TRACE_FILL:
@@ -193,6 +194,8 @@ static const char *detail_of(enum pvm_abi abi, const struct pvm_trace_record *re
 		return pvm_insn_name((enum pvm_insn_op)record->a);
 	case PVM_TRACE_MSR:
 		return record->c ? "write" : "read";
+	case PVM_TRACE_CR4:
+		return record->b ? pvm_cr4_bit_name((unsigned)__builtin_ctzll(record->b)) : NULL;
 	case PVM_TRACE_FAULT:
 		return fault_name(record->c);
 	case PVM_TRACE_FILL:
@@ -258,6 +261,11 @@ static void add_hypercall_args(cJSON *args, const struct pvm_trace_record *recor
 	case PVM_TRACE_MSR:
 		add_hex(args, "index", record->a);
 		add_hex(args, "value", record->b);
+		break;
+	case PVM_TRACE_CR4:
+		add_hex(args, "value", record->a);
+		add_hex(args, "refused", record->b);
+		add_hex(args, "rip", record->c);
 		break;
 	default:
 		break;

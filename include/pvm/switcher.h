@@ -22,7 +22,7 @@
  *                 pvm_switcher_run(), pvm_switcher_host_events()
  *
  * What pvm_switcher_run() leaves as it found it: RFLAGS, CS, SS, DS, ES, FS, GS, FS and GS
- * bases, IA32_KERNEL_GS_BASE, IDTR, CR3, DR0-3, DR7, PKRU, the callee-saved registers.
+ * bases, IA32_KERNEL_GS_BASE, IDTR, CR3, CR4, DR0-3, DR7, PKRU, the callee-saved registers.
  * What stays the switcher's until pvm_switcher_unload(): GDTR, LDTR, TR, STAR, LSTAR,
  * CSTAR, FMASK, IA32_SYSENTER_CS; IA32_U_CET, where CR4.CET is set, which is 0 meanwhile: the
  * thread's user shadow stack is off, its pointer (IA32_PL3_SSP) stays; NULL in DS, ES, FS,
@@ -31,7 +31,8 @@
  * The host unloads before it runs code at CPL 3 of its own, and before it gives the CPU to
  * a task that knows nothing of us.
  * What it changes for good: CR2 and DR6, as any fault and any #DB do.
- * What it never touches: CR0, CR4, XCR0, x87/SSE/AVX state (the host's to swap).
+ * What it never touches: CR0, XCR0, x87/SSE/AVX state (the host's to swap).
+ * What the host must not change while a CPU is loaded: CR4.
  * What a host must not have: CR4.FRED, a supervisor shadow stack, EFER.UAIE: refused (S9).
  * Supervisor IBT may be on: whatever the CPU can enter of the switcher begins with ENDBR64.
  * A host that saves or restores IA32_U_CET (XSAVES) does so while it is not loaded.
@@ -268,6 +269,7 @@ enum pvm_inhibit {
 	PVM_INHIBIT_INTERRUPT	= 1 << 3,	/* PVCS IP: an interrupt waits for a return */
 	PVM_INHIBIT_ROOT	= 1 << 4,	/* the other mode's root is not at hand */
 	PVM_INHIBIT_ENTRY	= 1 << 5,	/* LSTAR is not a legal address */
+	PVM_INHIBIT_CR4		= 1 << 6,	/* user mode has another CR4 than supervisor mode */
 };
 
 /* ------------------------------------------------------------------------

@@ -25,6 +25,7 @@ enum pvm_trace_kind {
 	PVM_TRACE_FILL,			/* a: gva, b: gpa, c: level, d: shadow entry */
 	PVM_TRACE_FLUSH,		/* a: enum pvm_flush_scope, b: gva or ~0, c: root hpa or ~0 */
 	PVM_TRACE_SHUTDOWN,		/* a: enum pvm_shutdown */
+	PVM_TRACE_CR4,			/* a: value refused, b: the bits at fault, c: rip */
 	PVM_TRACE_KINDS
 };
 

@@ -42,6 +42,13 @@ struct pvm_linear_range {
 	uint16_t pml5_start, pml5_end;	/* the same; must be none without host_la57 */
 };
 
+/* Every bit of CR4 that a guest may ever have, and has unless its configuration says less.
+ * docs/cr4.md */
+#define PVM_CR4_GUEST \
+	(PVM_CR4_TSD | PVM_CR4_DE | PVM_CR4_PSE | PVM_CR4_PAE | PVM_CR4_MCE | PVM_CR4_PGE | \
+	 PVM_CR4_PCE | PVM_CR4_OSFXSR | PVM_CR4_OSXMMEXCPT | PVM_CR4_UMIP | PVM_CR4_LA57 | \
+	 PVM_CR4_FSGSBASE | PVM_CR4_PCIDE | PVM_CR4_OSXSAVE | PVM_CR4_PKE | PVM_CR4_PKS)
+
 struct pvm_vm_config {
 	enum pvm_abi abi;
 
@@ -67,6 +74,12 @@ struct pvm_vm_config {
 
 	const struct pvm_cpuid_entry *cpuid;	/* raw host values; must outlive the VM */
 	uint32_t cpuid_count;
+	/*
+	 * The bits of CR4 that the guest may set, of PVM_CR4_GUEST; 0: all of them. Bits
+	 * that are always set need not be named. A write that sets another is #GP and is
+	 * traced (PVM_TRACE_CR4), and CPUID does not offer what needs one that is missing.
+	 */
+	uint64_t guest_cr4;
 	uint32_t pvm_features;		/* CPUID 0x40000002 EAX */
 	bool deployed_cpuid_signature;	/* report "PVM" instead of the specification's "pvm" */
 
@@ -310,6 +323,18 @@ PVM_API uint16_t pvm_vcpu_underlying_ss(const struct pvm_vcpu *vcpu);
  * spec: Underlying DR7 */
 PVM_API uint64_t pvm_vcpu_underlying_dr7(const struct pvm_vcpu *vcpu);
 
+/**
+ * pvm_vcpu_underlying_cr4 - CR4 to load while the guest runs.
+ * @host_cr4: CR4 as the host has it. @user_mode: the mode of the guest, which need not be
+ *            the one that the vCPU is in.
+ *
+ * TSD is the guest's in user mode, where it may have it, and clear in supervisor mode, which
+ * runs at CPL 3 and may read the TSC all the same. VME, PVI, PCE, KL, UINTR, LASS and LAM_SUP
+ * are clear. All others are the host's. docs/cr4.md
+ */
+PVM_API uint64_t pvm_vcpu_underlying_cr4(const struct pvm_vcpu *vcpu, uint64_t host_cr4,
+					 bool user_mode);
+
 /* RFLAGS to load for any guest value: S2. spec: PVCS::eflags */
 PVM_API uint64_t pvm_rflags_sanitize(uint64_t rflags);
 
@@ -405,6 +430,7 @@ PVM_API void pvm_cpuid(const struct pvm_vcpu *vcpu, uint32_t leaf, uint32_t subl
 PVM_API const char *pvm_shutdown_name(enum pvm_shutdown reason);
 PVM_API const char *pvm_mode_name(enum pvm_mode mode);
 PVM_API const char *pvm_vector_name(unsigned vector);
+PVM_API const char *pvm_cr4_bit_name(unsigned bit);	/* "SMEP"; "reserved" */
 PVM_API const char *pvm_version(void);
 /* "dual-cr3"; NULL: an ABI that is not built. */
 PVM_API const char *pvm_abi_name(enum pvm_abi abi);

@@ -32,6 +32,7 @@
 #define EXTRA_PKE	1u
 #define EXTRA_MITIGATE	2u
 #define EXTRA_DEBUG	4u
+#define EXTRA_CR4	8u
 
 /* pvm_switcher_cpu::kind, as entry.S leaves it. */
 #define KIND_VECTOR	0	/* frame.vector says */
@@ -124,6 +125,7 @@ struct pvm_switcher_cpu {
 	uint64_t host_gs_base, host_kernel_gs_base, host_fs_base;
 	uint64_t guest_dr7, cr2, dr6;
 	uint64_t fault_rip;
+	uint64_t host_cr4, cr4_keep, cr4_user;	/* EXTRA_CR4: what stays; what user mode adds */
 	uint32_t host_pkru, host_spec_ctrl, mitigations;
 	uint16_t host_ds, host_es, host_fs, host_gs, host_ss, switcher_ss;
 	struct switcher_dtr idtr, host_idtr;

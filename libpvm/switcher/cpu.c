@@ -146,6 +146,7 @@ void pvm_switcher_load(struct pvm_switcher_cpu *cpu)
 	hw_lldt(0);
 	hw_ltr(cpu->switcher->config.tss_sel);
 	load_msrs(cpu);
+	cpu->loaded = NULL;	/* CR4 may be another one than before: see run.c */
 	cpu->is_loaded = true;
 }
 

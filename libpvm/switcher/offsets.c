@@ -61,6 +61,9 @@ static void cpu_offsets(void)
 	CPU(CR2, cr2);
 	CPU(DR6, dr6);
 	CPU(FAULT_RIP, fault_rip);
+	CPU(HOST_CR4, host_cr4);
+	CPU(CR4_KEEP, cr4_keep);
+	CPU(CR4_USER, cr4_user);
 	CPU(HOST_PKRU, host_pkru);
 	CPU(HOST_SPEC_CTRL, host_spec_ctrl);
 	CPU(MITIGATIONS, mitigations);
@@ -127,6 +130,7 @@ static void constants(void)
 	VALUE(PENDING_MC, PENDING_MC);
 	VALUE(AREA_PKE, AREA_PKE);
 	VALUE(AREA_SMAP, AREA_SMAP);
+	VALUE(EXTRA_CR4, EXTRA_CR4);
 	VALUE(KIND_VECTOR, KIND_VECTOR);
 	VALUE(KIND_SYSCALL, KIND_SYSCALL);
 	VALUE(KIND_SYSCALL32, KIND_SYSCALL32);

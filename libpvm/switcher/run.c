@@ -86,6 +86,22 @@ static void change_vcpu(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *
 	cpu->vcpu = (uint64_t)(uintptr_t)svcpu->vcpu;
 }
 
+/* CR4 with the guest: looked at here only, so that it costs nothing where nothing differs. A
+ * guest whose two modes differ comes out at each switch between them. */
+static void set_cr4(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu)
+{
+	const struct pvm_vcpu *vcpu = svcpu->vcpu;
+	uint64_t host = hw_read_cr4();
+
+	cpu->cr4_keep = pvm_vcpu_underlying_cr4(vcpu, ~0ull, false);
+	cpu->cr4_user = pvm_vcpu_underlying_cr4(vcpu, 0, true);
+	cpu->extras &= ~EXTRA_CR4;
+	if (host & ~cpu->cr4_keep || cpu->cr4_user & ~host)
+		cpu->extras |= EXTRA_CR4;
+	if (cpu->cr4_user)
+		svcpu->fixed_inhibit |= PVM_INHIBIT_CR4;
+}
+
 /* What changes by calls that count in pvm_vcpu::changes only. */
 static void copy_registers(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu)
 {
@@ -100,6 +116,7 @@ static void copy_registers(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcp
 	if (vcpu->msr.lstar >> 47 && !pvm_legal_address(vcpu, pvm_gva(vcpu->msr.lstar)))
 		svcpu->fixed_inhibit |= PVM_INHIBIT_ENTRY;	/* S1, M7 */
 	svcpu->waits = vcpu->vm->abi->interrupt_waits(vcpu, &svcpu->waits_bit);
+	set_cr4(cpu, svcpu);
 	cpu->pvcs = svcpu->pvcs;
 	cpu->lstar = vcpu->msr.lstar;
 	cpu->retu_next = vcpu->msr.retu_rip ? vcpu->msr.retu_rip + PVM_SYSCALL_LENGTH : NEVER;
@@ -115,7 +132,7 @@ static void copy_registers(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcp
 /* S3: one word, a bit for each reason, as wide as what entry.S compares with 0. */
 _Static_assert(sizeof(((struct pvm_switcher_cpu *)0)->inhibit) == sizeof(uint32_t), "CMPL");
 _Static_assert((PVM_INHIBIT_HOST | PVM_INHIBIT_PVCS | PVM_INHIBIT_NMI | PVM_INHIBIT_INTERRUPT |
-		PVM_INHIBIT_ROOT | PVM_INHIBIT_ENTRY) == (1 << 6) - 1, "a bit for each reason");
+		PVM_INHIBIT_ROOT | PVM_INHIBIT_ENTRY | PVM_INHIBIT_CR4) == (1 << 7) - 1, "a bit for each reason");
 
 /* S3: every reason not to switch directly, as one word. */
 static uint32_t inhibited(const struct pvm_switcher_cpu *cpu, const struct pvm_switcher_vcpu *svcpu)

@@ -117,6 +117,17 @@ enter_extras:
 	je	1f
 	movq	C(GUEST_DR7), %rax
 	movq	%rax, %dr7
+1:	testl	$EXTRA_CR4, C(EXTRAS)
+	jz	1f
+	movq	%cr4, %rax
+	movq	%rax, C(HOST_CR4)
+	andq	C(CR4_KEEP), %rax
+	cmpl	$0, C(USER_MODE)
+	je	2f
+	orq	C(CR4_USER), %rax
+2:	cmpq	%rax, C(HOST_CR4)
+	je	1f
+	movq	%rax, %cr4
 1:	testl	$AREA_PKE, C(FLAGS)
 	jz	1f
 	xorl	%ecx, %ecx			/* S11: the host's PKRU is put away */
@@ -198,6 +209,13 @@ leave_extras:
 	je	1f
 	xorl	%eax, %eax
 	movq	%rax, %dr7
+1:	testl	$EXTRA_CR4, C(EXTRAS)
+	jz	1f
+	movq	%cr4, %rax
+	cmpq	%rax, C(HOST_CR4)
+	je	1f
+	movq	C(HOST_CR4), %rax
+	movq	%rax, %cr4
 1:	testl	$AREA_PKE, C(FLAGS)
 	jz	1f
 	xorl	%ecx, %ecx			/* S11 */

@@ -29,6 +29,8 @@ static const char *check_abi(const struct pvm_vm_config *config)
 		return "host_maxphyaddr must be 36 to 52 bits";
 	if (!maxphyaddr_ok(config->guest_maxphyaddr))
 		return "guest_maxphyaddr must be 36 to 52 bits";
+	if (config->guest_cr4 & ~(uint64_t)PVM_CR4_GUEST)
+		return "guest_cr4 has bits that no guest may have";
 	if (config->cpuid_count && !config->cpuid)
 		return "cpuid is NULL, but cpuid_count is not 0";
 	return NULL;

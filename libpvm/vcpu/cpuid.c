@@ -132,8 +132,12 @@ static void basic_features(const struct pvm_vcpu *vcpu, uint32_t out[4])
 	out[EBX] |= vcpu->id << PVM_CPUID_1_EBX_APIC_ID_SHIFT;
 	if (!vcpu->vm->config.host_osxsave)
 		out[ECX] &= ~XSAVE_1_ECX;
+	out[ECX] |= PVM_CPUID_1_ECX_HYPERVISOR;
 	/* spec: PCID can be enabled even if the hardware doesn't support PCID */
-	out[ECX] |= PVM_CPUID_1_ECX_PCID | PVM_CPUID_1_ECX_HYPERVISOR;
+	if (pvm_cr4_mask(vcpu->vm) & PVM_CR4_PCIDE)
+		out[ECX] |= PVM_CPUID_1_ECX_PCID;
+	else
+		out[ECX] &= ~PVM_CPUID_1_ECX_PCID;
 	if (vcpu->cr4 & PVM_CR4_OSXSAVE)
 		out[ECX] |= PVM_CPUID_1_ECX_OSXSAVE;
 }
@@ -147,17 +151,19 @@ static uint32_t highest_feature_subleaf(const struct pvm_vm_config *config)
 static void structured_features(const struct pvm_vcpu *vcpu, uint32_t out[4])
 {
 	const struct pvm_vm_config *config = &vcpu->vm->config;
+	uint64_t cr4 = pvm_cr4_mask(vcpu->vm);
+	bool pke = config->host_pke && (cr4 & PVM_CR4_PKE);
 
 	keep(out, 0, LEAF_7_EBX, LEAF_7_ECX, LEAF_7_EDX);
 	out[EAX] = highest_feature_subleaf(config);
 	if (!config->host_umip)
 		out[ECX] &= ~PVM_CPUID_7_ECX_UMIP;
-	if (!config->host_la57)
+	if (!config->host_la57 || !(cr4 & PVM_CR4_LA57))
 		out[ECX] &= ~PVM_CPUID_7_ECX_LA57;
-	if (!config->host_pke)
+	if (!pke)
 		out[ECX] &= ~PVM_CPUID_7_ECX_PKU;
 	/* spec: PKS can be enabled if the host CR4.PKE is set */
-	if (config->host_pke)
+	if (pke && (cr4 & PVM_CR4_PKS))
 		out[ECX] |= PVM_CPUID_7_ECX_PKS;
 	if (vcpu->cr4 & PVM_CR4_PKE)
 		out[ECX] |= PVM_CPUID_7_ECX_OSPKE;

@@ -12,15 +12,15 @@
  * spec: States or registers on PVM modes
  */
 #include <pvm/mmu.h>
+#include <pvm/trace.h>
 
 #include "abi/abi.h"
 #include "rules.h"
 
-/* What a guest may set at all; the rest is reserved, or hidden (CPUID). */
-#define CR4_KNOWN	(PVM_CR4_TSD | PVM_CR4_DE | PVM_CR4_PSE | PVM_CR4_PAE | PVM_CR4_MCE | \
-			 PVM_CR4_PGE | PVM_CR4_PCE | PVM_CR4_OSFXSR | PVM_CR4_OSXMMEXCPT | \
-			 PVM_CR4_UMIP | PVM_CR4_LA57 | PVM_CR4_FSGSBASE | PVM_CR4_PCIDE | \
-			 PVM_CR4_OSXSAVE | PVM_CR4_PKE | PVM_CR4_PKS)
+/* Never set while a guest runs, whatever the host has: what CPL 3 could do with them is not
+ * the guest's to do, or changes what its code sees. */
+#define CR4_NEVER	(PVM_CR4_VME | PVM_CR4_PVI | PVM_CR4_PCE | PVM_CR4_KL | PVM_CR4_UINTR | \
+			 PVM_CR4_LASS | PVM_CR4_LAM_SUP)
 
 uint64_t pvm_cr4_always(const struct pvm_vm *vm)
 {
@@ -47,24 +47,43 @@ static bool cpuid_has_la57(const struct pvm_vcpu *vcpu)
 	return out[2] & PVM_CPUID_7_ECX_LA57;
 }
 
-bool pvm_cr4_allowed(const struct pvm_vcpu *vcpu, uint64_t cr4)
+uint64_t pvm_cr4_mask(const struct pvm_vm *vm)
+{
+	uint64_t mask = vm->config.guest_cr4 ? vm->config.guest_cr4 : PVM_CR4_GUEST;
+
+	return mask | PVM_CR4_ONES | pvm_cr4_always(vm);
+}
+
+uint64_t pvm_cr4_refused(const struct pvm_vcpu *vcpu, uint64_t cr4)
 {
 	const struct pvm_vm_config *config = &vcpu->vm->config;
-	uint64_t always = pvm_cr4_always(vcpu->vm);
+	uint64_t always = pvm_cr4_always(vcpu->vm), refused;
 
-	/* VME, PVI, SMAP and all that needs work not done here; SMEP where the ABI has it. */
-	if (cr4 & ~(CR4_KNOWN | always))
-		return false;
-	if ((cr4 & PVM_CR4_ONES) != PVM_CR4_ONES)
-		return false;
-	if (cr4 & (PVM_CR4_UMIP | PVM_CR4_OSXSAVE) & ~always)
-		return false;
+	/* VME, PVI, SMAP, SMEP where the ABI has it not, all that needs work not done here, and what the host forbids. */
+	refused = cr4 & ~pvm_cr4_mask(vcpu->vm);
+	refused |= ~cr4 & PVM_CR4_ONES;
+	refused |= cr4 & (PVM_CR4_UMIP | PVM_CR4_OSXSAVE) & ~always;
 	/* spec: Protection Keys */
-	if ((cr4 & PVM_CR4_PKE) && !config->host_pke)
-		return false;
-	if ((cr4 & PVM_CR4_PKS) && !(cr4 & PVM_CR4_PKE))
-		return false;
-	return !(cr4 & PVM_CR4_LA57) || cpuid_has_la57(vcpu);
+	if (!config->host_pke)
+		refused |= cr4 & PVM_CR4_PKE;
+	if (!(cr4 & PVM_CR4_PKE))
+		refused |= cr4 & PVM_CR4_PKS;
+	if ((cr4 & PVM_CR4_LA57) && !cpuid_has_la57(vcpu))
+		refused |= PVM_CR4_LA57;
+	return refused;
+}
+
+bool pvm_cr4_allowed(const struct pvm_vcpu *vcpu, uint64_t cr4)
+{
+	return !pvm_cr4_refused(vcpu, cr4);
+}
+
+uint64_t pvm_vcpu_underlying_cr4(const struct pvm_vcpu *vcpu, uint64_t host_cr4, bool user_mode)
+{
+	uint64_t own = pvm_cr4_mask(vcpu->vm) & PVM_CR4_TSD;
+
+	host_cr4 &= ~(uint64_t)CR4_NEVER & ~own;
+	return user_mode ? host_cr4 | (vcpu->cr4 & own) : host_cr4;
 }
 
 bool pvm_cr3_allowed(const struct pvm_vm_config *config, uint64_t cr3)
@@ -100,17 +119,18 @@ static int write_cr3(struct pvm_vcpu *vcpu, uint64_t value)
 
 static int write_cr4(struct pvm_vcpu *vcpu, uint64_t value)
 {
-	uint64_t old = vcpu->cr4, changed;
+	uint64_t old = vcpu->cr4, changed, refused = pvm_cr4_refused(vcpu, value), written = value;
 
-	if (!pvm_cr4_allowed(vcpu, value))
-		return PVM_EINVAL;
 	value |= pvm_cr4_always(vcpu->vm);
 	changed = old ^ value;
 	/* x86: not in IA-32e mode. PVM_HC_LOAD_PGTBL changes it with the tables. */
-	if (changed & PVM_CR4_LA57)
+	refused |= changed & PVM_CR4_LA57;
+	if (vcpu->cr3 & PVM_CR3_PCID_MASK)
+		refused |= changed & value & PVM_CR4_PCIDE;
+	if (refused) {
+		pvm_trace_vcpu(vcpu, PVM_TRACE_CR4, written, refused, vcpu->rip, 0);
 		return PVM_EINVAL;
-	if ((changed & value & PVM_CR4_PCIDE) && (vcpu->cr3 & PVM_CR3_PCID_MASK))
-		return PVM_EINVAL;
+	}
 	vcpu->cr4 = value;
 	if (changed & (PVM_CR4_PKE | PVM_CR4_PKS))
 		pvm_mmu_new_cr3(vcpu);

@@ -22,9 +22,21 @@ const char *pvm_trace_kind_name(enum pvm_trace_kind kind)
 		[PVM_TRACE_FILL] = "fill",
 		[PVM_TRACE_FLUSH] = "flush",
 		[PVM_TRACE_SHUTDOWN] = "shutdown",
+		[PVM_TRACE_CR4] = "cr4",
 	};
 
 	return (unsigned)kind < PVM_TRACE_KINDS ? names[kind] : "unknown";
+}
+
+const char *pvm_cr4_bit_name(unsigned bit)
+{
+	static const char *const names[] = {
+		"VME", "PVI", "TSD", "DE", "PSE", "PAE", "MCE", "PGE", "PCE", "OSFXSR", "OSXMMEXCPT", "UMIP",
+		"LA57", "VMXE", "SMXE", NULL, "FSGSBASE", "PCIDE", "OSXSAVE", "KL", "SMEP", "SMAP", "PKE",
+		"CET", "PKS", "UINTR", NULL, "LASS", "LAM_SUP", NULL, NULL, NULL, "FRED",
+	};
+
+	return bit < sizeof(names) / sizeof(names[0]) && names[bit] ? names[bit] : "reserved";
 }
 
 const char *pvm_shutdown_name(enum pvm_shutdown reason)

@@ -28,6 +28,10 @@
 bool pvm_cr3_allowed(const struct pvm_vm_config *config, uint64_t cr3);
 /* May the guest write @cr4? Does not look at what CR4 was. */
 bool pvm_cr4_allowed(const struct pvm_vcpu *vcpu, uint64_t cr4);
+/* The bits for which it may not: none is no reason to refuse. */
+uint64_t pvm_cr4_refused(const struct pvm_vcpu *vcpu, uint64_t cr4);
+/* What a guest of this VM may ever have set. */
+uint64_t pvm_cr4_mask(const struct pvm_vm *vm);
 /* The bits of CR4 that are set whatever the guest writes: the host's, the ABI's. */
 uint64_t pvm_cr4_always(const struct pvm_vm *vm);
 /* EFER as it always is. */

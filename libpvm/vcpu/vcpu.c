@@ -49,7 +49,9 @@ static void reset_control(struct pvm_vcpu *vcpu)
 	vcpu->cr0 = PVM_CR0_ONES;
 	vcpu->cr2 = 0;
 	vcpu->cr3 = 0;
-	vcpu->cr4 = PVM_CR4_ONES | pvm_cr4_always(vcpu->vm) | (config->host_pke ? PVM_CR4_PKE : 0);
+	vcpu->cr4 = PVM_CR4_ONES | pvm_cr4_always(vcpu->vm);
+	if (config->host_pke)
+		vcpu->cr4 |= pvm_cr4_mask(vcpu->vm) & PVM_CR4_PKE;
 	vcpu->cr8 = 0;
 	vcpu->efer = pvm_efer_of_host(config);
 

@@ -3,9 +3,9 @@
  * Corners of pvm_switcher_run(): states that one run leaves and another must not find.
  *
  * S1: the supervisor is entered as 64-bit code whatever the user's code segment was, and at no
- * address that is not one. S5: a host with selectors of its own, and with a GDT that is read-only.
- * S7: no tag outlives a root of its VM. S8: the window shows the PVCS's page of now. S12: a #DF
- * loses the vCPU and nothing of the host. Prints to COM2.
+ * address that is not one. S5: a host with selectors of its own, and with a GDT that is read-only;
+ * CR4 goes with the guest. S7: no tag outlives a root of its VM. S8: the window shows the PVCS's
+ * page of now. S12: a #DF loses the vCPU and nothing of the host. Prints to COM2.
  */
 #include <pvm/events.h>
 #include <pvm/hypercall.h>
@@ -266,6 +266,65 @@ static void some_hypercalls_are_the_hosts(void)
 	print("hypercalls of the host's are not served\n");
 }
 
+/* Runs @insn to an exception; its vector. The host's CR4 must be whole whatever it is. */
+static unsigned vector_of(const uint8_t *insn, size_t size, bool user)
+{
+	static const uint8_t ud2[] = { 0x0f, 0x0b };
+	uint64_t cr4 = read_cr4();
+	struct pvm_switcher_exit exit;
+
+	write_code(USER_CODE, insn, size);
+	write_code(USER_CODE + size, ud2, sizeof(ud2));
+	start_user(USER_CS, USER_CODE);
+	if (!user) {
+		static const uint8_t syscall[] = { 0x0f, 0x05 };
+
+		write_code(SUPERVISOR_CODE, insn, size);
+		write_code(SUPERVISOR_CODE + size, ud2, sizeof(ud2));
+		write_code(USER_CODE, syscall, sizeof(syscall));
+	}
+	test.vcpu.gpr[PVM_RCX] = 0;
+	for (;;) {
+		run_to_syscall(&exit, SUPERVISOR_CODE);
+		if (read_cr4() != cr4)
+			fail("the host's CR4 is %lx instead of %lx", read_cr4(), cr4);
+		if (exit.kind != PVM_EXIT_SYSCALL)
+			break;
+		pvm_handle_syscall(&test.vcpu, PVM_MAY_SLEEP);
+	}
+	if (exit.kind != PVM_EXIT_EXCEPTION || test.vcpu.user_mode != user)
+		fail("CR4: exit %d at rip %lx", exit.kind, test.vcpu.rip);
+	return exit.vector;
+}
+
+/* TSD is the guest's, in user mode; PCE is nobody's. A CPU with a counter would read it. */
+static void cr4_goes_with_the_guest(void)
+{
+	static const uint8_t rdtsc[] = { 0x0f, 0x31 }, rdpmc[] = { 0x0f, 0x33 };
+	uint64_t host = read_cr4();
+
+	pvm_switcher_unload(test.cpu);
+	write_cr4(host | PVM_CR4_PCE);
+	if (vector_of(rdpmc, sizeof(rdpmc), true) != PVM_VEC_GP)
+		fail("CR4.PCE of the host is on in the guest");
+	if (vector_of(rdtsc, sizeof(rdtsc), true) != PVM_VEC_UD)
+		fail("CR4.TSD is on");
+	if (pvm_cr_write(&test.vcpu, 4, test.vcpu.cr4 | PVM_CR4_TSD) != PVM_OK)
+		fail("no CR4.TSD");
+	if (vector_of(rdtsc, sizeof(rdtsc), true) != PVM_VEC_GP)
+		fail("CR4.TSD of the guest is off in its user mode");
+	if (vector_of(rdtsc, sizeof(rdtsc), false) != PVM_VEC_UD)
+		fail("CR4.TSD of the guest is on in its supervisor mode");
+	pvm_cr_write(&test.vcpu, 4, test.vcpu.cr4 & ~PVM_CR4_TSD);
+	pvm_switcher_unload(test.cpu);
+	write_cr4(host | PVM_CR4_TSD);
+	if (vector_of(rdtsc, sizeof(rdtsc), true) != PVM_VEC_UD)
+		fail("CR4.TSD of the host is on in the guest");
+	pvm_switcher_unload(test.cpu);
+	write_cr4(host);
+	print("CR4 goes with the guest\n");
+}
+
 /* S7: a root of the VM has died, so that what is cached under any is paid for. Where there are
  * PCIDs: without, each CR3 write flushes. */
 static void no_tag_outlives_a_root(void)
@@ -379,6 +438,7 @@ void minivisor_main(void)
 	entry_is_an_address();
 	some_hypercalls_are_the_hosts();
 	no_tag_outlives_a_root();
+	cr4_goes_with_the_guest();
 	print("all corners are clean\n");
 	machine_exit(0);
 }

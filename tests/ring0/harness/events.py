@@ -181,6 +181,15 @@ class Words(Event):
             self.machine.remote.write(self._at(name), before)
 
 
+class Cr4(Words):
+    """A CR4 that user mode has alone. It goes back to the host's before the words do."""
+
+    def undo(self):
+        self.machine.to_host()
+        super().undo()
+        self.machine.to_turn()
+
+
 class NullSs(Event):
     """What an interrupt from CPL 3 leaves in SS while its handler runs."""
     name = "a NULL SS"
@@ -202,6 +211,8 @@ def scenes(machine):
         "null_ss": NullSs(machine),
         # pvm_switcher_flush() on another CPU.
         "owed": Words(machine, "flushes owed", OWED=0xffffffff),
+        # CR4.DE: a bit without effect at CPL 3.
+        "cr4": Cr4(machine, "another CR4", EXTRAS=8, CR4_USER=8),
         # All of entry.S's, pvm/switcher.h; TCG's CPU needs none.
         "mitigations": Words(machine, "all mitigations", MITIGATIONS=0x4f, EXTRAS=1),
     }

@@ -47,6 +47,8 @@ PROVOKED = (
     (HYPERCALL, (("mitigations", "pvm_switcher_enter"),)),
     (COMPAT, (("mitigations", "pvm_switcher_enter"),)),
     (BREAKPOINT, (("mitigations", "pvm_switcher_enter"),)),
+    (COMPAT, (("cr4", "pvm_switcher_enter"),)),
+    (HYPERCALL, (("cr4", "pvm_switcher_enter"),)),
     (SYSRET, (("owed", "pvm_switcher_syscall_dual_cr3"),)),
     (IRET, (("owed", "pvm_switcher_syscall_dual_cr3"),)),
     ("LOAD_PGTBL", (("owed", "pvm_switcher_syscall_dual_cr3"),)),

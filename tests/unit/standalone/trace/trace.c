@@ -226,6 +226,7 @@ static void record_every_kind(struct trace *trace)
 		{ PVM_TRACE_FILL, 0, 0x5000, 0x7000, 1, 0x100000007067ull },
 		{ PVM_TRACE_FLUSH, ~0u, PVM_FLUSH_GVA, 0x5000, PVM_INVALID_ADDR, 0 },
 		{ PVM_TRACE_SHUTDOWN, 0, PVM_SHUTDOWN_NO_PVCS, 0, 0, 0 },
+		{ PVM_TRACE_CR4, 0, PVM_CR4_PAE | PVM_CR4_SMEP, PVM_CR4_SMEP, 0x1000040, 0 },
 	};
 	size_t i;
 
