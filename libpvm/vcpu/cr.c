@@ -59,7 +59,8 @@ uint64_t pvm_cr4_refused(const struct pvm_vcpu *vcpu, uint64_t cr4)
 	const struct pvm_vm_config *config = &vcpu->vm->config;
 	uint64_t always = pvm_cr4_always(vcpu->vm), refused;
 
-	/* VME, PVI, SMAP, SMEP where the ABI has it not, all that needs work not done here, and what the host forbids. */
+	/* VME, PVI, SMAP, SMEP where the ABI has it not, what needs work not done here, and what
+	 * the host forbids. */
 	refused = cr4 & ~pvm_cr4_mask(vcpu->vm);
 	refused |= ~cr4 & PVM_CR4_ONES;
 	refused |= cr4 & (PVM_CR4_UMIP | PVM_CR4_OSXSAVE) & ~always;

@@ -288,13 +288,13 @@ static unsigned vector_of(const uint8_t *insn, size_t size, bool user)
 		run_to_syscall(&exit, SUPERVISOR_CODE);
 		if (read_cr4() != cr4)
 			fail("the host's CR4 is %lx instead of %lx", read_cr4(), cr4);
-		if (exit.kind != PVM_EXIT_SYSCALL)
+		if (exit.guest.kind != PVM_EXIT_SYSCALL)
 			break;
-		pvm_handle_syscall(&test.vcpu, PVM_MAY_SLEEP);
+		pvm_handle_syscall(&test.vcpu);
 	}
-	if (exit.kind != PVM_EXIT_EXCEPTION || test.vcpu.user_mode != user)
-		fail("CR4: exit %d at rip %lx", exit.kind, test.vcpu.rip);
-	return exit.vector;
+	if (exit.guest.kind != PVM_EXIT_EXCEPTION || test.vcpu.user_mode != user)
+		fail("CR4: exit %d at rip %lx", exit.guest.kind, test.vcpu.rip);
+	return exit.guest.vector;
 }
 
 /* TSD is the guest's, in user mode; PCE is nobody's. A CPU with a counter would read it. */
