@@ -19,8 +19,8 @@ struct engine {
 	uint32_t arena_pages, free_count;
 	uint32_t *free;
 	uint64_t flushes;
-	bool timed;			/* the lock's holds are timed (a few ns each) */
-	uint64_t held_since, held_longest;	/* cycles */
+	bool timed;			/* the lock's holds are timed */
+	uint64_t held_since, held_longest;	/* nanoseconds of CPU time */
 };
 
 #define ENGINE_PVCS	0x3000ull

@@ -92,7 +92,8 @@ void pvm_switcher_set_roots(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vc
 	const struct pvm_vcpu *vcpu = svcpu->vcpu;
 	uint64_t cr3 = vcpu->user_mode ? vcpu->msr.switch_cr3 : vcpu->cr3;
 	uint64_t switch_cr3 = vcpu->user_mode ? vcpu->cr3 : vcpu->msr.switch_cr3;
-	uint32_t i, role = pvm_mmu_root_role(vcpu);
+	uint64_t role = pvm_mmu_root_role(vcpu);
+	uint32_t i;
 
 	/* Roots published for another generation may be dead, those for another role
 	 * would show other translations. */
