@@ -78,7 +78,10 @@ static const char *check_entry(const struct pvm_mmu *mmu, const struct pvm_shado
 
 	if (!slot_legal(mmu, page, index))
 		return "M7: a translation outside the legal ranges";
-	wrong = pvm_entry_child(mmu, page, index) ? check_link(mmu, page, index) : check_leaf(mmu, page, index);
+	if (pvm_entry_is_leaf(page, index))
+		wrong = check_leaf(mmu, page, index);
+	else
+		wrong = check_link(mmu, page, index);
 	if (wrong || !guest)
 		return wrong;
 	if (!pvm_sync_expected(mmu, page, index, PVM_READ_ONCE(guest[index]), &expected))
@@ -145,10 +148,10 @@ static const char *check_page(const struct pvm_mmu *mmu, const struct pvm_shadow
 			continue;
 		}
 		if (!pvm_entry_present(page, index)) {
+			if (page->table[index] & PVM_PTE_P)
+				return "M1: an entry of the guest's lacks U";
 			if (page->table[index])
-				return page->table[index] & PVM_PTE_P && !(page->table[index] & PVM_PTE_U) ?
-					"M1: an entry of the guest's lacks U" :
-					"M2: an entry that is not the engine's";
+				return "M2: an entry that nothing stands for";
 			continue;
 		}
 		if (pvm_entry_child(mmu, page, index))

@@ -104,7 +104,17 @@ void *pvm_radix_next(const struct pvm_radix *radix, uint64_t *index, uint64_t en
 
 void *pvm_radix_find(const struct pvm_radix *radix, uint64_t index)
 {
-	return pvm_radix_next(radix, &index, index + 1);
+	const struct pvm_host_page *page = &radix->root;
+	unsigned height = radix->height;
+
+	if (!height || index >> slot_shift(radix, height + 1))
+		return NULL;
+	for (; height > 1; height--) {
+		page = below(radix, page, height, index);
+		if (!page->va)
+			return NULL;
+	}
+	return bottom_slot(radix, page, index);
 }
 
 static void destroy_below(struct pvm_mmu *mmu, struct pvm_host_page page, unsigned height)

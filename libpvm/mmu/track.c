@@ -183,6 +183,8 @@ bool pvm_track_sync_root(struct pvm_mmu *mmu, struct pvm_shadow_page *root, uint
 	struct descent d = { .since = since, .budget = SYNC_BUDGET, .looks = LOOK_BUDGET,
 			     .upper = upper, .count = !upper };
 
+	if (pvm_list_empty(&mmu->unsync))
+		return true;
 	return sync_wide(mmu, &d) && descend(mmu, &d, root);
 }
 
