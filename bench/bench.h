@@ -40,6 +40,8 @@ struct bench_row {
 
 /* Tables of rows, ended by a NULL name. */
 extern const struct bench_row bench_engine_rows[];
+extern const struct bench_row bench_attack_rows[];
+extern const struct bench_row bench_scale_rows[];
 extern const struct bench_row bench_native_rows[];
 
 /* ------------------------------------------------------------------------

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include <pvm/mmu.h>
 
@@ -81,15 +82,36 @@ static void tlb_flush(void *host, const struct pvm_tlb_flush *flush)
 	((struct engine *)host)->flushes++;
 }
 
+/* CPU time of this thread: what other programs take in between is not the engine's. */
+static uint64_t cpu_time(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
+}
+
 static void lock(void *host)
 {
-	(void)host;
+	struct engine *e = host;
+
+	if (e->timed)
+		e->held_since = cpu_time();
+}
+
+static void unlock(void *host)
+{
+	struct engine *e = host;
+	uint64_t held = e->timed ? cpu_time() - e->held_since : 0;
+
+	if (held > e->held_longest)
+		e->held_longest = held;
 }
 
 static const struct pvm_host_ops ops = {
 	.page_alloc = page_alloc, .page_free = page_free, .page_va = page_va,
 	.gfn_to_frame = gfn_to_frame, .gfn_to_va = gfn_to_va, .pin = pin, .unpin = unpin,
-	.tlb_flush = tlb_flush, .mmu_lock = lock, .mmu_unlock = lock,
+	.tlb_flush = tlb_flush, .mmu_lock = lock, .mmu_unlock = unlock,
 };
 
 static const struct pvm_vm_config config = {
@@ -113,19 +135,24 @@ uint64_t engine_new_table(struct engine *e)
 	return gpa;
 }
 
-uint64_t *engine_entry(struct engine *e, uint64_t root, uint64_t gva)
+uint64_t *engine_table_entry(struct engine *e, uint64_t root, uint64_t gva, unsigned last)
 {
 	uint64_t table = root;
 	unsigned level;
 
-	for (level = 4; level > 1; level--) {
+	for (level = 4; level > last; level--) {
 		uint64_t *entry = (uint64_t *)(e->memory + table) + PVM_LEVEL_INDEX(gva, level);
 
 		if (!(*entry & PVM_PTE_P))
 			*entry = engine_new_table(e) | PVM_PTE_P | PVM_PTE_W | PVM_PTE_U | PVM_PTE_A;
 		table = *entry & PVM_PTE_ADDR_MASK;
 	}
-	return (uint64_t *)(e->memory + table) + PVM_LEVEL_INDEX(gva, 1);
+	return (uint64_t *)(e->memory + table) + PVM_LEVEL_INDEX(gva, last);
+}
+
+uint64_t *engine_entry(struct engine *e, uint64_t root, uint64_t gva)
+{
+	return engine_table_entry(e, root, gva, 1);
 }
 
 void engine_map(struct engine *e, uint64_t root, uint64_t gva, uint64_t gpa, uint64_t flags)
@@ -133,10 +160,14 @@ void engine_map(struct engine *e, uint64_t root, uint64_t gva, uint64_t gpa, uin
 	*engine_entry(e, root, gva) = gpa | flags;
 }
 
+/* The root of a mode: with five levels, one that links to the four below. */
 static uint64_t identity(struct engine *e)
 {
 	uint64_t root = engine_new_table(e), pdpt = engine_new_table(e), pd = 0, gva;
+	uint64_t top = e->vm.config.host_la57 ? engine_new_table(e) : root;
 
+	if (top != root)
+		*(uint64_t *)(e->memory + top) = root | PVM_PTE_P | PVM_PTE_W | PVM_PTE_U;
 	*(uint64_t *)(e->memory + root) = pdpt | PVM_PTE_P | PVM_PTE_W | PVM_PTE_U;
 	for (gva = 0; gva < e->memory_size; gva += PVM_LEVEL_SIZE(2)) {
 		if (gva % PVM_LEVEL_SIZE(3) == 0) {
@@ -147,13 +178,15 @@ static uint64_t identity(struct engine *e)
 		((uint64_t *)(e->memory + pd))[PVM_LEVEL_INDEX(gva, 2)] =
 			gva | PVM_PTE_P | PVM_PTE_W | PVM_PTE_U | PVM_PTE_PS;
 	}
-	return root;
+	return top;
 }
 
 static bool boot(struct engine *e)
 {
 	struct pvm_vcpu *v = &e->vcpu;
 
+	if (e->vm.config.host_la57)
+		v->cr4 |= PVM_CR4_LA57;
 	if (pvm_cr_write(v, 3, identity(e)) != PVM_OK ||
 	    pvm_msr_write(v, MSR_PVM_SWITCH_CR3, identity(e)) != PVM_OK ||
 	    pvm_msr_write(v, MSR_PVM_VCPU_STRUCT, ENGINE_PVCS) != PVM_OK ||
@@ -167,26 +200,43 @@ static bool boot(struct engine *e)
 	return true;
 }
 
-bool engine_init(struct engine *e, uint64_t memory_size)
+static void *reserve(uint64_t size)
 {
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return memory == MAP_FAILED ? NULL : memory;
+}
+
+static void release(struct engine *e)
+{
+	if (e->memory)
+		munmap(e->memory, e->memory_size);
+	if (e->arena)
+		munmap(e->arena, (size_t)e->arena_pages * PVM_PAGE_SIZE);
+	free(e->free);
+}
+
+bool engine_init_sized(struct engine *e, uint64_t memory_size, uint32_t arena_pages, unsigned levels)
+{
+	struct pvm_vm_config c = config;
 	uint32_t i;
 
 	memset(e, 0, sizeof(*e));
+	if (levels == 5) {
+		c.host_la57 = true;
+		c.range = (struct pvm_linear_range){ 256, 510, 256, 510 };
+	}
 	e->memory_size = memory_size;
 	e->next_table = memory_size / 2;
-	e->memory = mmap(NULL, memory_size, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (e->memory == MAP_FAILED)
-		return false;
-	e->arena_pages = ARENA_PAGES;
-	e->arena = aligned_alloc(PVM_PAGE_SIZE, (size_t)ARENA_PAGES * PVM_PAGE_SIZE);
-	e->free = calloc(ARENA_PAGES, sizeof(*e->free));
-	if (e->arena && e->free) {
-		/* Touched before anything is timed. */
-		memset(e->arena, 0, (size_t)ARENA_PAGES * PVM_PAGE_SIZE);
-		for (i = 0; i < ARENA_PAGES; i++)
-			e->free[e->free_count++] = ARENA_PAGES - 1 - i;
-		if (pvm_vm_init(&e->vm, &config, &ops, e) == PVM_OK) {
+	e->arena_pages = arena_pages;
+	e->memory = reserve(memory_size);
+	e->arena = reserve((uint64_t)arena_pages * PVM_PAGE_SIZE);
+	e->free = calloc(arena_pages, sizeof(*e->free));
+	if (e->memory && e->arena && e->free) {
+		for (i = 0; i < arena_pages; i++)
+			e->free[e->free_count++] = arena_pages - 1 - i;
+		if (pvm_vm_init(&e->vm, &c, &ops, e) == PVM_OK) {
 			if (pvm_vcpu_init(&e->vcpu, &e->vm, 0) == PVM_OK) {
 				if (boot(e))
 					return true;
@@ -195,17 +245,23 @@ bool engine_init(struct engine *e, uint64_t memory_size)
 			pvm_vm_destroy(&e->vm);
 		}
 	}
-	free(e->arena);
-	free(e->free);
-	munmap(e->memory, memory_size);
+	release(e);
 	return false;
+}
+
+bool engine_init(struct engine *e, uint64_t memory_size)
+{
+	if (!engine_init_sized(e, memory_size, ARENA_PAGES, 4))
+		return false;
+	/* Touched before anything is timed. */
+	memset(e->arena + (size_t)(ARENA_PAGES - e->free_count) * PVM_PAGE_SIZE, 0,
+	       (size_t)e->free_count * PVM_PAGE_SIZE);
+	return true;
 }
 
 void engine_fini(struct engine *e)
 {
 	pvm_vcpu_destroy(&e->vcpu);
 	pvm_vm_destroy(&e->vm);
-	free(e->arena);
-	free(e->free);
-	munmap(e->memory, e->memory_size);
+	release(e);
 }

@@ -19,6 +19,8 @@ struct engine {
 	uint32_t arena_pages, free_count;
 	uint32_t *free;
 	uint64_t flushes;
+	bool timed;			/* the lock's holds are timed */
+	uint64_t held_since, held_longest;	/* nanoseconds of CPU time */
 };
 
 #define ENGINE_PVCS	0x3000ull
@@ -28,6 +30,10 @@ struct engine {
 /* A VM in supervisor mode on identity tables of 2 MiB pages for both modes. False: no
  * memory, or the engine refuses. */
 bool engine_init(struct engine *engine, uint64_t memory_size);
+/* The same with guest tables of @levels and @arena_pages for the engine. Memory of both
+ * is reserved only: what is never touched costs nothing. */
+bool engine_init_sized(struct engine *engine, uint64_t memory_size, uint32_t arena_pages,
+		       unsigned levels);
 void engine_fini(struct engine *engine);
 
 /* A zeroed guest page for a table. */
@@ -36,5 +42,7 @@ uint64_t engine_new_table(struct engine *engine);
 void engine_map(struct engine *engine, uint64_t root, uint64_t gva, uint64_t gpa, uint64_t flags);
 /* The address, in host memory, of the guest's leaf entry of @gva. */
 uint64_t *engine_entry(struct engine *engine, uint64_t root, uint64_t gva);
+/* The same at @last, 1 to 4. */
+uint64_t *engine_table_entry(struct engine *engine, uint64_t root, uint64_t gva, unsigned last);
 
 #endif /* BENCH_ENGINE_H */

@@ -39,6 +39,8 @@ static void usage(FILE *to)
 		"Examples:\n"
 		"  pvm-bench                        everything, as a table\n"
 		"  pvm-bench --rounds=21 mmu        the MMU, more precisely\n"
+		"  pvm-bench attack                 the worst calls that a guest can cause\n"
+		"  pvm-bench scale                  the MMU with 1 MiB to 16 GiB of guest memory\n"
 		"  pvm-bench --json=out.json native what a guest in a process costs\n"
 		"\n"
 		"The unit pagecopy is one memcpy of 4 KiB. Exit status: 0 when it ran, 1 with --check\n"
@@ -131,7 +133,8 @@ static bool run_row(const struct command *command, const struct bench_row *row, 
 /* Runs or lists. Returns the number of rows, and in *missed the missed targets. */
 static unsigned run_rows(const struct command *command, cJSON *json, unsigned *missed)
 {
-	const struct bench_row *const tables[] = { bench_engine_rows, bench_native_rows };
+	const struct bench_row *const tables[] = {
+		bench_engine_rows, bench_attack_rows, bench_scale_rows, bench_native_rows };
 	const struct bench_row *row;
 	unsigned count = 0;
 	size_t i;

@@ -57,9 +57,8 @@ struct pvm_tlb_flush {
 
 struct pvm_host_ops {
 	/*
-	 * Allocate a zeroed page. Called under the MMU lock with PVM_NO_SLEEP,
-	 * outside it (to refill the engine's reserve) with PVM_MAY_SLEEP.
-	 * Returns PVM_OK, or PVM_ENOMEM.
+	 * Allocate a zeroed page. Never called under the MMU lock. Several vCPUs
+	 * may be in it at once. Returns PVM_OK, or PVM_ENOMEM.
 	 */
 	int (*page_alloc)(void *host, enum pvm_sleep sleep, struct pvm_host_page *page);
 	void (*page_free)(void *host, struct pvm_host_page page);

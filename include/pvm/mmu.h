@@ -99,7 +99,7 @@ PVM_API pvm_hpa_t pvm_mmu_other_root(struct pvm_vcpu *vcpu);
 
 /* What else but the table the supervisor's root of this vCPU is made for, the user's going
  * with it: as long as this is the same, a pair of tables has the same roots. */
-PVM_API uint32_t pvm_mmu_root_role(const struct pvm_vcpu *vcpu);
+PVM_API uint64_t pvm_mmu_root_role(const struct pvm_vcpu *vcpu);
 
 /* CR3, MSR_PVM_SWITCH_CR3 or CR4.LA57 have a new value: forget the roots, keep
  * their translations. */
@@ -156,10 +156,29 @@ PVM_API int pvm_mmu_write(struct pvm_vcpu *vcpu, pvm_gva_t gva, const void *buf,
  * The host changes memory. spec-independent; M10
  */
 
-/* The host takes [gfn, gfn+count) back: unreachable when this returns. */
+/**
+ * pvm_mmu_invalidate_begin, pvm_mmu_invalidate_end - the host changes what backs
+ * [gfn, gfn+count): a Linux host calls them from the two halves of its mmu notifier.
+ *
+ * When begin returns, nothing of the range is reachable. Until as many ends as begins
+ * were called, whatever gfn_to_frame() says of the range is not installed: faults there
+ * answer FIXED, and the guest runs into them again. What it said before an end is not
+ * installed after it. So the host may change its own tables anywhere in between, and
+ * gfn_to_frame() may say old and new things meanwhile. Pairs nest and overlap; an end
+ * has the range of its begin. Both give the lock up on the way (M12).
+ */
+PVM_API void pvm_mmu_invalidate_begin(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count);
+PVM_API void pvm_mmu_invalidate_end(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count);
+/* The host has taken [gfn, gfn+count) back, gfn_to_frame() says so already:
+ * unreachable when this returns. */
 PVM_API void pvm_mmu_unmap_gfns(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count);
 /* The same for writes only (dirty logging). */
 PVM_API void pvm_mmu_write_protect_gfns(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count);
+/* Test and clear the accessed bits of what maps [gfn, gfn+count), for reclaim. Returns
+ * how many pages of memory were accessed, of whatever size. Flushes nothing: a use
+ * through a translation that a TLB holds is not seen. An executor that does not walk
+ * the tables as a CPU does has to set the bits itself, or pages look unused. */
+PVM_API uint64_t pvm_mmu_age_gfns(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count);
 /* The backend (a device, the monitor) wrote into guest memory: if a guest page
  * table was there, its shadow is out of date. */
 PVM_API void pvm_mmu_host_wrote(struct pvm_vm *vm, pvm_gfn_t gfn);

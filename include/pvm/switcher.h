@@ -239,7 +239,7 @@ struct pvm_switcher_vcpu {			/* the switcher's, but for inhibit and serve */
 	uint32_t inhibit;			/* the host's own reasons not to switch directly */
 	bool serve;				/* the host's: see pvm_switcher_run() */
 	uint64_t generation;			/* that the published roots belong to */
-	uint32_t role;				/* the same: pvm_mmu_root_role() */
+	uint64_t role;				/* the same: pvm_mmu_root_role() */
 	uint64_t epoch;				/* of the vCPU's roots, when looked at last */
 	pvm_hpa_t root[2];
 	uint64_t guest_dr7;			/* 0: no breakpoint is armed */

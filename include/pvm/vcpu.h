@@ -192,6 +192,7 @@ struct pvm_request {
 struct pvm_vcpu_mmu {
 	void *root[2];		/* shadow root of the supervisor's and of the user's table */
 	uint64_t range;		/* MSR_PVM_LINEAR_ADDRESS_RANGE that the roots were made for */
+	uint64_t range_epoch;	/* when it became that, among all vCPUs' */
 	uint64_t cr4, efer;	/* the same */
 	uint64_t epoch;		/* counts changes of root[] */
 

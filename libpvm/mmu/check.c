@@ -5,9 +5,10 @@
  */
 #include <pvm/mmu.h>
 
+#include "entry.h"
 #include "internal.h"
-#include "pte.h"
-#include "shadow.h"
+#include "page.h"
+#include "sync.h"
 
 static bool index_in(unsigned index, unsigned start, unsigned end)
 {
@@ -35,7 +36,7 @@ static const char *check_leaf(const struct pvm_mmu *mmu, const struct pvm_shadow
 {
 	unsigned level = page->role.level;
 	uint64_t entry = page->table[index], i, frames = pvm_level_frames(level);
-	pvm_gfn_t gfn = pvm_entry_node(page, index)->gfn;
+	pvm_gfn_t gfn = pvm_entry_gfn(page, index);
 	const struct pvm_shadow_page *other;
 	struct pvm_frame frame;
 	int rc = mmu->vm->ops->gfn_to_frame(mmu->vm->host, gfn, false, PVM_NO_SLEEP, &frame);
@@ -50,8 +51,8 @@ static const char *check_leaf(const struct pvm_mmu *mmu, const struct pvm_shadow
 	if (level == 1)
 		return pvm_page_tracked(mmu, gfn) ? "M9: a shadowed table is writable" : NULL;
 	for (i = 0; i < frames && pvm_page_region_has_tables(mmu, gfn, level); i++)
-		for (other = *pvm_page_bucket(mmu, pvm_gfn(gfn.v + i)); other; other = other->hash_next)
-			if (other->gfn.v == gfn.v + i && !other->role.direct && !other->unsync)
+		for (other = pvm_page_first(mmu, pvm_gfn(gfn.v + i)); other; other = other->same_next)
+			if (!other->role.direct && !other->unsync)
 				return "M9: a shadowed table is writable by a large page";
 	return NULL;
 }
@@ -59,7 +60,7 @@ static const char *check_leaf(const struct pvm_mmu *mmu, const struct pvm_shadow
 static const char *check_link(const struct pvm_mmu *mmu, const struct pvm_shadow_page *page, unsigned index)
 {
 	uint64_t entry = page->table[index];
-	const struct pvm_shadow_page *child = pvm_entry_child(page, index);
+	const struct pvm_shadow_page *child = pvm_entry_child(mmu, page, index);
 
 	if (child->dead || child->role.level != page->role.level - 1u ||
 	    child->host.pa.v != (entry & PVM_PTE_ADDR_MASK))
@@ -77,11 +78,12 @@ static const char *check_entry(const struct pvm_mmu *mmu, const struct pvm_shado
 	uint64_t entry = page->table[index], expected = entry;
 	const char *wrong;
 
-	if (!(entry & PVM_PTE_P) || !(entry & PVM_PTE_U))
-		return "M1: an entry of the guest's lacks P or U";
 	if (!slot_legal(mmu, page, index))
 		return "M7: a translation outside the legal ranges";
-	wrong = pvm_entry_child(page, index) ? check_link(mmu, page, index) : check_leaf(mmu, page, index);
+	if (pvm_entry_is_leaf(page, index))
+		wrong = check_leaf(mmu, page, index);
+	else
+		wrong = check_link(mmu, page, index);
 	if (wrong || !guest)
 		return wrong;
 	if (page->role.us && page->role.user_root && !(PVM_READ_ONCE(guest[index]) & PVM_PTE_U))
@@ -106,14 +108,17 @@ static const uint64_t *exact_source(const struct pvm_mmu *mmu, const struct pvm_
 static const char *check_parents(const struct pvm_mmu *mmu, const struct pvm_shadow_page *page,
 				 uint64_t *parents)
 {
-	const struct pvm_shadow_node *node;
+	uint32_t ref;
 
-	for (node = page->parents; node; node = node->next, ++*parents) {
+	for (ref = page->parents; ref; ref = pvm_ref_next(mmu, ref), ++*parents) {
 		unsigned index;
-		const struct pvm_shadow_page *parent = pvm_node_entry(mmu, node, &index);
+		const struct pvm_shadow_page *parent = pvm_ref_page(mmu, ref, &index);
 
-		if (pvm_entry_child(parent, index) != page)
+		if (pvm_entry_child(mmu, parent, index) != page)
 			return "rmap: a parent does not link to its child";
+		if ((page->marks || (page->unsync && !page->wide)) &&
+		    !(parent->mark[index / 64] >> (index % 64) & 1))
+			return "M9: a flush would not find a table that is out of sync";
 	}
 	return NULL;
 }
@@ -129,15 +134,15 @@ static const char *check_page(const struct pvm_mmu *mmu, const struct pvm_shadow
 	const struct pvm_vm_config *config = &mmu->vm->config;
 	bool root = pvm_page_is_root(mmu, page);
 	const uint64_t *guest = exact_source(mmu, page);
-	unsigned index, present = 0;
+	unsigned index;
 	const struct pvm_shadow_page *other;
 
 	if ((page->loaded && !root) || page->role.level > mmu->host_levels)
 		return "M5: a root has not the host's depth";
-	if (pvm_page_find(mmu, page->gfn, page->role) != page)
+	if (pvm_page_find(mmu, page->gfn, page->role, page->epoch) != page)
 		return "a shadow page is not found by its key";
-	for (other = *pvm_page_bucket(mmu, page->gfn); other; other = other->hash_next)
-		if (other->gfn.v == page->gfn.v && !other->role.direct && !page->role.direct &&
+	for (other = pvm_page_first(mmu, page->gfn); other; other = other->same_next)
+		if (!other->role.direct && !page->role.direct &&
 		    other->unsync != page->unsync)
 			return "M9: a table is in sync and out of sync at once";
 	for (index = 0; index < PVM_PTES_PER_TABLE; index++) {
@@ -148,13 +153,14 @@ static const char *check_page(const struct pvm_mmu *mmu, const struct pvm_shadow
 				return "M1: the switcher's slot is not the switcher's";
 			continue;
 		}
-		if (!pvm_entry_node(page, index)) {
+		if (!pvm_entry_present(page, index)) {
+			if (page->table[index] & PVM_PTE_P)
+				return "M1: an entry of the guest's lacks U";
 			if (page->table[index])
 				return "M2: an entry that nothing stands for";
 			continue;
 		}
-		present++;
-		if (pvm_entry_child(page, index))
+		if (pvm_entry_child(mmu, page, index))
 			totals->links++;
 		else
 			totals->leaves++;
@@ -162,30 +168,28 @@ static const char *check_page(const struct pvm_mmu *mmu, const struct pvm_shadow
 		if (wrong)
 			return wrong;
 	}
-	if (present != page->present)
-		return "rmap: a page has other entries than nodes";
 	return check_parents(mmu, page, &totals->parents);
 }
 
-/* Every node in the reverse maps is a leaf of its frame. */
+/* Every reference in the reverse maps is a leaf of its frame. */
 static const char *check_rmap(const struct pvm_mmu *mmu, uint64_t *found)
 {
 	unsigned level;
 
 	for (level = 1; level <= 3; level++) {
 		uint64_t frame = 0, end = 1ull << (52 - PVM_LEVEL_SHIFT(level));
-		struct pvm_shadow_node **head;
+		const uint32_t *head;
 
-		for (; (head = pvm_rmap_next(mmu, level, &frame, end)); frame++) {
-			const struct pvm_shadow_node *node;
+		for (; (head = pvm_radix_next(&mmu->rmap[level - 1], &frame, end)); frame++) {
+			uint32_t ref;
 
-			for (node = *head; node; node = node->next, ++*found) {
+			for (ref = *head; ref; ref = pvm_ref_next(mmu, ref), ++*found) {
 				unsigned index;
-				const struct pvm_shadow_page *page = pvm_node_entry(mmu, node, &index);
+				const struct pvm_shadow_page *page = pvm_ref_page(mmu, ref, &index);
 
 				if (page->dead || page->role.level != level ||
-				    pvm_entry_node(page, index) != node || pvm_entry_child(page, index) ||
-				    node->gfn.v != frame << (9 * (level - 1)))
+				    !pvm_entry_present(page, index) || !pvm_entry_is_leaf(page, index) ||
+				    pvm_entry_value(page, index) != frame)
 					return "rmap: a frame's list holds what does not map it";
 			}
 		}

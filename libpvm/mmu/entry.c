@@ -1,108 +1,179 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
  * The entries of a shadow page: written here and nowhere else (but for rights,
- * which sync.c and host.c lower), each together with its node, so that the
- * reverse maps always agree with what the CPU can walk. Flushes nothing.
+ * which sync.c and host.c lower), each together with its place in a list, so
+ * that the reverse maps always agree with what the CPU can walk. Flushes nothing.
  */
-#include <pvm/mmu.h>
+#include "entry.h"
 
 #include "internal.h"
-#include "pte.h"
-#include "shadow.h"
+#include "tlb.h"
 
-/* The page and index that a node belongs to. */
-struct pvm_shadow_page *pvm_node_entry(const struct pvm_mmu *mmu,
-				       const struct pvm_shadow_node *node, unsigned *index)
+static void set_value(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned index, uint64_t value)
 {
-	struct pvm_node_chunk *chunk = pvm_slab_object(&mmu->chunk_slab, node);
+	struct pvm_entry_values **values = &page->values[index / CHUNK_ENTRIES];
 
-	*index = chunk->first + (unsigned)(node - chunk->node);
-	return chunk->page;
+	if (!*values)
+		*values = pvm_slab_take(mmu, &mmu->value_slab);
+	(*values)->low[index % CHUNK_ENTRIES] = (uint32_t)value;
+	(*values)->high[index % CHUNK_ENTRIES] = (uint8_t)(value >> 32);
 }
 
-static struct pvm_shadow_node *node_make(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned index)
+/* Free the values around an entry if no entry needs them. From the end, because
+ * a page is emptied from its start. */
+static void trim_values(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned index)
 {
-	struct pvm_node_chunk **chunk = &page->chunk[index / NODES_PER_CHUNK];
+	struct pvm_entry_values **values = &page->values[index / CHUNK_ENTRIES];
+	unsigned first = index - index % CHUNK_ENTRIES, i = CHUNK_ENTRIES;
 
-	if (!*chunk) {
-		*chunk = pvm_slab_take(mmu, &mmu->chunk_slab);
-		(*chunk)->page = page;
-		(*chunk)->first = (uint16_t)(index - index % NODES_PER_CHUNK);
-	}
-	(*chunk)->used++;
-	page->present++;
-	return &(*chunk)->node[index % NODES_PER_CHUNK];
+	while (i--)
+		if (pvm_entry_present(page, first + i))
+			return;
+	pvm_slab_give(mmu, &mmu->value_slab, *values);
+	*values = NULL;
 }
 
-static void node_add(struct pvm_shadow_node *node, struct pvm_shadow_node **head)
+static struct pvm_entry_links *links_make(struct pvm_mmu *mmu, uint32_t ref, unsigned *i)
 {
-	node->next = *head;
-	node->pprev = head;
-	if (node->next)
-		node->next->pprev = &node->next;
-	*head = node;
+	unsigned index;
+	struct pvm_shadow_page *page = pvm_ref_page(mmu, ref, &index);
+	struct pvm_entry_links **links = &page->links[index / CHUNK_ENTRIES];
+
+	if (!*links)
+		*links = pvm_slab_take(mmu, &mmu->link_slab);
+	*i = index % CHUNK_ENTRIES;
+	return *links;
 }
 
-static void node_free(struct pvm_mmu *mmu, struct pvm_shadow_page *page, struct pvm_shadow_node *node)
+static struct pvm_entry_links *links_find(const struct pvm_mmu *mmu, uint32_t ref, unsigned *i)
 {
-	struct pvm_node_chunk *chunk = pvm_slab_object(&mmu->chunk_slab, node);
+	unsigned index;
+	const struct pvm_shadow_page *page = pvm_ref_page(mmu, ref, &index);
 
-	*node->pprev = node->next;
-	if (node->next)
-		node->next->pprev = node->pprev;
-	node->pprev = NULL;
-	page->present--;
-	if (--chunk->used)
+	*i = index % CHUNK_ENTRIES;
+	return page->links[index / CHUNK_ENTRIES];
+}
+
+static void links_trim(struct pvm_mmu *mmu, uint32_t ref)
+{
+	unsigned index, i = CHUNK_ENTRIES;
+	struct pvm_shadow_page *page = pvm_ref_page(mmu, ref, &index);
+	struct pvm_entry_links **links = &page->links[index / CHUNK_ENTRIES];
+
+	while (*links && i--)
+		if ((*links)->of[i].next | (*links)->of[i].prev)
+			return;
+	if (!*links)
 		return;
-	page->chunk[chunk->first / NODES_PER_CHUNK] = NULL;
-	pvm_slab_give(mmu, &mmu->chunk_slab, chunk);
+	pvm_slab_give(mmu, &mmu->link_slab, *links);
+	*links = NULL;
 }
 
-/* Point an empty entry to @child. @rights: PVM_PTE_W and PVM_PTE_NX. */
+static void list_add(struct pvm_mmu *mmu, uint32_t *head, uint32_t ref)
+{
+	unsigned i;
+
+	if (*head) {
+		links_make(mmu, ref, &i)->of[i].next = *head;
+		links_make(mmu, *head, &i)->of[i].prev = ref;
+	}
+	*head = ref;
+}
+
+static void list_del(struct pvm_mmu *mmu, uint32_t *head, uint32_t ref)
+{
+	unsigned i, other;
+	struct pvm_entry_links *links = links_find(mmu, ref, &i);
+	uint32_t next = links ? links->of[i].next : 0, prev = links ? links->of[i].prev : 0;
+
+	if (prev)
+		links_find(mmu, prev, &other)->of[other].next = next;
+	else
+		*head = next;
+	if (next)
+		links_find(mmu, next, &other)->of[other].prev = prev;
+	if (!next && !prev)
+		return;
+	links->of[i].next = links->of[i].prev = 0;
+	links_trim(mmu, ref);
+	if (prev)
+		links_trim(mmu, prev);
+	if (next)
+		links_trim(mmu, next);
+}
+
+uint32_t pvm_ref_next(const struct pvm_mmu *mmu, uint32_t ref)
+{
+	unsigned i;
+	const struct pvm_entry_links *links = links_find(mmu, ref, &i);
+
+	return links ? links->of[i].next : 0;
+}
+
+uint32_t *pvm_rmap_find(const struct pvm_mmu *mmu, pvm_gfn_t gfn, unsigned level)
+{
+	return pvm_radix_find(&mmu->rmap[level - 1], gfn.v >> (9 * (level - 1)));
+}
+
+uint32_t pvm_rmap_missing(const struct pvm_mmu *mmu, pvm_gfn_t gfn, unsigned level)
+{
+	return pvm_radix_missing(&mmu->rmap[level - 1], gfn.v >> (9 * (level - 1)));
+}
+
 void pvm_entry_link(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned index,
 		    struct pvm_shadow_page *child, uint64_t rights)
 {
-	struct pvm_shadow_node *node = node_make(mmu, page, index);
-
-	node->child = child;
-	node_add(node, &child->parents);
+	set_value(mmu, page, index, child->id);
+	list_add(mmu, &child->parents, pvm_entry_ref(page, index));
 	mmu->links++;
 	/* M1: whatever the guest's U/S bit, it runs at CPL 3. */
 	PVM_WRITE_ONCE(page->table[index],
 		       child->host.pa.v | PVM_PTE_P | PVM_PTE_U | PVM_PTE_A | rights);
 }
 
-/* Let an empty entry map memory from @gfn on. */
 void pvm_entry_map(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned index, pvm_gfn_t gfn,
-	       uint64_t entry)
+		   uint64_t entry)
 {
-	struct pvm_shadow_node *node = node_make(mmu, page, index);
+	uint64_t value = gfn.v >> (9 * (page->role.level - 1));
 
-	node->gfn = gfn;
-	node_add(node, pvm_rmap_make(mmu, gfn, page->role.level));
+	set_value(mmu, page, index, value);
+	list_add(mmu, pvm_radix_make(mmu, &mmu->rmap[page->role.level - 1], value),
+		 pvm_entry_ref(page, index));
 	mmu->stats.rmap_entries++;
 	PVM_WRITE_ONCE(page->table[index], entry);
 }
 
-/* Empty a present entry. Its translations may live on in TLBs: pvm_tlb_note() it
- * before, or flush. */
 void pvm_entry_drop(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned index)
 {
-	struct pvm_shadow_node *node = pvm_entry_node(page, index);
+	uint32_t *head;
 
-	if (pvm_pte_is_leaf(page->table[index], page->role.level))
+	if (pvm_entry_is_leaf(page, index)) {
+		head = pvm_rmap_find(mmu, pvm_entry_gfn(page, index), page->role.level);
 		mmu->stats.rmap_entries--;
-	else
+	} else {
+		head = &pvm_entry_child(mmu, page, index)->parents;
 		mmu->links++;
+	}
 	PVM_WRITE_ONCE(page->table[index], 0);
-	node_free(mmu, page, node);
+	list_del(mmu, head, pvm_entry_ref(page, index));
+	trim_values(mmu, page, index);
 }
 
-/* Note and drop an entry, if there is one. */
+/* An entry is about to go, and not every TLB will be told. */
+static void note(struct pvm_mmu *mmu, const struct pvm_shadow_page *page, unsigned index)
+{
+	const struct pvm_shadow_page *child = pvm_entry_child(mmu, page, index);
+
+	if (child)
+		pvm_tlb_note_link(mmu, child);
+	else
+		pvm_tlb_note_leaf(mmu, pvm_entry_gfn(page, index), page->role.level);
+}
+
 void pvm_entry_clear(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned index)
 {
-	if (!pvm_entry_node(page, index))
+	if (!pvm_entry_present(page, index))
 		return;
-	pvm_tlb_note(mmu, page, index);
+	note(mmu, page, index);
 	pvm_entry_drop(mmu, page, index);
 }

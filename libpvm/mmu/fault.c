@@ -9,11 +9,13 @@
 
 #include "fill.h"
 #include "internal.h"
-#include "pte.h"
-#include "shadow.h"
+#include "page.h"
+#include "root.h"
+#include "track.h"
 #include "walk.h"
 
-/* Walks under one hold of the lock; then the guest may run into it again. */
+/* Attempts, each in a hold of the lock of its own; then the guest may run into it
+ * again. */
 #define FAULT_TRIES 32
 
 /* The frame that gfn_to_frame() gave outside the lock; worth nothing once the
@@ -67,6 +69,21 @@ static bool key_is_final(const struct pvm_vcpu *vcpu, struct pvm_guest_walk *wal
 	return true;
 }
 
+/* The host is changing what backs the page or a table on the way to it: nothing that
+ * it says in between is installed (M10). The guest runs into it again. */
+static bool is_taken(const struct pvm_fill *fill)
+{
+	const struct pvm_mmu *mmu = fill->vcpu->vm->mmu;
+	unsigned level;
+
+	if (pvm_likely(!mmu->taking))
+		return false;
+	for (level = fill->walk.level; level <= fill->walk.top; level++)
+		if (pvm_frame_is_taken(mmu, fill->walk.table[level]))
+			return true;
+	return pvm_frame_is_taken(mmu, fill->gfn);
+}
+
 static int find_frame(struct pvm_fill *fill, const struct frame_hint *hint)
 {
 	struct pvm_vm *vm = fill->vcpu->vm;
@@ -79,7 +96,8 @@ static int find_frame(struct pvm_fill *fill, const struct frame_hint *hint)
 				     PVM_NO_SLEEP, &fill->frame);
 }
 
-/* One attempt. False: the guest changed its tables meanwhile. */
+/* One attempt. False: the guest changed its tables meanwhile, or it is too much for one
+ * hold of the lock. */
 static bool try_fault(struct pvm_fill *fill, uint32_t error_code, enum pvm_sleep sleep,
 		      const struct frame_hint *hint, struct pvm_fault_result *result)
 {
@@ -95,6 +113,8 @@ static bool try_fault(struct pvm_fill *fill, uint32_t error_code, enum pvm_sleep
 	}
 	answer(result, PVM_FAULT_FIXED, walk->gpa);
 	fill->gfn = pvm_gpa_to_gfn(walk->gpa);
+	if (is_taken(fill))
+		return true;
 	rc = find_frame(fill, hint);
 	if (rc == PVM_ENOENT || (rc == PVM_OK && write && !fill->frame.writable)) {
 		answer(result, PVM_FAULT_MMIO, walk->gpa);
@@ -105,8 +125,10 @@ static bool try_fault(struct pvm_fill *fill, uint32_t error_code, enum pvm_sleep
 		return true;
 	}
 	if (write)
-		pvm_table_written(vcpu->vm->mmu, fill->gfn);
+		pvm_track_written(vcpu->vm->mmu, fill->gfn);
 	rc = pvm_fill_prepare(fill, sleep);
+	if (rc == FILL_AGAIN)
+		return false;
 	if (rc != PVM_OK) {
 		failed(result, rc);
 		return true;
@@ -123,11 +145,13 @@ static void fault_locked(struct pvm_fill *fill, uint32_t error_code, enum pvm_sl
 	mmu->clock++;
 	mmu->stats.faults++;
 	pvm_root_refresh(fill->vcpu);
-	for (tries = 0; tries < FAULT_TRIES; tries++)
+	for (tries = 0; tries < FAULT_TRIES; tries++) {
 		if (try_fault(fill, error_code, sleep, hint, result))
 			break;
+		pvm_fill_pause(fill, sleep);
+	}
 	mmu->stats.injected += result->kind == PVM_FAULT_INJECT;
-	pvm_tlb_finish(mmu);
+	pvm_page_finish(mmu);
 }
 
 struct pvm_fault_result pvm_mmu_fault(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t error_code,
@@ -141,10 +165,10 @@ struct pvm_fault_result pvm_mmu_fault(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint
 	/* Hot: the rest is filled by the walk, and by who uses it. */
 	fill.vcpu = vcpu;
 	fill.walk.gva = gva;
+	fill.wanted = 0;
 	hint.valid = false;
 	for (;;) {
-		if (sleep == PVM_MAY_SLEEP && PVM_READ_ONCE(vm->mmu->reserved) < RESERVE_GOAL)
-			pvm_pool_topup(vm->mmu);
+		fill.starved = !pvm_pool_refill(vm->mmu, RESERVE_GOAL, sleep);
 		vm->ops->mmu_lock(vm->host);
 		fault_locked(&fill, error_code, sleep, &hint, &result);
 		hint.seq = vm->mmu->frames_seq;

@@ -11,12 +11,16 @@
  */
 #include "fill.h"
 
+#include "entry.h"
 #include "internal.h"
-#include "pte.h"
+#include "page.h"
+#include "root.h"
+#include "tlb.h"
+#include "track.h"
 
-/* Host pages that a leaf may take beyond its tables: one of nodes; and of a radix
- * tree over 40 bits of frame number, four to make it higher and four below. */
-#define LEAF_PAGES_MAX 9
+/* Host pages that a leaf may take beyond its tables: one of values, one of links; and
+ * of a radix tree over 40 bits of frame number, four to make it higher and four below. */
+#define LEAF_PAGES_MAX 10
 
 static unsigned walk_index(const struct pvm_fill *fill, unsigned level)
 {
@@ -94,88 +98,120 @@ static uint8_t target_level(const struct pvm_fill *fill)
 }
 
 static struct pvm_shadow_page *find_child(const struct pvm_mmu *mmu, const struct pvm_shadow_page *parent,
-				   unsigned index, pvm_gfn_t gfn, union pvm_mmu_role role)
+				   unsigned index, pvm_gfn_t gfn, union pvm_mmu_role role,
+				   uint64_t epoch)
 {
-	struct pvm_shadow_page *child = parent ? pvm_entry_child(parent, index) : NULL;
+	struct pvm_shadow_page *child = parent ? pvm_entry_child(mmu, parent, index) : NULL;
 
 	if (child && child->gfn.v == gfn.v && child->role.word == role.word)
 		return child;
-	return pvm_page_find(mmu, gfn, role);
+	return pvm_page_find(mmu, gfn, role, epoch);
 }
 
-static bool is_splintered(const struct pvm_shadow_page *page, unsigned index)
+static bool is_splintered(const struct pvm_mmu *mmu, const struct pvm_shadow_page *page, unsigned index)
 {
 	const struct pvm_shadow_page *child;
 
 	if (!page || page->role.level > 3)
 		return false;
-	child = pvm_entry_child(page, index);
+	child = pvm_entry_child(mmu, page, index);
 	return child && child->role.direct;
 }
 
-/* Find what there is of the path, and count what is missing: pages, and chunks
- * of nodes for the entries that will be made. */
-static void find_path(struct pvm_fill *fill, uint32_t *tables, uint32_t *chunks)
+/* What the path lacks. */
+struct need {
+	uint32_t tables;
+	uint32_t values, links;		/* chunks for entries that will be made */
+	uint32_t radix;			/* host pages for what tables are found by */
+	bool crowded;			/* too many leaves map a frame that becomes a table's */
+};
+
+static void need_table(const struct pvm_fill *fill, struct need *need, pvm_gfn_t gfn,
+		       union pvm_mmu_role role)
 {
 	struct pvm_mmu *mmu = fill->vcpu->vm->mmu;
-	pvm_gfn_t cr3 = pvm_cr3_gfn(fill->vcpu->cr3);
+
+	need->tables++;
+	need->values++;
+	need->radix += pvm_page_missing_for(mmu, gfn);
+	if (!role.direct && !need->crowded)
+		need->crowded = !pvm_track_can_protect(mmu, gfn);
+}
+
+/* Find what there is of the path, and count what is missing. An entry may take links
+ * for itself and for the one that headed its list before. */
+static void find_path(struct pvm_fill *fill, struct need *need)
+{
+	struct pvm_mmu *mmu = fill->vcpu->vm->mmu;
+	union pvm_mmu_role role = fill->root_role;
+	pvm_gfn_t gfn = pvm_cr3_gfn(fill->vcpu->cr3);
 	struct pvm_shadow_page *page = fill->vcpu->mmu.root[fill->vcpu->user_mode];
+	uint64_t epoch = fill->vcpu->mmu.range_epoch;
 	unsigned level;
 
-	*tables = *chunks = 0;
-	if (!page || page->dead || page->gfn.v != cr3.v || page->role.word != fill->root_role.word)
-		page = pvm_page_find(mmu, cr3, fill->root_role);
+	memset(need, 0, sizeof(*need));
+	if (!page || page->dead || page->gfn.v != gfn.v || page->role.word != role.word)
+		page = pvm_page_find(mmu, gfn, role, epoch);
 	for (level = mmu->host_levels; ; level--) {
 		fill->path[level] = page;
+		need->links += 2;
 		if (page) {
 			page->used = mmu->clock;
-			*chunks += pvm_entry_chunks_missing(page, walk_index(fill, level));
+			need->values += pvm_entry_lacks_values(page, walk_index(fill, level));
 		} else {
-			++*tables;
-			++*chunks;
+			need_table(fill, need, gfn, role);
 		}
 		/* What was splintered once stays so until something zaps it. */
-		if (level == fill->target && is_splintered(page, walk_index(fill, level)))
+		if (level == fill->target && is_splintered(mmu, page, walk_index(fill, level)))
 			fill->target = (uint8_t)(level - 1);
 		if (level == fill->target)
 			break;
-		page = find_child(mmu, page, walk_index(fill, level), path_gfn(fill, level - 1),
-				  path_role(fill, level - 1));
+		gfn = path_gfn(fill, level - 1);
+		role = path_role(fill, level - 1);
+		page = find_child(mmu, page, walk_index(fill, level), gfn, role, epoch);
 	}
 }
 
-/* Host pages that the missing tables, nodes and list heads will take. */
-static uint32_t missing_pages(const struct pvm_fill *fill, uint32_t tables, uint32_t chunks)
+/* Host pages that all that will take. */
+static uint32_t missing_pages(const struct pvm_fill *fill, const struct need *need)
 {
 	const struct pvm_mmu *mmu = fill->vcpu->vm->mmu;
+	uint32_t pages = pvm_page_missing(mmu, need->tables) + need->radix;
 
 	if (fill->target > 3)	/* just a root: nothing in it yet */
-		return tables + pvm_slab_missing(&mmu->page_slab, tables);
-	return tables + pvm_slab_missing(&mmu->page_slab, tables) +
-		pvm_slab_missing(&mmu->chunk_slab, chunks) + pvm_rmap_missing(mmu, fill->gfn, fill->target);
+		return pages;
+	return pages + pvm_slab_missing(&mmu->value_slab, need->values) +
+		pvm_slab_missing(&mmu->link_slab, need->links) +
+		pvm_rmap_missing(mmu, fill->gfn, fill->target);
 }
 
 /*
  * Find the path, and have room and host pages for what of it is missing. Eviction
- * may take entries, and the chunks of their nodes, from the path itself: after
- * each one everything is counted anew.
+ * may take entries, and the chunks of their values, from the path itself: after
+ * it everything is counted anew, in another hold of the lock.
  */
 static int prepare_path(struct pvm_fill *fill, uint32_t *tables, enum pvm_sleep sleep)
 {
 	struct pvm_mmu *mmu = fill->vcpu->vm->mmu;
-	uint32_t chunks;
+	struct need need;
 
-	for (;;) {
-		find_path(fill, tables, &chunks);
-		if (pvm_page_fits(mmu, *tables)) {
-			if (pvm_pool_fill(mmu, missing_pages(fill, *tables, chunks)))
-				return PVM_OK;
-			if (sleep == PVM_NO_SLEEP)
-				return PVM_EAGAIN;
-		}
-		if (!pvm_page_free_waiting(mmu) && !pvm_page_evict(mmu, *tables + 1))
-			return PVM_ENOMEM;	/* M11: nothing was lost */
+	find_path(fill, &need);
+	*tables = need.tables;
+	fill->wanted = 0;
+	if (need.crowded)
+		return FILL_AGAIN;
+	if (pvm_page_fits(mmu, need.tables)) {
+		fill->wanted = missing_pages(fill, &need);
+		if (mmu->reserved >= fill->wanted)
+			return PVM_OK;
+		if (!fill->starved)
+			return FILL_AGAIN;
+		if (sleep == PVM_NO_SLEEP)
+			return PVM_EAGAIN;
 	}
+	if (!pvm_page_free_waiting(mmu) && !pvm_page_evict(mmu, need.tables + 1))
+		return PVM_ENOMEM;	/* M11: nothing was lost */
+	return FILL_AGAIN;
 }
 
 static int make_path(struct pvm_fill *fill, enum pvm_sleep sleep)
@@ -194,26 +230,38 @@ static int make_path(struct pvm_fill *fill, enum pvm_sleep sleep)
 		return rc;
 	fill->created = tables;
 	for (level = mmu->host_levels; tables && level >= fill->target; level--) {
+		bool root = level == mmu->host_levels;
+
 		if (fill->path[level])
 			continue;
-		if (level == mmu->host_levels)
-			fill->path[level] = pvm_page_new(mmu, pvm_cr3_gfn(fill->vcpu->cr3),
-						     fill->root_role);
-		else
-			fill->path[level] = pvm_page_new(mmu, path_gfn(fill, level),
-						     path_role(fill, level));
+		fill->path[level] = pvm_page_new(mmu,
+						 root ? pvm_cr3_gfn(fill->vcpu->cr3) : path_gfn(fill, level),
+						 root ? fill->root_role : path_role(fill, level),
+						 fill->vcpu->mmu.range_epoch);
+		pvm_track_new(mmu, fill->path[level]);
 		tables--;
 	}
 	pvm_root_take(fill->vcpu, fill->path[mmu->host_levels]);
 	return PVM_OK;
 }
 
-int pvm_fill_root(struct pvm_vcpu *vcpu, enum pvm_sleep sleep)
+int pvm_fill_root(struct pvm_fill *fill, enum pvm_sleep sleep)
 {
 	/* A path of one page: the root is where it ends. */
-	struct pvm_fill fill = { .vcpu = vcpu, .target = vcpu->vm->mmu->host_levels };
+	fill->target = fill->vcpu->vm->mmu->host_levels;
+	return make_path(fill, sleep);
+}
 
-	return make_path(&fill, sleep);
+void pvm_fill_pause(struct pvm_fill *fill, enum pvm_sleep sleep)
+{
+	struct pvm_vm *vm = fill->vcpu->vm;
+
+	pvm_page_finish(vm->mmu);
+	vm->ops->mmu_unlock(vm->host);
+	if (fill->wanted)
+		fill->starved = !pvm_pool_refill(vm->mmu, fill->wanted, sleep);
+	fill->wanted = 0;
+	vm->ops->mmu_lock(vm->host);
 }
 
 /*
@@ -237,7 +285,7 @@ static bool same_path(struct pvm_fill *fill)
 	for (level = 2; level <= walk->top; level++)
 		if (v->path.entry[level - 2] != walk->entry[level])
 			return false;
-	if (!pvm_pool_fill(vcpu->vm->mmu, LEAF_PAGES_MAX))
+	if (vcpu->vm->mmu->reserved < LEAF_PAGES_MAX)
 		return false;
 	fill->path[1] = v->path.table;
 	fill->path[1]->used = vcpu->vm->mmu->clock;
@@ -301,10 +349,11 @@ static void install_link(struct pvm_fill *fill, unsigned level)
 	unsigned index = walk_index(fill, level);
 	uint64_t rights = link_rights(fill, level), entry;
 
-	if (pvm_entry_child(parent, index) != child) {
+	if (pvm_entry_child(mmu, parent, index) != child) {
 		pvm_entry_clear(mmu, parent, index);
-		pvm_sync_below(mmu, child);		/* M9 */
+		pvm_track_below(mmu, child);		/* M9 */
 		pvm_entry_link(mmu, parent, index, child, rights);
+		pvm_track_linked(mmu, parent, index, child);
 		return;
 	}
 	entry = (parent->table[index] & ~(PVM_PTE_W | PVM_PTE_NX)) | rights;
@@ -314,12 +363,12 @@ static void install_link(struct pvm_fill *fill, unsigned level)
 	 * again and read what is below anew (M9). */
 	if (((entry & ~parent->table[index]) & PVM_PTE_W) ||
 	    ((parent->table[index] & ~entry) & PVM_PTE_NX))
-		pvm_sync_below(mmu, child);
+		pvm_track_below(mmu, child);
 	PVM_WRITE_ONCE(parent->table[index], entry);
 	mmu->links++;
 }
 
-/* pvm_table_written() came before a write's fill: tracked is only what is new. */
+/* pvm_track_written() came before a write's fill: tracked is only what is new. */
 static bool is_tracked(const struct pvm_fill *fill)
 {
 	if ((fill->walk.access & PVM_ACCESS_WRITE) && !fill->created)
@@ -353,20 +402,20 @@ static bool install_leaf(struct pvm_fill *fill)
 	unsigned index = walk_index(fill, fill->target);
 	pvm_gfn_t gfn = region_gfn(fill, fill->target);
 	uint64_t old = page->table[index], new = leaf_entry(fill);
-	struct pvm_shadow_node *node = pvm_entry_node(page, index);
+	bool present = pvm_entry_present(page, index);
+	bool same = present && pvm_entry_is_leaf(page, index) && pvm_entry_gfn(page, index).v == gfn.v;
 
-	if (new == old && node->gfn.v == gfn.v)
+	if (new == old && same)
 		return false;
-	if (node && (pvm_entry_child(page, index) || node->gfn.v != gfn.v ||
-		     ((old ^ new) & PVM_PTE_ADDR_MASK))) {
+	if (present && (!same || ((old ^ new) & PVM_PTE_ADDR_MASK))) {
 		pvm_entry_clear(mmu, page, index);
-		node = NULL;
+		present = false;
 	}
-	if (!node) {
+	if (!present) {
 		pvm_entry_map(mmu, page, index, gfn, new);
 	} else {
 		if (old & ~new & PVM_PTE_W)
-			pvm_tlb_note(mmu, page, index);
+			pvm_tlb_note_leaf(mmu, gfn, fill->target);
 		PVM_WRITE_ONCE(page->table[index], new);
 	}
 	mmu->stats.fills++;

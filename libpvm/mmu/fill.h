@@ -8,6 +8,9 @@
 #include "shadow.h"
 #include "walk.h"
 
+/* Beside enum pvm_error: not in one hold of the lock. Give it up and try again. */
+#define FILL_AGAIN 1
+
 struct pvm_fill {
 	struct pvm_vcpu *vcpu;
 	struct pvm_guest_walk walk;		/* complete, and the access is allowed */
@@ -16,16 +19,23 @@ struct pvm_fill {
 	union pvm_mmu_role root_role;	/* of the vCPU's root */
 	union pvm_mmu_role table_role;	/* of its guest tables, but for the level */
 	uint8_t target;			/* level of the shadow leaf */
+	bool starved;			/* the host had no more pages than are in the reserve */
+	uint32_t wanted;		/* pages that the reserve must have for the next attempt */
 	bool created;			/* a shadow page was made for this walk */
 	bool linked;			/* the path is the last one's, linked as this walk wants it */
 	struct pvm_shadow_page *path[MAX_LEVELS + 1];	/* by level */
 };
 
+/* After FILL_AGAIN, and whenever an attempt is made again: everything that is due is
+ * flushed, the lock given up, what was wanted put into the reserve, the lock taken. */
+void pvm_fill_pause(struct pvm_fill *fill, enum pvm_sleep sleep);
+
 /*
  * Find or make the vCPU's current root. Returns PVM_OK; PVM_EAGAIN: only by
- * sleeping; PVM_ENOMEM: with nothing left to evict.
+ * sleeping; PVM_ENOMEM: with nothing left to evict; FILL_AGAIN. Of @fill only the vCPU, starved and
+ * wanted are looked at.
  */
-int pvm_fill_root(struct pvm_vcpu *vcpu, enum pvm_sleep sleep);
+int pvm_fill_root(struct pvm_fill *fill, enum pvm_sleep sleep);
 
 /* Find or make every shadow page of the walk, and all memory that pvm_fill_install()
  * needs. Links nothing. Returns as pvm_fill_root(). */

@@ -7,12 +7,12 @@
  *
  * spec: TLB
  */
-#include <pvm/mmu.h>
-
 #include "abi/abi.h"
-#include "internal.h"
-#include "pte.h"
-#include "shadow.h"
+#include "entry.h"
+#include "page.h"
+#include "sync.h"
+#include "tlb.h"
+#include "track.h"
 #include "walk.h"
 
 static void flush_root(struct pvm_vcpu *vcpu, const struct pvm_shadow_page *root)
@@ -21,21 +21,55 @@ static void flush_root(struct pvm_vcpu *vcpu, const struct pvm_shadow_page *root
 		.scope = PVM_FLUSH_ROOT, .vcpu = vcpu, .root = root->host.pa });
 }
 
+/* Others get the lock (M12). */
+static void breathe(struct pvm_mmu *mmu)
+{
+	struct pvm_vm *vm = mmu->vm;
+
+	pvm_page_finish(mmu);
+	vm->ops->mmu_unlock(vm->host);
+	vm->ops->mmu_lock(vm->host);
+}
+
+/* False: not all of it; come again. */
+static bool sync_some(struct pvm_mmu *mmu, const pvm_gfn_t *tags, unsigned count, uint64_t since,
+		      bool upper)
+{
+	unsigned i;
+
+	for (i = 0; i < count; i++) {
+		struct pvm_shadow_page *root = NULL;
+
+		while ((root = pvm_page_next_root(mmu, root, tags[i])))
+			if (!pvm_track_sync_root(mmu, root, since, upper))
+				return false;
+	}
+	return true;
+}
+
+static void sync_tags(struct pvm_mmu *mmu, const pvm_gfn_t *tags, unsigned count, bool upper)
+{
+	uint64_t since = pvm_track_flush(mmu);
+
+	while (!sync_some(mmu, tags, count, since, upper))
+		breathe(mmu);
+}
+
 /* Forget what was translated by the tables at @tags. */
 static void flush_tags(struct pvm_vcpu *vcpu, const pvm_gfn_t *tags, unsigned count)
 {
 	struct pvm_mmu *mmu = vcpu->vm->mmu;
 	unsigned i;
 
-	pvm_sync_tags(mmu, tags, count);
+	sync_tags(mmu, tags, count, false);
 	for (i = 0; i < count; i++) {
 		struct pvm_shadow_page *root = NULL;
 
-		while ((root = pvm_root_next(mmu, root, tags[i])))
+		while ((root = pvm_page_next_root(mmu, root, tags[i])))
 			flush_root(vcpu, root);
 	}
-	pvm_sync_harden(mmu);
-	pvm_tlb_finish(mmu);
+	pvm_track_harden(mmu);
+	pvm_page_finish(mmu);
 }
 
 /* The root tables of both modes; one tag when they are the same table. */
@@ -50,16 +84,19 @@ void pvm_mmu_flush_all(struct pvm_vcpu *vcpu)
 {
 	struct pvm_vm *vm = vcpu->vm;
 	struct pvm_mmu *mmu = vm->mmu;
+	uint64_t since;
 
 	vm->ops->mmu_lock(vm->host);
-	pvm_sync_all(mmu);
-	pvm_sync_harden(mmu);
+	since = pvm_track_flush(mmu);
+	while (!pvm_track_sync_all(mmu, since))
+		breathe(mmu);
+	pvm_track_harden(mmu);
 	if (mmu->vcpus == 1)
 		pvm_tlb_flush_everything(mmu);
 	else
 		pvm_tlb_tell(mmu, &(struct pvm_tlb_flush){
 			.scope = PVM_FLUSH_ALL, .vcpu = vcpu, .root = { PVM_INVALID_ADDR } });
-	pvm_tlb_finish(mmu);
+	pvm_page_finish(mmu);
 	vm->ops->mmu_unlock(vm->host);
 }
 
@@ -93,11 +130,11 @@ static unsigned sync_address(struct pvm_mmu *mmu, struct pvm_shadow_page *page, 
 
 		if (page->unsync)
 			pvm_sync_entry(mmu, page, index);
-		child = pvm_entry_child(page, index);
+		child = pvm_entry_child(mmu, page, index);
 		if (child && level <= 3 && child->role.direct)
 			return level;
 		if (!child)
-			return pvm_entry_node(page, index) ? level : 1;
+			return pvm_entry_present(page, index) ? level : 1;
 		page = child;
 	}
 }
@@ -112,11 +149,12 @@ void pvm_mmu_invlpg(struct pvm_vcpu *vcpu, pvm_gva_t gva)
 	if (!pvm_walk_address_legal(vcpu, gva))
 		return;		/* nothing is ever mapped there (M7) */
 	vm->ops->mmu_lock(vm->host);
-	pvm_sync_upper(mmu);
+	/* It drops what a CPU remembers of upper levels, for any address. */
+	sync_tags(mmu, tags, count, true);
 	for (i = 0; i < count; i++) {
 		struct pvm_shadow_page *root = NULL;
 
-		while ((root = pvm_root_next(mmu, root, tags[i]))) {
+		while ((root = pvm_page_next_root(mmu, root, tags[i]))) {
 			unsigned level = sync_address(mmu, root, gva);
 
 			pvm_tlb_tell(mmu, &(struct pvm_tlb_flush){
@@ -124,6 +162,6 @@ void pvm_mmu_invlpg(struct pvm_vcpu *vcpu, pvm_gva_t gva)
 				.gva = gva, .level = (uint8_t)level });
 		}
 	}
-	pvm_tlb_finish(mmu);
+	pvm_page_finish(mmu);
 	vm->ops->mmu_unlock(vm->host);
 }

@@ -3,68 +3,157 @@
  * The host changes guest memory: takes frames back, takes the right to write
  * them, has written into them. What is taken is out of reach of every vCPU
  * before the call returns (M10).
+ *
+ * A range is gone through in order, and the lock is given up in between (M12). What
+ * was done stays done: as long as frames are being taken, no fault installs them.
  */
 #include <pvm/mmu.h>
 
+#include "batch.h"
+#include "entry.h"
 #include "internal.h"
-#include "pte.h"
-#include "shadow.h"
+#include "page.h"
+#include "tlb.h"
+#include "track.h"
 
-typedef void (*leaf_fn)(struct pvm_mmu *mmu, struct pvm_tlb_batch *batch, struct pvm_shadow_node *node);
+/* Of one hold of the lock, in slots looked at. */
+#define HOLD_BUDGET	8192
+#define LEAF_COST	16
+#define TABLE_COST	4096
+#define LEAVES_MAX	64	/* of a frame, gone through without giving the lock up */
+#define SHRINK_STEP	16	/* shadow pages */
 
-/* The leaf goes; its page stays. */
-static void take_leaf(struct pvm_mmu *mmu, struct pvm_tlb_batch *batch, struct pvm_shadow_node *node)
+
+/* Going through frames. */
+struct pass {
+	struct pvm_mmu *mmu;
+	struct pvm_tlb_batch batch;
+	int budget;
+	uint64_t accessed;
+};
+
+/* What the pass does with the leaves of one page of memory. */
+typedef void (*leaves_fn)(struct pass *pass, uint32_t *head);
+
+static void breathe(struct pass *pass)
 {
-	unsigned index;
-	struct pvm_shadow_page *page = pvm_node_entry(mmu, node, &index);
+	struct pvm_vm *vm = pass->mmu->vm;
 
-	pvm_tlb_batch_leaf(batch, page, index);
-	pvm_entry_drop(mmu, page, index);
+	pvm_tlb_batch_flush(pass->mmu, &pass->batch);
+	memset(&pass->batch, 0, sizeof(pass->batch));
+	pvm_page_finish(pass->mmu);
+	vm->ops->mmu_unlock(vm->host);
+	vm->ops->mmu_lock(vm->host);
+	pass->budget = HOLD_BUDGET;
 }
 
-static void take_write(struct pvm_mmu *mmu, struct pvm_tlb_batch *batch, struct pvm_shadow_node *node)
+static void spend(struct pass *pass, int cost)
+{
+	pass->mmu->steps++;
+	pass->budget -= cost;
+	if (pass->budget <= 0)
+		breathe(pass);
+}
+
+/* The leaves go; their tables stay. */
+static void take_leaves(struct pass *pass, uint32_t *head)
+{
+	while (*head) {
+		unsigned index;
+		struct pvm_shadow_page *page = pvm_ref_page(pass->mmu, *head, &index);
+
+		pvm_tlb_batch_leaf(&pass->batch, page, index);
+		pvm_entry_drop(pass->mmu, page, index);
+		spend(pass, LEAF_COST);
+	}
+}
+
+static bool more_than(const struct pvm_mmu *mmu, uint32_t ref, unsigned count)
+{
+	for (; ref; ref = pvm_ref_next(mmu, ref))
+		if (!count--)
+			return true;
+	return false;
+}
+
+/* The right to write goes; of a frame that is mapped often, the leaves. */
+static void take_write(struct pass *pass, uint32_t *head)
 {
 	unsigned index;
-	struct pvm_shadow_page *page = pvm_node_entry(mmu, node, &index);
+	uint32_t ref;
 
-	if (!(page->table[index] & PVM_PTE_W))
+	if (more_than(pass->mmu, *head, LEAVES_MAX)) {
+		take_leaves(pass, head);
 		return;
-	pvm_tlb_batch_leaf(batch, page, index);
-	PVM_WRITE_ONCE(page->table[index], page->table[index] & ~(PVM_PTE_W | PVM_PTE_D));
+	}
+	for (ref = *head; ref; ref = pvm_ref_next(pass->mmu, ref)) {
+		struct pvm_shadow_page *page = pvm_ref_page(pass->mmu, ref, &index);
+
+		pass->budget -= LEAF_COST;
+		if (!(page->table[index] & PVM_PTE_W))
+			continue;
+		pvm_tlb_batch_leaf(&pass->batch, page, index);
+		PVM_WRITE_ONCE(page->table[index], page->table[index] & ~(PVM_PTE_W | PVM_PTE_D));
+	}
 }
 
-/* Every leaf that maps any of the frames, whatever its size. */
-static void for_leaves(struct pvm_mmu *mmu, struct pvm_tlb_batch *batch, pvm_gfn_t gfn, uint64_t count,
-		       leaf_fn fn)
+/* Test and clear the accessed bits. What is mapped often counts as used. */
+static void age(struct pass *pass, uint32_t *head)
+{
+	bool used = more_than(pass->mmu, *head, LEAVES_MAX);
+	unsigned count = LEAVES_MAX;
+	uint32_t ref;
+
+	for (ref = *head; ref && count--; ref = pvm_ref_next(pass->mmu, ref)) {
+		unsigned index;
+		struct pvm_shadow_page *page = pvm_ref_page(pass->mmu, ref, &index);
+
+		pass->budget -= LEAF_COST;
+		/* The CPU sets it by itself. */
+		if (__atomic_fetch_and(&page->table[index], ~PVM_PTE_A, __ATOMIC_RELAXED) & PVM_PTE_A)
+			used = true;
+	}
+	pass->accessed += used;
+}
+
+/* Every page of memory, of whatever size, that has leaves in the range. */
+static void for_leaves(struct pass *pass, pvm_gfn_t gfn, uint64_t count, leaves_fn fn)
 {
 	uint64_t last = gfn.v + count - 1;
 	unsigned level;
 
 	for (level = 1; level <= 3; level++) {
+		const struct pvm_radix *rmap = &pass->mmu->rmap[level - 1];
 		unsigned shift = 9 * (level - 1);
 		uint64_t index = gfn.v >> shift;
-		struct pvm_shadow_node **head;
+		uint32_t *head;
 
-		for (; (head = pvm_rmap_next(mmu, level, &index, (last >> shift) + 1)); index++) {
-			struct pvm_shadow_node *node = *head, *next;
-
-			for (; node; node = next) {
-				next = node->next;
-				fn(mmu, batch, node);
-			}
+		for (; (head = pvm_radix_next(rmap, &index, (last >> shift) + 1)); index++) {
+			if (*head)
+				fn(pass, head);
+			spend(pass, 1);
 		}
 	}
 }
 
 /* TLBs may hold frames that no leaf maps any more. */
-static void batch_frames(struct pvm_mmu *mmu, struct pvm_tlb_batch *batch, pvm_gfn_t gfn, uint64_t count)
+static void batch_frames(struct pass *pass, pvm_gfn_t gfn, uint64_t count)
 {
 	uint64_t i;
 
 	if (count >= STALE_BITS)
-		batch->everything |= mmu->stale_some || mmu->stale_links;
-	for (i = 0; count < STALE_BITS && i < count; i++)
-		pvm_tlb_batch_frame(mmu, batch, pvm_gfn(gfn.v + i));
+		pass->batch.everything |= pass->mmu->stale_some || pass->mmu->stale_links;
+	for (i = 0; count < STALE_BITS && i < count && !pass->batch.everything; i++)
+		pvm_tlb_batch_frame(pass->mmu, &pass->batch, pvm_gfn(gfn.v + i));
+}
+
+/* What has left the tables leaves the TLBs: also what others took away, and noted, while
+ * the lock was not held. */
+static void flush(struct pass *pass, pvm_gfn_t gfn, uint64_t count)
+{
+	batch_frames(pass, gfn, count);
+	pvm_tlb_batch_flush(pass->mmu, &pass->batch);
+	memset(&pass->batch, 0, sizeof(pass->batch));
 }
 
 static bool range_is_sane(pvm_gfn_t gfn, uint64_t count)
@@ -72,71 +161,145 @@ static bool range_is_sane(pvm_gfn_t gfn, uint64_t count)
 	return count && gfn.v + count - 1 >= gfn.v;
 }
 
-/* Shadow pages made from tables in the range: their source is gone. */
-static void zap_tables(struct pvm_mmu *mmu, pvm_gfn_t gfn, uint64_t count)
+static struct pvm_shadow_page *first_mirror(const struct pvm_mmu *mmu, pvm_gfn_t gfn)
 {
-	struct pvm_list *link, *next;
+	struct pvm_shadow_page *page = pvm_page_first(mmu, gfn);
 
-	for (link = mmu->pages.next; link != &mmu->pages; link = next) {
-		struct pvm_shadow_page *page = pvm_list_entry(link, struct pvm_shadow_page, link);
+	while (page && !page->role.guest_levels)
+		page = page->same_next;
+	return page;
+}
 
-		next = link->next;
-		if (page->gfn.v - gfn.v < count && page->role.guest_levels)
-			pvm_page_zap(mmu, page);
+/* Shadow pages made from tables in the range: their source is gone. */
+static void zap_tables(struct pass *pass, pvm_gfn_t gfn, uint64_t count)
+{
+	const struct pvm_radix *tables = &pass->mmu->tables;
+	uint64_t index = gfn.v;
+
+	for (; pvm_radix_next(tables, &index, gfn.v + count); index++) {
+		struct pvm_shadow_page *page;
+
+		/* After each one the lock may have been given up. */
+		while ((page = first_mirror(pass->mmu, pvm_gfn(index)))) {
+			pvm_page_zap_some(pass->mmu, page);
+			spend(pass, TABLE_COST);
+		}
+		spend(pass, 1);
 	}
+}
+
+/* From here to taking_ends() no frame of the range is installed. */
+static void taking_starts(struct pvm_mmu *mmu, pvm_gfn_t gfn, uint64_t count)
+{
+	uint64_t end = gfn.v + count ? gfn.v + count : ~0ull;
+
+	mmu->frames_seq++;
+	if (!mmu->taking || gfn.v < mmu->taking_start)
+		mmu->taking_start = gfn.v;
+	if (!mmu->taking || end > mmu->taking_end)
+		mmu->taking_end = end;
+	mmu->taking++;
+}
+
+static void taking_ends(struct pvm_mmu *mmu)
+{
+	mmu->frames_seq++;
+	mmu->taking--;
+}
+
+static void take(struct pvm_mmu *mmu, pvm_gfn_t gfn, uint64_t count)
+{
+	struct pass pass = { .mmu = mmu, .budget = HOLD_BUDGET };
+
+	for_leaves(&pass, gfn, count, take_leaves);
+	flush(&pass, gfn, count);
+	zap_tables(&pass, gfn, count);
+	flush(&pass, gfn, count);
+	pvm_page_finish(mmu);
+}
+
+void pvm_mmu_invalidate_begin(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count)
+{
+	if (!range_is_sane(gfn, count))
+		return;
+	vm->ops->mmu_lock(vm->host);
+	taking_starts(vm->mmu, gfn, count);
+	take(vm->mmu, gfn, count);
+	vm->ops->mmu_unlock(vm->host);
+}
+
+void pvm_mmu_invalidate_end(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count)
+{
+	if (!range_is_sane(gfn, count))
+		return;
+	vm->ops->mmu_lock(vm->host);
+	taking_ends(vm->mmu);
+	vm->ops->mmu_unlock(vm->host);
 }
 
 void pvm_mmu_unmap_gfns(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count)
 {
-	struct pvm_mmu *mmu = vm->mmu;
-	struct pvm_tlb_batch batch = { 0 };
-
 	if (!range_is_sane(gfn, count))
 		return;
 	vm->ops->mmu_lock(vm->host);
-	mmu->frames_seq++;
-	batch_frames(mmu, &batch, gfn, count);
-	for_leaves(mmu, &batch, gfn, count, take_leaf);
-	pvm_tlb_batch_flush(mmu, &batch);
-	zap_tables(mmu, gfn, count);
-	pvm_tlb_finish(mmu);
+	taking_starts(vm->mmu, gfn, count);
+	take(vm->mmu, gfn, count);
+	taking_ends(vm->mmu);
 	vm->ops->mmu_unlock(vm->host);
 }
 
 void pvm_mmu_write_protect_gfns(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count)
 {
-	struct pvm_mmu *mmu = vm->mmu;
-	struct pvm_tlb_batch batch = { 0 };
+	struct pass pass = { .mmu = vm->mmu, .budget = HOLD_BUDGET };
 
 	if (!range_is_sane(gfn, count))
 		return;
 	vm->ops->mmu_lock(vm->host);
-	mmu->frames_seq++;
-	batch_frames(mmu, &batch, gfn, count);
-	for_leaves(mmu, &batch, gfn, count, take_write);
-	pvm_tlb_batch_flush(mmu, &batch);
+	taking_starts(vm->mmu, gfn, count);
+	for_leaves(&pass, gfn, count, take_write);
+	flush(&pass, gfn, count);
+	pvm_page_finish(vm->mmu);
+	taking_ends(vm->mmu);
 	vm->ops->mmu_unlock(vm->host);
+}
+
+uint64_t pvm_mmu_age_gfns(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count)
+{
+	struct pass pass = { .mmu = vm->mmu, .budget = HOLD_BUDGET };
+
+	if (!range_is_sane(gfn, count))
+		return 0;
+	vm->ops->mmu_lock(vm->host);
+	for_leaves(&pass, gfn, count, age);
+	vm->ops->mmu_unlock(vm->host);
+	return pass.accessed;
 }
 
 void pvm_mmu_host_wrote(struct pvm_vm *vm, pvm_gfn_t gfn)
 {
 	vm->ops->mmu_lock(vm->host);
-	pvm_table_written(vm->mmu, gfn);
-	pvm_tlb_finish(vm->mmu);
+	pvm_track_written(vm->mmu, gfn);
+	pvm_page_finish(vm->mmu);
 	vm->ops->mmu_unlock(vm->host);
 }
 
 uint32_t pvm_mmu_shrink(struct pvm_vm *vm, uint32_t target)
 {
+	struct pass pass = { .mmu = vm->mmu };
 	struct pvm_mmu *mmu = vm->mmu;
 	uint32_t left;
 
 	vm->ops->mmu_lock(vm->host);
 	mmu->clock++;
-	pvm_page_free_waiting(mmu);
-	while (mmu->stats.shadow_pages > target &&
-	       pvm_page_evict(mmu, mmu->stats.shadow_pages - target))
-		;
+	while (pvm_page_free_waiting(mmu))
+		breathe(&pass);
+	while (mmu->stats.shadow_pages > target) {
+		uint32_t over = mmu->stats.shadow_pages - target;
+
+		if (!pvm_page_evict(mmu, over < SHRINK_STEP ? over : SHRINK_STEP))
+			break;
+		breathe(&pass);
+	}
 	pvm_pool_drain(mmu);
 	left = mmu->stats.shadow_pages;
 	vm->ops->mmu_unlock(vm->host);

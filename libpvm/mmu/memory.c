@@ -10,7 +10,8 @@
 #include <pvm/mmu.h>
 
 #include "internal.h"
-#include "shadow.h"
+#include "page.h"
+#include "track.h"
 #include "walk.h"
 
 #define WINDOW 2	/* pages that are checked before any of them is written */
@@ -163,13 +164,13 @@ int pvm_mmu_write(struct pvm_vcpu *vcpu, pvm_gva_t gva, const void *buf, size_t 
 		for (i = 0; i < pages; i++) {
 			part = page_part(gva, len);
 			memcpy(target[i].va, from, part);
-			pvm_table_written(vm->mmu, pvm_gpa_to_gfn(target[i].walk.gpa));
+			pvm_track_written(vm->mmu, pvm_gpa_to_gfn(target[i].walk.gpa));
 			from += part;
 			gva.v += part;
 			len -= part;
 		}
 	}
-	pvm_tlb_finish(vm->mmu);
+	pvm_page_finish(vm->mmu);
 	vm->ops->mmu_unlock(vm->host);
 	return rc;
 }

@@ -7,28 +7,38 @@
 #include <pvm/mmu.h>
 
 #include "internal.h"
-#include "pte.h"
-#include "shadow.h"
+#include "page.h"
 
 _Static_assert(sizeof(struct pvm_mmu) <= PVM_PAGE_SIZE, "struct pvm_mmu lives in one page");
 
-/* The fixed pages behind the structure: hash and region counters. */
-static struct pvm_host_page *fixed_page(struct pvm_mmu *mmu, unsigned i)
-{
-	return i < HASH_PAGES ? &mmu->hash[i] : &mmu->region[i - HASH_PAGES];
-}
+#define REGIONS 2
 
-#define FIXED_PAGES (HASH_PAGES + 2)
-
-static void free_fixed(struct pvm_mmu *mmu, unsigned count)
+static void free_regions(struct pvm_mmu *mmu, unsigned count)
 {
 	struct pvm_vm *vm = mmu->vm;
 	struct pvm_host_page page = mmu->page;
 
 	while (count--)
-		vm->ops->page_free(vm->host, *fixed_page(mmu, count));
+		vm->ops->page_free(vm->host, mmu->region[count]);
 	vm->ops->page_free(vm->host, page);
 	vm->mmu = NULL;
+}
+
+static void init_lists(struct pvm_mmu *mmu)
+{
+	pvm_list_init(&mmu->pages);
+	pvm_list_init(&mmu->dead);
+	pvm_list_init(&mmu->idle);
+	pvm_list_init(&mmu->unsync);
+	pvm_list_init(&mmu->wide);
+	pvm_list_init(&mmu->harden);
+}
+
+/* Slots of four bytes, but for pointers. */
+static void init_radices(struct pvm_mmu *mmu)
+{
+	mmu->ids.shift = 9;
+	mmu->tables.shift = mmu->rmap[0].shift = mmu->rmap[1].shift = mmu->rmap[2].shift = 10;
 }
 
 int pvm_mmu_init(struct pvm_vm *vm)
@@ -42,20 +52,19 @@ int pvm_mmu_init(struct pvm_vm *vm)
 	mmu = page.va;
 	mmu->vm = vm;
 	mmu->page = page;
-	for (i = 0; i < FIXED_PAGES; i++) {
-		if (vm->ops->page_alloc(vm->host, PVM_MAY_SLEEP, fixed_page(mmu, i)) != PVM_OK) {
-			free_fixed(mmu, i);
+	for (i = 0; i < REGIONS; i++) {
+		if (vm->ops->page_alloc(vm->host, PVM_MAY_SLEEP, &mmu->region[i]) != PVM_OK) {
+			free_regions(mmu, i);
 			return PVM_ENOMEM;
 		}
 	}
 	mmu->host_levels = vm->config.host_la57 ? 5 : 4;
 	mmu->widest_range = pvm_linear_range_encode(&vm->config.range);
 	pvm_slab_init(&mmu->page_slab, sizeof(struct pvm_shadow_page));
-	pvm_slab_init(&mmu->chunk_slab, sizeof(struct pvm_node_chunk));
-	pvm_list_init(&mmu->pages);
-	pvm_list_init(&mmu->dead);
-	pvm_list_init(&mmu->unsync[0]);
-	pvm_list_init(&mmu->unsync[1]);
+	pvm_slab_init(&mmu->value_slab, sizeof(struct pvm_entry_values));
+	pvm_slab_init(&mmu->link_slab, sizeof(struct pvm_entry_links));
+	init_lists(mmu);
+	init_radices(mmu);
 	vm->mmu = mmu;
 	return PVM_OK;
 }
@@ -64,14 +73,19 @@ int pvm_mmu_init(struct pvm_vm *vm)
 void pvm_mmu_destroy(struct pvm_vm *vm)
 {
 	struct pvm_mmu *mmu = vm->mmu;
+	unsigned i;
 
 	while (!pvm_list_empty(&mmu->pages))
 		pvm_page_zap(mmu, pvm_list_entry(mmu->pages.next, struct pvm_shadow_page, link));
-	while (!pvm_list_empty(&mmu->dead))
-		pvm_page_release(mmu, pvm_list_entry(mmu->dead.next, struct pvm_shadow_page, link));
-	pvm_rmap_destroy(mmu);
+	pvm_list_splice(&mmu->dead, &mmu->idle);
+	while (!pvm_list_empty(&mmu->idle))
+		pvm_page_release(mmu, pvm_list_entry(mmu->idle.next, struct pvm_shadow_page, link));
+	pvm_radix_destroy(mmu, &mmu->ids);
+	pvm_radix_destroy(mmu, &mmu->tables);
+	for (i = 0; i < 3; i++)
+		pvm_radix_destroy(mmu, &mmu->rmap[i]);
 	pvm_pool_drain(mmu);
-	free_fixed(mmu, FIXED_PAGES);
+	free_regions(mmu, REGIONS);
 }
 
 int pvm_mmu_vcpu_init(struct pvm_vcpu *vcpu)

@@ -4,38 +4,55 @@
  * and freed once no CPU can walk it any more. Knows nothing of what its
  * entries mean.
  */
-#include <pvm/mmu.h>
+#include "page.h"
 
-#include "internal.h"
-#include "pte.h"
-#include "shadow.h"
+#include "entry.h"
+#include "tlb.h"
 
-struct pvm_shadow_page **pvm_page_bucket(const struct pvm_mmu *mmu, pvm_gfn_t gfn)
+#define WAITING_MAX	32	/* dead pages that wait for a flush */
+#define FREE_MAX	64	/* freed by one call; there are never many more */
+#define PARENTS_MAX	64	/* unlinked in one hold of the lock */
+#define EVICT_LOOKS	64	/* pages that one eviction passes over */
+
+struct pvm_shadow_page *pvm_page_first(const struct pvm_mmu *mmu, pvm_gfn_t gfn)
 {
-	unsigned hash = (unsigned)((gfn.v * 0x9e3779b97f4a7c15ull) >> 52);
+	const uint32_t *id = pvm_radix_find(&mmu->tables, gfn.v);
 
-	return (struct pvm_shadow_page **)mmu->hash[hash / POINTERS_PER_PAGE].va + hash % POINTERS_PER_PAGE;
+	return id && *id ? pvm_page_of_id(mmu, *id) : NULL;
 }
 
-_Static_assert(HASH_PAGES * POINTERS_PER_PAGE == 1u << (64 - 52), "the hash fills its pages");
+/* Ranges other than the widest are one vCPU's, as long as it keeps them. */
+static uint64_t epoch_of(union pvm_mmu_role role, uint64_t epoch)
+{
+	return role.range > 1 ? epoch : 0;
+}
 
-struct pvm_shadow_page *pvm_page_find(const struct pvm_mmu *mmu, pvm_gfn_t gfn, union pvm_mmu_role role)
+struct pvm_shadow_page *pvm_page_find(const struct pvm_mmu *mmu, pvm_gfn_t gfn,
+				      union pvm_mmu_role role, uint64_t epoch)
 {
 	struct pvm_shadow_page *page;
 
-	for (page = *pvm_page_bucket(mmu, gfn); page; page = page->hash_next)
-		if (page->gfn.v == gfn.v && page->role.word == role.word)
+	for (page = pvm_page_first(mmu, gfn); page; page = page->same_next)
+		if (page->role.word == role.word && page->epoch == epoch_of(role, epoch))
 			return page;
 	return NULL;
 }
 
-/* Must the guest not write this frame, because a shadow page mirrors it? */
+struct pvm_shadow_page *pvm_page_next_root(const struct pvm_mmu *mmu, struct pvm_shadow_page *page,
+					   pvm_gfn_t tag)
+{
+	for (page = page ? page->same_next : pvm_page_first(mmu, tag); page; page = page->same_next)
+		if (pvm_page_is_root(mmu, page))
+			return page;
+	return NULL;
+}
+
 bool pvm_page_tracked(const struct pvm_mmu *mmu, pvm_gfn_t gfn)
 {
 	const struct pvm_shadow_page *page;
 
-	for (page = *pvm_page_bucket(mmu, gfn); page; page = page->hash_next)
-		if (page->gfn.v == gfn.v && !page->role.direct && !page->unsync)
+	for (page = pvm_page_first(mmu, gfn); page; page = page->same_next)
+		if (!page->role.direct && !page->unsync)
 			return true;
 	return false;
 }
@@ -48,79 +65,117 @@ static uint32_t *region_counter(const struct pvm_mmu *mmu, pvm_gfn_t gfn, unsign
 	return (uint32_t *)mmu->region[level - 2].va + region % REGION_COUNTERS;
 }
 
-/* May a table be in the large page around @gfn? */
 bool pvm_page_region_has_tables(const struct pvm_mmu *mmu, pvm_gfn_t gfn, unsigned level)
 {
 	return *region_counter(mmu, gfn, level);
 }
 
-static void hash_add(struct pvm_mmu *mmu, struct pvm_shadow_page *page)
+static void list_same(struct pvm_mmu *mmu, struct pvm_shadow_page *page)
 {
-	struct pvm_shadow_page **bucket = pvm_page_bucket(mmu, page->gfn);
+	uint32_t *first = pvm_radix_make(mmu, &mmu->tables, page->gfn.v);
 
-	page->hash_next = *bucket;
-	page->hash_pprev = bucket;
-	if (page->hash_next)
-		page->hash_next->hash_pprev = &page->hash_next;
-	*bucket = page;
+	page->same_next = *first ? pvm_page_of_id(mmu, *first) : NULL;
+	if (page->same_next)
+		page->same_next->same_prev = page;
+	*first = page->id;
 }
 
-static void hash_del(struct pvm_shadow_page *page)
+static void unlist_same(struct pvm_mmu *mmu, struct pvm_shadow_page *page)
 {
-	*page->hash_pprev = page->hash_next;
-	if (page->hash_next)
-		page->hash_next->hash_pprev = page->hash_pprev;
+	if (page->same_prev)
+		page->same_prev->same_next = page->same_next;
+	else
+		*(uint32_t *)pvm_radix_find(&mmu->tables, page->gfn.v) =
+			page->same_next ? page->same_next->id : 0;
+	if (page->same_next)
+		page->same_next->same_prev = page->same_prev;
 }
 
-/* Another shadow page of the same guest table, or NULL. */
-static struct pvm_shadow_page *page_sibling(const struct pvm_mmu *mmu, pvm_gfn_t gfn)
+/* A slot of mmu->ids: a pointer to a page, or, odd, what is free after it. */
+static void take_id(struct pvm_mmu *mmu, struct pvm_shadow_page *page)
 {
-	struct pvm_shadow_page *page;
+	uintptr_t *slot;
 
-	for (page = *pvm_page_bucket(mmu, gfn); page; page = page->hash_next)
-		if (page->gfn.v == gfn.v && !page->role.direct)
-			return page;
-	return NULL;
+	page->id = mmu->free_id ? mmu->free_id : ++mmu->last_id;
+	slot = pvm_radix_make(mmu, &mmu->ids, page->id);
+	mmu->free_id = (uint32_t)(*slot >> 1);
+	*slot = (uintptr_t)page;
 }
 
-/* An empty shadow page. Takes one host page and one object from page_slab. */
-struct pvm_shadow_page *pvm_page_new(struct pvm_mmu *mmu, pvm_gfn_t gfn, union pvm_mmu_role role)
+static void give_id(struct pvm_mmu *mmu, struct pvm_shadow_page *page)
+{
+	uintptr_t *slot = pvm_radix_find(&mmu->ids, page->id);
+
+	*slot = (uintptr_t)mmu->free_id << 1 | 1;
+	mmu->free_id = page->id;
+}
+
+uint32_t pvm_page_missing(const struct pvm_mmu *mmu, uint32_t tables)
+{
+	if (!tables)
+		return 0;
+	return tables + pvm_slab_missing(&mmu->page_slab, tables) +
+		pvm_radix_missing(&mmu->ids, (uint64_t)mmu->last_id + tables);
+}
+
+uint32_t pvm_page_missing_for(const struct pvm_mmu *mmu, pvm_gfn_t gfn)
+{
+	return pvm_radix_missing(&mmu->tables, gfn.v);
+}
+
+/* What the vCPU made of this table for a range that it has no longer. */
+static void zap_former(struct pvm_mmu *mmu, pvm_gfn_t gfn, union pvm_mmu_role role, uint64_t epoch)
+{
+	struct pvm_shadow_page *page, *next;
+
+	for (page = role.range > 1 ? pvm_page_first(mmu, gfn) : NULL; page; page = next) {
+		next = page->same_next;
+		if (page->role.word == role.word && page->epoch != epoch)
+			pvm_page_zap_some(mmu, page);
+	}
+}
+
+struct pvm_shadow_page *pvm_page_new(struct pvm_mmu *mmu, pvm_gfn_t gfn, union pvm_mmu_role role,
+				     uint64_t epoch)
 {
 	const struct pvm_vm_config *config = &mmu->vm->config;
 	struct pvm_shadow_page *page = pvm_slab_take(mmu, &mmu->page_slab);
-	struct pvm_shadow_page *sibling = page_sibling(mmu, gfn);
 
 	page->host = pvm_pool_take(mmu);
 	page->table = page->host.va;
 	page->gfn = gfn;
 	page->role = role;
+	page->epoch = epoch_of(role, epoch);
 	page->used = page->queued = mmu->clock;
 	if (pvm_page_is_root(mmu, page) && config->switcher_entry)
 		page->table[config->switcher_slot] = config->switcher_entry & ~PVM_PTE_U; /* M1 */
 	pvm_list_init(&page->unsync_link);
+	pvm_list_init(&page->wide_link);
+	pvm_list_init(&page->harden_link);
 	pvm_list_add(&page->link, &mmu->pages);
 	mmu->live_count++;
 	mmu->stats.shadow_pages++;
 	if (!role.direct) {
 		++*region_counter(mmu, gfn, 2);
 		++*region_counter(mmu, gfn, 3);
-		if (sibling && sibling->unsync)
-			pvm_sync_lose(mmu, page);
-		else if (!sibling)
-			pvm_table_protect(mmu, gfn);
 	}
-	hash_add(mmu, page);
+	zap_former(mmu, gfn, role, page->epoch);
+	take_id(mmu, page);
+	list_same(mmu, page);
 	return page;
 }
 
-static void drop_parents(struct pvm_mmu *mmu, struct pvm_shadow_page *page)
+/* True: all are gone. */
+static bool drop_parents(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned count)
 {
-	while (page->parents) {
+	while (page->parents && count--) {
 		unsigned index;
-		struct pvm_shadow_page *parent = pvm_node_entry(mmu, page->parents, &index);
+		struct pvm_shadow_page *parent = pvm_ref_page(mmu, page->parents, &index);
 
+		mmu->steps++;
 		pvm_entry_clear(mmu, parent, index);
 	}
+	return !page->parents;
 }
 
 static void drop_entries(struct pvm_mmu *mmu, struct pvm_shadow_page *page)
@@ -128,106 +183,142 @@ static void drop_entries(struct pvm_mmu *mmu, struct pvm_shadow_page *page)
 	unsigned c, i;
 
 	for (c = 0; c < CHUNKS_PER_PAGE; c++)
-		for (i = 0; page->chunk[c] && i < NODES_PER_CHUNK; i++)
-			pvm_entry_clear(mmu, page, c * NODES_PER_CHUNK + i);
+		for (i = 0; page->values[c] && i < CHUNK_ENTRIES; i++)
+			pvm_entry_clear(mmu, page, c * CHUNK_ENTRIES + i);
+}
+
+void pvm_page_exact(struct pvm_mmu *mmu, struct pvm_shadow_page *page)
+{
+	mmu->wide_count -= page->wide;
+	page->unsync = page->wide = false;
+	pvm_list_del(&page->unsync_link);
+	pvm_list_del(&page->wide_link);
+	pvm_list_del(&page->harden_link);
+}
+
+static void wait_for_flush(struct pvm_mmu *mmu, struct pvm_shadow_page *page)
+{
+	pvm_list_add(&page->link, &mmu->dead);
+	mmu->waiting++;
 }
 
 /*
- * Forget a shadow page. It is empty at once and no table links to it; its
- * memory waits for pvm_tlb_flush_everything(), because a CPU may have cached where
- * it is.
+ * It is empty at once and no table links to it; its memory waits for
+ * pvm_tlb_flush_everything(), because a CPU may have cached where it is, and, a
+ * root, until no vCPU has it loaded.
  */
 void pvm_page_zap(struct pvm_mmu *mmu, struct pvm_shadow_page *page)
 {
-	drop_parents(mmu, page);
+	drop_parents(mmu, page, ~0u);
 	drop_entries(mmu, page);
-	hash_del(page);
-	pvm_list_del(&page->unsync_link);
+	unlist_same(mmu, page);
+	pvm_page_exact(mmu, page);
 	if (!page->role.direct) {
 		--*region_counter(mmu, page->gfn, 2);
 		--*region_counter(mmu, page->gfn, 3);
 	}
 	page->dead = true;
-	pvm_list_move(&page->link, &mmu->dead);
+	pvm_list_del(&page->link);
+	if (!page->loaded)
+		wait_for_flush(mmu, page);
 	mmu->live_count--;
 	mmu->dead_count++;
 	mmu->stats.zaps++;
 }
 
-/* Give a dead or dying page's memory back. No CPU walks it. */
+bool pvm_page_zap_some(struct pvm_mmu *mmu, struct pvm_shadow_page *page)
+{
+	if (!drop_parents(mmu, page, PARENTS_MAX))
+		return false;
+	pvm_page_zap(mmu, page);
+	return true;
+}
+
+void pvm_page_unload(struct pvm_mmu *mmu, struct pvm_shadow_page *page)
+{
+	if (!--page->loaded && page->dead)
+		wait_for_flush(mmu, page);
+}
+
 void pvm_page_release(struct pvm_mmu *mmu, struct pvm_shadow_page *page)
 {
 	pvm_list_del(&page->link);
 	mmu->stats.shadow_pages--;
+	give_id(mmu, page);
 	pvm_pool_give(mmu, page->host);
 	pvm_slab_give(mmu, &mmu->page_slab, page);
 }
 
-/* After a flush of everything: free the dead, but for roots that are loaded. */
-void pvm_page_reclaim(struct pvm_mmu *mmu)
+static bool free_idle(struct pvm_mmu *mmu, uint32_t count)
 {
-	struct pvm_list *link, *next;
+	bool some = !pvm_list_empty(&mmu->idle);
 
-	for (link = mmu->dead.next; link != &mmu->dead; link = next) {
-		struct pvm_shadow_page *page = pvm_list_entry(link, struct pvm_shadow_page, link);
+	while (count-- && !pvm_list_empty(&mmu->idle)) {
+		struct pvm_shadow_page *page =
+			pvm_list_entry(mmu->idle.next, struct pvm_shadow_page, link);
 
-		next = link->next;
-		if (page->loaded)
-			continue;
 		if (pvm_page_is_root(mmu, page))
 			pvm_tlb_tell(mmu, &(struct pvm_tlb_flush){
 				.scope = PVM_FLUSH_ROOT, .root = page->host.pa, .root_dying = true });
 		mmu->dead_count--;
 		pvm_page_release(mmu, page);
 	}
+	return some;
 }
 
-/* Free what only waited for a flush. False: nothing did. */
 bool pvm_page_free_waiting(struct pvm_mmu *mmu)
 {
-	uint32_t before = mmu->dead_count;
-	const struct pvm_list *link;
-
-	for (link = mmu->dead.next; link != &mmu->dead; link = link->next) {
-		if (!pvm_list_entry(link, struct pvm_shadow_page, link)->loaded) {
-			pvm_tlb_flush_everything(mmu);
-			break;
-		}
-	}
-	return mmu->dead_count != before;
+	if (!pvm_list_empty(&mmu->dead))
+		pvm_tlb_flush_everything(mmu);
+	return free_idle(mmu, FREE_MAX);
 }
 
-/*
- * Zap up to @count of the pages that were not used for longest and free them.
- * Roots that a vCPU has loaded and pages of the walk in progress (used now) stay.
- * Returns how many went.
- */
-uint32_t pvm_page_evict(struct pvm_mmu *mmu, uint32_t count)
+void pvm_page_finish(struct pvm_mmu *mmu)
 {
-	uint32_t looked = 0, gone = 0, limit = 2 * mmu->live_count;
+	if (mmu->flush_due || mmu->waiting > WAITING_MAX)
+		pvm_tlb_flush_everything(mmu);
+	free_idle(mmu, FREE_MAX);
+}
 
-	while (gone < count && looked++ < limit && !pvm_list_empty(&mmu->pages)) {
-		struct pvm_shadow_page *page = pvm_list_entry(mmu->pages.prev, struct pvm_shadow_page, link);
+/* May the page at the end of the list go? Moves it to the front if not. */
+static bool may_evict(struct pvm_mmu *mmu, struct pvm_shadow_page *page, bool second_chance)
+{
+	bool needed = page->loaded || page->used == mmu->clock;	/* of the walk in progress */
 
-		if (page->loaded || page->used == mmu->clock || page->used != page->queued) {
-			/* Used since it was queued: it has a second chance. */
-			if (page->used != mmu->clock)
-				page->queued = page->used;
-			pvm_list_move(&page->link, &mmu->pages);
+	if (!needed && !(second_chance && page->used != page->queued))
+		return true;
+	if (!needed)
+		page->queued = page->used;
+	pvm_list_move(&page->link, &mmu->pages);
+	return false;
+}
+
+/* Pages used since they were queued are passed over, but not for ever (M12). */
+bool pvm_page_evict(struct pvm_mmu *mmu, uint32_t count)
+{
+	uint32_t looked, gone = 0, limit = 2 * EVICT_LOOKS + 2 * mmu->vcpus + MAX_LEVELS;
+
+	for (looked = 0; looked < limit && gone < count && !pvm_list_empty(&mmu->pages); looked++) {
+		struct pvm_shadow_page *page =
+			pvm_list_entry(mmu->pages.prev, struct pvm_shadow_page, link);
+
+		mmu->steps++;
+		if (!may_evict(mmu, page, looked < EVICT_LOOKS))
 			continue;
-		}
-		pvm_page_zap(mmu, page);
 		gone++;
+		if (!pvm_page_zap_some(mmu, page))
+			break;
 	}
 	if (gone)
-		pvm_tlb_flush_everything(mmu);
+		pvm_page_free_waiting(mmu);
 	return gone;
 }
 
-/* Are @tables more shadow pages allowed by config.max_shadow_pages? */
 bool pvm_page_fits(const struct pvm_mmu *mmu, uint32_t tables)
 {
 	uint32_t max = mmu->vm->config.max_shadow_pages;
 
-	return !max || !tables || mmu->live_count + mmu->dead_count + tables <= max;
+	if (!max || max > PAGES_MAX)
+		max = PAGES_MAX;
+	return !tables || mmu->live_count + mmu->dead_count + tables <= max;
 }

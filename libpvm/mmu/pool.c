@@ -5,7 +5,7 @@
  * what he needs and filled the reserve before (M11). Returning an object frees
  * its page when it was the last one.
  */
-#include <pvm/mmu.h>
+#include "pool.h"
 
 #include "internal.h"
 #include "shadow.h"
@@ -21,35 +21,27 @@ struct slab_page {
 #define SLAB_HEADER 64
 _Static_assert(sizeof(struct slab_page) <= SLAB_HEADER, "the header has its place");
 
-/* Outside the lock, by a caller who may sleep. */
-void pvm_pool_topup(struct pvm_mmu *mmu)
+bool pvm_pool_refill(struct pvm_mmu *mmu, uint32_t pages, enum pvm_sleep sleep)
 {
 	struct pvm_vm *vm = mmu->vm;
-	struct pvm_host_page page[RESERVE_GOAL];
-	uint32_t have = PVM_READ_ONCE(mmu->reserved), got = 0;
+	uint32_t have = PVM_READ_ONCE(mmu->reserved);
 
-	while (have + got < RESERVE_GOAL &&
-	       vm->ops->page_alloc(vm->host, PVM_MAY_SLEEP, &page[got]) == PVM_OK)
-		got++;
-	if (!got)
-		return;
-	vm->ops->mmu_lock(vm->host);
-	while (got && mmu->reserved < RESERVE_MAX)
-		mmu->reserve[mmu->reserved++] = page[--got];
-	vm->ops->mmu_unlock(vm->host);
-	while (got)
-		vm->ops->page_free(vm->host, page[--got]);
-}
+	while (have < pages) {
+		struct pvm_host_page page[RESERVE_GOAL];
+		uint32_t got = 0, wanted = pages - have;
 
-/* Are so many pages in the reserve, or to be had without sleeping? */
-bool pvm_pool_fill(struct pvm_mmu *mmu, uint32_t pages)
-{
-	struct pvm_vm *vm = mmu->vm;
-
-	while (mmu->reserved < pages) {
-		if (vm->ops->page_alloc(vm->host, PVM_NO_SLEEP, &mmu->reserve[mmu->reserved]) != PVM_OK)
+		while (got < wanted && got < RESERVE_GOAL &&
+		       vm->ops->page_alloc(vm->host, sleep, &page[got]) == PVM_OK)
+			got++;
+		if (!got)
 			return false;
-		mmu->reserved++;
+		vm->ops->mmu_lock(vm->host);
+		while (got && mmu->reserved < RESERVE_MAX)
+			mmu->reserve[mmu->reserved++] = page[--got];
+		have = mmu->reserved;
+		vm->ops->mmu_unlock(vm->host);
+		while (got)
+			vm->ops->page_free(vm->host, page[--got]);
 	}
 	return true;
 }
@@ -59,10 +51,15 @@ struct pvm_host_page pvm_pool_take(struct pvm_mmu *mmu)
 	return mmu->reserve[--mmu->reserved];
 }
 
+void pvm_pool_free(struct pvm_mmu *mmu, struct pvm_host_page page)
+{
+	mmu->vm->ops->page_free(mmu->vm->host, page);
+}
+
 void pvm_pool_give(struct pvm_mmu *mmu, struct pvm_host_page page)
 {
 	if (mmu->reserved == RESERVE_MAX) {
-		mmu->vm->ops->page_free(mmu->vm->host, page);
+		pvm_pool_free(mmu, page);
 		return;
 	}
 	memset(page.va, 0, PVM_PAGE_SIZE);
@@ -72,7 +69,7 @@ void pvm_pool_give(struct pvm_mmu *mmu, struct pvm_host_page page)
 void pvm_pool_drain(struct pvm_mmu *mmu)
 {
 	while (mmu->reserved)
-		mmu->vm->ops->page_free(mmu->vm->host, pvm_pool_take(mmu));
+		pvm_pool_free(mmu, pvm_pool_take(mmu));
 }
 
 static uint32_t slab_objects(const struct pvm_slab *slab)
@@ -92,7 +89,6 @@ void pvm_slab_init(struct pvm_slab *slab, uint32_t size)
 	slab->available = 0;
 }
 
-/* Host pages that it takes to take so many objects. */
 uint32_t pvm_slab_missing(const struct pvm_slab *slab, uint32_t objects)
 {
 	if (objects <= slab->available)
@@ -120,7 +116,6 @@ static void slab_grow(struct pvm_mmu *mmu, struct pvm_slab *slab)
 	slab->available += slab_objects(slab);
 }
 
-/* A zeroed object. */
 void *pvm_slab_take(struct pvm_mmu *mmu, struct pvm_slab *slab)
 {
 	struct slab_page *page;
@@ -152,12 +147,4 @@ void pvm_slab_give(struct pvm_mmu *mmu, struct pvm_slab *slab, void *object)
 	pvm_list_del(&page->link);
 	slab->available -= slab_objects(slab);
 	pvm_pool_give(mmu, page->host);
-}
-
-/* The object that @inside points into. */
-void *pvm_slab_object(const struct pvm_slab *slab, const void *inside)
-{
-	char *first = (char *)slab_page_of(inside) + SLAB_HEADER;
-
-	return first + ((const char *)inside - first) / slab->size * slab->size;
 }

@@ -6,12 +6,12 @@
  *
  * spec: Paging, MSR_PVM_SWITCH_CR3, MSR_PVM_LINEAR_ADDRESS_RANGE
  */
-#include <pvm/mmu.h>
+#include "root.h"
 
 #include "abi/abi.h"
 #include "fill.h"
 #include "internal.h"
-#include "shadow.h"
+#include "page.h"
 #include "walk.h"
 
 union pvm_mmu_role pvm_root_role(const struct pvm_vcpu *vcpu, bool user_mode)
@@ -37,7 +37,7 @@ static void slot_replace(struct pvm_vcpu *vcpu, unsigned slot, struct pvm_shadow
 	if (old == root)
 		return;
 	if (old)
-		old->loaded--;
+		pvm_page_unload(vcpu->vm->mmu, old);
 	if (root)
 		root->loaded++;
 	vcpu->mmu.root[slot] = root;
@@ -60,34 +60,17 @@ void pvm_root_take(struct pvm_vcpu *vcpu, struct pvm_shadow_page *root)
 	slot_set(vcpu, vcpu->user_mode, root);
 }
 
-/* M7: when the vCPU's legal ranges change, what it had outside is gone. Roots
- * made for ranges other than the widest are the vCPU's own. */
+/* M7: what it had outside is in roots that it does not find again: those for ranges
+ * other than the widest are the vCPU's own, for one range. They go when the same table
+ * is used again, or by eviction. */
 void pvm_root_refresh(struct pvm_vcpu *vcpu)
 {
-	struct pvm_mmu *mmu = vcpu->vm->mmu;
-	struct pvm_list *link, *next;
-
 	if (vcpu->mmu.range == vcpu->msr.linear_address_range)
 		return;
 	vcpu->mmu.range = vcpu->msr.linear_address_range;
+	vcpu->mmu.range_epoch = ++vcpu->vm->mmu->range_epoch;
 	slot_replace(vcpu, 0, NULL);
 	slot_replace(vcpu, 1, NULL);
-	for (link = mmu->pages.next; link != &mmu->pages; link = next) {
-		struct pvm_shadow_page *page = pvm_list_entry(link, struct pvm_shadow_page, link);
-
-		next = link->next;
-		if (page->role.range == ((vcpu->id + 2) & 0x3fff))
-			pvm_page_zap(mmu, page);
-	}
-}
-
-/* The next root made from the table at @tag, after @page (NULL: the first). */
-struct pvm_shadow_page *pvm_root_next(const struct pvm_mmu *mmu, struct pvm_shadow_page *page, pvm_gfn_t tag)
-{
-	for (page = page ? page->hash_next : *pvm_page_bucket(mmu, tag); page; page = page->hash_next)
-		if (page->gfn.v == tag.v && pvm_page_is_root(mmu, page))
-			return page;
-	return NULL;
 }
 
 /* The root of a mode, if it is at hand. The vCPU's own reference keeps it; its role is
@@ -103,28 +86,36 @@ static inline struct pvm_shadow_page *root_loaded(const struct pvm_vcpu *vcpu, b
 	return root;
 }
 
+static int load(struct pvm_fill *fill, enum pvm_sleep sleep)
+{
+	pvm_gfn_t table = pvm_cr3_gfn(fill->vcpu->cr3);
+
+	if (!pvm_walk_entry_va(fill->vcpu->vm, table, 0, false))
+		return PVM_EFAULT;
+	return pvm_fill_root(fill, sleep);
+}
+
 int pvm_mmu_load(struct pvm_vcpu *vcpu, pvm_hpa_t *root, enum pvm_sleep sleep)
 {
 	struct pvm_vm *vm = vcpu->vm;
 	struct pvm_shadow_page *page = root_loaded(vcpu, vcpu->user_mode, vcpu->cr3);
-	int rc = PVM_OK;
+	struct pvm_fill fill;
+	int rc;
 
 	if (page) {
 		*root = page->host.pa;
 		return PVM_OK;
 	}
-	if (sleep == PVM_MAY_SLEEP)
-		pvm_pool_topup(vm->mmu);
+	fill.vcpu = vcpu;
+	fill.starved = !pvm_pool_refill(vm->mmu, RESERVE_GOAL, sleep);
 	vm->ops->mmu_lock(vm->host);
 	vm->mmu->clock++;
 	pvm_root_refresh(vcpu);
-	if (!pvm_walk_entry_va(vm, pvm_cr3_gfn(vcpu->cr3), 0, false))
-		rc = PVM_EFAULT;
-	else
-		rc = pvm_fill_root(vcpu, sleep);
+	while ((rc = load(&fill, sleep)) == FILL_AGAIN)
+		pvm_fill_pause(&fill, sleep);
 	if (rc == PVM_OK)
 		*root = ((struct pvm_shadow_page *)vcpu->mmu.root[vcpu->user_mode])->host.pa;
-	pvm_tlb_finish(vm->mmu);
+	pvm_page_finish(vm->mmu);
 	vm->ops->mmu_unlock(vm->host);
 	return rc;
 }
@@ -132,27 +123,27 @@ int pvm_mmu_load(struct pvm_vcpu *vcpu, pvm_hpa_t *root, enum pvm_sleep sleep)
 pvm_hpa_t pvm_mmu_other_root(struct pvm_vcpu *vcpu)
 {
 	struct pvm_vm *vm = vcpu->vm;
-	struct pvm_shadow_page *page = root_loaded(vcpu, !vcpu->user_mode, vcpu->vm->abi->other_cr3(vcpu));
-	uint32_t role;
+	struct pvm_shadow_page *page = root_loaded(vcpu, !vcpu->user_mode, vm->abi->other_cr3(vcpu));
 
 	if (page)
 		return page->host.pa;
-	role = pvm_root_role(vcpu, !vcpu->user_mode).word;
 	if (vcpu->mmu.range != vcpu->msr.linear_address_range)
 		return pvm_hpa(PVM_INVALID_ADDR);
 	vm->ops->mmu_lock(vm->host);
-	while ((page = pvm_root_next(vm->mmu, page, pvm_cr3_gfn(vcpu->vm->abi->other_cr3(vcpu)))))
-		if (page->role.word == role)
-			break;
+	page = pvm_page_find(vm->mmu, pvm_cr3_gfn(vm->abi->other_cr3(vcpu)),
+			     pvm_root_role(vcpu, !vcpu->user_mode),
+			     vcpu->mmu.range_epoch);
 	if (page)
 		slot_set(vcpu, !vcpu->user_mode, page);
 	vm->ops->mmu_unlock(vm->host);
 	return page ? page->host.pa : pvm_hpa(PVM_INVALID_ADDR);
 }
 
-uint32_t pvm_mmu_root_role(const struct pvm_vcpu *vcpu)
+uint64_t pvm_mmu_root_role(const struct pvm_vcpu *vcpu)
 {
-	return pvm_root_role(vcpu, false).word;
+	union pvm_mmu_role role = pvm_root_role(vcpu, false);
+
+	return role.word | (role.range > 1 ? vcpu->mmu.range_epoch << 32 : 0);
 }
 
 void pvm_mmu_new_cr3(struct pvm_vcpu *vcpu)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 list(APPEND PVM_SOURCES
+  mmu/batch.c
   mmu/check.c
   mmu/entry.c
   mmu/fault.c
@@ -10,8 +11,9 @@ list(APPEND PVM_SOURCES
   mmu/mmu.c
   mmu/page.c
   mmu/pool.c
-  mmu/rmap.c
+  mmu/radix.c
   mmu/root.c
   mmu/sync.c
   mmu/tlb.c
+  mmu/track.c
   mmu/walk.c)

@@ -120,7 +120,8 @@ void pvm_switcher_set_roots(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vc
 	uint64_t other = vcpu->vm->abi->other_cr3(vcpu);
 	uint64_t cr3 = vcpu->user_mode ? other : vcpu->cr3;
 	uint64_t switch_cr3 = vcpu->user_mode ? vcpu->cr3 : other;
-	uint32_t i, role = pvm_mmu_root_role(vcpu);
+	uint64_t role = pvm_mmu_root_role(vcpu);
+	uint32_t i;
 
 	/* Roots published for another generation may be dead, those for another role
 	 * would show other translations. */

@@ -14,6 +14,7 @@ static int host_page_alloc(void *host, enum pvm_sleep sleep, struct pvm_host_pag
 	uint32_t index;
 
 	(void)sleep;
+	cr_assert_eq(f->lock_depth, 0, "page_alloc under the MMU lock");
 	if (f->allocs_left == 0)
 		return PVM_ENOMEM;
 	if (f->arena_free_count)

@@ -2,10 +2,16 @@
 /* pvm_mmu_check(): each rule broken by hand, each time found by name. */
 #include "guest.h"
 
-#include "mmu/shadow.h"
+#include "mmu/entry.h"
+#include "mmu/page.h"
 
 static struct guest g;
 static struct pvm_shadow_page *root, *leaf_page;
+
+static struct pvm_shadow_page *child_of(const struct pvm_shadow_page *page, unsigned index)
+{
+	return pvm_entry_child(g.vm->mmu, page, index);
+}
 
 static void init(void)
 {
@@ -20,7 +26,7 @@ static void init(void)
 	guest_touch(&g, GVA, PVM_ACCESS_WRITE);
 	guest_touch(&g, GVA + (2 << 20), PVM_ACCESS_WRITE);
 	root = g.vcpu->mmu.root[0];
-	leaf_page = pvm_entry_child(pvm_entry_child(pvm_entry_child(root, 0), 1), 0);
+	leaf_page = child_of(child_of(child_of(root, 0), 1), 0);
 	check_ok(&g);
 }
 
@@ -72,7 +78,7 @@ Test(mmu_check, M2_foreign_memory_is_found)
 
 Test(mmu_check, M2_link_that_leaves_a_large_page_is_found)
 {
-	struct pvm_shadow_page *upper = pvm_entry_child(root, 0);
+	struct pvm_shadow_page *upper = child_of(root, 0);
 
 	upper->role.direct = 1;
 	assert_found("M2: a link leaves");
@@ -97,7 +103,7 @@ Test(mmu_check, M7_translation_outside_the_ranges_is_found)
 
 Test(mmu_check, M8_wrong_key_is_found)
 {
-	struct pvm_shadow_page *piece = pvm_entry_child(pvm_entry_child(pvm_entry_child(root, 0), 1), 1);
+	struct pvm_shadow_page *piece = child_of(child_of(child_of(root, 0), 1), 1);
 
 	broken(&leaf_page->table[0], leaf_page->table[0] ^ KEY(1), "M8");
 	cr_assert(piece->role.direct);
@@ -118,7 +124,7 @@ Test(mmu_check, M9_writable_table_is_found)
 	struct pvm_shadow_page *page;
 
 	guest_touch(&g, gva, PVM_ACCESS_READ);
-	page = pvm_entry_child(pvm_entry_child(pvm_entry_child(root, PVM_LEVEL_INDEX(gva, 4)),
+	page = child_of(child_of(child_of(root, PVM_LEVEL_INDEX(gva, 4)),
 				       PVM_LEVEL_INDEX(gva, 3)),
 			   PVM_LEVEL_INDEX(gva, 2));
 	broken(&page->table[PVM_LEVEL_INDEX(gva, 1)],
@@ -132,7 +138,7 @@ Test(mmu_check, M9_table_writable_by_a_large_page_is_found)
 	g.f.max_level = 2;
 	guest_map(&g, GVA + (4 << 20), 8 << 20, 2, RO);	/* the 2 MiB with all tables */
 	guest_touch(&g, GVA + (4 << 20), PVM_ACCESS_READ);
-	page = pvm_entry_child(pvm_entry_child(root, 0), 1);
+	page = child_of(child_of(root, 0), 1);
 	broken(&page->table[2], page->table[2] | PVM_PTE_W, "M9: a shadowed table is writable by");
 	g.f.max_level = 1;
 }
@@ -143,7 +149,7 @@ Test(mmu_check, M9_table_in_and_out_of_sync_at_once_is_found)
 
 	g.vcpu->efer &= ~PVM_EFER_NXE;
 	guest_touch(&g, GVA, PVM_ACCESS_READ);
-	other = pvm_entry_child(pvm_entry_child(pvm_entry_child(g.vcpu->mmu.root[0], 0), 1), 0);
+	other = child_of(child_of(child_of(g.vcpu->mmu.root[0], 0), 1), 0);
 	other->unsync = true;
 	assert_found("M9: a table is in sync");
 	other->unsync = false;
@@ -151,25 +157,31 @@ Test(mmu_check, M9_table_in_and_out_of_sync_at_once_is_found)
 
 Test(mmu_check, wrong_reverse_maps_are_found)
 {
-	struct pvm_shadow_node **head = pvm_rmap_find(g.vm->mmu, pvm_gfn(DATA >> 12), 1);
-	struct pvm_shadow_node *node = pvm_entry_node(leaf_page, 0);
-	struct pvm_shadow_node *parents = leaf_page->parents;
+	uint32_t *head = pvm_rmap_find(g.vm->mmu, pvm_gfn(DATA >> 12), 1);
+	uint32_t *other = pvm_rmap_find(g.vm->mmu, pvm_gfn((DATA >> 12) + 1), 1);
+	uint32_t ref = pvm_entry_ref(leaf_page, 0), parents = leaf_page->parents;
 
-	cr_assert_eq(*head, node);
-	*head = NULL;
+	cr_assert_eq(*head, ref);
+	*head = 0;
 	assert_found("rmap: leaves");
-	*head = node;
-	leaf_page->parents = NULL;
+	*head = ref;
+	leaf_page->parents = 0;
 	assert_found("rmap: links");
-	leaf_page->parents = pvm_entry_node(pvm_entry_child(root, 0), 1);
+	leaf_page->parents = pvm_entry_ref(child_of(root, 0), 3);
 	assert_found("rmap: a parent");
 	leaf_page->parents = parents;
-	*pvm_rmap_find(g.vm->mmu, pvm_gfn((DATA >> 12) + 1), 1) = node;
+	*other = ref;
 	assert_found("rmap: a frame's list");
-	*pvm_rmap_find(g.vm->mmu, pvm_gfn((DATA >> 12) + 1), 1) = NULL;
-	leaf_page->present++;
-	assert_found("rmap: a page");
-	leaf_page->present--;
+	*other = 0;
+}
+
+Test(mmu_check, M9_unsync_table_that_no_flush_would_find_is_found)
+{
+	leaf_page->unsync = true;
+	assert_found("M9: a flush would not find");
+	leaf_page->wide = true;
+	cr_assert_null(pvm_mmu_check(g.vm));
+	leaf_page->unsync = leaf_page->wide = false;
 }
 
 Test(mmu_check, page_that_is_not_found_by_its_key_is_found)

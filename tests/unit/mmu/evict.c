@@ -139,7 +139,7 @@ Test(mmu_evict, M11_engine_that_cannot_be_made_leaves_nothing_behind)
 	struct pvm_vm_config config = fixture_config();
 	int64_t allocs;
 
-	for (allocs = 0; allocs < 11; allocs++) {
+	for (allocs = 0; allocs < 3; allocs++) {
 		struct fixture f;
 		struct pvm_vm vm;
 

@@ -2,7 +2,7 @@
 /* The MMU's own memory: the reserve, objects in pages, list heads by frame. */
 #include "guest.h"
 
-#include "mmu/shadow.h"
+#include "mmu/entry.h"
 
 Test(mmu_pool, reserve_is_refilled_before_a_fault_that_may_sleep)
 {
@@ -25,7 +25,7 @@ Test(mmu_pool, pages_given_back_are_zeroed_and_kept_up_to_a_limit)
 
 	guest_init(&g);
 	for (i = 0; i < RESERVE_MAX + 2; i++) {
-		cr_assert(pvm_pool_fill(g.vm->mmu, 1));
+		cr_assert(pvm_pool_refill(g.vm->mmu, 1, PVM_MAY_SLEEP));
 		page[i] = pvm_pool_take(g.vm->mmu);
 		memset(page[i].va, 0xff, PVM_PAGE_SIZE);
 	}
@@ -44,10 +44,10 @@ Test(mmu_pool, topup_that_meets_a_full_reserve_gives_its_pages_back)
 	struct guest g;
 
 	guest_init(&g);
-	pvm_pool_topup(g.vm->mmu);
+	pvm_pool_refill(g.vm->mmu, RESERVE_GOAL, PVM_MAY_SLEEP);
 	cr_assert_eq(g.vm->mmu->reserved, RESERVE_GOAL);
-	cr_assert(pvm_pool_fill(g.vm->mmu, RESERVE_MAX));
-	pvm_pool_topup(g.vm->mmu);
+	cr_assert(pvm_pool_refill(g.vm->mmu, RESERVE_MAX, PVM_NO_SLEEP));
+	pvm_pool_refill(g.vm->mmu, RESERVE_GOAL, PVM_MAY_SLEEP);
 	cr_assert_eq(g.vm->mmu->reserved, RESERVE_MAX);
 	guest_fini(&g);
 }
@@ -64,13 +64,12 @@ Test(mmu_pool, objects_share_pages_and_the_last_one_frees_its_page)
 	pvm_slab_init(&slab, 400);
 	cr_assert_eq(pvm_slab_missing(&slab, 10), 1);
 	cr_assert_eq(pvm_slab_missing(&slab, 11), 2);
-	cr_assert(pvm_pool_fill(g.vm->mmu, 3));
+	cr_assert(pvm_pool_refill(g.vm->mmu, 3, PVM_MAY_SLEEP));
 	before = g.vm->mmu->reserved;
 	for (i = 0; i < 30; i++)
 		object[i] = pvm_slab_take(g.vm->mmu, &slab);
 	cr_assert_eq(g.vm->mmu->reserved, before - 3);
 	cr_assert_eq(slab.available, 0);
-	cr_assert_eq(pvm_slab_object(&slab, (char *)object[17] + 399), object[17]);
 	for (i = 0; i < 30; i++)
 		pvm_slab_give(g.vm->mmu, &slab, object[(i * 7) % 30]);
 	cr_assert_eq(g.vm->mmu->reserved, before);
@@ -78,44 +77,43 @@ Test(mmu_pool, objects_share_pages_and_the_last_one_frees_its_page)
 	guest_fini(&g);
 }
 
-static void make_head(struct guest *g, uint64_t gfn, unsigned level, uint32_t missing)
+static void make_slot(struct pvm_mmu *mmu, struct pvm_radix *radix, uint64_t index, uint32_t missing)
 {
-	struct pvm_mmu *mmu = g->vm->mmu;
-	uint32_t before;
-	struct pvm_shadow_node **head;
+	uint32_t before, *slot;
 
-	cr_assert_eq(pvm_rmap_missing(mmu, pvm_gfn(gfn), level), missing, "%u", pvm_rmap_missing(mmu, pvm_gfn(gfn), level));
-	cr_assert(pvm_pool_fill(mmu, missing));
+	cr_assert_eq(pvm_radix_missing(radix, index), missing, "%u", pvm_radix_missing(radix, index));
+	cr_assert(pvm_pool_refill(mmu, missing, PVM_MAY_SLEEP));
 	before = mmu->reserved;
-	head = pvm_rmap_make(mmu, pvm_gfn(gfn), level);
+	slot = pvm_radix_make(mmu, radix, index);
 	cr_assert_eq(before - mmu->reserved, missing);
-	cr_assert_eq(pvm_rmap_find(mmu, pvm_gfn(gfn), level), head);
-	cr_assert_eq(pvm_rmap_missing(mmu, pvm_gfn(gfn), level), 0);
+	cr_assert_eq(pvm_radix_find(radix, index), slot);
+	cr_assert_eq(pvm_radix_missing(radix, index), 0);
+	cr_assert_eq(*slot, 0);
 }
 
-Test(mmu_pool, list_heads_grow_with_the_frames_used)
+Test(mmu_pool, sparse_array_grows_with_the_indices_used)
 {
+	struct pvm_radix radix = { .shift = 10 };
 	struct guest g;
 	uint64_t index = 0;
 
 	guest_init(&g);
-	cr_assert_null(pvm_rmap_find(g.vm->mmu, pvm_gfn(5), 1));
-	make_head(&g, 5, 1, 1);
-	make_head(&g, 511, 1, 0);
-	make_head(&g, 512, 1, 2);		/* higher by one, and a second page of heads */
-	cr_assert_null(pvm_rmap_find(g.vm->mmu, pvm_gfn(1ull << 39), 1));
-	make_head(&g, (1ull << 40) - 1, 1, 7);	/* the last frame there can be */
-	make_head(&g, (1ull << 40) - 600, 1, 1);
-	make_head(&g, (1ull << 40) - 512, 2, 4);
-	make_head(&g, 0, 3, 1);
-	/* All heads in order, nothing skipped, nothing twice. */
-	cr_assert_not_null(pvm_rmap_next(g.vm->mmu, 1, &index, 1ull << 40));
+	cr_assert_null(pvm_radix_find(&radix, 5));
+	make_slot(g.vm->mmu, &radix, 5, 1);
+	make_slot(g.vm->mmu, &radix, 1023, 0);
+	make_slot(g.vm->mmu, &radix, 1024, 2);	/* higher by one, and a second page */
+	cr_assert_null(pvm_radix_find(&radix, 1ull << 39));
+	make_slot(g.vm->mmu, &radix, (1ull << 40) - 1, 7);	/* the last frame there can be */
+	make_slot(g.vm->mmu, &radix, (1ull << 40) - 1100, 1);
+	/* All slots in order, nothing skipped, nothing twice. */
+	cr_assert_not_null(pvm_radix_next(&radix, &index, 1ull << 40));
 	cr_assert_eq(index, 0);
-	index = 1024;
-	cr_assert_not_null(pvm_rmap_next(g.vm->mmu, 1, &index, 1ull << 40));
-	cr_assert_eq(index, (1ull << 40) - 1024);
-	index = 1024;
-	cr_assert_null(pvm_rmap_next(g.vm->mmu, 1, &index, 1ull << 30));
+	index = 2048;
+	cr_assert_not_null(pvm_radix_next(&radix, &index, 1ull << 40));
+	cr_assert_eq(index, (1ull << 40) - 2048);
+	index = 2048;
+	cr_assert_null(pvm_radix_next(&radix, &index, 1ull << 30));
+	pvm_radix_destroy(g.vm->mmu, &radix);
 	guest_fini(&g);
 }
 

@@ -2,8 +2,8 @@
 /*
  * A circular doubly linked list through its members. Owns nothing.
  */
-#ifndef MMU_LIST_H
-#define MMU_LIST_H
+#ifndef MMU_CHAIN_H
+#define MMU_CHAIN_H
 
 #include <pvm/types.h>
 
@@ -44,4 +44,16 @@ static inline void pvm_list_move(struct pvm_list *list, struct pvm_list *head)
 	pvm_list_add(list, head);
 }
 
-#endif /* MMU_LIST_H */
+/* Everything in @from goes to the front of @to. */
+static inline void pvm_list_splice(struct pvm_list *from, struct pvm_list *to)
+{
+	if (pvm_list_empty(from))
+		return;
+	from->prev->next = to->next;
+	to->next->prev = from->prev;
+	to->next = from->next;
+	from->next->prev = to;
+	pvm_list_init(from);
+}
+
+#endif /* MMU_CHAIN_H */

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * The MMU with guests of 1 MiB, 64 MiB, 1 GiB and 16 GiB: what should not grow
+ * with the guest. Data pages are never touched, so that only tables take memory
+ * of the machine.
+ */
+#include "bench.h"
+#include "engine.h"
+
+#include <stdlib.h>
+
+#include <pvm/mmu.h>
+
+#define BASE	0x8000000000ull
+#define LEAF	(PVM_PTE_P | PVM_PTE_W | PVM_PTE_U)
+#define FILLS	(1u << 18)	/* random fills of one measurement, at most */
+#define WRITES	2000u
+
+struct scale {
+	struct engine e;
+	uint64_t pages;		/* of data, all mapped by the guest from BASE on */
+	uint32_t free_before;
+};
+
+static bool start(struct scale *s, uint64_t size)
+{
+	uint64_t i, tables = size / PVM_LEVEL_SIZE(2) + 64;
+
+	/* Data, then as many pages for tables and what engine_init() puts there. */
+	if (!engine_init_sized(&s->e, 2 * size + tables * 16 * PVM_PAGE_SIZE + (64ull << 20),
+			       (uint32_t)(tables * 8 + 4096), 4))
+		return false;
+	s->pages = size / PVM_PAGE_SIZE;
+	for (i = 0; i < s->pages; i++)
+		engine_map(&s->e, s->e.vcpu.cr3, BASE + i * PVM_PAGE_SIZE, i * PVM_PAGE_SIZE, LEAF);
+	s->free_before = s->e.free_count;
+	return true;
+}
+
+static bool fill(struct scale *s, uint64_t page)
+{
+	return pvm_mmu_fault(&s->e.vcpu, pvm_gva(BASE + page * PVM_PAGE_SIZE), PVM_PF_U | PVM_PF_W,
+			     PVM_MAY_SLEEP).kind == PVM_FAULT_FIXED;
+}
+
+/* Every shadow table exists, so that only leaves are filled after this. */
+static bool fill_sparse(struct scale *s)
+{
+	uint64_t i;
+
+	for (i = 0; i < s->pages; i += PVM_PTES_PER_TABLE)
+		if (!fill(s, i))
+			return false;
+	return true;
+}
+
+/* Each page once, far from sequential: an odd factor permutes a power of two. */
+static uint64_t random_page(const struct scale *s, uint64_t i)
+{
+	return i * 0x9e3779b97f4a7c15ull >> 20 & (s->pages - 1);
+}
+
+static bool fill_random(struct scale *s, struct bench_result *result)
+{
+	uint64_t i, begin, count = s->pages < FILLS ? s->pages : FILLS;
+
+	if (!fill_sparse(s))
+		return false;
+	begin = bench_cycles();
+	for (i = 0; i < count; i++)
+		if (!fill(s, random_page(s, i)))
+			return false;
+	result->absolute = (double)(bench_cycles() - begin) * bench_ns_per_cycle() / (double)count;
+	result->value = result->absolute;
+	return true;
+}
+
+static bool unmap_one(struct scale *s, struct bench_result *result)
+{
+	uint64_t begin, i;
+
+	if (!fill_sparse(s))
+		return false;
+	begin = bench_cycles();
+	for (i = 0; i < 100; i++)
+		pvm_mmu_unmap_gfns(&s->e.vm, pvm_gfn(3), 1);
+	result->absolute = (double)(bench_cycles() - begin) * bench_ns_per_cycle() / 100;
+	result->value = result->absolute;
+	return true;
+}
+
+static bool flush_after_writes(struct scale *s, struct bench_result *result)
+{
+	uint64_t i, begin;
+
+	for (i = 0; i < s->pages && i < FILLS * 16ull; i++)
+		if (!fill(s, i))
+			return false;
+	for (i = 0; i < WRITES; i++) {
+		uint64_t gva = BASE + random_page(s, i) * PVM_PAGE_SIZE;
+		uint64_t *entry = engine_entry(&s->e, s->e.vcpu.cr3, gva);
+
+		*entry &= ~(uint64_t)PVM_PTE_A;
+		pvm_mmu_host_wrote(&s->e.vm, pvm_gfn((uint64_t)((uint8_t *)entry - s->e.memory) >>
+						     PVM_PAGE_SHIFT));
+	}
+	begin = bench_cycles();
+	pvm_mmu_flush_all(&s->e.vcpu);
+	result->absolute = (double)(bench_cycles() - begin) * bench_ns_per_cycle();
+	result->value = result->absolute / 1e3;
+	return true;
+}
+
+static bool memory(struct scale *s, struct bench_result *result)
+{
+	uint64_t i;
+
+	for (i = 0; i < s->pages; i++)
+		if (!fill(s, i))
+			return false;
+	result->value = (double)(s->free_before - s->e.free_count) * PVM_PAGE_SIZE / (double)s->pages;
+	return true;
+}
+
+static void run(uint64_t size, bool (*row)(struct scale *s, struct bench_result *result),
+		struct bench_result *result)
+{
+	struct scale *s = calloc(1, sizeof(*s));
+
+	if (!s || !start(s, size)) {
+		bench_cannot(result, "no memory for a VM");
+		free(s);
+		return;
+	}
+	result->measured = row(s, result);
+	if (!result->measured)
+		bench_cannot(result, "the engine did not do what the row measures");
+	engine_fini(&s->e);
+	free(s);
+}
+
+#define SCALE(row, name, size) \
+	static void run_##row##_##name(const struct bench_options *options, struct bench_result *result) \
+	{ \
+		(void)options; \
+		run(size, row, result); \
+	}
+#define SIZES(row) \
+	SCALE(row, 1m, 1ull << 20) SCALE(row, 64m, 64ull << 20) \
+	SCALE(row, 1g, 1ull << 30) SCALE(row, 16g, 16ull << 30)
+#define ROWS(row, what, unit, target) \
+	{ "scale." #row "_1m", what ", 1 MiB", unit, target, run_##row##_1m }, \
+	{ "scale." #row "_64m", what ", 64 MiB", unit, target, run_##row##_64m }, \
+	{ "scale." #row "_1g", what ", 1 GiB", unit, target, run_##row##_1g }, \
+	{ "scale." #row "_16g", what ", 16 GiB", unit, target, run_##row##_16g }
+
+SIZES(fill_random)
+SIZES(unmap_one)
+SIZES(flush_after_writes)
+SIZES(memory)
+
+const struct bench_row bench_scale_rows[] = {
+	ROWS(fill_random, "a leaf filled in random order", "ns", 0),
+	ROWS(unmap_one, "a frame that nobody maps is unmapped", "ns", 1000),
+	ROWS(flush_after_writes, "TLB_FLUSH after 2,000 random table writes", "us", 0),
+	ROWS(memory, "engine memory per page, dense", "bytes", 20),
+	{ NULL, NULL, NULL, 0, NULL },
+};

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * The entries of a shadow page and the lists that they are in. entry.c
+ */
+#ifndef MMU_ENTRY_H
+#define MMU_ENTRY_H
+
+#include "shadow.h"
+
+static inline uint32_t pvm_entry_ref(const struct pvm_shadow_page *page, unsigned index)
+{
+	return page->id << REF_INDEX_BITS | index;
+}
+
+static inline struct pvm_shadow_page *pvm_page_of_id(const struct pvm_mmu *mmu, uint32_t id)
+{
+	return *(struct pvm_shadow_page **)pvm_radix_find(&mmu->ids, id);
+}
+
+/* The page and index of a reference. */
+static inline struct pvm_shadow_page *pvm_ref_page(const struct pvm_mmu *mmu, uint32_t ref,
+						   unsigned *index)
+{
+	*index = ref & (PVM_PTES_PER_TABLE - 1);
+	return pvm_page_of_id(mmu, ref >> REF_INDEX_BITS);
+}
+
+/* Is there an entry of the guest's? The switcher's slot has no U (M1). */
+static inline bool pvm_entry_present(const struct pvm_shadow_page *page, unsigned index)
+{
+	return (page->table[index] & (PVM_PTE_P | PVM_PTE_U)) == (PVM_PTE_P | PVM_PTE_U);
+}
+
+/* Of a present entry. */
+static inline bool pvm_entry_is_leaf(const struct pvm_shadow_page *page, unsigned index)
+{
+	return pvm_pte_is_leaf(page->table[index], page->role.level);
+}
+
+/* Of a present entry: what it stands for. */
+static inline uint64_t pvm_entry_value(const struct pvm_shadow_page *page, unsigned index)
+{
+	const struct pvm_entry_values *values = page->values[index / CHUNK_ENTRIES];
+	unsigned i = index % CHUNK_ENTRIES;
+
+	return (uint64_t)values->high[i] << 32 | values->low[i];
+}
+
+/* Of a leaf: the first frame it maps. */
+static inline pvm_gfn_t pvm_entry_gfn(const struct pvm_shadow_page *page, unsigned index)
+{
+	return pvm_gfn(pvm_entry_value(page, index) << (9 * (page->role.level - 1)));
+}
+
+/* The shadow page that an entry links to, or NULL. */
+static inline struct pvm_shadow_page *pvm_entry_child(const struct pvm_mmu *mmu,
+						      const struct pvm_shadow_page *page,
+						      unsigned index)
+{
+	if (!pvm_entry_present(page, index) || pvm_entry_is_leaf(page, index))
+		return NULL;
+	return pvm_page_of_id(mmu, (uint32_t)pvm_entry_value(page, index));
+}
+
+/* Does this entry lack the place for its value? */
+static inline bool pvm_entry_lacks_values(const struct pvm_shadow_page *page, unsigned index)
+{
+	return !page->values[index / CHUNK_ENTRIES];
+}
+
+/* The entry after @ref in its list; 0: none. */
+uint32_t pvm_ref_next(const struct pvm_mmu *mmu, uint32_t ref);
+
+/* The head of the list of leaves of @level that map @gfn; NULL: there never was one. */
+uint32_t *pvm_rmap_find(const struct pvm_mmu *mmu, pvm_gfn_t gfn, unsigned level);
+/* Host pages that a first leaf there takes for the list's head. */
+uint32_t pvm_rmap_missing(const struct pvm_mmu *mmu, pvm_gfn_t gfn, unsigned level);
+
+/* Point an empty entry to @child. @rights: PVM_PTE_W and PVM_PTE_NX. */
+void pvm_entry_link(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned index,
+		    struct pvm_shadow_page *child, uint64_t rights);
+/* Let an empty entry map memory from @gfn on. */
+void pvm_entry_map(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned index, pvm_gfn_t gfn,
+		   uint64_t entry);
+/* Empty a present entry. Its translations may live on in TLBs: pvm_tlb_note_entry() it
+ * before, or flush. */
+void pvm_entry_drop(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned index);
+/* Note and drop an entry, if there is one. */
+void pvm_entry_clear(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned index);
+
+#endif /* MMU_ENTRY_H */

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* A sparse array of pages below pages; see radix.h. Knows nothing of its slots. */
+#include "radix.h"
+
+#include <pvm/x86.h>
+
+#include "pool.h"
+
+#define FANOUT_SHIFT	8	/* pages below an upper page: { va, pa } each */
+#define FANOUT		(1u << FANOUT_SHIFT)
+
+_Static_assert(sizeof(struct pvm_host_page) * FANOUT == PVM_PAGE_SIZE, "a page of pages");
+
+/* Indices that one slot of a page at this height covers, as a shift. */
+static unsigned slot_shift(const struct pvm_radix *radix, unsigned height)
+{
+	return height == 1 ? 0 : radix->shift + FANOUT_SHIFT * (height - 2);
+}
+
+/* Height of a tree that holds @index. */
+static unsigned height_for(const struct pvm_radix *radix, uint64_t index)
+{
+	unsigned height = 1;
+
+	while (index >> slot_shift(radix, height + 1))
+		height++;
+	return height;
+}
+
+static struct pvm_host_page *below(const struct pvm_radix *radix, const struct pvm_host_page *page,
+				   unsigned height, uint64_t index)
+{
+	return (struct pvm_host_page *)page->va +
+		((index >> slot_shift(radix, height)) & (FANOUT - 1));
+}
+
+static void *bottom_slot(const struct pvm_radix *radix, const struct pvm_host_page *page, uint64_t index)
+{
+	uint64_t slot = index & ((1u << radix->shift) - 1);
+
+	return (char *)page->va + slot * (PVM_PAGE_SIZE >> radix->shift);
+}
+
+uint32_t pvm_radix_missing(const struct pvm_radix *radix, uint64_t index)
+{
+	unsigned height = height_for(radix, index);
+	const struct pvm_host_page *page = &radix->root;
+
+	if (!radix->height)
+		return height;
+	if (height > radix->height)
+		return height - radix->height + height - 1;
+	for (height = radix->height; height > 1; height--) {
+		page = below(radix, page, height, index);
+		if (!page->va)
+			return height - 1;
+	}
+	return 0;
+}
+
+void *pvm_radix_make(struct pvm_mmu *mmu, struct pvm_radix *radix, uint64_t index)
+{
+	unsigned height = height_for(radix, index);
+	struct pvm_host_page *page = &radix->root;
+
+	if (!radix->height) {
+		radix->root = pvm_pool_take(mmu);
+		radix->height = (uint8_t)height;
+	}
+	while (radix->height < height) {
+		struct pvm_host_page top = pvm_pool_take(mmu);
+
+		*(struct pvm_host_page *)top.va = radix->root;
+		radix->root = top;
+		radix->height++;
+	}
+	for (height = radix->height; height > 1; height--) {
+		page = below(radix, page, height, index);
+		if (!page->va)
+			*page = pvm_pool_take(mmu);
+	}
+	return bottom_slot(radix, page, index);
+}
+
+void *pvm_radix_next(const struct pvm_radix *radix, uint64_t *index, uint64_t end)
+{
+	if (!radix->height)
+		return NULL;
+	while (*index < end && !(*index >> slot_shift(radix, radix->height + 1u))) {
+		const struct pvm_host_page *page = &radix->root;
+		unsigned height;
+
+		for (height = radix->height; height > 1; height--) {
+			page = below(radix, page, height, *index);
+			if (!page->va)
+				break;
+		}
+		if (height == 1)
+			return bottom_slot(radix, page, *index);
+		*index = ((*index >> slot_shift(radix, height)) + 1) << slot_shift(radix, height);
+	}
+	return NULL;
+}
+
+void *pvm_radix_find(const struct pvm_radix *radix, uint64_t index)
+{
+	const struct pvm_host_page *page = &radix->root;
+	unsigned height = radix->height;
+
+	if (!height || index >> slot_shift(radix, height + 1))
+		return NULL;
+	for (; height > 1; height--) {
+		page = below(radix, page, height, index);
+		if (!page->va)
+			return NULL;
+	}
+	return bottom_slot(radix, page, index);
+}
+
+static void destroy_below(struct pvm_mmu *mmu, struct pvm_host_page page, unsigned height)
+{
+	const struct pvm_host_page *slot = page.va;
+	unsigned i;
+
+	for (i = 0; height > 1 && i < FANOUT; i++)
+		if (slot[i].va)
+			destroy_below(mmu, slot[i], height - 1);	/* at most five deep */
+	pvm_pool_free(mmu, page);
+}
+
+void pvm_radix_destroy(struct pvm_mmu *mmu, struct pvm_radix *radix)
+{
+	if (radix->height)
+		destroy_below(mmu, radix->root, radix->height);
+	radix->height = 0;
+}

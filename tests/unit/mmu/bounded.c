@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * M12: no call holds the lock for work that grows with what the guest did before.
+ * Counted in the engine's own steps, not in time: at each unlock, those since the lock.
+ */
+#include "guest.h"
+
+#include "mmu/entry.h"
+#include "mmu/page.h"
+
+#define HOLD_MAX	1600	/* steps of any hold: two tables whose 512 entries all link, and a bit */
+
+static struct guest g;
+static uint64_t at_lock, longest;
+static unsigned holds;
+static void (*in_between)(void);	/* called once, at an unlock: another vCPU's turn */
+
+static void counting_lock(void *host)
+{
+	struct fixture *f = host;
+
+	cr_assert_eq(f->lock_depth++, 0);
+	at_lock = f->vm.mmu->steps;
+}
+
+static void counting_unlock(void *host)
+{
+	struct fixture *f = host;
+	uint64_t steps = f->vm.mmu->steps - at_lock;
+	void (*turn)(void) = in_between;
+
+	cr_assert_eq(f->lock_depth--, 1);
+	holds++;
+	if (steps > longest)
+		longest = steps;
+	in_between = NULL;
+	if (turn)
+		turn();
+}
+
+static void start(unsigned levels, unsigned vcpus)
+{
+	struct pvm_vm_config config = fixture_config();
+
+	config.host_la57 = levels == 5;
+	if (levels == 5)
+		config.range = (struct pvm_linear_range){ 256, 510, 256, 510 };
+	guest_init_config(&g, &config, vcpus, levels);
+	g.f.ops.mmu_lock = counting_lock;
+	g.f.ops.mmu_unlock = counting_unlock;
+}
+
+static void forget_steps(void)
+{
+	longest = 0;
+	holds = 0;
+}
+
+/* The gpa of the table that holds the entry of @gva at @level. */
+static uint64_t table_of(uint64_t gva, unsigned level)
+{
+	return (uint64_t)((uint8_t *)guest_entry(&g, gva, level) - g.f.memory) & ~0xfffull;
+}
+
+static void written(uint64_t gpa)
+{
+	pvm_mmu_host_wrote(g.vm, pvm_gfn(gpa >> PVM_PAGE_SHIFT));
+}
+
+/* @count regions with a table of @level each, from GVA on. */
+static void touch_tables(unsigned count, unsigned level)
+{
+	unsigned i;
+
+	for (i = 0; i < count; i++) {
+		guest_map(&g, GVA + i * PVM_LEVEL_SIZE(level + 1), DATA, 1, RWU);
+		guest_touch(&g, GVA + i * PVM_LEVEL_SIZE(level + 1), PVM_ACCESS_READ);
+	}
+}
+
+/* The same, and all out of sync. */
+static void unsync_tables(unsigned count, unsigned level)
+{
+	unsigned i;
+
+	touch_tables(count, level);
+	for (i = 0; i < count; i++)
+		written(table_of(GVA + i * PVM_LEVEL_SIZE(level + 1), level));
+}
+
+/* To tables of its own, with one address in use. */
+static void other_space(void)
+{
+	g.cr3 = g.vcpu->cr3 = fixture_new_table(&g.f);
+	guest_map(&g, GVA, DATA, 1, RWU);
+	guest_map(&g, GVA + (1ull << 30), DATA, 1, RWU);
+	guest_touch(&g, GVA, PVM_ACCESS_READ);
+}
+
+Test(mmu_bounded, M12_write_of_a_table_that_no_root_reaches_by_countless_ways)
+{
+	unsigned level, i;
+	uint64_t gva = PVM_LEVEL_SIZE(5), deepest;
+
+	start(5, 1);
+	guest_map(&g, gva, DATA, 1, RWU);
+	for (level = 4; level > 1; level--) {
+		uint64_t *table = (uint64_t *)(g.f.memory + table_of(gva, level));
+
+		for (i = 1; i < PVM_PTES_PER_TABLE; i++)
+			table[i] = table[0];
+	}
+	for (level = 4; level > 1; level--)
+		for (i = 0; i < PVM_PTES_PER_TABLE; i++)
+			guest_touch(&g, gva + i * PVM_LEVEL_SIZE(level), PVM_ACCESS_READ);
+	deepest = table_of(gva, 1);
+	*guest_entry(&g, gva, 5) = 0;
+	written(g.cr3);
+	pvm_mmu_flush_all(g.vcpu);
+	forget_steps();
+	written(deepest);
+	cr_assert_leq(longest, 600, "%lu steps", (unsigned long)longest);
+	guest_fini(&g);
+}
+
+Test(mmu_bounded, M12_flush_of_everything_is_linear_and_gives_the_lock_up)
+{
+	uint64_t before;
+	unsigned i;
+
+	start(4, 1);
+	unsync_tables(1000, 1);
+	pvm_mmu_flush_all(g.vcpu);
+	pvm_mmu_flush_all(g.vcpu);
+	for (i = 0; i < 500; i++)	/* half of them will not be protected */
+		written(table_of(GVA + i * PVM_LEVEL_SIZE(2), 1));
+	forget_steps();
+	for (i = 0; i < 100; i++) {
+		before = g.vm->mmu->steps;
+		pvm_mmu_flush_all(g.vcpu);
+		cr_assert_leq(g.vm->mmu->steps - before, 6000);
+		check_ok(&g);
+	}
+	cr_assert_leq(longest, HOLD_MAX, "%lu steps", (unsigned long)longest);
+	cr_assert_gt(holds, 100);
+	/* In the end all are write-protected, though no flush did it all. */
+	cr_assert(pvm_list_empty(&g.vm->mmu->unsync));
+	guest_fini(&g);
+}
+
+Test(mmu_bounded, M12_flushes_and_fills_do_not_see_the_tables_of_other_spaces)
+{
+	start(4, 1);
+	unsync_tables(200, 2);
+	unsync_tables(500, 1);
+	other_space();
+	forget_steps();
+	pvm_mmu_invlpg(g.vcpu, pvm_gva(GVA));
+	cr_assert_leq(longest, 10, "INVLPG: %lu steps", (unsigned long)longest);
+	pvm_mmu_flush_current(g.vcpu);
+	cr_assert_leq(longest, 10, "TLB_FLUSH_CURRENT: %lu steps", (unsigned long)longest);
+	guest_fault(&g, GVA + (1ull << 30), 0);
+	cr_assert_leq(longest, 40, "first fill: %lu steps", (unsigned long)longest);
+	guest_fini(&g);
+}
+
+Test(mmu_bounded, M9_M12_flush_of_a_large_space_gives_the_lock_up_and_is_complete)
+{
+	unsigned i;
+
+	start(4, 1);
+	unsync_tables(700, 1);
+	for (i = 0; i < 700; i++)
+		*guest_entry(&g, GVA + i * PVM_LEVEL_SIZE(2), 1) = 0;
+	forget_steps();
+	pvm_mmu_flush_current(g.vcpu);
+	cr_assert_leq(longest, 6000, "%lu steps", (unsigned long)longest);
+	for (i = 0; i < 700; i++)
+		cr_assert_eq(guest_reaches(&g, GVA + i * PVM_LEVEL_SIZE(2)), ~0ull);
+	guest_fini(&g);
+}
+
+static void new_range(uint16_t end)
+{
+	struct pvm_linear_range range = { 256, end, PVM_RANGE_INDEX_NONE, PVM_RANGE_INDEX_NONE };
+
+	cr_assert_eq(pvm_msr_write(g.vcpu, MSR_PVM_LINEAR_ADDRESS_RANGE,
+				   pvm_linear_range_encode(&range)), PVM_OK);
+}
+
+Test(mmu_bounded, M7_M12_change_of_the_range_looks_at_no_page_and_piles_none_up)
+{
+	struct pvm_mmu_stats stats;
+	uint32_t before;
+	unsigned i;
+
+	start(4, 1);
+	touch_tables(900, 1);
+	new_range(300);
+	guest_touch(&g, GVA, PVM_ACCESS_READ);
+	pvm_mmu_get_stats(g.vm, &stats);
+	before = stats.shadow_pages;
+	forget_steps();
+	for (i = 0; i < 100; i++) {
+		new_range((uint16_t)(400 + i % 2));
+		guest_touch(&g, GVA, PVM_ACCESS_READ);
+	}
+	cr_assert_leq(longest, 100, "%lu steps", (unsigned long)longest);
+	pvm_mmu_get_stats(g.vm, &stats);
+	cr_assert_leq(stats.shadow_pages, before + 40);
+	guest_fini(&g);
+}
+
+Test(mmu_bounded, M12_unmapping_a_frame_that_nobody_maps_is_flat)
+{
+	start(4, 1);
+	touch_tables(900, 1);
+	forget_steps();
+	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(5), 1);
+	cr_assert_leq(longest, 8, "%lu steps", (unsigned long)longest);
+	guest_fini(&g);
+}
+
+Test(mmu_bounded, M12_frame_mapped_often_becomes_a_table_step_by_step)
+{
+	uint64_t gva = GVA + (2ull << 30), table;
+	unsigned i;
+
+	start(4, 1);
+	table = fixture_new_table(&g.f);
+	*(uint64_t *)(g.f.memory + table) = DATA | RWU;
+	for (i = 0; i < 1500; i++) {
+		guest_map(&g, GVA + i * 0x1000, table, 1, RWU);
+		guest_touch(&g, GVA + i * 0x1000, PVM_ACCESS_WRITE);
+	}
+	guest_map(&g, gva, DATA, 1, RWU);
+	*guest_entry(&g, gva, 2) = table | RWU;
+	forget_steps();
+	guest_touch(&g, gva, PVM_ACCESS_READ);
+	cr_assert_leq(longest, 200, "%lu steps", (unsigned long)longest);
+	cr_assert_not(guest_can_write(&g, GVA + 1499 * 0x1000));
+	guest_fini(&g);
+}
+
+/* Tables: one that 1500 entries link to. */
+static uint64_t link_often(void)
+{
+	uint64_t table = fixture_new_table(&g.f);
+	unsigned i;
+
+	*(uint64_t *)(g.f.memory + table) = DATA | RWU;
+	for (i = 0; i < 1500; i++) {
+		uint64_t gva = GVA + i * PVM_LEVEL_SIZE(2);
+
+		fixture_map(&g.f, g.cr3, 4, gva, 0, 2, RWU | PVM_PTE_PS);
+		*guest_entry(&g, gva, 2) = table | RWU;
+		guest_touch(&g, gva, PVM_ACCESS_READ);
+	}
+	return table;
+}
+
+Test(mmu_bounded, M10_M12_table_with_many_parents_is_unmapped_step_by_step)
+{
+	uint64_t table;
+	unsigned i;
+
+	start(4, 1);
+	table = link_often();
+	forget_steps();
+	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(table >> 12), 1);
+	cr_assert_leq(longest, 300, "%lu steps", (unsigned long)longest);
+	cr_assert_gt(holds, 4);
+	for (i = 0; i < 1500; i++)
+		cr_assert_eq(guest_reaches(&g, GVA + i * PVM_LEVEL_SIZE(2)), ~0ull);
+	guest_fini(&g);
+}
+
+Test(mmu_bounded, M9_M12_table_with_many_parents_is_written_without_marking_all)
+{
+	uint64_t table;
+
+	start(4, 1);
+	table = link_often();
+	forget_steps();
+	written(table);
+	cr_assert_leq(longest, 600, "%lu steps", (unsigned long)longest);
+	check_ok(&g);
+	*(uint64_t *)(g.f.memory + table) = 0;
+	pvm_mmu_flush_current(g.vcpu);
+	cr_assert_eq(guest_reaches(&g, GVA + 1499 * PVM_LEVEL_SIZE(2)), ~0ull);
+	guest_fini(&g);
+}
+
+Test(mmu_bounded, M9_M12_many_tables_with_many_parents_are_not_all_kept_out_of_sync)
+{
+	uint64_t table[12];
+	unsigned i, t;
+
+	start(4, 1);
+	for (t = 0; t < 12; t++) {
+		table[t] = fixture_new_table(&g.f);
+		*(uint64_t *)(g.f.memory + table[t]) = DATA | RWU;
+		for (i = 0; i < 300; i++) {
+			uint64_t gva = GVA + (t * 300 + i) * PVM_LEVEL_SIZE(2);
+
+			fixture_map(&g.f, g.cr3, 4, gva, 0, 2, RWU | PVM_PTE_PS);
+			*guest_entry(&g, gva, 2) = table[t] | RWU;
+			guest_touch(&g, gva, PVM_ACCESS_READ);
+		}
+	}
+	for (t = 0; t < 12; t++)
+		written(table[t]);
+	cr_assert_leq(g.vm->mmu->wide_count, 8);
+	check_ok(&g);
+	for (t = 0; t < 12; t++) {
+		*(uint64_t *)(g.f.memory + table[t]) = 0;
+		written(table[t]);
+	}
+	pvm_mmu_flush_current(g.vcpu);
+	for (t = 0; t < 12; t++)
+		cr_assert_eq(guest_reaches(&g, GVA + t * 300 * PVM_LEVEL_SIZE(2)), ~0ull);
+	guest_fini(&g);
+}
+
+Test(mmu_bounded, M9_M12_link_to_much_that_is_out_of_sync_is_cut_off_below)
+{
+	uint64_t root, pdpt;
+	unsigned i;
+
+	start(4, 1);
+	unsync_tables(1000, 1);
+	pdpt = *guest_entry(&g, GVA, 4);
+	for (i = 0; i < 1000; i++)
+		*guest_entry(&g, GVA + i * PVM_LEVEL_SIZE(2), 1) = (DATA + 0x1000) | RWU;
+	root = fixture_new_table(&g.f);
+	*(uint64_t *)(g.f.memory + root) = pdpt;
+	g.cr3 = g.vcpu->cr3 = root;
+	forget_steps();
+	for (i = 0; i < 1000; i++) {
+		uint64_t gva = GVA + i * PVM_LEVEL_SIZE(2);
+
+		guest_touch(&g, gva, PVM_ACCESS_READ);
+		cr_assert_eq(guest_reaches(&g, gva), DATA + 0x1000);
+	}
+	cr_assert_leq(longest, 6000, "%lu steps", (unsigned long)longest);
+	guest_fini(&g);
+}
+
+Test(mmu_bounded, M12_eviction_passes_over_few_pages)
+{
+	struct pvm_vm_config config = fixture_config();
+	unsigned i;
+
+	config.max_shadow_pages = 803;
+	guest_init_config(&g, &config, 1, 4);
+	g.f.ops.mmu_lock = counting_lock;
+	g.f.ops.mmu_unlock = counting_unlock;
+	for (i = 0; i < 801; i++)
+		guest_map(&g, GVA + i * PVM_LEVEL_SIZE(2), DATA, 1, RWU);
+	for (i = 0; i < 790; i++)
+		guest_touch(&g, GVA + i * PVM_LEVEL_SIZE(2), PVM_ACCESS_READ);
+	for (i = 0; i < 790; i++)	/* all of them in use since they were queued */
+		guest_fault(&g, GVA + i * PVM_LEVEL_SIZE(2), 0);
+	forget_steps();
+	for (; i < 801; i++)
+		guest_touch(&g, GVA + i * PVM_LEVEL_SIZE(2), PVM_ACCESS_READ);
+	cr_assert_leq(longest, 200, "%lu steps", (unsigned long)longest);
+	guest_fini(&g);
+}
+
+/* ------------------------------------------------------------------------
+ * What others do while the lock is given up.
+ */
+
+static struct pvm_fault_result their_fault;
+
+static void fault_first_page(void)
+{
+	their_fault = guest_fault(&g, GVA, 0);
+}
+
+Test(mmu_bounded, M10_frame_that_is_being_unmapped_is_not_installed_meanwhile)
+{
+	unsigned i;
+
+	start(4, 1);
+	for (i = 0; i < 1500; i++) {
+		guest_map(&g, GVA + i * 0x1000, DATA + i * 0x1000, 1, RWU);
+		guest_touch(&g, GVA + i * 0x1000, PVM_ACCESS_READ);
+	}
+	forget_steps();
+	in_between = fault_first_page;
+	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(DATA >> 12), 1500);
+	cr_assert_gt(holds, 2);
+	cr_assert_eq(their_fault.kind, PVM_FAULT_FIXED);
+	cr_assert_eq(guest_reaches(&g, GVA), ~0ull);
+	guest_touch(&g, GVA, PVM_ACCESS_READ);	/* the host has not taken it, after all */
+	guest_fini(&g);
+}
+
+Test(mmu_bounded, M10_nothing_is_installed_between_begin_and_end)
+{
+	start(4, 1);
+	guest_map(&g, GVA, DATA, 1, RWU);
+	guest_map(&g, GVA + 0x1000, DATA + 0x8000, 1, RWU);
+	guest_touch(&g, GVA, PVM_ACCESS_READ);
+	pvm_mmu_invalidate_begin(g.vm, pvm_gfn(DATA >> 12), 2);
+	pvm_mmu_invalidate_begin(g.vm, pvm_gfn((DATA >> 12) + 1), 1);
+	cr_assert_eq(guest_reaches(&g, GVA), ~0ull);
+	cr_assert_eq(guest_fault(&g, GVA, 0).kind, PVM_FAULT_FIXED);
+	cr_assert_eq(guest_reaches(&g, GVA), ~0ull);
+	guest_touch(&g, GVA + 0x1000, PVM_ACCESS_READ);		/* another frame */
+	pvm_mmu_invalidate_end(g.vm, pvm_gfn((DATA >> 12) + 1), 1);
+	cr_assert_eq(guest_fault(&g, GVA, 0).kind, PVM_FAULT_FIXED);
+	cr_assert_eq(guest_reaches(&g, GVA), ~0ull);
+	pvm_mmu_invalidate_end(g.vm, pvm_gfn(DATA >> 12), 2);
+	guest_touch(&g, GVA, PVM_ACCESS_READ);
+	guest_fini(&g);
+}
+
+static int (*fixture_frame)(void *host, pvm_gfn_t gfn, bool write, enum pvm_sleep sleep,
+			    struct pvm_frame *frame);
+static unsigned slept;
+
+/* The host sleeps, and meanwhile its notifier runs: what it answers is old. */
+static int frame_with_notifier(void *host, pvm_gfn_t gfn, bool write, enum pvm_sleep sleep,
+			       struct pvm_frame *frame)
+{
+	int rc = fixture_frame(host, gfn, write, sleep, frame);
+
+	if (sleep == PVM_MAY_SLEEP && !slept++) {
+		pvm_mmu_invalidate_begin(g.vm, gfn, 1);
+		pvm_mmu_invalidate_end(g.vm, gfn, 1);
+		frame->pa.v += 0x7000;	/* where it was before */
+	}
+	return rc;
+}
+
+Test(mmu_bounded, M10_frame_fetched_before_an_end_is_not_installed_after_it)
+{
+	start(4, 1);
+	guest_map(&g, GVA, DATA, 1, RWU);
+	fixture_frame = g.f.ops.gfn_to_frame;
+	g.f.ops.gfn_to_frame = frame_with_notifier;
+	g.f.frames_would_block = true;
+	guest_touch(&g, GVA, PVM_ACCESS_READ);
+	cr_assert_eq(slept, 2);
+	g.f.frames_would_block = false;
+	cr_assert_eq(guest_reaches(&g, GVA), DATA);
+	guest_fini(&g);
+}
+
+Test(mmu_bounded, accessed_bits_are_tested_and_cleared_by_range)
+{
+	struct pvm_shadow_page *page;
+	unsigned i;
+
+	start(4, 1);
+	for (i = 0; i < 4; i++) {
+		guest_map(&g, GVA + i * 0x1000, DATA + i * 0x1000, 1, RWU);
+		guest_touch(&g, GVA + i * 0x1000, PVM_ACCESS_READ);
+	}
+	cr_assert_eq(pvm_mmu_age_gfns(g.vm, pvm_gfn(DATA >> 12), 3), 3);
+	cr_assert_eq(pvm_mmu_age_gfns(g.vm, pvm_gfn(DATA >> 12), 4), 1);
+	check_ok(&g);
+	page = pvm_page_first(g.vm->mmu, pvm_gfn(table_of(GVA, 1) >> 12));
+	page->table[2] |= PVM_PTE_A;	/* as a CPU does */
+	cr_assert_eq(pvm_mmu_age_gfns(g.vm, pvm_gfn(DATA >> 12), 4), 1);
+	cr_assert_eq(guest_reaches(&g, GVA), DATA);	/* nothing was taken */
+	guest_fini(&g);
+}
