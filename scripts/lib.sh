@@ -83,11 +83,11 @@ need_packages() {
 	step "packages" install_packages "${missing[@]}"
 }
 
-# configure FOLDER [cmake option...]: once; later builds configure by themselves.
+# configure FOLDER [cmake option...]: also a folder that was configured before, because
+# what CMake looks for may have been installed after that.
 configure() {
 	local folder=$1 generator=()
 	shift
-	[ -e "$folder/build.ninja" ] || [ -e "$folder/Makefile" ] && return
 	[ ! -e "$folder/CMakeCache.txt" ] && command -v ninja >/dev/null && generator=(-G Ninja)
 	cmake -S "$root" -B "$folder" "${generator[@]}" "$@"
 }

@@ -24,12 +24,17 @@
  * What pvm_switcher_run() leaves as it found it: RFLAGS, CS, SS, DS, ES, FS, GS, FS and GS
  * bases, IA32_KERNEL_GS_BASE, IDTR, CR3, DR0-3, DR7, PKRU, the callee-saved registers.
  * What stays the switcher's until pvm_switcher_unload(): GDTR, LDTR, TR, STAR, LSTAR,
- * CSTAR, FMASK, IA32_SYSENTER_CS; NULL in DS, ES, FS, GS instead of a selector that only
- * the host's tables have (bases stay); and IA32_SPEC_CTRL, where IBRS is among the
- * mitigations: the host leaves it alone meanwhile. The host unloads before it runs code at
- * CPL 3 of its own, and before it gives the CPU to a task that knows nothing of us.
+ * CSTAR, FMASK, IA32_SYSENTER_CS; IA32_U_CET, where CR4.CET is set, which is 0 meanwhile: the
+ * thread's user shadow stack is off, its pointer (IA32_PL3_SSP) stays; NULL in DS, ES, FS,
+ * GS instead of a selector that only the host's tables have (bases stay); and
+ * IA32_SPEC_CTRL, where IBRS is among the mitigations: the host leaves it alone meanwhile.
+ * The host unloads before it runs code at CPL 3 of its own, and before it gives the CPU to
+ * a task that knows nothing of us.
  * What it changes for good: CR2 and DR6, as any fault and any #DB do.
  * What it never touches: CR0, CR4, XCR0, x87/SSE/AVX state (the host's to swap).
+ * What a host must not have: CR4.FRED, a supervisor shadow stack, EFER.UAIE: refused (S9).
+ * Supervisor IBT may be on: whatever the CPU can enter of the switcher begins with ENDBR64.
+ * A host that saves or restores IA32_U_CET (XSAVES) does so while it is not loaded.
  * What the host must not use while a guest runs: CPU features that write memory by linear
  * address behind the program's back (the DS area of BTS and PEBS), and vectors 3, 4 and
  * 0x80 for its devices.
@@ -71,14 +76,19 @@ enum pvm_mitigation {
 /* What pvm_switcher_detect() reads off the CPU it runs on. */
 struct pvm_switcher_features {
 	bool fsgsbase, syscall, nx;		/* required, and enabled in CR4 and EFER */
-	bool la57, pke;				/* CR4.LA57, CR4.PKE are set */
+	bool fred;				/* CR4.FRED is set: refused */
+	bool supervisor_shadow_stack;		/* CR4.CET, IA32_S_CET.SH_STK_EN are: refused */
+	bool uai;				/* EFER.UAIE is set: refused */
+	bool meltdown;				/* refused unless config.meltdown_accepted */
+	bool cet;				/* CR4.CET is set */
+	bool la57, pke, smap;			/* CR4.LA57, CR4.PKE, CR4.SMAP are set */
 	bool pcid;				/* CR4.PCIDE is set */
 	bool invpcid;
 	uint32_t mitigations;			/* enum pvm_mitigation */
 };
 
-/* CPUID and the MSRs that say what a CPU suffers from: pvm_switcher_mitigations()
- * is a function of this alone. */
+/* CPUID, the control registers, and the MSRs that say what a CPU suffers from: what
+ * pvm_switcher_detect() finds is a function of this alone. */
 struct pvm_switcher_cpu_id {
 	uint32_t vendor_ebx;			/* CPUID 0 */
 	uint32_t signature;			/* CPUID 1 EAX */
@@ -88,7 +98,8 @@ struct pvm_switcher_cpu_id {
 	uint32_t ext21_eax, ext21_ecx;		/* CPUID 0x80000021 */
 	uint64_t arch_capabilities;		/* IA32_ARCH_CAPABILITIES, 0 where there is none */
 	uint64_t spec_ctrl;			/* IA32_SPEC_CTRL as the host keeps it, 0: none */
-	uint64_t efer;				/* for automatic IBRS: offered is not yet turned on */
+	uint64_t cr4, efer;			/* what is offered may not be turned on */
+	uint64_t s_cet;				/* IA32_S_CET, 0 without CR4.CET */
 };
 
 /* The mitigations that this CPU needs and can do. Pure; S10. switcher/mitigate.c */
@@ -96,7 +107,10 @@ PVM_API uint32_t pvm_switcher_mitigations(const struct pvm_switcher_cpu_id *id);
 /* "verw", "rsb_fill" ..; NULL: @bit is not exactly one enum pvm_mitigation. */
 PVM_API const char *pvm_switcher_mitigation_name(uint32_t bit);
 
-/* At CPL 0: fill @features from CPUID, CR4, EFER and MSRs. */
+/* What a CPU that says @id of itself has for the switcher. Pure. switcher/detect.c */
+PVM_API void pvm_switcher_judge(const struct pvm_switcher_cpu_id *id,
+				struct pvm_switcher_features *features);
+/* At CPL 0: the same of this CPU, from CPUID, CR4, EFER and MSRs. */
 PVM_API void pvm_switcher_detect(struct pvm_switcher_features *features);
 
 /* ------------------------------------------------------------------------
@@ -129,6 +143,12 @@ struct pvm_switcher_config {
 	/* PCIDs that the host never uses itself, 1..4095 (S7). Ignored without PCIDs. */
 	uint16_t pcid_first, pcid_count;	/* PVM_SWITCHER_TAGS of them are used */
 	/*
+	 * On a CPU with Meltdown a guest can read the areas of all CPUs: addresses of the
+	 * host, and registers of whatever guest runs there, of any VM. True: the host says
+	 * that they may be known, and has no global pages (CR4.PGE) with secrets in them.
+	 */
+	bool meltdown_accepted;
+	/*
 	 * A stretch of the switcher's slot that the host has nothing in: page
 	 * window_va + 4096 * pvm_vcpu::id shows that vCPU's PVCS to the switcher.
 	 */
@@ -144,7 +164,7 @@ struct pvm_switcher {
 	uint16_t slot;				/* top-level index that holds text and areas */
 	struct pvm_switcher_cpu **cpus;		/* [cpu_count], the host's array */
 	uint32_t cpu_count;
-	uint64_t generation;			/* counts changes that void every CPU's tags */
+	uint64_t generation;			/* the last one that a VM got */
 	uint64_t vms;				/* made so far */
 };
 
@@ -167,8 +187,9 @@ PVM_API int pvm_switcher_init(struct pvm_switcher *switcher, const struct pvm_sw
  * @cpu: its number, below cpu_count.
  *
  * Reads the host's IDTR, GDTR, TR and the IST stacks of its TSS: three IST entries
- * must be free. Returns PVM_OK, PVM_EINVAL or PVM_ENOSYS with @why as above. Must
- * come before the first pvm_switcher_vm_init().
+ * must be free. A CPU that is not as config.features says is refused. Returns PVM_OK,
+ * PVM_EINVAL or PVM_ENOSYS with @why as above. Must come before the first
+ * pvm_switcher_vm_init().
  */
 PVM_API int pvm_switcher_cpu_init(struct pvm_switcher *switcher, void *area, uint32_t cpu,
 				  const char **why);
@@ -189,6 +210,7 @@ PVM_API void pvm_switcher_unload(struct pvm_switcher_cpu *cpu);
 struct pvm_switcher_vm {
 	struct pvm_switcher *switcher;
 	uint64_t id;				/* no other VM of this switcher ever has it; not 0 */
+	uint64_t generation;			/* of its tags: older ones are void; of no other VM */
 	uint64_t entry;				/* for pvm_vm_config::switcher_entry */
 	void *pages;				/* list of the tables */
 	struct pvm_switcher_vcpu *vcpus;	/* list */

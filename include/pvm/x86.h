@@ -123,14 +123,21 @@
 #define PVM_CR4_OSXMMEXCPT	(PVM_UL(1) << 10)
 #define PVM_CR4_UMIP		(PVM_UL(1) << 11)
 #define PVM_CR4_LA57		(PVM_UL(1) << 12)
+#define PVM_CR4_VMXE		(PVM_UL(1) << 13)
+#define PVM_CR4_SMXE		(PVM_UL(1) << 14)
 #define PVM_CR4_FSGSBASE	(PVM_UL(1) << 16)
 #define PVM_CR4_PCIDE		(PVM_UL(1) << 17)
 #define PVM_CR4_OSXSAVE		(PVM_UL(1) << 18)
+#define PVM_CR4_KL		(PVM_UL(1) << 19)
 #define PVM_CR4_SMEP		(PVM_UL(1) << 20)
 #define PVM_CR4_SMAP		(PVM_UL(1) << 21)
 #define PVM_CR4_PKE		(PVM_UL(1) << 22)
 #define PVM_CR4_CET		(PVM_UL(1) << 23)
 #define PVM_CR4_PKS		(PVM_UL(1) << 24)
+#define PVM_CR4_UINTR		(PVM_UL(1) << 25)
+#define PVM_CR4_LASS		(PVM_UL(1) << 27)
+#define PVM_CR4_LAM_SUP		(PVM_UL(1) << 28)
+#define PVM_CR4_FRED		(PVM_ULL(1) << 32)	/* FRED specification, 2.1 */
 
 #define PVM_CR8_TPR	PVM_UL(0xf)
 
@@ -142,6 +149,7 @@
 #define PVM_EFER_LME	(PVM_UL(1) << 8)
 #define PVM_EFER_LMA	(PVM_UL(1) << 10)
 #define PVM_EFER_NXE	(PVM_UL(1) << 11)
+#define PVM_EFER_UAIE	(PVM_UL(1) << 20)	/* AMD64 APM vol. 2, 5.10 */
 #define PVM_EFER_AIBRSE	(PVM_UL(1) << 21)	/* AMD64 APM vol. 2, 3.1.7 */
 
 /* Debug registers, SDM vol. 3, 17.2 */

@@ -5,9 +5,10 @@
  * every address of the area finds its start by clearing the bits below
  * PVM_SWITCHER_AREA_SIZE, which is how a handler on an IST stack finds it.
  *
- * Holds no contents of the host's memory, but addresses of the host and the last guest's
- * registers: this is in reach of a guest that can read supervisor pages by a CPU's fault
- * (docs/mitigations.md).
+ * Holds no contents of the host's memory, but addresses of the host and registers of the
+ * guest that runs or ran last. Every VM's roots map every CPU's area: on a CPU by whose
+ * fault CPL 3 can read supervisor pages, all of this is in reach of every guest. Such a CPU
+ * is refused unless the host accepts it (docs/decisions/101).
  */
 #ifndef PVM_SWITCHER_AREA_H
 #define PVM_SWITCHER_AREA_H
@@ -125,7 +126,6 @@ struct pvm_switcher_cpu {
 	uint64_t fault_rip;
 	uint32_t host_pkru, host_spec_ctrl, mitigations;
 	uint16_t host_ds, host_es, host_fs, host_gs, host_ss, switcher_ss;
-	uint16_t verw_sel;
 	struct switcher_dtr idtr, host_idtr;
 
 	/* C's alone. */
@@ -139,8 +139,13 @@ struct pvm_switcher_cpu {
 	uint32_t id;
 	bool is_loaded;				/* between pvm_switcher_load() and _unload() */
 	uint64_t changes;		/* pvm_vcpu::changes that the copies are of */
-	uint64_t generation;
-	pvm_hpa_t tag_root[PVM_SWITCHER_TAGS];	/* read by others */
+	uint64_t generation;			/* pvm_switcher_vm's, that the pairs of roots are of */
+	/* Whose each tag is: the root, and the vCPU that uses it, of one VM. All but the
+	 * generation are read by others. */
+	pvm_hpa_t tag_root[PVM_SWITCHER_TAGS];
+	const struct pvm_vcpu *tag_vcpu[PVM_SWITCHER_TAGS];	/* compared only: it may be gone */
+	uint64_t tag_vm[PVM_SWITCHER_TAGS];	/* pvm_switcher_vm::id */
+	uint64_t tag_generation[PVM_SWITCHER_TAGS];
 	uint32_t next_tag, live_tags;
 	pvm_hpa_t current_root[2];
 	uint64_t host_dr7, host_dr[4];
@@ -148,6 +153,7 @@ struct pvm_switcher_cpu {
 	struct switcher_dtr gdtr, host_gdtr;
 	uint16_t host_ldt, host_tr;
 	uint64_t host_star, host_lstar, host_cstar, host_fmask, host_sysenter_cs;
+	uint64_t host_u_cet;
 
 	/* Counters. */
 	struct pvm_switcher_stats stats;
@@ -184,12 +190,40 @@ extern const char pvm_switcher_stubs[], pvm_switcher_nmi[], pvm_switcher_db[], p
 
 #define SWITCHER_STUB_SIZE 16	/* bytes from one vector's stub to the next */
 
+/* switcher.c: what the switcher cannot do without, or with; NULL: nothing. S9 */
+const char *pvm_switcher_missing_feature(const struct pvm_switcher_features *features);
+
+/* tables.c: the area's IDT, GDT and TSS, and the words that go with them, from the host's. PVM_OK,
+ * or PVM_ENOSYS with @why (S9). */
+struct switcher_host_tables {
+	struct switcher_dtr gdtr, idtr;
+	uint16_t tr;
+};
+int pvm_switcher_make_tables(struct pvm_switcher_cpu *cpu, const struct switcher_host_tables *host,
+			     const char **why);
+void pvm_switcher_set_tss_descriptor(struct pvm_switcher_cpu *cpu);	/* not busy */
+/* What is wrong with an area, or NULL. */
+const char *pvm_switcher_bad_area(const struct pvm_switcher *switcher, const void *area, uint32_t id);
+
+/* mitigate.c: can CPL 3 read supervisor pages? */
+bool pvm_switcher_has_meltdown(const struct pvm_switcher_cpu_id *id);
+
+/* detect.c: what the CPU behind @source says of itself. */
+struct switcher_source {
+	void (*cpuid)(uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
+	uint64_t (*rdmsr)(uint32_t msr);
+	uint64_t cr4;
+};
+void pvm_switcher_identify(const struct switcher_source *source, struct pvm_switcher_cpu_id *id);
+
 /* tag.c: the pairs of roots that @svcpu may run on, in the area: its current ones
  * and what is published. @root: PVM_INVALID_ADDR where there is none. */
 void pvm_switcher_set_roots(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu,
 			const pvm_hpa_t root[2]);
-/* Every tag's translations are to be flushed before their next use. */
+/* No tag of the CPU is anybody's. */
 void pvm_switcher_void_tags(struct pvm_switcher_cpu *cpu);
+/* What the VM's tags hold, on every CPU, is not used again. Other VMs' tags stay. */
+void pvm_switcher_void_tags_of(struct pvm_switcher_vm *vm);
 
 /* debug.c: DR0-3 and DR7, for vCPUs and hosts that have breakpoints armed. */
 void pvm_switcher_enter_debug(struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu, uint64_t host_dr7,

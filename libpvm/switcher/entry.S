@@ -34,6 +34,10 @@ pvm_switcher_text_start:
 #include "switcher/world.S"
 #include "switcher/vectors.S"
 
+	.balign 2
+verw_selector:
+	.word	VERW_SELECTOR
+
 	.balign 4096
 	.globl pvm_switcher_text_end
 	.hidden pvm_switcher_text_end

@@ -9,6 +9,10 @@
 #define MSR_SPEC_CTRL	0x48
 #define DR6_NONE	0xffff0ff0	/* SDM vol. 3, 17.2.3: no cause */
 
+/* What VERW looks at. Any selector clears the buffers; a data segment that can be written
+ * is the fastest: this is user_ds of Linux and of minivisor. */
+#define VERW_SELECTOR	0x2b
+
 /* A field of the area, from rsp = &area->frame; from another register = area. */
 #define C(name)		(CPU_##name - CPU_FRAME)(%rsp)
 #define A(name, reg)	CPU_##name(reg)
@@ -64,23 +68,24 @@
 
 /*
  * SYSRET or IRET? In: in the switcher, rcx = frame.rip, C(RCX), C(R11), frame.cs.
- * Clobbers rax, r11, flags. Falls through for SYSRET, jumps to \iret otherwise.
+ * Clobbers rax, r11, flags. Goes to \sysret or to \iret.
  *
  * S1: SYSRET only to a canonical RIP: it would fault at CPL 0 on the guest's stack.
  * S2: RF and TF, and an R11 that is not RFLAGS, need IRET.
  */
-.macro WANT_SYSRET iret
+.macro SYSRET_OR_IRET sysret iret
 	movq	C(RFLAGS), %r11
 	cmpq	%r11, C(R11)			/* S2 */
 	jne	\iret
 	testl	$(PVM_RFLAGS_RF | PVM_RFLAGS_TF), %r11d	/* S2 */
 	jnz	\iret
-	cmpq	%rcx, C(RCX)
-	jne	\iret
 	movq	C(USER_CS), %rax
 	cmpq	%rax, C(CS)
 	jne	\iret
 	CANONICAL_OR \iret			/* S1 */
+	cmpq	%rcx, C(RCX)
+	je	\sysret
+	jmp	\iret
 .endm
 
 /* S1: go to \otherwise unless rcx is canonical at the guest's width. Clobbers rax. */

@@ -14,17 +14,29 @@ static void relax(const struct pvm_switcher *switcher)
 	__builtin_ia32_pause();
 }
 
-/* The tags of a root on a CPU, as bits; all of them for every root. A root that has
- * none there is flushed when it gets one. */
-static uint32_t tags_of(const struct pvm_switcher_cpu *cpu, pvm_hpa_t root)
+/* Is @tag of @cpu one whose translations @flush is about? A tag that changes hands now is
+ * flushed by the CPU before it is used. */
+static bool is_concerned(const struct pvm_switcher_cpu *cpu, unsigned tag,
+			 const struct pvm_switcher_vm *vm, const struct pvm_tlb_flush *flush)
+{
+	bool every_root = flush->scope == PVM_FLUSH_ALL || flush->root.v == PVM_INVALID_ADDR;
+
+	if (__atomic_load_n(&cpu->tag_vm[tag], __ATOMIC_SEQ_CST) != vm->id)
+		return false;
+	if (flush->vcpu && __atomic_load_n(&cpu->tag_vcpu[tag], __ATOMIC_SEQ_CST) != flush->vcpu)
+		return false;
+	return every_root || __atomic_load_n(&cpu->tag_root[tag].v, __ATOMIC_SEQ_CST) == flush->root.v;
+}
+
+/* Those tags of a CPU, as bits. A root that has none there is flushed when it gets one. */
+static uint32_t tags_of(const struct pvm_switcher_cpu *cpu, const struct pvm_switcher_vm *vm,
+			const struct pvm_tlb_flush *flush)
 {
 	uint32_t tags = 0;
 	unsigned i;
 
-	if (root.v == PVM_INVALID_ADDR)
-		return (1u << PVM_SWITCHER_TAGS) - 1;
 	for (i = 0; i < PVM_SWITCHER_TAGS; i++)
-		if (__atomic_load_n(&cpu->tag_root[i].v, __ATOMIC_SEQ_CST) == root.v)
+		if (is_concerned(cpu, i, vm, flush))
 			tags |= 1u << i;
 	return tags;
 }
@@ -90,7 +102,7 @@ static void forget_roots(struct pvm_switcher_vm *vm)
 	struct pvm_switcher_vcpu *svcpu;
 	uint32_t i;
 
-	__atomic_fetch_add(&switcher->generation, 1, __ATOMIC_SEQ_CST);
+	pvm_switcher_void_tags_of(vm);
 	for (svcpu = vm->vcpus; svcpu; svcpu = svcpu->next)
 		__atomic_store_n(&svcpu->request, 1, __ATOMIC_SEQ_CST);
 	for (i = 0; i < switcher->cpu_count; i++) {
@@ -137,7 +149,6 @@ static bool flush_page(const struct pvm_tlb_flush *flush, struct pvm_switcher_cp
 void pvm_switcher_flush(struct pvm_switcher_vm *vm, const struct pvm_tlb_flush *flush)
 {
 	struct pvm_switcher *switcher = vm->switcher;
-	pvm_hpa_t root = flush->scope == PVM_FLUSH_ALL ? pvm_hpa(PVM_INVALID_ADDR) : flush->root;
 	/* The walker must not even have the old tables in reach: the signal is not enough. */
 	bool frees_tables = flush->scope == PVM_FLUSH_ALL && !flush->vcpu;
 	uint32_t i;
@@ -157,7 +168,7 @@ void pvm_switcher_flush(struct pvm_switcher_vm *vm, const struct pvm_tlb_flush *
 
 		if (!cpu)
 			continue;
-		tags = tags_of(cpu, root);
+		tags = tags_of(cpu, vm, flush);
 		if (flush_page(flush, cpu, tags))
 			continue;
 		named = owe(cpu, tags, &runs);

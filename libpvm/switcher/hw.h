@@ -17,6 +17,8 @@
 #define MSR_SYSENTER_CS		0x174
 #define MSR_ARCH_CAPABILITIES	0x10a
 #define MSR_SPEC_CTRL		0x48
+#define MSR_U_CET		0x6a0
+#define MSR_S_CET		0x6a2
 #define MSR_PRED_CMD		0x49
 #define MSR_FLUSH_CMD		0x10b
 

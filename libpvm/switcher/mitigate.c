@@ -14,8 +14,9 @@
  *
  * design: switcher/; invariant S10
  */
-#include <pvm/switcher.h>
 #include <pvm/x86.h>
+
+#include "switcher/area.h"
 
 #define MMIO_STALE_DATA_NO \
 	(PVM_ARCH_CAP_SBDR_SSDP_NO | PVM_ARCH_CAP_FBSDP_NO | PVM_ARCH_CAP_PSDP_NO)
@@ -116,6 +117,13 @@ static bool needs_l1d_flush(const struct pvm_switcher_cpu_id *id)
 {
 	return id->leaf7_edx & PVM_CPUID_7_EDX_L1D_FLUSH && !is_amd(id) &&
 	       !has_cap(id, PVM_ARCH_CAP_RDCL_NO) && !has_cap(id, PVM_ARCH_CAP_SKIP_L1DFL_VMENTRY);
+}
+
+/* Intel, "Rogue Data Cache Load", Enumeration: RDCL_NO. AMD, "Speculation Behavior in
+ * AMD Micro-Architectures": their CPUs check U before they load. */
+bool pvm_switcher_has_meltdown(const struct pvm_switcher_cpu_id *id)
+{
+	return !is_amd(id) && !has_cap(id, PVM_ARCH_CAP_RDCL_NO);
 }
 
 uint32_t pvm_switcher_mitigations(const struct pvm_switcher_cpu_id *id)

@@ -70,7 +70,6 @@ static void cpu_offsets(void)
 	CPU(HOST_GS, host_gs);
 	CPU(HOST_SS, host_ss);
 	CPU(SWITCHER_SS, switcher_ss);
-	CPU(VERW_SEL, verw_sel);
 	CPU(IDTR, idtr);
 	CPU(HOST_IDTR, host_idtr);
 	CPU(FRAME, frame);

@@ -137,17 +137,14 @@ static uint32_t inhibited(const struct pvm_switcher_cpu *cpu, const struct pvm_s
 static inline void load_roots(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu,
 			      bool same_vcpu, bool *answered)
 {
-	uint64_t generation = __atomic_load_n(&cpu->switcher->generation, __ATOMIC_SEQ_CST);
+	uint64_t generation = __atomic_load_n(&svcpu->vm->generation, __ATOMIC_SEQ_CST);
 
 	if (pvm_likely(same_vcpu && cpu->generation == generation &&
 		       (*answered || (cpu->current_root[0].v == svcpu->root[0].v &&
 				      cpu->current_root[1].v == svcpu->root[1].v &&
 				      cpu->roots == (uint64_t)(uintptr_t)&cpu->current))))
 		return;
-	if (cpu->generation != generation) {
-		pvm_switcher_void_tags(cpu);
-		cpu->generation = generation;
-	}
+	cpu->generation = generation;	/* S7: tags of an older one are not found any more */
 	pvm_switcher_set_roots(cpu, svcpu, svcpu->root);
 	*answered = false;
 }

@@ -12,6 +12,7 @@ list(APPEND PVM_SOURCES
   switcher/mitigate.c
   switcher/run.c
   switcher/switcher.c
+  switcher/tables.c
   switcher/tag.c
   switcher/vm.c)
 

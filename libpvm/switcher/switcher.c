@@ -14,8 +14,17 @@ static unsigned top_shift(bool la57)
 	return PVM_LEVEL_SHIFT(la57 ? 5 : 4);
 }
 
-static const char *missing_feature(const struct pvm_switcher_features *features)
+const char *pvm_switcher_missing_feature(const struct pvm_switcher_features *features)
 {
+	/* S9 */
+	if (features->fred)
+		return "CR4.FRED is set: SWAPGS and SYSRET are #UD; start the host without it "
+		       "(Linux: fred=off)";
+	if (features->supervisor_shadow_stack)
+		return "IA32_S_CET.SH_STK_EN is set: shadow stacks of the host are not mapped in "
+		       "guests; turn them off at CPL 0";
+	if (features->uai)
+		return "EFER.UAIE is set: it would hide bits of a guest's addresses; clear it";
 	if (!features->syscall)
 		return "EFER.SCE is clear: the switcher needs SYSCALL";
 	if (!features->fsgsbase)
@@ -23,6 +32,22 @@ static const char *missing_feature(const struct pvm_switcher_features *features)
 	if (!features->nx)
 		return "EFER.NXE is clear: the switcher's data must not be executable";
 	return NULL;
+}
+
+/* Does the entry pair of the TSS overlap another entry? */
+static bool tss_overlaps(const struct pvm_switcher_config *config)
+{
+	const uint16_t others[] = { config->host_cs, config->host_ss, config->user32_cs,
+				    config->user_ds, config->user_cs, config->cpunode_sel,
+				    (uint16_t)(config->tls_index << 3),
+				    (uint16_t)((config->tls_index + 1) << 3),
+				    (uint16_t)((config->tls_index + 2) << 3) };
+	unsigned i, tss = config->tss_sel >> 3;
+
+	for (i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (others[i] >> 3 == (int)tss || others[i] >> 3 == (int)tss + 1)
+			return true;
+	return false;
 }
 
 static const char *bad_selectors(const struct pvm_switcher_config *config)
@@ -40,6 +65,8 @@ static const char *bad_selectors(const struct pvm_switcher_config *config)
 	if ((config->tss_sel & 7) || !config->tss_sel ||
 	    SELECTOR_INDEX(config->tss_sel) > SWITCHER_GDT_ENTRIES - 2)
 		return "tss_sel: no pair of entries within the switcher's GDT";
+	if (tss_overlaps(config))
+		return "tss_sel: the entries are taken";
 	return NULL;
 }
 
@@ -73,7 +100,11 @@ int pvm_switcher_init(struct pvm_switcher *switcher, const struct pvm_switcher_c
 {
 	uint64_t text = (uint64_t)(uintptr_t)pvm_switcher_text_start;
 
-	*why = missing_feature(&config->features);
+	*why = pvm_switcher_missing_feature(&config->features);
+	/* S9, S6: the areas of all CPUs are mapped in all VMs. */
+	if (!*why && config->features.meltdown && !config->meltdown_accepted)
+		*why = "the CPU has Meltdown: a guest could read registers of other VMs' guests; "
+		       "meltdown_accepted says that it may";
 	if (*why)
 		return PVM_ENOSYS;
 	*why = bad_selectors(config);

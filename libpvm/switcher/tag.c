@@ -4,8 +4,10 @@
  * and what to load into CR3 for each. With PCIDs a tag is a PCID that the host gave
  * us; without, every CR3 write flushes and a tag only names the root for the signal.
  *
- * S7: a tag belongs to one root at a time, of one VM; when it changes hands, or when
- * any root has died, its translations are owed a flush before their next use.
+ * S7: a tag belongs to one root and one vCPU at a time. When it changes hands, or when a
+ * root of its VM has died, its translations are owed a flush before their next use. What
+ * happens in a VM never costs another VM's tags anything, and a flush for one vCPU not
+ * those of another one.
  */
 #include <pvm/mmu.h>
 
@@ -18,8 +20,19 @@ void pvm_switcher_void_tags(struct pvm_switcher_cpu *cpu)
 {
 	unsigned i;
 
-	for (i = 0; i < PVM_SWITCHER_TAGS; i++)
+	for (i = 0; i < PVM_SWITCHER_TAGS; i++) {
 		__atomic_store_n(&cpu->tag_root[i].v, PVM_INVALID_ADDR, __ATOMIC_RELAXED);
+		__atomic_store_n(&cpu->tag_vm[i], 0, __ATOMIC_RELAXED);
+	}
+}
+
+/* A number that no VM has had: it also tells the tags of a VM that is gone from those of
+ * another one whose vCPUs and roots have come to lie at the same addresses. */
+void pvm_switcher_void_tags_of(struct pvm_switcher_vm *vm)
+{
+	uint64_t generation = __atomic_add_fetch(&vm->switcher->generation, 1, __ATOMIC_SEQ_CST);
+
+	__atomic_store_n(&vm->generation, generation, __ATOMIC_SEQ_CST);
 }
 
 /* A tag that has none of the roots in use. There are more tags than such roots. */
@@ -33,24 +46,37 @@ static unsigned free_tag(struct pvm_switcher_cpu *cpu)
 	return tag;
 }
 
-static unsigned tag_of(struct pvm_switcher_cpu *cpu, pvm_hpa_t root)
+static bool is_tag_of(const struct pvm_switcher_cpu *cpu, unsigned tag,
+		      const struct pvm_switcher_vcpu *svcpu, pvm_hpa_t root)
+{
+	return cpu->tag_root[tag].v == root.v && cpu->tag_vcpu[tag] == svcpu->vcpu &&
+	       cpu->tag_generation[tag] == cpu->generation;
+}
+
+static unsigned tag_of(struct pvm_switcher_cpu *cpu, const struct pvm_switcher_vcpu *svcpu,
+		       pvm_hpa_t root)
 {
 	unsigned tag;
 
 	for (tag = 0; tag < PVM_SWITCHER_TAGS; tag++)
-		if (cpu->tag_root[tag].v == root.v)
+		if (is_tag_of(cpu, tag, svcpu, root))
 			return tag;
 	tag = free_tag(cpu);
 	/* Seen by a flush before the signal says that the root is loaded; stored before
-	 * the flush is owed, so that no bit of it is taken for one that is paid. */
+	 * the flush is owed, so that no bit of it is taken for one that is paid. A flush
+	 * that sees one of them old has come before all of that. */
+	cpu->tag_generation[tag] = cpu->generation;
+	__atomic_store_n(&cpu->tag_vm[tag], svcpu->vm->id, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&cpu->tag_vcpu[tag], svcpu->vcpu, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&cpu->tag_root[tag].v, root.v, __ATOMIC_SEQ_CST);
 	if (cpu->switcher->config.features.pcid)
 		__atomic_fetch_or(&cpu->owed, 1u << tag, __ATOMIC_SEQ_CST);	/* S7 */
 	return tag;
 }
 
-static void set_pair(struct pvm_switcher_cpu *cpu, struct pvm_switcher_roots *roots,
-		     const pvm_hpa_t root[2], uint64_t cr3, uint64_t switch_cr3)
+static void set_pair(struct pvm_switcher_cpu *cpu, const struct pvm_switcher_vcpu *svcpu,
+		     struct pvm_switcher_roots *roots, const pvm_hpa_t root[2], uint64_t cr3,
+		     uint64_t switch_cr3)
 {
 	const struct pvm_switcher_config *config = &cpu->switcher->config;
 	unsigned i, tag;
@@ -61,7 +87,7 @@ static void set_pair(struct pvm_switcher_cpu *cpu, struct pvm_switcher_roots *ro
 		roots->cr3[i] = roots->signal[i] = roots->tag_bit[i] = 0;
 		if (root[i].v == PVM_INVALID_ADDR)
 			continue;	/* PVM_INHIBIT_ROOT */
-		tag = tag_of(cpu, root[i]);
+		tag = tag_of(cpu, svcpu, root[i]);
 		cpu->live_tags |= 1u << tag;
 		roots->cr3[i] = root[i].v;
 		if (config->features.pcid)
@@ -103,7 +129,7 @@ void pvm_switcher_set_roots(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vc
 	svcpu->generation = cpu->generation;
 	svcpu->role = role;
 	cpu->live_tags = 0;
-	set_pair(cpu, &cpu->current, root, cr3, switch_cr3);
+	set_pair(cpu, svcpu, &cpu->current, root, cr3, switch_cr3);
 	cpu->roots = (uint64_t)(uintptr_t)&cpu->current;
 	cpu->current_root[0] = root[0];
 	cpu->current_root[1] = root[1];
@@ -114,6 +140,7 @@ void pvm_switcher_set_roots(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vc
 		const struct pvm_switcher_pgtbl *pgtbl =
 			&svcpu->published[i < svcpu->published_count ? i : 0];
 
-		set_pair(cpu, &cpu->published[i], pgtbl->root, pgtbl->cr3, pgtbl->switch_cr3);
+		set_pair(cpu, svcpu, &cpu->published[i], pgtbl->root, pgtbl->cr3,
+			 pgtbl->switch_cr3);
 	}
 }

@@ -46,6 +46,32 @@ PLACE pvm_switcher_tail_iret
 	addq	$(CPU_RIP - CPU_FRAME), %rsp
 PLACE pvm_switcher_iret
 	iretq
+/*
+ * The two for CPUs that need VERW (S10), only from the host's world: the last load but
+ * IRET's own is before it. Its operand is in the text, as no register is left for the area.
+ */
+PLACE pvm_switcher_tail_verw_sysret
+	cmpl	$0, C(PENDING)
+	jne	tail_sysret_blocked
+	movq	C(RIP), %rcx
+	movq	C(RFLAGS), %r11
+	movq	C(RAX), %rax
+	movq	C(RDX), %rdx
+	movq	C(RSP), %rsp
+	verw	verw_selector(%rip)		/* S10: last */
+	sysretq
+
+PLACE pvm_switcher_tail_verw_iret
+	cmpl	$0, C(PENDING)
+	jne	kick_to_host
+	movq	C(RAX), %rax
+	movq	C(RCX), %rcx
+	movq	C(RDX), %rdx
+	movq	C(R11), %r11
+	addq	$(CPU_RIP - CPU_FRAME), %rsp
+	verw	verw_selector(%rip)		/* S10: last */
+PLACE pvm_switcher_verw_iret
+	iretq
 PLACE pvm_switcher_tails_end
 
 tail_syscall_blocked:

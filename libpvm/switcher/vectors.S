@@ -67,6 +67,9 @@ from_switcher:
 	leaq	pvm_switcher_iret(%rip), %rax
 	cmpq	%rax, 24(%rsp)
 	je	iret_refused
+	leaq	pvm_switcher_verw_iret(%rip), %rax
+	cmpq	%rax, 24(%rsp)
+	je	iret_refused
 	leaq	pvm_switcher_frame_read(%rip), %rax
 	cmpq	%rax, 24(%rsp)
 	jb	own_fault
@@ -155,6 +158,12 @@ own_fault:
 	leaq	pvm_switcher_tails_end(%rip), %rcx
 	cmpq	%rcx, IST_RIP(%rsp)
 	jae	.Lnoted\@
+	leaq	pvm_switcher_tail_verw_iret(%rip), %rcx
+	cmpq	%rcx, IST_RIP(%rsp)
+	jae	.Lrestart\@
+	leaq	pvm_switcher_tail_verw_sysret(%rip), %rcx
+	cmpq	%rcx, IST_RIP(%rsp)
+	jae	.Lrestart\@
 	leaq	pvm_switcher_tail_iret(%rip), %rcx
 	cmpq	%rcx, IST_RIP(%rsp)
 	jae	.Lrestart\@

@@ -125,6 +125,7 @@ int pvm_switcher_vm_init(struct pvm_switcher_vm *vm, struct pvm_switcher *switch
 		.switcher = switcher,
 		.id = __atomic_add_fetch(&switcher->vms, 1, __ATOMIC_RELAXED),
 	};
+	pvm_switcher_void_tags_of(vm);
 	rc = new_table(vm, &page);	/* the page that holds the list */
 	if (rc == PVM_OK)
 		rc = map_everything(vm);
@@ -154,8 +155,8 @@ void pvm_switcher_map_window(struct pvm_switcher_vm *vm, uint32_t id, pvm_hpa_t 
 
 	*(volatile uint64_t *)entry =
 		page.v == PVM_INVALID_ADDR ? 0 : page.v | data_bits(switcher) | PVM_PTE_P | PVM_PTE_A;
-	/* Whoever has the old page in its TLB has it under a tag. */
-	__atomic_fetch_add(&switcher->generation, 1, __ATOMIC_SEQ_CST);
+	/* Whoever has the old page in its TLB has it under a tag of this VM. */
+	pvm_switcher_void_tags_of(vm);
 }
 
 /* Do the engine and the switcher know the same CPU and the same GDT? */

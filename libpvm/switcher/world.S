@@ -87,13 +87,20 @@ enter_extras_done:
 	movq	VCPU_R15(%rsi), %r15
 	movq	VCPU_RSI(%rsi), %rsi
 	cmpl	$0, C(USER_MODE)
-	jne	1f
+	jne	enter_user_root
 	LOAD_ROOT 0
-	jmp	2f
-1:	LOAD_ROOT 1
-2:	movq	C(RIP), %rcx
-	WANT_SYSRET pvm_switcher_tail_iret
-	jmp	pvm_switcher_tail_sysret
+enter_root_done:
+	movq	C(RIP), %rcx
+	testl	$MITIGATE_VERW, C(MITIGATIONS)	/* S10 */
+	jnz	enter_with_verw
+	SYSRET_OR_IRET pvm_switcher_tail_sysret pvm_switcher_tail_iret
+
+enter_with_verw:
+	SYSRET_OR_IRET pvm_switcher_tail_verw_sysret pvm_switcher_tail_verw_iret
+
+enter_user_root:
+	LOAD_ROOT 1
+	jmp	enter_root_done
 
 /* AMD's SYSRET changes the selector of SS and nothing else of it: behind a NULL SS, which
  * interrupts from CPL 3 leave, a guest's 32-bit code would have none. */
@@ -118,15 +125,12 @@ enter_extras:
 	movl	VCPU_PKRU(%rsi), %eax
 	wrpkru
 1:	testl	$MITIGATE_IBRS, C(MITIGATIONS)	/* S10 */
-	jz	1f
+	jz	enter_extras_done
 	movl	C(HOST_SPEC_CTRL), %eax
 	andl	$~1, %eax
 	movl	$MSR_SPEC_CTRL, %ecx
 	xorl	%edx, %edx
 	wrmsr
-1:	testl	$MITIGATE_VERW, C(MITIGATIONS)
-	jz	enter_extras_done
-	verw	C(VERW_SEL)
 	jmp	enter_extras_done
 
 /*

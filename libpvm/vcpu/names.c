@@ -36,7 +36,7 @@ const char *pvm_shutdown_name(enum pvm_shutdown reason)
 		[PVM_SHUTDOWN_BAD_CR3] = "page table root outside guest memory",
 		[PVM_SHUTDOWN_BAD_ENTRY] = "entry point outside the legal address ranges",
 		[PVM_SHUTDOWN_BAD_STACK] = "unreadable supervisor return frame",
-		[PVM_SHUTDOWN_EVENT_LOCKED] = "an event while the supervisor had not yet saved the last one",
+		[PVM_SHUTDOWN_EVENT_LOCKED] = "event while the PVCS was locked",
 	};
 
 	return (unsigned)reason < PVM_SHUTDOWN_COUNT ? names[reason] : "unknown";

@@ -57,6 +57,10 @@ def targets_of(test):
         return ["minivisor", "pvm", "guest-" + test.split(".")[2]]
     if test.startswith(("ring0.direct.", "ring0.corners.", "ring0.host-state.")):
         return ["ring0-" + test.split(".")[1]]
+    if test == "ring0.verw":
+        return ["minivisor", "guest-transitions"]
+    if test == "bochs.cet.host-state":
+        return ["ring0-host-state", "guest-hello"]
     if test.startswith("hostile."):
         return ["pvm", "hostile-" + test.split(".")[1]]
     if test.startswith("guest."):

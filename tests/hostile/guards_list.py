@@ -25,6 +25,7 @@ DUAL = "libpvm/abi/dual_cr3/events.c"
 MODE = "libpvm/abi/pvm/mode.h"
 DIRECT = "libpvm/abi/dual_cr3/direct.S"
 DIALECT = "libpvm/abi/pvm/direct.h"
+TAILS = "libpvm/switcher/tails.S"
 WORLD = "libpvm/switcher/world.S"
 ENTRY = "libpvm/switcher/entry.h"
 CPU = "libpvm/switcher/cpu.c"
@@ -169,6 +170,12 @@ SWITCHER = (
     guard("S11 direct return to user: the user's PKRU", DIALECT,
           "	xorl	%ecx, %ecx\n	xorl	%edx, %edx\n	wrpkru\n.endm", "	nop\n.endm",
           "ring0.hostile.s11_pkru"),
+    guard("S10 VERW before SYSRET", TAILS,
+          "	movq	C(RSP), %rsp\n	verw	verw_selector(%rip)		/* S10: last */\n",
+          "	verw	verw_selector(%rip)\n	movq	C(RSP), %rsp\n", "ring0.verw"),
+    guard("S10 VERW before IRET", TAILS,
+          "	addq	$(CPU_RIP - CPU_FRAME), %rsp\n	verw	verw_selector(%rip)		/* S10: last */\n",
+          "	addq	$(CPU_RIP - CPU_FRAME), %rsp\n", "ring0.verw"),
     guard("S11 into the guest: its PKRU", WORLD,
           "	movl	VCPU_PKRU(%rsi), %eax\n	wrpkru\n", "", "ring0.hostile.s11_pkru"),
     guard("S11 out of the guest: the host's PKRU", WORLD,
@@ -207,10 +214,22 @@ C_SIDE = (
           "		__atomic_fetch_or(&cpu->owed, 1u << tag, __ATOMIC_SEQ_CST);	/* S7 */\n", "		(void)tag;\n", UNIT),
     guard("S7 a tag in use is nobody else's", "libpvm/switcher/tag.c",
           "	} while (cpu->live_tags >> tag & 1);\n", "	} while (0);\n", UNIT),
+    guard("S7 a tag is one VM's", "libpvm/switcher/tag.c",
+          " &&\n	       cpu->tag_generation[tag] == cpu->generation", "", UNIT),
+    guard("S7 a tag is one vCPU's", "libpvm/switcher/tag.c",
+          " && cpu->tag_vcpu[tag] == svcpu->vcpu", " && svcpu", UNIT),
     guard("S8 the window follows the pin", RUN,
           " && svcpu->window_pins == svcpu->vcpu->pins", "", CORNERS),
     guard("S9 a CPU without FSGSBASE is refused", "libpvm/switcher/switcher.c",
           "	if (!features->fsgsbase)\n", "	if (0)\n", UNIT),
+    guard("S9 a host with FRED is refused", "libpvm/switcher/switcher.c",
+          "	if (features->fred)\n", "	if (0)\n", UNIT),
+    guard("S6 S9 a CPU with Meltdown needs the host's word", "libpvm/switcher/switcher.c",
+          "config->features.meltdown && !config->meltdown_accepted", "0", UNIT),
+    guard("S9 a host with a supervisor shadow stack is refused", "libpvm/switcher/switcher.c",
+          "	if (features->supervisor_shadow_stack)\n", "	if (0)\n", UNIT),
+    guard("S9 a thread's shadow stack is not the guest's", CPU,
+          "		hw_wrmsr(MSR_U_CET, 0);\n", "", "bochs.cet.host-state"),
     guard("S9 S7 the host's PCIDs are not ours", "libpvm/switcher/switcher.c",
           "	if (!config->pcid_first || ", "	if (", UNIT),
     guard("S10 VERW where buffers leak", "libpvm/switcher/mitigate.c",

@@ -45,6 +45,7 @@ class Run:
     log: str
     why: str = ""
     seconds: float = 0.0
+    keys: bool = False		# of `pvm run`: the CPU and its kernel offer protection keys
 
 
 def decode_status(code):
@@ -91,19 +92,34 @@ def run_qemu(minivisor, guest, machine, options="", extra=COUNTED, timeout=TIMEO
                    why, time.monotonic() - start)
 
 
+def host_has_keys():
+    """Protection keys in a process here: the CPU has them and the kernel has turned them on."""
+    text = pathlib.Path("/proc/cpuinfo").read_text()
+    flags = [line.split() for line in text.splitlines() if line.startswith("flags")]
+    return bool(flags) and "ospke" in flags[0]
+
+
 def run_standalone(pvm, guest, cpus):
     """The same guest under `pvm run`: what all results are compared with."""
     done = subprocess.run([str(pvm), "run", "--timeout=120", f"--smp={cpus}", str(guest)],
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           check=False, env={**os.environ, "LC_ALL": "C"})
     return Run(done.returncode, done.stdout.decode(errors="replace"),
-               done.stderr.decode(errors="replace"))
+               done.stderr.decode(errors="replace"), keys=host_has_keys())
+
+
+def report_excused(machine, reasons):
+    """A line for each reason, the same on each machine: scripts/test gathers them."""
+    for reason in sorted(reasons, key=lambda reason: (reason.guest, reason.pattern)):
+        print(f"excused: guest {reason.guest} under {machine.emulator}, lines like /{reason.pattern}/: "
+              f"{reason.why}", flush=True)
 
 
 def report(machine, run, verdict, verbose):
     word = "FAIL" if verdict.problems else "ok"
     print(f"{word} {machine}: {verdict.checks} checks, {len(verdict.notes)} lines excused, "
           f"{run.seconds:.1f} s", flush=True)
+    report_excused(machine, verdict.reasons)
     for note in verdict.notes if verbose or verdict.problems else ():
         print(f"    may differ: {note}")
     for problem in verdict.problems:

@@ -12,6 +12,7 @@ import sys
 
 import compare
 import machine as machines
+import probe
 
 
 def switch(text):
@@ -21,6 +22,7 @@ def switch(text):
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minivisor", required=True)
+    parser.add_argument("--probe", required=True, help="what asks QEMU, ring0-probe.elf")
     parser.add_argument("--pvm", required=True)
     parser.add_argument("--guest", required=True, help="the ELF file that minivisor runs")
     parser.add_argument("--reference", required=True, help="the one that pvm runs")
@@ -42,6 +44,7 @@ def arguments():
 
 def main():
     args = arguments()
+    probe.use(args.probe, args.name)
     references = {cpus: machines.run_standalone(args.pvm, args.reference, cpus) for cpus in args.cpus}
     failed = 0
     combine = zip if args.pairs else itertools.product

@@ -2,9 +2,10 @@
 /*
  * Corners of pvm_switcher_run(): states that one run leaves and another must not find.
  *
- * S1: the supervisor is entered as 64-bit code whatever the user's code segment was. S5: a host
- * with selectors of its own, and with a GDT that is read-only. S8: the window shows the PVCS's page
- * of now. S12: a #DF loses the vCPU and nothing of the host. Prints to COM2.
+ * S1: the supervisor is entered as 64-bit code whatever the user's code segment was, and at no
+ * address that is not one. S5: a host with selectors of its own, and with a GDT that is read-only.
+ * S7: no tag outlives a root of its VM. S8: the window shows the PVCS's page of now. S12: a #DF
+ * loses the vCPU and nothing of the host. Prints to COM2.
  */
 #include <pvm/events.h>
 #include <pvm/hypercall.h>
@@ -23,6 +24,7 @@
 #define PVCS_RIP_WORD	(96 / 8)
 #define HOST_DATA	0x00cff3000000ffffull	/* a flat data segment, DPL 3 */
 #define HOST_ONLY_SEL	(TLS_INDEX << 3 | 3)
+#define HOST_SELS	4			/* DS, ES, FS, GS: all different */
 #define READ_ONLY_GDT	0x70000000		/* image_address() of a second mapping */
 
 struct __attribute__((packed)) dtr {
@@ -75,6 +77,21 @@ static void run_to_ud2(const char *name)
 	}
 	if (exit.guest.kind != PVM_EXIT_EXCEPTION || exit.guest.vector != PVM_VEC_UD)
 		fail("%s: exit %d, vector %u at rip %lx", name, exit.guest.kind, exit.guest.vector, test.vcpu.rip);
+}
+
+/* To the first exit that is no page fault, with the supervisor's entry at @lstar. */
+static void run_to_syscall(struct pvm_switcher_exit *exit, uint64_t lstar)
+{
+	test.vcpu.msr.lstar = lstar;
+	test.vcpu.changes++;
+	for (;;) {
+		test_vm_run(exit);
+		if (exit->guest.kind != PVM_EXIT_EXCEPTION || exit->guest.vector != PVM_VEC_PF)
+			return;
+		if (pvm_handle_page_fault(&test.vcpu, pvm_gva(test.vcpu.cr2), exit->guest.error_code,
+					  PVM_MAY_SLEEP) != PVM_ACT_RESUME)
+			return;
+	}
 }
 
 /* 32-bit user code jumps to 64-bit code, whose SYSCALL is switched directly; the supervisor's
@@ -154,26 +171,128 @@ static void host_gdt_is_read_only(void)
 	print("a GDT that is read-only is given back\n");
 }
 
-/* The host has a selector that is in no table of the switcher's, the guest changes it. */
+/* DS, ES, FS, GS. The bases of FS and GS stay. */
+static void read_selectors(uint16_t sel[HOST_SELS])
+{
+	__asm__ volatile("mov %%ds, %0; mov %%es, %1; mov %%fs, %2; mov %%gs, %3"
+			 : "=r"(sel[0]), "=r"(sel[1]), "=r"(sel[2]), "=r"(sel[3]));
+}
+
+static void write_selectors(const uint16_t sel[HOST_SELS])
+{
+	uint64_t fs_base, gs_base;
+
+	__asm__ volatile("rdfsbase %0; rdgsbase %1" : "=r"(fs_base), "=r"(gs_base));
+	__asm__ volatile("mov %0, %%ds; mov %1, %%es; mov %2, %%fs; mov %3, %%gs\n\t"
+			 "wrfsbase %4; wrgsbase %5"
+			 : : "r"((uint32_t)sel[0]), "r"((uint32_t)sel[1]), "r"((uint32_t)sel[2]),
+			   "r"((uint32_t)sel[3]), "r"(fs_base), "r"(gs_base) : "memory");
+}
+
+/* The host has selectors that are in no table of the switcher's, the guest changes them. */
 static void host_has_its_own_selectors(void)
 {
-	static const uint8_t user[] = { 0xb8, USER_DS, 0, 0, 0, 0x8e, 0xc0, 0x8e, 0xe8, 0x0f, 0x0b };
-	uint64_t gs_base, after;
-	uint16_t es, gs;
+	static const uint8_t user[] = { 0xb8, USER_DS, 0, 0, 0, 0x8e, 0xd8, 0x8e, 0xc0, 0x8e, 0xe0,
+					0x8e, 0xe8, 0x0f, 0x0b };
+	static const uint16_t own[HOST_SELS] = { HOST_ONLY_SEL, HOST_ONLY_SEL + 8, HOST_ONLY_SEL + 16,
+						 HOST_ONLY_SEL - 3 };
+	uint16_t before[HOST_SELS], sel[HOST_SELS];
+	uint64_t fs_base, gs_base, base[2];
+	unsigned i;
 
 	pvm_switcher_unload(test.cpu);
-	this_cpu()->gdt[TLS_INDEX] = HOST_DATA;
-	__asm__ volatile("rdgsbase %0" : "=r"(gs_base));
-	__asm__ volatile("mov %0, %%es; mov %0, %%gs; wrgsbase %1" : : "r"(HOST_ONLY_SEL), "r"(gs_base));
+	for (i = 0; i < 3; i++)
+		this_cpu()->gdt[TLS_INDEX + i] = HOST_DATA;
+	read_selectors(before);
+	__asm__ volatile("wrfsbase %0" : : "r"(0x123456789000ul));
+	write_selectors(own);
+	__asm__ volatile("rdfsbase %0; rdgsbase %1" : "=r"(fs_base), "=r"(gs_base));
 	write_code(USER_CODE, user, sizeof(user));
 	start_user(USER_CS, USER_CODE);
 	run_to_ud2("host's own selectors");
 	pvm_switcher_unload(test.cpu);
-	__asm__ volatile("mov %%es, %0; mov %%gs, %1" : "=r"(es), "=r"(gs));
-	__asm__ volatile("rdgsbase %0" : "=r"(after));
-	if (es != HOST_ONLY_SEL || gs != HOST_ONLY_SEL || after != gs_base)
-		fail("S5: ES %x, GS %x, GS base %lx instead of %lx", es, gs, after, gs_base);
+	read_selectors(sel);
+	__asm__ volatile("rdfsbase %0; rdgsbase %1" : "=r"(base[0]), "=r"(base[1]));
+	for (i = 0; i < HOST_SELS; i++)
+		if (sel[i] != own[i])
+			fail("S5: selector %u is %x instead of %x", i, sel[i], own[i]);
+	if (base[0] != fs_base || base[1] != gs_base)
+		fail("S5: FS base %lx, GS base %lx instead of %lx, %lx", base[0], base[1], fs_base, gs_base);
+	write_selectors(before);
 	print("the host's own selectors are given back\n");
+}
+
+/* User SYSCALL with an entry that is no legal address: the engine's to judge, never SYSRET's. */
+static void entry_is_an_address(void)
+{
+	static const uint64_t bad[] = { 1ull << 47, 1ull << 62, 0xffff7ffffffff000ull,
+					UPPER_BASE - (1ull << 47) };
+	static const uint8_t user[] = { 0x0f, 0x05 };
+	struct pvm_switcher_exit exit;
+	unsigned i;
+
+	write_code(USER_CODE, user, sizeof(user));
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		start_user(USER_CS, USER_CODE);
+		run_to_syscall(&exit, bad[i]);
+		if (exit.guest.kind != PVM_EXIT_SYSCALL || !test.vcpu.user_mode ||
+		    test.vcpu.rip != USER_CODE + PVM_SYSCALL_LENGTH)
+			fail("S1: entry %lx: exit %d at rip %lx", bad[i], exit.guest.kind, test.vcpu.rip);
+	}
+	print("an entry that is no address is not entered\n");
+}
+
+/* Hypercalls after which the host offers its interrupts, and those that the engine does not
+ * know, are the host's to see. */
+static void some_hypercalls_are_the_hosts(void)
+{
+	static const uint32_t nrs[] = { PVM_HC_IRQ_WIN, PVM_HC_IRQ_HLT, PVM_HC_BASE + PVM_HC_COUNT,
+					PVM_HC_BASE - 1, 0 };
+	static const uint8_t user[] = { 0x0f, 0x05 };
+	uint8_t supervisor[] = { 0xb8, 0, 0, 0, 0, 0x0f, 0x05, 0x0f, 0x0b };
+	struct pvm_switcher_exit exit;
+	unsigned i;
+
+	write_code(USER_CODE, user, sizeof(user));
+	for (i = 0; i < sizeof(nrs) / sizeof(nrs[0]); i++) {
+		memcpy(supervisor + 1, &nrs[i], sizeof(nrs[i]));
+		write_code(SUPERVISOR_CODE, supervisor, sizeof(supervisor));
+		start_user(USER_CS, USER_CODE);
+		run_to_syscall(&exit, SUPERVISOR_CODE);
+		if (exit.guest.kind != PVM_EXIT_SYSCALL || test.vcpu.user_mode ||
+		    test.vcpu.gpr[PVM_RAX] != nrs[i] || test.vcpu.rip != SUPERVISOR_CODE + 7)
+			fail("hypercall %x: exit %d at rip %lx", nrs[i], exit.guest.kind, test.vcpu.rip);
+	}
+	print("hypercalls of the host's are not served\n");
+}
+
+/* S7: a root of the VM has died, so that what is cached under any is paid for. Where there are
+ * PCIDs: without, each CR3 write flushes. */
+static void no_tag_outlives_a_root(void)
+{
+	static const uint8_t user[] = { 0x0f, 0x0b };
+	const struct pvm_tlb_flush dying = {
+		.scope = PVM_FLUSH_ROOT, .root = { 0xdead000 }, .root_dying = true,
+	};
+	struct pvm_switcher_stats before, warm, after;
+	unsigned i;
+
+	write_code(USER_CODE, user, sizeof(user));
+	for (i = 0; i < 3; i++) {
+		pvm_switcher_get_stats(test.cpu, &before);
+		start_user(USER_CS, USER_CODE);
+		run_to_ud2("before the death");
+	}
+	pvm_switcher_get_stats(test.cpu, &warm);
+	pvm_switcher_flush(&test.svm, &dying);
+	start_user(USER_CS, USER_CODE);
+	run_to_ud2("after the death");
+	pvm_switcher_get_stats(test.cpu, &after);
+	if (warm.flushes_paid != before.flushes_paid)
+		fail("S7: a flush without need");
+	if (cpu_features.pcid && after.flushes_paid == warm.flushes_paid)
+		fail("S7: the root's tag is not flushed");
+	print(cpu_features.pcid ? "no tag outlives a root\n" : "there are no tags\n");
 }
 
 /* The gates of #GP and #NP are taken out of the switcher's IDT: the guest's #GP becomes a #DF,
@@ -257,6 +376,9 @@ void minivisor_main(void)
 	window_follows_the_pin();
 	host_gdt_is_read_only();
 	host_has_its_own_selectors();
+	entry_is_an_address();
+	some_hypercalls_are_the_hosts();
+	no_tag_outlives_a_root();
 	print("all corners are clean\n");
 	machine_exit(0);
 }

@@ -2,9 +2,10 @@
 /*
  * What pvm_switcher_run() must leave as it found it, with values in all of it that
  * nobody has by chance, around guests that change everything they can and leave in every
- * way there is. Then what pvm_switcher_unload() must give back.
+ * way there is. Then what pvm_switcher_unload() must give back. Where the CPU has CET, the
+ * thread has a shadow stack and IBT at CPL 3, which no guest may run with.
  *
- * S5, S11. Prints to COM2.
+ * S5, S9, S11. Prints to COM2.
  */
 #include <pvm/events.h>
 #include <pvm/mmu.h>
@@ -21,6 +22,9 @@
 #define MSR_CSTAR	0xc0000083
 #define MSR_FMASK	0xc0000084
 #define MSR_SYSENTER_CS	0x174
+#define MSR_U_CET	0x6a0
+#define U_CET_THREAD	5ull		/* SH_STK_EN, ENDBR_EN */
+#define ECX7_CET_SS	(1u << 7)
 #define CODE		0x1800		/* of the guest's program */
 #define DR7_HOST	0x501		/* DR0, an instruction that is never run */
 
@@ -34,12 +38,14 @@ struct host_state {
 	uint64_t rflags, ds, es, fs, gs, ss, cs, fs_base, gs_base, kernel_gs_base;
 	uint64_t idtr_base, idtr_limit, cr0, cr3, cr4, xcr0, pkru, dr0, dr1, dr2, dr3, dr7;
 	uint64_t gdtr_base, gdtr_limit, ldtr, tr, star, lstar, cstar, fmask, sysenter_cs;
+	uint64_t u_cet;
 };
 
 static const char *const names[] = {
 	"RFLAGS", "DS", "ES", "FS", "GS", "SS", "CS", "FS base", "GS base", "IA32_KERNEL_GS_BASE",
 	"IDTR base", "IDTR limit", "CR0", "CR3", "CR4", "XCR0", "PKRU", "DR0", "DR1", "DR2", "DR3", "DR7",
 	"GDTR base", "GDTR limit", "LDTR", "TR", "STAR", "LSTAR", "CSTAR", "FMASK", "IA32_SYSENTER_CS",
+	"IA32_U_CET",
 };
 _Static_assert(sizeof(names) / sizeof(names[0]) == sizeof(struct host_state) / 8, "a name each");
 #define LAZY_FROM (__builtin_offsetof(struct host_state, gdtr_base) / 8)
@@ -87,6 +93,7 @@ static void look(struct host_state *state)
 	state->star = rdmsr(MSR_STAR), state->lstar = rdmsr(MSR_LSTAR);
 	state->cstar = rdmsr(MSR_CSTAR), state->fmask = rdmsr(MSR_FMASK);
 	state->sysenter_cs = rdmsr(MSR_SYSENTER_CS);
+	state->u_cet = state->cr4 & PVM_CR4_CET ? rdmsr(MSR_U_CET) : 0;
 }
 
 static void compare(const char *when, const struct host_state *before, const struct host_state *after,
@@ -125,6 +132,8 @@ static void write_program(const uint8_t *end, size_t size)
 		0x48, 0xb8, 0xef, 0xcd, 0xab, 0, 0, 0x7f, 0, 0,	/* mov $..., %rax */
 		0xf3, 0x48, 0x0f, 0xae, 0xd0,			/* wrfsbase %rax */
 		0xf3, 0x48, 0x0f, 0xae, 0xd8,			/* wrgsbase %rax */
+		0xe8, 0, 0, 0, 0, 0x58,				/* call 1f; 1: pop %rax */
+		0x48, 0x8d, 0x05, 2, 0, 0, 0, 0xff, 0xe0,	/* lea 1f(%rip), %rax; jmp *%rax; 1: */
 		0xfd,						/* std */
 		0x9c, 0x81, 0x0c, 0x24, 0, 0, 0x04, 0, 0x9d,	/* pushfq; orl $AC, (%rsp); popfq */
 	};
@@ -212,10 +221,23 @@ static void every_way_out(void)
 	}
 }
 
+static void give_the_thread_cet(void)
+{
+	uint32_t leaf7[4];
+
+	cpuid(7, 0, leaf7);
+	if (!(leaf7[2] & ECX7_CET_SS))
+		return;
+	write_cr4(read_cr4() | PVM_CR4_CET);
+	wrmsr(MSR_U_CET, U_CET_THREAD);
+	print("the thread has a shadow stack\n");
+}
+
 void minivisor_main(void)
 {
 	struct host_state first, last;
 
+	give_the_thread_cet();
 	look(&first);
 	test_vm_init();
 	pvm_switcher_unload(test.cpu);

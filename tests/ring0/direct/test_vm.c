@@ -149,6 +149,7 @@ static void init_switcher(void)
 		.tls_index = TLS_INDEX,
 		.cpunode_sel = CPUNODE_SEL,
 		.tss_sel = SWITCHER_TSS_SEL,
+		.meltdown_accepted = true,
 		.pcid_first = PCID_FIRST,
 		.pcid_count = PCID_COUNT,
 		.window_va = image_address(WINDOWS_OFFSET),

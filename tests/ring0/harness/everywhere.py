@@ -27,6 +27,8 @@ CPU = "max,la57=off"		# everything that TCG has and the harness has no slide for
 HYPERCALL = "hypercall in the engine"
 FILL = "fill in user mode"
 SYSRET = "user SYSCALL, EVENT_RETURN_USER by SYSRET"
+BREAKPOINT = "breakpoint in user mode"
+COMPAT = "32-bit user mode, INT 0x80"
 IRET = "user SYSCALL, EVENT_RETURN_USER by IRET"
 # (kind, the events that come first, each with the label where it comes)
 PROVOKED = (
@@ -42,6 +44,9 @@ PROVOKED = (
     (IRET, (("mc", "pvm_switcher_iret"),)),
     (SYSRET, (("nmi", "pvm_switcher_syscall_dual_cr3"), ("mc", "pvm_switcher_nmi"))),
     (FILL, (("mitigations", "pvm_switcher_enter"),)),
+    (HYPERCALL, (("mitigations", "pvm_switcher_enter"),)),
+    (COMPAT, (("mitigations", "pvm_switcher_enter"),)),
+    (BREAKPOINT, (("mitigations", "pvm_switcher_enter"),)),
     (SYSRET, (("owed", "pvm_switcher_syscall_dual_cr3"),)),
     (IRET, (("owed", "pvm_switcher_syscall_dual_cr3"),)),
     ("LOAD_PGTBL", (("owed", "pvm_switcher_syscall_dual_cr3"),)),

@@ -44,6 +44,20 @@ Test(switcher_config, S9_names_the_feature_that_is_missing)
 	refused(PVM_ENOSYS, "CR4.FSGSBASE");
 	config.features.nx = false;
 	refused(PVM_ENOSYS, "EFER.NXE");
+	config.features.fred = true;
+	refused(PVM_ENOSYS, "CR4.FRED");
+	config.features.supervisor_shadow_stack = true;
+	refused(PVM_ENOSYS, "IA32_S_CET.SH_STK_EN");
+	config.features.uai = true;
+	refused(PVM_ENOSYS, "EFER.UAIE");
+}
+
+Test(switcher_config, S6_S9_a_CPU_with_Meltdown_needs_the_hosts_word)
+{
+	config.features.meltdown = true;
+	refused(PVM_ENOSYS, "Meltdown");
+	config.features.meltdown = config.meltdown_accepted = true;
+	host_init(&config);
 }
 
 Test(switcher_config, S9_names_the_hosts_selectors)
@@ -76,6 +90,18 @@ Test(switcher_config, S9_names_selectors_behind_the_gdt)
 	refused(PVM_EINVAL, "32 entries");
 	config.tls_index = 30;
 	refused(PVM_EINVAL, "32 entries");
+	/* The last that lie within. */
+	config.tls_index = 29;
+	host_init(&config);
+	config.tls_index = 12;
+	config.user32_cs = 29 * 8 + 3, config.user_ds = 30 * 8 + 3, config.user_cs = 31 * 8 + 3;
+	host_init(&config);
+	config = host_config();
+	config.host_cs = 30 * 8, config.host_ss = 31 * 8;
+	host_init(&config);
+	config = host_config();
+	config.cpunode_sel = 31 * 8 + 3;
+	host_init(&config);
 }
 
 Test(switcher_config, S9_names_a_tss_that_has_no_place)
@@ -86,6 +112,24 @@ Test(switcher_config, S9_names_a_tss_that_has_no_place)
 	refused(PVM_EINVAL, "tss_sel");
 	config.tss_sel = 8 * 8 + 3;
 	refused(PVM_EINVAL, "tss_sel");
+}
+
+Test(switcher_config, S9_names_a_tss_whose_entries_are_taken)
+{
+	/* As host.c has them: entries 2 to 6 and 12 to 14; and one that is next to no other. */
+	for (unsigned entry = 1; entry < 31; entry++) {
+		bool taken = (entry + 1 >= 2 && entry <= 6) || (entry + 1 >= 12 && entry <= 14) ||
+			     entry == 19 || entry == 20;
+
+		config.cpunode_sel = 20 << 3 | 3;
+		config.tss_sel = (uint16_t)(entry << 3);
+		if (taken) {
+			refused(PVM_EINVAL, "tss_sel: the entries are taken");
+			continue;
+		}
+		host_init(&config);
+		config = host_config();
+	}
 }
 
 Test(switcher_config, S9_names_a_window_that_is_not_whole_pages)

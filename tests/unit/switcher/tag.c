@@ -10,7 +10,8 @@
 
 static struct fixture fixture;
 static struct pvm_switcher_vm vm;
-static struct pvm_switcher_vcpu svcpu;
+static struct pvm_switcher_vcpu svcpu, sibling;
+static struct pvm_vcpu sibling_vcpu;
 static struct pvm_switcher_cpu *cpu;
 
 static void start_with(bool pcid)
@@ -91,6 +92,70 @@ Test(switcher_tag, S7_voided_tags_owe_again)
 	cpu->owed = 0;
 	pvm_switcher_void_tags(cpu);
 	set_roots(ROOT(1), ROOT(2));
+	cr_assert_eq(cpu->owed, 1u << tag(0) | 1u << tag(1));
+}
+
+/* As pvm_switcher_run() does before the vCPU is entered. */
+static void set_roots_of(struct pvm_switcher_vcpu *who, uint64_t supervisor, uint64_t user)
+{
+	who->vcpu->cr3 = supervisor;
+	who->vcpu->msr.switch_cr3 = user;
+	cpu->generation = who->vm->generation;
+	pvm_switcher_set_roots(cpu, who, (pvm_hpa_t[2]){ { supervisor }, { user } });
+}
+
+static void add_sibling(struct pvm_switcher_vm *of)
+{
+	sibling_vcpu = fixture.vcpu[0];
+	sibling_vcpu.id = 1;
+	cr_assert_eq(pvm_switcher_vcpu_init(&sibling, of, &sibling_vcpu), PVM_OK);
+}
+
+Test(switcher_tag, S7_two_vcpus_have_tags_of_their_own_for_one_root)
+{
+	unsigned first;
+
+	add_sibling(&vm);
+	set_roots_of(&svcpu, ROOT(1), ROOT(2));
+	first = tag(0);
+	cpu->owed = 0;
+	set_roots_of(&sibling, ROOT(1), ROOT(2));
+	cr_assert_neq(tag(0), first);
+	cr_assert_eq(cpu->owed, 1u << tag(0) | 1u << tag(1));
+	cpu->owed = 0;
+	set_roots_of(&svcpu, ROOT(1), ROOT(2));
+	cr_assert_eq(tag(0), first);
+	cr_assert_eq(cpu->owed, 0, "what it had is still there");
+}
+
+Test(switcher_tag, S7_a_vms_dead_root_leaves_other_vms_tags_alone)
+{
+	struct pvm_switcher_vm other;
+	unsigned own;
+
+	cr_assert_eq(pvm_switcher_vm_init(&other, &switcher), PVM_OK);
+	add_sibling(&other);
+	set_roots_of(&svcpu, ROOT(1), ROOT(2));
+	set_roots_of(&sibling, ROOT(3), ROOT(4));
+	own = tag(0);
+	cpu->owed = 0;
+	pvm_switcher_void_tags_of(&vm);
+	set_roots_of(&sibling, ROOT(3), ROOT(4));
+	cr_assert_eq(tag(0), own);
+	cr_assert_eq(cpu->owed, 0);
+	set_roots_of(&svcpu, ROOT(1), ROOT(2));
+	cr_assert_eq(cpu->owed, 1u << tag(0) | 1u << tag(1), "its own owe");
+}
+
+/* A VM that is gone, and one whose vCPU and roots lie where that one's were. */
+Test(switcher_tag, S7_the_same_addresses_in_another_vm_are_not_the_same_tag)
+{
+	set_roots_of(&svcpu, ROOT(1), ROOT(2));
+	cpu->owed = 0;
+	pvm_switcher_vm_destroy(&vm);
+	cr_assert_eq(pvm_switcher_vm_init(&vm, &switcher), PVM_OK);
+	cr_assert_eq(pvm_switcher_vcpu_init(&svcpu, &vm, &fixture.vcpu[0]), PVM_OK);
+	set_roots_of(&svcpu, ROOT(1), ROOT(2));
 	cr_assert_eq(cpu->owed, 1u << tag(0) | 1u << tag(1));
 }
 
