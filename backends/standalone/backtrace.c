@@ -297,27 +297,62 @@ static void print_registers(FILE *out, const struct pvm_vcpu *vcpu)
 		vcpu->fs_base, vcpu->gs_base, vcpu->msr.vcpu_struct);
 }
 
+/* Where user mode was, as the shared structure of the guest's ABI has it. */
+struct user_place {
+	uint16_t cs;
+	uint64_t rip, rsp, cr3;
+	bool last;	/* it is where the last exit from user mode was */
+};
+
+static struct user_place dual_cr3_place(const struct monitor_vcpu *monitor)
+{
+	struct pvm_vcpu_struct pvcs;
+
+	memcpy(&pvcs, monitor->pvm.pvcs, sizeof(pvcs));
+	return (struct user_place){
+		.cs = pvcs.user_cs, .rip = pvcs.rip, .rsp = pvcs.rsp,
+		.cr3 = monitor->pvm.msr.switch_cr3,
+		.last = monitor->user_gpr[PVM_RSP] == pvcs.rsp,
+	};
+}
+
+/* RSP is not in it, and an event in supervisor mode has changed the rest: then there
+ * is no place to show. */
+static struct user_place single_cr3_place(const struct monitor_vcpu *monitor)
+{
+	struct pvm_sc_vcpu_struct pvcs;
+	bool last;
+
+	memcpy(&pvcs, monitor->pvm.pvcs, sizeof(pvcs));
+	last = monitor->user_gpr[PVM_RCX] == pvcs.rcx && monitor->user_gpr[PVM_R11] == pvcs.r11;
+	return (struct user_place){
+		.cs = pvcs.user_cs, .rip = last ? pvcs.rip : 0, .rsp = monitor->user_gpr[PVM_RSP],
+		.cr3 = monitor->pvm.cr3, .last = last,
+	};
+}
+
 /* The user's registers as the PVCS has them, read through the user's table. The
  * PVCS has not all of them: the others are those of the last exit from user
  * mode, if that is the one that the PVCS tells of. */
 static bool user_stack_of(const struct monitor_vcpu *monitor, struct stack *stack, bool *compatible)
 {
 	const struct pvm_vcpu *vcpu = &monitor->pvm;
-	struct pvm_vcpu_struct pvcs;
+	struct user_place user;
 
 	if (vcpu->user_mode || !vcpu->pvcs)
 		return false;
-	memcpy(&pvcs, vcpu->pvcs, sizeof(pvcs));
-	*compatible = pvcs.user_cs == vcpu->vm->config.user32_cs;
-	if ((!*compatible && pvcs.user_cs != vcpu->vm->config.user_cs) || !pvcs.rip)
+	user = vcpu->vm->config.abi == PVM_ABI_SINGLE_CR3 ? single_cr3_place(monitor)
+							  : dual_cr3_place(monitor);
+	*compatible = user.cs == vcpu->vm->config.user32_cs;
+	if ((!*compatible && user.cs != vcpu->vm->config.user_cs) || !user.rip)
 		return false;
-	stack->vcpu.cr3 = vcpu->msr.switch_cr3;
+	stack->vcpu.cr3 = user.cr3;
 	stack->vcpu.user_mode = true;
 	memset(stack->gpr, 0, sizeof(stack->gpr));
-	if (monitor->user_gpr[PVM_RSP] == pvcs.rsp)
+	if (user.last)
 		memcpy(stack->gpr, monitor->user_gpr, sizeof(stack->gpr));
-	stack->gpr[PVM_RSP] = pvcs.rsp;
-	stack->rip = pvcs.rip;
+	stack->gpr[PVM_RSP] = user.rsp;
+	stack->rip = user.rip;
 	stack->reads = 0;
 	return true;
 }

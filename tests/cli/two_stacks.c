@@ -7,18 +7,18 @@
 
 #define HELP 1
 
-static noinline void user_asks(void)
+static user_code noinline void user_asks(void)
 {
 	user_syscall(HELP, 0, 0, 0);
 }
 
-static noinline void user_works(void)
+static user_code noinline void user_works(void)
 {
 	user_asks();
 	user_asks();
 }
 
-static void user_program(void)
+static user_code void user_program(void)
 {
 	user_works();
 	for (;;)
