@@ -287,6 +287,7 @@ static bool same_path(struct pvm_fill *fill)
 			return false;
 	if (vcpu->vm->mmu->reserved < LEAF_PAGES_MAX)
 		return false;
+	fill->root_role = root->role;
 	fill->path[1] = v->path.table;
 	fill->path[1]->used = vcpu->vm->mmu->clock;
 	return true;
