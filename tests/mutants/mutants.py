@@ -29,20 +29,24 @@ from judged import JUDGED
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Tests of the labels unit and model that do not run the engine, or only start `pvm`.
-NOT_THE_ENGINE = r"^cli\.|^unit\.(assertion|native|trace|backtrace|monitor|decode|devices|test-symbols|pvm-bench)"
-RING0 = r"^ring0\.(direct|corners|host-state)\.|^ring0\.guest\.(hello|events|syscall|debug|smp)$|" \
+NOT_THE_ENGINE = r"^cli\.|^unit\.(assertion|native|trace|backtrace|monitor|decode|devices|" \
+                 r"test-symbols|pvm-bench)"
+RING0 = r"^ring0\.(areas|direct|corners|host-state)\.|" \
+        r"^ring0\.guest\.(hello|events|syscall|debug|smp)$|" \
         r"^ring0\.hostile\.(s0[5-8]|s1[0-3])[^.]*$"
 SWITCHER = "libpvm/switcher/"
-RING0_TARGETS = ("minivisor", "minivisor-selfcheck", "ring0-direct", "ring0-host-state", "ring0-corners")
+RING0_TARGETS = ("minivisor", "minivisor-selfcheck", "ring0-direct", "ring0-host-state",
+                 "ring0-corners",
+                 "ring0-areas")
 SLOWER = 5		# times the time of the unchanged tree, and it counts as hung
 LEAST_SECONDS = 60
 
 
 def run(command, folder, seconds=None):
     """(status, output); the status is None if it had to be ended."""
-    process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                               stderr=subprocess.STDOUT, text=True, errors="replace",
-                               start_new_session=True)
+    process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                               errors="replace", start_new_session=True)
     try:
         output, _ = process.communicate(timeout=seconds)
         return process.returncode, output
@@ -105,8 +109,8 @@ class Campaign:
         self.name = f"{state} {options.seed} {options.only}"
 
     def chosen(self):
-        found = [mutant for path, source in self.sources.items() if path.startswith(self.options.only)
-                 for mutant in mutate.mutants(path, source)]
+        found = [mutant for path, source in self.sources.items()
+                 if path.startswith(self.options.only) for mutant in mutate.mutants(path, source)]
         random.Random(self.options.seed).shuffle(found)
         return found
 
@@ -187,15 +191,17 @@ class Campaign:
 
 def stale(sources):
     """Judged mutants whose line is not there any more."""
-    there = {mutant.key() for path, source in sources.items() for mutant in mutate.mutants(path, source)}
+    there = {mutant.key() for path, source in sources.items()
+             for mutant in mutate.mutants(path, source)}
     return [key for key in JUDGED if key not in there]
 
 
 def report(entries, least):
     """True if the share is as wanted."""
     count = collections.Counter(entry["outcome"] for entry in entries)
-    judged = [entry for entry in entries if entry["outcome"] == "survived" and entry["key"] in JUDGED]
-    survivors = [entry for entry in entries if entry["outcome"] == "survived" and entry["key"] not in JUDGED]
+    alive = [entry for entry in entries if entry["outcome"] == "survived"]
+    judged = [entry for entry in alive if entry["key"] in JUDGED]
+    survivors = [entry for entry in alive if entry["key"] not in JUDGED]
     for entry in judged:
         print(f"equivalent: {entry['text']}: {JUDGED[entry['key']]}")
     for entry in survivors:
@@ -224,7 +230,7 @@ def main():
     parser.add_argument("--list", action="store_true", help="print the mutants, run nothing")
     options = parser.parse_args()
     campaign = Campaign(options)
-    print(f"seed {options.seed}, {sum(1 for _ in campaign.chosen())} mutants to choose from", flush=True)
+    print(f"seed {options.seed}, {len(campaign.chosen())} mutants to choose from", flush=True)
     for key in stale(campaign.sources):
         print(f"judged.py: not in the tree any more: {key}")
     if options.list:

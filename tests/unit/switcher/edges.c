@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* pvm_switcher_init() at the edge: what just fits into the GDT is taken, what just does not is not. */
+/* pvm_switcher_init() at the edge: what just fits into the GDT, and what just does not. */
 #include <criterion/criterion.h>
 
 #include "host.h"
