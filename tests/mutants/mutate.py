@@ -23,7 +23,8 @@ REPLACED = (
     ("constant", r"(?<![\w.])([2-9]|[1-9]\d+)(?![\w.])", lambda match: str(int(match.group()) + 1)),
 )
 STATEMENT = re.compile(r"^(\t+)(?!return\b|goto\b|break\b|continue\b|case\b|default\b|"
-                       r"else\b|struct\b|const\b|static\b|unsigned\b|u?int\d*_t\b|bool\b|extern\b|do\b|\})"
+                       r"else\b|struct\b|const\b|static\b|unsigned\b|u?int\d*_t\b|bool\b|"
+                       r"extern\b|do\b|\})"
                        r"[a-z*(+\-_][^{}]*;$")
 DECLARATION = re.compile(r"^\t+(?:[a-z_][\w]*[ \t]+)+\**[a-z_]\w*(?:\[[^]]*\])?"
                          r"(?: = .*)?(?:, .*)?;$")
