@@ -15,13 +15,13 @@ import subprocess
 import sys
 
 LEAST = {"bochs": 49, "docs": 12, "fuzz": 6, "guest": 54, "hostile": 32, "model": 33, "proof": 16,
-         "ring0": 108, "unit": 84}
+         "ring0": 110, "unit": 84}
 
 
 def registered(build):
     """(name, label) of each test, in ctest's order."""
-    run = subprocess.run(["ctest", "--test-dir", build, "--show-only=json-v1"], check=True, text=True,
-                         stdout=subprocess.PIPE)
+    run = subprocess.run(["ctest", "--test-dir", build, "--show-only=json-v1"], check=True,
+                         text=True, stdout=subprocess.PIPE)
     for test in json.loads(run.stdout)["tests"]:
         labels = [p["value"] for p in test["properties"] if p["name"] == "LABELS"]
         yield test["name"], labels[0][0] if labels else "without a label"
@@ -35,7 +35,7 @@ def main():
     args = parser.parse_args()
     tests = list(registered(args.build))
     counts = collections.Counter(label for _, label in tests)
-    problems = [f"{label}: {counts[label]} tests, expected at least {LEAST[label]}"
+    problems = [f"tests are missing: {label}: {counts[label]} tests, expected at least {LEAST[label]}"
                 for label in args.labels if counts[label] < LEAST[label]]
     problems += [f"{name}: {label}, which tests/registered.py does not know"
                  for name, label in tests if label not in LEAST]
@@ -46,7 +46,7 @@ def main():
     print(f"{sum(counts[label] for label in args.labels)} tests: " +
           ", ".join(f"{label} {counts[label]}" for label in args.labels))
     for problem in problems:
-        print(f"tests are missing: {problem}" if "expected" in problem else problem, file=sys.stderr)
+        print(problem, file=sys.stderr)
     return 1 if problems else 0
 
 

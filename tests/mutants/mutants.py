@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 """Random mutants of libpvm's C: how many do the tests catch?
 
-    mutants.py FOLDER [--seed N] [--count N] [--minutes N] [--only PREFIX] [--least PERCENT]
+    mutants.py FOLDER [--seed N] [--count N] [--minutes N] [--only PREFIX...] [--least PERCENT]
 
 Works on a copy of the tree in FOLDER, one change at a time: built, and run against the
 tests that can see it until one fails (unit and model; for libpvm/switcher/ ring0, too). What
@@ -29,20 +29,24 @@ from judged import JUDGED
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Tests of the labels unit and model that do not run the engine, or only start `pvm`.
-NOT_THE_ENGINE = r"^cli\.|^unit\.(assertion|native|trace|backtrace|monitor|decode|devices|test-symbols|pvm-bench)"
-RING0 = r"^ring0\.(direct|corners|host-state)\.|^ring0\.guest\.(hello|events|syscall|debug|smp)$|" \
-        r"^ring0\.hostile\.(s0[5-8]|s1[0-3])[^.]*$"
+NOT_THE_ENGINE = r"^cli\.|^unit\.(assertion|native|trace|backtrace|monitor|decode|devices|" \
+                 r"test-symbols|pvm-bench)"
+RING0 = r"^ring0\.(areas|direct|corners|host-state)\.|" \
+        r"^ring0\.hostile\.(s05_bases|s05_stale_selectors|s06_stacks|s07_tables)$|" \
+        r"^ring0\.hostile\.(s08_pvcs_\w+|s1\w+)$"
 SWITCHER = "libpvm/switcher/"
-RING0_TARGETS = ("minivisor", "minivisor-selfcheck", "ring0-direct", "ring0-host-state", "ring0-corners")
+RING0_TARGETS = ("minivisor", "minivisor-selfcheck", "ring0-direct", "ring0-host-state",
+                 "ring0-corners",
+                 "ring0-areas")
 SLOWER = 5		# times the time of the unchanged tree, and it counts as hung
 LEAST_SECONDS = 60
 
 
 def run(command, folder, seconds=None):
     """(status, output); the status is None if it had to be ended."""
-    process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                               stderr=subprocess.STDOUT, text=True, errors="replace",
-                               start_new_session=True)
+    process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                               errors="replace", start_new_session=True)
     try:
         output, _ = process.communicate(timeout=seconds)
         return process.returncode, output
@@ -76,15 +80,18 @@ class Tree:
                     "--output-on-failure", "--no-tests=error", *arguments], ROOT, seconds)
 
 
+# The unit tests of a module, by its folder: they catch most of its mutants.
+FIRST = {"vcpu": "test-vcpu", "events": "events", "hypercall": "hypercall", "exit": "exit",
+         "mmu": "mmu", "switcher": "test-switcher"}
+
+
 def suites(path):
-    """ctest's arguments, cheapest first."""
-    module = path.split("/")[1]
-    first = {"vcpu": "vcpu", "events": "events", "hypercall": "hypercall", "mmu": "mmu",
-             "switcher": "switcher"}.get(module)
-    found = [["-R", rf"^unit\.(test-)?{first}$"]] if first else []
-    found.append(["-L", "^(unit|model)$", "-E", NOT_THE_ENGINE])
+    """(targets to build, ctest's arguments), cheapest first."""
+    first = FIRST.get(path.split("/")[1])
+    found = [((first,), ("-R", rf"^unit\.{first}$"))] if first else []
+    found.append((("engine-tests",), ("-L", "^(unit|model)$", "-E", NOT_THE_ENGINE)))
     if path.startswith(SWITCHER):
-        found.append(["-R", RING0])
+        found.append((RING0_TARGETS, ("-R", RING0)))
     return found
 
 
@@ -101,25 +108,30 @@ class Campaign:
         self.results = self.folder / "results.jsonl"
         self.sources = {str(path.relative_to(ROOT)): path.read_text()
                         for path in sorted((ROOT / "libpvm").rglob("*.[ch]"))}
+        tests = {str(path): path.read_text() for path in sorted((ROOT / "tests").rglob("*.[ch]"))}
+        self.tests = hashlib.sha256(json.dumps(tests, sort_keys=True).encode()).hexdigest()[:12]
         state = hashlib.sha256(json.dumps(self.sources, sort_keys=True).encode()).hexdigest()[:12]
-        self.name = f"{state} {options.seed} {options.only}"
+        self.only = tuple(sorted(options.only))
+        self.name = f"{state} {options.seed} {' '.join(self.only)}"
 
     def chosen(self):
-        found = [mutant for path, source in self.sources.items() if path.startswith(self.options.only)
-                 for mutant in mutate.mutants(path, source)]
+        found = [mutant for path, source in self.sources.items()
+                 if path.startswith(self.only) for mutant in mutate.mutants(path, source)]
         random.Random(self.options.seed).shuffle(found)
         return found
 
     def known(self):
-        """{ mutant's key and line: what came out } of earlier runs of this very campaign."""
+        """{ mutant's key and line: what came out } of earlier runs of this very campaign. What
+        survived other tests than those of now is tried again."""
         if not self.results.exists():
             return {}
         entries = [json.loads(line) for line in self.results.read_text().splitlines()]
-        return {(e["key"], e["number"]): e for e in entries if e["campaign"] == self.name}
+        return {(e["key"], e["number"]): e for e in entries if e["campaign"] == self.name
+                and (e["outcome"] != "survived" or e["tests"] == self.tests)}
 
     def note(self, mutant, outcome, by):
-        entry = {"campaign": self.name, "key": mutant.key(), "number": mutant.number,
-                 "text": str(mutant), "outcome": outcome, "by": by}
+        entry = {"campaign": self.name, "tests": self.tests, "key": mutant.key(),
+                 "number": mutant.number, "text": str(mutant), "outcome": outcome, "by": by}
         with open(self.results, "a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
         return entry
@@ -129,22 +141,22 @@ class Campaign:
         status, output = self.tree.compile()
         if status:
             sys.exit(f"the unchanged tree does not build:\n{output[-4000:]}")
-        paths = sorted({path for path in self.sources if path.startswith(self.options.only)})
-        for arguments in {tuple(a): a for path in paths for a in suites(path)}.values():
+        paths = sorted(path for path in self.sources if path.startswith(self.only))
+        for targets, arguments in dict.fromkeys(s for path in paths for s in suites(path)):
+            if self.tree.compile(targets)[0]:
+                sys.exit(f"no target {' or '.join(targets)}, or it does not build")
             start = time.monotonic()
             status, output = self.tree.ctest(arguments)
             if status:
                 sys.exit(f"the unchanged tree does not pass {arguments}:\n{output[-4000:]}")
-            self.tree.seconds[tuple(arguments)] = time.monotonic() - start
+            self.tree.seconds[arguments] = time.monotonic() - start
 
     def judge(self, mutant):
         """(outcome, by whom)"""
-        targets = RING0_TARGETS if mutant.path.startswith(SWITCHER) else ()
-        status, _ = self.tree.compile(("engine-tests", *targets))
-        if status:
-            return "not built", ""
-        for arguments in suites(mutant.path):
-            limit = max(LEAST_SECONDS, SLOWER * self.tree.seconds[tuple(arguments)])
+        for targets, arguments in suites(mutant.path):
+            if self.tree.compile(targets)[0]:
+                return "not built", ""
+            limit = max(LEAST_SECONDS, SLOWER * self.tree.seconds[arguments])
             status, output = self.tree.ctest(arguments, limit)
             if status is None:
                 return "caught", f"a test of {' '.join(arguments)} hung"
@@ -187,15 +199,17 @@ class Campaign:
 
 def stale(sources):
     """Judged mutants whose line is not there any more."""
-    there = {mutant.key() for path, source in sources.items() for mutant in mutate.mutants(path, source)}
+    there = {mutant.key() for path, source in sources.items()
+             for mutant in mutate.mutants(path, source)}
     return [key for key in JUDGED if key not in there]
 
 
 def report(entries, least):
     """True if the share is as wanted."""
     count = collections.Counter(entry["outcome"] for entry in entries)
-    judged = [entry for entry in entries if entry["outcome"] == "survived" and entry["key"] in JUDGED]
-    survivors = [entry for entry in entries if entry["outcome"] == "survived" and entry["key"] not in JUDGED]
+    alive = [entry for entry in entries if entry["outcome"] == "survived"]
+    judged = [entry for entry in alive if entry["key"] in JUDGED]
+    survivors = [entry for entry in alive if entry["key"] not in JUDGED]
     for entry in judged:
         print(f"equivalent: {entry['text']}: {JUDGED[entry['key']]}")
     for entry in survivors:
@@ -218,13 +232,14 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=100, help="mutants that compile")
     parser.add_argument("--minutes", type=float, default=60)
-    parser.add_argument("--only", default="libpvm/", help="sources whose path begins so")
+    parser.add_argument("--only", nargs="+", default=["libpvm/"],
+                        help="sources whose path begins so")
     parser.add_argument("--least", type=float, default=92, help="percent that must be caught")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--list", action="store_true", help="print the mutants, run nothing")
     options = parser.parse_args()
     campaign = Campaign(options)
-    print(f"seed {options.seed}, {sum(1 for _ in campaign.chosen())} mutants to choose from", flush=True)
+    print(f"seed {options.seed}, {len(campaign.chosen())} mutants to choose from", flush=True)
     for key in stale(campaign.sources):
         print(f"judged.py: not in the tree any more: {key}")
     if options.list:

@@ -10,20 +10,24 @@ import re
 # (name, what is replaced, by what): operators have spaces around them in our style.
 REPLACED = (
     ("comparison", r" < ", " <= "), ("comparison", r" <= ", " < "), ("comparison", r" > ", " >= "),
-    ("comparison", r" >= ", " > "), ("comparison", r" == ", " != "), ("comparison", r" != ", " == "),
+    ("comparison", r" >= ", " > "), ("comparison", r" == ", " != "),
+    ("comparison", r" != ", " == "),
     ("logic", r" && ", " || "), ("logic", r" \|\| ", " && "), ("logic", r"!(?=[a-z(])", ""),
     ("arithmetic", r" \+ ", " - "), ("arithmetic", r" - ", " + "),
-    ("bits", r" & ", " | "), ("bits", r" \| ", " & "), ("bits", r" &= ", " |= "), ("bits", r" \|= ", " &= "),
+    ("bits", r" & ", " | "), ("bits", r" \| ", " & "), ("bits", r" &= ", " |= "),
+    ("bits", r" \|= ", " &= "),
     ("bits", r" & ~", " & "), ("bits", r" << ", " >> "), ("bits", r" >> ", " << "),
     ("step", r"\+\+", "--"), ("step", r"--", "++"),
     ("constant", r"\btrue\b", "false"), ("constant", r"\bfalse\b", "true"),
     ("constant", r"(?<![\w.])0(?![\w.])", "1"), ("constant", r"(?<![\w.])1(?![\w.])", "0"),
     ("constant", r"(?<![\w.])([2-9]|[1-9]\d+)(?![\w.])", lambda match: str(int(match.group()) + 1)),
 )
-STATEMENT = re.compile(r"^(\t+)(?!return\b|goto\b|break\b|continue\b|case\b|default\b|else\b|struct\b|"
-                       r"const\b|static\b|unsigned\b|u?int\d*_t\b|bool\b|extern\b|do\b|\})"
+STATEMENT = re.compile(r"^(\t+)(?!return\b|goto\b|break\b|continue\b|case\b|default\b|"
+                       r"else\b|struct\b|const\b|static\b|unsigned\b|u?int\d*_t\b|bool\b|"
+                       r"extern\b|do\b|\})"
                        r"[a-z*(+\-_][^{}]*;$")
-DECLARATION = re.compile(r"^\t+(?:[a-z_][\w]*[ \t]+)+\**[a-z_]\w*(?:\[[^]]*\])?(?: = .*)?(?:, .*)?;$")
+DECLARATION = re.compile(r"^\t+(?:[a-z_][\w]*[ \t]+)+\**[a-z_]\w*(?:\[[^]]*\])?"
+                         r"(?: = .*)?(?:, .*)?;$")
 CONDITION = re.compile(r"^(\t+(?:\} else )?(?:if|while) \()(.*)(\)(?: \{)?)$")
 COMMENT_OR_STRING = re.compile(r'/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])+\'', re.S)
 UNTOUCHED = re.compile(r"^\s*(?:#|_Static_assert|static_assert)")

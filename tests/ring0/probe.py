@@ -26,7 +26,8 @@ def run(program):
     found = {name: (what, word == "as") for name, what, word in LINE.findall(done.stdout)}
     wanted = {reason.probe for reason in compare.REASONS if reason.probe}
     if not wanted <= set(found):
-        sys.exit(f"the probe says nothing about {', '.join(sorted(wanted - set(found)))}:\n{done.stdout}")
+        missing = ", ".join(sorted(wanted - set(found)))
+        sys.exit(f"the probe says nothing about {missing}:\n{done.stdout}")
     return found
 
 

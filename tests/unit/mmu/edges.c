@@ -12,7 +12,8 @@ static int (*small_frame)(void *host, pvm_gfn_t gfn, bool write, enum pvm_sleep 
 			  struct pvm_frame *frame);
 
 /* The fixture's memory, and contiguous frames at GIGABYTE. */
-static int frame_of(void *host, pvm_gfn_t gfn, bool write, enum pvm_sleep sleep, struct pvm_frame *frame)
+static int frame_of(void *host, pvm_gfn_t gfn, bool write, enum pvm_sleep sleep,
+		    struct pvm_frame *frame)
 {
 	if (gfn.v < GIGABYTE >> PVM_PAGE_SHIFT)
 		return small_frame(host, gfn, write, sleep, frame);

@@ -56,7 +56,7 @@ Test(mmu_us, one_cr3_has_a_root_for_each_mode)
 	guest_fini(&g);
 }
 
-Test(mmu_us, m3_user_mode_is_refused_a_page_of_the_supervisors)
+Test(mmu_us, M3_user_mode_is_refused_a_page_of_the_supervisors)
 {
 	guest_touch(&g, KERNEL, PVM_ACCESS_WRITE);
 	mode(true);
@@ -67,7 +67,7 @@ Test(mmu_us, m3_user_mode_is_refused_a_page_of_the_supervisors)
 	guest_fini(&g);
 }
 
-Test(mmu_us, m3_u_must_be_set_at_every_level)
+Test(mmu_us, M3_u_must_be_set_at_every_level)
 {
 	unsigned level;
 
@@ -90,7 +90,7 @@ Test(mmu_us, m3_u_must_be_set_at_every_level)
 	guest_fini(&g);
 }
 
-Test(mmu_us, m4_a_users_page_is_not_executable_for_the_supervisor)
+Test(mmu_us, M4_a_users_page_is_not_executable_for_the_supervisor)
 {
 	struct pvm_shadow_leaf leaf;
 
@@ -106,7 +106,7 @@ Test(mmu_us, m4_a_users_page_is_not_executable_for_the_supervisor)
 }
 
 /* The second page takes the path that the first one has found. */
-Test(mmu_us, m4_neighbours_are_not_executable_either)
+Test(mmu_us, M4_neighbours_are_not_executable_either)
 {
 	struct pvm_shadow_leaf leaf;
 
@@ -118,7 +118,7 @@ Test(mmu_us, m4_neighbours_are_not_executable_either)
 	guest_fini(&g);
 }
 
-Test(mmu_us, m4_a_page_that_gets_u_loses_its_execution_at_the_next_flush)
+Test(mmu_us, M4_a_page_that_gets_u_loses_its_execution_at_the_next_flush)
 {
 	struct pvm_shadow_leaf leaf;
 
@@ -131,7 +131,7 @@ Test(mmu_us, m4_a_page_that_gets_u_loses_its_execution_at_the_next_flush)
 	guest_fini(&g);
 }
 
-Test(mmu_us, m3_m4_large_pages_and_their_pieces)
+Test(mmu_us, M3_M4_large_pages_and_their_pieces)
 {
 	uint64_t gva = 0xc0000000;
 	struct pvm_shadow_leaf leaf;

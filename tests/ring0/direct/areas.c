@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * pvm_switcher_cpu_init() at CPL 0: what it refuses, and what of the host's TSS and IDT it
+ * keeps. Each area is made and looked at; none is loaded. Prints to COM2.
+ */
+#include "minivisor.h"
+#include "cpu.h"
+#include "memory.h"
+#include "print.h"
+#include "test_vm.h"
+
+#include "switcher/area.h"
+
+#define AREA_OFFSET (AREAS_OFFSET + 0x100000)	/* not those of test_vm.c */
+#define LAST_VECTOR 255
+
+struct __attribute__((packed)) dtr {
+	uint16_t limit;
+	uint64_t base;
+};
+
+static struct pvm_switcher second;
+static struct pvm_switcher_cpu *areas[1];
+static struct pvm_switcher_cpu *area;
+
+static void map_area(void)
+{
+	uint64_t va = image_address(AREA_OFFSET), offset;
+
+	for (offset = 0; offset < PVM_SWITCHER_AREA_USED; offset += PVM_PAGE_SIZE)
+		memory_map(va + offset, virt_to_phys(page_alloc()), PVM_PTE_W | PVM_PTE_NX);
+	area = (void *)va;
+}
+
+static int init_area(const struct pvm_switcher_config *config, void *at, uint32_t id)
+{
+	const char *why;
+	int ret;
+
+	if (pvm_switcher_init(&second, config, test.cpu->switcher->ops, NULL, areas, 1, &why) != PVM_OK)
+		fail("switcher: %s", why);
+	ret = pvm_switcher_cpu_init(&second, at, id, &why);
+	if ((ret == PVM_OK) != !why)
+		fail("result %d, and why is %s", ret, why ? why : "nothing");
+	return ret;
+}
+
+/* S9 */
+static void the_tss_overlaps_nothing(const struct pvm_switcher_config *config)
+{
+	const unsigned taken[] = {
+		PVM_SEL_INDEX(config->host_cs), PVM_SEL_INDEX(config->host_ss),
+		PVM_SEL_INDEX(config->user32_cs), PVM_SEL_INDEX(config->user_ds),
+		PVM_SEL_INDEX(config->user_cs), PVM_SEL_INDEX(config->cpunode_sel),
+		config->tls_index, config->tls_index + 1, config->tls_index + 2,
+	};
+	struct pvm_switcher_config changed = *config;
+	unsigned tss, i;
+
+	for (tss = 1; tss <= SWITCHER_GDT_ENTRIES - 2; tss++) {
+		bool overlaps = false;
+
+		for (i = 0; i < sizeof(taken) / sizeof(taken[0]); i++)
+			overlaps |= taken[i] == tss || taken[i] == tss + 1;
+		changed.tss_sel = (uint16_t)(tss << 3);
+		if (init_area(&changed, area, 0) != (overlaps ? PVM_EINVAL : PVM_OK))
+			fail("S9: a TSS at entry %u", tss);
+	}
+	print("the TSS overlaps nothing\n");
+}
+
+static void places_are_checked(const struct pvm_switcher_config *config)
+{
+	uint64_t slot = 1ull << PVM_LEVEL_SHIFT(config->features.la57 ? 5 : 4);
+
+	if (init_area(config, (uint8_t *)area + PVM_PAGE_SIZE, 0) != PVM_EINVAL ||
+	    init_area(config, (void *)((uint64_t)area ^ slot), 0) != PVM_EINVAL ||
+	    init_area(config, area, 1) != PVM_EINVAL || init_area(config, area, 0) != PVM_OK)
+		fail("S9: the place or the number of an area");
+	if (areas[0] != area || area->switcher != &second || area->id != 0)
+		fail("the area is not entered");
+	print("places are checked\n");
+}
+
+/* The host's IST stacks stay where its own gates name them, ours are in the free ones. */
+static void ist_stacks_are_the_hosts_and_ours(const struct pvm_switcher_config *config)
+{
+	const struct tss *host = &this_cpu()->tss;
+	const uint64_t ours[3] = {
+		(uint64_t)area->db_stack, (uint64_t)area->mc_stack, (uint64_t)(area->mc_stack + 4096),
+	};
+	struct switcher_gate *gate;
+	unsigned vector, used = 0, i, next = 0;
+	struct dtr idtr;
+
+	__asm__ volatile("sidt %0" : "=m"(idtr));
+	gate = (struct switcher_gate *)idtr.base;
+	for (vector = 0; vector <= LAST_VECTOR; vector++)
+		used |= 1u << gate[vector].ist;
+	if (init_area(config, area, 0) != PVM_OK)
+		fail("an area");
+	for (i = 0; i < 7; i++) {
+		uint64_t expected = used >> (i + 1) & 1 || next == 3 ? host->ist[i] : ours[next++];
+
+		if (area->tss.ist[i] != expected)
+			fail("IST %u is %lx, not %lx", i + 1, area->tss.ist[i], expected);
+	}
+	print("IST stacks are right, the host uses %x\n", used);
+}
+
+void minivisor_main(void)
+{
+	struct pvm_switcher_config config;
+	struct switcher_gate *gate;
+	struct dtr idtr;
+	uint16_t cpunode_sel;
+	unsigned ist;
+
+	test_vm_init();
+	pvm_switcher_unload(test.cpu);
+	config = test.cpu->switcher->config;
+	map_area();
+	the_tss_overlaps_nothing(&config);
+	cpunode_sel = config.cpunode_sel;
+	config.cpunode_sel = 0;		/* none: the entry after the TLS is free */
+	the_tss_overlaps_nothing(&config);
+	config.cpunode_sel = cpunode_sel;
+	places_are_checked(&config);
+	/* With each further stack named by the very last gate of the host's. */
+	__asm__ volatile("sidt %0" : "=m"(idtr));
+	gate = (struct switcher_gate *)idtr.base;
+	for (ist = 0; ist <= 4; ist++) {
+		gate[LAST_VECTOR].ist = (uint8_t)ist;
+		ist_stacks_are_the_hosts_and_ours(&config);
+	}
+	print("all areas are right\n");
+	machine_exit(0);
+}
