@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* The benchmark's host. One thread: its lock is empty. */
+/* The benchmark's host. Its lock is empty, but for the row with two threads. */
 #define _GNU_SOURCE
 #include "engine.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -13,6 +14,22 @@
 #define GUEST_BASE	(1ull << 44)
 #define TABLE_BASE	(1ull << 45)
 #define ARENA_PAGES	8192
+#define NO_PAGE		UINT32_MAX
+
+static void spin(const struct engine *e, char *held)
+{
+	unsigned spins = 0;
+
+	while (e->shared && __atomic_test_and_set(held, __ATOMIC_ACQUIRE))
+		if (++spins % 100 == 0)
+			sched_yield();
+}
+
+static void relax(void *host)
+{
+	(void)host;
+	sched_yield();
+}
 
 static int page_alloc(void *host, enum pvm_sleep sleep, struct pvm_host_page *page)
 {
@@ -20,9 +37,11 @@ static int page_alloc(void *host, enum pvm_sleep sleep, struct pvm_host_page *pa
 	uint32_t index;
 
 	(void)sleep;
-	if (!e->free_count)
+	spin(e, &e->arena_held);
+	index = e->free_count ? e->free[--e->free_count] : NO_PAGE;
+	__atomic_clear(&e->arena_held, __ATOMIC_RELEASE);
+	if (index == NO_PAGE)
 		return PVM_ENOMEM;
-	index = e->free[--e->free_count];
 	page->va = e->arena + (size_t)index * PVM_PAGE_SIZE;
 	page->pa = pvm_hpa(TABLE_BASE + (uint64_t)index * PVM_PAGE_SIZE);
 	memset(page->va, 0, PVM_PAGE_SIZE);
@@ -33,7 +52,9 @@ static void page_free(void *host, struct pvm_host_page page)
 {
 	struct engine *e = host;
 
+	spin(e, &e->arena_held);
 	e->free[e->free_count++] = (uint32_t)((page.pa.v - TABLE_BASE) >> PVM_PAGE_SHIFT);
+	__atomic_clear(&e->arena_held, __ATOMIC_RELEASE);
 }
 
 static void *page_va(void *host, pvm_hpa_t pa)
@@ -95,6 +116,7 @@ static void lock(void *host)
 {
 	struct engine *e = host;
 
+	spin(e, &e->held);
 	if (e->timed)
 		e->held_since = cpu_time();
 }
@@ -106,12 +128,15 @@ static void unlock(void *host)
 
 	if (held > e->held_longest)
 		e->held_longest = held;
+	if (e->shared)
+		__atomic_clear(&e->held, __ATOMIC_RELEASE);
 }
 
 static const struct pvm_host_ops ops = {
 	.page_alloc = page_alloc, .page_free = page_free, .page_va = page_va,
 	.gfn_to_frame = gfn_to_frame, .gfn_to_va = gfn_to_va, .pin = pin, .unpin = unpin,
 	.tlb_flush = tlb_flush, .mmu_lock = lock, .mmu_unlock = unlock,
+	.relax = relax,
 };
 
 static const struct pvm_vm_config config = {

@@ -19,6 +19,8 @@ struct engine {
 	uint32_t arena_pages, free_count;
 	uint32_t *free;
 	uint64_t flushes;
+	bool shared;			/* by threads: the lock is a lock */
+	char held, arena_held;		/* spinlocks */
 	bool timed;			/* the lock's holds are timed */
 	uint64_t held_since, held_longest;	/* nanoseconds of CPU time */
 };

@@ -7,7 +7,9 @@
 #include "bench.h"
 #include "engine.h"
 
+#include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <pvm/mmu.h>
 
@@ -15,6 +17,7 @@
 #define LEAF	(PVM_PTE_P | PVM_PTE_W | PVM_PTE_U)
 #define FILLS	(1u << 18)	/* random fills of one measurement, at most */
 #define WRITES	2000u
+#define PARALLEL_ROUNDS	9
 
 struct scale {
 	struct engine e;
@@ -122,6 +125,88 @@ static bool memory(struct scale *s, struct bench_result *result)
 	return true;
 }
 
+/* Half of the pages, in order, by a vCPU. */
+struct toucher {
+	struct pvm_vcpu *vcpu;
+	uint64_t first, count;
+	bool done;
+	double seconds;		/* CPU time */
+};
+
+static double cpu_seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static void *touch_half(void *context)
+{
+	struct toucher *t = context;
+	double start = cpu_seconds();
+	uint64_t i;
+
+	t->done = true;
+	for (i = 0; i < t->count && t->done; i++)
+		t->done = pvm_mmu_fault(t->vcpu, pvm_gva(BASE + (t->first + i) * PVM_PAGE_SIZE),
+					PVM_PF_U | PVM_PF_W, PVM_MAY_SLEEP).kind == PVM_FAULT_FIXED;
+	t->seconds = cpu_seconds() - start;
+	return NULL;
+}
+
+/* Seconds of CPU time for all pages by one thread, or by the longer of two: what waiting
+ * for one another costs is in it, what other programs take is not. Afterwards they are untouched again. */
+static double touch_all(struct scale *s, struct pvm_vcpu *second, bool together)
+{
+	struct toucher half[2] = {
+		{ &s->e.vcpu, 0, s->pages / 2, false, 0 },
+		{ together ? second : &s->e.vcpu, s->pages / 2, s->pages / 2, false, 0 },
+	};
+	double longer;
+	pthread_t thread;
+	uint64_t i;
+
+	if (together && pthread_create(&thread, NULL, touch_half, &half[1]))
+		return 0;
+	touch_half(&half[0]);
+	if (together)
+		pthread_join(thread, NULL);
+	else
+		touch_half(&half[1]);
+	pvm_mmu_shrink(&s->e.vm, 0);
+	for (i = 0; i < s->pages; i++)
+		*engine_entry(&s->e, s->e.vcpu.cr3, BASE + i * PVM_PAGE_SIZE) &=
+			~(uint64_t)(PVM_PTE_A | PVM_PTE_D);
+	if (!half[0].done || !half[1].done)
+		return 0;
+	longer = half[0].seconds > half[1].seconds ? half[0].seconds : half[1].seconds;
+	return together ? longer : half[0].seconds + half[1].seconds;
+}
+
+static bool parallel(struct scale *s, struct bench_result *result)
+{
+	static struct pvm_vcpu second;
+	double ratio[PARALLEL_ROUNDS];
+	unsigned i;
+
+	s->e.shared = true;
+	if (pvm_vcpu_init(&second, &s->e.vm, 1) != PVM_OK)
+		return false;
+	second.cr3 = s->e.vcpu.cr3;
+	second.msr.switch_cr3 = s->e.vcpu.msr.switch_cr3;
+	touch_all(s, &second, false);
+	for (i = 0; i < PARALLEL_ROUNDS; i++) {
+		double alone = touch_all(s, &second, false), both = touch_all(s, &second, true);
+
+		ratio[i] = alone > 0 ? both / alone : 0;
+		result->absolute = both * 1e9 / (double)s->pages;
+	}
+	pvm_vcpu_destroy(&second);
+	result->value = bench_median(ratio, PARALLEL_ROUNDS);
+	return result->value > 0;
+}
+
 static void run(uint64_t size, bool (*row)(struct scale *s, struct bench_result *result),
 		struct bench_result *result)
 {
@@ -158,11 +243,14 @@ SIZES(fill_random)
 SIZES(unmap_one)
 SIZES(flush_after_writes)
 SIZES(memory)
+SCALE(parallel, 256m, 256ull << 20)
 
 const struct bench_row bench_scale_rows[] = {
 	ROWS(fill_random, "a leaf filled in random order", "ns", 0),
 	ROWS(unmap_one, "a frame that nobody maps is unmapped", "ns", 1000),
 	ROWS(flush_after_writes, "TLB_FLUSH after 2,000 random table writes", "us", 0),
 	ROWS(memory, "engine memory per page, dense", "bytes", 20),
+	{ "scale.parallel", "two vCPUs touching first, against one (CPU time)", "ratio", 0.6,
+	  run_parallel_256m },
 	{ NULL, NULL, NULL, 0, NULL },
 };

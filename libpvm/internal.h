@@ -21,8 +21,8 @@ int memcmp(const void *a, const void *b, size_t len);
 #define pvm_unlikely(x)	__builtin_expect(!!(x), 0)
 
 /* Read guest-writable memory once (M6): the compiler may not read it again. */
-#define PVM_READ_ONCE(x)	(*(const volatile __typeof__(x) *)&(x))
-#define PVM_WRITE_ONCE(x, v)	(*(volatile __typeof__(x) *)&(x) = (v))
+#define PVM_READ_ONCE(x)	__atomic_load_n(&(x), __ATOMIC_RELAXED)
+#define PVM_WRITE_ONCE(x, v)	__atomic_store_n(&(x), (v), __ATOMIC_RELAXED)
 
 /* pvm_rflags_sanitize() and pvm_semi_canonical() for the paths that are counted
  * in nanoseconds: inlined. */

@@ -8,6 +8,7 @@
 #define _GNU_SOURCE
 #include "host.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,6 +110,12 @@ static void host_page_free(void *host, struct pvm_host_page page)
 static void *host_page_va(void *host, pvm_hpa_t pa)
 {
 	return ((struct monitor_vm *)host)->arena->va + (pa.v - ENGINE_HPA_BASE);
+}
+
+static void host_relax(void *host)
+{
+	(void)host;
+	sched_yield();
 }
 
 static int host_gfn_to_frame(void *host, pvm_gfn_t gfn, bool write, enum pvm_sleep sleep,
@@ -217,6 +224,7 @@ int host_init(struct monitor_vm *vm, uint64_t shadow_memory,
 		.decode = decode_insn,
 		.events = host_events,
 		.event_taken = host_event_taken,
+		.relax = host_relax,
 		.trace = trace,
 	};
 	return 0;

@@ -67,7 +67,9 @@ struct pvm_host_ops {
 	void *(*page_va)(void *host, pvm_hpa_t pa);
 
 	/*
-	 * How the host backs @gfn. Returns PVM_OK; PVM_ENOENT: no memory there
+	 * How the host backs @gfn. Called with and without the MMU lock, and by
+	 * several vCPUs at once, as gfn_to_va() is; while a call is in it without
+	 * the lock, nobody gets that lock. Returns PVM_OK; PVM_ENOENT: no memory there
 	 * (MMIO or a hole); PVM_EAGAIN: would have to sleep and @sleep forbids
 	 * it; PVM_EFAULT: the host lost the memory.
 	 */
@@ -93,6 +95,11 @@ struct pvm_host_ops {
 	/* One lock per VM, not recursive. */
 	void (*mmu_lock)(void *host);
 	void (*mmu_unlock)(void *host);
+
+	/* May be NULL. Under the MMU lock, again and again, while a vCPU that is about to
+	 * fill a page has not finished. That takes less than a microsecond, unless the
+	 * host's own scheduler has stopped its thread: then let it run. */
+	void (*relax)(void *host);
 
 	/*
 	 * The three that follow are asked by pvm_handle_exit(), without any lock, from

@@ -190,6 +190,11 @@ struct pvm_request {
 
 /* What the MMU keeps per vCPU; owned by libpvm/mmu/. */
 struct pvm_vcpu_mmu {
+	struct pvm_vcpu *next;	/* of the VM */
+	bool inside;		/* it fills a page beside others, without the lock */
+	uint32_t fills;		/* pages it filled so, not yet in the VM's statistics */
+	uint32_t spares;	/* objects in spare, which it may use so */
+	void *spare;		/* a chain through their first words */
 	void *root[2];		/* shadow root of the supervisor's and of the user's table */
 	uint64_t range;		/* MSR_PVM_LINEAR_ADDRESS_RANGE that the roots were made for */
 	uint64_t range_epoch;	/* when it became that, among all vCPUs' */

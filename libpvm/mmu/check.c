@@ -7,6 +7,7 @@
 
 #include "entry.h"
 #include "internal.h"
+#include "lock.h"
 #include "page.h"
 #include "sync.h"
 
@@ -227,8 +228,9 @@ const char *pvm_mmu_check(struct pvm_vm *vm)
 {
 	const char *wrong;
 
-	vm->ops->mmu_lock(vm->host);
+	pvm_lock(vm);
+	pvm_stats_gather(vm->mmu);
 	wrong = check(vm->mmu);
-	vm->ops->mmu_unlock(vm->host);
+	pvm_unlock(vm);
 	return wrong;
 }

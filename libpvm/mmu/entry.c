@@ -9,14 +9,61 @@
 #include "internal.h"
 #include "tlb.h"
 
+#define SPARES 16	/* a table's worth */
+
+void pvm_spares_top_up(struct pvm_vcpu *vcpu)
+{
+	struct pvm_mmu *mmu = vcpu->vm->mmu;
+
+	while (vcpu->mmu.spares < SPARES &&
+	       (mmu->value_slab.available || mmu->reserved > RESERVE_GOAL / 2)) {
+		void **object = pvm_slab_take(mmu, &mmu->value_slab);
+
+		*object = vcpu->mmu.spare;
+		vcpu->mmu.spare = object;
+		vcpu->mmu.spares++;
+	}
+}
+
+void pvm_spares_give_back(struct pvm_vcpu *vcpu)
+{
+	for (; vcpu->mmu.spares; vcpu->mmu.spares--) {
+		void **object = vcpu->mmu.spare;
+
+		vcpu->mmu.spare = *object;
+		pvm_slab_give(vcpu->vm->mmu, &vcpu->vm->mmu->value_slab, object);
+	}
+}
+
+bool pvm_spares_cover(struct pvm_vcpu *vcpu, struct pvm_shadow_page *page, unsigned index)
+{
+	struct pvm_entry_values **values = &page->values[index / CHUNK_ENTRIES], *none = NULL;
+	void **object = vcpu->mmu.spare;
+	void *next;
+
+	if (__atomic_load_n(values, __ATOMIC_ACQUIRE))
+		return true;
+	if (!vcpu->mmu.spares)
+		return false;
+	next = *object;
+	memset(object, 0, sizeof(struct pvm_entry_values));
+	if (__atomic_compare_exchange_n(values, &none, (struct pvm_entry_values *)(void *)object, false,
+					__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+		vcpu->mmu.spare = next;
+		vcpu->mmu.spares--;
+	} else {
+		*object = next;		/* another vCPU was first */
+	}
+	return true;
+}
+
 static void set_value(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned index, uint64_t value)
 {
 	struct pvm_entry_values **values = &page->values[index / CHUNK_ENTRIES];
 
 	if (!*values)
 		*values = pvm_slab_take(mmu, &mmu->value_slab);
-	(*values)->low[index % CHUNK_ENTRIES] = (uint32_t)value;
-	(*values)->high[index % CHUNK_ENTRIES] = (uint8_t)(value >> 32);
+	pvm_entry_set_value(page, index, value);
 }
 
 /* Free the values around an entry if no entry needs them. From the end, because
@@ -31,6 +78,15 @@ static void trim_values(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsig
 			return;
 	pvm_slab_give(mmu, &mmu->value_slab, *values);
 	*values = NULL;
+}
+
+void pvm_entry_free_all(struct pvm_mmu *mmu, struct pvm_shadow_page *page)
+{
+	unsigned c;
+
+	for (c = 0; c < CHUNKS_PER_PAGE; c++)
+		if (page->values[c])
+			trim_values(mmu, page, c * CHUNK_ENTRIES);
 }
 
 static struct pvm_entry_links *links_make(struct pvm_mmu *mmu, uint32_t ref, unsigned *i)

@@ -46,6 +46,23 @@ static inline uint64_t pvm_entry_value(const struct pvm_shadow_page *page, unsig
 	return (uint64_t)values->high[i] << 32 | values->low[i];
 }
 
+/* There is a place for it already. */
+static inline void pvm_entry_set_value(struct pvm_shadow_page *page, unsigned index, uint64_t value)
+{
+	struct pvm_entry_values *values =
+		__atomic_load_n(&page->values[index / CHUNK_ENTRIES], __ATOMIC_ACQUIRE);
+
+	values->low[index % CHUNK_ENTRIES] = (uint32_t)value;
+	values->high[index % CHUNK_ENTRIES] = (uint8_t)(value >> 32);
+}
+
+/* Places for values that a vCPU has at hand for what it does without the lock. Topping up
+ * takes no host page that the reserve could be short of. */
+void pvm_spares_top_up(struct pvm_vcpu *vcpu);
+void pvm_spares_give_back(struct pvm_vcpu *vcpu);
+/* Is there a place for the value of @index, now, with a spare if need be? Beside others. */
+bool pvm_spares_cover(struct pvm_vcpu *vcpu, struct pvm_shadow_page *page, unsigned index);
+
 /* Of a leaf: the first frame it maps. */
 static inline pvm_gfn_t pvm_entry_gfn(const struct pvm_shadow_page *page, unsigned index)
 {
@@ -85,6 +102,9 @@ void pvm_entry_map(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned i
 /* Empty a present entry. Its translations may live on in TLBs: pvm_tlb_note_entry() it
  * before, or flush. */
 void pvm_entry_drop(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned index);
+/* Of an empty page: what is left of its memory, because a vCPU made place for a value and
+ * then did not fill the entry. */
+void pvm_entry_free_all(struct pvm_mmu *mmu, struct pvm_shadow_page *page);
 /* Note and drop an entry, if there is one. */
 void pvm_entry_clear(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned index);
 

@@ -9,6 +9,7 @@
 
 #include "fill.h"
 #include "internal.h"
+#include "lock.h"
 #include "page.h"
 #include "root.h"
 #include "track.h"
@@ -154,6 +155,40 @@ static void fault_locked(struct pvm_fill *fill, uint32_t error_code, enum pvm_sl
 	pvm_page_finish(mmu);
 }
 
+/* The common fault, beside other vCPUs: a first touch next to the last one. */
+static bool fault_parallel(struct pvm_fill *fill, uint32_t error_code, struct pvm_fault_result *result)
+{
+	struct pvm_vcpu *vcpu = fill->vcpu;
+	struct pvm_guest_walk *walk = &fill->walk;
+	struct pvm_vm *vm = vcpu->vm;
+	bool done, write = error_code & PVM_PF_W;
+
+	/* Cheap signs that it is not that one. */
+	if (!vcpu->mmu.path.root || vcpu->mmu.path.region != walk->gva.v >> PVM_LEVEL_SHIFT(2) ||
+	    vcpu->mmu.range != vcpu->msr.linear_address_range || (error_code & PVM_PF_P) ||
+	    !pvm_enter(vcpu))
+		return false;
+	done = pvm_walk_guest(vcpu, walk->gva, error_code & (PVM_ACCESS_WRITE | PVM_ACCESS_EXEC), walk);
+	if (done) {
+		fill->gfn = pvm_gpa_to_gfn(walk->gpa);
+		done = !is_taken(fill) &&
+			vm->ops->gfn_to_frame(vm->host, fill->gfn, write, PVM_NO_SLEEP,
+					      &fill->frame) == PVM_OK &&
+			(!write || fill->frame.writable) && pvm_fill_parallel(fill);
+	}
+	pvm_leave(vcpu);
+	if (done)
+		answer(result, PVM_FAULT_FIXED, walk->gpa);
+	return done;
+}
+
+static struct pvm_fault_result traced(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t error_code,
+				      struct pvm_fault_result result)
+{
+	pvm_trace_vcpu(vcpu, PVM_TRACE_FAULT, gva.v, error_code, result.kind, result.error_code);
+	return result;
+}
+
 struct pvm_fault_result pvm_mmu_fault(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t error_code,
 				      enum pvm_sleep sleep)
 {
@@ -166,13 +201,15 @@ struct pvm_fault_result pvm_mmu_fault(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint
 	fill.vcpu = vcpu;
 	fill.walk.gva = gva;
 	fill.wanted = 0;
+	if (fault_parallel(&fill, error_code, &result))
+		return traced(vcpu, gva, error_code, result);
 	hint.valid = false;
 	for (;;) {
 		fill.starved = !pvm_pool_refill(vm->mmu, RESERVE_GOAL, sleep);
-		vm->ops->mmu_lock(vm->host);
+		pvm_lock(vm);
 		fault_locked(&fill, error_code, sleep, &hint, &result);
 		hint.seq = vm->mmu->frames_seq;
-		vm->ops->mmu_unlock(vm->host);
+		pvm_unlock(vm);
 		if (result.kind != PVM_FAULT_WOULD_BLOCK || sleep == PVM_NO_SLEEP)
 			break;
 		hint.gfn = fill.gfn;
@@ -180,6 +217,5 @@ struct pvm_fault_result pvm_mmu_fault(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint
 						PVM_MAY_SLEEP, &hint.frame);
 		hint.valid = true;
 	}
-	pvm_trace_vcpu(vcpu, PVM_TRACE_FAULT, gva.v, error_code, result.kind, result.error_code);
-	return result;
+	return traced(vcpu, gva, error_code, result);
 }

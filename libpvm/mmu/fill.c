@@ -13,6 +13,7 @@
 
 #include "entry.h"
 #include "internal.h"
+#include "lock.h"
 #include "page.h"
 #include "root.h"
 #include "tlb.h"
@@ -257,20 +258,20 @@ void pvm_fill_pause(struct pvm_fill *fill, enum pvm_sleep sleep)
 	struct pvm_vm *vm = fill->vcpu->vm;
 
 	pvm_page_finish(vm->mmu);
-	vm->ops->mmu_unlock(vm->host);
+	pvm_unlock(vm);
 	if (fill->wanted)
 		fill->starved = !pvm_pool_refill(vm->mmu, fill->wanted, sleep);
 	fill->wanted = 0;
-	vm->ops->mmu_lock(vm->host);
+	pvm_lock(vm);
 }
 
 /*
  * Neighbours are touched one after the other: their path is the last one's as
  * long as the root, the guest's entries above and the links are what they were.
- * With enough host pages at hand for everything that a leaf can take.
  */
 static bool same_path(struct pvm_fill *fill)
 {
+	struct pvm_shadow_page *table;
 	const struct pvm_vcpu *vcpu = fill->vcpu;
 	const struct pvm_vcpu_mmu *v = &vcpu->mmu;
 	const struct pvm_guest_walk *walk = &fill->walk;
@@ -285,11 +286,11 @@ static bool same_path(struct pvm_fill *fill)
 	for (level = 2; level <= walk->top; level++)
 		if (v->path.entry[level - 2] != walk->entry[level])
 			return false;
-	if (vcpu->vm->mmu->reserved < LEAF_PAGES_MAX)
-		return false;
 	fill->root_role = root->role;
-	fill->path[1] = v->path.table;
-	fill->path[1]->used = vcpu->vm->mmu->clock;
+	table = v->path.table;
+	fill->path[1] = table;
+	if (PVM_READ_ONCE(table->used) != vcpu->vm->mmu->clock)
+		PVM_WRITE_ONCE(table->used, vcpu->vm->mmu->clock);
 	return true;
 }
 
@@ -313,7 +314,7 @@ int pvm_fill_prepare(struct pvm_fill *fill, enum pvm_sleep sleep)
 {
 	fill->target = target_level(fill);
 	fill->created = false;
-	fill->linked = same_path(fill);
+	fill->linked = fill->vcpu->vm->mmu->reserved >= LEAF_PAGES_MAX && same_path(fill);
 	return fill->linked ? PVM_OK : make_path(fill, sleep);
 }
 
@@ -453,9 +454,52 @@ bool pvm_fill_install(struct pvm_fill *fill)
 			install_link(fill, level);
 		remember_path(fill);
 	}
+	pvm_spares_top_up(fill->vcpu);
 	if (install_leaf(fill) || !fill->linked)
 		return true;
 	/* A fault although the leaf is there: perhaps the path is not. */
 	fill->vcpu->mmu.path.root = NULL;
 	return false;
+}
+
+/* An entry that a vCPU is about to fill: not present, and not empty. */
+#define ENTRY_BUSY (1ull << 9)
+
+/*
+ * Beside other vCPUs: where the table is in place, there is memory for the entry's value,
+ * the entry is empty, and no leaf maps the frame yet. Others may do the same to the
+ * entry next to it, to this one, or to the same frame; each word is won by one.
+ */
+bool pvm_fill_parallel(struct pvm_fill *fill)
+{
+	const struct pvm_mmu *mmu = fill->vcpu->vm->mmu;
+	unsigned index = walk_index(fill, 1);
+	uint64_t empty = 0, entry;
+	struct pvm_shadow_page *page;
+	uint32_t *head, none = 0;
+
+	fill->target = target_level(fill);
+	fill->created = false;
+	if (!same_path(fill) || pvm_page_first(mmu, fill->gfn))
+		return false;
+	page = fill->path[1];
+	head = pvm_rmap_find(mmu, fill->gfn, 1);
+	if (!head || PVM_READ_ONCE(*head) || PVM_READ_ONCE(page->table[index]) ||
+	    !pvm_spares_cover(fill->vcpu, page, index) ||
+	    !pvm_walk_set_accessed(fill->vcpu, &fill->walk))
+		return false;
+	entry = leaf_entry(fill);
+	if (!__atomic_compare_exchange_n(&page->table[index], &empty, ENTRY_BUSY, false,
+					 __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		return false;
+	if (!__atomic_compare_exchange_n(head, &none, pvm_entry_ref(page, index), false,
+					 __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+		PVM_WRITE_ONCE(page->table[index], 0);
+		return false;
+	}
+	pvm_entry_set_value(page, index, fill->gfn.v);
+	PVM_WRITE_ONCE(page->table[index], entry);
+	fill->vcpu->mmu.fills++;
+	pvm_trace_vcpu(fill->vcpu, PVM_TRACE_FILL, fill->walk.gva.v, fill->walk.gpa.v, 1, entry);
+	return true;
 }

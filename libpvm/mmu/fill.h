@@ -46,4 +46,8 @@ int pvm_fill_prepare(struct pvm_fill *fill, enum pvm_sleep sleep);
  * nothing was written. */
 bool pvm_fill_install(struct pvm_fill *fill);
 
+/* The whole fill of a 4 KiB page beside other vCPUs, between pvm_enter() and pvm_leave(),
+ * where that can be. False: nothing was installed; take the lock. */
+bool pvm_fill_parallel(struct pvm_fill *fill);
+
 #endif /* MMU_FILL_H */

@@ -9,6 +9,7 @@
  */
 #include "abi/abi.h"
 #include "entry.h"
+#include "lock.h"
 #include "page.h"
 #include "sync.h"
 #include "tlb.h"
@@ -27,8 +28,8 @@ static void breathe(struct pvm_mmu *mmu)
 	struct pvm_vm *vm = mmu->vm;
 
 	pvm_page_finish(mmu);
-	vm->ops->mmu_unlock(vm->host);
-	vm->ops->mmu_lock(vm->host);
+	pvm_unlock(vm);
+	pvm_lock(vm);
 }
 
 /* False: not all of it; come again. */
@@ -86,7 +87,7 @@ void pvm_mmu_flush_all(struct pvm_vcpu *vcpu)
 	struct pvm_mmu *mmu = vm->mmu;
 	uint64_t since;
 
-	vm->ops->mmu_lock(vm->host);
+	pvm_lock(vm);
 	since = pvm_track_flush(mmu);
 	while (!pvm_track_sync_all(mmu, since))
 		breathe(mmu);
@@ -97,7 +98,7 @@ void pvm_mmu_flush_all(struct pvm_vcpu *vcpu)
 		pvm_tlb_tell(mmu, &(struct pvm_tlb_flush){
 			.scope = PVM_FLUSH_ALL, .vcpu = vcpu, .root = { PVM_INVALID_ADDR } });
 	pvm_page_finish(mmu);
-	vm->ops->mmu_unlock(vm->host);
+	pvm_unlock(vm);
 }
 
 void pvm_mmu_flush_current(struct pvm_vcpu *vcpu)
@@ -105,9 +106,9 @@ void pvm_mmu_flush_current(struct pvm_vcpu *vcpu)
 	struct pvm_vm *vm = vcpu->vm;
 	pvm_gfn_t tags[2];
 
-	vm->ops->mmu_lock(vm->host);
+	pvm_lock(vm);
 	flush_tags(vcpu, tags, current_tags(vcpu, tags));
-	vm->ops->mmu_unlock(vm->host);
+	pvm_unlock(vm);
 }
 
 void pvm_mmu_flush_cr3(struct pvm_vcpu *vcpu, uint64_t cr3)
@@ -115,9 +116,9 @@ void pvm_mmu_flush_cr3(struct pvm_vcpu *vcpu, uint64_t cr3)
 	struct pvm_vm *vm = vcpu->vm;
 	pvm_gfn_t tag = pvm_cr3_gfn(cr3);
 
-	vm->ops->mmu_lock(vm->host);
+	pvm_lock(vm);
 	flush_tags(vcpu, &tag, 1);
-	vm->ops->mmu_unlock(vm->host);
+	pvm_unlock(vm);
 }
 
 /* Bring the entries on the way to @gva up to date. Returns the level of the
@@ -148,7 +149,7 @@ void pvm_mmu_invlpg(struct pvm_vcpu *vcpu, pvm_gva_t gva)
 
 	if (!pvm_walk_address_legal(vcpu, gva))
 		return;		/* nothing is ever mapped there (M7) */
-	vm->ops->mmu_lock(vm->host);
+	pvm_lock(vm);
 	/* It drops what a CPU remembers of upper levels, for any address. */
 	sync_tags(mmu, tags, count, true);
 	for (i = 0; i < count; i++) {
@@ -163,5 +164,5 @@ void pvm_mmu_invlpg(struct pvm_vcpu *vcpu, pvm_gva_t gva)
 		}
 	}
 	pvm_page_finish(mmu);
-	vm->ops->mmu_unlock(vm->host);
+	pvm_unlock(vm);
 }

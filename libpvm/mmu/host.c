@@ -12,6 +12,7 @@
 #include "batch.h"
 #include "entry.h"
 #include "internal.h"
+#include "lock.h"
 #include "page.h"
 #include "tlb.h"
 #include "track.h"
@@ -42,8 +43,8 @@ static void breathe(struct pass *pass)
 	pvm_tlb_batch_flush(pass->mmu, &pass->batch);
 	memset(&pass->batch, 0, sizeof(pass->batch));
 	pvm_page_finish(pass->mmu);
-	vm->ops->mmu_unlock(vm->host);
-	vm->ops->mmu_lock(vm->host);
+	pvm_unlock(vm);
+	pvm_lock(vm);
 	pass->budget = HOLD_BUDGET;
 }
 
@@ -222,30 +223,30 @@ void pvm_mmu_invalidate_begin(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count)
 {
 	if (!range_is_sane(gfn, count))
 		return;
-	vm->ops->mmu_lock(vm->host);
+	pvm_lock(vm);
 	taking_starts(vm->mmu, gfn, count);
 	take(vm->mmu, gfn, count);
-	vm->ops->mmu_unlock(vm->host);
+	pvm_unlock(vm);
 }
 
 void pvm_mmu_invalidate_end(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count)
 {
 	if (!range_is_sane(gfn, count))
 		return;
-	vm->ops->mmu_lock(vm->host);
+	pvm_lock(vm);
 	taking_ends(vm->mmu);
-	vm->ops->mmu_unlock(vm->host);
+	pvm_unlock(vm);
 }
 
 void pvm_mmu_unmap_gfns(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count)
 {
 	if (!range_is_sane(gfn, count))
 		return;
-	vm->ops->mmu_lock(vm->host);
+	pvm_lock(vm);
 	taking_starts(vm->mmu, gfn, count);
 	take(vm->mmu, gfn, count);
 	taking_ends(vm->mmu);
-	vm->ops->mmu_unlock(vm->host);
+	pvm_unlock(vm);
 }
 
 void pvm_mmu_write_protect_gfns(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count)
@@ -254,13 +255,13 @@ void pvm_mmu_write_protect_gfns(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count
 
 	if (!range_is_sane(gfn, count))
 		return;
-	vm->ops->mmu_lock(vm->host);
+	pvm_lock(vm);
 	taking_starts(vm->mmu, gfn, count);
 	for_leaves(&pass, gfn, count, take_write);
 	flush(&pass, gfn, count);
 	pvm_page_finish(vm->mmu);
 	taking_ends(vm->mmu);
-	vm->ops->mmu_unlock(vm->host);
+	pvm_unlock(vm);
 }
 
 uint64_t pvm_mmu_age_gfns(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count)
@@ -269,18 +270,18 @@ uint64_t pvm_mmu_age_gfns(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count)
 
 	if (!range_is_sane(gfn, count))
 		return 0;
-	vm->ops->mmu_lock(vm->host);
+	pvm_lock(vm);
 	for_leaves(&pass, gfn, count, age);
-	vm->ops->mmu_unlock(vm->host);
+	pvm_unlock(vm);
 	return pass.accessed;
 }
 
 void pvm_mmu_host_wrote(struct pvm_vm *vm, pvm_gfn_t gfn)
 {
-	vm->ops->mmu_lock(vm->host);
+	pvm_lock(vm);
 	pvm_track_written(vm->mmu, gfn);
 	pvm_page_finish(vm->mmu);
-	vm->ops->mmu_unlock(vm->host);
+	pvm_unlock(vm);
 }
 
 uint32_t pvm_mmu_shrink(struct pvm_vm *vm, uint32_t target)
@@ -289,7 +290,7 @@ uint32_t pvm_mmu_shrink(struct pvm_vm *vm, uint32_t target)
 	struct pvm_mmu *mmu = vm->mmu;
 	uint32_t left;
 
-	vm->ops->mmu_lock(vm->host);
+	pvm_lock(vm);
 	mmu->clock++;
 	while (pvm_page_free_waiting(mmu))
 		breathe(&pass);
@@ -302,6 +303,6 @@ uint32_t pvm_mmu_shrink(struct pvm_vm *vm, uint32_t target)
 	}
 	pvm_pool_drain(mmu);
 	left = mmu->stats.shadow_pages;
-	vm->ops->mmu_unlock(vm->host);
+	pvm_unlock(vm);
 	return left;
 }

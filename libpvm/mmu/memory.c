@@ -10,6 +10,7 @@
 #include <pvm/mmu.h>
 
 #include "internal.h"
+#include "lock.h"
 #include "page.h"
 #include "track.h"
 #include "walk.h"
@@ -45,12 +46,12 @@ bool pvm_mmu_translate(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t access, bo
 	struct pvm_guest_walk walk;
 	bool allowed;
 
-	vm->ops->mmu_lock(vm->host);
+	pvm_lock(vm);
 	if (set_ad)
 		allowed = pvm_walk_access(vcpu, gva, access, &walk);
 	else
 		allowed = pvm_walk_guest(vcpu, gva, access, &walk);
-	vm->ops->mmu_unlock(vm->host);
+	pvm_unlock(vm);
 
 	if (allowed)
 		*result = (struct pvm_fault_result){ .kind = PVM_FAULT_FIXED, .gpa = walk.gpa };
@@ -100,7 +101,7 @@ int pvm_mmu_read(struct pvm_vcpu *vcpu, pvm_gva_t gva, void *buf, size_t len, ui
 	uint8_t *to = buf;
 	int rc = PVM_OK;
 
-	vm->ops->mmu_lock(vm->host);
+	pvm_lock(vm);
 	while (len && rc == PVM_OK) {
 		size_t part = page_part(gva, len);
 
@@ -110,7 +111,7 @@ int pvm_mmu_read(struct pvm_vcpu *vcpu, pvm_gva_t gva, void *buf, size_t len, ui
 		gva.v += part;
 		len -= part;
 	}
-	vm->ops->mmu_unlock(vm->host);
+	pvm_unlock(vm);
 	return rc;
 }
 
@@ -153,7 +154,7 @@ int pvm_mmu_write(struct pvm_vcpu *vcpu, pvm_gva_t gva, const void *buf, size_t 
 	const uint8_t *from = buf;
 	int rc = PVM_OK;
 
-	vm->ops->mmu_lock(vm->host);
+	pvm_lock(vm);
 	while (len) {
 		size_t part = page_part(gva, len);
 		unsigned i, pages = part < len ? WINDOW : 1;
@@ -171,6 +172,6 @@ int pvm_mmu_write(struct pvm_vcpu *vcpu, pvm_gva_t gva, const void *buf, size_t 
 		}
 	}
 	pvm_page_finish(vm->mmu);
-	vm->ops->mmu_unlock(vm->host);
+	pvm_unlock(vm);
 	return rc;
 }

@@ -6,7 +6,9 @@
  */
 #include <pvm/mmu.h>
 
+#include "entry.h"
 #include "internal.h"
+#include "lock.h"
 #include "page.h"
 
 _Static_assert(sizeof(struct pvm_mmu) <= PVM_PAGE_SIZE, "struct pvm_mmu lives in one page");
@@ -90,22 +92,52 @@ void pvm_mmu_destroy(struct pvm_vm *vm)
 
 int pvm_mmu_vcpu_init(struct pvm_vcpu *vcpu)
 {
+	struct pvm_mmu *mmu = vcpu->vm->mmu;
+
 	memset(&vcpu->mmu, 0, sizeof(vcpu->mmu));
-	vcpu->vm->mmu->vcpus++;
+	pvm_lock(vcpu->vm);
+	vcpu->mmu.next = mmu->first_vcpu;
+	mmu->first_vcpu = vcpu;
+	mmu->vcpus++;
+	pvm_unlock(vcpu->vm);
 	return PVM_OK;
+}
+
+void pvm_stats_gather(struct pvm_mmu *mmu)
+{
+	struct pvm_vcpu *vcpu;
+
+	for (vcpu = mmu->first_vcpu; vcpu; vcpu = vcpu->mmu.next) {
+		mmu->stats.faults += vcpu->mmu.fills;
+		mmu->stats.fills += vcpu->mmu.fills;
+		mmu->stats.rmap_entries += vcpu->mmu.fills;
+		vcpu->mmu.fills = 0;
+	}
 }
 
 void pvm_mmu_vcpu_destroy(struct pvm_vcpu *vcpu)
 {
+	struct pvm_mmu *mmu = vcpu->vm->mmu;
+	struct pvm_vcpu **at = &mmu->first_vcpu;
+
 	pvm_mmu_new_cr3(vcpu);
-	vcpu->vm->mmu->vcpus--;
+	pvm_lock(vcpu->vm);
+	pvm_stats_gather(mmu);
+	pvm_spares_give_back(vcpu);
+	while (*at && *at != vcpu)
+		at = &(*at)->mmu.next;
+	if (*at)
+		*at = vcpu->mmu.next;
+	mmu->vcpus--;
+	pvm_unlock(vcpu->vm);
 }
 
 void pvm_mmu_get_stats(struct pvm_vm *vm, struct pvm_mmu_stats *stats)
 {
-	vm->ops->mmu_lock(vm->host);
+	pvm_lock(vm);
+	pvm_stats_gather(vm->mmu);
 	*stats = vm->mmu->stats;
-	vm->ops->mmu_unlock(vm->host);
+	pvm_unlock(vm);
 }
 
 static bool walk_shadow(struct pvm_vm *vm, pvm_hpa_t root, pvm_gva_t gva, struct pvm_shadow_leaf *leaf)
@@ -139,8 +171,8 @@ bool pvm_mmu_shadow_walk(struct pvm_vm *vm, pvm_hpa_t root, pvm_gva_t gva,
 {
 	bool found;
 
-	vm->ops->mmu_lock(vm->host);
+	pvm_lock(vm);
 	found = walk_shadow(vm, root, gva, leaf);
-	vm->ops->mmu_unlock(vm->host);
+	pvm_unlock(vm);
 	return found;
 }

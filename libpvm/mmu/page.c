@@ -245,6 +245,7 @@ void pvm_page_release(struct pvm_mmu *mmu, struct pvm_shadow_page *page)
 	pvm_list_del(&page->link);
 	mmu->stats.shadow_pages--;
 	give_id(mmu, page);
+	pvm_entry_free_all(mmu, page);
 	pvm_pool_give(mmu, page->host);
 	pvm_slab_give(mmu, &mmu->page_slab, page);
 }

@@ -8,6 +8,7 @@
 #include "pool.h"
 
 #include "internal.h"
+#include "lock.h"
 #include "shadow.h"
 
 /* At the start of every page of a slab. */
@@ -20,6 +21,13 @@ struct slab_page {
 
 #define SLAB_HEADER 64
 _Static_assert(sizeof(struct slab_page) <= SLAB_HEADER, "the header has its place");
+
+/* How many there are is also read without the lock. */
+static void put(struct pvm_mmu *mmu, struct pvm_host_page page)
+{
+	mmu->reserve[mmu->reserved] = page;
+	PVM_WRITE_ONCE(mmu->reserved, mmu->reserved + 1);
+}
 
 bool pvm_pool_refill(struct pvm_mmu *mmu, uint32_t pages, enum pvm_sleep sleep)
 {
@@ -35,11 +43,11 @@ bool pvm_pool_refill(struct pvm_mmu *mmu, uint32_t pages, enum pvm_sleep sleep)
 			got++;
 		if (!got)
 			return false;
-		vm->ops->mmu_lock(vm->host);
+		pvm_lock(vm);
 		while (got && mmu->reserved < RESERVE_MAX)
-			mmu->reserve[mmu->reserved++] = page[--got];
+			put(mmu, page[--got]);
 		have = mmu->reserved;
-		vm->ops->mmu_unlock(vm->host);
+		pvm_unlock(vm);
 		while (got)
 			vm->ops->page_free(vm->host, page[--got]);
 	}
@@ -48,7 +56,8 @@ bool pvm_pool_refill(struct pvm_mmu *mmu, uint32_t pages, enum pvm_sleep sleep)
 
 struct pvm_host_page pvm_pool_take(struct pvm_mmu *mmu)
 {
-	return mmu->reserve[--mmu->reserved];
+	PVM_WRITE_ONCE(mmu->reserved, mmu->reserved - 1);
+	return mmu->reserve[mmu->reserved];
 }
 
 void pvm_pool_free(struct pvm_mmu *mmu, struct pvm_host_page page)
@@ -63,7 +72,7 @@ void pvm_pool_give(struct pvm_mmu *mmu, struct pvm_host_page page)
 		return;
 	}
 	memset(page.va, 0, PVM_PAGE_SIZE);
-	mmu->reserve[mmu->reserved++] = page;
+	put(mmu, page);
 }
 
 void pvm_pool_drain(struct pvm_mmu *mmu)

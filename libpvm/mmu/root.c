@@ -11,6 +11,7 @@
 #include "abi/abi.h"
 #include "fill.h"
 #include "internal.h"
+#include "lock.h"
 #include "page.h"
 #include "walk.h"
 
@@ -108,7 +109,7 @@ int pvm_mmu_load(struct pvm_vcpu *vcpu, pvm_hpa_t *root, enum pvm_sleep sleep)
 	}
 	fill.vcpu = vcpu;
 	fill.starved = !pvm_pool_refill(vm->mmu, RESERVE_GOAL, sleep);
-	vm->ops->mmu_lock(vm->host);
+	pvm_lock(vm);
 	vm->mmu->clock++;
 	pvm_root_refresh(vcpu);
 	while ((rc = load(&fill, sleep)) == FILL_AGAIN)
@@ -116,7 +117,7 @@ int pvm_mmu_load(struct pvm_vcpu *vcpu, pvm_hpa_t *root, enum pvm_sleep sleep)
 	if (rc == PVM_OK)
 		*root = ((struct pvm_shadow_page *)vcpu->mmu.root[vcpu->user_mode])->host.pa;
 	pvm_page_finish(vm->mmu);
-	vm->ops->mmu_unlock(vm->host);
+	pvm_unlock(vm);
 	return rc;
 }
 
@@ -129,13 +130,13 @@ pvm_hpa_t pvm_mmu_other_root(struct pvm_vcpu *vcpu)
 		return page->host.pa;
 	if (vcpu->mmu.range != vcpu->msr.linear_address_range)
 		return pvm_hpa(PVM_INVALID_ADDR);
-	vm->ops->mmu_lock(vm->host);
+	pvm_lock(vm);
 	page = pvm_page_find(vm->mmu, pvm_cr3_gfn(vm->abi->other_cr3(vcpu)),
 			     pvm_root_role(vcpu, !vcpu->user_mode),
 			     vcpu->mmu.range_epoch);
 	if (page)
 		slot_set(vcpu, !vcpu->user_mode, page);
-	vm->ops->mmu_unlock(vm->host);
+	pvm_unlock(vm);
 	return page ? page->host.pa : pvm_hpa(PVM_INVALID_ADDR);
 }
 
@@ -150,8 +151,8 @@ void pvm_mmu_new_cr3(struct pvm_vcpu *vcpu)
 {
 	struct pvm_vm *vm = vcpu->vm;
 
-	vm->ops->mmu_lock(vm->host);
+	pvm_lock(vm);
 	slot_replace(vcpu, 0, NULL);
 	slot_replace(vcpu, 1, NULL);
-	vm->ops->mmu_unlock(vm->host);
+	pvm_unlock(vm);
 }

@@ -76,6 +76,8 @@ struct pvm_mmu {
 	struct pvm_host_page page;	/* this structure's own */
 	uint8_t host_levels;		/* 4 or 5 */
 	uint32_t vcpus;
+	struct pvm_vcpu *first_vcpu;	/* of a list by vcpu->mmu.next */
+	bool alone;			/* lock.h: a holder of the lock is, or waits to be */
 	uint64_t widest_range;		/* config.range as the MSR has it */
 
 	struct pvm_host_page reserve[RESERVE_MAX];
@@ -122,6 +124,9 @@ static inline bool pvm_page_is_root(const struct pvm_mmu *mmu, const struct pvm_
 {
 	return page->role.level == mmu->host_levels;
 }
+
+/* Add what the vCPUs counted for themselves to the statistics. mmu.c, under the lock */
+void pvm_stats_gather(struct pvm_mmu *mmu);
 
 /* Is the host changing what backs this frame? Then what it says of it is not installed. */
 static inline bool pvm_frame_is_taken(const struct pvm_mmu *mmu, pvm_gfn_t gfn)

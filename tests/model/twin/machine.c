@@ -33,7 +33,7 @@ static int page_alloc(void *host, enum pvm_sleep sleep, struct pvm_host_page *pa
 	struct machine *m = host;
 	uint32_t i;
 
-	require(sleep == PVM_NO_SLEEP || !m->locked, "page_alloc may sleep under the lock");
+	require(!m->locked, "page_alloc under the lock");
 	if (sleep == PVM_NO_SLEEP && machine_chance(m, m->config.alloc_failure))
 		return PVM_ENOMEM;
 	if (m->config.page_limit && m->live >= m->config.page_limit)
@@ -114,9 +114,13 @@ static int gfn_to_frame(void *host, pvm_gfn_t gfn, bool write, enum pvm_sleep sl
 static void *gfn_to_va(void *host, pvm_gfn_t gfn, bool write)
 {
 	struct machine *m = host;
+	bool inside = false;
+	unsigned n;
 
 	(void)write;
-	require(m->locked, "gfn_to_va outside the lock");
+	for (n = 0; n < m->config.cpus; n++)
+		inside |= m->cpu[n].vcpu.mmu.inside;
+	require(m->locked || inside, "gfn_to_va outside the lock");
 	return is_memory(m, gfn.v) ? m->memory + gfn.v * PVM_PAGE_SIZE : NULL;
 }
 

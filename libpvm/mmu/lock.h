@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * The MMU lock, and beside it: what every vCPU may do at once. A vCPU that is inside
+ * changes nothing but single words, each in one step; who has the lock waits until none
+ * is inside, and is alone then. To be inside costs a store and a load of the vCPU's own
+ * and shared words; it never waits.
+ */
+#ifndef MMU_LOCK_H
+#define MMU_LOCK_H
+
+#include "shadow.h"
+
+#define SPINS 100	/* before the host may let others run */
+
+static inline void pvm_wait_outside(struct pvm_vm *vm, struct pvm_vcpu *vcpu)
+{
+	unsigned spins = 0;
+
+	while (__atomic_load_n(&vcpu->mmu.inside, __ATOMIC_SEQ_CST)) {
+		__builtin_ia32_pause();
+		if (++spins > SPINS && vm->ops->relax)
+			vm->ops->relax(vm->host);
+	}
+}
+
+static inline void pvm_lock(struct pvm_vm *vm)
+{
+	struct pvm_mmu *mmu = vm->mmu;
+	struct pvm_vcpu *vcpu;
+
+	vm->ops->mmu_lock(vm->host);
+	/* In one order with pvm_enter()'s two: one of us sees the other. */
+	__atomic_store_n(&mmu->alone, true, __ATOMIC_SEQ_CST);
+	for (vcpu = mmu->first_vcpu; vcpu; vcpu = vcpu->mmu.next)
+		pvm_wait_outside(vm, vcpu);
+}
+
+static inline void pvm_unlock(struct pvm_vm *vm)
+{
+	__atomic_store_n(&vm->mmu->alone, false, __ATOMIC_RELEASE);
+	vm->ops->mmu_unlock(vm->host);
+}
+
+/* False: take the lock. */
+static inline bool pvm_enter(struct pvm_vcpu *vcpu)
+{
+	__atomic_store_n(&vcpu->mmu.inside, true, __ATOMIC_SEQ_CST);
+	if (!__atomic_load_n(&vcpu->vm->mmu->alone, __ATOMIC_SEQ_CST))
+		return true;
+	__atomic_store_n(&vcpu->mmu.inside, false, __ATOMIC_RELEASE);
+	return false;
+}
+
+static inline void pvm_leave(struct pvm_vcpu *vcpu)
+{
+	__atomic_store_n(&vcpu->mmu.inside, false, __ATOMIC_RELEASE);
+}
+
+#endif /* MMU_LOCK_H */
