@@ -280,8 +280,7 @@ static bool same_path(struct pvm_fill *fill)
 
 	if (!root || root != v->root[vcpu->user_mode] || v->path.links != vcpu->vm->mmu->links ||
 	    v->path.region != walk->gva.v >> PVM_LEVEL_SHIFT(2) || walk->level != 1 ||
-	    fill->target != 1 || root->gfn.v != pvm_cr3_gfn(vcpu->cr3).v ||
-	    root->role.word != pvm_root_role(vcpu, vcpu->user_mode).word)
+	    fill->target != 1 || !pvm_root_is_current(vcpu, root))
 		return false;
 	for (level = 2; level <= walk->top; level++)
 		if (v->path.entry[level - 2] != walk->entry[level])
