@@ -23,7 +23,8 @@ static void check_guard(const struct fixture *f, uint32_t index)
 	unsigned i;
 
 	for (i = 0; i < GUARD_SIZE; i++)
-		cr_assert_eq(guard[i], GUARD_BYTE, "engine page %u: written %u bytes after its end", index, i);
+		cr_assert_eq(guard[i], GUARD_BYTE, "engine page %u: written %u bytes after its end",
+			     index, i);
 }
 
 static int host_page_alloc(void *host, enum pvm_sleep sleep, struct pvm_host_page *page)
