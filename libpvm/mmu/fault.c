@@ -165,7 +165,8 @@ static bool fault_parallel(struct pvm_fill *fill, uint32_t error_code, struct pv
 
 	/* Cheap signs that it is not that one, or that there is no other vCPU: where the attempt
 	 * fails, the guest's tables are walked twice. */
-	if (vm->mmu->vcpus == 1 || !vcpu->mmu.path.root || vcpu->mmu.path.region != walk->gva.v >> PVM_LEVEL_SHIFT(2) ||
+	if (vm->mmu->vcpus == 1 || !vcpu->mmu.path.root ||
+	    vcpu->mmu.path.region != walk->gva.v >> PVM_LEVEL_SHIFT(2) ||
 	    vcpu->mmu.range != vcpu->msr.linear_address_range || (error_code & PVM_PF_P) ||
 	    !pvm_enter(vcpu))
 		return false;

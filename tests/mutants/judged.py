@@ -6,4 +6,14 @@ why nothing that may be relied on changes. An entry whose line is no longer in t
 reported, to be removed.
 """
 JUDGED = {
+    "libpvm/mmu/pool.c: if (objects <= slab->available) => if (objects < slab->available)":
+        "with as many objects as are available the rest of the function finds 0, too",
+    "libpvm/mmu/fill.c: if (((entry & ~parent->table[index]) & PVM_PTE_W) || => "
+    "if (((entry & ~parent->table[index]) | PVM_PTE_W) ||":
+        "what is below is brought up to date also where no right is gained: work, no difference",
+    "libpvm/events/debug.c: for (i = 0; i < 4; i++) => for (i = 0; i <= 4; i++)":
+        "bit 4 of DR6 is no cause and is masked out before",
+    "libpvm/vcpu/cpuid.c: return out[EAX] < limit ? out[EAX] : limit; => "
+    "return out[EAX] <= limit ? out[EAX] : limit;":
+        "the smaller of two that are equal",
 }

@@ -55,6 +55,25 @@ def run(command, folder, seconds=None):
         return None, process.communicate()[0]
 
 
+def synchronise(source, target):
+    """Make @target like @source. A file that is alike already is not touched, and one that is
+    written gets the time of now: what make knows about the objects stays true."""
+    keep = shutil.ignore_patterns("build*", ".git", "__pycache__")
+    target.mkdir(parents=True, exist_ok=True)
+    names = [entry.name for entry in source.iterdir()]
+    names = set(names) - keep(str(source), names)
+    for old in target.iterdir():
+        if old.name not in names:
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
+    for name in sorted(names):
+        here, there = source / name, target / name
+        if here.is_dir():
+            synchronise(here, there)
+        elif not there.exists() or here.read_bytes() != there.read_bytes():
+            shutil.copyfile(here, there)
+            shutil.copymode(here, there)
+
+
 class Tree:
     """The copy, its build folder, and the tests."""
 
@@ -63,9 +82,7 @@ class Tree:
         self.seconds = {}
 
     def prepare(self):
-        keep = shutil.ignore_patterns("build*", ".git", "__pycache__")
-        shutil.rmtree(self.source, ignore_errors=True)
-        shutil.copytree(ROOT, self.source, ignore=keep, symlinks=True, copy_function=shutil.copy2)
+        synchronise(ROOT, self.source)
         # Without the fuzzers, which compile the engine once more.
         status, output = run(["cmake", "-S", self.source, "-B", self.build, "-DPVM_FUZZ_CC="], ROOT)
         if status:

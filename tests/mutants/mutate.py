@@ -73,6 +73,8 @@ def mutants(path, source):
         found = []
         for kind, pattern, replacement in REPLACED:
             for match in re.finditer(pattern, code):
+                if code[:match.start()].endswith("[") and "sizeof(" in code[:match.start()][-24:]:
+                    continue	# sizeof(array[0])
                 new = replacement(match) if callable(replacement) else replacement
                 found.append((kind, line[:match.start()] + new + line[match.end():]))
         if (match := STATEMENT.match(code)) and not DECLARATION.match(code):

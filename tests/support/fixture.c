@@ -7,6 +7,25 @@
 #include <string.h>
 
 #define ARENA_PAGES 16384
+/* After each engine page comes a page whose first bytes nobody may change. */
+#define ARENA_STRIDE (2 * PVM_PAGE_SIZE)
+#define GUARD_SIZE 256
+#define GUARD_BYTE 0x5a
+
+static uint8_t *arena_page(const struct fixture *f, uint32_t index)
+{
+	return f->arena + (size_t)index * ARENA_STRIDE;
+}
+
+static void check_guard(const struct fixture *f, uint32_t index)
+{
+	const uint8_t *guard = arena_page(f, index) + PVM_PAGE_SIZE;
+	unsigned i;
+
+	for (i = 0; i < GUARD_SIZE; i++)
+		cr_assert_eq(guard[i], GUARD_BYTE, "engine page %u: written %u bytes after its end",
+			     index, i);
+}
 
 static int host_page_alloc(void *host, enum pvm_sleep sleep, struct pvm_host_page *page)
 {
@@ -26,19 +45,21 @@ static int host_page_alloc(void *host, enum pvm_sleep sleep, struct pvm_host_pag
 	if (f->allocs_left > 0)
 		f->allocs_left--;
 	f->arena_live++;
-	page->va = f->arena + (size_t)index * PVM_PAGE_SIZE;
-	page->pa = pvm_hpa(FIXTURE_TABLE_BASE + (uint64_t)index * PVM_PAGE_SIZE);
+	page->va = arena_page(f, index);
+	page->pa = pvm_hpa(FIXTURE_TABLE_BASE + (uint64_t)index * ARENA_STRIDE);
 	memset(page->va, 0, PVM_PAGE_SIZE);
+	memset((uint8_t *)page->va + PVM_PAGE_SIZE, GUARD_BYTE, GUARD_SIZE);
 	return PVM_OK;
 }
 
 static void host_page_free(void *host, struct pvm_host_page page)
 {
 	struct fixture *f = host;
-	uint32_t index = (uint32_t)((page.pa.v - FIXTURE_TABLE_BASE) >> PVM_PAGE_SHIFT);
+	uint32_t index = (uint32_t)((page.pa.v - FIXTURE_TABLE_BASE) / ARENA_STRIDE);
 
 	cr_assert_lt(index, f->arena_used, "page_free of a page that was never given out");
-	cr_assert_eq(page.va, f->arena + (size_t)index * PVM_PAGE_SIZE);
+	cr_assert_eq(page.va, arena_page(f, index));
+	check_guard(f, index);
 	memset(page.va, 0xa5, PVM_PAGE_SIZE);
 	f->arena_free[f->arena_free_count++] = index;
 	f->arena_live--;
@@ -49,7 +70,7 @@ static void *host_page_va(void *host, pvm_hpa_t pa)
 	struct fixture *f = host;
 
 	cr_assert(pa.v >= FIXTURE_TABLE_BASE &&
-		  pa.v < FIXTURE_TABLE_BASE + (uint64_t)f->arena_used * PVM_PAGE_SIZE,
+		  pa.v < FIXTURE_TABLE_BASE + (uint64_t)f->arena_used * ARENA_STRIDE,
 		  "page_va of %#lx, which is no engine page", (unsigned long)pa.v);
 	return f->arena + (pa.v - FIXTURE_TABLE_BASE);
 }
@@ -192,7 +213,7 @@ void fixture_init_config(struct fixture *f, const struct pvm_vm_config *config, 
 	f->memory_size = memory_size;
 	f->memory = aligned_alloc(PVM_PAGE_SIZE, memory_size);
 	f->arena_pages = ARENA_PAGES;
-	f->arena = aligned_alloc(PVM_PAGE_SIZE, (size_t)ARENA_PAGES * PVM_PAGE_SIZE);
+	f->arena = aligned_alloc(PVM_PAGE_SIZE, (size_t)ARENA_PAGES * ARENA_STRIDE);
 	f->arena_free = calloc(ARENA_PAGES, sizeof(*f->arena_free));
 	cr_assert(f->memory && f->arena && f->arena_free);
 	memset(f->memory, 0, memory_size);

@@ -53,7 +53,8 @@ struct pvm_vm_config fixture_config(void);
 void fixture_init(struct fixture *fixture);
 void fixture_init_config(struct fixture *fixture, const struct pvm_vm_config *config,
 			 uint64_t memory_size, unsigned vcpus);
-/* Also asserts that nothing is leaked: pages, pins, lock. */
+/* Also asserts that nothing is leaked: pages, pins, lock. page_free() asserts that nothing was
+ * written beyond the page's end. */
 void fixture_fini(struct fixture *fixture);
 
 /* A zeroed guest page for a page table; its gpa. */

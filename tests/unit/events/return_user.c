@@ -272,8 +272,12 @@ Test(return_user, M6_rip_in_the_pvcs_is_read_once)
 
 Test(return_user, is_traced_with_the_new_rip)
 {
+	const struct pvm_trace_record *record;
+
 	return_user();
-	cr_assert_eq(fixture_find_record(&f, PVM_TRACE_RETURN_USER)->a, USER_RIP);
+	record = fixture_find_record(&f, PVM_TRACE_RETURN_USER);
+	cr_assert_eq(record->a, USER_RIP);
+	cr_assert_eq(record->b | record->c | record->d, 0, "it has no other arguments");
 }
 
 /* spec: C-064 */

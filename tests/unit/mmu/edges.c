@@ -51,6 +51,39 @@ Test(mmu_edges, M11_a_gigabyte_leaf_is_made_whole_or_not_at_all_however_few_page
 	cr_assert(failed > 0 && failed < ENOUGH_PAGES, "%u failed", failed);
 }
 
+static void *(*small_va)(void *host, pvm_gfn_t gfn, bool write);
+
+/* At GIGABYTE the fixture's memory is seen once more. */
+static void *va_of(void *host, pvm_gfn_t gfn, bool write)
+{
+	if (gfn.v >= GIGABYTE >> PVM_PAGE_SHIFT)
+		gfn.v -= GIGABYTE >> PVM_PAGE_SHIFT;
+	return small_va(host, gfn, write);
+}
+
+Test(mmu_edges, M9_a_gigabyte_leaf_over_a_new_table_loses_the_right_to_write_it)
+{
+	uint64_t *entry, table;
+	struct guest g;
+
+	guest_init(&g);
+	small_frame = g.f.ops.gfn_to_frame;
+	small_va = g.f.ops.gfn_to_va;
+	g.f.ops.gfn_to_frame = frame_of;
+	g.f.ops.gfn_to_va = va_of;
+	guest_map(&g, 1ull << 39, GIGABYTE, 3, RW);
+	guest_map(&g, GVA, DATA, 1, RW);
+	guest_touch(&g, 1ull << 39, PVM_ACCESS_WRITE);
+	/* The table of GVA's page is in that gigabyte now. */
+	entry = guest_entry(&g, GVA, 2);
+	table = *entry & PVM_PTE_ADDR_MASK;
+	*entry += GIGABYTE;
+	cr_assert(guest_can_write(&g, (1ull << 39) + table));
+	guest_touch(&g, GVA, PVM_ACCESS_READ);
+	cr_assert_not(guest_can_write(&g, (1ull << 39) + table));
+	guest_fini(&g);
+}
+
 /* Tables of list heads hold 512 frames: ends within one, and at the end of one. */
 Test(mmu_edges, M10_the_first_frame_after_a_range_stays)
 {

@@ -77,6 +77,31 @@ Test(mmu_pool, objects_share_pages_and_the_last_one_frees_its_page)
 	guest_fini(&g);
 }
 
+/* Sizes of which one more would begin within the page and end after it. */
+Test(mmu_pool, every_object_ends_within_its_page)
+{
+	static const uint32_t sizes[] = { 128, 160, 407 };
+	void *object[PVM_PAGE_SIZE / 128];
+	struct pvm_slab slab;
+	struct guest g;
+	unsigned i, n, count;
+
+	guest_init(&g);
+	for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		count = PVM_PAGE_SIZE / sizes[i];
+		pvm_slab_init(&slab, sizes[i]);
+		cr_assert(pvm_pool_refill(g.vm->mmu, pvm_slab_missing(&slab, count), PVM_MAY_SLEEP));
+		for (n = 0; n < count; n++) {
+			object[n] = pvm_slab_take(g.vm->mmu, &slab);
+			cr_assert_leq(((uintptr_t)object[n] & (PVM_PAGE_SIZE - 1)) + sizes[i], PVM_PAGE_SIZE,
+				      "object %u of %u bytes", n, sizes[i]);
+		}
+		for (n = 0; n < count; n++)
+			pvm_slab_give(g.vm->mmu, &slab, object[n]);
+	}
+	guest_fini(&g);
+}
+
 static void make_slot(struct pvm_mmu *mmu, struct pvm_radix *radix, uint64_t index, uint32_t missing)
 {
 	uint32_t before, *slot;
