@@ -179,15 +179,17 @@ static void put64(uint64_t gpa, uint64_t value)
 }
 
 /* Six pairs of four-level tables; the last two levels are all one. */
-static void build_tables(void)
+static void build_tables(bool single)
 {
 	uint64_t leaf = TABLES_GPA, directory = leaf + PVM_PAGE_SIZE, pointers = directory + PVM_PAGE_SIZE;
 	uint64_t bits = PVM_PTE_P | PVM_PTE_W | PVM_PTE_U, next = pointers + PVM_PAGE_SIZE;
+	uint64_t supervisors = single ? bits & ~PVM_PTE_U : bits;
 	unsigned i;
 
 	for (i = 0; i < 512; i++)
 		if (i * PVM_PAGE_SIZE < STACK_GPA + 2 * PVM_PAGE_SIZE || i * PVM_PAGE_SIZE == PVCS_GPA)
-			put64(leaf + i * 8, i * PVM_PAGE_SIZE | bits);
+			put64(leaf + i * 8, i * PVM_PAGE_SIZE | supervisors);
+	put64(leaf + USER_GPA / PVM_PAGE_SIZE * 8, USER_GPA | bits);
 	put64(directory, leaf | bits);
 	put64(pointers, directory | bits);
 	for (i = 0; i < 2 * PAIRS; i++, next += PVM_PAGE_SIZE) {
@@ -203,10 +205,10 @@ static void put_syscall(uint64_t gpa)
 	test.memory[gpa + 1] = 0x05;
 }
 
-static void init_vm(void)
+static void init_vm(bool single)
 {
 	struct pvm_vm_config config = {
-		.abi = PVM_ABI_DUAL_CR3,
+		.abi = single ? PVM_ABI_SINGLE_CR3 : PVM_ABI_DUAL_CR3,
 		.host_la57 = cpu_features.la57,
 		.host_nx = true,
 		.host_pke = cpu_features.pke,
@@ -237,18 +239,21 @@ static void init_vm(void)
 
 void test_vm_init(void)
 {
+	bool single = option_number("single", 0);
+
 	init_switcher();
 	test.memory = memory_take(MEMORY_SIZE);
 	if (!test.memory)
 		fail("no guest memory");
-	build_tables();
+	build_tables(single);
 	put_syscall(USER_SYSCALL);
 	put_syscall(RETU_SYSCALL);
 	put_syscall(RETS_SYSCALL);
 	put_syscall(HYPERCALL);
-	init_vm();
+	init_vm(single);
 	test.vcpu.cr3 = test.cr3[0];
-	test.vcpu.msr.switch_cr3 = test.switch_cr3[0];
+	if (!single)
+		test.vcpu.msr.switch_cr3 = test.switch_cr3[0];
 	if (pvm_msr_write(&test.vcpu, MSR_PVM_VCPU_STRUCT, PVCS_GPA) != PVM_OK)
 		fail("no PVCS");
 	test.pvcs = test.vcpu.pvcs;

@@ -16,12 +16,13 @@
 /* What every pair maps, virtual = UPPER_BASE + physical too: the first 2 MiB. */
 #define CODE_GPA	0x1000
 #define STACK_GPA	0x2000		/* two pages, and nothing behind them */
+#define USER_GPA	0x6000		/* the one page that is user mode's in single CR3 */
 #define PVCS_GPA	0x10000
 #define TABLES_GPA	0x100000
 #define UPPER_BASE	0xffffc00000000000ull
 
-/* Addresses of SYSCALL instructions in the code page. */
-#define USER_SYSCALL	0x1100
+/* Addresses of SYSCALL instructions, in the supervisor's code page but for the first. */
+#define USER_SYSCALL	0x6100
 #define RETU_SYSCALL	0x1200
 #define RETS_SYSCALL	0x1300
 #define HYPERCALL	0x1400
@@ -40,7 +41,8 @@ struct test_vm {
 
 extern struct test_vm test;
 
-/* Everything above; ends the machine with a line if it cannot. */
+/* Everything above; ends the machine with a line if it cannot. The option single=1: a VM of
+ * single CR3, whose switch_cr3[] are not used. */
 void test_vm_init(void);
 /* To the next exit that is not the host's own interrupt. */
 void test_vm_run(struct pvm_switcher_exit *exit);
