@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { PRESENT = 0, WRITABLE = 1, ACCESSED = 5, DIRTY = 6, LARGE = 7, NO_EXECUTE = 63 };
+enum { PRESENT = 0, WRITABLE = 1, USER = 2, ACCESSED = 5, DIRTY = 6, LARGE = 7, NO_EXECUTE = 63 };
 
 /* Epochs of a table: the times between what empties the caches of upper levels. */
 #define EPOCHS 48
@@ -228,6 +228,14 @@ static bool key_refuses(const struct horrible_cpu *cpu, unsigned key, bool write
 	return bit(cpu->pkru, 2 * key) || (write && bit(cpu->pkru, 2 * key + 1));
 }
 
+/* A page is user mode's if all entries on the way have U. SDM vol. 3, 4.6 */
+static bool us_refuses(const struct horrible_cpu *cpu, bool users_page, bool exec)
+{
+	if (!cpu->us)
+		return false;
+	return cpu->user_mode ? !users_page : exec && users_page;
+}
+
 static struct horrible_answer refusal(const struct horrible_cpu *cpu, struct horrible_access access,
 				      bool present, bool reserved, bool key)
 {
@@ -242,7 +250,7 @@ struct horrible_answer horrible_walk(const struct horrible_mmu *mmu, const struc
 				     struct horrible_access access)
 {
 	uint64_t table = field(cpu->cr3, 12, 51) << 12, entry = 0;
-	bool may_write = true, may_execute = true, key = false;
+	bool may_write = true, may_execute = true, users_page = true, key = false;
 	unsigned level, pk;
 
 	if (!is_canonical(cpu, access.gva))
@@ -259,10 +267,13 @@ struct horrible_answer horrible_walk(const struct horrible_mmu *mmu, const struc
 			return refusal(cpu, access, true, true, false);
 		may_write = may_write && bit(entry, WRITABLE);
 		may_execute = may_execute && !bit(entry, NO_EXECUTE);
+		users_page = users_page && bit(entry, USER);
 		table = frame_of(entry, level);
 		if (is_page(entry, level))
 			break;
 	}
+	if (us_refuses(cpu, users_page, access.exec))
+		return refusal(cpu, access, true, false, false);
 	pk = (unsigned)field(entry, 59, 62);
 	if (!access.exec && (cpu->user_mode ? cpu->pke : cpu->pks))
 		key = key_refuses(cpu, pk, access.write);
@@ -409,8 +420,9 @@ static bool entry_serves(const struct question *q, uint64_t value, unsigned leve
 	return frame_of(value, level) + field(q->access.gva, 0, page_bits(level) - 1) == q->gpa;
 }
 
-/* Is there a walk from @table down, each entry read at @from or later? */
-static bool walk_past(const struct question *q, uint64_t table, unsigned level, uint64_t from)
+/* Is there a walk from @table down, each entry read at @from or later? @users: U so far. */
+static bool walk_past(const struct question *q, uint64_t table, unsigned level, uint64_t from,
+		      bool users)
 {
 	uint64_t where = entry_address(table, q->access.gva, level), end = q->until;
 	const struct word *word;
@@ -427,6 +439,8 @@ static bool walk_past(const struct question *q, uint64_t table, unsigned level, 
 		if (word->count && word->versions[i].since > time)
 			time = word->versions[i].since;
 		if (entry_serves(q, value, level)) {
+			bool users_page = users && bit(value, USER);
+
 			if (is_page(value, level)) {
 				struct invalidation *gone =
 					*invalidation_slot(q->mmu, q->n, q->cpu->cr3,
@@ -434,9 +448,10 @@ static bool walk_past(const struct question *q, uint64_t table, unsigned level, 
 
 				if (gone && gone->time > time)
 					time = gone->time;
-				if (time < end)
+				if (time < end && !us_refuses(q->cpu, users_page, q->access.exec))
 					return true;
-			} else if (time < end && walk_past(q, frame_of(value, level), level - 1, time)) {
+			} else if (time < end && walk_past(q, frame_of(value, level), level - 1, time,
+							   users_page)) {
 				return true;
 			}
 		}
@@ -466,7 +481,7 @@ bool horrible_may(struct horrible_mmu *mmu, unsigned n, const struct horrible_cp
 		if (from < tag->flushed)
 			from = tag->flushed;
 		if (from < q.until &&
-		    walk_past(&q, field(cpu->cr3, 12, 51) << 12, levels_of(cpu), from))
+		    walk_past(&q, field(cpu->cr3, 12, 51) << 12, levels_of(cpu), from, true))
 			return true;
 		q.until = tag->epoch[i];
 	}

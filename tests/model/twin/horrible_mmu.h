@@ -21,6 +21,7 @@ struct horrible_cpu {
 	bool nx;		/* EFER.NXE */
 	bool pke, pks;		/* CR4 */
 	bool user_mode;
+	bool us;		/* U/S bits count, and SMEP is on: single CR3 */
 	uint32_t pkru;		/* the underlying one, which always counts */
 	unsigned maxphyaddr;
 	unsigned pml4_start, pml4_end, pml5_start, pml5_end;	/* legal ranges of the upper half */

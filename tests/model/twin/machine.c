@@ -203,7 +203,7 @@ static const struct pvm_host_ops machine_ops = {
 static struct pvm_vm_config vm_config(const struct machine_config *config)
 {
 	struct pvm_vm_config vm = {
-		.abi = PVM_ABI_DUAL_CR3,
+		.abi = config->single_cr3 ? PVM_ABI_SINGLE_CR3 : PVM_ABI_DUAL_CR3,
 		.host_la57 = config->la57,
 		.host_nx = true,
 		.host_pke = true,

@@ -18,6 +18,7 @@
 
 struct machine_config {
 	bool la57, page1g;
+	bool single_cr3;		/* the guest ABI, else dual CR3 */
 	unsigned cpus;
 	uint8_t max_level;		/* of host frames */
 	uint32_t max_shadow_pages;

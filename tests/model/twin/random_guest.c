@@ -92,6 +92,7 @@ static struct horrible_cpu twin_cpu(struct guest *g)
 		.pke = v->cr4 & PVM_CR4_PKE,
 		.pks = v->cr4 & PVM_CR4_PKS,
 		.user_mode = v->user_mode,
+		.us = g->machine.config.single_cr3,
 		.pkru = v->pkru,
 		.maxphyaddr = 40,
 		.pml4_start = range.pml4_start,
@@ -174,7 +175,7 @@ static uint64_t random_entry(struct guest *g, unsigned level)
 	if (chance(g, 1))
 		return machine_random(&g->machine);
 	entry |= chance(g, 85) ? PVM_PTE_W : 0;
-	entry |= chance(g, 50) ? PVM_PTE_U : 0;
+	entry |= chance(g, g->machine.config.single_cr3 ? 80 : 50) ? PVM_PTE_U : 0;
 	entry |= chance(g, 60) ? PVM_PTE_A : 0;
 	entry |= chance(g, 50) ? PVM_PTE_D : 0;
 	entry |= chance(g, 5) ? PVM_PTE_NX : 0;
@@ -211,7 +212,7 @@ static void make_map(struct guest *g)
 	poke(g, MAP_TABLE * 4096, (MAP_TABLE + 1) * 4096 | PVM_PTE_P | PVM_PTE_W);
 	for (i = 0; i < ROOTS; i++) {
 		poke(g, table_gpa(4, i) + MAP_SLOT * 8, MAP_TABLE * 4096 | PVM_PTE_P | PVM_PTE_W);
-		poke(g, table_gpa(5, i), table_gpa(4, i) | PVM_PTE_P | PVM_PTE_W);
+		poke(g, table_gpa(5, i), table_gpa(4, i) | PVM_PTE_P | PVM_PTE_W | PVM_PTE_U);
 	}
 }
 
@@ -433,6 +434,12 @@ static uint64_t random_cr3(struct guest *g)
 	return table_gpa(level, (unsigned)pick(g, ROOTS)) | (chance(g, 20) ? pick(g, 4096) : 0);
 }
 
+/* The root table of the mode that the CPU is not in. */
+static uint64_t other_cr3(struct guest *g)
+{
+	return g->machine.config.single_cr3 ? vcpu(g)->cr3 : vcpu(g)->msr.switch_cr3;
+}
+
 static void flush(struct guest *g)
 {
 	struct horrible_cpu cpu = twin_cpu(g);
@@ -451,7 +458,7 @@ static void flush(struct guest *g)
 		note(g, "cpu %u flush current", g->n);
 		pvm_mmu_flush_current(v);
 		horrible_flush_tag(g->twin, g->n, v->cr3);
-		horrible_flush_tag(g->twin, g->n, v->msr.switch_cr3);
+		horrible_flush_tag(g->twin, g->n, other_cr3(g));
 		return;
 	case 3:
 		gva = random_cr3(g);
@@ -464,7 +471,7 @@ static void flush(struct guest *g)
 		note(g, "cpu %u invlpg %llx", g->n, (unsigned long long)gva);
 		pvm_mmu_invlpg(v, pvm_gva(gva));
 		horrible_invlpg(g->twin, g->n, &cpu, v->cr3, gva);
-		horrible_invlpg(g->twin, g->n, &cpu, v->msr.switch_cr3, gva);
+		horrible_invlpg(g->twin, g->n, &cpu, other_cr3(g), gva);
 	}
 }
 
@@ -484,13 +491,17 @@ static void switch_tables(struct guest *g)
 		}
 		break;
 	case 1:
+		if (g->machine.config.single_cr3)
+			break;
 		v->msr.switch_cr3 = random_cr3(g);
 		pvm_mmu_new_cr3(v);
 		break;
 	default:
+		v->user_mode = !v->user_mode;
+		if (g->machine.config.single_cr3)
+			break;
 		v->cr3 = v->msr.switch_cr3;
 		v->msr.switch_cr3 = old;
-		v->user_mode = !v->user_mode;
 	}
 	note(g, "cpu %u cr3 %llx switch %llx user %d", g->n, (unsigned long long)v->cr3,
 	     (unsigned long long)v->msr.switch_cr3, v->user_mode);
@@ -504,7 +515,8 @@ static void change_controls(struct guest *g)
 	horrible_tick(g->twin);
 	switch (pick(g, 6)) {
 	case 0:
-		v->efer ^= PVM_EFER_NXE;
+		/* With single CR3 it is on as long as SMEP is. */
+		v->efer ^= g->machine.config.single_cr3 ? 0 : PVM_EFER_NXE;
 		break;
 	case 1:
 		v->cr4 ^= PVM_CR4_PKE;
@@ -613,6 +625,7 @@ static struct machine_config random_config(struct guest *g, unsigned forget)
 		.alloc_failure = chance(g, 30) ? 30 : 0,
 		.frame_block = chance(g, 30) ? 20 : 0,
 		.forget = forget,
+		.single_cr3 = chance(g, 50),
 	};
 }
 
