@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * What the engines share and nobody else sees: the four memory functions that
+ * What the engines share and no other code sees: the four memory functions that
  * every freestanding C compiler expects, trace, and the MMU's life cycle.
  */
 #ifndef PVM_INTERNAL_H

@@ -57,7 +57,7 @@
 #define PVM_LOAD_PGTBL_FLUSH		(1 << 0)
 #define PVM_LOAD_PGTBL_LA57		(1 << 1)
 
-/* Result of a hypercall nobody knows (Linux: KVM_ENOSYS) and of a bad WRMSR. */
+/* Result of an unknown hypercall (Linux: KVM_ENOSYS) and of a bad WRMSR. */
 #define PVM_KVM_ENOSYS			1000
 #define PVM_HC_EINVAL			22
 

@@ -24,7 +24,7 @@ PVM_API bool pvm_vector_has_error_code(uint8_t vector);
  * @vector: 0..255. 8 is never delivered: it is a shutdown.
  * @error_code: stored if the vector has one.
  * For #PF, vcpu->cr2 holds the address; for #DB, vcpu->dr6 the cause. rip is
- * that of the faulting instruction, or behind it for a trap.
+ * that of the faulting instruction, or after it for a trap.
  *
  * Returns PVM_ACT_RESUME; PVM_ACT_SHUTDOWN: it could not be delivered (no
  * PVCS, bad entry, bad stack), which is a triple fault; vcpu->request.shutdown
@@ -80,7 +80,7 @@ PVM_API enum pvm_action pvm_event_nmi(struct pvm_vcpu *vcpu);
 
 /**
  * pvm_event_user_syscall - SYSCALL in user mode enters the supervisor at LSTAR.
- * rip is behind the SYSCALL, rcx and r11 as SYSCALL left them, rflags as before it.
+ * rip is after the SYSCALL, rcx and r11 as SYSCALL left them, rflags as before it.
  * Returns PVM_ACT_RESUME, or PVM_ACT_SHUTDOWN: no PVCS, or an LSTAR that is not
  * legal (any more).
  * spec: User SYSCALL event
@@ -89,7 +89,7 @@ PVM_API enum pvm_action pvm_event_user_syscall(struct pvm_vcpu *vcpu);
 
 /**
  * pvm_event_return_user - to user mode, with the registers that the PVCS holds.
- * rip is behind the SYSCALL. Without a PVCS, with selectors other than the two
+ * rip is after the SYSCALL. Without a PVCS, with selectors other than the two
  * pairs (S4) or a RIP that cannot run (S1) nothing is loaded, and the instruction
  * raises #GP(0). A pending NMI is delivered at once, from user mode.
  * Returns PVM_ACT_RESUME, or PVM_ACT_SHUTDOWN where that #GP or NMI failed.

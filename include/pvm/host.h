@@ -69,7 +69,7 @@ struct pvm_host_ops {
 	/*
 	 * How the host backs @gfn. Called with and without the MMU lock, and by
 	 * several vCPUs at once, as gfn_to_va() is; while a call is in it without
-	 * the lock, nobody gets that lock. Returns PVM_OK; PVM_ENOENT: no memory there
+	 * the lock, no other thread gets that lock. Returns PVM_OK; PVM_ENOENT: no memory there
 	 * (MMIO or a hole); PVM_EAGAIN: would have to sleep and @sleep forbids
 	 * it; PVM_EFAULT: the host lost the memory.
 	 */

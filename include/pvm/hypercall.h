@@ -22,7 +22,7 @@ enum pvm_syscall_class {
 
 /**
  * pvm_syscall_classify - what does the SYSCALL that just trapped mean?
- * @vcpu: rip is the address behind the SYSCALL instruction (2 bytes).
+ * @vcpu: rip is the address after the SYSCALL instruction (2 bytes).
  * RETU wins where both MSRs hold the same address. A value of 0 in either MSR
  * matches no SYSCALL.
  */
@@ -30,7 +30,7 @@ PVM_API enum pvm_syscall_class pvm_syscall_classify(const struct pvm_vcpu *vcpu)
 
 /**
  * pvm_handle_syscall - the guest executed SYSCALL.
- * @vcpu: as the CPU left it: rip behind the instruction, RCX = rip, R11 =
+ * @vcpu: as the CPU left it: rip after the instruction, RCX = rip, R11 =
  * rflags (the backend sets these two if its way of trapping did not).
  * A number in PVM's block that is no hypercall gets -KVM_ENOSYS at once.
  *

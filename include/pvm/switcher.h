@@ -14,7 +14,7 @@
  *   per CPU:      pvm_switcher_cpu_init(), on that CPU
  *   per VM:       pvm_switcher_vm_init(), whose slot and entry go into
  *                 pvm_vm_config, then pvm_vm_init() with pvm_switcher_flush()
- *                 behind pvm_host_ops::tlb_flush
+ *                 as pvm_host_ops::tlb_flush
  *   per vCPU:     pvm_switcher_vcpu_init()
  *   per CPU and stretch of running guests: pvm_switcher_load() .. _unload()
  *   per entry, interrupts off:
@@ -37,7 +37,7 @@
  * Supervisor IBT may be on: whatever the CPU can enter of the switcher begins with ENDBR64.
  * A host that saves or restores IA32_U_CET (XSAVES) does so while it is not loaded.
  * What the host must not use while a guest runs: CPU features that write memory by linear
- * address behind the program's back (the DS area of BTS and PEBS), and vectors 3, 4 and
+ * address without an instruction of the program (the DS area of BTS and PEBS), and vectors 3, 4 and
  * 0x80 for its devices.
  *
  * design: switcher/; invariants S1..S13
@@ -52,7 +52,7 @@ struct pvm_abi_switches;
 struct pvm_switcher_cpu;	/* a CPU's area: memory of the host, contents the switcher's */
 
 /* A per-CPU area: size and alignment (linear address), bytes. Its last two pages
- * are never touched and need no memory behind them. */
+ * are never touched and need no memory. */
 #define PVM_SWITCHER_AREA_SIZE	0x8000
 #define PVM_SWITCHER_AREA_USED	0x6000
 
@@ -66,12 +66,12 @@ struct pvm_switcher_cpu;	/* a CPU's area: memory of the host, contents the switc
 /* Mitigations, as bits. pvm_switcher_mitigation_name() says them to people. */
 enum pvm_mitigation {
 	PVM_MITIGATE_VERW	= 1 << 0,	/* before the guest: clear CPU buffers (MDS, TAA, RFDS) */
-	PVM_MITIGATE_RSB_FILL	= 1 << 1,	/* behind the guest: refill the return stack */
-	PVM_MITIGATE_BHB_CLEAR	= 1 << 2,	/* behind the guest: clear the branch history */
-	PVM_MITIGATE_IBRS	= 1 << 3,	/* behind the guest: SPEC_CTRL.IBRS on, off before it */
+	PVM_MITIGATE_RSB_FILL	= 1 << 1,	/* after the guest: refill the return stack */
+	PVM_MITIGATE_BHB_CLEAR	= 1 << 2,	/* after the guest: clear the branch history */
+	PVM_MITIGATE_IBRS	= 1 << 3,	/* after the guest: SPEC_CTRL.IBRS on, off before it */
 	PVM_MITIGATE_IBPB	= 1 << 4,	/* another VM on this CPU: predictor barrier */
 	PVM_MITIGATE_L1D_FLUSH	= 1 << 5,	/* another VM on this CPU: flush the L1 data cache */
-	PVM_MITIGATE_LFENCE	= 1 << 6,	/* behind the guest: no speculation into the host */
+	PVM_MITIGATE_LFENCE	= 1 << 6,	/* after the guest: no speculation into the host */
 };
 
 /* What pvm_switcher_detect() reads off the CPU it runs on. */
@@ -235,7 +235,7 @@ struct pvm_switcher_vcpu {			/* the switcher's, but for inhibit and serve */
 	const struct pvm_abi_switches *switches;	/* of its guest ABI */
 	struct pvm_switcher_vcpu *next;
 	struct pvm_switcher_cpu *cpu;		/* where it ran last */
-	uint32_t request;			/* somebody wants it out */
+	uint32_t request;			/* an exit is asked for */
 	uint32_t inhibit;			/* the host's own reasons not to switch directly */
 	bool serve;				/* the host's: see pvm_switcher_run() */
 	uint64_t generation;			/* that the published roots belong to */
@@ -246,7 +246,7 @@ struct pvm_switcher_vcpu {			/* the switcher's, but for inhibit and serve */
 	uint32_t fixed_inhibit;			/* what of it changes with the MSRs only */
 	const volatile uint64_t *waits;		/* where the guest is told that an interrupt waits */
 	uint64_t waits_bit;
-	uint64_t window_gpa, window_pins;	/* of the PVCS behind the window */
+	uint64_t window_gpa, window_pins;	/* of the PVCS in the window */
 	uint64_t pvcs;				/* its address in the window, 0: none */
 	uint32_t published_count, published_next;
 	struct pvm_switcher_pgtbl published[PVM_SWITCHER_PUBLISHED];

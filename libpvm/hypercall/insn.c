@@ -72,7 +72,7 @@ static enum pvm_action emulate_cpuid(struct pvm_vcpu *vcpu, const struct pvm_ins
 	return pvm_insn_done(vcpu, insn->length);
 }
 
-/* INT n. INT 3 and INT 0x80 are traps: RIP is behind them. */
+/* INT n. INT 3 and INT 0x80 are traps: RIP is after them. */
 static enum pvm_action emulate_int(struct pvm_vcpu *vcpu, const struct pvm_insn *insn)
 {
 	uint8_t vector = (uint8_t)insn->value;
@@ -158,7 +158,7 @@ static enum pvm_action emulate_supervisor(struct pvm_vcpu *vcpu, const struct pv
 	}
 }
 
-/* Could a CPU have decoded this? A backend that got it wrong harms nobody. */
+/* Could a CPU have decoded this? A backend that got it wrong harms no one. */
 static bool insn_is_sane(const struct pvm_insn *insn)
 {
 	return insn->length >= 1 && insn->length <= PVM_INSN_MAX_LENGTH &&

@@ -2,7 +2,7 @@
 /*
  * The guest's memory by linear address, for the engine: with the guest's own
  * rights, straight through its tables. Never through shadow tables, which may
- * be behind, and never outside the MMU lock, so that a frame cannot be taken
+ * be stale, and never outside the MMU lock, so that a frame cannot be taken
  * back in the middle of a copy (M10).
  *
  * spec: Paging

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
  * The shadow MMU's own structures. Everything here is under the MMU lock.
- * Nobody outside libpvm/mmu/ includes this.
+ * For libpvm/mmu/ alone.
  *
  * A shadow page is a table that the CPU walks. A present entry is named by a
  * reference: the id of its page, and its index. The leaves of a guest frame are a

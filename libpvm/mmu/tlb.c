@@ -36,7 +36,7 @@ void pvm_tlb_note_link(struct pvm_mmu *mmu, const struct pvm_shadow_page *child)
 {
 	mmu->stale_links = true;
 	/* INVLPG of one address must hit all pieces of a large page, which
-	 * nobody will know any more. */
+	 * no shadow page will say any more. */
 	mmu->flush_due |= child->role.direct || child->role.level > 1;
 }
 

@@ -27,7 +27,7 @@ struct pvm_guest_walk {
 };
 
 /* May this vCPU's guest use the address at all (M7), the switcher's slot being
- * nobody's? */
+ * no guest's? */
 bool pvm_walk_address_legal(const struct pvm_vcpu *vcpu, pvm_gva_t gva);
 
 /* Depth of the guest's paging: 5 only on a host that has it. */

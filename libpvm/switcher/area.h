@@ -106,7 +106,7 @@ struct pvm_switcher_cpu {
 
 	/* Copies for the direct switches, of the vCPU that runs. */
 	uint64_t pvcs;			/* in the window */
-	uint64_t lstar, retu_next, rets_next;	/* the two: the address behind the SYSCALL */
+	uint64_t lstar, retu_next, rets_next;	/* the two: the address after the SYSCALL */
 	uint64_t kernel_gs_base, supervisor_rsp;
 	uint64_t canonical_add, canonical_limit;	/* S1: (rip + add) < limit */
 	uint64_t range_start, range_end;	/* upper-half stacks lie in [start, end - frame] */
@@ -161,7 +161,7 @@ struct pvm_switcher_cpu {
 	struct pvm_switcher_stats stats;
 
 	/* Exceptions of the switcher itself arrive here; then the frame, where the
-	 * CPU's RSP0 points behind. */
+	 * CPU's RSP0 points to the end. */
 	uint64_t stack[64] __attribute__((aligned(16)));
 	uint64_t stack_pad;			/* makes the frame end on 16 bytes */
 	struct switcher_frame frame;
@@ -210,7 +210,7 @@ const char *pvm_switcher_bad_area(const struct pvm_switcher *switcher, const voi
 /* mitigate.c: can CPL 3 read supervisor pages? */
 bool pvm_switcher_has_meltdown(const struct pvm_switcher_cpu_id *id);
 
-/* detect.c: what the CPU behind @source says of itself. */
+/* detect.c: what the CPU that @source reads says of itself. */
 struct switcher_source {
 	void (*cpuid)(uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
 	uint64_t (*rdmsr)(uint32_t msr);
@@ -222,7 +222,7 @@ void pvm_switcher_identify(const struct switcher_source *source, struct pvm_swit
  * and what is published. @root: PVM_INVALID_ADDR where there is none. */
 void pvm_switcher_set_roots(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu,
 			const pvm_hpa_t root[2]);
-/* No tag of the CPU is anybody's. */
+/* No tag of the CPU has an owner. */
 void pvm_switcher_void_tags(struct pvm_switcher_cpu *cpu);
 /* What the VM's tags hold, on every CPU, is not used again. Other VMs' tags stay. */
 void pvm_switcher_void_tags_of(struct pvm_switcher_vm *vm);

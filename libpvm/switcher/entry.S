@@ -10,7 +10,7 @@
  *   C(RAX), C(RDX)           the guest's, where the part says so C(RCX), C(R11) too
  *   frame.rip, .rflags, .rsp the guest's
  *   the other general registers are the guest's and live
- *   IF and TF are clear, behind a SYSCALL DF and AC too; behind a vector those two are the
+ *   IF and TF are clear, after a SYSCALL DF and AC too; after a vector those two are the
  *   guest's until the host's RFLAGS are back; CR3 is the host's or a shadow root
  * GS and CR3 are never used to find anything, and no handler trusts them (S5).
  *

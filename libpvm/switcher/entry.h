@@ -37,7 +37,7 @@
  * rdx, flags. \mode: 0 supervisor, 1 user.
  *
  * S13: the signal is exchanged, not stored, before the CR3 that it announces: so what
- * is owed can be read behind it and CR3 be written once, flushing if anything is. A
+ * is owed can be read after it and CR3 be written once, flushing if anything is. A
  * flush that saw the old signal is either seen here or older than the root's first
  * use, by the walker too. docs/cr3-signal.md
  */

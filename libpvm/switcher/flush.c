@@ -59,9 +59,9 @@ static bool concerned(const struct pvm_switcher_cpu *cpu, const struct pvm_switc
 }
 
 /* One CPU. With PCIDs the debt is a bit, set by a locked instruction, so that the
- * signal is read behind it and behind the change of the tables; without PCIDs the
+ * signal is read after it and after the change of the tables; without PCIDs the
  * next CR3 write pays it. Returns true if the CPU must be interrupted. @runs: counted
- * behind the debt, so that a run that is not counted has seen it. */
+ * after the debt, so that a run that is not counted has seen it. */
 static bool owe(struct pvm_switcher_cpu *cpu, uint32_t tags, uint64_t *runs)
 {
 	if (cpu->switcher->config.features.pcid)
@@ -157,7 +157,7 @@ void pvm_switcher_flush(struct pvm_switcher_vm *vm, const struct pvm_tlb_flush *
 		forget_roots(vm);
 		return;
 	}
-	/* The shadow entry is there for all before anybody's tags are looked at: a CPU that
+	/* The shadow entry is there for all before any tags are looked at: a CPU that
 	 * gives the root one later walks what is new. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	for (i = 0; i < switcher->cpu_count; i++) {

@@ -71,7 +71,7 @@ static bool amd_needs_verw(const struct pvm_switcher_cpu_id *id)
 }
 
 /* Does the CPU by itself, all the time, keep what CPL 3 taught the indirect
- * predictors from CPL 0? What it offers and nobody turned on does not count. */
+ * predictors from CPL 0? What it offers and is not turned on does not count. */
 static bool ibrs_always_on(const struct pvm_switcher_cpu_id *id)
 {
 	bool on = (id->spec_ctrl & PVM_SPEC_CTRL_IBRS) != 0;
@@ -88,7 +88,7 @@ static bool ibrs_always_on(const struct pvm_switcher_cpu_id *id)
 
 /* Intel, "Indirect Branch Restricted Speculation"; AMD, "Software Techniques for
  * Managing Speculation on AMD Processors", Mitigation V2-4. A compiler's retpolines
- * would do on some CPUs: nobody here knows how the host was compiled. */
+ * would do on some CPUs: it is not known here how the host was compiled. */
 static bool needs_ibrs(const struct pvm_switcher_cpu_id *id)
 {
 	bool can = id->leaf7_edx & PVM_CPUID_7_EDX_SPEC_CTRL || id->ext8_ebx & PVM_CPUID_88_EBX_IBRS;
@@ -112,7 +112,7 @@ static bool needs_bhb_clear(const struct pvm_switcher_cpu_id *id)
 }
 
 /* Intel, "L1 Terminal Fault", Enumeration: RDCL_NO means immune, and
- * SKIP_L1DFL_VMENTRY that there is nothing to flush or somebody else does. */
+ * SKIP_L1DFL_VMENTRY that there is nothing to flush or another does. */
 static bool needs_l1d_flush(const struct pvm_switcher_cpu_id *id)
 {
 	return id->leaf7_edx & PVM_CPUID_7_EDX_L1D_FLUSH && !is_amd(id) &&

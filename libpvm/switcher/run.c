@@ -23,7 +23,7 @@
 #define FLUSH_CMD_L1D	1
 #define DR7_ARMED	0xffull		/* any L or G bit */
 
-/* S8: the page behind the PVCS is pinned (vcpu/pvcs.c) as long as the vCPU has it.
+/* S8: the page of the PVCS is pinned (vcpu/pvcs.c) as long as the vCPU has it.
  * A host that cannot say now where it is is asked again at the next entry. */
 static void show_pvcs(struct pvm_switcher_vcpu *svcpu)
 {
@@ -338,7 +338,7 @@ static void prepare(struct pvm_switcher_vcpu *svcpu, pvm_hpa_t root)
 }
 
 /* Into the guest and out again. @answered: a hypercall has been answered since the last
- * time, and nothing else has changed in the vCPU. False: somebody wants it out. */
+ * time, and nothing else has changed in the vCPU. False: an exit is asked for. */
 static bool enter(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu, bool answered)
 {
 	struct pvm_vcpu *vcpu = svcpu->vcpu;

@@ -61,7 +61,7 @@ static const char *bad_selectors(const struct pvm_switcher_config *config)
 	    SELECTOR_INDEX(config->host_ss) >= SWITCHER_GDT_ENTRIES ||
 	    SELECTOR_INDEX(config->cpunode_sel) >= SWITCHER_GDT_ENTRIES ||
 	    config->tls_index > SWITCHER_GDT_ENTRIES - 3)
-		return "a selector lies behind the 32 entries of the switcher's GDT";
+		return "a selector lies beyond the 32 entries of the switcher's GDT";
 	if ((config->tss_sel & 7) || !config->tss_sel ||
 	    SELECTOR_INDEX(config->tss_sel) > SWITCHER_GDT_ENTRIES - 2)
 		return "tss_sel: no pair of entries within the switcher's GDT";

@@ -135,7 +135,7 @@ void pvm_switcher_set_roots(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vc
 	cpu->current_root[0] = root[0];
 	cpu->current_root[1] = root[1];
 	if (root[0].v == PVM_INVALID_ADDR || root[1].v == PVM_INVALID_ADDR)
-		return;		/* PVM_INHIBIT_ROOT: nobody looks at what is published */
+		return;		/* PVM_INHIBIT_ROOT: what is published is not looked at */
 	publish(svcpu, root, cr3, switch_cr3);
 	for (i = 0; i < PVM_SWITCHER_PUBLISHED; i++) {
 		const struct pvm_switcher_pgtbl *pgtbl =

@@ -102,7 +102,7 @@ enter_user_root:
 	LOAD_ROOT 1
 	jmp	enter_root_done
 
-/* AMD's SYSRET changes the selector of SS and nothing else of it: behind a NULL SS, which
+/* AMD's SYSRET changes the selector of SS and nothing else of it: after a NULL SS, which
  * interrupts from CPL 3 leave, a guest's 32-bit code would have none. */
 enter_null_ss:
 	movzwl	C(SWITCHER_SS), %eax
@@ -110,7 +110,7 @@ enter_null_ss:
 	jmp	enter_ss_done
 
 /* What few CPUs need, towards the guest. In: rsi = vcpu. Clobbers rax, rcx, rdx. The
- * guest's breakpoints come last: behind the last access to what is not the switcher's
+ * guest's breakpoints come last: after the last access to what is not the switcher's
  * but the vCPU's registers. */
 enter_extras:
 	cmpq	$0, C(GUEST_DR7)
@@ -146,7 +146,7 @@ enter_extras:
 
 /*
  * Out of the guest. In: in the switcher, with C(RAX), C(RCX), C(RDX), C(R11) the
- * guest's, frame the guest's, C(KIND) set. For KIND_FAULT GS and CR3 may be anybody's.
+ * guest's, frame the guest's, C(KIND) set. For KIND_FAULT GS and CR3 may be of any world.
  */
 	.balign 64
 PLACE pvm_switcher_to_host
