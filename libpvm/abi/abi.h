@@ -41,6 +41,8 @@ struct pvm_abi_ops {
 	const struct pvm_hypercall_row *hypercalls;
 	uint32_t hypercall_count;
 	uint64_t hypercall_base;	/* the number of hypercalls[0] */
+	uint32_t hypercall_numbers;	/* from there on, that are the ABI's, with or without a row;
+					 * all others are the host's */
 
 	/* ----------------------------------------------------------------
 	 * Events.

@@ -296,8 +296,8 @@ static bool served_hypercall(const struct pvm_vcpu *vcpu)
 	const struct pvm_abi_ops *abi = vcpu->vm->abi;
 	uint64_t nr = vcpu->gpr[PVM_RAX] - abi->hypercall_base;
 
-	/* A number that the ABI does not have is answered with an error, or the host's. */
-	return nr >= abi->hypercall_count || abi->hypercalls[nr].served;
+	/* A number of the ABI's without a row is answered with an error. */
+	return nr < abi->hypercall_numbers && (nr >= abi->hypercall_count || abi->hypercalls[nr].served);
 }
 
 /* PVM_ACT_RETRY: not ours, or it would sleep. */

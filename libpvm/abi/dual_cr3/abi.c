@@ -88,6 +88,7 @@ const struct pvm_abi_ops pvm_abi_dual_cr3 = {
 	.hypercalls = pvm_dual_cr3_hypercalls,
 	.hypercall_count = PVM_DUAL_CR3_HYPERCALLS,
 	.hypercall_base = PVM_HC_BASE,
+	.hypercall_numbers = PVM_HC_COUNT,
 	.deliver = pvm_dual_cr3_deliver,
 	.at_event_entry = pvm_dual_cr3_at_event_entry,
 	.interrupt_flag = pvm_dual_cr3_interrupt_flag,

@@ -44,6 +44,7 @@ const struct pvm_abi_ops pvm_abi_single_cr3 = {
 	.hypercalls = pvm_single_cr3_hypercalls,
 	.hypercall_count = PVM_SINGLE_CR3_HYPERCALLS,
 	.hypercall_base = PVM_HC_BASE,
+	.hypercall_numbers = PVM_HC_COUNT,
 	.deliver = pvm_single_cr3_deliver,
 	.at_event_entry = pvm_single_cr3_at_event_entry,
 	.interrupt_flag = pvm_single_cr3_interrupt_flag,

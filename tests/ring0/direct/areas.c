@@ -38,7 +38,7 @@ static int init_area(const struct pvm_switcher_config *config, void *at, uint32_
 	int ret;
 
 	if (pvm_switcher_init(&second, config, test.cpu->switcher->ops, NULL, areas, 1, &why) != PVM_OK)
-		fail("switcher: %s", why);
+		return PVM_EINVAL;
 	ret = pvm_switcher_cpu_init(&second, at, id, &why);
 	if ((ret == PVM_OK) != !why)
 		fail("result %d, and why is %s", ret, why ? why : "nothing");
