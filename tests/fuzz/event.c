@@ -14,7 +14,7 @@ static enum pvm_action one_event(struct pvm_vcpu *vcpu, struct fuzz_input *in)
 	case 0:
 		allowed = pvm_event_interrupt_allowed(vcpu);
 		action = pvm_event_interrupt(vcpu, vector, &delivered);
-		fuzz_require(delivered == (allowed && vector >= PVM_VEC_EXCEPTIONS),
+		fuzz_require(delivered == (allowed && vector >= PVM_VEC_APIC_FIRST),
 			     "an interrupt is delivered when, and only when, it is allowed");
 		return action;
 	case 1:
