@@ -247,7 +247,7 @@ SCALE(parallel, 256m, 256ull << 20)
 
 const struct bench_row bench_scale_rows[] = {
 	ROWS(fill_random, "a leaf filled in random order", "ns", 0),
-	ROWS(unmap_one, "a frame that nobody maps is unmapped", "ns", 1000),
+	ROWS(unmap_one, "a frame that is not mapped is unmapped", "ns", 1000),
 	ROWS(flush_after_writes, "TLB_FLUSH after 2,000 random table writes", "us", 0),
 	ROWS(memory, "engine memory per page, dense", "bytes", 20),
 	{ "scale.parallel", "two vCPUs touching first, against one (CPU time)", "ratio", 0.6,

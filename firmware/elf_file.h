@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #define ELF_FILE_MAX_SEGMENTS 64
-#define ELF_FILE_MAX_NOTES 1024	/* of anybody: more are refused */
+#define ELF_FILE_MAX_NOTES 1024	/* of any owner: more are refused */
 #define ELF_FILE_SCRIPT_SECTION ".pvm.script"	/* accesses for the model executor */
 
 struct elf_file_segment {

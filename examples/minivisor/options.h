@@ -10,7 +10,7 @@
 /* The number behind "name=", 1 for the bare word, or @otherwise. */
 uint64_t option_number(const char *name, uint64_t otherwise);
 
-/* What is behind "name=", up to the next space, and its length; NULL if it is not there. */
+/* What follows "name=", up to the next space, and its length; NULL if it is not there. */
 const char *option_text(const char *name, size_t *length);
 
 /* Fails with a line if there is a word that is none of @names (NULL-terminated). */
