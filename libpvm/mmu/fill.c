@@ -444,6 +444,7 @@ static bool still_true(const struct pvm_fill *fill)
 
 bool pvm_fill_install(struct pvm_fill *fill)
 {
+	bool installed;
 	unsigned level;
 
 	if (!fill->linked) {
@@ -453,8 +454,9 @@ bool pvm_fill_install(struct pvm_fill *fill)
 			install_link(fill, level);
 		remember_path(fill);
 	}
-	pvm_spares_top_up(fill->vcpu);
-	if (install_leaf(fill) || !fill->linked)
+	installed = install_leaf(fill);
+	pvm_spares_top_up(fill->vcpu);	/* M11: after those for whom the pages were counted */
+	if (installed || !fill->linked)
 		return true;
 	/* A fault although the leaf is there: perhaps the path is not. */
 	fill->vcpu->mmu.path.root = NULL;

@@ -77,6 +77,34 @@ Test(mmu_pool, objects_share_pages_and_the_last_one_frees_its_page)
 	guest_fini(&g);
 }
 
+/* One object is left, no page, and the leaf needs it. */
+Test(mmu_pool, M11_spares_take_nothing_that_was_counted_for_a_fill)
+{
+	struct pvm_slab *slab;
+	struct guest g;
+	void *taken[PVM_PAGE_SIZE / sizeof(struct pvm_entry_values)];
+	unsigned n = 0;
+
+	guest_init(&g);
+	guest_map(&g, GVA, DATA, 1, RWU);
+	guest_map(&g, GVA + CHUNK_ENTRIES * 0x1000, DATA + 0x1000, 1, RWU);
+	guest_touch(&g, GVA, PVM_ACCESS_READ);
+	guest_map(&g, GVA + 0x1000, DATA, 1, RWU);	/* a second one of its frame: links */
+	guest_touch(&g, GVA + 0x1000, PVM_ACCESS_READ);
+	slab = &g.vm->mmu->value_slab;
+	pvm_spares_give_back(g.vcpu);
+	pvm_pool_drain(g.vm->mmu);
+	while (slab->available > 1)
+		taken[n++] = pvm_slab_take(g.vm->mmu, slab);
+	g.f.allocs_left = 0;
+	cr_assert_eq(guest_fault(&g, GVA + CHUNK_ENTRIES * 0x1000, 0).kind, PVM_FAULT_FIXED);
+	cr_assert_eq(guest_reaches(&g, GVA + CHUNK_ENTRIES * 0x1000), DATA + 0x1000);
+	while (n)
+		pvm_slab_give(g.vm->mmu, slab, taken[--n]);
+	g.f.allocs_left = -1;
+	guest_fini(&g);
+}
+
 /* Sizes of which one more would begin within the page and end after it. */
 Test(mmu_pool, every_object_ends_within_its_page)
 {
