@@ -89,16 +89,13 @@ void pvm_entry_free_all(struct pvm_mmu *mmu, struct pvm_shadow_page *page)
 			trim_values(mmu, page, c * CHUNK_ENTRIES);
 }
 
-static struct pvm_entry_links *links_make(struct pvm_mmu *mmu, uint32_t ref, unsigned *i)
+static struct pvm_entry_link *link_make(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned index)
 {
-	unsigned index;
-	struct pvm_shadow_page *page = pvm_ref_page(mmu, ref, &index);
 	struct pvm_entry_links **links = &page->links[index / CHUNK_ENTRIES];
 
 	if (!*links)
 		*links = pvm_slab_take(mmu, &mmu->link_slab);
-	*i = index % CHUNK_ENTRIES;
-	return *links;
+	return &(*links)->of[index % CHUNK_ENTRIES];
 }
 
 static struct pvm_entry_links *links_find(const struct pvm_mmu *mmu, uint32_t ref, unsigned *i)
@@ -125,13 +122,16 @@ static void links_trim(struct pvm_mmu *mmu, uint32_t ref)
 	*links = NULL;
 }
 
-static void list_add(struct pvm_mmu *mmu, uint32_t *head, uint32_t ref)
+static void list_add(struct pvm_mmu *mmu, uint32_t *head, struct pvm_shadow_page *page, unsigned index)
 {
-	unsigned i;
+	uint32_t ref = pvm_entry_ref(page, index);
 
 	if (*head) {
-		links_make(mmu, ref, &i)->of[i].next = *head;
-		links_make(mmu, *head, &i)->of[i].prev = ref;
+		unsigned second;
+		struct pvm_shadow_page *other = pvm_ref_page(mmu, *head, &second);
+
+		link_make(mmu, page, index)->next = *head;
+		link_make(mmu, other, second)->prev = ref;
 	}
 	*head = ref;
 }
@@ -180,7 +180,7 @@ void pvm_entry_link(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned 
 		    struct pvm_shadow_page *child, uint64_t rights)
 {
 	set_value(mmu, page, index, child->id);
-	list_add(mmu, &child->parents, pvm_entry_ref(page, index));
+	list_add(mmu, &child->parents, page, index);
 	mmu->links++;
 	/* M1: whatever the guest's U/S bit, it runs at CPL 3. */
 	PVM_WRITE_ONCE(page->table[index],
@@ -193,8 +193,7 @@ void pvm_entry_map(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned i
 	uint64_t value = gfn.v >> (9 * (page->role.level - 1));
 
 	set_value(mmu, page, index, value);
-	list_add(mmu, pvm_radix_make(mmu, &mmu->rmap[page->role.level - 1], value),
-		 pvm_entry_ref(page, index));
+	list_add(mmu, pvm_radix_make(mmu, &mmu->rmap[page->role.level - 1], value), page, index);
 	mmu->stats.rmap_entries++;
 	PVM_WRITE_ONCE(page->table[index], entry);
 }

@@ -77,8 +77,6 @@ static bool is_taken(const struct pvm_fill *fill)
 	const struct pvm_mmu *mmu = fill->vcpu->vm->mmu;
 	unsigned level;
 
-	if (pvm_likely(!mmu->taking))
-		return false;
 	for (level = fill->walk.level; level <= fill->walk.top; level++)
 		if (pvm_frame_is_taken(mmu, fill->walk.table[level]))
 			return true;
@@ -114,7 +112,7 @@ static bool try_fault(struct pvm_fill *fill, uint32_t error_code, enum pvm_sleep
 	}
 	answer(result, PVM_FAULT_FIXED, walk->gpa);
 	fill->gfn = pvm_gpa_to_gfn(walk->gpa);
-	if (is_taken(fill))
+	if (pvm_unlikely(vcpu->vm->mmu->taking) && is_taken(fill))
 		return true;
 	rc = find_frame(fill, hint);
 	if (rc == PVM_ENOENT || (rc == PVM_OK && write && !fill->frame.writable)) {
@@ -173,7 +171,7 @@ static bool fault_parallel(struct pvm_fill *fill, uint32_t error_code, struct pv
 	done = pvm_walk_guest(vcpu, walk->gva, error_code & (PVM_ACCESS_WRITE | PVM_ACCESS_EXEC), walk);
 	if (done) {
 		fill->gfn = pvm_gpa_to_gfn(walk->gpa);
-		done = !is_taken(fill) &&
+		done = !vm->mmu->taking &&
 			vm->ops->gfn_to_frame(vm->host, fill->gfn, write, PVM_NO_SLEEP,
 					      &fill->frame) == PVM_OK &&
 			(!write || fill->frame.writable) && pvm_fill_parallel(fill);
@@ -207,7 +205,8 @@ struct pvm_fault_result pvm_mmu_fault(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint
 		return traced(vcpu, gva, error_code, result);
 	hint.valid = false;
 	for (;;) {
-		fill.starved = !pvm_pool_refill(vm->mmu, RESERVE_GOAL, sleep);
+		fill.starved = PVM_READ_ONCE(vm->mmu->reserved) < RESERVE_GOAL &&
+			!pvm_pool_refill(vm->mmu, RESERVE_GOAL, sleep);
 		pvm_lock(vm);
 		fault_locked(&fill, error_code, sleep, &hint, &result);
 		hint.seq = vm->mmu->frames_seq;

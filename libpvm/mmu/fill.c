@@ -88,6 +88,8 @@ static uint8_t target_level(const struct pvm_fill *fill)
 	const struct pvm_mmu *mmu = fill->vcpu->vm->mmu;
 	unsigned level = fill->vcpu->vm->config.host_page1g ? 3 : 2;
 
+	if (pvm_likely(fill->walk.level == 1))
+		return 1;
 	if (level > fill->walk.level)
 		level = fill->walk.level;
 	if (level > fill->frame.max_level)
@@ -323,8 +325,7 @@ static uint64_t smep_nx(const struct pvm_fill *fill)
 {
 	union pvm_mmu_role role = fill->root_role;
 
-	return role.us && !role.user_root && role.nx && pvm_walk_is_user(&fill->walk, fill->walk.level) ?
-	       PVM_PTE_NX : 0;
+	return role.us && !role.user_root && role.nx && fill->walk.user ? PVM_PTE_NX : 0;
 }
 
 /* The rights of the link at @level. Links below a large page carry none of
@@ -455,7 +456,8 @@ bool pvm_fill_install(struct pvm_fill *fill)
 		remember_path(fill);
 	}
 	installed = install_leaf(fill);
-	pvm_spares_top_up(fill->vcpu);	/* M11: after those for whom the pages were counted */
+	if (fill->vcpu->vm->mmu->vcpus > 1)
+		pvm_spares_top_up(fill->vcpu);	/* M11: after those for whom the pages were counted */
 	if (installed || !fill->linked)
 		return true;
 	/* A fault although the leaf is there: perhaps the path is not. */

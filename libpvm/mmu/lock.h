@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
  * The MMU lock, and beside it: what every vCPU may do at once. A vCPU that is inside
- * changes nothing but single words, each in one step; who has the lock waits until none
+ * changes nothing of the engine's but single words, each in one step, and bytes of
+ * guest memory that have no shadow pages; a thread that takes the lock waits until no vCPU
  * is inside, and is alone then. To be inside costs a store and a load of the vCPU's own
  * and shared words; it never waits.
  */
 #ifndef MMU_LOCK_H
 #define MMU_LOCK_H
 
+#include "internal.h"
 #include "shadow.h"
 
 #define SPINS 100	/* before the host may let others run */
@@ -54,6 +56,24 @@ static inline bool pvm_enter(struct pvm_vcpu *vcpu)
 static inline void pvm_leave(struct pvm_vcpu *vcpu)
 {
 	__atomic_store_n(&vcpu->mmu.inside, false, __ATOMIC_RELEASE);
+}
+
+/* For what only reads the engine's tables, and may set bits of the guest's: inside (true)
+ * or, while another thread has the lock, with it. */
+static inline bool pvm_enter_or_lock(struct pvm_vcpu *vcpu)
+{
+	if (pvm_likely(pvm_enter(vcpu)))
+		return true;
+	pvm_lock(vcpu->vm);
+	return false;
+}
+
+static inline void pvm_leave_or_unlock(struct pvm_vcpu *vcpu, bool inside)
+{
+	if (pvm_likely(inside))
+		pvm_leave(vcpu);
+	else
+		pvm_unlock(vcpu->vm);
 }
 
 #endif /* MMU_LOCK_H */

@@ -2,8 +2,9 @@
 /*
  * The guest's memory by linear address, for the engine: with the guest's own
  * rights, straight through its tables. Never through shadow tables, which may
- * be stale, and never outside the MMU lock, so that a frame cannot be taken
- * back in the middle of a copy (M10).
+ * be stale. A page at a time, and inside (lock.h) or with the MMU lock, so that no
+ * frame is taken back in the middle of a copy (M10); the lock is needed only to
+ * write what has shadow pages, or more than one page.
  *
  * spec: Paging
  */
@@ -42,16 +43,14 @@ static void report_mmio(const struct pvm_vcpu *vcpu, const struct pvm_guest_walk
 bool pvm_mmu_translate(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t access, bool set_ad,
 		       struct pvm_fault_result *result)
 {
-	struct pvm_vm *vm = vcpu->vm;
 	struct pvm_guest_walk walk;
-	bool allowed;
+	bool allowed, inside = pvm_enter_or_lock(vcpu);
 
-	pvm_lock(vm);
 	if (set_ad)
 		allowed = pvm_walk_access(vcpu, gva, access, &walk);
 	else
 		allowed = pvm_walk_guest(vcpu, gva, access, &walk);
-	pvm_unlock(vm);
+	pvm_leave_or_unlock(vcpu, inside);
 
 	if (allowed)
 		*result = (struct pvm_fault_result){ .kind = PVM_FAULT_FIXED, .gpa = walk.gpa };
@@ -75,8 +74,8 @@ static uint8_t *walk_va(struct pvm_vcpu *vcpu, const struct pvm_guest_walk *walk
 	return va ? va + (walk->gpa.v & (PVM_PAGE_SIZE - 1)) : NULL;
 }
 
-static int read_page(struct pvm_vcpu *vcpu, pvm_gva_t gva, void *buf, size_t len, uint32_t access,
-		     struct pvm_fault_result *fault)
+static int read_inside(struct pvm_vcpu *vcpu, pvm_gva_t gva, void *buf, size_t len, uint32_t access,
+		       struct pvm_fault_result *fault)
 {
 	struct pvm_guest_walk walk;
 	const uint8_t *va;
@@ -94,14 +93,22 @@ static int read_page(struct pvm_vcpu *vcpu, pvm_gva_t gva, void *buf, size_t len
 	return PVM_OK;
 }
 
+static int read_page(struct pvm_vcpu *vcpu, pvm_gva_t gva, void *buf, size_t len, uint32_t access,
+		     struct pvm_fault_result *fault)
+{
+	bool inside = pvm_enter_or_lock(vcpu);
+	int rc = read_inside(vcpu, gva, buf, len, access, fault);
+
+	pvm_leave_or_unlock(vcpu, inside);
+	return rc;
+}
+
 int pvm_mmu_read(struct pvm_vcpu *vcpu, pvm_gva_t gva, void *buf, size_t len, uint32_t access,
 		 struct pvm_fault_result *fault, pvm_gva_t *fault_gva)
 {
-	struct pvm_vm *vm = vcpu->vm;
 	uint8_t *to = buf;
 	int rc = PVM_OK;
 
-	pvm_lock(vm);
 	while (len && rc == PVM_OK) {
 		size_t part = page_part(gva, len);
 
@@ -111,7 +118,6 @@ int pvm_mmu_read(struct pvm_vcpu *vcpu, pvm_gva_t gva, void *buf, size_t len, ui
 		gva.v += part;
 		len -= part;
 	}
-	pvm_unlock(vm);
 	return rc;
 }
 
@@ -146,6 +152,27 @@ static int check_window(struct pvm_vcpu *vcpu, pvm_gva_t gva, unsigned pages, st
 	return PVM_OK;
 }
 
+/* A write within one page that has no shadow pages, beside other vCPUs. False: something
+ * is in the way, and nothing was written. */
+static bool write_inside(struct pvm_vcpu *vcpu, pvm_gva_t gva, const void *buf, size_t len)
+{
+	const struct pvm_mmu *mmu = vcpu->vm->mmu;
+	struct target target;
+	bool done = false;
+
+	if (!pvm_enter(vcpu))
+		return false;
+	if (pvm_walk_guest(vcpu, gva, PVM_ACCESS_WRITE, &target.walk) &&
+	    !pvm_page_first(mmu, pvm_gpa_to_gfn(target.walk.gpa))) {
+		target.va = walk_va(vcpu, &target.walk, true);
+		done = target.va && pvm_walk_set_accessed(vcpu, &target.walk);
+	}
+	if (done)
+		memcpy(target.va, buf, len);
+	pvm_leave(vcpu);
+	return done;
+}
+
 int pvm_mmu_write(struct pvm_vcpu *vcpu, pvm_gva_t gva, const void *buf, size_t len,
 		  struct pvm_fault_result *fault, pvm_gva_t *fault_gva)
 {
@@ -154,6 +181,8 @@ int pvm_mmu_write(struct pvm_vcpu *vcpu, pvm_gva_t gva, const void *buf, size_t 
 	const uint8_t *from = buf;
 	int rc = PVM_OK;
 
+	if (page_part(gva, len) == len && write_inside(vcpu, gva, buf, len))
+		return PVM_OK;
 	pvm_lock(vm);
 	while (len) {
 		size_t part = page_part(gva, len);

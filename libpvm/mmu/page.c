@@ -9,7 +9,6 @@
 #include "entry.h"
 #include "tlb.h"
 
-#define WAITING_MAX	32	/* dead pages that wait for a flush */
 #define FREE_MAX	64	/* freed by one call; there are never many more */
 #define PARENTS_MAX	64	/* unlinked in one hold of the lock */
 #define EVICT_LOOKS	64	/* pages that one eviction passes over */
@@ -274,9 +273,9 @@ bool pvm_page_free_waiting(struct pvm_mmu *mmu)
 	return free_idle(mmu, FREE_MAX);
 }
 
-void pvm_page_finish(struct pvm_mmu *mmu)
+void pvm_page_finish_due(struct pvm_mmu *mmu)
 {
-	if (mmu->flush_due || mmu->waiting > WAITING_MAX)
+	if (mmu->flush_due || mmu->waiting > PVM_WAITING_MAX)
 		pvm_tlb_flush_everything(mmu);
 	free_idle(mmu, FREE_MAX);
 }

@@ -7,6 +7,8 @@
 
 #include "shadow.h"
 
+#define PVM_WAITING_MAX	32	/* dead pages that wait for a flush */
+
 /* The first of the shadow pages made from @gfn; the others by same_next. Few: one for
  * each role that it is used in. */
 struct pvm_shadow_page *pvm_page_first(const struct pvm_mmu *mmu, pvm_gfn_t gfn);
@@ -45,6 +47,12 @@ bool pvm_page_free_waiting(struct pvm_mmu *mmu);
 /* Take pages away that were not used for long, about @count. False: nothing could go. */
 bool pvm_page_evict(struct pvm_mmu *mmu, uint32_t count);
 /* At the end of every call: no flush that is due stays undone. */
-void pvm_page_finish(struct pvm_mmu *mmu);
+void pvm_page_finish_due(struct pvm_mmu *mmu);
+
+static inline void pvm_page_finish(struct pvm_mmu *mmu)
+{
+	if (mmu->flush_due || mmu->waiting > PVM_WAITING_MAX || !pvm_list_empty(&mmu->idle))
+		pvm_page_finish_due(mmu);
+}
 
 #endif /* MMU_PAGE_H */

@@ -37,13 +37,17 @@ static inline unsigned pvm_pte_key(uint64_t entry)
 	return (entry & PVM_PTE_PK_MASK) >> PVM_PTE_PK_SHIFT;
 }
 
-/* Bits that must be zero in a present entry. SDM vol. 3, 4.5, table 4-14 and on */
-static inline uint64_t pvm_pte_reserved(uint64_t entry, unsigned level, unsigned maxphyaddr, bool nx)
+/* Bits that must be zero in every present entry. SDM vol. 3, 4.5, table 4-14 and on */
+static inline uint64_t pvm_pte_reserved_always(unsigned maxphyaddr, bool nx)
 {
-	uint64_t reserved = PVM_PTE_ADDR_MASK & ~((1ull << maxphyaddr) - 1);
+	return (PVM_PTE_ADDR_MASK & ~((1ull << maxphyaddr) - 1)) | (nx ? 0 : PVM_PTE_NX);
+}
 
-	if (!nx)
-		reserved |= PVM_PTE_NX;
+/* And in this one, which @always is among. */
+static inline uint64_t pvm_pte_reserved(uint64_t entry, unsigned level, uint64_t always)
+{
+	uint64_t reserved = always;
+
 	if (level >= 4)
 		reserved |= PVM_PTE_PS;
 	else if (level > 1 && (entry & PVM_PTE_PS))

@@ -2,12 +2,10 @@
 /* A sparse array of pages below pages; see radix.h. Knows nothing of its slots. */
 #include "radix.h"
 
-#include <pvm/x86.h>
-
 #include "pool.h"
 
-#define FANOUT_SHIFT	8	/* pages below an upper page: { va, pa } each */
-#define FANOUT		(1u << FANOUT_SHIFT)
+#define FANOUT_SHIFT	PVM_RADIX_FANOUT_SHIFT
+#define FANOUT		PVM_RADIX_FANOUT
 
 _Static_assert(sizeof(struct pvm_host_page) * FANOUT == PVM_PAGE_SIZE, "a page of pages");
 
@@ -60,8 +58,13 @@ uint32_t pvm_radix_missing(const struct pvm_radix *radix, uint64_t index)
 
 void *pvm_radix_make(struct pvm_mmu *mmu, struct pvm_radix *radix, uint64_t index)
 {
-	unsigned height = height_for(radix, index);
 	struct pvm_host_page *page = &radix->root;
+	void *slot = pvm_radix_find(radix, index);
+	unsigned height;
+
+	if (slot)
+		return slot;
+	height = height_for(radix, index);
 
 	if (!radix->height) {
 		radix->root = pvm_pool_take(mmu);
@@ -102,7 +105,7 @@ void *pvm_radix_next(const struct pvm_radix *radix, uint64_t *index, uint64_t en
 	return NULL;
 }
 
-void *pvm_radix_find(const struct pvm_radix *radix, uint64_t index)
+void *pvm_radix_find_high(const struct pvm_radix *radix, uint64_t index)
 {
 	const struct pvm_host_page *page = &radix->root;
 	unsigned height = radix->height;

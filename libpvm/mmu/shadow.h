@@ -39,9 +39,13 @@ struct pvm_entry_values {
 	uint8_t high[CHUNK_ENTRIES];
 };
 
-/* Their neighbours in the lists that they are in; 0: none. */
+/* Their neighbours in the lists that they are in: references; 0: none. */
+struct pvm_entry_link {
+	uint32_t next, prev;
+};
+
 struct pvm_entry_links {
-	struct { uint32_t next, prev; } of[CHUNK_ENTRIES];
+	struct pvm_entry_link of[CHUNK_ENTRIES];
 };
 
 /* A shadow page: what is known of one table for the CPU. page.c */

@@ -79,7 +79,7 @@ bool pvm_sync_expected(const struct pvm_mmu *mmu, const struct pvm_shadow_page *
 	unsigned level = page->role.level;
 
 	if (!(guest & PVM_PTE_P) || !(guest & PVM_PTE_A) || withheld(page, guest) ||
-	    (guest & pvm_pte_reserved(guest, level, mmu->vm->config.guest_maxphyaddr, page->role.nx)))
+	    (guest & pvm_pte_reserved(guest, level, pvm_pte_reserved_always(mmu->vm->config.guest_maxphyaddr, page->role.nx))))
 		return false;
 	if (child)
 		return expected_link(page, child, guest, entry);

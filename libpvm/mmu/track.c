@@ -425,9 +425,11 @@ static bool in_use(struct pvm_mmu *mmu, const struct pvm_shadow_page *page, unsi
 
 void pvm_track_written(struct pvm_mmu *mmu, pvm_gfn_t gfn)
 {
-	struct pvm_shadow_page *page, *next;
+	struct pvm_shadow_page *page = pvm_page_first(mmu, gfn), *next;
 
-	for (page = pvm_page_first(mmu, gfn); page; page = next) {
+	if (pvm_likely(!page))
+		return;
+	for (; page; page = next) {
 		unsigned budget = USE_BUDGET;
 
 		next = page->same_next;

@@ -66,13 +66,11 @@ static bool refuse(const struct pvm_vcpu *vcpu, struct pvm_guest_walk *walk, uin
  * fetch from a user's. SMAP is off. */
 static bool us_refuses(const struct pvm_vcpu *vcpu, const struct pvm_guest_walk *walk)
 {
-	bool user = pvm_walk_is_user(walk, walk->level);
-
 	if (!vcpu->vm->abi->root_role[vcpu->user_mode].us)
 		return false;
 	if (vcpu->user_mode)
-		return !user;	/* M3 */
-	return user && (walk->access & PVM_ACCESS_EXEC) && (vcpu->cr4 & PVM_CR4_SMEP);	/* M4 */
+		return !walk->user;	/* M3 */
+	return walk->user && (walk->access & PVM_ACCESS_EXEC) && (vcpu->cr4 & PVM_CR4_SMEP);	/* M4 */
 }
 
 /* The rights of the whole walk; CR0.WP is always 1. */
@@ -95,7 +93,8 @@ static bool judge(const struct pvm_vcpu *vcpu, struct pvm_guest_walk *walk, bool
 bool pvm_walk_guest(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t access, struct pvm_guest_walk *walk)
 {
 	struct pvm_vm *vm = vcpu->vm;
-	bool nx = vcpu->efer & PVM_EFER_NXE, executable = true;
+	uint64_t always = pvm_pte_reserved_always(vm->config.guest_maxphyaddr, vcpu->efer & PVM_EFER_NXE);
+	uint64_t above, every = ~0ull, some = 0;	/* all entries: by AND without the last, by AND, by OR */
 	pvm_gfn_t table = pvm_cr3_gfn(vcpu->cr3);
 	unsigned level;
 
@@ -103,8 +102,7 @@ bool pvm_walk_guest(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t access, struc
 	walk->access = access;
 	walk->top = pvm_walk_levels(vcpu);
 	walk->level = walk->read_only = 0;
-	walk->complete = walk->no_table = false;
-	walk->writable = true;
+	walk->complete = walk->no_table = walk->writable = false;
 	if (!pvm_canonical(vcpu, gva.v)) {
 		walk->vector = PVM_VEC_GP;
 		walk->error_code = 0;
@@ -127,25 +125,29 @@ bool pvm_walk_guest(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t access, struc
 		walk->entry[level] = entry;
 		if (!(entry & PVM_PTE_P))
 			return refuse(vcpu, walk, 0);
-		if (entry & pvm_pte_reserved(entry, level, vm->config.guest_maxphyaddr, nx))
+		if (entry & pvm_pte_reserved(entry, level, always))
 			return refuse(vcpu, walk, PVM_PF_P | PVM_PF_RSVD);
-		walk->writable &= !!(entry & PVM_PTE_W);
-		executable &= !(entry & PVM_PTE_NX);
+		above = every;
+		every &= entry;
+		some |= entry;
 		if (pvm_pte_is_leaf(entry, level))
 			break;
 		table = pvm_pte_gfn(entry);
 	}
 	walk->complete = true;
+	walk->writable = every & PVM_PTE_W;
+	walk->user = every & PVM_PTE_U;
+	walk->above_accessed = above & PVM_PTE_A;
 	walk->gpa = pvm_gpa((pvm_pte_leaf_gfn(walk->entry[level], level).v << PVM_PAGE_SHIFT) |
 			    (gva.v & (PVM_LEVEL_SIZE(level) - 1)));
-	return judge(vcpu, walk, executable);
+	return judge(vcpu, walk, !(some & PVM_PTE_NX));
 }
 
 bool pvm_walk_set_accessed(struct pvm_vcpu *vcpu, struct pvm_guest_walk *walk)
 {
 	unsigned level;
 
-	for (level = walk->top; level >= walk->level; level--) {
+	for (level = walk->above_accessed ? walk->level : walk->top; level >= walk->level; level--) {
 		uint64_t old = walk->entry[level], new = old | PVM_PTE_A;
 		uint64_t *va;
 

@@ -16,7 +16,8 @@ struct pvm_guest_walk {
 	uint8_t top;			/* depth of the guest's paging: 4 or 5 */
 	uint8_t level;			/* of the last entry read; 0: none */
 	bool complete;			/* entry[level] is a sound leaf: gpa is valid */
-	bool writable;			/* every level has W */
+	bool writable, user;		/* complete: every level has W, U */
+	bool above_accessed;		/* complete: every level but the last has A */
 	bool no_table;			/* table[level] is not in memory */
 	uint8_t read_only;		/* bit per level: its table cannot take A and D */
 	uint8_t vector;			/* refused: PVM_VEC_PF or PVM_VEC_GP */
