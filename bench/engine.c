@@ -230,7 +230,11 @@ static void *reserve(uint64_t size)
 	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-	return memory == MAP_FAILED ? NULL : memory;
+	if (memory == MAP_FAILED)
+		return NULL;
+	/* As in a kernel, where such memory is mapped by large pages; no matter if it cannot be. */
+	madvise(memory, size, MADV_HUGEPAGE);
+	return memory;
 }
 
 static void release(struct engine *e)

@@ -25,10 +25,15 @@ static inline struct pvm_shadow_page *pvm_ref_page(const struct pvm_mmu *mmu, ui
 	return pvm_page_of_id(mmu, ref >> REF_INDEX_BITS);
 }
 
-/* Is there an entry of the guest's? The switcher's slot has no U (M1). */
+/* Is a shadow entry made for the guest? The switcher's slot has no U (M1). */
+static inline bool pvm_pte_is_guests(uint64_t entry)
+{
+	return (entry & (PVM_PTE_P | PVM_PTE_U)) == (PVM_PTE_P | PVM_PTE_U);
+}
+
 static inline bool pvm_entry_present(const struct pvm_shadow_page *page, unsigned index)
 {
-	return (page->table[index] & (PVM_PTE_P | PVM_PTE_U)) == (PVM_PTE_P | PVM_PTE_U);
+	return pvm_pte_is_guests(page->table[index]);
 }
 
 /* Of a present entry. */
@@ -60,6 +65,13 @@ static inline void pvm_entry_set_value(struct pvm_shadow_page *page, unsigned in
  * takes no host page that the reserve could be short of. */
 void pvm_spares_top_up(struct pvm_vcpu *vcpu);
 void pvm_spares_give_back(struct pvm_vcpu *vcpu);
+/* It is about to be made or changed: in a large guest none of it is in a cache. */
+static inline void pvm_entry_prefetch(const struct pvm_shadow_page *page, unsigned index)
+{
+	__builtin_prefetch(&page->table[index], 1);
+	__builtin_prefetch(page->values[index / CHUNK_ENTRIES], 1);
+}
+
 /* Is there a place for the value of @index, now, with a spare if need be? Beside others. */
 bool pvm_spares_cover(struct pvm_vcpu *vcpu, struct pvm_shadow_page *page, unsigned index);
 

@@ -164,6 +164,8 @@ static void find_path(struct pvm_fill *fill, struct need *need)
 		} else {
 			need_table(fill, need, gfn, role);
 		}
+		if (level == 1 && page)
+			pvm_entry_prefetch(page, walk_index(fill, 1));
 		/* What was splintered once stays so until something zaps it. */
 		if (level == fill->target && is_splintered(mmu, page, walk_index(fill, level)))
 			fill->target = (uint8_t)(level - 1);

@@ -50,30 +50,33 @@ struct pvm_entry_links {
 
 /* A shadow page: what is known of one table for the CPU. page.c */
 struct pvm_shadow_page {
+	/* What every fill looks at: in one line of the CPU's cache. */
 	uint32_t id;
 	uint32_t parents;		/* reference to the first entry that links here; 0: none */
-	struct pvm_shadow_page *same_next, *same_prev;	/* of the same gfn */
-	struct pvm_list link;		/* in mmu->pages (oldest last), mmu->dead or mmu->idle */
-	struct pvm_list unsync_link, wide_link, harden_link;	/* in those lists of the mmu */
-	struct pvm_host_page host;	/* the table itself */
 	uint64_t *table;
 	pvm_gfn_t gfn;			/* of the guest's table; direct: of the memory it maps */
 	union pvm_mmu_role role;
 	uint64_t epoch;			/* role.range is a vCPU's own: vcpu->mmu.range_epoch then */
+	uint64_t used;			/* mmu->clock of its last use */
 	uint16_t loaded;		/* roots: vCPU slots that hold it */
+	uint16_t marks;			/* how many bits of mark[] are set */
 	bool unsync;			/* the guest may write its table: entries may be stale */
+	bool wide;			/* unsync, and not found by marks */
 	bool dead;			/* no longer known; waits until no CPU can walk it */
 	uint8_t clean;			/* flushes in a row that found it unchanged */
-	uint64_t used, queued;		/* mmu->clock of its last use and of its place in the list */
+
+	struct pvm_entry_values *values[CHUNKS_PER_PAGE];	/* NULL: none of them is present */
+	struct pvm_entry_links *links[CHUNKS_PER_PAGE];	/* NULL: none has a neighbour */
+	struct pvm_shadow_page *same_next, *same_prev;	/* of the same gfn */
+	struct pvm_list link;		/* in mmu->pages (oldest last), mmu->dead or mmu->idle */
+	struct pvm_list unsync_link, wide_link, harden_link;	/* in those lists of the mmu */
+	struct pvm_host_page host;	/* the table itself */
+	uint64_t queued;		/* mmu->clock of its place in the list */
 	/* track.c: versions when it was compared last; when everything ([1]: above level 1)
 	 * from here down was. */
 	uint64_t synced, done[2];
 	uint64_t mark[PVM_PTES_PER_TABLE / 64];	/* entries below which something is unsync */
-	uint16_t marks;			/* how many are marked */
-	bool wide;			/* unsync, and not found by marks */
-	struct pvm_entry_values *values[CHUNKS_PER_PAGE];	/* NULL: none of them is present */
-	struct pvm_entry_links *links[CHUNKS_PER_PAGE];	/* NULL: none has a neighbour */
-};
+} __attribute__((aligned(64)));
 
 struct pvm_mmu {
 	struct pvm_vm *vm;

@@ -113,13 +113,74 @@ void pvm_sync_entry(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned 
 	sync_one(mmu, page, index, pvm_sync_guest_table(mmu, page));
 }
 
+/* What a leaf of level 1 needs of its guest's entry to be left as it is. */
+struct leaf_rule {
+	uint64_t set, clear;	/* bits of the guest's entry */
+	uint64_t same;		/* bits that both entries have, or neither */
+};
+
+/* False: SMEP's NX is not in the guest's entries; there is no simple rule. */
+static bool leaf_rule(const struct pvm_mmu *mmu, const struct pvm_shadow_page *page, struct leaf_rule *rule)
+{
+	union pvm_mmu_role role = page->role;
+
+	if (role.level != 1 || role.direct || (role.us && !role.user_root))
+		return false;
+	rule->set = PVM_PTE_P | PVM_PTE_A | (role.us ? PVM_PTE_U : 0);	/* M3 */
+	rule->clear = pvm_pte_reserved_always(mmu->vm->config.guest_maxphyaddr, role.nx);
+	rule->same = PVM_PTE_NX | (role.pke ? PVM_PTE_PK_MASK : 0);	/* M8 */
+	return true;
+}
+
+/* Is what @rule asks true of the entry, so that pvm_sync_expected() would leave it? */
+static bool leaf_is_right(const struct leaf_rule *rule, uint64_t entry, uint64_t gfn, uint64_t guest)
+{
+	/* A writable one needs W and D. */
+	uint64_t set = rule->set | (entry & PVM_PTE_W ? PVM_PTE_W | PVM_PTE_D : 0);
+
+	return !((~guest & set) | (guest & rule->clear) | ((guest ^ entry) & rule->same) |
+		 (pvm_pte_gfn(guest).v ^ gfn));
+}
+
+/* Most tables of a guest are of this kind, and most of their entries are right. */
+static bool sync_leaves(struct pvm_mmu *mmu, struct pvm_shadow_page *page, const uint64_t *table,
+			const struct leaf_rule *rule)
+{
+	unsigned c, i, right = 0;
+	bool changed = false;
+
+	for (c = 0; c < CHUNKS_PER_PAGE; c++) {
+		const struct pvm_entry_values *values = page->values[c];
+		const uint64_t *entries = page->table + c * CHUNK_ENTRIES;
+
+		for (i = 0; values && i < CHUNK_ENTRIES; i++) {
+			uint64_t gfn = (uint64_t)values->high[i] << 32 | values->low[i];
+
+			if (!pvm_pte_is_guests(entries[i]))
+				continue;
+			if (leaf_is_right(rule, entries[i], gfn,
+					  PVM_READ_ONCE(table[c * CHUNK_ENTRIES + i]))) {
+				right++;
+				continue;
+			}
+			changed |= sync_one(mmu, page, c * CHUNK_ENTRIES + i, table);
+			values = page->values[c];	/* it may have been the last */
+		}
+	}
+	mmu->steps += right;
+	return changed;
+}
+
 bool pvm_sync_page(struct pvm_mmu *mmu, struct pvm_shadow_page *page)
 {
 	const uint64_t *table = pvm_sync_guest_table(mmu, page);
+	struct leaf_rule rule;
 	bool changed = false;
 	unsigned c, i;
 
 	mmu->stats.resyncs++;
+	if (table && leaf_rule(mmu, page, &rule))
+		return sync_leaves(mmu, page, table, &rule);
 	for (c = 0; c < CHUNKS_PER_PAGE; c++)
 		for (i = 0; page->values[c] && i < CHUNK_ENTRIES; i++)
 			changed |= sync_one(mmu, page, c * CHUNK_ENTRIES + i, table);
