@@ -126,7 +126,7 @@ static const char *check_parents(const struct pvm_mmu *mmu, const struct pvm_sha
 
 struct totals {
 	uint64_t leaves, links, parents;
-	uint32_t pages;
+	uint32_t pages, unsync_upper, wide;
 };
 
 static const char *check_page(const struct pvm_mmu *mmu, const struct pvm_shadow_page *page,
@@ -206,10 +206,14 @@ static const char *check(const struct pvm_mmu *mmu)
 	const char *wrong;
 
 	for (link = mmu->pages.next; link != &mmu->pages; link = link->next) {
-		wrong = check_page(mmu, pvm_list_entry(link, struct pvm_shadow_page, link), &totals);
+		const struct pvm_shadow_page *page = pvm_list_entry(link, struct pvm_shadow_page, link);
+
+		wrong = check_page(mmu, page, &totals);
 		if (wrong)
 			return wrong;
 		totals.pages++;
+		totals.unsync_upper += page->unsync && page->role.level > 1;
+		totals.wide += page->wide;
 	}
 	wrong = check_rmap(mmu, &mapped);
 	if (wrong)
@@ -218,6 +222,8 @@ static const char *check(const struct pvm_mmu *mmu)
 		return "rmap: leaves and reverse maps do not match";
 	if (totals.links != totals.parents)
 		return "rmap: links and parents do not match";
+	if (totals.unsync_upper != mmu->unsync_upper || totals.wide != mmu->wide_count)
+		return "M9: the pages that are out of sync are counted wrong";
 	if (totals.pages != mmu->live_count ||
 	    mmu->live_count + mmu->dead_count != mmu->stats.shadow_pages)
 		return "a shadow page is counted wrong";

@@ -205,6 +205,8 @@ static int prepare_path(struct pvm_fill *fill, uint32_t *tables, enum pvm_sleep 
 	fill->wanted = 0;
 	if (need.crowded)
 		return FILL_AGAIN;
+	if (!need.tables && mmu->reserved >= LEAF_PAGES_MAX)
+		return PVM_OK;
 	if (pvm_page_fits(mmu, need.tables)) {
 		fill->wanted = missing_pages(fill, &need);
 		if (mmu->reserved >= fill->wanted)

@@ -2,7 +2,7 @@
 /*
  * The MMU lock, and beside it: what every vCPU may do at once. A vCPU that is inside
  * changes nothing of the engine's but single words, each in one step, and bytes of
- * guest memory that have no shadow pages; a thread that takes the lock waits until no vCPU
+ * guest memory that are not tracked; a thread that takes the lock waits until no vCPU
  * is inside, and is alone then. To be inside costs a store and a load of the vCPU's own
  * and shared words; it never waits.
  */

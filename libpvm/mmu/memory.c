@@ -4,7 +4,7 @@
  * rights, straight through its tables. Never through shadow tables, which may
  * be stale. A page at a time, and inside (lock.h) or with the MMU lock, so that no
  * frame is taken back in the middle of a copy (M10); the lock is needed only to
- * write what has shadow pages, or more than one page.
+ * write a table that is tracked, or more than one page.
  *
  * spec: Paging
  */
@@ -152,8 +152,8 @@ static int check_window(struct pvm_vcpu *vcpu, pvm_gva_t gva, unsigned pages, st
 	return PVM_OK;
 }
 
-/* A write within one page that has no shadow pages, beside other vCPUs. False: something
- * is in the way, and nothing was written. */
+/* A write within one page that the guest may write itself, beside other vCPUs. False:
+ * something is in the way, and nothing was written. */
 static bool write_inside(struct pvm_vcpu *vcpu, pvm_gva_t gva, const void *buf, size_t len)
 {
 	const struct pvm_mmu *mmu = vcpu->vm->mmu;
@@ -163,7 +163,7 @@ static bool write_inside(struct pvm_vcpu *vcpu, pvm_gva_t gva, const void *buf, 
 	if (!pvm_enter(vcpu))
 		return false;
 	if (pvm_walk_guest(vcpu, gva, PVM_ACCESS_WRITE, &target.walk) &&
-	    !pvm_page_first(mmu, pvm_gpa_to_gfn(target.walk.gpa))) {
+	    !pvm_page_tracked(mmu, pvm_gpa_to_gfn(target.walk.gpa))) {
 		target.va = walk_va(vcpu, &target.walk, true);
 		done = target.va && pvm_walk_set_accessed(vcpu, &target.walk);
 	}

@@ -189,6 +189,7 @@ static void drop_entries(struct pvm_mmu *mmu, struct pvm_shadow_page *page)
 void pvm_page_exact(struct pvm_mmu *mmu, struct pvm_shadow_page *page)
 {
 	mmu->wide_count -= page->wide;
+	mmu->unsync_upper -= page->unsync && page->role.level > 1;
 	page->unsync = page->wide = false;
 	pvm_list_del(&page->unsync_link);
 	pvm_list_del(&page->wide_link);

@@ -107,6 +107,7 @@ struct pvm_mmu {
 	struct pvm_list wide;		/* those of them that marks do not lead to */
 	struct pvm_list harden;		/* those that flushes found unchanged */
 	uint32_t wide_count;
+	uint32_t unsync_upper;		/* pages in unsync above level 1 */
 	uint64_t version;		/* counts flushes and new links */
 	uint64_t steps;			/* counts units of work, for tests of M12 */
 

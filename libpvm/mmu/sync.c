@@ -76,10 +76,11 @@ bool pvm_sync_expected(const struct pvm_mmu *mmu, const struct pvm_shadow_page *
 		   uint64_t guest, uint64_t *entry)
 {
 	const struct pvm_shadow_page *child = pvm_entry_child(mmu, page, index);
+	uint64_t always = pvm_pte_reserved_always(mmu->vm->config.guest_maxphyaddr, page->role.nx);
 	unsigned level = page->role.level;
 
 	if (!(guest & PVM_PTE_P) || !(guest & PVM_PTE_A) || withheld(page, guest) ||
-	    (guest & pvm_pte_reserved(guest, level, pvm_pte_reserved_always(mmu->vm->config.guest_maxphyaddr, page->role.nx))))
+	    (guest & pvm_pte_reserved(guest, level, always)))
 		return false;
 	if (child)
 		return expected_link(page, child, guest, entry);

@@ -183,7 +183,7 @@ bool pvm_track_sync_root(struct pvm_mmu *mmu, struct pvm_shadow_page *root, uint
 	struct descent d = { .since = since, .budget = SYNC_BUDGET, .looks = LOOK_BUDGET,
 			     .upper = upper, .count = !upper };
 
-	if (pvm_list_empty(&mmu->unsync))
+	if (pvm_list_empty(&mmu->unsync) || (upper && !mmu->unsync_upper))
 		return true;
 	return sync_wide(mmu, &d) && descend(mmu, &d, root);
 }
@@ -350,6 +350,7 @@ static void lose(struct pvm_mmu *mmu, struct pvm_shadow_page *page)
 	bool marked = page->marks || mark_above(mmu, page, &budget);
 
 	page->unsync = true;
+	mmu->unsync_upper += page->role.level > 1;
 	page->clean = 0;
 	page->synced = mmu->version;	/* it is exact until now */
 	pvm_list_add(&page->unsync_link, mmu->unsync.prev);

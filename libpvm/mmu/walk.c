@@ -94,7 +94,8 @@ bool pvm_walk_guest(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t access, struc
 {
 	struct pvm_vm *vm = vcpu->vm;
 	uint64_t always = pvm_pte_reserved_always(vm->config.guest_maxphyaddr, vcpu->efer & PVM_EFER_NXE);
-	uint64_t above, every = ~0ull, some = 0;	/* all entries: by AND without the last, by AND, by OR */
+	uint64_t every = ~0ull, some = 0;	/* the entries, by AND and by OR */
+	uint64_t above;				/* without the last, by AND */
 	pvm_gfn_t table = pvm_cr3_gfn(vcpu->cr3);
 	unsigned level;
 

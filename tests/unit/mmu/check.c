@@ -180,7 +180,12 @@ Test(mmu_check, M9_unsync_table_that_no_flush_would_find_is_found)
 	leaf_page->unsync = true;
 	assert_found("M9: a flush would not find");
 	leaf_page->wide = true;
+	assert_found("M9: the pages that are out of sync are counted wrong");
+	g.vm->mmu->wide_count = 1;
 	cr_assert_null(pvm_mmu_check(g.vm));
+	g.vm->mmu->unsync_upper = 1;
+	assert_found("M9: the pages that are out of sync are counted wrong");
+	g.vm->mmu->unsync_upper = g.vm->mmu->wide_count = 0;
 	leaf_page->unsync = leaf_page->wide = false;
 }
 
