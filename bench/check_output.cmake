@@ -40,6 +40,18 @@ if(NOT "${count} ${name} ${unit} ${target} ${type} ${met}" STREQUAL
   message(FATAL_ERROR "JSON of one row: ${json}")
 endif()
 
+# A row with several sizes of memory, as a plot with all points.
+set(svg ${DIR}/pvm-bench-test.svg)
+run(0 table --svg=${svg} scale.unmap_one)
+file(READ ${svg} drawn)
+string(REGEX MATCHALL "<circle [^>]*><title>[0-9]+[mg]: [0-9.e+]+ ns</title></circle>" circles "${drawn}")
+list(LENGTH circles circles)
+string(REGEX MATCHALL "unmap_one_[0-9]+[mg] +[0-9]" points "${table}")
+list(LENGTH points points)
+if(points EQUAL 0 OR NOT circles EQUAL points OR NOT drawn MATCHES ">scale.unmap_one</text>.*</svg>\n$")
+  message(FATAL_ERROR "the plot of ${points} sizes: ${drawn}")
+endif()
+
 # A row that cannot be measured says why, and is not met.
 run(1 none --rounds=1 --check --pvm=/nonexistent --json=${file} native.hello)
 says("${none}" "native.hello .* no .*not measured: no pvm command at /nonexistent")
@@ -58,6 +70,8 @@ run(2 text no-such-row)
 says("${text}" "no row's name contains \"no-such-row\"")
 run(2 text --rounds=1 --json=/nonexistent/x.json hypercall)
 says("${text}" "/nonexistent/x.json: No such file or directory")
+run(2 text --rounds=1 --svg=/nonexistent/x.svg hypercall)
+says("${text}" "/nonexistent/x.svg: No such file or directory")
 run(2 text one two)
 says("${text}" "one FILTER at most, not \"two\"")
 run(0 text --help)

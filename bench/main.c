@@ -2,6 +2,7 @@
 /* pvm-bench: the command line. Owns which rows run and the exit status. */
 #define _GNU_SOURCE
 #include "bench.h"
+#include "plot.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
@@ -17,7 +18,7 @@
 
 struct command {
 	struct bench_options options;
-	const char *json, *filter;
+	const char *json, *svg, *filter;
 	bool list, check;
 };
 
@@ -29,6 +30,7 @@ static void usage(FILE *to)
 		"\n"
 		"  FILTER             only rows whose name contains it\n"
 		"  --json=FILE        also write the results as JSON\n"
+		"  --svg=FILE         also plot the rows that are measured with several sizes of memory\n"
 		"  --rounds=N         rounds per row, 1 to %d (default %d); the value is their median\n"
 		"  --list             names, units and targets, nothing is run\n"
 		"  --check            exit 1 when a target is missed or cannot be measured\n"
@@ -40,7 +42,7 @@ static void usage(FILE *to)
 		"  pvm-bench                        everything, as a table\n"
 		"  pvm-bench --rounds=21 mmu        the MMU, more precisely\n"
 		"  pvm-bench attack                 the worst calls that a guest can cause\n"
-		"  pvm-bench scale                  the MMU with 1 MiB to 16 GiB of guest memory\n"
+		"  pvm-bench --svg=scale.svg scale  the MMU with 1 MiB to 16 GiB of guest memory\n"
 		"  pvm-bench --json=out.json native what a guest in a process costs\n"
 		"\n"
 		"The unit pagecopy is one memcpy of 4 KiB. Exit status: 0 when it ran, 1 with --check\n"
@@ -52,7 +54,8 @@ static void usage(FILE *to)
 static int parse(int argc, char **argv, struct command *command)
 {
 	static const struct option options[] = {
-		{ "json", required_argument, NULL, 'j' }, { "rounds", required_argument, NULL, 'r' },
+		{ "json", required_argument, NULL, 'j' }, { "svg", required_argument, NULL, 's' },
+		{ "rounds", required_argument, NULL, 'r' },
 		{ "list", no_argument, NULL, 'l' },	  { "check", no_argument, NULL, 'c' },
 		{ "pvm", required_argument, NULL, 'p' },  { "guests", required_argument, NULL, 'g' },
 		{ "help", no_argument, NULL, 'h' },	  { NULL, 0, NULL, 0 },
@@ -64,6 +67,7 @@ static int parse(int argc, char **argv, struct command *command)
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (option) {
 		case 'j': command->json = optarg; break;
+		case 's': command->svg = optarg; break;
 		case 'l': command->list = true; break;
 		case 'c': command->check = true; break;
 		case 'p': command->options.pvm = optarg; break;
@@ -124,6 +128,7 @@ static bool run_row(const struct command *command, const struct bench_row *row, 
 
 	row->run(&command->options, &result);
 	bench_print_row(row, &result);
+	bench_plot_add(row, &result);
 	object = json ? bench_json_row(row, &result) : NULL;
 	if (object)
 		cJSON_AddItemToArray(json, object);
@@ -173,6 +178,10 @@ int main(int argc, char **argv)
 	status = command.check && missed ? 1 : 0;
 	if (command.json && !command.list && !bench_json_write(json, command.json)) {
 		fprintf(stderr, "pvm-bench: %s: %s\n", command.json, strerror(errno));
+		status = 2;
+	}
+	if (command.svg && !command.list && !bench_plot_write(command.svg)) {
+		fprintf(stderr, "pvm-bench: %s: %s\n", command.svg, strerror(errno));
 		status = 2;
 	}
 	cJSON_Delete(json);
