@@ -2,6 +2,8 @@
 /* pvm_mmu_read() and pvm_mmu_write(). */
 #include "guest.h"
 
+#include "mmu/shadow.h"
+
 static struct pvm_fault_result fault;
 static pvm_gva_t at;
 
@@ -133,5 +135,62 @@ Test(mmu_memory, M9_write_to_a_page_table_is_seen_by_the_next_flush)
 	cr_assert_eq(guest_reaches(&g, GVA), ~0ull);
 	guest_touch(&g, GVA, PVM_ACCESS_READ);
 	cr_assert_eq(guest_reaches(&g, GVA), DATA + 0x1000);
+	guest_fini(&g);
+}
+
+static void (*real_lock)(void *host);
+static unsigned locks;
+
+static void counting_lock(void *host)
+{
+	locks++;
+	real_lock(host);
+}
+
+/* A call that succeeds, and takes the MMU lock @times times. */
+#define assert_locks(times, call) do { \
+	locks = 0; \
+	cr_assert(call); \
+	cr_assert_eq(locks, times); \
+} while (0)
+
+static bool read_word(struct guest *g, uint64_t gva, uint64_t *word)
+{
+	return pvm_mmu_read(g->vcpu, pvm_gva(gva), word, 8, PVM_ACCESS_READ, &fault, &at) == PVM_OK;
+}
+
+static bool write_word(struct guest *g, uint64_t gva, uint64_t word)
+{
+	return pvm_mmu_write(g->vcpu, pvm_gva(gva), &word, 8, &fault, &at) == PVM_OK;
+}
+
+Test(mmu_memory, M12_only_a_tracked_table_or_two_pages_take_the_lock)
+{
+	struct pvm_fault_result result;
+	uint64_t word = 0;
+	struct guest g;
+
+	guest_init(&g);
+	guest_map(&g, GVA, DATA, 1, RWU);
+	guest_map(&g, GVA + 0x1000, DATA + 0x1000, 1, RWU);
+	guest_map_tables(&g);
+	guest_touch(&g, GVA, PVM_ACCESS_WRITE);
+	real_lock = g.f.ops.mmu_lock;
+	g.f.ops.mmu_lock = counting_lock;
+	assert_locks(0, read_word(&g, GVA + 0xffc, &word));
+	assert_locks(0, pvm_mmu_translate(g.vcpu, pvm_gva(GVA), PVM_ACCESS_WRITE, true, &result));
+	assert_locks(0, write_word(&g, GVA + 8, 0x4d5650));
+	cr_assert_str_eq((char *)g.f.memory + DATA + 8, "PVM");
+	assert_locks(1, write_word(&g, GVA + 0xffc, 0));
+	/* The table of GVA: tracked until its first write, which is noticed. */
+	word = *guest_entry(&g, GVA, 1);
+	assert_locks(1, write_word(&g, guest_entry_gva(&g, GVA, 1), word));
+	assert_locks(0, write_word(&g, guest_entry_gva(&g, GVA, 1), word));
+	/* Another thread has the lock: wait for it. */
+	g.vm->mmu->alone = true;
+	assert_locks(1, read_word(&g, GVA, &word));
+	g.vm->mmu->alone = true;
+	assert_locks(1, write_word(&g, GVA, 0));
+	cr_assert_not(g.vcpu->mmu.inside);
 	guest_fini(&g);
 }
