@@ -165,7 +165,7 @@ struct pvm_switcher {
 	uint16_t slot;				/* top-level index that holds text and areas */
 	struct pvm_switcher_cpu **cpus;		/* [cpu_count], the host's array */
 	uint32_t cpu_count;
-	uint64_t generation;			/* the last one that a VM got */
+	uint64_t tags_gen;			/* the last one that a VM got */
 	uint64_t vms;				/* made so far */
 };
 
@@ -211,7 +211,7 @@ PVM_API void pvm_switcher_unload(struct pvm_switcher_cpu *cpu);
 struct pvm_switcher_vm {
 	struct pvm_switcher *switcher;
 	uint64_t id;				/* no other VM of this switcher ever has it; not 0 */
-	uint64_t generation;			/* of its tags: older ones are void; of no other VM */
+	uint64_t tags_gen;			/* of its tags: older ones are void; of no other VM */
 	uint64_t entry;				/* for pvm_vm_config::switcher_entry */
 	void *pages;				/* list of the tables */
 	struct pvm_switcher_vcpu *vcpus;	/* list */
@@ -238,9 +238,9 @@ struct pvm_switcher_vcpu {			/* the switcher's, but for inhibit and serve */
 	uint32_t request;			/* an exit is asked for */
 	uint32_t inhibit;			/* the host's own reasons not to switch directly */
 	bool serve;				/* the host's: see pvm_switcher_run() */
-	uint64_t generation;			/* that the published roots belong to */
+	uint64_t tags_gen;			/* that the published roots belong to */
 	uint64_t role;				/* the same: pvm_mmu_root_role() */
-	uint64_t epoch;				/* of the vCPU's roots, when looked at last */
+	uint64_t roots_gen;			/* of the vCPU's roots, when looked at last */
 	pvm_hpa_t root[2];
 	uint64_t guest_dr7;			/* 0: no breakpoint is armed */
 	uint32_t fixed_inhibit;			/* what of it changes with the MSRs only */

@@ -197,16 +197,16 @@ struct pvm_vcpu_mmu {
 	void *spare;		/* a chain through their first words */
 	void *root[2];		/* shadow root of the supervisor's and of the user's table */
 	uint64_t range;		/* MSR_PVM_LINEAR_ADDRESS_RANGE that the roots were made for */
-	uint64_t range_epoch;	/* when it became that, among all vCPUs' */
+	uint64_t range_gen;	/* when it became that, among all vCPUs' */
 	uint64_t cr4, efer;	/* the same */
-	uint64_t epoch;		/* counts changes of root[] */
+	uint64_t roots_gen;	/* of root[] */
 
 	/* The path of the last fill of a 4 KiB page: good for its neighbours as
 	 * long as no link between shadow pages changes. */
 	struct {
 		void *root, *table;	/* shadow pages at its top and bottom; NULL: none */
 		uint64_t region;	/* gva >> 21 */
-		uint64_t links;		/* pvm_mmu's count of changes then */
+		uint64_t links_gen;	/* pvm_mmu's then */
 		uint64_t entry[4];	/* the guest's entries of levels 2 to 5 */
 	} path;
 };
@@ -244,8 +244,8 @@ struct pvm_vcpu {
 
 	/* Counts the calls that may have changed an MSR (other than KERNEL_GS_BASE and
 	 * SUPERVISOR_RSP), a control or debug register, the TLS entries or the PVCS's
-	 * place: whoever keeps copies of those looks at this alone. */
-	uint64_t changes;
+	 * place: a host that keeps copies of those compares this alone. */
+	uint64_t state_gen;
 
 	void *backend;			/* the backend's; the engine never looks at it */
 };

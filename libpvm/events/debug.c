@@ -54,6 +54,6 @@ enum pvm_action pvm_event_debug(struct pvm_vcpu *vcpu, uint64_t dr6)
 	if (causes && !left)
 		return pvm_event_resume(vcpu);
 	vcpu->dr7 &= ~PVM_DR7_GD;
-	vcpu->changes++;
+	vcpu->state_gen++;
 	return pvm_event_deliver(vcpu, PVM_VEC_DB, 0);
 }

@@ -29,7 +29,7 @@ void pvm_hc_load_paging_depth(struct pvm_vcpu *vcpu, bool wanted)
 	if (la57 == !!(vcpu->cr4 & PVM_CR4_LA57))
 		return;
 	vcpu->cr4 ^= PVM_CR4_LA57;
-	vcpu->changes++;
+	vcpu->state_gen++;
 	pvm_mmu_flush_all(vcpu);
 }
 

@@ -140,7 +140,7 @@ static const char *check_page(const struct pvm_mmu *mmu, const struct pvm_shadow
 
 	if ((page->loaded && !root) || page->role.level > mmu->host_levels)
 		return "M5: a root has not the host's depth";
-	if (pvm_page_find(mmu, page->gfn, page->role, page->epoch) != page)
+	if (pvm_page_find(mmu, page->gfn, page->role, page->range_gen) != page)
 		return "a shadow page is not found by its key";
 	for (other = pvm_page_first(mmu, page->gfn); other; other = other->same_next)
 		if (!other->role.direct && !page->role.direct &&

@@ -181,7 +181,7 @@ void pvm_entry_link(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned 
 {
 	set_value(mmu, page, index, child->id);
 	list_add(mmu, &child->parents, page, index);
-	mmu->links++;
+	mmu->links_gen++;
 	/* M1: whatever the guest's U/S bit, it runs at CPL 3. */
 	PVM_WRITE_ONCE(page->table[index],
 		       child->host.pa.v | PVM_PTE_P | PVM_PTE_U | PVM_PTE_A | rights);
@@ -207,7 +207,7 @@ void pvm_entry_drop(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned 
 		mmu->stats.rmap_entries--;
 	} else {
 		head = &pvm_entry_child(mmu, page, index)->parents;
-		mmu->links++;
+		mmu->links_gen++;
 	}
 	PVM_WRITE_ONCE(page->table[index], 0);
 	list_del(mmu, head, pvm_entry_ref(page, index));

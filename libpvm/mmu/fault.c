@@ -23,7 +23,7 @@
  * host has taken any memory back since (M10). */
 struct frame_hint {
 	bool valid;
-	uint64_t seq;
+	uint64_t gen;			/* pvm_mmu::frames_gen then */
 	pvm_gfn_t gfn;
 	int rc;
 	struct pvm_frame frame;
@@ -87,7 +87,7 @@ static int find_frame(struct pvm_fill *fill, const struct frame_hint *hint)
 {
 	struct pvm_vm *vm = fill->vcpu->vm;
 
-	if (hint->valid && hint->seq == vm->mmu->frames_seq && hint->gfn.v == fill->gfn.v) {
+	if (hint->valid && hint->gen == vm->mmu->frames_gen && hint->gfn.v == fill->gfn.v) {
 		fill->frame = hint->frame;
 		return hint->rc;
 	}
@@ -141,7 +141,7 @@ static void fault_locked(struct pvm_fill *fill, uint32_t error_code, enum pvm_sl
 	struct pvm_mmu *mmu = fill->vcpu->vm->mmu;
 	unsigned tries;
 
-	mmu->clock++;
+	mmu->use_clock++;
 	mmu->stats.faults++;
 	pvm_root_refresh(fill->vcpu);
 	for (tries = 0; tries < FAULT_TRIES; tries++) {
@@ -209,7 +209,7 @@ struct pvm_fault_result pvm_mmu_fault(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint
 			!pvm_pool_refill(vm->mmu, RESERVE_GOAL, sleep);
 		pvm_lock(vm);
 		fault_locked(&fill, error_code, sleep, &hint, &result);
-		hint.seq = vm->mmu->frames_seq;
+		hint.gen = vm->mmu->frames_gen;
 		pvm_unlock(vm);
 		if (result.kind != PVM_FAULT_WOULD_BLOCK || sleep == PVM_NO_SLEEP)
 			break;

@@ -102,13 +102,13 @@ static uint8_t target_level(const struct pvm_fill *fill)
 
 static struct pvm_shadow_page *find_child(const struct pvm_mmu *mmu, const struct pvm_shadow_page *parent,
 				   unsigned index, pvm_gfn_t gfn, union pvm_mmu_role role,
-				   uint64_t epoch)
+				   uint64_t range_gen)
 {
 	struct pvm_shadow_page *child = parent ? pvm_entry_child(mmu, parent, index) : NULL;
 
 	if (child && child->gfn.v == gfn.v && child->role.word == role.word)
 		return child;
-	return pvm_page_find(mmu, gfn, role, epoch);
+	return pvm_page_find(mmu, gfn, role, range_gen);
 }
 
 static bool is_splintered(const struct pvm_mmu *mmu, const struct pvm_shadow_page *page, unsigned index)
@@ -149,17 +149,17 @@ static void find_path(struct pvm_fill *fill, struct need *need)
 	union pvm_mmu_role role = fill->root_role;
 	pvm_gfn_t gfn = pvm_cr3_gfn(fill->vcpu->cr3);
 	struct pvm_shadow_page *page = fill->vcpu->mmu.root[fill->vcpu->user_mode];
-	uint64_t epoch = fill->vcpu->mmu.range_epoch;
+	uint64_t range_gen = fill->vcpu->mmu.range_gen;
 	unsigned level;
 
 	memset(need, 0, sizeof(*need));
 	if (!page || page->dead || page->gfn.v != gfn.v || page->role.word != role.word)
-		page = pvm_page_find(mmu, gfn, role, epoch);
+		page = pvm_page_find(mmu, gfn, role, range_gen);
 	for (level = mmu->host_levels; ; level--) {
 		fill->path[level] = page;
 		need->links += 2;
 		if (page) {
-			page->used = mmu->clock;
+			page->used = mmu->use_clock;
 			need->values += pvm_entry_lacks_values(page, walk_index(fill, level));
 		} else {
 			need_table(fill, need, gfn, role);
@@ -173,7 +173,7 @@ static void find_path(struct pvm_fill *fill, struct need *need)
 			break;
 		gfn = path_gfn(fill, level - 1);
 		role = path_role(fill, level - 1);
-		page = find_child(mmu, page, walk_index(fill, level), gfn, role, epoch);
+		page = find_child(mmu, page, walk_index(fill, level), gfn, role, range_gen);
 	}
 }
 
@@ -244,7 +244,7 @@ static int make_path(struct pvm_fill *fill, enum pvm_sleep sleep)
 		fill->path[level] = pvm_page_new(mmu,
 						 root ? pvm_cr3_gfn(fill->vcpu->cr3) : path_gfn(fill, level),
 						 root ? fill->root_role : path_role(fill, level),
-						 fill->vcpu->mmu.range_epoch);
+						 fill->vcpu->mmu.range_gen);
 		pvm_track_new(mmu, fill->path[level]);
 		tables--;
 	}
@@ -284,7 +284,7 @@ static bool same_path(struct pvm_fill *fill)
 	const struct pvm_shadow_page *root = v->path.root;
 	unsigned level;
 
-	if (!root || root != v->root[vcpu->user_mode] || v->path.links != vcpu->vm->mmu->links ||
+	if (!root || root != v->root[vcpu->user_mode] || v->path.links_gen != vcpu->vm->mmu->links_gen ||
 	    v->path.region != walk->gva.v >> PVM_LEVEL_SHIFT(2) || walk->level != 1 ||
 	    fill->target != 1 || !pvm_root_is_current(vcpu, root))
 		return false;
@@ -294,8 +294,8 @@ static bool same_path(struct pvm_fill *fill)
 	fill->root_role = root->role;
 	table = v->path.table;
 	fill->path[1] = table;
-	if (PVM_READ_ONCE(table->used) != vcpu->vm->mmu->clock)
-		PVM_WRITE_ONCE(table->used, vcpu->vm->mmu->clock);
+	if (PVM_READ_ONCE(table->used) != vcpu->vm->mmu->use_clock)
+		PVM_WRITE_ONCE(table->used, vcpu->vm->mmu->use_clock);
 	return true;
 }
 
@@ -310,7 +310,7 @@ static void remember_path(const struct pvm_fill *fill)
 	v->path.root = fill->path[fill->vcpu->vm->mmu->host_levels];
 	v->path.table = fill->path[1];
 	v->path.region = fill->walk.gva.v >> PVM_LEVEL_SHIFT(2);
-	v->path.links = fill->vcpu->vm->mmu->links;
+	v->path.links_gen = fill->vcpu->vm->mmu->links_gen;
 	for (level = 2; level <= fill->walk.top; level++)
 		v->path.entry[level - 2] = fill->walk.entry[level];
 }
@@ -371,7 +371,7 @@ static void install_link(struct pvm_fill *fill, unsigned level)
 	    ((parent->table[index] & ~entry) & PVM_PTE_NX))
 		pvm_track_below(mmu, child);
 	PVM_WRITE_ONCE(parent->table[index], entry);
-	mmu->links++;
+	mmu->links_gen++;
 }
 
 /* pvm_track_written() came before a write's fill: tracked is only what is new. */

@@ -194,7 +194,7 @@ static void taking_starts(struct pvm_mmu *mmu, pvm_gfn_t gfn, uint64_t count)
 {
 	uint64_t end = gfn.v + count ? gfn.v + count : ~0ull;
 
-	mmu->frames_seq++;
+	mmu->frames_gen++;
 	if (!mmu->taking || gfn.v < mmu->taking_start)
 		mmu->taking_start = gfn.v;
 	if (!mmu->taking || end > mmu->taking_end)
@@ -204,7 +204,7 @@ static void taking_starts(struct pvm_mmu *mmu, pvm_gfn_t gfn, uint64_t count)
 
 static void taking_ends(struct pvm_mmu *mmu)
 {
-	mmu->frames_seq++;
+	mmu->frames_gen++;
 	mmu->taking--;
 }
 
@@ -291,7 +291,7 @@ uint32_t pvm_mmu_shrink(struct pvm_vm *vm, uint32_t target)
 	uint32_t left;
 
 	pvm_lock(vm);
-	mmu->clock++;
+	mmu->use_clock++;
 	while (pvm_page_free_waiting(mmu))
 		breathe(&pass);
 	while (mmu->stats.shadow_pages > target) {

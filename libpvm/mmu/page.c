@@ -21,18 +21,18 @@ struct pvm_shadow_page *pvm_page_first(const struct pvm_mmu *mmu, pvm_gfn_t gfn)
 }
 
 /* Ranges other than the widest are one vCPU's, as long as it keeps them. */
-static uint64_t epoch_of(union pvm_mmu_role role, uint64_t epoch)
+static uint64_t range_gen_of(union pvm_mmu_role role, uint64_t range_gen)
 {
-	return role.range > 1 ? epoch : 0;
+	return role.range > 1 ? range_gen : 0;
 }
 
 struct pvm_shadow_page *pvm_page_find(const struct pvm_mmu *mmu, pvm_gfn_t gfn,
-				      union pvm_mmu_role role, uint64_t epoch)
+				      union pvm_mmu_role role, uint64_t range_gen)
 {
 	struct pvm_shadow_page *page;
 
 	for (page = pvm_page_first(mmu, gfn); page; page = page->same_next)
-		if (page->role.word == role.word && page->epoch == epoch_of(role, epoch))
+		if (page->role.word == role.word && page->range_gen == range_gen_of(role, range_gen))
 			return page;
 	return NULL;
 }
@@ -123,19 +123,19 @@ uint32_t pvm_page_missing_for(const struct pvm_mmu *mmu, pvm_gfn_t gfn)
 }
 
 /* What the vCPU made of this table for a range that it has no longer. */
-static void zap_former(struct pvm_mmu *mmu, pvm_gfn_t gfn, union pvm_mmu_role role, uint64_t epoch)
+static void zap_former(struct pvm_mmu *mmu, pvm_gfn_t gfn, union pvm_mmu_role role, uint64_t range_gen)
 {
 	struct pvm_shadow_page *page, *next;
 
 	for (page = role.range > 1 ? pvm_page_first(mmu, gfn) : NULL; page; page = next) {
 		next = page->same_next;
-		if (page->role.word == role.word && page->epoch != epoch)
+		if (page->role.word == role.word && page->range_gen != range_gen)
 			pvm_page_zap_some(mmu, page);
 	}
 }
 
 struct pvm_shadow_page *pvm_page_new(struct pvm_mmu *mmu, pvm_gfn_t gfn, union pvm_mmu_role role,
-				     uint64_t epoch)
+				     uint64_t range_gen)
 {
 	const struct pvm_vm_config *config = &mmu->vm->config;
 	struct pvm_shadow_page *page = pvm_slab_take(mmu, &mmu->page_slab);
@@ -144,8 +144,8 @@ struct pvm_shadow_page *pvm_page_new(struct pvm_mmu *mmu, pvm_gfn_t gfn, union p
 	page->table = page->host.va;
 	page->gfn = gfn;
 	page->role = role;
-	page->epoch = epoch_of(role, epoch);
-	page->used = page->queued = mmu->clock;
+	page->range_gen = range_gen_of(role, range_gen);
+	page->used = page->queued = mmu->use_clock;
 	if (pvm_page_is_root(mmu, page) && config->switcher_entry)
 		page->table[config->switcher_slot] = config->switcher_entry & ~PVM_PTE_U; /* M1 */
 	pvm_list_init(&page->unsync_link);
@@ -158,7 +158,7 @@ struct pvm_shadow_page *pvm_page_new(struct pvm_mmu *mmu, pvm_gfn_t gfn, union p
 		++*region_counter(mmu, gfn, 2);
 		++*region_counter(mmu, gfn, 3);
 	}
-	zap_former(mmu, gfn, role, page->epoch);
+	zap_former(mmu, gfn, role, page->range_gen);
 	take_id(mmu, page);
 	list_same(mmu, page);
 	return page;
@@ -284,7 +284,7 @@ void pvm_page_finish_due(struct pvm_mmu *mmu)
 /* May the page at the end of the list go? Moves it to the front if not. */
 static bool may_evict(struct pvm_mmu *mmu, struct pvm_shadow_page *page, bool second_chance)
 {
-	bool needed = page->loaded || page->used == mmu->clock;	/* of the walk in progress */
+	bool needed = page->loaded || page->used == mmu->use_clock;	/* of the walk in progress */
 
 	if (!needed && !(second_chance && page->used != page->queued))
 		return true;

@@ -12,9 +12,9 @@
 /* The first of the shadow pages made from @gfn; the others by same_next. Few: one for
  * each role that it is used in. */
 struct pvm_shadow_page *pvm_page_first(const struct pvm_mmu *mmu, pvm_gfn_t gfn);
-/* @epoch: counts only for what was made for a vCPU's own range. */
+/* @range_gen: counts only for what was made for a vCPU's own range. */
 struct pvm_shadow_page *pvm_page_find(const struct pvm_mmu *mmu, pvm_gfn_t gfn,
-				      union pvm_mmu_role role, uint64_t epoch);
+				      union pvm_mmu_role role, uint64_t range_gen);
 /* The next root made from the table at @tag, after @page (NULL: the first). */
 struct pvm_shadow_page *pvm_page_next_root(const struct pvm_mmu *mmu, struct pvm_shadow_page *page,
 					   pvm_gfn_t tag);
@@ -30,7 +30,7 @@ uint32_t pvm_page_missing(const struct pvm_mmu *mmu, uint32_t tables);
 uint32_t pvm_page_missing_for(const struct pvm_mmu *mmu, pvm_gfn_t gfn);
 /* An empty shadow page. Nothing protects its table yet: sync.c does. */
 struct pvm_shadow_page *pvm_page_new(struct pvm_mmu *mmu, pvm_gfn_t gfn, union pvm_mmu_role role,
-				     uint64_t epoch);
+				     uint64_t range_gen);
 
 /* It is in none of the lists of pages that are out of sync. */
 void pvm_page_exact(struct pvm_mmu *mmu, struct pvm_shadow_page *page);

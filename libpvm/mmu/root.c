@@ -42,7 +42,7 @@ static void slot_replace(struct pvm_vcpu *vcpu, unsigned slot, struct pvm_shadow
 	if (root)
 		root->loaded++;
 	vcpu->mmu.root[slot] = root;
-	vcpu->mmu.epoch++;
+	vcpu->mmu.roots_gen++;
 }
 
 /* Both roots are of the vCPU's role now: one of another role makes way. */
@@ -69,7 +69,7 @@ void pvm_root_refresh(struct pvm_vcpu *vcpu)
 	if (vcpu->mmu.range == vcpu->msr.linear_address_range)
 		return;
 	vcpu->mmu.range = vcpu->msr.linear_address_range;
-	vcpu->mmu.range_epoch = ++vcpu->vm->mmu->range_epoch;
+	vcpu->mmu.range_gen = ++vcpu->vm->mmu->range_gen;
 	slot_replace(vcpu, 0, NULL);
 	slot_replace(vcpu, 1, NULL);
 }
@@ -110,7 +110,7 @@ int pvm_mmu_load(struct pvm_vcpu *vcpu, pvm_hpa_t *root, enum pvm_sleep sleep)
 	fill.vcpu = vcpu;
 	fill.starved = !pvm_pool_refill(vm->mmu, RESERVE_GOAL, sleep);
 	pvm_lock(vm);
-	vm->mmu->clock++;
+	vm->mmu->use_clock++;
 	pvm_root_refresh(vcpu);
 	while ((rc = load(&fill, sleep)) == FILL_AGAIN)
 		pvm_fill_pause(&fill, sleep);
@@ -133,7 +133,7 @@ pvm_hpa_t pvm_mmu_other_root(struct pvm_vcpu *vcpu)
 	pvm_lock(vm);
 	page = pvm_page_find(vm->mmu, pvm_cr3_gfn(vm->abi->other_cr3(vcpu)),
 			     pvm_root_role(vcpu, !vcpu->user_mode),
-			     vcpu->mmu.range_epoch);
+			     vcpu->mmu.range_gen);
 	if (page)
 		slot_set(vcpu, !vcpu->user_mode, page);
 	pvm_unlock(vm);
@@ -144,7 +144,7 @@ uint64_t pvm_mmu_root_role(const struct pvm_vcpu *vcpu)
 {
 	union pvm_mmu_role role = pvm_root_role(vcpu, false);
 
-	return role.word | (role.range > 1 ? vcpu->mmu.range_epoch << 32 : 0);
+	return role.word | (role.range > 1 ? vcpu->mmu.range_gen << 32 : 0);
 }
 
 void pvm_mmu_new_cr3(struct pvm_vcpu *vcpu)

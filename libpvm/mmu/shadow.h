@@ -56,8 +56,8 @@ struct pvm_shadow_page {
 	uint64_t *table;
 	pvm_gfn_t gfn;			/* of the guest's table; direct: of the memory it maps */
 	union pvm_mmu_role role;
-	uint64_t epoch;			/* role.range is a vCPU's own: vcpu->mmu.range_epoch then */
-	uint64_t used;			/* mmu->clock of its last use */
+	uint64_t range_gen;		/* role.range is a vCPU's own: vcpu->mmu.range_gen then */
+	uint64_t used;			/* mmu->use_clock of its last use */
 	uint16_t loaded;		/* roots: vCPU slots that hold it */
 	uint16_t marks;			/* how many bits of mark[] are set */
 	bool unsync;			/* the guest may write its table: entries may be stale */
@@ -71,8 +71,8 @@ struct pvm_shadow_page {
 	struct pvm_list link;		/* in mmu->pages (oldest last), mmu->dead or mmu->idle */
 	struct pvm_list unsync_link, wide_link, harden_link;	/* in those lists of the mmu */
 	struct pvm_host_page host;	/* the table itself */
-	uint64_t queued;		/* mmu->clock of its place in the list */
-	/* track.c: versions when it was compared last; when everything ([1]: above level 1)
+	uint64_t queued;		/* mmu->use_clock of its place in the list */
+	/* track.c: mmu->sync_clock when it was compared last; when everything ([1]: above level 1)
 	 * from here down was. */
 	uint64_t synced, done[2];
 	uint64_t mark[PVM_PTES_PER_TABLE / 64];	/* entries below which something is unsync */
@@ -100,7 +100,7 @@ struct pvm_mmu {
 	struct pvm_list dead;		/* zapped, not loaded: CPUs may still walk them */
 	struct pvm_list idle;		/* zapped, and all TLBs flushed since */
 	uint32_t live_count, dead_count, waiting;	/* waiting: in dead */
-	uint64_t clock;
+	uint64_t use_clock;		/* counts faults: shadow pages are evicted by it */
 
 	/* track.c */
 	struct pvm_list unsync;		/* by page->synced, oldest first */
@@ -108,14 +108,14 @@ struct pvm_mmu {
 	struct pvm_list harden;		/* those that flushes found unchanged */
 	uint32_t wide_count;
 	uint32_t unsync_upper;		/* pages in unsync above level 1 */
-	uint64_t version;		/* counts flushes and new links */
+	uint64_t sync_clock;		/* counts flushes and new links */
 	uint64_t steps;			/* counts units of work, for tests of M12 */
 
-	uint64_t links;			/* counts changes of entries that link */
-	uint64_t range_epoch;		/* counts changes of a vCPU's legal ranges */
+	uint64_t links_gen;		/* of entries that link */
+	uint64_t range_gen;		/* counts changes of a vCPU's legal ranges */
 
 	/* host.c: the host is taking back, or changing, what backs these frames. */
-	uint64_t frames_seq;		/* counts the times it did */
+	uint64_t frames_gen;		/* counts the times it did */
 	uint32_t taking;		/* how often at once */
 	uint64_t taking_start, taking_end;	/* around all of them */
 

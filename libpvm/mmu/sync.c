@@ -101,7 +101,7 @@ static bool sync_one(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned
 		if (!pvm_entry_child(mmu, page, index))
 			pvm_tlb_note_leaf(mmu, pvm_entry_gfn(page, index), page->role.level);
 		else
-			mmu->links++;
+			mmu->links_gen++;
 		PVM_WRITE_ONCE(page->table[index], new);
 		return true;
 	}

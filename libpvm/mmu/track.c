@@ -14,7 +14,7 @@
  * the marks, and never sees the tables of others. A page that too many entries lead to
  * is kept in a short list of its own instead (wide), which every flush looks at.
  *
- * Nothing here takes longer than its budget (M12). Each flush or new link has a version, and
+ * Nothing here takes longer than its budget (M12). Each flush or new link has a time of its own, and
  * what was done for it is stamped with that: a caller that gave the lock up goes on from there.
  */
 #include "track.h"
@@ -92,8 +92,8 @@ static void sync_own(struct pvm_mmu *mmu, struct pvm_shadow_page *page, bool cou
 		page->clean = 0;
 	else
 		page->clean = (uint8_t)(page->clean + (count && page->clean < CLEAN_FLUSHES));
-	page->synced = mmu->version;
-	/* The list is in the order of the versions. */
+	page->synced = mmu->sync_clock;
+	/* The list is in the order of these times. */
 	pvm_list_del(&page->unsync_link);
 	pvm_list_add(&page->unsync_link, mmu->unsync.prev);
 	if (page->clean == CLEAN_FLUSHES && pvm_list_empty(&page->harden_link))
@@ -102,7 +102,7 @@ static void sync_own(struct pvm_mmu *mmu, struct pvm_shadow_page *page, bool cou
 
 /* A walk down the marks. */
 struct descent {
-	uint64_t since;		/* what was done at this version or later is done */
+	uint64_t since;		/* what was done at this time or later is done */
 	int budget;		/* entries to compare; the last page may take it below 0 */
 	unsigned looks;		/* marked entries to look at */
 	bool upper;		/* tables of level 1 are left out */
@@ -175,7 +175,7 @@ static bool sync_wide(struct pvm_mmu *mmu, struct descent *d)
 
 uint64_t pvm_track_flush(struct pvm_mmu *mmu)
 {
-	return ++mmu->version;
+	return ++mmu->sync_clock;
 }
 
 bool pvm_track_sync_root(struct pvm_mmu *mmu, struct pvm_shadow_page *root, uint64_t since, bool upper)
@@ -211,7 +211,7 @@ void pvm_track_below(struct pvm_mmu *mmu, struct pvm_shadow_page *child)
 
 	if (pvm_list_empty(&mmu->unsync))
 		return;
-	d.since = ++mmu->version;
+	d.since = ++mmu->sync_clock;
 	sync_wide(mmu, &d);
 	descend(mmu, &d, child);
 }
@@ -352,7 +352,7 @@ static void lose(struct pvm_mmu *mmu, struct pvm_shadow_page *page)
 	page->unsync = true;
 	mmu->unsync_upper += page->role.level > 1;
 	page->clean = 0;
-	page->synced = mmu->version;	/* it is exact until now */
+	page->synced = mmu->sync_clock;	/* it is exact until now */
 	pvm_list_add(&page->unsync_link, mmu->unsync.prev);
 	if (!marked)
 		make_wide(mmu, page);

@@ -7,7 +7,7 @@
 
 #include "shadow.h"
 
-/* The first thing of a flush: what was synchronised at this version or later need not
+/* The first thing of a flush: what was synchronised at this time or later need not
  * be again for it. */
 uint64_t pvm_track_flush(struct pvm_mmu *mmu);
 

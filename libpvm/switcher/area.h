@@ -140,14 +140,14 @@ struct pvm_switcher_cpu {
 	const char *syscall;		/* what LSTAR is, or will be when loaded; NULL: no guest ran yet */
 	uint32_t id;
 	bool is_loaded;				/* between pvm_switcher_load() and _unload() */
-	uint64_t changes;		/* pvm_vcpu::changes that the copies are of */
-	uint64_t generation;			/* pvm_switcher_vm's, that the pairs of roots are of */
+	uint64_t state_gen;		/* pvm_vcpu::state_gen that the copies are of */
+	uint64_t tags_gen;			/* pvm_switcher_vm's, that the pairs of roots are of */
 	/* Whose each tag is: the root, and the vCPU that uses it, of one VM. All but the
-	 * generation are read by others. */
+	 * tags_gen are read by others. */
 	pvm_hpa_t tag_root[PVM_SWITCHER_TAGS];
 	const struct pvm_vcpu *tag_vcpu[PVM_SWITCHER_TAGS];	/* compared only: it may be gone */
 	uint64_t tag_vm[PVM_SWITCHER_TAGS];	/* pvm_switcher_vm::id */
-	uint64_t tag_generation[PVM_SWITCHER_TAGS];
+	uint64_t tag_gen[PVM_SWITCHER_TAGS];
 	uint32_t next_tag, live_tags;
 	pvm_hpa_t current_root[2];
 	uint64_t host_dr7, host_dr[4];

@@ -102,7 +102,7 @@ static void set_cr4(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcp
 		svcpu->fixed_inhibit |= PVM_INHIBIT_CR4;
 }
 
-/* What changes by calls that count in pvm_vcpu::changes only. */
+/* What changes by calls that count in pvm_vcpu::state_gen only. */
 static void copy_registers(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu)
 {
 	const struct pvm_vcpu *vcpu = svcpu->vcpu;
@@ -110,7 +110,7 @@ static void copy_registers(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcp
 
 	if (cpu->loaded != svcpu)
 		change_vcpu(cpu, svcpu);
-	cpu->changes = vcpu->changes;
+	cpu->state_gen = vcpu->state_gen;
 	svcpu->guest_dr7 = vcpu->dr7 & DR7_ARMED ? pvm_vcpu_underlying_dr7(vcpu) : 0;
 	svcpu->fixed_inhibit = svcpu->pvcs && vcpu->pvcs ? 0 : PVM_INHIBIT_PVCS;
 	if (vcpu->msr.lstar >> 47 && !pvm_legal_address(vcpu, pvm_gva(vcpu->msr.lstar)))
@@ -154,14 +154,14 @@ static uint32_t inhibited(const struct pvm_switcher_cpu *cpu, const struct pvm_s
 static inline void load_roots(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu,
 			      bool same_vcpu, bool *answered)
 {
-	uint64_t generation = __atomic_load_n(&svcpu->vm->generation, __ATOMIC_SEQ_CST);
+	uint64_t gen = __atomic_load_n(&svcpu->vm->tags_gen, __ATOMIC_SEQ_CST);
 
-	if (pvm_likely(same_vcpu && cpu->generation == generation &&
+	if (pvm_likely(same_vcpu && cpu->tags_gen == gen &&
 		       (*answered || (cpu->current_root[0].v == svcpu->root[0].v &&
 				      cpu->current_root[1].v == svcpu->root[1].v &&
 				      cpu->roots == (uint64_t)(uintptr_t)&cpu->current))))
 		return;
-	cpu->generation = generation;	/* S7: tags of an older one are not found any more */
+	cpu->tags_gen = gen;	/* S7: tags of an older one are not found any more */
 	pvm_switcher_set_roots(cpu, svcpu, svcpu->root);
 	*answered = false;
 }
@@ -330,11 +330,11 @@ static void prepare(struct pvm_switcher_vcpu *svcpu, pvm_hpa_t root)
 
 	if (!window_is_right(svcpu)) {
 		show_pvcs(svcpu);
-		vcpu->changes++;
+		vcpu->state_gen++;
 	}
 	svcpu->root[vcpu->user_mode] = root;
 	svcpu->root[!vcpu->user_mode] = pvm_mmu_other_root(vcpu);
-	svcpu->epoch = vcpu->mmu.epoch;
+	svcpu->roots_gen = vcpu->mmu.roots_gen;
 }
 
 /* Into the guest and out again. @answered: a hypercall has been answered since the last
@@ -355,7 +355,7 @@ static bool enter(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu,
 		cpu->turned_back++;
 		return false;
 	}
-	if (pvm_unlikely(!same_vcpu || cpu->changes != vcpu->changes)) {
+	if (pvm_unlikely(!same_vcpu || cpu->state_gen != vcpu->state_gen)) {
 		copy_registers(cpu, svcpu);
 		answered = false;
 	}
@@ -386,7 +386,7 @@ static inline bool load_root(const struct pvm_switcher_cpu *cpu, struct pvm_swit
 	struct pvm_vcpu *vcpu = svcpu->vcpu;
 	pvm_hpa_t root;
 
-	if (pvm_likely(svcpu->epoch == vcpu->mmu.epoch && cpu->changes == vcpu->changes &&
+	if (pvm_likely(svcpu->roots_gen == vcpu->mmu.roots_gen && cpu->state_gen == vcpu->state_gen &&
 		       (*answered || svcpu->root[vcpu->user_mode].v != PVM_INVALID_ADDR)))
 		return true;
 	*answered = false;
@@ -407,7 +407,7 @@ void pvm_switcher_run(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *sv
 	exit->nmi = exit->machine_check = false;
 	if (pvm_unlikely(!cpu->is_loaded))
 		pvm_switcher_load(cpu);
-	if (pvm_unlikely(!window_is_right(svcpu) || svcpu->epoch != vcpu->mmu.epoch ||
+	if (pvm_unlikely(!window_is_right(svcpu) || svcpu->roots_gen != vcpu->mmu.roots_gen ||
 			 svcpu->root[vcpu->user_mode].v != root.v))
 		prepare(svcpu, root);
 	do {

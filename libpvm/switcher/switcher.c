@@ -121,7 +121,7 @@ int pvm_switcher_init(struct pvm_switcher *switcher, const struct pvm_switcher_c
 		.slot = (text >> top_shift(config->features.la57)) & (PVM_PTES_PER_TABLE - 1),
 		.cpus = cpus,
 		.cpu_count = cpu_count,
-		.generation = 1,
+		.tags_gen = 1,
 	};
 	return PVM_OK;
 }

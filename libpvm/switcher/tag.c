@@ -30,9 +30,9 @@ void pvm_switcher_void_tags(struct pvm_switcher_cpu *cpu)
  * another one whose vCPUs and roots have come to lie at the same addresses. */
 void pvm_switcher_void_tags_of(struct pvm_switcher_vm *vm)
 {
-	uint64_t generation = __atomic_add_fetch(&vm->switcher->generation, 1, __ATOMIC_SEQ_CST);
+	uint64_t gen = __atomic_add_fetch(&vm->switcher->tags_gen, 1, __ATOMIC_SEQ_CST);
 
-	__atomic_store_n(&vm->generation, generation, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&vm->tags_gen, gen, __ATOMIC_SEQ_CST);
 }
 
 /* A tag that has none of the roots in use. There are more tags than such roots. */
@@ -50,7 +50,7 @@ static bool is_tag_of(const struct pvm_switcher_cpu *cpu, unsigned tag,
 		      const struct pvm_switcher_vcpu *svcpu, pvm_hpa_t root)
 {
 	return cpu->tag_root[tag].v == root.v && cpu->tag_vcpu[tag] == svcpu->vcpu &&
-	       cpu->tag_generation[tag] == cpu->generation;
+	       cpu->tag_gen[tag] == cpu->tags_gen;
 }
 
 static unsigned tag_of(struct pvm_switcher_cpu *cpu, const struct pvm_switcher_vcpu *svcpu,
@@ -65,7 +65,7 @@ static unsigned tag_of(struct pvm_switcher_cpu *cpu, const struct pvm_switcher_v
 	/* Seen by a flush before the signal says that the root is loaded; stored before
 	 * the flush is owed, so that no bit of it is taken for one that is paid. A flush
 	 * that sees one of them old has come before all of that. */
-	cpu->tag_generation[tag] = cpu->generation;
+	cpu->tag_gen[tag] = cpu->tags_gen;
 	__atomic_store_n(&cpu->tag_vm[tag], svcpu->vm->id, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&cpu->tag_vcpu[tag], svcpu->vcpu, __ATOMIC_SEQ_CST);
 	__atomic_store_n(&cpu->tag_root[tag].v, root.v, __ATOMIC_SEQ_CST);
@@ -125,9 +125,9 @@ void pvm_switcher_set_roots(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vc
 
 	/* Roots published for another generation may be dead, those for another role
 	 * would show other translations. */
-	if (svcpu->generation != cpu->generation || svcpu->role != role)
+	if (svcpu->tags_gen != cpu->tags_gen || svcpu->role != role)
 		svcpu->published_count = 0;
-	svcpu->generation = cpu->generation;
+	svcpu->tags_gen = cpu->tags_gen;
 	svcpu->role = role;
 	cpu->live_tags = 0;
 	set_pair(cpu, svcpu, &cpu->current, root, cr3, switch_cr3);

@@ -179,7 +179,7 @@ int pvm_switcher_vcpu_init(struct pvm_switcher_vcpu *svcpu, struct pvm_switcher_
 		.vm = vm,
 		.switches = pvm_abi_switches_find(vcpu->vm->config.abi),
 		.next = vm->vcpus,
-		.epoch = ~0ull,
+		.roots_gen = ~0ull,
 	};
 	vm->vcpus = svcpu;
 	return PVM_OK;

@@ -151,7 +151,7 @@ static int write_cr8(struct pvm_vcpu *vcpu, uint64_t value)
 
 int pvm_cr_write(struct pvm_vcpu *vcpu, unsigned cr, uint64_t value)
 {
-	vcpu->changes++;
+	vcpu->state_gen++;
 	switch (cr) {
 	case 0:
 		return write_cr0(value);

@@ -59,7 +59,7 @@ int pvm_dr_write(struct pvm_vcpu *vcpu, unsigned dr, uint64_t value)
 
 	if (number < 0)
 		return PVM_ENOENT;
-	vcpu->changes++;
+	vcpu->state_gen++;
 	if (number < DR_COUNT) {
 		vcpu->dr[number] = value;
 		return PVM_OK;

@@ -162,7 +162,7 @@ int pvm_msr_write(struct pvm_vcpu *vcpu, uint32_t index, uint64_t value)
 {
 	uint64_t *ignored;
 
-	vcpu->changes++;
+	vcpu->state_gen++;
 	if (index >= PVM_MSR_BASE && index <= PVM_MSR_LAST)
 		return vcpu->vm->abi->msr_write(vcpu, index, value);
 	ignored = ignored_msr(vcpu, index);

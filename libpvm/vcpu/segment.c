@@ -109,7 +109,7 @@ uint64_t pvm_load_tls(struct pvm_vcpu *vcpu, const uint64_t desc[3])
 	for (i = 0; i < TLS_ENTRIES; i++)
 		vcpu->tls[i] = pvm_tls_rectify(desc[i]);
 	pvm_drop_dangling(vcpu);
-	vcpu->changes++;
+	vcpu->state_gen++;
 	return vcpu->vm->config.tls_index;
 }
 

@@ -300,7 +300,7 @@ int pvm_vcpu_restore(struct pvm_vcpu *vcpu, const struct pvm_vcpu_state *state,
 	load_registers(vcpu, &copy);
 	load_msrs(&vcpu->msr, &copy);
 	memset(&vcpu->request, 0, sizeof(vcpu->request));
-	vcpu->changes++;
+	vcpu->state_gen++;
 	/* Nothing made for the old CR3, CR4 and ranges may be used again (M7). */
 	pvm_mmu_new_cr3(vcpu);
 	pvm_mmu_flush_all(vcpu);

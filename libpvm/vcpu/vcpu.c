@@ -118,7 +118,7 @@ void pvm_vcpu_reset(struct pvm_vcpu *vcpu)
 {
 	pvm_pvcs_attach(vcpu, 0);
 	reset_state(vcpu);
-	vcpu->changes++;
+	vcpu->state_gen++;
 	pvm_mmu_new_cr3(vcpu);
 	pvm_mmu_flush_all(vcpu);
 }

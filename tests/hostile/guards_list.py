@@ -81,7 +81,7 @@ ENGINE = (
           "	if (vcpu->vm->config.host_pke)\n		vcpu->pkru = user->pkru;	/* S11 */\n", "",
           "hostile.s11_pkru", "unit.events"),
     guard("S12 LOAD_TLS: selectors whose entry goes", "libpvm/vcpu/segment.c",
-          "	pvm_drop_dangling(vcpu);\n	vcpu->changes++;", "	vcpu->changes++;",
+          "	pvm_drop_dangling(vcpu);\n	vcpu->state_gen++;", "	vcpu->state_gen++;",
           "ring0.hostile.s05_stale_selectors", "unit.test-vcpu"),
     guard("S12 LOAD_TLS: what goes into the GDT", "libpvm/vcpu/segment.c",
           "	if ((desc & needed) != needed || (desc & PVM_DESC_CODE))\n		return 0;\n",

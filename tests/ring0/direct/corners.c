@@ -57,7 +57,7 @@ static void start_user(uint16_t cs, uint64_t rip)
 	vcpu->gpr[PVM_RCX] = 0;
 	vcpu->msr.lstar = SUPERVISOR_CODE;
 	vcpu->msr.supervisor_rsp = STACK_GPA + PVM_PAGE_SIZE;
-	vcpu->changes++;
+	vcpu->state_gen++;
 }
 
 /* To the #UD that ends each program. */
@@ -83,7 +83,7 @@ static void run_to_ud2(const char *name)
 static void run_to_syscall(struct pvm_switcher_exit *exit, uint64_t lstar)
 {
 	test.vcpu.msr.lstar = lstar;
-	test.vcpu.changes++;
+	test.vcpu.state_gen++;
 	for (;;) {
 		test_vm_run(exit);
 		if (exit->guest.kind != PVM_EXIT_EXCEPTION || exit->guest.vector != PVM_VEC_PF)

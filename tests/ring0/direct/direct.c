@@ -82,7 +82,7 @@ static void load(const struct state *state)
 	vcpu->msr.lstar = state->lstar;
 	vcpu->msr.retu_rip = state->retu_rip;
 	vcpu->msr.rets_rip = state->rets_rip;
-	vcpu->changes++;
+	vcpu->state_gen++;
 	vcpu->pkru = state->pkru;
 	vcpu->user_mode = state->user_mode;
 	vcpu->nmi_masked = state->nmi_masked;

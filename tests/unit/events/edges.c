@@ -54,10 +54,10 @@ Test(event_edges, a_hit_of_any_register_inside_is_delivered)
 /* The switcher loads the debug registers anew when this count has changed. */
 Test(event_edges, a_debug_exception_is_counted_as_a_change)
 {
-	uint64_t before = vcpu->changes;
+	uint64_t before = vcpu->state_gen;
 
 	cr_assert_eq(pvm_event_debug(vcpu, PVM_DR6_FIXED | 1), PVM_ACT_RESUME);
-	cr_assert_neq(vcpu->changes, before);
+	cr_assert_neq(vcpu->state_gen, before);
 }
 
 static void assert_bad_entry(enum pvm_action action, uint64_t entry)

@@ -200,14 +200,14 @@ Test(switcher_flush, without_pcids_nothing_is_owed_but_who_runs_is_interrupted)
 
 Test(switcher_flush, S6_a_dying_root_gets_every_vcpu_of_the_vm_out)
 {
-	uint64_t before = vm.generation, other = other_vm.generation;
+	uint64_t before = vm.tags_gen, other = other_vm.tags_gen;
 
 	cpus[1]->active = &svcpu[2];
 	cpus[1]->signal = 4;
 	pvm_switcher_flush(&vm, &(struct pvm_tlb_flush){
 		.scope = PVM_FLUSH_ROOT, .root = { ROOT(9) }, .root_dying = true });
-	cr_assert_gt(vm.generation, before, "S7: no tag outlives it");
-	cr_assert_eq(other_vm.generation, other, "S7: another VM's tags do");
+	cr_assert_gt(vm.tags_gen, before, "S7: no tag outlives it");
+	cr_assert_eq(other_vm.tags_gen, other, "S7: another VM's tags do");
 	cr_assert_eq(svcpu[0].request, 1);
 	cr_assert_eq(svcpu[1].request, 1, "one that is about to run, too");
 	cr_assert_eq(svcpu[2].request, 0);

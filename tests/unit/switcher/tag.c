@@ -100,7 +100,7 @@ static void set_roots_of(struct pvm_switcher_vcpu *who, uint64_t supervisor, uin
 {
 	who->vcpu->cr3 = supervisor;
 	who->vcpu->msr.switch_cr3 = user;
-	cpu->generation = who->vm->generation;
+	cpu->tags_gen = who->vm->tags_gen;
 	pvm_switcher_set_roots(cpu, who, (pvm_hpa_t[2]){ { supervisor }, { user } });
 }
 
@@ -223,7 +223,7 @@ Test(switcher_tag, S6_a_root_of_an_older_generation_is_not_published)
 	set_roots(ROOT(0), ROOT(1));
 	set_roots(ROOT(2), ROOT(3));
 	cr_assert(is_published(ROOT(0)));
-	cpu->generation++;
+	cpu->tags_gen++;
 	set_roots(ROOT(2), ROOT(3));
 	cr_assert_not(is_published(ROOT(0)));
 }

@@ -70,22 +70,22 @@ Test(vcpu_edges, flags_of_a_snapshot_are_0_or_1)
 /* The switcher loads what it keeps of a vCPU anew when this count has changed. */
 Test(vcpu_edges, whatever_is_written_is_counted_as_a_change)
 {
-	uint64_t before = vcpu->changes, value;
+	uint64_t before = vcpu->state_gen, value;
 
 	ok(pvm_dr_write(vcpu, 0, 0x1000));
-	cr_assert_neq(vcpu->changes, before);
-	before = vcpu->changes;
+	cr_assert_neq(vcpu->state_gen, before);
+	before = vcpu->state_gen;
 	ok(pvm_dr_write(vcpu, 7, 0x401));
-	cr_assert_neq(vcpu->changes, before);
-	before = vcpu->changes;
+	cr_assert_neq(vcpu->state_gen, before);
+	before = vcpu->state_gen;
 	ok(pvm_cr_write(vcpu, 3, vcpu->cr3));
-	cr_assert_neq(vcpu->changes, before);
-	before = vcpu->changes;
+	cr_assert_neq(vcpu->state_gen, before);
+	before = vcpu->state_gen;
 	ok(pvm_msr_write(vcpu, PVM_MSR_LSTAR, 0x2000));
-	cr_assert_neq(vcpu->changes, before);
-	before = vcpu->changes;
+	cr_assert_neq(vcpu->state_gen, before);
+	before = vcpu->state_gen;
 	ok(pvm_dr_read(vcpu, 7, &value));
-	cr_assert_eq(vcpu->changes, before, "a read changes nothing");
+	cr_assert_eq(vcpu->state_gen, before, "a read changes nothing");
 }
 
 Test(vcpu_edges, a_vm_that_could_not_be_made_points_at_nothing)
