@@ -215,7 +215,7 @@ C_SIDE = (
     guard("S7 a tag in use is nobody else's", "libpvm/switcher/tag.c",
           "	} while (cpu->live_tags >> tag & 1);\n", "	} while (0);\n", UNIT),
     guard("S7 a tag is one VM's", "libpvm/switcher/tag.c",
-          " &&\n	       cpu->tag_generation[tag] == cpu->generation", "", UNIT),
+          " &&\n	       cpu->tag_gen[tag] == cpu->tags_gen", "", UNIT),
     guard("S7 a tag is one vCPU's", "libpvm/switcher/tag.c",
           " && cpu->tag_vcpu[tag] == svcpu->vcpu", " && svcpu", UNIT),
     guard("S8 the window follows the pin", RUN,
