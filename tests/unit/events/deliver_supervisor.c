@@ -47,11 +47,11 @@ Test(deliver_supervisor, exception_pushes_64_bytes_below_an_aligned_stack)
 Test(deliver_supervisor, exception_leaves_the_red_zone_alone)
 {
 	vcpu->msr.supervisor_redzone = 130;
-	memset(f.memory + RSP - 130, 0x77, 130);
+	memset(f.host.memory + RSP - 130, 0x77, 130);
 	deliver(PVM_VEC_UD, 0);
 	cr_assert_eq(vcpu->gpr[PVM_RSP], ((RSP - 130) & ~0xfull) - PVM_FRAME_SIZE);
 	for (unsigned i = 0; i < 130; i++)
-		cr_assert_eq(f.memory[RSP - 130 + i], 0x77, "byte %u of the red zone", i);
+		cr_assert_eq(f.host.memory[RSP - 130 + i], 0x77, "byte %u of the red zone", i);
 }
 
 /* spec: C-175 */
@@ -262,7 +262,7 @@ Test(deliver_supervisor, interrupt_vector_goes_to_the_pvcs)
 /* spec: C-187 */
 Test(deliver_supervisor, interrupt_pushes_nothing_and_saves_nothing_else)
 {
-	uint8_t *stack = f.memory + 0x200000;
+	uint8_t *stack = f.host.memory + 0x200000;
 	static uint8_t before[0x8000];
 
 	memset(stack, 0x5a, sizeof(before));
@@ -332,7 +332,7 @@ Test(deliver_supervisor, interrupt_without_a_pvcs_is_a_shutdown)
 
 Test(deliver_supervisor, is_traced_as_from_supervisor_mode)
 {
-	f.record_count = 0;
+	f.host.record_count = 0;
 	deliver(PVM_VEC_UD, 0);
 	cr_assert_eq(fixture_find_record(&f, PVM_TRACE_EVENT)->c, 0);
 	cr_assert_eq(fixture_find_record(&f, PVM_TRACE_EVENT)->d, 0x200777);

@@ -185,7 +185,7 @@ Test(deliver_user, cr3_and_switch_cr3_change_places_without_a_flush)
 	cr_assert_eq(vcpu->cr3, supervisor);
 	cr_assert_eq(vcpu->msr.switch_cr3, user);
 	cr_assert_neq(user, supervisor);
-	cr_assert_eq(f.flush_count, 0);
+	cr_assert_eq(f.host.flush_count, 0);
 }
 
 /* spec: C-166 */

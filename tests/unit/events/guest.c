@@ -14,8 +14,8 @@ void guest_boot_config(struct fixture *f, const struct pvm_vm_config *config)
 			vcpu->gpr[i] = 0x1111111111111111ull * i + 0xa000;
 	vcpu->gs_base = 0x5000;
 	cr_assert_eq(pvm_msr_write(vcpu, PVM_MSR_KERNEL_GS_BASE, KERNEL_GS_BASE), PVM_OK);
-	f->flush_count = 0;
-	f->record_count = 0;
+	f->host.flush_count = 0;
+	f->host.record_count = 0;
 }
 
 void guest_boot(struct fixture *f)
@@ -44,16 +44,16 @@ void guest_enter_user(struct fixture *f)
 	cr_assert(vcpu->user_mode);
 	memset(vcpu->pvcs, 0xee, sizeof(*vcpu->pvcs));
 	vcpu->pvcs->event_flags = 0;
-	f->flush_count = 0;
-	f->record_count = 0;
+	f->host.flush_count = 0;
+	f->host.record_count = 0;
 }
 
 uint64_t guest_word(const struct fixture *f, uint64_t gva)
 {
 	uint64_t word;
 
-	cr_assert_leq(gva, f->memory_size - sizeof(word));
-	memcpy(&word, f->memory + gva, sizeof(word));
+	cr_assert_leq(gva, f->host.memory_size - sizeof(word));
+	memcpy(&word, f->host.memory + gva, sizeof(word));
 	return word;
 }
 

@@ -15,7 +15,7 @@ static void setup(void)
 	guest_boot(&f);
 	vcpu->rip = RETS_RIP + 2;
 	vcpu->gpr[PVM_RSP] = RSP;
-	frame = (struct pvm_supervisor_frame *)(f.memory + RSP);
+	frame = (struct pvm_supervisor_frame *)(f.host.memory + RSP);
 	*frame = (struct pvm_supervisor_frame){
 		.errcode = 0x12345678, .vector = 0x9abcdef0,
 		.rip = 0x200999, .cs = 0xdead, .rflags = PVM_RFLAGS_FIXED | PVM_RFLAGS_OF,
@@ -121,7 +121,7 @@ Test(return_supervisor, mode_page_tables_and_pkru_stay)
 	cr_assert_eq(vcpu->cr3, cr3);
 	cr_assert_eq(vcpu->gs_base, 0x5000);
 	cr_assert_eq(vcpu->pkru, 0x123);
-	cr_assert_eq(f.flush_count, 0);
+	cr_assert_eq(f.host.flush_count, 0);
 }
 
 /* spec: C-048 */
@@ -161,15 +161,14 @@ Test(return_supervisor, S1_a_rip_that_is_not_canonical_is_gp_at_the_instruction)
 static unsigned reads;
 static void *count_reads(void *host, pvm_gfn_t gfn, bool write)
 {
-	(void)write;
 	if (gfn.v == RSP >> 12)
 		reads++;
-	return ((struct fixture *)host)->memory + (gfn.v << 12);
+	return test_host_ops.gfn_to_va(host, gfn, write);
 }
 
 Test(return_supervisor, M6_the_frame_is_read_once)
 {
-	f.ops.gfn_to_va = count_reads;
+	f.host.ops.gfn_to_va = count_reads;
 	return_supervisor();
 	cr_assert_eq(reads, 1);
 }
@@ -209,8 +208,8 @@ Test(return_supervisor, a_wholly_unmapped_stack_is_a_shutdown_that_names_it)
 
 Test(return_supervisor, a_stack_that_is_no_memory_is_a_shutdown_that_names_it)
 {
-	f.hole_start = RSP >> 12;
-	f.hole_end = (RSP >> 12) + 1;
+	f.host.hole_start = RSP >> 12;
+	f.host.hole_end = (RSP >> 12) + 1;
 	cr_assert_eq(pvm_event_return_supervisor(vcpu), PVM_ACT_SHUTDOWN);
 	cr_assert_eq(vcpu->request.shutdown.reason, PVM_SHUTDOWN_BAD_STACK);
 	cr_assert_eq(vcpu->request.shutdown.address, RSP);

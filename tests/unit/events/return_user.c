@@ -85,7 +85,7 @@ Test(return_user, exchanges_the_page_tables_without_a_flush)
 	return_user();
 	cr_assert_eq(vcpu->cr3, user);
 	cr_assert_eq(vcpu->msr.switch_cr3, supervisor);
-	cr_assert_eq(f.flush_count, 0);
+	cr_assert_eq(f.host.flush_count, 0);
 }
 
 /* spec: C-085, C-207 */

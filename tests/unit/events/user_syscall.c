@@ -87,7 +87,7 @@ Test(user_syscall, exchanges_the_page_tables_without_a_flush)
 	cr_assert_eq(pvm_event_user_syscall(vcpu), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->cr3, supervisor);
 	cr_assert_eq(vcpu->msr.switch_cr3, user);
-	cr_assert_eq(f.flush_count, 0);
+	cr_assert_eq(f.host.flush_count, 0);
 }
 
 /* spec: C-199 */

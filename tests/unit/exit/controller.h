@@ -57,9 +57,9 @@ static void controller_decode(const struct pvm_vcpu *of, bool code64, const uint
 static inline void controller_boot(void)
 {
 	guest_boot(&f);
-	f.ops.events = controller_events;
-	f.ops.event_taken = controller_taken;
-	f.ops.decode = controller_decode;
+	f.host.ops.events = controller_events;
+	f.host.ops.event_taken = controller_taken;
+	f.host.ops.decode = controller_decode;
 	vcpu = &f.vcpu[0];
 	waits = taken = 0;
 	decodes = 0;

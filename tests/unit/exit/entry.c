@@ -62,8 +62,8 @@ Test(exit_entry, a_halted_vcpu_waits_until_an_event_ends_it)
 
 Test(exit_entry, a_host_without_a_controller_is_not_asked)
 {
-	f.ops.events = NULL;
-	f.ops.event_taken = NULL;
+	f.host.ops.events = NULL;
+	f.host.ops.event_taken = NULL;
 	waits = PVM_WAITS_INTERRUPT;
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
 	cr_assert_eq(taken, 0);
@@ -72,11 +72,11 @@ Test(exit_entry, a_host_without_a_controller_is_not_asked)
 Test(exit_entry, a_controller_that_cannot_be_told_is_refused)
 {
 	struct pvm_vm_config config = fixture_config();
-	struct pvm_host_ops ops = f.ops;
+	struct pvm_host_ops ops = f.host.ops;
 	struct pvm_vm vm;
 
 	ops.event_taken = NULL;
-	cr_assert_eq(pvm_vm_init(&vm, &config, &ops, &f), PVM_EINVAL);
+	cr_assert_eq(pvm_vm_init(&vm, &config, &ops, &f.host), PVM_EINVAL);
 }
 
 Test(exit_entry, a_root_table_outside_memory_is_a_shutdown)
@@ -94,12 +94,12 @@ Test(exit_entry, m11_without_memory_the_guest_loses_nothing_and_goes_on_when_the
 	struct guest_snapshot before = guest_snapshot(vcpu);
 
 	pvm_mmu_shrink(&f.vm, 0);
-	f.allocs_left = 0;
+	f.host.allocs_left = 0;
 	cr_assert_eq(handle(PVM_NO_SLEEP), PVM_ACT_RETRY);
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_ERROR);
 	cr_assert_eq(vcpu->request.error.code, PVM_ENOMEM);
 	guest_assert_unchanged(vcpu, &before);
-	f.allocs_left = -1;
+	f.host.allocs_left = -1;
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
 	guest_assert_unchanged(vcpu, &before);
 }
@@ -111,7 +111,7 @@ Test(exit_entry, m11_a_fault_that_found_no_memory_is_tried_again)
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
 	rip = vcpu->rip;
 	pvm_mmu_shrink(&f.vm, 1);
-	f.allocs_left = 0;
+	f.host.allocs_left = 0;
 	stop.kind = PVM_EXIT_EXCEPTION;
 	stop.vector = PVM_VEC_PF;
 	stop.error_code = PVM_PF_U;

@@ -137,7 +137,7 @@ Test(exit_kind, an_action_is_handed_out_once_and_its_completion_goes_on)
 Test(exit_kind, what_would_sleep_stays_to_be_handled)
 {
 	guest_enter_user(&f);
-	f.frames_would_block = true;
+	f.host.frames_would_block = true;
 	vcpu->cr2 = 0x5000;
 	raise_exception(PVM_VEC_PF, PVM_PF_U);
 	cr_assert_eq(handle(PVM_NO_SLEEP), PVM_ACT_RETRY);

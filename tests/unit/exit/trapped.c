@@ -18,13 +18,13 @@ Test(exit_trapped, the_decoder_sees_fifteen_bytes_at_rip)
 	unsigned i;
 
 	for (i = 0; i < 16; i++)
-		f.memory[CODE + i] = (uint8_t)(0xa0 + i);
+		f.host.memory[CODE + i] = (uint8_t)(0xa0 + i);
 	vcpu->rip = CODE;
 	decoded = (struct pvm_insn){ .op = PVM_INSN_CLI, .length = 1 };
 	trap(PVM_VEC_GP);
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
 	cr_assert_eq(shown_length, PVM_INSN_MAX_LENGTH);
-	cr_assert_arr_eq(shown, f.memory + CODE, PVM_INSN_MAX_LENGTH);
+	cr_assert_arr_eq(shown, f.host.memory + CODE, PVM_INSN_MAX_LENGTH);
 	cr_assert(shown_code64);
 	cr_assert_eq(vcpu->rip, CODE + 1);
 	cr_assert_eq(vcpu->pvcs->event_flags & PVM_EVENT_FLAGS_IF, 0);
@@ -35,8 +35,8 @@ Test(exit_trapped, an_instruction_at_the_end_of_what_is_mapped_is_shown_as_far_a
 	uint64_t end = 0x50000000, page = 0x310000;
 
 	fixture_map(&f, vcpu->cr3, 4, end - 0x1000, page, 1, PVM_PTE_P | PVM_PTE_W | PVM_PTE_U);
-	f.memory[page + 0xffe] = 0x0f;
-	f.memory[page + 0xfff] = 0x30;
+	f.host.memory[page + 0xffe] = 0x0f;
+	f.host.memory[page + 0xfff] = 0x30;
 	vcpu->rip = end - 2;
 	decoded = (struct pvm_insn){ .op = PVM_INSN_CLI, .length = 1 };
 	trap(PVM_VEC_UD);
@@ -57,7 +57,7 @@ Test(exit_trapped, bytes_that_cannot_be_fetched_leave_the_exception)
 
 Test(exit_trapped, without_a_decoder_the_exception_is_the_guests)
 {
-	f.ops.decode = NULL;
+	f.host.ops.decode = NULL;
 	vcpu->rip = CODE;
 	trap(PVM_VEC_GP);
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
@@ -88,7 +88,7 @@ static void into(uint8_t byte, bool code64)
 	guest_enter_user(&f);
 	if (!code64)
 		vcpu->seg[PVM_CS] = f.vm.config.user32_cs;
-	f.memory[CODE] = byte;
+	f.host.memory[CODE] = byte;
 	vcpu->rip = CODE + 1;
 	stop.kind = PVM_EXIT_SOFTWARE;
 	stop.vector = PVM_VEC_OF;

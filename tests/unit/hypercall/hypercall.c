@@ -21,8 +21,8 @@ static void setup(void)
 	cr_assert_eq(pvm_mmu_load(vcpu, &root, PVM_MAY_SLEEP), PVM_OK);
 	cr_assert_eq(pvm_event_deliver(vcpu, PVM_VEC_UD, 0), PVM_ACT_RESUME);
 	vcpu->rip = 0x200102;
-	f.flush_count = 0;
-	f.record_count = 0;
+	f.host.flush_count = 0;
+	f.host.record_count = 0;
 }
 
 static void teardown(void)
@@ -44,8 +44,8 @@ static bool flushed(enum pvm_flush_scope scope)
 {
 	unsigned i;
 
-	for (i = 0; i < f.flush_count; i++)
-		if (f.flushes[i].scope == scope)
+	for (i = 0; i < f.host.flush_count; i++)
+		if (f.host.flushes[i].scope == scope)
 			return true;
 	return false;
 }
@@ -64,7 +64,7 @@ Test(hypercall, load_pgtbl_loads_both_tables)
 Test(hypercall, load_pgtbl_without_the_flag_flushes_nothing)
 {
 	hypercall(PVM_HC_LOAD_PGTBL, 0, vcpu->cr3, vcpu->msr.switch_cr3);
-	cr_assert_eq(f.flush_count, 0);
+	cr_assert_eq(f.host.flush_count, 0);
 }
 
 /* spec: C-142, C-217 */
@@ -73,7 +73,7 @@ Test(hypercall, load_pgtbl_flushes_the_new_tables)
 	uint64_t old_supervisor = vcpu->cr3, old_user = vcpu->msr.switch_cr3;
 
 	hypercall(PVM_HC_LOAD_PGTBL, PVM_LOAD_PGTBL_FLUSH, old_supervisor, old_user);
-	cr_assert_eq(f.flush_count, 2);
+	cr_assert_eq(f.host.flush_count, 2);
 	cr_assert(flushed(PVM_FLUSH_ROOT));
 	cr_assert_not(flushed(PVM_FLUSH_ALL));
 }
@@ -82,7 +82,7 @@ Test(hypercall, load_pgtbl_flushes_the_new_tables)
 Test(hypercall, load_pgtbl_does_not_flush_the_old_tables)
 {
 	hypercall(PVM_HC_LOAD_PGTBL, PVM_LOAD_PGTBL_FLUSH, 0x901000, 0x902000);
-	cr_assert_eq(f.flush_count, 0, "the new ones have no root yet");
+	cr_assert_eq(f.host.flush_count, 0, "the new ones have no root yet");
 }
 
 /* spec: C-166 */
@@ -105,7 +105,7 @@ Test(hypercall, load_pgtbl_refuses_a_table_above_physical_memory)
 	cr_assert_eq(hypercall(PVM_HC_LOAD_PGTBL, 1, 0x901000, 1ull << 63), (uint64_t)-PVM_HC_EINVAL);
 	cr_assert_eq(vcpu->cr3, cr3);
 	cr_assert_eq(vcpu->msr.switch_cr3, switch_cr3);
-	cr_assert_eq(f.flush_count, 0);
+	cr_assert_eq(f.host.flush_count, 0);
 }
 
 /* spec: C-027, C-146 */
@@ -173,9 +173,9 @@ Test(hypercall, tlb_flush_flushes_everything)
 Test(hypercall, tlb_flush_current_flushes_both_tables)
 {
 	cr_assert_eq(hypercall(PVM_HC_TLB_FLUSH_CURRENT, 0, 0, 0), 0);
-	cr_assert_eq(f.flush_count, 2);
+	cr_assert_eq(f.host.flush_count, 2);
 	cr_assert(flushed(PVM_FLUSH_ROOT));
-	cr_assert_neq(f.flushes[0].root.v, f.flushes[1].root.v);
+	cr_assert_neq(f.host.flushes[0].root.v, f.host.flushes[1].root.v);
 }
 
 /* spec: C-225 */
@@ -185,14 +185,14 @@ Test(hypercall, tlb_invlpg_flushes_one_address)
 	cr_assert(flushed(PVM_FLUSH_GVA));
 	cr_assert_not(flushed(PVM_FLUSH_ROOT));
 	cr_assert_not(flushed(PVM_FLUSH_ALL));
-	cr_assert_eq(f.flushes[0].gva.v >> 12, 0x345);
+	cr_assert_eq(f.host.flushes[0].gva.v >> 12, 0x345);
 }
 
 /* spec: C-225 */
 Test(hypercall, tlb_invlpg_of_an_impossible_address_does_nothing)
 {
 	cr_assert_eq(hypercall(PVM_HC_TLB_INVLPG, 0x800000000000, 0, 0), 0);
-	cr_assert_eq(f.flush_count, 0);
+	cr_assert_eq(f.host.flush_count, 0);
 	cr_assert_eq(vcpu->rip, 0x200102);
 }
 
@@ -267,10 +267,10 @@ Test(hypercall_la57, load_pgtbl_switches_to_5_levels_and_back)
 /* spec: C-218 */
 Test(hypercall_la57, load_pgtbl_flushes_all_when_the_depth_changes)
 {
-	f.flush_count = 0;
+	f.host.flush_count = 0;
 	hypercall(PVM_HC_LOAD_PGTBL, PVM_LOAD_PGTBL_LA57, 0x901000, 0x902000);
 	cr_assert(flushed(PVM_FLUSH_ALL));
-	f.flush_count = 0;
+	f.host.flush_count = 0;
 	hypercall(PVM_HC_LOAD_PGTBL, PVM_LOAD_PGTBL_LA57, 0x901000, 0x902000);
 	cr_assert_not(flushed(PVM_FLUSH_ALL));
 }

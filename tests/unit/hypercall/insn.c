@@ -69,9 +69,9 @@ Test(insn, synthetic_cpuid_flushes_nothing)
 	pvm_hpa_t root;
 
 	cr_assert_eq(pvm_mmu_load(vcpu, &root, PVM_MAY_SLEEP), PVM_OK);
-	f.flush_count = 0;
+	f.host.flush_count = 0;
 	cr_assert_eq(execute_op(PVM_INSN_SYNTHETIC_CPUID), PVM_ACT_RESUME);
-	cr_assert_eq(f.flush_count, 0);
+	cr_assert_eq(f.host.flush_count, 0);
 }
 
 /* spec: C-105 */
@@ -289,12 +289,12 @@ Test(insn, invlpg_flushes_the_address_under_both_tables)
 	pvm_hpa_t root;
 
 	cr_assert_eq(pvm_mmu_load(vcpu, &root, PVM_MAY_SLEEP), PVM_OK);
-	f.flush_count = 0;
+	f.host.flush_count = 0;
 	cr_assert_eq(execute((struct pvm_insn){ .op = PVM_INSN_INVLPG, .memory = true, .address = 0x345678 },
 			     PVM_VEC_GP, 0), PVM_ACT_RESUME);
-	cr_assert_geq(f.flush_count, 1);
-	cr_assert_eq(f.flushes[0].scope, PVM_FLUSH_GVA);
-	cr_assert_eq(f.flushes[0].gva.v >> 12, 0x345);
+	cr_assert_geq(f.host.flush_count, 1);
+	cr_assert_eq(f.host.flushes[0].scope, PVM_FLUSH_GVA);
+	cr_assert_eq(f.host.flushes[0].gva.v >> 12, 0x345);
 	cr_assert_eq(vcpu->rip, RIP + 3);
 }
 
@@ -304,13 +304,13 @@ Test(insn, M7_invlpg_outside_the_legal_ranges_does_nothing)
 	pvm_hpa_t root;
 
 	cr_assert_eq(pvm_mmu_load(vcpu, &root, PVM_MAY_SLEEP), PVM_OK);
-	f.flush_count = 0;
+	f.host.flush_count = 0;
 	cr_assert_eq(execute((struct pvm_insn){ .op = PVM_INSN_INVLPG,
 						.memory = true,
 						.address = PVM_SYNTHETIC_CPUID_ADDR },
 			     PVM_VEC_GP, 0),
 		     PVM_ACT_RESUME);
-	cr_assert_eq(f.flush_count, 0);
+	cr_assert_eq(f.host.flush_count, 0);
 	cr_assert_eq(vcpu->rip, RIP + 3);
 }
 

@@ -38,8 +38,8 @@ static void memory(enum pvm_insn_op op, uint64_t address)
 
 static void put_operand(uint16_t limit, uint64_t base)
 {
-	memcpy(f.memory + OPERAND, &limit, 2);
-	memcpy(f.memory + OPERAND + 2, &base, 8);
+	memcpy(f.host.memory + OPERAND, &limit, 2);
+	memcpy(f.host.memory + OPERAND + 2, &base, 8);
 }
 
 static void assert_exception(uint8_t vector)
@@ -59,11 +59,11 @@ Test(insn_descriptor, lgdt_is_remembered_and_sgdt_reads_it_back)
 	cr_assert_eq(vcpu->gdtr.limit, 0x1234);
 	cr_assert_eq(vcpu->gdtr.base, 0xffff800000005678);
 	cr_assert_eq(vcpu->rip, RIP + 3);
-	memset(f.memory + OPERAND, 0x55, 16);
+	memset(f.host.memory + OPERAND, 0x55, 16);
 	memory(PVM_INSN_SGDT, OPERAND);
 	cr_assert_eq(guest_word(&f, OPERAND) & 0xffff, 0x1234);
 	cr_assert_eq(guest_word(&f, OPERAND + 2), 0xffff800000005678);
-	cr_assert_eq(f.memory[OPERAND + 10], 0x55, "ten bytes, not more");
+	cr_assert_eq(f.host.memory[OPERAND + 10], 0x55, "ten bytes, not more");
 	cr_assert_eq(vcpu->rip, RIP + 3);
 }
 
@@ -141,11 +141,11 @@ Test(insn_descriptor, lldt_is_remembered_and_sldt_reads_it_back)
 /* spec: C-038 */
 Test(insn_descriptor, ltr_is_remembered_and_str_reads_it_back)
 {
-	f.memory[OPERAND] = 0x40;
-	f.memory[OPERAND + 1] = 1;
+	f.host.memory[OPERAND] = 0x40;
+	f.host.memory[OPERAND + 1] = 1;
 	memory(PVM_INSN_LTR, OPERAND);
 	cr_assert_eq(vcpu->tr, 0x140);
-	memset(f.memory + OPERAND, 0x55, 8);
+	memset(f.host.memory + OPERAND, 0x55, 8);
 	memory(PVM_INSN_STR, OPERAND);
 	cr_assert_eq(guest_word(&f, OPERAND), 0x5555555555550140);
 	vcpu->gpr[PVM_RDX] = ~0ull;
@@ -156,8 +156,8 @@ Test(insn_descriptor, ltr_is_remembered_and_str_reads_it_back)
 
 Test(insn_descriptor, an_operand_that_is_no_memory_is_the_backends)
 {
-	f.hole_start = 0x300;
-	f.hole_end = 0x302;
+	f.host.hole_start = 0x300;
+	f.host.hole_end = 0x302;
 	cr_assert_eq(execute((struct pvm_insn){ .op = PVM_INSN_LGDT, .memory = true, .address = 0x300010 }),
 		     PVM_ACT_MMIO);
 	cr_assert_eq(vcpu->request.mmio.gva.v, 0x300010);

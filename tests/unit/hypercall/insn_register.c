@@ -147,7 +147,7 @@ Test(insn_register, lmsw_can_only_confirm_what_cr0_is)
 
 Test(insn_register, lmsw_reads_its_operand_from_memory)
 {
-	f.memory[OPERAND] = PVM_CR0_MP | PVM_CR0_EM;
+	f.host.memory[OPERAND] = PVM_CR0_MP | PVM_CR0_EM;
 	vcpu->gpr[0] = PVM_CR0_MP;
 	execute((struct pvm_insn){ .op = PVM_INSN_LMSW, .memory = true, .address = OPERAND });
 	assert_exception(PVM_VEC_GP);
@@ -168,7 +168,7 @@ Test(insn_register, smsw_stores_cr0_by_operand_size)
 	vcpu->gpr[PVM_RBX] = ~0ull;
 	execute((struct pvm_insn){ .op = PVM_INSN_SMSW, .reg = PVM_RBX, .size = 8 });
 	cr_assert_eq(vcpu->gpr[PVM_RBX], vcpu->cr0);
-	memset(f.memory + OPERAND, 0xff, 8);
+	memset(f.host.memory + OPERAND, 0xff, 8);
 	execute((struct pvm_insn){ .op = PVM_INSN_SMSW, .memory = true, .address = OPERAND, .size = 2 });
 	cr_assert_eq(guest_word(&f, OPERAND), 0xffffffffffff0000 | (vcpu->cr0 & 0xffff));
 	vcpu->rip = RIP;
@@ -224,9 +224,9 @@ static void invpcid(uint64_t type, uint64_t pcid, uint64_t address)
 	const uint64_t descriptor[2] = { pcid, address };
 	pvm_hpa_t root;
 
-	memcpy(f.memory + OPERAND, descriptor, sizeof(descriptor));
+	memcpy(f.host.memory + OPERAND, descriptor, sizeof(descriptor));
 	cr_assert_eq(pvm_mmu_load(vcpu, &root, PVM_MAY_SLEEP), PVM_OK);
-	f.flush_count = 0;
+	f.host.flush_count = 0;
 	vcpu->rip = RIP;
 	vcpu->gpr[PVM_RSI] = type;
 	execute((struct pvm_insn){
@@ -236,15 +236,15 @@ static void invpcid(uint64_t type, uint64_t pcid, uint64_t address)
 static enum pvm_flush_scope flushed(void)
 {
 	assert_done();
-	cr_assert_geq(f.flush_count, 1);
-	return f.flushes[0].scope;
+	cr_assert_geq(f.host.flush_count, 1);
+	return f.host.flushes[0].scope;
 }
 
 Test(insn_register, invpcid_flushes_what_its_type_says)
 {
 	invpcid(PVM_INVPCID_ADDRESS, 0, 0x345678);
 	cr_assert_eq(flushed(), PVM_FLUSH_GVA);
-	cr_assert_eq(f.flushes[0].gva.v >> 12, 0x345);
+	cr_assert_eq(f.host.flushes[0].gva.v >> 12, 0x345);
 	invpcid(PVM_INVPCID_CONTEXT, 0, 0);
 	cr_assert_eq(flushed(), PVM_FLUSH_ROOT);
 	invpcid(PVM_INVPCID_ALL_GLOBAL, 0, 0);
@@ -282,7 +282,7 @@ Test(insn_register, invpcid_of_a_bad_descriptor_is_gp)
 	assert_exception(PVM_VEC_GP);
 	invpcid(PVM_INVPCID_ADDRESS, 0, 0x800000000000);
 	assert_exception(PVM_VEC_GP);
-	cr_assert_eq(f.flush_count, 0);
+	cr_assert_eq(f.host.flush_count, 0);
 }
 
 Test(insn_register, invpcid_of_an_unmapped_descriptor_is_a_page_fault)

@@ -97,7 +97,7 @@ Test(msr, hypercall_write_of_switch_cr3_flushes_nothing)
 {
 	cr_assert_eq(hc_wrmsr(MSR_PVM_SWITCH_CR3, 0x901000), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->msr.switch_cr3, 0x901000);
-	cr_assert_eq(f.flush_count, 0);
+	cr_assert_eq(f.host.flush_count, 0);
 }
 
 /* spec: C-229 */
@@ -201,7 +201,7 @@ Test(msr, instruction_write_of_switch_cr3_flushes_nothing)
 {
 	cr_assert_eq(insn_wrmsr(MSR_PVM_SWITCH_CR3, 0x901000), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->msr.switch_cr3, 0x901000);
-	cr_assert_eq(f.flush_count, 0);
+	cr_assert_eq(f.host.flush_count, 0);
 }
 
 Test(msr, instruction_write_of_a_bad_value_is_gp)
@@ -250,7 +250,7 @@ Test(msr, accesses_are_traced)
 	cr_assert_eq(record->a, PVM_MSR_LSTAR);
 	cr_assert_eq(record->b, 0x112233);
 	cr_assert_eq(record->c, 1);
-	f.record_count = 0;
+	f.host.record_count = 0;
 	insn_rdmsr(X2APIC_ICR);
 	pvm_complete_rdmsr(vcpu, true, 9);
 	record = fixture_find_record(&f, PVM_TRACE_MSR);

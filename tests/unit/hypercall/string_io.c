@@ -19,7 +19,7 @@ static void setup(void)
 	vcpu->gpr[PVM_RSI] = BUFFER;
 	vcpu->gpr[PVM_RDI] = BUFFER;
 	vcpu->gpr[PVM_RCX] = 3;
-	memcpy(f.memory + BUFFER, "abcdefgh", 8);
+	memcpy(f.host.memory + BUFFER, "abcdefgh", 8);
 }
 
 static void teardown(void)
@@ -74,7 +74,7 @@ Test(string_io, ins_writes_an_element_and_steps)
 	cr_assert_eq(execute(PVM_INSN_INS, 4, false, 8), PVM_ACT_IO);
 	cr_assert_not(vcpu->request.io.write);
 	cr_assert_eq(pvm_complete_io(vcpu, 0x34333231), PVM_ACT_RESUME);
-	cr_assert_eq(memcmp(f.memory + BUFFER, "1234efgh", 8), 0);
+	cr_assert_eq(memcmp(f.host.memory + BUFFER, "1234efgh", 8), 0);
 	cr_assert_eq(vcpu->gpr[PVM_RDI], BUFFER + 4);
 	cr_assert_eq(vcpu->gpr[PVM_RSI], BUFFER);
 	cr_assert_eq(vcpu->rip, RIP + 2);
@@ -136,7 +136,7 @@ Test(string_io, with_32_bit_addresses_index_and_count_are_32_bits)
 	cr_assert_eq(pvm_complete_io(vcpu, 'x'), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->gpr[PVM_RDI], BUFFER + 1);
 	cr_assert_eq(vcpu->gpr[PVM_RCX], 1);
-	cr_assert_eq(f.memory[BUFFER], 'x');
+	cr_assert_eq(f.host.memory[BUFFER], 'x');
 }
 
 Test(string_io, outs_from_nowhere_is_a_page_fault_with_nothing_done)

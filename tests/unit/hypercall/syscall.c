@@ -55,7 +55,7 @@ Test(syscall, at_rets_rip_is_event_return_supervisor)
 {
 	vcpu->rip = RETS_RIP + 2;
 	vcpu->gpr[PVM_RSP] = 0x207000;
-	*(uint64_t *)(f.memory + 0x207000 + PVM_FRAME_RIP) = 0x200abc;
+	*(uint64_t *)(f.host.memory + 0x207000 + PVM_FRAME_RIP) = 0x200abc;
 	cr_assert_eq(pvm_syscall_classify(vcpu), PVM_SYSCALL_RETURN_SUPERVISOR);
 	cr_assert_eq(pvm_handle_syscall(vcpu), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->rip, 0x200abc);

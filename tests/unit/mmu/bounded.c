@@ -17,19 +17,19 @@ static void (*in_between)(void);	/* called once, at an unlock: another vCPU's tu
 
 static void counting_lock(void *host)
 {
-	struct fixture *f = host;
+	struct test_host *h = host;
 
-	cr_assert_eq(f->lock_depth++, 0);
-	at_lock = f->vm.mmu->steps;
+	cr_assert_eq(h->lock_depth++, 0);
+	at_lock = g.f.vm.mmu->steps;
 }
 
 static void counting_unlock(void *host)
 {
-	struct fixture *f = host;
-	uint64_t steps = f->vm.mmu->steps - at_lock;
+	struct test_host *h = host;
+	uint64_t steps = g.f.vm.mmu->steps - at_lock;
 	void (*turn)(void) = in_between;
 
-	cr_assert_eq(f->lock_depth--, 1);
+	cr_assert_eq(h->lock_depth--, 1);
 	holds++;
 	if (steps > longest)
 		longest = steps;
@@ -46,8 +46,8 @@ static void start(unsigned levels, unsigned vcpus)
 	if (levels == 5)
 		config.range = (struct pvm_linear_range){ 256, 510, 256, 510 };
 	guest_init_config(&g, &config, vcpus, levels);
-	g.f.ops.mmu_lock = counting_lock;
-	g.f.ops.mmu_unlock = counting_unlock;
+	g.f.host.ops.mmu_lock = counting_lock;
+	g.f.host.ops.mmu_unlock = counting_unlock;
 }
 
 static void forget_steps(void)
@@ -59,7 +59,7 @@ static void forget_steps(void)
 /* The gpa of the table that holds the entry of @gva at @level. */
 static uint64_t table_of(uint64_t gva, unsigned level)
 {
-	return (uint64_t)((uint8_t *)guest_entry(&g, gva, level) - g.f.memory) & ~0xfffull;
+	return (uint64_t)((uint8_t *)guest_entry(&g, gva, level) - g.f.host.memory) & ~0xfffull;
 }
 
 static void written(uint64_t gpa)
@@ -105,7 +105,7 @@ Test(mmu_bounded, M12_write_of_a_table_that_no_root_reaches_by_countless_ways)
 	start(5, 1);
 	guest_map(&g, gva, DATA, 1, RWU);
 	for (level = 4; level > 1; level--) {
-		uint64_t *table = (uint64_t *)(g.f.memory + table_of(gva, level));
+		uint64_t *table = (uint64_t *)(g.f.host.memory + table_of(gva, level));
 
 		for (i = 1; i < PVM_PTES_PER_TABLE; i++)
 			table[i] = table[0];
@@ -228,7 +228,7 @@ Test(mmu_bounded, M12_frame_mapped_often_becomes_a_table_step_by_step)
 
 	start(4, 1);
 	table = fixture_new_table(&g.f);
-	*(uint64_t *)(g.f.memory + table) = DATA | RWU;
+	*(uint64_t *)(g.f.host.memory + table) = DATA | RWU;
 	for (i = 0; i < 1500; i++) {
 		guest_map(&g, GVA + i * 0x1000, table, 1, RWU);
 		guest_touch(&g, GVA + i * 0x1000, PVM_ACCESS_WRITE);
@@ -248,7 +248,7 @@ static uint64_t link_often(void)
 	uint64_t table = fixture_new_table(&g.f);
 	unsigned i;
 
-	*(uint64_t *)(g.f.memory + table) = DATA | RWU;
+	*(uint64_t *)(g.f.host.memory + table) = DATA | RWU;
 	for (i = 0; i < 1500; i++) {
 		uint64_t gva = GVA + i * PVM_LEVEL_SIZE(2);
 
@@ -285,7 +285,7 @@ Test(mmu_bounded, M9_M12_table_with_many_parents_is_written_without_marking_all)
 	written(table);
 	cr_assert_leq(longest, 600, "%lu steps", (unsigned long)longest);
 	check_ok(&g);
-	*(uint64_t *)(g.f.memory + table) = 0;
+	*(uint64_t *)(g.f.host.memory + table) = 0;
 	pvm_mmu_flush_current(g.vcpu);
 	cr_assert_eq(guest_reaches(&g, GVA + 1499 * PVM_LEVEL_SIZE(2)), ~0ull);
 	guest_fini(&g);
@@ -299,7 +299,7 @@ Test(mmu_bounded, M9_M12_many_tables_with_many_parents_are_not_all_kept_out_of_s
 	start(4, 1);
 	for (t = 0; t < 12; t++) {
 		table[t] = fixture_new_table(&g.f);
-		*(uint64_t *)(g.f.memory + table[t]) = DATA | RWU;
+		*(uint64_t *)(g.f.host.memory + table[t]) = DATA | RWU;
 		for (i = 0; i < 300; i++) {
 			uint64_t gva = GVA + (t * 300 + i) * PVM_LEVEL_SIZE(2);
 
@@ -313,7 +313,7 @@ Test(mmu_bounded, M9_M12_many_tables_with_many_parents_are_not_all_kept_out_of_s
 	cr_assert_leq(g.vm->mmu->wide_count, 8);
 	check_ok(&g);
 	for (t = 0; t < 12; t++) {
-		*(uint64_t *)(g.f.memory + table[t]) = 0;
+		*(uint64_t *)(g.f.host.memory + table[t]) = 0;
 		written(table[t]);
 	}
 	pvm_mmu_flush_current(g.vcpu);
@@ -333,7 +333,7 @@ Test(mmu_bounded, M9_M12_link_to_much_that_is_out_of_sync_is_cut_off_below)
 	for (i = 0; i < 1000; i++)
 		*guest_entry(&g, GVA + i * PVM_LEVEL_SIZE(2), 1) = (DATA + 0x1000) | RWU;
 	root = fixture_new_table(&g.f);
-	*(uint64_t *)(g.f.memory + root) = pdpt;
+	*(uint64_t *)(g.f.host.memory + root) = pdpt;
 	g.cr3 = g.vcpu->cr3 = root;
 	forget_steps();
 	for (i = 0; i < 1000; i++) {
@@ -353,8 +353,8 @@ Test(mmu_bounded, M12_eviction_passes_over_few_pages)
 
 	config.max_shadow_pages = 803;
 	guest_init_config(&g, &config, 1, 4);
-	g.f.ops.mmu_lock = counting_lock;
-	g.f.ops.mmu_unlock = counting_unlock;
+	g.f.host.ops.mmu_lock = counting_lock;
+	g.f.host.ops.mmu_unlock = counting_unlock;
 	for (i = 0; i < 801; i++)
 		guest_map(&g, GVA + i * PVM_LEVEL_SIZE(2), DATA, 1, RWU);
 	for (i = 0; i < 790; i++)
@@ -440,12 +440,12 @@ Test(mmu_bounded, M10_frame_fetched_before_an_end_is_not_installed_after_it)
 {
 	start(4, 1);
 	guest_map(&g, GVA, DATA, 1, RWU);
-	fixture_frame = g.f.ops.gfn_to_frame;
-	g.f.ops.gfn_to_frame = frame_with_notifier;
-	g.f.frames_would_block = true;
+	fixture_frame = g.f.host.ops.gfn_to_frame;
+	g.f.host.ops.gfn_to_frame = frame_with_notifier;
+	g.f.host.frames_would_block = true;
 	guest_touch(&g, GVA, PVM_ACCESS_READ);
 	cr_assert_eq(slept, 2);
-	g.f.frames_would_block = false;
+	g.f.host.frames_would_block = false;
 	cr_assert_eq(guest_reaches(&g, GVA), DATA);
 	guest_fini(&g);
 }

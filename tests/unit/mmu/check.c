@@ -70,10 +70,10 @@ Test(mmu_check, M2_foreign_memory_is_found)
 	broken(&leaf_page->table[0], leaf_page->table[0] + 0x1000, "M2");
 	broken(&leaf_page->table[9], 0x1000 | RWU, "M2");
 	broken(&root->table[0], root->table[0] + 0x1000, "M2");
-	g.f.hole_start = DATA >> 12;
-	g.f.hole_end = g.f.hole_start + 1;
+	g.f.host.hole_start = DATA >> 12;
+	g.f.host.hole_end = g.f.host.hole_start + 1;
 	assert_found("M2");
-	g.f.hole_start = g.f.hole_end = 0;
+	g.f.host.hole_start = g.f.host.hole_end = 0;
 }
 
 Test(mmu_check, M2_link_that_leaves_a_large_page_is_found)
@@ -135,12 +135,12 @@ Test(mmu_check, M9_table_writable_by_a_large_page_is_found)
 {
 	struct pvm_shadow_page *page;
 
-	g.f.max_level = 2;
+	g.f.host.max_level = 2;
 	guest_map(&g, GVA + (4 << 20), 8 << 20, 2, RO);	/* the 2 MiB with all tables */
 	guest_touch(&g, GVA + (4 << 20), PVM_ACCESS_READ);
 	page = child_of(child_of(root, 0), 1);
 	broken(&page->table[2], page->table[2] | PVM_PTE_W, "M9: a shadowed table is writable by");
-	g.f.max_level = 1;
+	g.f.host.max_level = 1;
 }
 
 Test(mmu_check, M9_table_in_and_out_of_sync_at_once_is_found)

@@ -18,7 +18,9 @@ static int frame_of(void *host, pvm_gfn_t gfn, bool write, enum pvm_sleep sleep,
 	if (gfn.v < GIGABYTE >> PVM_PAGE_SHIFT)
 		return small_frame(host, gfn, write, sleep, frame);
 	*frame = (struct pvm_frame){
-		.pa = pvm_hpa(FIXTURE_HPA_BASE + (gfn.v << PVM_PAGE_SHIFT)), .writable = true, .max_level = 3,
+		.pa = pvm_hpa(TEST_HOST_GUEST_BASE + (gfn.v << PVM_PAGE_SHIFT)),
+		.writable = true,
+		.max_level = 3,
 	};
 	return PVM_OK;
 }
@@ -33,14 +35,14 @@ Test(mmu_edges, M11_a_gigabyte_leaf_is_made_whole_or_not_at_all_however_few_page
 		struct pvm_fault_result result;
 
 		guest_init(&g);
-		small_frame = g.f.ops.gfn_to_frame;
-		g.f.ops.gfn_to_frame = frame_of;
+		small_frame = g.f.host.ops.gfn_to_frame;
+		g.f.host.ops.gfn_to_frame = frame_of;
 		guest_map(&g, 1ull << 39, GIGABYTE, 3, RW);
-		g.f.allocs_left = pages;
+		g.f.host.allocs_left = pages;
 		result = pvm_mmu_fault(g.vcpu, pvm_gva(1ull << 39), PVM_PF_U | PVM_PF_W, PVM_NO_SLEEP);
 		check_ok(&g);
 		failed += result.kind != PVM_FAULT_FIXED;
-		g.f.allocs_left = -1;
+		g.f.host.allocs_left = -1;
 		guest_touch(&g, (1ull << 39) + 0x5000, PVM_ACCESS_WRITE);
 		cr_assert(guest_walk(&g, 0, (1ull << 39) + 0x5000, &leaf));
 		cr_assert_eq(leaf.level, 3);
@@ -67,10 +69,10 @@ Test(mmu_edges, M9_a_gigabyte_leaf_over_a_new_table_loses_the_right_to_write_it)
 	struct guest g;
 
 	guest_init(&g);
-	small_frame = g.f.ops.gfn_to_frame;
-	small_va = g.f.ops.gfn_to_va;
-	g.f.ops.gfn_to_frame = frame_of;
-	g.f.ops.gfn_to_va = va_of;
+	small_frame = g.f.host.ops.gfn_to_frame;
+	small_va = g.f.host.ops.gfn_to_va;
+	g.f.host.ops.gfn_to_frame = frame_of;
+	g.f.host.ops.gfn_to_va = va_of;
 	guest_map(&g, 1ull << 39, GIGABYTE, 3, RW);
 	guest_map(&g, GVA, DATA, 1, RW);
 	guest_touch(&g, 1ull << 39, PVM_ACCESS_WRITE);
@@ -147,10 +149,10 @@ Test(mmu_edges, the_other_root_is_found_under_the_lock_and_by_its_role)
 	with = load(&g);
 	cr_assert_neq(with, without);
 	g.vcpu = &g.f.vcpu[0];
-	real_lock = g.f.ops.mmu_lock;
-	g.f.ops.mmu_lock = counting_lock;
+	real_lock = g.f.host.ops.mmu_lock;
+	g.f.host.ops.mmu_lock = counting_lock;
 	cr_assert_eq(pvm_mmu_other_root(g.vcpu).v, with);
 	cr_assert_eq(locked, 1);
-	cr_assert_eq(g.f.lock_depth, 0);
+	cr_assert_eq(g.f.host.lock_depth, 0);
 	guest_fini(&g);
 }

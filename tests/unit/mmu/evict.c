@@ -82,10 +82,10 @@ Test(mmu_evict, M11_host_without_memory_makes_room_by_eviction)
 	for (i = 0; i < 6; i++)
 		guest_touch(&g, area(i), PVM_ACCESS_WRITE);
 	pvm_mmu_shrink(g.vm, 100);	/* empties the reserve, too */
-	g.f.allocs_left = 0;
+	g.f.host.allocs_left = 0;
 	for (i = 0; i < AREAS; i++)
 		guest_touch(&g, area(i), PVM_ACCESS_WRITE);
-	g.f.allocs_left = -1;
+	g.f.host.allocs_left = -1;
 	check_ok(&g);
 	guest_fini(&g);
 }
@@ -101,14 +101,14 @@ Test(mmu_evict, M11_failed_allocation_at_any_point_loses_nothing)
 		int rc;
 
 		init(&g, 0);
-		g.f.allocs_left = allocs;
+		g.f.host.allocs_left = allocs;
 		rc = pvm_mmu_load(g.vcpu, &root, PVM_MAY_SLEEP);
 		cr_assert(rc == PVM_OK || rc == PVM_ENOMEM);
 		result = guest_fault(&g, area(0), PVM_PF_W);
 		cr_assert(result.kind == PVM_FAULT_FIXED ||
 			  (result.kind == PVM_FAULT_ERROR && result.error == PVM_ENOMEM));
 		check_ok(&g);
-		g.f.allocs_left = -1;
+		g.f.host.allocs_left = -1;
 		guest_touch(&g, area(0), PVM_ACCESS_WRITE);
 		cr_assert_eq(guest_reaches(&g, area(0)), DATA);
 		guest_fini(&g);
@@ -121,13 +121,13 @@ Test(mmu_evict, M11_caller_who_must_not_sleep_is_told_to_come_again)
 	struct guest g;
 
 	init(&g, 0);
-	g.f.allocs_left = 0;
+	g.f.host.allocs_left = 0;
 	cr_assert_eq(pvm_mmu_load(g.vcpu, &root, PVM_NO_SLEEP), PVM_EAGAIN);
 	cr_assert_eq(pvm_mmu_fault(g.vcpu, pvm_gva(area(0)), PVM_PF_W, PVM_NO_SLEEP).kind,
 		     PVM_FAULT_WOULD_BLOCK);
 	cr_assert_eq(*guest_entry(&g, area(0), 1), DATA | RWU);
 	cr_assert_eq(pages(&g), 0);
-	g.f.allocs_left = -1;
+	g.f.host.allocs_left = -1;
 	cr_assert_eq(pvm_mmu_load(g.vcpu, &root, PVM_NO_SLEEP), PVM_OK);
 	cr_assert_eq(pvm_mmu_fault(g.vcpu, pvm_gva(area(0)), PVM_PF_W, PVM_NO_SLEEP).kind,
 		     PVM_FAULT_FIXED);
@@ -144,9 +144,9 @@ Test(mmu_evict, M11_engine_that_cannot_be_made_leaves_nothing_behind)
 		struct pvm_vm vm;
 
 		fixture_init(&f);
-		f.allocs_left = allocs;
-		cr_assert_eq(pvm_vm_init(&vm, &config, &f.ops, &f), PVM_ENOMEM);
-		f.allocs_left = -1;
+		f.host.allocs_left = allocs;
+		cr_assert_eq(pvm_vm_init(&vm, &config, &f.host.ops, &f.host), PVM_ENOMEM);
+		f.host.allocs_left = -1;
 		fixture_fini(&f);
 	}
 }
@@ -162,7 +162,7 @@ Test(mmu_evict, loaded_root_outlives_its_table_until_it_is_put_down)
 	/* Its table's memory goes and comes back: the root is dead, but still this
 	 * vCPU's, and makes no room. */
 	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(g.cr3 >> 12), 1);
-	cr_assert_eq(((uint64_t *)g.f.ops.page_va(&g.f, root))[0], 0);
+	cr_assert_eq(((uint64_t *)g.f.host.ops.page_va(&g.f, root))[0], 0);
 	guest_touch(&g, area(0), PVM_ACCESS_WRITE);
 	guest_touch(&g, area(1), PVM_ACCESS_WRITE);
 	guest_fini(&g);

@@ -16,7 +16,7 @@ Test(mmu_fault, first_touch_maps_the_frame_with_the_guests_rights)
 	cr_assert_eq(result.kind, PVM_FAULT_FIXED);
 	cr_assert_eq(result.gpa.v, DATA + 0x10);
 	cr_assert(guest_walk(&g, 0, GVA, &leaf));
-	cr_assert_eq(leaf.pa.v, FIXTURE_HPA_BASE + DATA);
+	cr_assert_eq(leaf.pa.v, TEST_HOST_GUEST_BASE + DATA);
 	cr_assert_eq(leaf.level, 1);
 	cr_assert_eq(leaf.entry & (PVM_PTE_W | NX), PVM_PTE_W | NX);
 	cr_assert_eq(*guest_entry(&g, GVA, 1) & (PVM_PTE_A | PVM_PTE_D), PVM_PTE_A | PVM_PTE_D);
@@ -165,7 +165,7 @@ Test(mmu_fault, write_to_read_only_memory_is_mmio_and_reads_are_served)
 
 	guest_init(&g);
 	guest_map(&g, GVA, DATA, 1, RWU | PVM_PTE_A | PVM_PTE_D);
-	g.f.memory_read_only = true;
+	g.f.host.read_only_end = ~0ull;
 	guest_touch(&g, GVA, PVM_ACCESS_READ);
 	cr_assert_not(guest_can_write(&g, GVA));
 	cr_assert_eq(guest_fault(&g, GVA, PVM_PF_W).kind, PVM_FAULT_MMIO);
@@ -180,13 +180,13 @@ Test(mmu_fault, frame_that_needs_sleep_blocks_a_caller_who_must_not_and_changes_
 
 	guest_init(&g);
 	guest_map(&g, GVA, DATA, 1, RWU);
-	g.f.frames_would_block = true;
-	flushes = g.f.flush_count;
+	g.f.host.frames_would_block = true;
+	flushes = g.f.host.flush_count;
 	result = pvm_mmu_fault(g.vcpu, pvm_gva(GVA), PVM_PF_W, PVM_NO_SLEEP);
 	cr_assert_eq(result.kind, PVM_FAULT_WOULD_BLOCK);
 	cr_assert_eq(*guest_entry(&g, GVA, 1), DATA | RWU);
 	cr_assert_eq(*guest_entry(&g, GVA, 4) & PVM_PTE_A, 0);
-	cr_assert_eq(g.f.flush_count, flushes);
+	cr_assert_eq(g.f.host.flush_count, flushes);
 	/* Who may sleep gets it. */
 	cr_assert_eq(guest_fault(&g, GVA, PVM_PF_W).kind, PVM_FAULT_FIXED);
 	guest_fini(&g);
@@ -203,8 +203,8 @@ static int taking_gfn_to_frame(void *host, pvm_gfn_t gfn, bool write, enum pvm_s
 	int rc = plain_gfn_to_frame(host, gfn, write, sleep, frame);
 
 	if (sleep == PVM_MAY_SLEEP && taken++ == 0) {
-		sleeper->f.hole_start = gfn.v;
-		sleeper->f.hole_end = gfn.v + 1;
+		sleeper->f.host.hole_start = gfn.v;
+		sleeper->f.host.hole_end = gfn.v + 1;
 		pvm_mmu_unmap_gfns(sleeper->vm, gfn, 1);
 	}
 	return rc;
@@ -217,9 +217,9 @@ Test(mmu_fault, M10_frame_taken_back_while_the_fault_slept_is_not_mapped)
 	guest_init(&g);
 	guest_map(&g, GVA, DATA, 1, RWU);
 	sleeper = &g;
-	plain_gfn_to_frame = g.f.ops.gfn_to_frame;
-	g.f.ops.gfn_to_frame = taking_gfn_to_frame;
-	g.f.frames_would_block = true;
+	plain_gfn_to_frame = g.f.host.ops.gfn_to_frame;
+	g.f.host.ops.gfn_to_frame = taking_gfn_to_frame;
+	g.f.host.frames_would_block = true;
 	cr_assert_eq(guest_fault(&g, GVA, PVM_PF_W).kind, PVM_FAULT_MMIO);
 	cr_assert_eq(guest_reaches(&g, GVA), ~0ull);
 	guest_fini(&g);
@@ -243,7 +243,7 @@ Test(mmu_fault, memory_that_the_host_lost_is_an_error)
 
 	guest_init(&g);
 	guest_map(&g, GVA, DATA, 1, RWU);
-	g.f.ops.gfn_to_frame = lost_gfn_to_frame;
+	g.f.host.ops.gfn_to_frame = lost_gfn_to_frame;
 	result = guest_fault(&g, GVA, 0);
 	cr_assert_eq(result.kind, PVM_FAULT_ERROR);
 	cr_assert_eq(result.error, PVM_EFAULT);
@@ -273,10 +273,10 @@ Test(mmu_fault, M6_entry_changed_while_its_table_is_being_protected_is_seen)
 	/* The table is writable in some TLB before anything is shadowed by it. */
 	guest_touch(&g, guest_entry_gva(&g, GVA, 1), PVM_ACCESS_WRITE);
 	writer = &g;
-	plain_tlb_flush = g.f.ops.tlb_flush;
-	g.f.ops.tlb_flush = writing_tlb_flush;
+	plain_tlb_flush = g.f.host.ops.tlb_flush;
+	g.f.host.ops.tlb_flush = writing_tlb_flush;
 	guest_touch(&g, GVA, PVM_ACCESS_READ);
-	g.f.ops.tlb_flush = plain_tlb_flush;
+	g.f.host.ops.tlb_flush = plain_tlb_flush;
 	cr_assert_eq(guest_reaches(&g, GVA), DATA + 0x1000);
 	cr_assert_not(guest_can_write(&g, guest_entry_gva(&g, GVA, 1)));
 	guest_fini(&g);
@@ -295,7 +295,7 @@ Test(mmu_fault, handler_resumes_retries_and_reports_mmio)
 	cr_assert_eq(g.vcpu->request.mmio.gva.v, GVA + 0x1008);
 	cr_assert_eq(g.vcpu->request.mmio.gpa.v, 0xfee00008);
 	cr_assert(g.vcpu->request.mmio.write);
-	g.f.frames_would_block = true;
+	g.f.host.frames_would_block = true;
 	cr_assert_eq(pvm_handle_page_fault(g.vcpu, pvm_gva(GVA), PVM_PF_W, PVM_NO_SLEEP), PVM_ACT_RETRY);
 	guest_fini(&g);
 }
@@ -312,7 +312,7 @@ Test(mmu_fault, handler_delivers_what_it_injects)
 	cr_assert_eq(f.vcpu[0].pvcs->cr2, 1ull << 40);
 	cr_assert_eq(pvm_handle_page_fault(&f.vcpu[0], pvm_gva(1ull << 50), 0, PVM_MAY_SLEEP),
 		     PVM_ACT_RESUME);
-	cr_assert_eq(*(uint32_t *)(f.memory + f.vcpu[0].gpr[PVM_RSP] + PVM_FRAME_VECTOR), PVM_VEC_GP);
+	cr_assert_eq(*(uint32_t *)(f.host.memory + f.vcpu[0].gpr[PVM_RSP] + PVM_FRAME_VECTOR), PVM_VEC_GP);
 	fixture_fini(&f);
 }
 

@@ -38,13 +38,13 @@ Test(mmu_flush, M9_invlpg_tells_the_executor_of_one_address_under_both_tables)
 
 	init(&g, 2);
 	pvm_mmu_invlpg(g.vcpu, pvm_gva(GVA + 0x123));
-	cr_assert_eq(g.f.flush_count, 2);
+	cr_assert_eq(g.f.host.flush_count, 2);
 	cr_assert_eq(guest_flushes(&g, PVM_FLUSH_GVA), 2);
-	cr_assert_eq(g.f.flushes[0].vcpu, g.vcpu);
-	cr_assert_eq(g.f.flushes[0].root.v, root_of(&g));
-	cr_assert_neq(g.f.flushes[1].root.v, root_of(&g));
-	cr_assert_eq(g.f.flushes[0].gva.v, GVA + 0x123);
-	cr_assert_eq(g.f.flushes[0].level, 1);
+	cr_assert_eq(g.f.host.flushes[0].vcpu, g.vcpu);
+	cr_assert_eq(g.f.host.flushes[0].root.v, root_of(&g));
+	cr_assert_neq(g.f.host.flushes[1].root.v, root_of(&g));
+	cr_assert_eq(g.f.host.flushes[0].gva.v, GVA + 0x123);
+	cr_assert_eq(g.f.host.flushes[0].level, 1);
 	guest_fini(&g);
 }
 
@@ -55,7 +55,7 @@ Test(mmu_flush, invlpg_outside_the_legal_ranges_does_nothing)
 	init(&g, 1);
 	pvm_mmu_invlpg(g.vcpu, pvm_gva(PVM_SYNTHETIC_CPUID_ADDR));
 	pvm_mmu_invlpg(g.vcpu, pvm_gva(1ull << 50));
-	cr_assert_eq(g.f.flush_count, 0);
+	cr_assert_eq(g.f.host.flush_count, 0);
 	guest_fini(&g);
 }
 
@@ -66,7 +66,7 @@ Test(mmu_flush, invlpg_of_one_table_for_both_modes_is_one_flush)
 	init(&g, 1);
 	g.vcpu->msr.switch_cr3 = g.cr3;
 	pvm_mmu_invlpg(g.vcpu, pvm_gva(GVA));
-	cr_assert_eq(g.f.flush_count, 1);
+	cr_assert_eq(g.f.host.flush_count, 1);
 	guest_fini(&g);
 }
 
@@ -77,11 +77,11 @@ Test(mmu_flush, M9_flush_current_covers_both_tables_of_this_vcpu_and_no_other)
 
 	init(&g, 2);
 	pvm_mmu_flush_current(g.vcpu);
-	cr_assert_eq(g.f.flush_count, 2);
+	cr_assert_eq(g.f.host.flush_count, 2);
 	cr_assert_eq(guest_flushes(&g, PVM_FLUSH_ROOT), 2);
-	cr_assert_eq(g.f.flushes[0].vcpu, g.vcpu);
-	cr_assert_eq(g.f.flushes[0].root.v, root_of(&g));
-	cr_assert_not(g.f.flushes[0].root_dying);
+	cr_assert_eq(g.f.host.flushes[0].vcpu, g.vcpu);
+	cr_assert_eq(g.f.host.flushes[0].root.v, root_of(&g));
+	cr_assert_not(g.f.host.flushes[0].root_dying);
 	guest_fini(&g);
 }
 
@@ -92,12 +92,12 @@ Test(mmu_flush, M9_flush_cr3_covers_one_table_whatever_its_PCID)
 
 	init(&g, 1);
 	pvm_mmu_flush_cr3(g.vcpu, g.cr3 | 0xfff);
-	cr_assert_eq(g.f.flush_count, 1);
-	cr_assert_eq(g.f.flushes[0].scope, PVM_FLUSH_ROOT);
-	cr_assert_eq(g.f.flushes[0].root.v, root_of(&g));
+	cr_assert_eq(g.f.host.flush_count, 1);
+	cr_assert_eq(g.f.host.flushes[0].scope, PVM_FLUSH_ROOT);
+	cr_assert_eq(g.f.host.flushes[0].root.v, root_of(&g));
 	guest_forget_flushes(&g);
 	pvm_mmu_flush_cr3(g.vcpu, 0x5000);	/* never used: no TLB holds anything of it */
-	cr_assert_eq(g.f.flush_count, 0);
+	cr_assert_eq(g.f.host.flush_count, 0);
 	guest_fini(&g);
 }
 
@@ -108,9 +108,9 @@ Test(mmu_flush, M9_flush_all_covers_every_tag_of_this_vcpu)
 
 	init(&g, 2);
 	pvm_mmu_flush_all(g.vcpu);
-	cr_assert_eq(g.f.flush_count, 1);
-	cr_assert_eq(g.f.flushes[0].scope, PVM_FLUSH_ALL);
-	cr_assert_eq(g.f.flushes[0].vcpu, g.vcpu);
+	cr_assert_eq(g.f.host.flush_count, 1);
+	cr_assert_eq(g.f.host.flushes[0].scope, PVM_FLUSH_ALL);
+	cr_assert_eq(g.f.host.flushes[0].vcpu, g.vcpu);
 	guest_fini(&g);
 }
 
@@ -139,17 +139,17 @@ Test(mmu_flush, protecting_a_table_that_is_mapped_once_flushes_that_address_on_a
 	guest_forget_flushes(&g);
 	g.f.vcpu[1].cr3 = table;
 	guest_touch(&g, GVA + 0x5000, PVM_ACCESS_WRITE);
-	cr_assert_eq(g.f.flush_count, 0);
+	cr_assert_eq(g.f.host.flush_count, 0);
 	{
 		pvm_hpa_t root;
 
 		cr_assert_eq(pvm_mmu_load(&g.f.vcpu[1], &root, PVM_MAY_SLEEP), PVM_OK);
 	}
-	cr_assert_eq(g.f.flush_count, 1);
-	cr_assert_eq(g.f.flushes[0].scope, PVM_FLUSH_GVA);
-	cr_assert_null(g.f.flushes[0].vcpu);
-	cr_assert_eq(g.f.flushes[0].root.v, PVM_INVALID_ADDR);
-	cr_assert_eq(g.f.flushes[0].gva.v, GVA + 0x5000);
+	cr_assert_eq(g.f.host.flush_count, 1);
+	cr_assert_eq(g.f.host.flushes[0].scope, PVM_FLUSH_GVA);
+	cr_assert_null(g.f.host.flushes[0].vcpu);
+	cr_assert_eq(g.f.host.flushes[0].root.v, PVM_INVALID_ADDR);
+	cr_assert_eq(g.f.host.flushes[0].gva.v, GVA + 0x5000);
 	cr_assert_not(guest_can_write(&g, GVA + 0x5000));
 	guest_fini(&g);
 }
@@ -163,8 +163,8 @@ Test(mmu_flush, frame_mapped_by_a_table_that_is_used_twice_is_flushed_everywhere
 	guest_touch(&g, GVA + (1ull << 30), PVM_ACCESS_WRITE);
 	guest_forget_flushes(&g);
 	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(DATA >> 12), 1);
-	cr_assert_eq(g.f.flush_count, 1);
-	cr_assert_eq(g.f.flushes[0].scope, PVM_FLUSH_ALL);
+	cr_assert_eq(g.f.host.flush_count, 1);
+	cr_assert_eq(g.f.host.flushes[0].scope, PVM_FLUSH_ALL);
 	guest_fini(&g);
 }
 
@@ -177,7 +177,7 @@ Test(mmu_flush, frame_mapped_under_very_many_roots_is_flushed_everywhere)
 	for (i = 0; i < 40; i++) {
 		uint64_t table = fixture_new_table(&g.f);
 
-		((uint64_t *)(g.f.memory + table))[0] = *guest_entry(&g, GVA, 4);
+		((uint64_t *)(g.f.host.memory + table))[0] = *guest_entry(&g, GVA, 4);
 		g.vcpu->cr3 = table;
 		guest_touch(&g, GVA, PVM_ACCESS_WRITE);
 	}
@@ -197,7 +197,7 @@ Test(mmu_flush, leaf_that_no_root_reaches_needs_no_flush)
 	pvm_mmu_flush_all(g.vcpu);	/* the only vCPU: no TLB has it any more */
 	guest_forget_flushes(&g);
 	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(DATA >> 12), 1);
-	cr_assert_eq(g.f.flush_count, 0);
+	cr_assert_eq(g.f.host.flush_count, 0);
 	guest_fini(&g);
 }
 
@@ -210,7 +210,8 @@ Test(mmu_flush, address_of_the_upper_half_is_flushed_in_canonical_form)
 	guest_touch(&g, 0xffff800000003000, PVM_ACCESS_WRITE);
 	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(DATA >> 12), 1);
 	cr_assert_eq(guest_flushes(&g, PVM_FLUSH_GVA), 2);
-	cr_assert(g.f.flushes[0].gva.v == 0xffff800000003000 || g.f.flushes[1].gva.v == 0xffff800000003000);
+	cr_assert(g.f.host.flushes[0].gva.v == 0xffff800000003000 ||
+		  g.f.host.flushes[1].gva.v == 0xffff800000003000);
 	guest_fini(&g);
 }
 

@@ -51,13 +51,13 @@ void guest_map_tables(struct guest *g)
 {
 	uint64_t gpa, end = g->f.next_table + 8 * PVM_PAGE_SIZE;
 
-	for (gpa = g->f.memory_size / 2; gpa < end; gpa += PVM_PAGE_SIZE)
+	for (gpa = g->f.host.memory_size / 2; gpa < end; gpa += PVM_PAGE_SIZE)
 		guest_map(g, TABLES + gpa, gpa, 1, RW);
 }
 
 uint64_t guest_entry_gva(struct guest *g, uint64_t gva, unsigned level)
 {
-	return TABLES + (uint64_t)((uint8_t *)guest_entry(g, gva, level) - g->f.memory);
+	return TABLES + (uint64_t)((uint8_t *)guest_entry(g, gva, level) - g->f.host.memory);
 }
 
 struct pvm_fault_result guest_fault(struct guest *g, uint64_t gva, uint32_t error_code)
@@ -100,7 +100,7 @@ uint64_t guest_reaches(struct guest *g, uint64_t gva)
 {
 	struct pvm_shadow_leaf leaf;
 
-	return guest_walk(g, 0, gva, &leaf) ? leaf.pa.v - FIXTURE_HPA_BASE : ~0ull;
+	return guest_walk(g, 0, gva, &leaf) ? leaf.pa.v - TEST_HOST_GUEST_BASE : ~0ull;
 }
 
 bool guest_can_write(struct guest *g, uint64_t gva)
@@ -111,7 +111,7 @@ bool guest_can_write(struct guest *g, uint64_t gva)
 void guest_store(struct guest *g, uint64_t gva, uint64_t value)
 {
 	guest_touch(g, gva, PVM_ACCESS_WRITE);
-	*(uint64_t *)(g->f.memory + guest_reaches(g, gva) + (gva & 0xfff)) = value;
+	*(uint64_t *)(g->f.host.memory + guest_reaches(g, gva) + (gva & 0xfff)) = value;
 }
 
 struct pvm_fault_result guest_translate(struct guest *g, uint64_t gva, uint32_t access)
@@ -125,14 +125,14 @@ struct pvm_fault_result guest_translate(struct guest *g, uint64_t gva, uint32_t 
 
 void guest_forget_flushes(struct guest *g)
 {
-	g->f.flush_count = 0;
+	g->f.host.flush_count = 0;
 }
 
 unsigned guest_flushes(const struct guest *g, enum pvm_flush_scope scope)
 {
 	unsigned i, count = 0;
 
-	for (i = 0; i < g->f.flush_count; i++)
-		count += g->f.flushes[i].scope == scope;
+	for (i = 0; i < g->f.host.flush_count; i++)
+		count += g->f.host.flushes[i].scope == scope;
 	return count;
 }

@@ -22,10 +22,10 @@ Test(mmu_host, M10_frame_is_out_of_reach_and_flushed_when_unmap_returns)
 	init(&g, 2);
 	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(GFN), 1);
 	cr_assert_eq(guest_reaches(&g, GVA), ~0ull);
-	cr_assert_eq(g.f.flush_count, 1);
-	cr_assert_eq(g.f.flushes[0].scope, PVM_FLUSH_GVA);
-	cr_assert_null(g.f.flushes[0].vcpu);
-	cr_assert_eq(g.f.flushes[0].gva.v, GVA);
+	cr_assert_eq(g.f.host.flush_count, 1);
+	cr_assert_eq(g.f.host.flushes[0].scope, PVM_FLUSH_GVA);
+	cr_assert_null(g.f.host.flushes[0].vcpu);
+	cr_assert_eq(g.f.host.flushes[0].gva.v, GVA);
 	guest_touch(&g, GVA, PVM_ACCESS_WRITE);
 	guest_fini(&g);
 }
@@ -52,12 +52,12 @@ Test(mmu_host, M10_large_leaf_around_the_frame_goes)
 	struct guest g;
 
 	init(&g, 1);
-	g.f.max_level = 2;
+	g.f.host.max_level = 2;
 	guest_map(&g, GVA + (2 << 20), 4 << 20, 2, RW);
 	guest_touch(&g, GVA + (2 << 20), PVM_ACCESS_WRITE);
 	pvm_mmu_unmap_gfns(g.vm, pvm_gfn((4 << 20 >> 12) + 77), 1);
 	cr_assert_eq(guest_reaches(&g, GVA + (2 << 20)), ~0ull);
-	cr_assert_eq(g.f.flushes[g.f.flush_count - 1].level, 2);
+	cr_assert_eq(g.f.host.flushes[g.f.host.flush_count - 1].level, 2);
 	guest_fini(&g);
 }
 
@@ -71,13 +71,13 @@ Test(mmu_host, M10_translation_that_only_other_tlbs_still_hold_is_flushed)
 	pvm_mmu_invlpg(g.vcpu, pvm_gva(GVA));
 	guest_forget_flushes(&g);
 	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(GFN), 1);
-	cr_assert_eq(g.f.flush_count, 1);
-	cr_assert_eq(g.f.flushes[0].scope, PVM_FLUSH_ALL);
-	cr_assert_null(g.f.flushes[0].vcpu);
+	cr_assert_eq(g.f.host.flush_count, 1);
+	cr_assert_eq(g.f.host.flushes[0].scope, PVM_FLUSH_ALL);
+	cr_assert_null(g.f.host.flushes[0].vcpu);
 	/* Known to be flushed now: no second time. */
 	guest_forget_flushes(&g);
 	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(GFN), 1);
-	cr_assert_eq(g.f.flush_count, 0);
+	cr_assert_eq(g.f.host.flush_count, 0);
 	guest_fini(&g);
 }
 
@@ -140,7 +140,7 @@ Test(mmu_host, ranges_that_are_empty_or_wrap_do_nothing)
 	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(~0ull), 2);
 	pvm_mmu_write_protect_gfns(g.vm, pvm_gfn(GFN), 0);
 	cr_assert_eq(guest_reaches(&g, GVA), DATA);
-	cr_assert_eq(g.f.flush_count, 0);
+	cr_assert_eq(g.f.host.flush_count, 0);
 	guest_fini(&g);
 }
 
@@ -152,17 +152,17 @@ Test(mmu_host, M10_table_in_memory_taken_back_translates_no_more)
 
 	init(&g, 1);
 	table = (guest_entry_gva(&g, GVA, 1) - TABLES) >> 12;
-	g.f.hole_start = table;
-	g.f.hole_end = table + 1;
+	g.f.host.hole_start = table;
+	g.f.host.hole_end = table + 1;
 	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(table), 1);
 	cr_assert_eq(guest_reaches(&g, GVA), ~0ull);
 	cr_assert_eq(guest_fault(&g, GVA, 0).kind, PVM_FAULT_INJECT);
-	g.f.hole_start = g.cr3 >> 12;
-	g.f.hole_end = g.f.hole_start + 1;
+	g.f.host.hole_start = g.cr3 >> 12;
+	g.f.host.hole_end = g.f.host.hole_start + 1;
 	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(g.cr3 >> 12), 1);
 	cr_assert_eq(pvm_mmu_load(g.vcpu, &root, PVM_MAY_SLEEP), PVM_EFAULT);
-	g.f.hole_end = 0;
-	g.f.hole_start = 0;
+	g.f.host.hole_end = 0;
+	g.f.host.hole_start = 0;
 	guest_touch(&g, GVA, PVM_ACCESS_WRITE);
 	guest_fini(&g);
 }
@@ -178,9 +178,9 @@ Test(mmu_host, M2_root_that_dies_is_announced_before_its_page_is_freed)
 	g.vcpu->cr3 = g.user_cr3;
 	pvm_mmu_new_cr3(g.vcpu);
 	pvm_mmu_shrink(g.vm, 0);
-	for (i = 0; i < g.f.flush_count; i++)
-		if (g.f.flushes[i].root_dying) {
-			cr_assert_eq(g.f.flushes[i].root.v, root.v);
+	for (i = 0; i < g.f.host.flush_count; i++)
+		if (g.f.host.flushes[i].root_dying) {
+			cr_assert_eq(g.f.host.flushes[i].root.v, root.v);
 			dying++;
 		}
 	cr_assert_eq(dying, 1);
@@ -199,9 +199,9 @@ Test(mmu_host, M10_write_protection_is_complete_when_it_returns)
 	pvm_mmu_write_protect_gfns(g.vm, pvm_gfn(GFN), 2);
 	cr_assert_not(guest_can_write(&g, GVA));
 	cr_assert_eq(guest_reaches(&g, GVA), DATA);
-	cr_assert_eq(g.f.flush_count, 1);
-	cr_assert_eq(g.f.flushes[0].scope, PVM_FLUSH_GVA);
-	cr_assert_null(g.f.flushes[0].vcpu);
+	cr_assert_eq(g.f.host.flush_count, 1);
+	cr_assert_eq(g.f.host.flushes[0].scope, PVM_FLUSH_GVA);
+	cr_assert_null(g.f.host.flushes[0].vcpu);
 	guest_touch(&g, GVA, PVM_ACCESS_WRITE);
 	guest_fini(&g);
 }
@@ -213,7 +213,7 @@ Test(mmu_host, host_write_to_data_changes_nothing)
 	init(&g, 1);
 	pvm_mmu_host_wrote(g.vm, pvm_gfn(GFN));
 	cr_assert_eq(guest_reaches(&g, GVA), DATA);
-	cr_assert_eq(g.f.flush_count, 0);
+	cr_assert_eq(g.f.host.flush_count, 0);
 	guest_fini(&g);
 }
 

@@ -16,7 +16,7 @@ Test(mmu_large, large_page_is_one_leaf_where_the_host_is_contiguous)
 	struct guest g;
 
 	guest_init(&g);
-	g.f.max_level = 2;
+	g.f.host.max_level = 2;
 	guest_map(&g, GVA, LARGE, 2, RWU);
 	guest_touch(&g, GVA + 0x5000, PVM_ACCESS_WRITE);
 	cr_assert_eq(leaf_level(&g, GVA), 2);
@@ -39,12 +39,12 @@ Test(mmu_large, gigabyte_page_is_one_leaf_if_host_has_them_else_2_MiB_leaves)
 		g.vcpu = &g.f.vcpu[0];
 		g.levels = 4;
 		g.vcpu->cr3 = g.cr3 = fixture_new_table(&g.f);
-		g.f.max_level = 3;
+		g.f.host.max_level = 3;
 		guest_map(&g, 1ull << 39, 0, 3, RO);
 		guest_touch(&g, (1ull << 39) + 0x1234000, PVM_ACCESS_READ);
 		cr_assert(guest_walk(&g, 0, (1ull << 39) + 0x1234000, &leaf));
 		cr_assert_eq(leaf.level, page1g ? 3 : 2);
-		cr_assert_eq(leaf.pa.v, FIXTURE_HPA_BASE + 0x1234000);
+		cr_assert_eq(leaf.pa.v, TEST_HOST_GUEST_BASE + 0x1234000);
 		/* Writable, it would reach the tables in it: smaller pieces there. */
 		guest_map(&g, 2ull << 39, 0, 3, RW);
 		guest_touch(&g, (2ull << 39) + 0x1234000, PVM_ACCESS_WRITE);
@@ -68,7 +68,7 @@ Test(mmu_large, pieces_of_a_large_page_carry_its_rights)
 	cr_assert(guest_walk(&g, 0, GVA + 0x3000, &leaf));
 	cr_assert_eq(leaf.level, 1);
 	cr_assert_eq(leaf.entry & (PVM_PTE_W | NX), NX);
-	cr_assert_eq(leaf.pa.v, FIXTURE_HPA_BASE + LARGE + 0x3000);
+	cr_assert_eq(leaf.pa.v, TEST_HOST_GUEST_BASE + LARGE + 0x3000);
 	cr_assert(guest_can_write(&g, GVA + (2 << 20) + 0x3000));
 	guest_fini(&g);
 }
@@ -94,7 +94,7 @@ Test(mmu_large, M9_large_mapping_of_a_new_table_loses_the_right_to_write_it)
 	struct guest g;
 
 	guest_init(&g);
-	g.f.max_level = 2;
+	g.f.host.max_level = 2;
 	/* All tables of this guest are in the 2 MiB page at 8 MiB, but the root of
 	 * the second address space, which is in the one at 4 MiB. */
 	guest_map(&g, GVA, LARGE, 2, RW);
@@ -105,11 +105,11 @@ Test(mmu_large, M9_large_mapping_of_a_new_table_loses_the_right_to_write_it)
 	g.vcpu->cr3 = LARGE + 0x7000;
 	pvm_mmu_new_cr3(g.vcpu);
 	cr_assert_eq(guest_reaches(&g, GVA), ~0ull);	/* loads the new root */
-	cr_assert_eq(g.f.flush_count, 1);
-	cr_assert_eq(g.f.flushes[0].scope, PVM_FLUSH_GVA);
-	cr_assert_null(g.f.flushes[0].vcpu);
-	cr_assert_eq(g.f.flushes[0].gva.v, GVA);
-	cr_assert_eq(g.f.flushes[0].level, 2);
+	cr_assert_eq(g.f.host.flush_count, 1);
+	cr_assert_eq(g.f.host.flushes[0].scope, PVM_FLUSH_GVA);
+	cr_assert_null(g.f.host.flushes[0].vcpu);
+	cr_assert_eq(g.f.host.flushes[0].gva.v, GVA);
+	cr_assert_eq(g.f.host.flushes[0].level, 2);
 	g.vcpu->cr3 = g.cr3;
 	pvm_mmu_new_cr3(g.vcpu);
 	cr_assert_not(guest_can_write(&g, table_gva));
@@ -127,7 +127,7 @@ Test(mmu_large, splintered_page_stays_so_until_it_is_dropped)
 	guest_init(&g);
 	guest_map(&g, GVA, LARGE, 2, RW);
 	guest_touch(&g, GVA, PVM_ACCESS_WRITE);
-	g.f.max_level = 2;
+	g.f.host.max_level = 2;
 	guest_touch(&g, GVA + 0x1000, PVM_ACCESS_WRITE);
 	cr_assert_eq(leaf_level(&g, GVA + 0x1000), 1);
 	pvm_mmu_shrink(g.vm, 1);
@@ -161,13 +161,13 @@ Test(mmu_large, invlpg_of_a_large_page_names_its_size)
 	guest_map(&g, GVA, LARGE, 2, RW);
 	guest_map(&g, GVA + (2 << 20), 0x200000, 2, RO);
 	guest_touch(&g, GVA, PVM_ACCESS_WRITE);
-	g.f.max_level = 2;
+	g.f.host.max_level = 2;
 	guest_touch(&g, GVA + (2 << 20), PVM_ACCESS_READ);
 	guest_forget_flushes(&g);
 	pvm_mmu_invlpg(g.vcpu, pvm_gva(GVA + 0x1000));
 	pvm_mmu_invlpg(g.vcpu, pvm_gva(GVA + (2 << 20) + 0x1000));
-	cr_assert_eq(g.f.flush_count, 2);
-	cr_assert_eq(g.f.flushes[0].level, 2);
-	cr_assert_eq(g.f.flushes[1].level, 2);
+	cr_assert_eq(g.f.host.flush_count, 2);
+	cr_assert_eq(g.f.host.flushes[0].level, 2);
+	cr_assert_eq(g.f.host.flushes[1].level, 2);
 	guest_fini(&g);
 }

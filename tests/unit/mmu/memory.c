@@ -15,8 +15,8 @@ Test(mmu_memory, read_follows_the_guests_tables_across_pages)
 	guest_init(&g);
 	guest_map(&g, GVA, DATA, 1, RO);
 	guest_map(&g, GVA + 0x1000, DATA + 0x5000, 1, RO);
-	memset(g.f.memory + DATA, 1, 0x1000);
-	memset(g.f.memory + DATA + 0x5000, 2, 0x1000);
+	memset(g.f.host.memory + DATA, 1, 0x1000);
+	memset(g.f.host.memory + DATA + 0x5000, 2, 0x1000);
 	cr_assert_eq(pvm_mmu_read(g.vcpu, pvm_gva(GVA + 0xff0), buf, 0x20, PVM_ACCESS_READ, &fault, &at),
 		     PVM_OK);
 	cr_assert_eq(buf[0xf], 1);
@@ -80,7 +80,7 @@ Test(mmu_memory, write_sets_accessed_and_dirty)
 	guest_init(&g);
 	guest_map(&g, GVA, DATA, 1, RWU);
 	cr_assert_eq(pvm_mmu_write(g.vcpu, pvm_gva(GVA + 0x10), &word, 8, &fault, &at), PVM_OK);
-	cr_assert_eq(*(uint64_t *)(g.f.memory + DATA + 0x10), word);
+	cr_assert_eq(*(uint64_t *)(g.f.host.memory + DATA + 0x10), word);
 	cr_assert_eq(*guest_entry(&g, GVA, 1), DATA | RWU | PVM_PTE_A | PVM_PTE_D);
 	guest_fini(&g);
 }
@@ -96,7 +96,7 @@ Test(mmu_memory, write_that_faults_in_its_second_page_has_written_nothing)
 	cr_assert_eq(pvm_mmu_write(g.vcpu, pvm_gva(GVA + 0xff8), words, 16, &fault, &at), PVM_EFAULT);
 	cr_assert_eq(at.v, GVA + 0x1000);
 	cr_assert_eq(fault.error_code, PVM_PF_P | PVM_PF_W);
-	cr_assert_eq(*(uint64_t *)(g.f.memory + DATA + 0xff8), 0);
+	cr_assert_eq(*(uint64_t *)(g.f.host.memory + DATA + 0xff8), 0);
 	cr_assert_eq(*guest_entry(&g, GVA, 1), DATA | RWU);
 	guest_fini(&g);
 }
@@ -113,10 +113,10 @@ Test(mmu_memory, long_write_covers_all_its_pages)
 	memset(bytes, 7, sizeof(bytes));
 	cr_assert_eq(pvm_mmu_write(g.vcpu, pvm_gva(GVA + 0x400), bytes, sizeof(bytes), &fault, &at),
 		     PVM_OK);
-	cr_assert_eq(g.f.memory[DATA + 0x3ff], 0);
-	cr_assert_eq(g.f.memory[DATA + 0x400], 7);
-	cr_assert_eq(g.f.memory[DATA + 0x6bff], 7);
-	cr_assert_eq(g.f.memory[DATA + 0x6c00], 0);
+	cr_assert_eq(g.f.host.memory[DATA + 0x3ff], 0);
+	cr_assert_eq(g.f.host.memory[DATA + 0x400], 7);
+	cr_assert_eq(g.f.host.memory[DATA + 0x6bff], 7);
+	cr_assert_eq(g.f.host.memory[DATA + 0x6c00], 0);
 	guest_fini(&g);
 }
 
@@ -175,12 +175,12 @@ Test(mmu_memory, M12_only_a_tracked_table_or_two_pages_take_the_lock)
 	guest_map(&g, GVA + 0x1000, DATA + 0x1000, 1, RWU);
 	guest_map_tables(&g);
 	guest_touch(&g, GVA, PVM_ACCESS_WRITE);
-	real_lock = g.f.ops.mmu_lock;
-	g.f.ops.mmu_lock = counting_lock;
+	real_lock = g.f.host.ops.mmu_lock;
+	g.f.host.ops.mmu_lock = counting_lock;
 	assert_locks(0, read_word(&g, GVA + 0xffc, &word));
 	assert_locks(0, pvm_mmu_translate(g.vcpu, pvm_gva(GVA), PVM_ACCESS_WRITE, true, &result));
 	assert_locks(0, write_word(&g, GVA + 8, 0x4d5650));
-	cr_assert_str_eq((char *)g.f.memory + DATA + 8, "PVM");
+	cr_assert_str_eq((char *)g.f.host.memory + DATA + 8, "PVM");
 	assert_locks(1, write_word(&g, GVA + 0xffc, 0));
 	/* The table of GVA: tracked until its first write, which is noticed. */
 	word = *guest_entry(&g, GVA, 1);

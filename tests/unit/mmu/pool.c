@@ -96,12 +96,12 @@ Test(mmu_pool, M11_spares_take_nothing_that_was_counted_for_a_fill)
 	pvm_pool_drain(g.vm->mmu);
 	while (slab->available > 1)
 		taken[n++] = pvm_slab_take(g.vm->mmu, slab);
-	g.f.allocs_left = 0;
+	g.f.host.allocs_left = 0;
 	cr_assert_eq(guest_fault(&g, GVA + CHUNK_ENTRIES * 0x1000, 0).kind, PVM_FAULT_FIXED);
 	cr_assert_eq(guest_reaches(&g, GVA + CHUNK_ENTRIES * 0x1000), DATA + 0x1000);
 	while (n)
 		pvm_slab_give(g.vm->mmu, slab, taken[--n]);
-	g.f.allocs_left = -1;
+	g.f.host.allocs_left = -1;
 	guest_fini(&g);
 }
 

@@ -41,7 +41,7 @@ static uint64_t table[6];	/* gpa of the table at each level on the way */
 
 static uint64_t *slot(unsigned level, unsigned index)
 {
-	return (uint64_t *)(g.f.memory + table[level]) + index;
+	return (uint64_t *)(g.f.host.memory + table[level]) + index;
 }
 
 static uint64_t address(unsigned index)
@@ -68,7 +68,7 @@ static void start(const struct kind *of, bool large_frames)
 	config.host_page1g = large_frames;
 	guest_init_config(&g, &config, 1, kind->levels);
 	if (large_frames)
-		g.f.max_level = 3;
+		g.f.host.max_level = 3;
 	table[kind->levels] = g.cr3;
 	for (level = kind->levels - 1; level; level--)
 		table[level] = fixture_new_table(&g.f);

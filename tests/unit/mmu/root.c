@@ -35,7 +35,7 @@ Test(mmu_root, each_mode_runs_on_the_root_of_its_own_table_and_switching_flushes
 	cr_assert_eq(load(&g), supervisor);
 	mode_switch(&g);
 	cr_assert_eq(load(&g), user);
-	cr_assert_eq(g.f.flush_count, 0);
+	cr_assert_eq(g.f.host.flush_count, 0);
 	mode_switch(&g);
 	guest_fini(&g);
 }
@@ -71,7 +71,7 @@ Test(mmu_root, root_is_found_again_after_another_was_loaded)
 	pvm_mmu_new_cr3(g.vcpu);
 	cr_assert_eq(load(&g), first);
 	cr_assert_eq(guest_reaches(&g, GVA), DATA);
-	cr_assert_eq(g.f.flush_count, 0);
+	cr_assert_eq(g.f.host.flush_count, 0);
 	guest_fini(&g);
 }
 
@@ -104,7 +104,7 @@ Test(mmu_root, M5_root_of_a_4_level_guest_has_5_levels_on_a_5_level_host)
 	guest_touch(&g, GVA, PVM_ACCESS_WRITE);
 	guest_touch(&g, 0xffff800000001000, PVM_ACCESS_WRITE);
 	cr_assert(guest_walk(&g, 0, GVA, &leaf));	/* walks five levels */
-	cr_assert_eq(leaf.pa.v, FIXTURE_HPA_BASE + DATA);
+	cr_assert_eq(leaf.pa.v, TEST_HOST_GUEST_BASE + DATA);
 	cr_assert_eq(guest_reaches(&g, 0xffff800000001000), DATA + 0x1000);
 	guest_fini(&g);
 }
@@ -158,7 +158,7 @@ Test(mmu_root, M7_table_used_in_the_last_slot_and_elsewhere_is_two_shadow_pages)
 	guest_init_config(&g, &config, 1, 5);
 	/* One PML4 table in slot 1, where all of it is legal, and in slot 511. */
 	guest_map(&g, 1ull << 48, DATA, 1, RWU);
-	((uint64_t *)(g.f.memory + g.cr3))[511] = *guest_entry(&g, 1ull << 48, 5);
+	((uint64_t *)(g.f.host.memory + g.cr3))[511] = *guest_entry(&g, 1ull << 48, 5);
 	guest_touch(&g, 1ull << 48, PVM_ACCESS_READ);
 	guest_map(&g, 0xffff800000000000, DATA + 0x1000, 1, RWU);
 	guest_touch(&g, 0xffff800000000000, PVM_ACCESS_READ);
@@ -181,7 +181,7 @@ Test(mmu_root, M1_M2_switcher_slot_is_in_every_root_without_U_and_out_of_reach)
 	g.vm->config.switcher_entry |= PVM_PTE_U;	/* pvm_vm_init() refuses it; once more here */
 	guest_map(&g, 0xffffff8000000000, DATA, 1, RWU);
 	root = load(&g);
-	table = g.f.ops.page_va(&g.f, pvm_hpa(root));
+	table = g.f.host.ops.page_va(&g.f, pvm_hpa(root));
 	cr_assert_eq(table[511], 0x77000 | RW);
 	cr_assert_not(guest_walk(&g, 0, 0xffffff8000000000, &leaf));
 	cr_assert_eq(guest_fault(&g, 0xffffff8000000000, 0).kind, PVM_FAULT_INJECT);
@@ -196,7 +196,7 @@ Test(mmu_root, M2_S6_new_root_holds_nothing)
 	unsigned i;
 
 	guest_init(&g);
-	table = g.f.ops.page_va(&g.f, pvm_hpa(load(&g)));
+	table = g.f.host.ops.page_va(&g.f, pvm_hpa(load(&g)));
 	for (i = 0; i < 512; i++)
 		cr_assert_eq(table[i], 0);
 	guest_fini(&g);
@@ -251,6 +251,6 @@ Test(mmu_root, vcpus_share_the_shadow_pages_of_a_table)
 	guest_map(&g, GVA, DATA, 1, RWU);
 	guest_touch(&g, GVA, PVM_ACCESS_WRITE);
 	cr_assert(guest_walk(&g, 2, GVA, &leaf));
-	cr_assert_eq(leaf.pa.v, FIXTURE_HPA_BASE + DATA);
+	cr_assert_eq(leaf.pa.v, TEST_HOST_GUEST_BASE + DATA);
 	guest_fini(&g);
 }

@@ -202,7 +202,7 @@ Test(mmu_sync, table_that_maps_itself_at_every_level_is_harmless)
 	uint64_t gva;
 
 	guest_init(&g);
-	((uint64_t *)(g.f.memory + g.cr3))[1] = g.cr3 | RW;
+	((uint64_t *)(g.f.host.memory + g.cr3))[1] = g.cr3 | RW;
 	gva = 1ull << 39 | 1ull << 30 | 1ull << 21 | 1ull << 12;
 	guest_touch(&g, gva, PVM_ACCESS_READ);
 	cr_assert_eq(guest_reaches(&g, gva), g.cr3);
@@ -238,7 +238,7 @@ Test(mmu_sync, M9_new_link_to_a_table_that_is_behind_brings_it_up_to_date)
 	/* The second address space will use the same level-3 table. It has flushed
 	 * after the write; there was no link then. */
 	guest_store(&g, guest_entry_gva(&g, GVA, 1), 0);
-	((uint64_t *)(g.f.memory + g.user_cr3))[PVM_LEVEL_INDEX(GVA, 4)] = *guest_entry(&g, GVA, 4);
+	((uint64_t *)(g.f.host.memory + g.user_cr3))[PVM_LEVEL_INDEX(GVA, 4)] = *guest_entry(&g, GVA, 4);
 	pvm_mmu_flush_cr3(g.vcpu, g.user_cr3);
 	g.vcpu->cr3 = g.user_cr3;
 	pvm_mmu_new_cr3(g.vcpu);
@@ -329,11 +329,11 @@ Test(mmu_sync, M9_write_that_comes_just_before_the_protection_is_not_lost)
 	init(&g, 2);
 	guest_store(&g, guest_entry_gva(&g, GVA, 1), *guest_entry(&g, GVA, 1));
 	writer = &g;
-	plain_tlb_flush = g.f.ops.tlb_flush;
-	g.f.ops.tlb_flush = writing_tlb_flush;
+	plain_tlb_flush = g.f.host.ops.tlb_flush;
+	g.f.host.ops.tlb_flush = writing_tlb_flush;
 	for (i = 0; i < 8; i++)
 		pvm_mmu_flush_current(g.vcpu);
-	g.f.ops.tlb_flush = plain_tlb_flush;
+	g.f.host.ops.tlb_flush = plain_tlb_flush;
 	cr_assert_eq(*guest_entry(&g, GVA, 1), 0);
 	cr_assert_not(guest_can_write(&g, guest_entry_gva(&g, GVA, 1)));
 	cr_assert_eq(guest_reaches(&g, GVA), ~0ull);
@@ -347,7 +347,7 @@ Test(mmu_sync, M6_child_is_used_only_while_its_frame_is_the_one_that_the_guest_n
 
 	init(&g, 1);
 	other = fixture_new_table(&g.f);
-	((uint64_t *)(g.f.memory + other))[1] = (DATA + 0x3000) | RWU;
+	((uint64_t *)(g.f.host.memory + other))[1] = (DATA + 0x3000) | RWU;
 	guest_store(&g, guest_entry_gva(&g, GVA, 2), other | RWU);
 	guest_touch(&g, GVA + 0x1000, PVM_ACCESS_READ);
 	cr_assert_eq(guest_reaches(&g, GVA + 0x1000), DATA + 0x3000);

@@ -136,13 +136,13 @@ Test(mmu_us, M3_M4_large_pages_and_their_pieces)
 	uint64_t gva = 0xc0000000;
 	struct pvm_shadow_leaf leaf;
 
-	g.f.max_level = 2;
+	g.f.host.max_level = 2;
 	guest_map(&g, gva, 0x400000, 2, RWU | PVM_PTE_PS);
 	guest_map(&g, gva + 0x200000, 0x600000, 2, RW | PVM_PTE_PS);
 	guest_touch(&g, gva, PVM_ACCESS_READ);
 	cr_assert(guest_walk(&g, 0, gva, &leaf));
 	cr_assert(leaf.entry & NX);
-	g.f.max_level = 1;
+	g.f.host.max_level = 1;
 	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(0x400), 512);
 	guest_touch(&g, gva + 0x3000, PVM_ACCESS_WRITE);
 	cr_assert(guest_walk(&g, 0, gva + 0x3000, &leaf));
@@ -198,7 +198,7 @@ Test(mmu_us, without_nx_there_is_no_smep)
 	config.abi = PVM_ABI_SINGLE_CR3;
 	cr_assert_eq(g.vcpu->cr4 & PVM_CR4_SMEP, PVM_CR4_SMEP);
 	config.host_nx = false;
-	cr_assert_eq(pvm_vm_init(&vm, &config, &g.f.ops, &g.f), PVM_OK);
+	cr_assert_eq(pvm_vm_init(&vm, &config, &g.f.host.ops, &g.f.host), PVM_OK);
 	cr_assert_eq(pvm_vcpu_init(&vcpu, &vm, 0), PVM_OK);
 	cr_assert_eq(vcpu.cr4 & PVM_CR4_SMEP, 0);
 	pvm_vcpu_destroy(&vcpu);

@@ -299,8 +299,8 @@ static void race(struct guest *g, uint64_t first, uint64_t second, unsigned limi
 	racing_values[1] = second;
 	racing_writes = 0;
 	racing_limit = limit;
-	plain_gfn_to_va = g->f.ops.gfn_to_va;
-	g->f.ops.gfn_to_va = racing_gfn_to_va;
+	plain_gfn_to_va = g->f.host.ops.gfn_to_va;
+	g->f.host.ops.gfn_to_va = racing_gfn_to_va;
 }
 
 Test(mmu_walk, M6_accessed_bit_never_brings_an_older_entry_back)
@@ -349,7 +349,7 @@ Test(mmu_walk, table_in_read_only_memory_keeps_its_bits_and_serves)
 
 	guest_init(&g);
 	guest_map(&g, GVA, DATA, 1, RWU);
-	g.f.memory_read_only = true;
+	g.f.host.read_only_end = ~0ull;
 	cr_assert_eq(guest_translate(&g, GVA, PVM_ACCESS_READ).gpa.v, DATA);
 	guest_touch(&g, GVA, PVM_ACCESS_READ);
 	cr_assert_eq(*guest_entry(&g, GVA, 1), DATA | RWU);

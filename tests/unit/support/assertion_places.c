@@ -69,19 +69,19 @@ static void boot(void)
 
 static void leak_page(void)
 {
-	f.arena_live++;
+	f.host.pages_live++;
 	fixture_fini(&f);
 }
 
 static void leak_pin(void)
 {
-	f.pins++;
+	f.host.pins++;
 	fixture_fini(&f);
 }
 
 static void leak_lock(void)
 {
-	f.lock_depth++;
+	f.host.lock_depth++;
 	fixture_fini(&f);
 }
 

@@ -39,7 +39,7 @@ static void refused(uint64_t value, uint64_t bits)
 	const struct pvm_trace_record *record;
 	uint64_t before = vcpu->cr4;
 
-	f.record_count = 0;
+	f.host.record_count = 0;
 	vcpu->rip = 0x1234;
 	cr_assert_eq(pvm_cr_write(vcpu, 4, value), PVM_EINVAL, "%#lx", value);
 	cr_assert_eq(vcpu->cr4, before);

@@ -95,6 +95,6 @@ Test(vcpu_edges, a_vm_that_could_not_be_made_points_at_nothing)
 
 	memset(&vm, 0xa5, sizeof(vm));
 	mmu_calls.init_result = PVM_ENOMEM;
-	cr_assert_eq(pvm_vm_init(&vm, &config, &fix.ops, &fix), PVM_ENOMEM);
+	cr_assert_eq(pvm_vm_init(&vm, &config, &fix.host.ops, &fix.host), PVM_ENOMEM);
 	cr_assert_null(vm.mmu);
 }

@@ -13,7 +13,7 @@ static int init_second(struct pvm_vm *vm)
 	struct pvm_vm_config config = fixture_config();
 
 	memset(vm, 0xa5, sizeof(*vm));
-	return pvm_vm_init(vm, &config, &fix.ops, &fix);
+	return pvm_vm_init(vm, &config, &fix.host.ops, &fix.host);
 }
 
 Test(life, vm_copies_its_configuration)
@@ -22,8 +22,8 @@ Test(life, vm_copies_its_configuration)
 
 	ok(init_second(&vm));
 	cr_assert_eq(vm.config.user_cs, 0x33);
-	cr_assert_eq(vm.ops, &fix.ops);
-	cr_assert_eq(vm.host, &fix);
+	cr_assert_eq(vm.ops, &fix.host.ops);
+	cr_assert_eq(vm.host, &fix.host);
 	cr_assert_not_null(vm.mmu);
 	pvm_vm_destroy(&vm);
 }
@@ -42,14 +42,14 @@ Test(life, vm_needs_every_operation_but_trace)
 	unsigned i;
 
 	for (i = 0; i < sizeof(required) / sizeof(required[0]); i++) {
-		struct pvm_host_ops ops = fix.ops;
+		struct pvm_host_ops ops = fix.host.ops;
 
 		memset((char *)&ops + required[i], 0, sizeof(void *));
-		gp(pvm_vm_init(&vm, &config, &ops, &fix));
+		gp(pvm_vm_init(&vm, &config, &ops, &fix.host));
 	}
-	gp(pvm_vm_init(&vm, &config, NULL, &fix));
-	fix.ops.trace = NULL;
-	ok(pvm_vm_init(&vm, &config, &fix.ops, &fix));
+	gp(pvm_vm_init(&vm, &config, NULL, &fix.host));
+	fix.host.ops.trace = NULL;
+	ok(pvm_vm_init(&vm, &config, &fix.host.ops, &fix.host));
 	pvm_vm_destroy(&vm);
 }
 
@@ -59,7 +59,7 @@ Test(life, vm_of_a_dialect_that_is_not_built_is_enosys)
 	struct pvm_vm vm;
 
 	config.abi = PVM_ABI_LOWER_HALF;
-	cr_assert_eq(pvm_vm_init(&vm, &config, &fix.ops, &fix), PVM_ENOSYS);
+	cr_assert_eq(pvm_vm_init(&vm, &config, &fix.host.ops, &fix.host), PVM_ENOSYS);
 }
 
 Test(life, M11_vm_without_memory_is_enomem)
@@ -152,5 +152,5 @@ Test(life, reset_undoes_everything_and_empties_the_tlb)
 	cr_assert_eq(mmu_calls.flush_all, 1);
 	cr_assert_eq(vcpu->vm, vm);
 	cr_assert_eq(vcpu->backend, backend);
-	cr_assert_eq(fix.pins, 0);
+	cr_assert_eq(fix.host.pins, 0);
 }

@@ -17,11 +17,11 @@ static uint64_t read_msr(void)
 Test(pvcs, S8_page_is_pinned_while_attached)
 {
 	ok(pvm_msr_write(vcpu, MSR_PVM_VCPU_STRUCT, 0x3080));
-	cr_assert_eq(fix.pins, 1);
-	cr_assert_eq((void *)vcpu->pvcs, fix.memory + 0x3080);
+	cr_assert_eq(fix.host.pins, 1);
+	cr_assert_eq((void *)vcpu->pvcs, fix.host.memory + 0x3080);
 	cr_assert_eq(read_msr(), 0x3080);
 	ok(pvm_msr_write(vcpu, MSR_PVM_VCPU_STRUCT, 0));
-	cr_assert_eq(fix.pins, 0);
+	cr_assert_eq(fix.host.pins, 0);
 	cr_assert_null(vcpu->pvcs);
 	cr_assert_eq(read_msr(), 0);
 }
@@ -30,38 +30,38 @@ Test(pvcs, S8_moving_pins_the_new_page_before_it_lets_the_old_one_go)
 {
 	ok(pvm_msr_write(vcpu, MSR_PVM_VCPU_STRUCT, 0x3000));
 	ok(pvm_msr_write(vcpu, MSR_PVM_VCPU_STRUCT, 0x4000));
-	cr_assert_eq(fix.pins, 1);
-	cr_assert_eq((void *)vcpu->pvcs, fix.memory + 0x4000);
+	cr_assert_eq(fix.host.pins, 1);
+	cr_assert_eq((void *)vcpu->pvcs, fix.host.memory + 0x4000);
 }
 
 static unsigned unpins;
 
 static void counting_unpin(void *host, pvm_gfn_t gfn)
 {
-	struct fixture *f = host;
+	struct test_host *h = host;
 
 	(void)gfn;
 	unpins++;
-	f->pins--;
+	h->pins--;
 }
 
 Test(pvcs, S8_moving_within_the_page_keeps_the_pin)
 {
-	fix.ops.unpin = counting_unpin;
+	fix.host.ops.unpin = counting_unpin;
 	ok(pvm_msr_write(vcpu, MSR_PVM_VCPU_STRUCT, 0x3040));
 	ok(pvm_msr_write(vcpu, MSR_PVM_VCPU_STRUCT, 0x3f80));
 	cr_assert_eq(unpins, 0);
-	cr_assert_eq(fix.pins, 1);
-	cr_assert_eq((void *)vcpu->pvcs, fix.memory + 0x3f80);
+	cr_assert_eq(fix.host.pins, 1);
+	cr_assert_eq((void *)vcpu->pvcs, fix.host.memory + 0x3f80);
 	ok(pvm_msr_write(vcpu, MSR_PVM_VCPU_STRUCT, 0x3000));
-	cr_assert_eq((void *)vcpu->pvcs, fix.memory + 0x3000);
+	cr_assert_eq((void *)vcpu->pvcs, fix.host.memory + 0x3000);
 }
 
 Test(pvcs, S8_reset_and_destroy_let_the_page_go)
 {
 	ok(pvm_msr_write(vcpu, MSR_PVM_VCPU_STRUCT, 0x3000));
 	pvm_vcpu_reset(vcpu);
-	cr_assert_eq(fix.pins, 0);
+	cr_assert_eq(fix.host.pins, 0);
 	cr_assert_null(vcpu->pvcs);
 	ok(pvm_msr_write(vcpu, MSR_PVM_VCPU_STRUCT, 0x3000));
 	/* fixture_fini() asserts that pvm_vcpu_destroy() unpins. */
@@ -94,13 +94,13 @@ Test(pvcs, outside_memory_fails_and_changes_nothing)
 	ok(pvm_msr_write(vcpu, MSR_PVM_VCPU_STRUCT, 0x3000));
 	cr_assert_eq(pvm_msr_write(vcpu, MSR_PVM_VCPU_STRUCT, 1ull << 39), PVM_EFAULT);
 	cr_assert_eq(read_msr(), 0x3000);
-	cr_assert_eq((void *)vcpu->pvcs, fix.memory + 0x3000);
-	cr_assert_eq(fix.pins, 1);
+	cr_assert_eq((void *)vcpu->pvcs, fix.host.memory + 0x3000);
+	cr_assert_eq(fix.host.pins, 1);
 }
 
 Test(pvcs, read_only_memory_is_no_place_for_it)
 {
-	fix.memory_read_only = true;
+	fix.host.read_only_end = ~0ull;
 	cr_assert_eq(pvm_msr_write(vcpu, MSR_PVM_VCPU_STRUCT, 0x3000), PVM_EFAULT);
 	cr_assert_null(vcpu->pvcs);
 }

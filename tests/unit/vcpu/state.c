@@ -67,12 +67,12 @@ static void refused(const char *name, int error)
 {
 	struct pvm_vcpu before = *vcpu;
 	const char *field = NULL;
-	unsigned pins = fix.pins;
+	unsigned pins = fix.host.pins;
 
 	cr_assert_eq(pvm_vcpu_restore(vcpu, &state, &field), error, "%s", name);
 	cr_assert_str_eq(field, name);
 	cr_assert_eq(memcmp(&before, vcpu, sizeof(before)), 0, "%s: the vCPU changed", name);
-	cr_assert_eq(fix.pins, pins, "%s", name);
+	cr_assert_eq(fix.host.pins, pins, "%s", name);
 	pvm_vcpu_save(vcpu, &state);
 }
 
@@ -328,11 +328,11 @@ Test(state, S8_the_pvcs_is_pinned_or_nothing_happens)
 	cr_assert_eq(vcpu->rip, 0x1000);
 
 	ACCEPTED(vcpu_struct, 0x5000);
-	cr_assert_eq((void *)vcpu->pvcs, fix.memory + 0x5000);
-	cr_assert_eq(fix.pins, 1);
+	cr_assert_eq((void *)vcpu->pvcs, fix.host.memory + 0x5000);
+	cr_assert_eq(fix.host.pins, 1);
 	ACCEPTED(vcpu_struct, 0);
 	cr_assert_null(vcpu->pvcs);
-	cr_assert_eq(fix.pins, 0);
+	cr_assert_eq(fix.host.pins, 0);
 }
 
 /* The host's width: WRGSBASE and IRET of a 4-level guest go by it. */

@@ -42,7 +42,7 @@ TestSuite(backtrace, .init = setup, .fini = teardown);
 
 static void poke(uint64_t gpa, uint64_t value)
 {
-	memcpy(f.memory + gpa, &value, sizeof(value));
+	memcpy(f.host.memory + gpa, &value, sizeof(value));
 }
 
 /* inner <- middle <- outer <- outermost, the stack growing down from @top;
@@ -196,16 +196,16 @@ Test(backtrace, of_32_bit_code_only_the_first_frame_is_shown)
 
 Test(backtrace, looking_changes_no_byte_of_the_guest)
 {
-	uint8_t *before = malloc(f.memory_size);
+	uint8_t *before = malloc(f.host.memory_size);
 	struct pvm_vcpu vcpu;
 
 	interrupt_user_mode();
 	run_in_supervisor();
 	vcpu = f.vcpu[0];
-	memcpy(before, f.memory, f.memory_size);
+	memcpy(before, f.host.memory, f.host.memory_size);
 	print_backtrace(PROGRAM);
 	cr_assert_gt(count_of("outermost"), 1, "%s", output);
-	cr_assert_eq(memcmp(before, f.memory, f.memory_size), 0, "accessed bits count as bytes");
+	cr_assert_eq(memcmp(before, f.host.memory, f.host.memory_size), 0, "accessed bits count as bytes");
 	cr_assert_eq(memcmp(&vcpu, &f.vcpu[0], sizeof(vcpu)), 0);
 	free(before);
 }
