@@ -12,15 +12,17 @@
 
 #include <pvm/mmu.h>
 
+#include "test_host.h"
+
 #define MEMORY	(64ull << 20)
 #define VCPUS	2
 #define PAGES	4096u		/* of each vCPU */
 #define BASE	0x40000000ull
 #define ENTRY	(PVM_PTE_P | PVM_PTE_W | PVM_PTE_U)
 
+static struct test_host host;
 static struct pvm_vm vm;
 static struct pvm_vcpu vcpu[VCPUS];
-static uint8_t *memory;
 static uint64_t next_table = MEMORY / 2;
 static pthread_mutex_t mmu_mutex = PTHREAD_MUTEX_INITIALIZER;
 static unsigned long locks;
@@ -40,9 +42,16 @@ static void check_mmu(void)
 	check(!wrong, wrong);
 }
 
-static int page_alloc(void *host, enum pvm_sleep sleep, struct pvm_host_page *page)
+static void broken(const char *rule)
 {
-	(void)host;
+	check(false, rule);
+}
+
+/* Pages without a lock or a table of them: the host gives the threads no order that the
+ * engine would have to give. */
+static int page_alloc(void *arg, enum pvm_sleep sleep, struct pvm_host_page *page)
+{
+	(void)arg;
 	(void)sleep;
 	page->va = aligned_alloc(PVM_PAGE_SIZE, PVM_PAGE_SIZE);
 	if (!page->va)
@@ -52,82 +61,41 @@ static int page_alloc(void *host, enum pvm_sleep sleep, struct pvm_host_page *pa
 	return PVM_OK;
 }
 
-static void page_free(void *host, struct pvm_host_page page)
+static void page_free(void *arg, struct pvm_host_page page)
 {
-	(void)host;
+	(void)arg;
 	free(page.va);
 }
 
-static void *page_va(void *host, pvm_hpa_t pa)
+static void *page_va(void *arg, pvm_hpa_t pa)
 {
-	(void)host;
+	(void)arg;
 	return (void *)(uintptr_t)pa.v;
 }
 
-static int gfn_to_frame(void *host, pvm_gfn_t gfn, bool write, enum pvm_sleep sleep,
-			struct pvm_frame *frame)
+static void lock(void *arg)
 {
-	(void)host;
-	(void)write;
-	(void)sleep;
-	if (gfn.v >= MEMORY >> PVM_PAGE_SHIFT)
-		return PVM_ENOENT;
-	*frame = (struct pvm_frame){ { (1ull << 44) + (gfn.v << PVM_PAGE_SHIFT) }, 1, true };
-	return PVM_OK;
-}
-
-static void *gfn_to_va(void *host, pvm_gfn_t gfn, bool write)
-{
-	(void)host;
-	(void)write;
-	return gfn.v < MEMORY >> PVM_PAGE_SHIFT ? memory + (gfn.v << PVM_PAGE_SHIFT) : NULL;
-}
-
-static int pin(void *host, pvm_gfn_t gfn, void **va)
-{
-	*va = gfn_to_va(host, gfn, true);
-	return *va ? PVM_OK : PVM_EFAULT;
-}
-
-static void unpin(void *host, pvm_gfn_t gfn)
-{
-	(void)host;
-	(void)gfn;
-}
-
-static void tlb_flush(void *host, const struct pvm_tlb_flush *flush)
-{
-	(void)host;
-	(void)flush;
-}
-
-static void lock(void *host)
-{
-	(void)host;
+	(void)arg;
 	pthread_mutex_lock(&mmu_mutex);
 	locks++;
 }
 
-static void unlock(void *host)
+static void unlock(void *arg)
 {
-	(void)host;
+	(void)arg;
 	pthread_mutex_unlock(&mmu_mutex);
 }
 
-static const struct pvm_host_ops ops = {
-	.page_alloc = page_alloc, .page_free = page_free, .page_va = page_va,
-	.gfn_to_frame = gfn_to_frame, .gfn_to_va = gfn_to_va, .pin = pin, .unpin = unpin,
-	.tlb_flush = tlb_flush, .mmu_lock = lock, .mmu_unlock = unlock,
-};
-
-static const struct pvm_vm_config config = {
-	.abi = PVM_ABI_DUAL_CR3,
-	.host_nx = true, .host_pke = true, .host_umip = true, .host_osxsave = true,
-	.host_maxphyaddr = 46, .guest_maxphyaddr = 46,
-	.user32_cs = 0x23, .user_ds = 0x2b, .user_cs = 0x33, .cpunode_sel = 0x7b, .tls_index = 12,
-	.kernel_cs = 0x10, .kernel_ds = 0x18,
-	.range = { 256, 510, PVM_RANGE_INDEX_NONE, PVM_RANGE_INDEX_NONE },
-};
+static void make_host(void)
+{
+	test_host_init(&host, MEMORY, broken);
+	host.ops.page_alloc = page_alloc;
+	host.ops.page_free = page_free;
+	host.ops.page_va = page_va;
+	host.ops.mmu_lock = lock;
+	host.ops.mmu_unlock = unlock;
+	host.ops.trace = NULL;
+}
 
 static uint64_t *entry_of(uint64_t gva)
 {
@@ -135,7 +103,7 @@ static uint64_t *entry_of(uint64_t gva)
 	unsigned level;
 
 	for (level = 4; level > 1; level--) {
-		uint64_t *entry = (uint64_t *)(memory + table) + PVM_LEVEL_INDEX(gva, level);
+		uint64_t *entry = (uint64_t *)(host.memory + table) + PVM_LEVEL_INDEX(gva, level);
 
 		if (!*entry) {
 			*entry = next_table | ENTRY;
@@ -143,7 +111,7 @@ static uint64_t *entry_of(uint64_t gva)
 		}
 		table = *entry & PVM_PTE_ADDR_MASK;
 	}
-	return (uint64_t *)(memory + table) + PVM_LEVEL_INDEX(gva, 1);
+	return (uint64_t *)(host.memory + table) + PVM_LEVEL_INDEX(gva, 1);
 }
 
 /* The pages of the vCPUs alternate, so that they share tables and groups of entries. */
@@ -154,11 +122,11 @@ static uint64_t page_gva(unsigned n, unsigned i)
 
 static void set_up(void)
 {
+	struct pvm_vm_config config = test_host_config();
 	unsigned n, i;
 
-	memory = aligned_alloc(PVM_PAGE_SIZE, MEMORY);
-	check(memory && pvm_vm_init(&vm, &config, &ops, NULL) == PVM_OK, "no VM");
-	memset(memory, 0, MEMORY);
+	make_host();
+	check(pvm_vm_init(&vm, &config, &host.ops, &host) == PVM_OK, "no VM");
 	next_table = MEMORY / 2 + PVM_PAGE_SIZE;
 	for (n = 0; n < VCPUS; n++) {
 		check(pvm_vcpu_init(&vcpu[n], &vm, n) == PVM_OK, "no vCPU");
@@ -231,6 +199,6 @@ int main(void)
 	for (n = 0; n < VCPUS; n++)
 		pvm_vcpu_destroy(&vcpu[n]);
 	pvm_vm_destroy(&vm);
-	free(memory);
+	test_host_fini(&host);
 	return 0;
 }
