@@ -6,16 +6,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GUEST_BASE	(1ull << 44)
-#define ENGINE_BASE	(1ull << 45)
-#define ARENA_PAGES	4096u
+static void broken(const char *rule)
+{
+	fprintf(stderr, "twin: %s\n", rule);
+	exit(1);
+}
 
 static void require(bool holds, const char *rule)
 {
-	if (holds)
-		return;
-	fprintf(stderr, "twin: %s\n", rule);
-	exit(1);
+	if (!holds)
+		broken(rule);
+}
+
+/* The host is the first member of the machine. */
+static struct machine *machine_of(void *host)
+{
+	return host;
 }
 
 /* splitmix64 */
@@ -30,63 +36,22 @@ uint64_t machine_random(struct machine *m)
 
 static int page_alloc(void *host, enum pvm_sleep sleep, struct pvm_host_page *page)
 {
-	struct machine *m = host;
-	uint32_t i;
+	struct machine *m = machine_of(host);
 
-	require(!m->locked, "page_alloc under the lock");
 	if (sleep == PVM_NO_SLEEP && machine_chance(m, m->config.alloc_failure))
 		return PVM_ENOMEM;
-	if (m->config.page_limit && m->live >= m->config.page_limit)
+	if (m->config.page_limit && m->host.pages_live >= m->config.page_limit)
 		return PVM_ENOMEM;
-	require(m->free_count, "the arena is empty");
-	i = m->free_pages[--m->free_count];
-	m->in_use[i] = true;
-	m->live++;
-	page->va = m->arena + (size_t)i * PVM_PAGE_SIZE;
-	page->pa = pvm_hpa(ENGINE_BASE + (uint64_t)i * PVM_PAGE_SIZE);
-	memset(page->va, 0, PVM_PAGE_SIZE);
-	return PVM_OK;
+	return test_host_ops.page_alloc(host, sleep, page);
 }
 
-static uint32_t arena_index(const struct machine *m, uint64_t pa)
-{
-	uint64_t i = (pa - ENGINE_BASE) / PVM_PAGE_SIZE;
-
-	require(pa >= ENGINE_BASE && i < ARENA_PAGES, "M2: a table address outside the engine's pages");
-	require(m->in_use[i], "M2: a CPU walks a page that was freed");
-	return (uint32_t)i;
-}
-
-static void page_free(void *host, struct pvm_host_page page)
-{
-	struct machine *m = host;
-	uint32_t i = arena_index(m, page.pa.v);
-
-	m->in_use[i] = false;
-	m->live--;
-	memset(page.va, 0xa5, PVM_PAGE_SIZE);
-	m->free_pages[m->free_count++] = i;
-}
-
-static void *page_va(void *host, pvm_hpa_t pa)
-{
-	struct machine *m = host;
-
-	return m->arena + (size_t)arena_index(m, pa.v) * PVM_PAGE_SIZE;
-}
-
-static bool is_memory(const struct machine *m, uint64_t gfn)
-{
-	return gfn < MACHINE_FRAMES && !(gfn >= m->hole_start && gfn < m->hole_end);
-}
-
-/* A large frame: all memory, and none of it write-protected. */
+/* A large frame: none of it write-protected. */
 static bool is_whole(const struct machine *m, uint64_t gfn, uint64_t frames)
 {
 	uint64_t i;
 
 	for (i = gfn & ~(frames - 1); i < (gfn & ~(frames - 1)) + frames; i++)
-		if (!is_memory(m, i) || m->write_protected[i])
+		if (m->write_protected[i])
 			return false;
 	return true;
 }
@@ -94,48 +59,31 @@ static bool is_whole(const struct machine *m, uint64_t gfn, uint64_t frames)
 static int gfn_to_frame(void *host, pvm_gfn_t gfn, bool write, enum pvm_sleep sleep,
 			struct pvm_frame *frame)
 {
-	struct machine *m = host;
+	struct machine *m = machine_of(host);
+	int rc = test_host_ops.gfn_to_frame(host, gfn, write, sleep, frame);
 
-	require(sleep == PVM_NO_SLEEP || !m->locked, "gfn_to_frame may sleep under the lock");
-	if (!is_memory(m, gfn.v))
-		return PVM_ENOENT;
+	if (rc != PVM_OK)
+		return rc;
 	if (sleep == PVM_NO_SLEEP && machine_chance(m, m->config.frame_block))
 		return PVM_EAGAIN;
 	if (write)
 		m->write_protected[gfn.v] = false;
-	frame->pa = pvm_hpa(GUEST_BASE + gfn.v * PVM_PAGE_SIZE);
 	frame->writable = !m->write_protected[gfn.v];
-	frame->max_level = 1;
-	if (m->config.max_level >= 2 && is_whole(m, gfn.v, 512))
-		frame->max_level = 2;
+	if (frame->max_level > 1 && !is_whole(m, gfn.v, 512))
+		frame->max_level = 1;
 	return PVM_OK;
 }
 
 static void *gfn_to_va(void *host, pvm_gfn_t gfn, bool write)
 {
-	struct machine *m = host;
+	struct machine *m = machine_of(host);
 	bool inside = false;
 	unsigned n;
 
-	(void)write;
 	for (n = 0; n < m->config.cpus; n++)
 		inside |= m->cpu[n].vcpu.mmu.inside;
-	require(m->locked || inside, "gfn_to_va outside the lock");
-	return is_memory(m, gfn.v) ? m->memory + gfn.v * PVM_PAGE_SIZE : NULL;
-}
-
-static int pin(void *host, pvm_gfn_t gfn, void **va)
-{
-	(void)host;
-	(void)gfn;
-	(void)va;
-	return PVM_EFAULT;
-}
-
-static void unpin(void *host, pvm_gfn_t gfn)
-{
-	(void)host;
-	(void)gfn;
+	require(m->host.lock_depth || inside, "gfn_to_va outside the lock");
+	return test_host_ops.gfn_to_va(host, gfn, write);
 }
 
 static bool flush_covers(const struct pvm_tlb_flush *flush, const struct tlb_entry *entry)
@@ -150,10 +98,10 @@ static bool flush_covers(const struct pvm_tlb_flush *flush, const struct tlb_ent
 
 static void tlb_flush(void *host, const struct pvm_tlb_flush *flush)
 {
-	struct machine *m = host;
+	struct machine *m = machine_of(host);
 	unsigned n, i;
 
-	require(m->locked, "tlb_flush outside the lock");
+	require(m->host.lock_depth, "tlb_flush outside the lock");
 	m->flushes[flush->scope]++;
 	if (machine_random(m) % 1000 < m->config.forget)
 		return;
@@ -171,57 +119,29 @@ static void tlb_flush(void *host, const struct pvm_tlb_flush *flush)
 	}
 }
 
-static void mmu_lock(void *host)
+static void make_host(struct machine *m)
 {
-	struct machine *m = host;
-
-	require(!m->locked, "the lock is not recursive");
-	m->locked = true;
+	test_host_init(&m->host, MACHINE_FRAMES * PVM_PAGE_SIZE, broken);
+	m->host.max_level = m->config.max_level;
+	m->host.ops.page_alloc = page_alloc;
+	m->host.ops.gfn_to_frame = gfn_to_frame;
+	m->host.ops.gfn_to_va = gfn_to_va;
+	m->host.ops.tlb_flush = tlb_flush;
+	m->host.ops.trace = NULL;
 }
-
-static void mmu_unlock(void *host)
-{
-	struct machine *m = host;
-
-	require(m->locked, "unlock without lock");
-	m->locked = false;
-}
-
-static const struct pvm_host_ops machine_ops = {
-	.page_alloc = page_alloc,
-	.page_free = page_free,
-	.page_va = page_va,
-	.gfn_to_frame = gfn_to_frame,
-	.gfn_to_va = gfn_to_va,
-	.pin = pin,
-	.unpin = unpin,
-	.tlb_flush = tlb_flush,
-	.mmu_lock = mmu_lock,
-	.mmu_unlock = mmu_unlock,
-};
 
 static struct pvm_vm_config vm_config(const struct machine_config *config)
 {
-	struct pvm_vm_config vm = {
-		.abi = config->single_cr3 ? PVM_ABI_SINGLE_CR3 : PVM_ABI_DUAL_CR3,
-		.host_la57 = config->la57,
-		.host_nx = true,
-		.host_pke = true,
-		.host_page1g = config->page1g,
-		.host_maxphyaddr = 46,
-		.guest_maxphyaddr = 40,
-		.user32_cs = 0x23,
-		.user_ds = 0x2b,
-		.user_cs = 0x33,
-		.tls_index = 12,
-		.kernel_cs = 0x10,
-		.kernel_ds = 0x18,
-		.range = { 256, 500, PVM_RANGE_INDEX_NONE, PVM_RANGE_INDEX_NONE },
-		.switcher_slot = 510,
-		.switcher_entry = 0x123000 | PVM_PTE_P | PVM_PTE_W,
-		.max_shadow_pages = config->max_shadow_pages,
-	};
+	struct pvm_vm_config vm = test_host_config();
 
+	if (config->single_cr3)
+		vm.abi = PVM_ABI_SINGLE_CR3;
+	vm.host_la57 = config->la57;
+	vm.host_page1g = config->page1g;
+	vm.range.pml4_end = 500;
+	vm.switcher_slot = 510;
+	vm.switcher_entry = 0x123000 | PVM_PTE_P | PVM_PTE_W;
+	vm.max_shadow_pages = config->max_shadow_pages;
 	if (config->la57) {
 		vm.range.pml5_start = 280;
 		vm.range.pml5_end = 400;
@@ -237,15 +157,8 @@ void machine_init(struct machine *m, const struct machine_config *config, uint64
 	memset(m, 0, sizeof(*m));
 	m->config = *config;
 	m->random = seed;
-	m->memory = aligned_alloc(PVM_PAGE_SIZE, MACHINE_FRAMES * PVM_PAGE_SIZE);
-	m->arena = aligned_alloc(PVM_PAGE_SIZE, (size_t)ARENA_PAGES * PVM_PAGE_SIZE);
-	m->free_pages = calloc(ARENA_PAGES, sizeof(*m->free_pages));
-	m->in_use = calloc(ARENA_PAGES, sizeof(*m->in_use));
-	require(m->memory && m->arena && m->free_pages && m->in_use, "out of memory");
-	memset(m->memory, 0, MACHINE_FRAMES * PVM_PAGE_SIZE);
-	for (i = 0; i < ARENA_PAGES; i++)
-		m->free_pages[m->free_count++] = ARENA_PAGES - 1 - i;
-	require(pvm_vm_init(&m->vm, &vm, &machine_ops, m) == PVM_OK, "pvm_vm_init failed");
+	make_host(m);
+	require(pvm_vm_init(&m->vm, &vm, &m->host.ops, &m->host) == PVM_OK, "pvm_vm_init failed");
 	for (i = 0; i < config->cpus; i++)
 		require(pvm_vcpu_init(&m->cpu[i].vcpu, &m->vm, i) == PVM_OK, "pvm_vcpu_init failed");
 }
@@ -257,11 +170,7 @@ void machine_fini(struct machine *m)
 	for (i = 0; i < m->config.cpus; i++)
 		pvm_vcpu_destroy(&m->cpu[i].vcpu);
 	pvm_vm_destroy(&m->vm);
-	require(m->live == 0, "engine pages leaked");
-	free(m->memory);
-	free(m->arena);
-	free(m->free_pages);
-	free(m->in_use);
+	test_host_fini(&m->host);
 }
 
 /* ------------------------------------------------------------------------
@@ -311,9 +220,11 @@ static bool walk_tables(struct machine *m, struct machine_cpu *cpu, uint64_t roo
 		level = 1;
 	}
 	for (;; level--) {
-		uint64_t *va = page_va(m, pvm_hpa(table));
-		uint64_t entry = va[PVM_LEVEL_INDEX(gva, level)];
+		uint64_t *va = test_host_page_va(&m->host, pvm_hpa(table)), entry;
 
+		require(va, table >= TEST_HOST_TABLE_BASE ? "M2: a CPU walks a page that was freed" :
+			"M2: a table address outside the engine's pages");
+		entry = va[PVM_LEVEL_INDEX(gva, level)];
 		if (level == 1)
 			*upper = (struct upper_entry){ true, root, gva >> 21, table, writable | nx };
 		if (!(entry & PVM_PTE_P) || !(entry & PVM_PTE_U))
@@ -409,8 +320,8 @@ struct machine_result machine_access(struct machine *m, unsigned n, uint64_t gva
 		if (canonical(m, gva) && lookup(m, cpu, root.v, gva, &found) &&
 		    entry_allows(&cpu->vcpu, found.entry, write, exec, &error_code)) {
 			result.outcome = OUTCOME_DONE;
-			require(found.pa >= GUEST_BASE, "M2: a leaf maps what is no guest memory");
-			result.gpa = found.pa - GUEST_BASE + (gva & 0xfff);
+			require(found.pa >= TEST_HOST_GUEST_BASE, "M2: a leaf maps what is no guest memory");
+			result.gpa = found.pa - TEST_HOST_GUEST_BASE + (gva & 0xfff);
 			return result;
 		}
 		forget(cpu, root.v, gva);
@@ -431,8 +342,8 @@ struct machine_result machine_access(struct machine *m, unsigned n, uint64_t gva
 
 void machine_set_hole(struct machine *m, uint64_t start, uint64_t end)
 {
-	m->hole_start = start;
-	m->hole_end = end;
+	m->host.hole_start = start;
+	m->host.hole_end = end;
 	if (start != end)
 		pvm_mmu_unmap_gfns(&m->vm, pvm_gfn(start), end - start);
 }
@@ -453,7 +364,7 @@ bool machine_tlb_reaches(const struct machine *m, uint64_t start, uint64_t end, 
 	for (n = 0; n < m->config.cpus; n++) {
 		for (i = 0; i < MACHINE_TLB; i++) {
 			const struct tlb_entry *entry = &m->cpu[n].tlb[i];
-			uint64_t gfn = (entry->pa - GUEST_BASE) >> 12;
+			uint64_t gfn = (entry->pa - TEST_HOST_GUEST_BASE) >> 12;
 
 			if (entry->valid && gfn >= start && gfn < end &&
 			    (!write || (entry->entry & PVM_PTE_W)))

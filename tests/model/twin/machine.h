@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * A machine without instructions: guest memory, a host for the engine, and CPUs
+ * A machine without instructions: the test host that at times refuses, and CPUs
  * that only access addresses under the engine's shadow roots. Each CPU has a
  * TLB and a cache of upper levels that forget nothing on their own but what
  * tlb_flush() names, so a flush that the engine forgets shows.
@@ -10,6 +10,8 @@
 
 #include <pvm/mmu.h>
 #include <pvm/vcpu.h>
+
+#include "test_host.h"
 
 #define MACHINE_CPUS	4
 #define MACHINE_TLB	512
@@ -49,17 +51,12 @@ struct machine_cpu {
 };
 
 struct machine {
+	struct test_host host;
 	struct machine_config config;
 	struct pvm_vm vm;
 	struct machine_cpu cpu[MACHINE_CPUS];
 	uint64_t random;
-	uint8_t *memory;
-	uint64_t hole_start, hole_end;		/* frames */
 	bool write_protected[MACHINE_FRAMES];	/* dirty logging is on and the frame is clean */
-	uint8_t *arena;
-	uint32_t *free_pages, free_count, live;
-	bool *in_use;
-	bool locked;
 	uint64_t flushes[3], faults, hits;
 };
 

@@ -197,7 +197,7 @@ static uint64_t random_entry(struct guest *g, unsigned level)
 
 static void poke(struct guest *g, uint64_t gpa, uint64_t value)
 {
-	*(uint64_t *)(g->machine.memory + gpa) = value;
+	*(uint64_t *)(g->machine.host.memory + gpa) = value;
 	horrible_look_at(g->twin, gpa);
 }
 
@@ -239,7 +239,7 @@ static void see_entries(struct guest *g, const uint64_t *entry, unsigned count)
 
 	for (i = 0; i < count; i++) {
 		uint64_t before = horrible_last_seen(g->twin, entry[i]);
-		uint64_t now = *(uint64_t *)(g->machine.memory + entry[i]);
+		uint64_t now = *(uint64_t *)(g->machine.host.memory + entry[i]);
 
 		if ((before & ~now) || (now & ~before & ~(PVM_PTE_A | PVM_PTE_D)))
 			disagree(g, "the engine changed an entry by more than A and D");
@@ -268,7 +268,7 @@ static const char *judge(struct guest *g, const struct machine_result *result,
 
 	switch (result->outcome) {
 	case OUTCOME_DONE:
-		if (gfn >= MACHINE_FRAMES || (gfn >= m->hole_start && gfn < m->hole_end))
+		if (gfn >= MACHINE_FRAMES || (gfn >= m->host.hole_start && gfn < m->host.hole_end))
 			return "M10: access to memory that the host has taken";
 		if (access.write && m->write_protected[gfn])
 			return "M10: write to memory that the host has write-protected";
@@ -291,12 +291,12 @@ static const char *judge(struct guest *g, const struct machine_result *result,
 		if (!answer.allowed || answer.gpa != result->fault.gpa.v)
 			return "MMIO that the guest's tables do not give";
 		gfn = answer.gpa >> 12;
-		if (gfn < MACHINE_FRAMES && !(gfn >= m->hole_start && gfn < m->hole_end))
+		if (gfn < MACHINE_FRAMES && !(gfn >= m->host.hole_start && gfn < m->host.hole_end))
 			return "MMIO where memory is";
 		return NULL;
 	case OUTCOME_BAD_CR3:
 		gfn = (cpu->cr3 & PVM_CR3_ADDR_MASK) >> 12;
-		return gfn >= m->hole_start && gfn < m->hole_end ? NULL : "CR3 is in memory";
+		return gfn >= m->host.hole_start && gfn < m->host.hole_end ? NULL : "CR3 is in memory";
 	case OUTCOME_ERROR:
 		return "the engine failed";
 	case OUTCOME_STUCK:
@@ -390,7 +390,7 @@ static void write_entry(struct guest *g)
 	if (chance(g, 90) &&
 	    access_at(g, ((uint64_t)MAP_SLOT << 39) + gpa, true, false, value) == OUTCOME_DONE)
 		return;
-	if (gpa / 4096 >= g->machine.hole_start && gpa / 4096 < g->machine.hole_end)
+	if (gpa / 4096 >= g->machine.host.hole_start && gpa / 4096 < g->machine.host.hole_end)
 		return;
 	horrible_tick(g->twin);
 	note(g, "device writes %llx = %llx", (unsigned long long)gpa, (unsigned long long)value);
@@ -639,7 +639,7 @@ static void run_guest(struct guest *g, uint64_t seed, uint64_t accesses, unsigne
 	g->machine.random = seed;
 	config = random_config(g, forget);
 	machine_init(&g->machine, &config, seed);
-	g->twin = horrible_new(g->machine.memory, MACHINE_FRAMES * PVM_PAGE_SIZE, config.cpus);
+	g->twin = horrible_new(g->machine.host.memory, MACHINE_FRAMES * PVM_PAGE_SIZE, config.cpus);
 	make_tables(g);
 	for (n = 0; n < config.cpus; n++) {
 		g->n = n;
