@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* The host that fuzz/host.h describes. Every engine page is its own allocation. */
+/* The VM, inputs and invariants that fuzz/host.h describes. */
 #include "host.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define HPA_GUEST	(1ull << 50)
-#define HPA_ENGINE	(1ull << 48)	/* plus the page's address in this process */
+static void broken(const char *rule)
+{
+	fprintf(stderr, "invariant broken: %s\n", rule);
+	abort();
+}
 
 void fuzz_require(bool cond, const char *rule)
 {
-	if (cond)
-		return;
-	fprintf(stderr, "invariant broken: %s\n", rule);
-	abort();
+	if (!cond)
+		broken(rule);
 }
 
 /* Freed pages come back soon: a fuzz target lives from many small runs. */
@@ -89,130 +90,11 @@ uint64_t fuzz_value(struct fuzz_input *in)
 }
 
 /* ------------------------------------------------------------------------
- * Host operations.
- */
-
-static int page_alloc(void *host, enum pvm_sleep sleep, struct pvm_host_page *page)
-{
-	struct fuzz_host *h = host;
-
-	(void)sleep;
-	if (h->allocs_left == 0)
-		return PVM_ENOMEM;
-	if (h->allocs_left > 0)
-		h->allocs_left--;
-	page->va = aligned_alloc(PVM_PAGE_SIZE, PVM_PAGE_SIZE);
-	memset(page->va, 0, PVM_PAGE_SIZE);
-	page->pa = pvm_hpa(HPA_ENGINE | (uintptr_t)page->va);
-	h->pages++;
-	return PVM_OK;
-}
-
-static void page_free(void *host, struct pvm_host_page page)
-{
-	struct fuzz_host *h = host;
-
-	fuzz_require(page.pa.v == (HPA_ENGINE | (uintptr_t)page.va), "a page is freed as it was allocated");
-	free(page.va);
-	h->pages--;
-}
-
-static void *page_va(void *host, pvm_hpa_t pa)
-{
-	(void)host;
-	fuzz_require(pa.v & HPA_ENGINE, "page_va() is asked for engine pages only");
-	return (void *)(uintptr_t)(pa.v & ~HPA_ENGINE);
-}
-
-static bool is_memory(pvm_gfn_t gfn)
-{
-	return gfn.v < FUZZ_MEMORY >> PVM_PAGE_SHIFT && gfn.v != FUZZ_HOLE >> PVM_PAGE_SHIFT;
-}
-
-static bool is_writable(pvm_gfn_t gfn)
-{
-	return gfn.v != (FUZZ_MEMORY >> PVM_PAGE_SHIFT) - 1;
-}
-
-static int gfn_to_frame(void *host, pvm_gfn_t gfn, bool write, enum pvm_sleep sleep, struct pvm_frame *frame)
-{
-	(void)host;
-	(void)write;
-	(void)sleep;
-	if (!is_memory(gfn))
-		return PVM_ENOENT;
-	frame->pa = pvm_hpa(HPA_GUEST + (gfn.v << PVM_PAGE_SHIFT));
-	frame->max_level = 1;
-	frame->writable = is_writable(gfn);
-	return PVM_OK;
-}
-
-static void *gfn_to_va(void *host, pvm_gfn_t gfn, bool write)
-{
-	struct fuzz_host *h = host;
-
-	if (!is_memory(gfn) || (write && !is_writable(gfn)))
-		return NULL;
-	return h->memory + (gfn.v << PVM_PAGE_SHIFT);
-}
-
-static int pin(void *host, pvm_gfn_t gfn, void **va)
-{
-	struct fuzz_host *h = host;
-
-	*va = gfn_to_va(host, gfn, true);
-	if (!*va)
-		return PVM_EFAULT;
-	h->pins++;
-	return PVM_OK;
-}
-
-static void unpin(void *host, pvm_gfn_t gfn)
-{
-	struct fuzz_host *h = host;
-
-	(void)gfn;
-	h->pins--;
-}
-
-static void tlb_flush(void *host, const struct pvm_tlb_flush *flush)
-{
-	(void)host;
-	(void)flush;
-}
-
-static void mmu_lock(void *host)
-{
-	struct fuzz_host *h = host;
-
-	fuzz_require(h->lock_depth++ == 0, "the MMU lock is not taken twice");
-}
-
-static void mmu_unlock(void *host)
-{
-	struct fuzz_host *h = host;
-
-	fuzz_require(--h->lock_depth == 0, "the MMU lock is held when it is given back");
-}
-
-static const struct pvm_host_ops ops = {
-	.page_alloc = page_alloc,
-	.page_free = page_free,
-	.page_va = page_va,
-	.gfn_to_frame = gfn_to_frame,
-	.gfn_to_va = gfn_to_va,
-	.pin = pin,
-	.unpin = unpin,
-	.tlb_flush = tlb_flush,
-	.mmu_lock = mmu_lock,
-	.mmu_unlock = mmu_unlock,
-};
-
-/* ------------------------------------------------------------------------
  * The VM.
  */
 
-static uint8_t memory[FUZZ_MEMORY] __attribute__((aligned(4096)));
+/* Static: to allocate it for each input takes longer than most inputs run. */
+static uint8_t memory[FUZZ_MEMORY] __attribute__((aligned(PVM_PAGE_SIZE)));
 
 static const struct pvm_cpuid_entry cpuid[] = {
 	{ .leaf = 0, .eax = 0xd, .ebx = 0x756e6547, .ecx = 0x6c65746e, .edx = 0x49656e69 },
@@ -227,36 +109,27 @@ static const struct pvm_cpuid_entry cpuid[] = {
 void fuzz_host_init(struct fuzz_host *h, struct fuzz_input *in)
 {
 	uint8_t choice = fuzz_u8(in);
-	struct pvm_vm_config config = {
-		.abi = PVM_ABI_DUAL_CR3,
-		.host_la57 = choice & 1,
-		.host_nx = !(choice & 2),
-		.host_pke = !(choice & 4),
-		.host_umip = !(choice & 8),
-		.host_osxsave = !(choice & 16),
-		.host_maxphyaddr = 52,
-		.guest_maxphyaddr = 40,
-		.user32_cs = 0x23,
-		.user_ds = 0x2b,
-		.user_cs = 0x33,
-		.cpunode_sel = 0x7b,
-		.tls_index = 12,
-		.kernel_cs = 0x10,
-		.kernel_ds = 0x18,
-		.range = { 256, 510, PVM_RANGE_INDEX_NONE, PVM_RANGE_INDEX_NONE },
-		.cpuid = cpuid,
-		.cpuid_count = sizeof(cpuid) / sizeof(cpuid[0]),
-	};
+	struct pvm_vm_config config = test_host_config();
 
+	config.host_la57 = choice & 1;
+	config.host_nx = !(choice & 2);
+	config.host_pke = !(choice & 4);
+	config.host_umip = !(choice & 8);
+	config.host_osxsave = !(choice & 16);
+	config.host_page1g = false;
+	config.host_maxphyaddr = 52;
+	config.cpuid = cpuid;
+	config.cpuid_count = sizeof(cpuid) / sizeof(cpuid[0]);
 	if (config.host_la57) {
 		config.range.pml5_start = 256;
 		config.range.pml5_end = 510;
 	}
-	memset(h, 0, sizeof(*h));
-	h->allocs_left = -1;
-	h->memory = memory;
-	memset(h->memory, 0, FUZZ_MEMORY);
-	fuzz_require(pvm_vm_init(&h->vm, &config, &ops, h) == PVM_OK, "the VM can be made");
+	test_host_init_on(&h->host, memory, FUZZ_MEMORY, broken);
+	h->host.hole_start = FUZZ_HOLE >> PVM_PAGE_SHIFT;
+	h->host.hole_end = h->host.hole_start + 1;
+	h->host.read_only_end = FUZZ_MEMORY >> PVM_PAGE_SHIFT;
+	h->host.read_only_start = h->host.read_only_end - 1;
+	fuzz_require(pvm_vm_init(&h->vm, &config, &h->host.ops, &h->host) == PVM_OK, "the VM can be made");
 	fuzz_require(pvm_vcpu_init(&h->vcpu, &h->vm, 0) == PVM_OK, "the vCPU can be made");
 }
 
@@ -264,16 +137,14 @@ void fuzz_host_fini(struct fuzz_host *h)
 {
 	pvm_vcpu_destroy(&h->vcpu);
 	pvm_vm_destroy(&h->vm);
-	fuzz_require(h->pages == 0, "M11: no engine page is leaked");
-	fuzz_require(h->pins == 0, "S8: no frame stays pinned");
-	fuzz_require(h->lock_depth == 0, "the MMU lock is not held");
+	test_host_fini(&h->host);
 }
 
 /* Identity-mapped memory (one 2 MiB page, or 512 small ones) under two roots,
  * and then whatever the input writes over it. */
 static void page_tables(struct fuzz_host *h, struct fuzz_input *in)
 {
-	uint64_t *table = (uint64_t *)(h->memory + FUZZ_TABLES);
+	uint64_t *table = (uint64_t *)(h->host.memory + FUZZ_TABLES);
 	const uint64_t flags = PVM_PTE_P | PVM_PTE_W | PVM_PTE_U;
 	unsigned i, edits = fuzz_u8(in) % 8;
 
@@ -382,8 +253,8 @@ void fuzz_check(struct fuzz_host *h, int action)
 	const struct pvm_vm_config *config = &h->vm.config;
 	uint16_t cs = pvm_vcpu_underlying_cs(vcpu);
 
-	fuzz_require(h->lock_depth == 0, "the MMU lock is not held");
-	fuzz_require(h->pins == (vcpu->pvcs ? 1 : 0), "S8: the PVCS is pinned, and nothing else");
+	fuzz_require(h->host.lock_depth == 0, "the MMU lock is not held");
+	fuzz_require(h->host.pins == (vcpu->pvcs ? 1 : 0), "S8: the PVCS is pinned, and nothing else");
 	fuzz_require((vcpu->rflags &
 		      (PVM_RFLAGS_IOPL | PVM_RFLAGS_VM | PVM_RFLAGS_VIF | PVM_RFLAGS_VIP)) == 0 &&
 			     (vcpu->rflags & PVM_RFLAGS_IF) && (vcpu->rflags & PVM_RFLAGS_FIXED),

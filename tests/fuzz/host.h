@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * A host for fuzz targets: a small VM with one vCPU, made anew for every
- * input, whose state the input decides; and the invariants that must hold
- * after any engine call. Every engine page is an allocation of its own, so
- * that AddressSanitizer sees a use after free.
+ * What fuzz targets share: a small VM with one vCPU on the test host, made anew for
+ * every input, whose state the input decides; and the invariants that must hold
+ * after any engine call. The test host's pages are single allocations, so that
+ * AddressSanitizer sees a use after free.
  */
 #ifndef FUZZ_HOST_H
 #define FUZZ_HOST_H
@@ -13,19 +13,17 @@
 #include <pvm/mmu.h>
 #include <pvm/state.h>
 
+#include "test_host.h"
+
 #define FUZZ_MEMORY	(128u << 10)	/* bytes of guest memory, gpa 0.. */
 #define FUZZ_HOLE	0x1e000u	/* gpa of a page that is no memory; its last page is read-only */
 #define FUZZ_PVCS	0x3000u
 #define FUZZ_TABLES	0x10000u	/* gpa of the page tables that fuzz_vcpu() makes */
 
 struct fuzz_host {
+	struct test_host host;
 	struct pvm_vm vm;
 	struct pvm_vcpu vcpu;
-	uint8_t *memory;
-	int lock_depth;
-	int pins;
-	long pages;		/* engine pages alive */
-	long allocs_left;	/* page_alloc() fails at 0; -1: never */
 };
 
 /* The input, taken from the front; zeroes when it is used up. */

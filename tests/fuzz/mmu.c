@@ -42,7 +42,7 @@ static struct pvm_fault_result fault(struct fuzz_host *h, struct fuzz_input *in,
 		fuzz_require(!(result.error_code & PVM_PF_U) == !h->vcpu.user_mode,
 			     "U is set iff in user mode");
 	if (result.kind == PVM_FAULT_ERROR)
-		fuzz_require(h->allocs_left == 0 && result.error == PVM_ENOMEM,
+		fuzz_require(h->host.allocs_left == 0 && result.error == PVM_ENOMEM,
 			     "M11: an error only where memory ran out");
 	return result;
 }
@@ -65,7 +65,7 @@ static void store(struct fuzz_host *h, struct fuzz_input *in)
 		    pvm_mmu_load(&h->vcpu, &root, PVM_NO_SLEEP) != PVM_OK)
 			return;
 	} while (!pvm_mmu_shadow_walk(&h->vm, root, gva, &leaf) || !(leaf.entry & PVM_PTE_W));
-	memcpy(h->memory + (leaf.pa.v & (FUZZ_MEMORY - PVM_PAGE_SIZE)) + (gva.v & 0xff8), &value, 8);
+	memcpy(h->host.memory + (leaf.pa.v & (FUZZ_MEMORY - PVM_PAGE_SIZE)) + (gva.v & 0xff8), &value, 8);
 }
 
 static void access_memory(struct fuzz_host *h, struct fuzz_input *in)
@@ -145,14 +145,14 @@ static void host_acts(struct fuzz_host *h, struct fuzz_input *in)
 		break;
 	case 2:
 		at = gfn << PVM_PAGE_SHIFT | (fuzz_u8(in) & 0x1f) << 3;
-		fuzz_bytes(in, h->memory + at, 8);
+		fuzz_bytes(in, h->host.memory + at, 8);
 		pvm_mmu_host_wrote(&h->vm, pvm_gfn(gfn));
 		break;
 	case 3:
 		pvm_mmu_shrink(&h->vm, fuzz_u8(in) % 16);
 		break;
 	default:
-		h->allocs_left = choice & 0x80 ? -1 : fuzz_u8(in) % 8;
+		h->host.allocs_left = choice & 0x80 ? -1 : fuzz_u8(in) % 8;
 	}
 }
 
@@ -182,7 +182,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			host_acts(&h, &in);
 		wrong = i % CHECK_EVERY && in.left ? NULL : pvm_mmu_check(&h.vm);
 		fuzz_require(!wrong, wrong);
-		fuzz_require(h.lock_depth == 0, "the MMU lock is not held");
+		fuzz_require(h.host.lock_depth == 0, "the MMU lock is not held");
 	}
 	fuzz_host_fini(&h);
 	return 0;

@@ -44,7 +44,7 @@ static void return_supervisor(struct fuzz_host *h, struct fuzz_input *in)
 	fuzz_bytes(in, &frame, sizeof(frame));
 	frame.rip = fuzz_value(in);
 	if (rsp < FUZZ_HOLE - sizeof(frame))
-		memcpy(h->memory + rsp, &frame, sizeof(frame));
+		memcpy(h->host.memory + rsp, &frame, sizeof(frame));
 	fuzz_check(h, pvm_event_return_supervisor(vcpu));
 	fuzz_require(!vcpu->user_mode, "EVENT_RETURN_SUPERVISOR stays in supervisor mode");
 }
