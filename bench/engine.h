@@ -2,7 +2,8 @@
 /*
  * The smallest host that the engine runs on: memory, pages, flushes that are
  * only counted. Owns nothing that takes time, so that the rows measure the
- * engine and not its host.
+ * engine and not its host: no checks and no fields that make an operation fail,
+ * which is why it is not the test host (tests/support/test_host.h).
  */
 #ifndef BENCH_ENGINE_H
 #define BENCH_ENGINE_H

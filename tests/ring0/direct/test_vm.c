@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* The test VM: its host operations, memory and tables. */
+/*
+ * The test VM: its host operations, memory and tables. Not on tests/support/test_host.c: that
+ * one hands out addresses that no CPU can walk, and wants a C library; here the CPU itself
+ * walks the engine's pages, and flushes go to the switcher.
+ */
 #include "test_vm.h"
 
 #include <pvm/mmu.h>
