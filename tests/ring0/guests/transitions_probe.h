@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
  * One instruction in supervisor mode with a chosen value in every register, and
- * what every register held behind it. Owns the order of struct registers, which
+ * what every register held after it. Owns the order of struct registers, which
  * its assembly shares.
  */
 #ifndef GUEST_TRANSITIONS_PROBE_H
@@ -25,7 +25,7 @@ _Static_assert(offsetof(struct registers, rsp) == 128, "PROBE()");
 _Static_assert(offsetof(struct probe, out) == PROBE_OUT, "PROBE()");
 
 /* Defines void name(struct probe *): @insn between loads and stores of everything;
- * name_at is the instruction, name_next the one behind it. */
+ * name_at is the instruction, name_next the one after it. */
 #define PROBE(name, insn) PROBE_(name, insn, 136)
 #define PROBE_(name, insn, out) \
 	void name(struct probe *probe); \
