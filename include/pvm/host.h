@@ -96,9 +96,9 @@ struct pvm_host_ops {
 	void (*mmu_lock)(void *host);
 	void (*mmu_unlock)(void *host);
 
-	/* May be NULL. Under the MMU lock, again and again, while a vCPU that is about to
-	 * fill a page has not finished. That takes less than a microsecond, unless the
-	 * host's own scheduler has stopped its thread: then let it run. */
+	/* May be NULL. Under the MMU lock, again and again, while a vCPU that fills, reads or
+	 * writes one page without the lock has not finished. That takes about a microsecond,
+	 * unless the host's own scheduler has stopped its thread: then let it run. */
 	void (*relax)(void *host);
 
 	/*

@@ -156,10 +156,7 @@ static inline void load_roots(struct pvm_switcher_cpu *cpu, struct pvm_switcher_
 {
 	uint64_t gen = __atomic_load_n(&svcpu->vm->tags_gen, __ATOMIC_SEQ_CST);
 
-	if (pvm_likely(same_vcpu && cpu->tags_gen == gen &&
-		       (*answered || (cpu->current_root[0].v == svcpu->root[0].v &&
-				      cpu->current_root[1].v == svcpu->root[1].v &&
-				      cpu->roots == (uint64_t)(uintptr_t)&cpu->current))))
+	if (pvm_likely(same_vcpu && pvm_switcher_roots_are(cpu, svcpu, gen, *answered)))
 		return;
 	cpu->tags_gen = gen;	/* S7: tags of an older one are not found any more */
 	pvm_switcher_set_roots(cpu, svcpu, svcpu->root);

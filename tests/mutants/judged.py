@@ -16,4 +16,12 @@ JUDGED = {
     "libpvm/vcpu/cpuid.c: return out[EAX] < limit ? out[EAX] : limit; => "
     "return out[EAX] <= limit ? out[EAX] : limit;":
         "the smaller of two that are equal",
+    "libpvm/mmu/host.c: if (!pvm_page_evict(mmu, over < SHRINK_STEP ? over : SHRINK_STEP)) => "
+    "if (!pvm_page_evict(mmu, over <= SHRINK_STEP ? over : SHRINK_STEP))":
+        "the smaller of two that are equal",
+    "libpvm/switcher/cpu.c: hw_load_gs(0); => hw_load_gs(1);":
+        "selectors 0 to 3 are null alike; one that was not null was put aside",
+    "libpvm/vcpu/cpuid.c: for (component = 2; component < 32; component++) { => "
+    "for (component = 2; component < 33; component++) {":
+        "a shift by 32 looks at bit 0 on x86, and subleaf 32 is empty; -fsanitize=undefined tells",
 }

@@ -97,7 +97,8 @@ void fixture_boot(struct fixture *f, struct pvm_vcpu *vcpu)
 		fixture_map(f, user, 4, gva, gva, 2, PVM_PTE_P | PVM_PTE_W | PVM_PTE_U);
 	}
 	cr_assert_eq(pvm_cr_write(vcpu, 3, supervisor), PVM_OK);
-	cr_assert_eq(pvm_msr_write(vcpu, MSR_PVM_SWITCH_CR3, user), PVM_OK);
+	if (f->vm.config.abi == PVM_ABI_DUAL_CR3)
+		cr_assert_eq(pvm_msr_write(vcpu, MSR_PVM_SWITCH_CR3, user), PVM_OK);
 	cr_assert_eq(pvm_msr_write(vcpu, MSR_PVM_VCPU_STRUCT, 0x3000), PVM_OK);
 	cr_assert_eq(pvm_msr_write(vcpu, MSR_PVM_EVENT_ENTRY, 0x100000), PVM_OK);
 	cr_assert_eq(pvm_msr_write(vcpu, PVM_MSR_LSTAR, 0x110000), PVM_OK);

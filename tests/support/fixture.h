@@ -40,7 +40,7 @@ uint64_t *fixture_entry(struct fixture *fixture, uint64_t cr3, unsigned levels, 
 			unsigned level);
 
 /* Give the vCPU page tables that map all memory at gva = gpa (2 MiB pages) for
- * both modes, a PVCS at gpa 0x3000, entries and a stack:
+ * both modes (single CR3: one table for both), a PVCS at gpa 0x3000, entries and a stack:
  * EVENT_ENTRY 0x100000, LSTAR 0x110000, RETU_RIP 0x120000, RETS_RIP 0x120010,
  * supervisor rsp 0x208000. In supervisor mode, IF set. */
 void fixture_boot(struct fixture *fixture, struct pvm_vcpu *vcpu);

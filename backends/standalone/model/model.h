@@ -58,8 +58,8 @@ uint64_t model_new_page(struct model_vm *vm);
 uint64_t model_map(struct model_vm *vm, uint64_t root, unsigned levels, uint64_t gva, uint64_t gpa,
 		   unsigned level, uint64_t flags);
 
-/* Identity tables of all memory for both modes (4 levels, 2 MiB pages), a PVCS,
- * entries and a stack for a vCPU, in supervisor mode with IF set. */
+/* Identity tables of all memory (4 levels, 2 MiB pages; for each mode its own, in single
+ * CR3 one), a PVCS, entries and a stack for a vCPU, in supervisor mode with IF set. */
 #define MODEL_PVCS(vcpu)	(0x3000ull + 0x1000ull * (vcpu))
 #define MODEL_EVENT_ENTRY	0x100000ull
 #define MODEL_LSTAR		0x110000ull

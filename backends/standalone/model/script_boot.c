@@ -43,7 +43,7 @@ static enum script_result run_setup(struct script_vcpu *v, const struct script_l
 				   (unsigned long)msrs[at - 1].value);
 	}
 	if (at == sizeof(msrs) / sizeof(msrs[0])) {
-		vcpu->pvcs->event_flags = PVM_EVENT_FLAGS_IF;
+		script_register_set(v, "pvcs.event_flags", PVM_EVENT_FLAGS_IF);
 		return SCRIPT_NEXT;
 	}
 	v->phase = at + 1;
@@ -54,22 +54,32 @@ static enum script_result run_setup(struct script_vcpu *v, const struct script_l
 	return SCRIPT_EXIT;
 }
 
-/* user RIP: a user program there, by EVENT_RETURN_USER. PVCS pkru and gsbase stay. */
+/* What EVENT_RETURN_USER is to load, where the dialect has it. */
+static void fill_pvcs(struct script_vcpu *v, uint64_t rip)
+{
+	const struct pvm_vm_config *config = &v->vcpu->vm->config;
+	const char *rsp = config->abi == PVM_ABI_SINGLE_CR3 ? "rsp" : "pvcs.rsp";
+
+	script_register_set(v, "pvcs.rip", rip);
+	script_register_set(v, rsp, USER_STACK);
+	script_register_set(v, "pvcs.eflags", PVM_RFLAGS_IF | PVM_RFLAGS_FIXED);
+	script_register_set(v, "pvcs.user_cs", config->user_cs);
+	script_register_set(v, "pvcs.user_ss", config->user_ds);
+}
+
+/* user RIP: a user program there, by EVENT_RETURN_USER. PVCS pkru and gsbase stay, and
+ * in single CR3 the lock: no NMI comes in between. */
 static enum script_result run_user(struct script_vcpu *v, const struct script_line *line,
 				   struct pvm_guest_exit *exit)
 {
-	const struct pvm_vm_config *config = &v->vcpu->vm->config;
-	struct pvm_vcpu_struct *pvcs = v->vcpu->pvcs;
+	uint64_t rip;
 
-	if (v->phase == 0 && (v->vcpu->user_mode || !pvcs))
+	if (v->phase == 0 && (v->vcpu->user_mode || !v->vcpu->pvcs))
 		return script_fail(v->script, line, "user: the vCPU is in user mode or has no PVCS");
 	if (!script_stop_once(v))
 		return SCRIPT_NEXT;
-	SCRIPT_EVAL(v, line, 1, &pvcs->rip);
-	pvcs->rsp = USER_STACK;
-	pvcs->eflags = PVM_RFLAGS_IF | PVM_RFLAGS_FIXED;
-	pvcs->user_cs = config->user_cs;
-	pvcs->user_ss = config->user_ds;
+	SCRIPT_EVAL(v, line, 1, &rip);
+	fill_pvcs(v, rip);
 	v->vcpu->rip = v->vcpu->msr.retu_rip;
 	model_step_syscall(v->vcpu, exit);
 	return SCRIPT_EXIT;

@@ -17,8 +17,10 @@ struct field {
 
 #define VCPU(text, member) { text, offsetof(struct pvm_vcpu, member), \
 	sizeof(((struct pvm_vcpu *)0)->member) }
-#define PVCS(text, member) { text, offsetof(struct pvm_vcpu_struct, member), \
+#define DUAL(text, member) { text, offsetof(struct pvm_vcpu_struct, member), \
 	sizeof(((struct pvm_vcpu_struct *)0)->member) }
+#define SINGLE(text, member) { text, offsetof(struct pvm_sc_vcpu_struct, member), \
+	sizeof(((struct pvm_sc_vcpu_struct *)0)->member) }
 
 static const struct field vcpu_fields[] = {
 	VCPU("rax", gpr[PVM_RAX]), VCPU("rcx", gpr[PVM_RCX]), VCPU("rdx", gpr[PVM_RDX]),
@@ -35,13 +37,23 @@ static const struct field vcpu_fields[] = {
 	VCPU("cr4", cr4), VCPU("efer", efer), VCPU("user", user_mode),
 };
 
-static const struct field pvcs_fields[] = {
-	PVCS("pvcs.event_flags", event_flags), PVCS("pvcs.event_errcode", event_errcode),
-	PVCS("pvcs.event_vector", event_vector), PVCS("pvcs.cr2", cr2),
-	PVCS("pvcs.user_cs", user_cs), PVCS("pvcs.user_ss", user_ss),
-	PVCS("pvcs.user_gsbase", user_gsbase), PVCS("pvcs.eflags", eflags),
-	PVCS("pvcs.pkru", pkru), PVCS("pvcs.rip", rip), PVCS("pvcs.rsp", rsp),
-	PVCS("pvcs.rcx", rcx), PVCS("pvcs.r11", r11),
+/* The PVCS of either dialect: what is only in one of them has no value in the other. */
+static const struct field dual_pvcs[] = {
+	DUAL("pvcs.event_flags", event_flags), DUAL("pvcs.event_errcode", event_errcode),
+	DUAL("pvcs.event_vector", event_vector), DUAL("pvcs.cr2", cr2),
+	DUAL("pvcs.user_cs", user_cs), DUAL("pvcs.user_ss", user_ss),
+	DUAL("pvcs.user_gsbase", user_gsbase), DUAL("pvcs.eflags", eflags),
+	DUAL("pvcs.pkru", pkru), DUAL("pvcs.rip", rip), DUAL("pvcs.rsp", rsp),
+	DUAL("pvcs.rcx", rcx), DUAL("pvcs.r11", r11),
+};
+
+static const struct field single_pvcs[] = {
+	SINGLE("pvcs.event_flags", event_flags), SINGLE("pvcs.event_errcode", event_errcode),
+	SINGLE("pvcs.event_vector", event_vector), SINGLE("pvcs.cr2", cr2),
+	SINGLE("pvcs.user_cs", user_cs), SINGLE("pvcs.user_ss", user_ss),
+	SINGLE("pvcs.user_gsbase", user_gsbase), SINGLE("pvcs.eflags", eflags),
+	SINGLE("pvcs.pkru", pkru), SINGLE("pvcs.rip", rip), SINGLE("pvcs.rcx", rcx),
+	SINGLE("pvcs.r11", r11),
 };
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
@@ -76,7 +88,10 @@ static void *place(const struct script_vcpu *v, const char *name, size_t length,
 	*field = find(vcpu_fields, ARRAY_SIZE(vcpu_fields), name, length);
 	if (*field)
 		return (uint8_t *)v->vcpu + (*field)->offset;
-	*field = find(pvcs_fields, ARRAY_SIZE(pvcs_fields), name, length);
+	if (v->vcpu->vm->config.abi == PVM_ABI_SINGLE_CR3)
+		*field = find(single_pvcs, ARRAY_SIZE(single_pvcs), name, length);
+	else
+		*field = find(dual_pvcs, ARRAY_SIZE(dual_pvcs), name, length);
 	if (*field && v->vcpu->pvcs)
 		return (uint8_t *)v->vcpu->pvcs + (*field)->offset;
 	return NULL;
@@ -94,17 +109,18 @@ bool script_register_known(const char *name, size_t length)
 		if (same(derived[i], name, length))
 			return true;
 	return find(vcpu_fields, ARRAY_SIZE(vcpu_fields), name, length) ||
-	       find(pvcs_fields, ARRAY_SIZE(pvcs_fields), name, length);
+	       find(dual_pvcs, ARRAY_SIZE(dual_pvcs), name, length);
 }
 
 static bool derived_get(const struct script_vcpu *v, const char *name, size_t length, uint64_t *value)
 {
-	const struct pvm_vcpu_struct *pvcs = v->vcpu->pvcs;
+	uint64_t flags;
 
 	if (same("if", name, length))
 		*value = !!(pvm_vcpu_rflags(v->vcpu) & PVM_RFLAGS_IF);
 	else if (same("ip", name, length))
-		*value = pvcs && (pvcs->event_flags & PVM_EVENT_FLAGS_IP);
+		*value = script_register_get(v, "pvcs.event_flags", sizeof("pvcs.event_flags") - 1,
+					     &flags) && (flags & PVM_EVENT_FLAGS_IP);
 	else if (same("faults", name, length))
 		*value = v->faults;
 	else if (same("underlying_dr7", name, length))
@@ -172,6 +188,7 @@ static const struct constant constants[] = {
 	{ "FLUSH", PVM_LOAD_PGTBL_FLUSH }, { "LA57", PVM_LOAD_PGTBL_LA57 },
 	{ "CR4_PCIDE", PVM_CR4_PCIDE }, { "CR4_LA57", PVM_CR4_LA57 }, { "CR4_PKE", PVM_CR4_PKE },
 	{ "CR4_PKS", PVM_CR4_PKS }, { "CR4_SMEP", PVM_CR4_SMEP }, { "CR4_SMAP", PVM_CR4_SMAP },
+	{ "STD", PVM_SC_VECTOR_STD }, { "NMI", PVM_SC_VECTOR_NMI }, { "MCE", PVM_SC_VECTOR_MCE },
 	{ "MSR_LINEAR_ADDRESS_RANGE", MSR_PVM_LINEAR_ADDRESS_RANGE },
 	{ "MSR_VCPU_STRUCT", MSR_PVM_VCPU_STRUCT },
 	{ "MSR_SUPERVISOR_RSP", MSR_PVM_SUPERVISOR_RSP },

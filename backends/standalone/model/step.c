@@ -73,9 +73,27 @@ void model_step_insn(const struct pvm_insn *insn, uint8_t vector, struct pvm_gue
 	exit->insn = *insn;
 }
 
+static bool single_cr3(const struct pvm_vcpu *vcpu)
+{
+	return vcpu->vm->config.abi == PVM_ABI_SINGLE_CR3;
+}
+
+/* The PVCS where it is single CR3's. */
+static const struct pvm_sc_vcpu_struct *single_pvcs(const struct pvm_vcpu *vcpu)
+{
+	return single_cr3(vcpu) ? (const void *)vcpu->pvcs : NULL;
+}
+
 struct model_place model_place(const struct pvm_vcpu *vcpu)
 {
-	return (struct model_place){ vcpu->user_mode, vcpu->rip, vcpu->gpr[PVM_RSP] };
+	const struct pvm_sc_vcpu_struct *pvcs = single_pvcs(vcpu);
+
+	return (struct model_place){
+		.user_mode = vcpu->user_mode,
+		.locked = pvcs && (pvcs->event_vector & PVM_SC_VECTOR_LOCK),
+		.rip = vcpu->rip,
+		.rsp = vcpu->gpr[PVM_RSP],
+	};
 }
 
 static bool frame_event(struct pvm_vcpu *vcpu, struct model_event *event)
@@ -93,17 +111,8 @@ static bool frame_event(struct pvm_vcpu *vcpu, struct model_event *event)
 	return true;
 }
 
-bool model_event_find(struct pvm_vcpu *vcpu, const struct model_place *before,
-		      struct model_event *event)
+static bool dual_cr3_event(struct pvm_vcpu *vcpu, uint64_t offset, struct model_event *event)
 {
-	struct model_place now = model_place(vcpu);
-	uint64_t offset = now.rip - vcpu->msr.event_entry;
-
-	if (now.user_mode == before->user_mode && now.rip == before->rip && now.rsp == before->rsp)
-		return false;
-	if (vcpu->user_mode || !vcpu->pvcs)
-		return false;
-	memset(event, 0, sizeof(*event));
 	event->cr2 = vcpu->pvcs->cr2;
 	event->user = offset == PVM_ENTRY_USER;
 	if (offset == PVM_ENTRY_SUPERVISOR_EXCEPTION)
@@ -115,4 +124,35 @@ bool model_event_find(struct pvm_vcpu *vcpu, const struct model_place *before,
 	if (pvm_vector_has_error_code(event->vector))
 		event->error_code = vcpu->pvcs->event_errcode;
 	return true;
+}
+
+static bool single_cr3_event(const struct pvm_vcpu *vcpu, uint64_t offset, struct model_event *event)
+{
+	const struct pvm_sc_vcpu_struct *pvcs = single_pvcs(vcpu);
+
+	if (offset != PVM_SC_ENTRY_USER && offset != PVM_SC_ENTRY_SUPERVISOR)
+		return false;
+	event->cr2 = pvcs->cr2;
+	event->user = offset == PVM_SC_ENTRY_USER;
+	event->vector = (uint8_t)pvcs->event_vector;
+	event->rip = pvcs->rip;
+	if (pvm_vector_has_error_code(event->vector))
+		event->error_code = pvcs->event_errcode;
+	return true;
+}
+
+bool model_event_find(struct pvm_vcpu *vcpu, const struct model_place *before,
+		      struct model_event *event)
+{
+	struct model_place now = model_place(vcpu);
+	uint64_t offset = now.rip - vcpu->msr.event_entry;
+
+	if (now.user_mode == before->user_mode && now.rip == before->rip && now.rsp == before->rsp &&
+	    now.locked == before->locked)
+		return false;
+	if (vcpu->user_mode || !vcpu->pvcs)
+		return false;
+	memset(event, 0, sizeof(*event));
+	return single_cr3(vcpu) ? single_cr3_event(vcpu, offset, event)
+				: dual_cr3_event(vcpu, offset, event);
 }

@@ -38,6 +38,7 @@ void model_step_insn(const struct pvm_insn *insn, uint8_t vector, struct pvm_gue
 /* Where a vCPU is, for telling later whether an event has been delivered. */
 struct model_place {
 	bool user_mode;
+	bool locked;		/* single CR3: PVCS::event_vector is; an event changes no RSP there */
 	uint64_t rip, rsp;
 };
 

@@ -81,6 +81,23 @@ Test(mmu_host, M10_translation_that_only_other_tlbs_still_hold_is_flushed)
 	guest_fini(&g);
 }
 
+Test(mmu_host, M10_former_right_to_write_that_only_other_tlbs_still_hold_is_flushed)
+{
+	struct guest g;
+
+	/* vCPU 0 takes the right away and flushes itself; vCPU 1 may still write. */
+	init(&g, 2);
+	guest_store(&g, guest_entry_gva(&g, GVA, 1), DATA | RO | PVM_PTE_U | PVM_PTE_A | PVM_PTE_D);
+	pvm_mmu_invlpg(g.vcpu, pvm_gva(GVA));
+	cr_assert_eq(guest_reaches(&g, GVA), DATA);
+	cr_assert_not(guest_can_write(&g, GVA));
+	guest_forget_flushes(&g);
+	pvm_mmu_write_protect_gfns(g.vm, pvm_gfn(GFN), 1);
+	cr_assert_eq(guest_flushes(&g, PVM_FLUSH_ALL), 1);
+	cr_assert_null(g.f.flushes[0].vcpu);
+	guest_fini(&g);
+}
+
 Test(mmu_host, M10_whole_subtree_that_other_tlbs_still_hold_is_flushed)
 {
 	struct guest g;
