@@ -56,7 +56,7 @@ static void syscall_saves_and_loads(void)
 	check_eq(u.left_by, LEFT_BY_SYSCALL, "user SYSCALL enters at MSR_LSTAR");
 	check(memcmp(&u, &before, offsetof(struct user, left_by)) == 0,
 	      "user SYSCALL keeps the 13 general registers");
-	check_eq(u.rip, (u64)user_syscall_behind, "user SYSCALL saves RIP, behind the instruction");
+	check_eq(u.rip, (u64)user_syscall_behind, "user SYSCALL saves RIP, after the instruction");
 	check_eq(u.rcx, (u64)user_syscall_behind, "user SYSCALL saves RCX, which holds RIP");
 	check_eq(u.r11, USER_FLAGS, "user SYSCALL saves R11, which holds RFLAGS");
 	check_eq(u.rflags, USER_FLAGS, "user SYSCALL saves RFLAGS");
