@@ -2,21 +2,13 @@
 /* The host of the tests, as test_host.h says. Each engine page is an allocation of its own. */
 #include "test_host.h"
 
+#include <sanitizer/asan_interface.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* After each engine page come bytes that must not change. AddressSanitizer has its own. */
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define GUARD_SIZE 0u
-#endif
-#elif defined(__SANITIZE_ADDRESS__)
-#define GUARD_SIZE 0u
-#endif
-#ifndef GUARD_SIZE
+/* After each engine page come bytes that must not change; AddressSanitizer stops at once. */
 #define GUARD_SIZE 256u
-#endif
 #define GUARD_BYTE 0x5a
 
 static void print_and_abort(const char *rule)
@@ -75,6 +67,7 @@ static int page_alloc(void *host, enum pvm_sleep sleep, struct pvm_host_page *pa
 	h->pages_live++;
 	memset(va, 0, PVM_PAGE_SIZE);
 	memset((uint8_t *)va + PVM_PAGE_SIZE, GUARD_BYTE, GUARD_SIZE);
+	ASAN_POISON_MEMORY_REGION((uint8_t *)va + PVM_PAGE_SIZE, GUARD_SIZE);
 	page->va = va;
 	page->pa = pvm_hpa(TEST_HOST_TABLE_BASE + (uint64_t)index * PVM_PAGE_SIZE);
 	return PVM_OK;
@@ -89,6 +82,7 @@ static void page_free(void *host, struct pvm_host_page page)
 
 	require(h, page.va && page.va == test_host_page_va(h, page.pa),
 		"page_free of a page that the engine does not have");
+	ASAN_UNPOISON_MEMORY_REGION(guard, GUARD_SIZE);
 	for (i = 0; i < GUARD_SIZE; i++)
 		require(h, guard[i] == GUARD_BYTE, "an engine page was written after its end");
 	memset(page.va, 0xa5, PVM_PAGE_SIZE);
