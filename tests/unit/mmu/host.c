@@ -94,7 +94,7 @@ Test(mmu_host, M10_former_right_to_write_that_only_other_tlbs_still_hold_is_flus
 	guest_forget_flushes(&g);
 	pvm_mmu_write_protect_gfns(g.vm, pvm_gfn(GFN), 1);
 	cr_assert_eq(guest_flushes(&g, PVM_FLUSH_ALL), 1);
-	cr_assert_null(g.f.flushes[0].vcpu);
+	cr_assert_null(g.f.host.flushes[0].vcpu);
 	guest_fini(&g);
 }
 
