@@ -17,12 +17,22 @@
 #define PML4_INDEX 0x1fful	/* MSR_PVM_LINEAR_ADDRESS_RANGE: PML4_INDEX_START; all ones: none */
 #define TIMER_NS 2000
 #define SPIN_LIMIT 0x40000000u
+/* Single CR3: the #GP of a refused return would find the lock held. */
+#if SINGLE_CR3
+#define MAY_BE_REFUSED(u) ((u).unlocked = true)
+#else
+#define MAY_BE_REFUSED(u) ((void)(u))
+#endif
 
 static struct space spaces[4];	/* as many as the switcher publishes */
 static u64 touched_pa;
-static u32 interrupts, debugs, refusals;
-static u64 stack_pa, upper_pa;
+static u32 interrupts, debugs;
+static u64 stack_pa;
+#if !SINGLE_CR3
+static u32 refusals;
+static u64 upper_pa;
 static struct pvm_supervisor_frame good_frame;
+#endif
 static u32 here_space;
 static u64 user_fs_base, kernel_gs_base;
 
@@ -46,6 +56,7 @@ PROBE(probe_spin, "771: cmpl $0, (%rdi); je 771b");
 PROBE(probe_nop, "nop");
 PROBE(probe_cpuid, "cpuid");
 
+#if !SINGLE_CR3
 /* EVENT_RETURN_SUPERVISOR with RSP at @rsp. @frame, perhaps the same place by another
  * address, gets the RSP that leave_at_behind must be reached with. */
 void leave_at(u64 rsp, struct pvm_supervisor_frame *frame);
@@ -59,6 +70,7 @@ __asm__(".pushsection .text\n.globl leave_at, leave_at_behind\nleave_at:\n"
 	"	popq %r15; popq %r14; popq %r13; popq %r12; popq %rbx; popq %rbp\n"
 	"	ret\n.popsection");
 _Static_assert(offsetof(struct pvm_supervisor_frame, rsp) == 32, "leave_at()");
+#endif
 
 /* ------------------------------------------------------------------------
  * What must hold behind every transition.
@@ -150,6 +162,7 @@ static bool skip_ud(struct frame *frame)
 	return true;
 }
 
+#if !SINGLE_CR3
 /* EVENT_RETURN_SUPERVISOR was refused: its frame is put right, and it is tried again. */
 static bool repair_frame(struct frame *frame)
 {
@@ -172,6 +185,7 @@ static bool give_up_frame(struct frame *frame)
 	refusals++;
 	return true;
 }
+#endif
 
 static bool pass_bp(struct frame *frame)
 {
@@ -272,6 +286,7 @@ static bool load_all_pairs(void)
 	return ok;
 }
 
+#if !SINGLE_CR3
 /* Each half is published, the pair is not. */
 static bool load_mixed_pairs(void)
 {
@@ -283,6 +298,7 @@ static bool load_mixed_pairs(void)
 		      load_pair(i);
 	return ok;
 }
+#endif
 
 static bool load_pgtbl_flush(void)
 {
@@ -307,6 +323,18 @@ static bool exception_supervisor(void)
 	return probe_is_whole(&p);
 }
 
+#if SINGLE_CR3
+/* Not by the guest itself. */
+static bool return_supervisor(void)
+{
+	bool ok;
+
+	return_by_hypervisor = true;
+	ok = exception_supervisor();
+	return_by_hypervisor = false;
+	return ok;
+}
+#else
 static bool return_supervisor_ip(void)
 {
 	bool ok;
@@ -351,6 +379,7 @@ static bool return_supervisor_upper(void)
 	leave_at(va, frame);
 	return rest_is_whole();
 }
+#endif
 
 static bool breakpoint_supervisor(void)
 {
@@ -480,6 +509,7 @@ static bool return_refused(void)
 
 	user_prepare(&u, user_syscall_only, PATTERN(5));
 	u.cs = supervisor_cs;
+	MAY_BE_REFUSED(u);
 	user_run_once(&u);
 	return u.left_by == LEFT_BY_REFUSAL && rest_is_whole();
 }
@@ -490,6 +520,7 @@ static bool return_not_canonical(void)
 
 	user_prepare(&u, (void *)NO_ADDRESS, PATTERN(5));
 	user_for_sysret(&u);
+	MAY_BE_REFUSED(u);
 	user_run_once(&u);
 	return (u.left_by == LEFT_BY_REFUSAL || user_left_by_vector(&u, VEC_GP)) && rest_is_whole();
 }
@@ -559,6 +590,19 @@ static bool return_user_ip(void)
 	return syscall_return_sysret() && !irq_pending();
 }
 
+#if SINGLE_CR3
+static bool return_user_nmi(void)
+{
+	struct user u;
+
+	pvcs_lock();
+	apic_send_nmi(cpus[0].apic_id);
+	user_prepare(&u, user_syscall_only, PATTERN(5));
+	user_for_sysret(&u);
+	return user_event(&u, VEC_NMI, user_syscall_only, FLAGS);
+}
+#endif
+
 /* Breakpoints armed: no direct switches, and one hit in user mode. */
 static bool breakpoint_armed(void)
 {
@@ -595,11 +639,16 @@ const struct transition transitions[] = {
 	{ "LOAD_PGTBL of each pair", load_all_pairs },
 	{ "LOAD_PGTBL with a flush", load_pgtbl_flush },
 	{ "LOAD_PGTBL, then user mode", load_pgtbl_then_user },
+#if SINGLE_CR3
+	{ "exception in supervisor mode, a return of its own", exception_supervisor },
+	{ "exception in supervisor mode, EVENT_RETURN_SUPERVISOR", return_supervisor },
+#else
 	{ "exception in supervisor mode, EVENT_RETURN_SUPERVISOR", exception_supervisor },
 	{ "EVENT_RETURN_SUPERVISOR with IP set", return_supervisor_ip },
 	{ "EVENT_RETURN_SUPERVISOR to no address", return_supervisor_no_address },
 	{ "EVENT_RETURN_SUPERVISOR from a frame that cannot be read", return_supervisor_unreadable },
 	{ "EVENT_RETURN_SUPERVISOR from a frame in the upper half", return_supervisor_upper },
+#endif
 	{ "INT3 in supervisor mode", breakpoint_supervisor },
 	{ "exception in user mode", exception_user },
 	{ "INT3 in user mode", breakpoint_user },
@@ -619,7 +668,11 @@ const struct transition transitions[] = {
 	{ "breakpoint in user mode", breakpoint_armed },
 	{ "instruction that traps in supervisor mode", emulated_instruction },
 	{ "data segments of its own", data_segments },
+#if SINGLE_CR3
+	{ "EVENT_RETURN_USER for which an NMI waits", return_user_nmi },
+#else
 	{ "LOAD_PGTBL of halves of different pairs", load_mixed_pairs },
+#endif
 };
 const u64 transitions_count = array_size(transitions);
 
@@ -627,15 +680,17 @@ void transitions_init(void)
 {
 	on_event(VEC_UD, skip_ud);
 	on_event(VEC_BP, pass_bp);
+#if !SINGLE_CR3
 	on_event(VEC_GP, repair_frame);
 	on_event(VEC_PF, give_up_frame);
+	upper_pa = page_alloc();
+#endif
 	on_event(VEC_DB, count_debug);
 	on_event(VEC_NMI, count_interrupt);
 	on_event(VECTOR, count_interrupt);
 	user_fs_base = read_fsbase();
 	kernel_gs_base = hc_rdmsr(MSR_KERNEL_GS_BASE);
 	stack_pa = page_alloc();
-	upper_pa = page_alloc();
 	touched_pa = pages_alloc(TOUCHED_PAGES, PAGE_SIZE);
 	for (unsigned i = 0; i < array_size(spaces); i++) {
 		space_init(&spaces[i]);
