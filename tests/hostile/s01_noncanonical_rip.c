@@ -65,7 +65,8 @@ static void return_to_supervisor(void)
 		tally(&kept, kept_registers(1 << RSP | 1 << RCX | 1 << R11), list[i]);
 		return_at((u64)attack_through, list[i], ~list[i]);
 		tally(&rcx, attack(attack_rets) == BY_THROUGH && attack_out.gpr[RCX] == list[i] &&
-		      attack_out.gpr[R11] == ~list[i] && attack_out.gpr[RSP] == attack_stack() - 512, list[i]);
+		      attack_out.gpr[R11] == ~list[i] &&
+		      attack_out.gpr[RSP] == attack_stack() - 512, list[i]);
 	}
 	check_tally(&refused, "S1: EVENT_RETURN_SUPERVISOR to a non-canonical RIP is #GP at the SYSCALL");
 	check_tally(&kept, "S1: and loads nothing");
