@@ -259,7 +259,7 @@ SINGLE_CR3 = (
           "child->role.user_path != (page->role.user_path && guest)",
           "model.single_roots", "ring0." + ROOTS),
     guard("M4 the walk: SMEP", "libpvm/mmu/walk.c",
-          "return user && (walk->access & PVM_ACCESS_EXEC) && (vcpu->cr4 & PVM_CR4_SMEP);",
+          "return walk->user && (walk->access & PVM_ACCESS_EXEC) && (vcpu->cr4 & PVM_CR4_SMEP);",
           "return false;", "unit.mmu", "model.single_smep"),
     guard("M4 a leaf of the user's is not executable for the supervisor", "libpvm/mmu/fill.c",
           "(walk->entry[walk->level] & PVM_PTE_NX) | smep_nx(fill);",
