@@ -28,7 +28,7 @@ bool process_wait_for(struct process *process, const char *word);
 int process_finish(struct process *process);
 
 /**
- * process_result - run a program to its end and take the number behind "result ".
+ * process_result - run a program to its end and take the number after "result ".
  * @why: on failure, one line.
  * Returns it, or -1.
  */

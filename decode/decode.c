@@ -173,7 +173,7 @@ static uint64_t offset_of(struct decoder *d)
 			offset = gpr[index] << (sib >> 6);
 	} else if (d->mod == 0 && (d->rm & 7) == RM_DISP32 && d->code64) {
 		offset = next_displacement(d, 4);
-		return offset + d->vcpu->rip + d->at;	/* no immediate comes behind it */
+		return offset + d->vcpu->rip + d->at;	/* no immediate follows */
 	}
 	if (d->mod == 0 && (base & 7) == RM_DISP32)
 		return offset + next_displacement(d, 4);

@@ -15,8 +15,8 @@
  * @vcpu: its general registers, rip and bases give memory operands their
  *        address; not changed.
  * @code64: 64-bit code, else 32-bit code (compatible user mode).
- * @bytes, @length: what could be read at rip, 0 bytes or more; those behind
- *        the fifteenth are ignored, none behind @length is read.
+ * @bytes, @length: what could be read at rip, 0 bytes or more; those after
+ *        the fifteenth are ignored, none after @length is read.
  * @insn: overwritten. op is PVM_INSN_UNKNOWN, with length 0, for truncated or
  *        invalid bytes, and for an instruction that the engine has no use for.
  *

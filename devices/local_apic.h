@@ -97,7 +97,7 @@ struct local_apic_bus {
 	void *host;
 	struct local_apic *apics;
 	uint32_t count;
-	uint64_t timer;			/* what set_timer() was told last */
+	uint64_t timer;			/* what set_timer() was last called with */
 };
 
 struct local_apic {

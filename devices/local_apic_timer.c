@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
  * The timer of the local APIC: APIC_TIMER_HZ before the divider, kept as the
- * time when it expires, so that nothing runs while it counts. The host is told
- * the earliest expiry of the whole bus. SDM vol. 3, 10.5.4
+ * time when it expires, so that nothing runs while it counts. The host gets
+ * the earliest expiry of the whole bus (set_timer()). SDM vol. 3, 10.5.4
  */
 #include "local_apic_internal.h"
 

@@ -55,7 +55,7 @@ struct serial16550 {
 	uint8_t fifo_first, fifo_count;
 	bool fifo_enabled;
 	bool overrun;
-	bool tx_interrupt;	/* THR became empty and nobody read it in IIR yet */
+	bool tx_interrupt;	/* THR became empty, which was not read in IIR yet */
 	uint8_t ier, lcr, mcr, scratch;
 	uint8_t divisor[2];
 };

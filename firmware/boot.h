@@ -7,7 +7,7 @@
  * All of it lies in the boot area, which the e820 map calls reserved.
  *
  * Freestanding: needs memcpy(), strlen() and snprintf() (%s %u %d %zu %llu %llx)
- * from whoever links it. Guest memory is a plain stretch of bytes, gpa 0 first.
+ * from the program that links it. Guest memory is a plain stretch of bytes, gpa 0 first.
  */
 #ifndef FIRMWARE_BOOT_H
 #define FIRMWARE_BOOT_H

@@ -172,7 +172,7 @@ static int add_abi(const struct reader *reader, uint64_t descriptor, uint32_t si
 	return 0;
 }
 
-/* The note at *@at, and *@at behind it. Offsets in the file; a note's own are aligned
+/* The note at *@at, and *@at after it. Offsets in the file; a note's own are aligned
  * to @align, and its two lengths are 32 bits wide, so that nothing here wraps. */
 static int read_note(struct reader *reader, unsigned segment, uint64_t *at, uint64_t end,
 		     uint64_t align)

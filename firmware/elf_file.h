@@ -5,7 +5,7 @@
  * one line that names the file and the thing.
  *
  * Freestanding: where the bytes come from is the caller's (read). Needs memcmp()
- * and vsnprintf() from whoever links it.
+ * and vsnprintf() from the program that links it.
  */
 #ifndef FIRMWARE_ELF_FILE_H
 #define FIRMWARE_ELF_FILE_H

@@ -3,7 +3,7 @@
  * The guest ABIs by name and number: what people write on a command line, and what
  * a guest's ELF note says. Knows nothing of what they mean.
  *
- * Freestanding. Needs memcmp(), strlen() and snprintf() from whoever links it.
+ * Freestanding. Needs memcmp(), strlen() and snprintf() from the program that links it.
  */
 #ifndef FIRMWARE_GUEST_ABI_H
 #define FIRMWARE_GUEST_ABI_H
@@ -28,7 +28,7 @@ bool guest_abi_by_name(const char *name, size_t length, enum pvm_abi *abi);
 
 /**
  * guest_abi_of_file - what a parsed file asks for: its note's ABI, or dual CR3.
- * Returns 0, or -1 with one line in @why that names the number nobody knows.
+ * Returns 0, or -1 with one line in @why that names the unknown number.
  */
 int guest_abi_of_file(const struct elf_file *elf, enum pvm_abi *abi, char *why, size_t why_size);
 

@@ -3,7 +3,7 @@
 # then measures the lines of libpvm they reach. Fails below the owner's limit.
 set(PVM_COVERAGE_MINIMUM 95)	# percent of libpvm's lines
 
-# What executes privileged instructions runs in emulated machines only, where nobody counts
+# What executes privileged instructions runs in emulated machines only, where nothing counts
 # lines: ring0.* and bochs.* test it, and ring0.everywhere.* says which of the assembly's
 # instructions are reached. They are excluded by name below.
 find_program(GCOVR gcovr REQUIRED)

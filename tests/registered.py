@@ -4,9 +4,9 @@
 
   registered.py BUILD-FOLDER [--list] [--labels LABEL...]
 
-Fails if a label has fewer tests than the table below says: a test that nobody
-registers any more does not fail, it is just not run. Who removes a test on purpose
-lowers the number here. With --list prints the tests, with --labels only those.
+Fails if a label has fewer tests than the table below says: a test that is not
+registered any more does not fail, it is just not run. To remove a test on purpose, lower
+the number here. With --list prints the tests, with --labels only those.
 """
 import argparse
 import collections

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* pvm run: options, a VM, its end in words. Must leave nothing behind. */
+/* pvm run: options, a VM, its end in words. Must leave no file and no process. */
 #include "pvm.h"
 
 #include <getopt.h>

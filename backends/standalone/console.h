@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* The terminal or files behind the guest's console. */
+/* The terminal or files that are the guest's console. */
 #ifndef STANDALONE_CONSOLE_H
 #define STANDALONE_CONSOLE_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
  * Guest memory. The file's size is sealed, so that no mapping of it can ever
- * fault for want of a page behind it; core dumps of the monitor leave it out.
+ * fault because the file has become shorter; core dumps of the monitor leave it out.
  * Must not know what is in it.
  */
 #define _GNU_SOURCE

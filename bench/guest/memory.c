@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
  * native.memory: touches 32 MiB from user mode, says so, and waits on the
- * console, so that somebody can look at what the monitor needs for that.
+ * console, so that pvm-bench can measure what the monitor needs for that.
  */
 #include "guest.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
  * The way into C: the boot CPU from multiboot's 32-bit protected mode, the
- * others from real mode behind a start-up IPI. Owns the boot page tables, which
+ * others from real mode after a start-up IPI. Owns the boot page tables, which
  * are left as soon as memory.c has made better ones.
  *
  * The image is linked at -2 GiB and loaded at BOOT_PHYS. With 5-level paging it
@@ -11,7 +11,7 @@
  */
 #include "layout.h"
 
-#define PHYS(sym)	((sym) - boot_start + BOOT_PHYS + 0x1000)	/* behind multiboot's header */
+#define PHYS(sym)	((sym) - boot_start + BOOT_PHYS + 0x1000)	/* after multiboot's header */
 
 #define MSR_EFER	0xc0000080
 #define EFER_LME_SCE_NXE 0x901

@@ -149,13 +149,13 @@ static inline void irq_disable(void)
 	__asm__ volatile("cli" : : : "memory");
 }
 
-/* Let those interrupts in that wait; off again behind it. */
+/* Let those interrupts in that wait; off again after it. */
 static inline void irq_window(void)
 {
 	__asm__ volatile("sti; nop; cli" : : : "memory");
 }
 
-/* Until an interrupt has been handled; off before and behind. */
+/* Until an interrupt has been handled; off before and after. */
 static inline void irq_wait(void)
 {
 	__asm__ volatile("sti; hlt; cli" : : : "memory");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * Memory. One range of RAM is used, the one the image is in: behind the image and
+ * Memory. One range of RAM is used, the one the image is in: after the image and
  * the module from below for pages, from its end downwards for the guest.
  */
 #include "memory.h"
@@ -116,7 +116,7 @@ static void read_memory_map(const struct multiboot_info *info)
 	else if (module)
 		fresh = (module + boot.module_size + PVM_PAGE_SIZE - 1) & -PVM_PAGE_SIZE;
 	if (fresh >= fresh_end)
-		fail("no memory behind the image");
+		fail("no memory after the image");
 }
 
 void memory_read_boot_info(void)
@@ -267,7 +267,7 @@ void memory_init_cpu(void)
 }
 
 /* ------------------------------------------------------------------------
- * What a compiler expects of everybody.
+ * What a compiler expects of every program.
  */
 
 void *memcpy(void *restrict to, const void *restrict from, size_t size)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * minivisor-lib: a machine brought up. Whoever links it defines minivisor_main();
+ * minivisor-lib: a machine brought up. The program that links it defines minivisor_main();
  * the rest is in the other headers here.
  */
 #ifndef MINIVISOR_H

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The number behind "name=", 1 for the bare word, or @otherwise. */
+/* The number after "name=", 1 for the bare word, or @otherwise. */
 uint64_t option_number(const char *name, uint64_t otherwise);
 
 /* What follows "name=", up to the next space, and its length; NULL if it is not there. */

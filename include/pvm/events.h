@@ -98,7 +98,7 @@ PVM_API enum pvm_action pvm_event_user_syscall(struct pvm_vcpu *vcpu);
 PVM_API enum pvm_action pvm_event_return_user(struct pvm_vcpu *vcpu);
 
 /**
- * pvm_event_return_supervisor - to where the frame at RSP says. rip is behind the
+ * pvm_event_return_supervisor - to where the frame at RSP says. rip is after the
  * SYSCALL. A frame that cannot be read is a #PF (or #GP) of the instruction, a RIP
  * that cannot run (S1) a #GP(0); nothing is loaded then. A pending NMI is
  * delivered at once.

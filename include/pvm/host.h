@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * The host: what libpvm needs from whoever links it. An engine calls out
+ * The host: what libpvm needs from the program that links it. An engine calls out
  * through struct pvm_host_ops and in no other way.
  *
  * Every operation gets the pointer that the VM was made with (pvm_vm::host).

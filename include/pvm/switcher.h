@@ -244,7 +244,7 @@ struct pvm_switcher_vcpu {			/* the switcher's, but for inhibit and serve */
 	pvm_hpa_t root[2];
 	uint64_t guest_dr7;			/* 0: no breakpoint is armed */
 	uint32_t fixed_inhibit;			/* what of it changes with the MSRs only */
-	const volatile uint64_t *waits;		/* where the guest is told that an interrupt waits */
+	const volatile uint64_t *waits;		/* the word that tells the guest that an interrupt waits */
 	uint64_t waits_bit;
 	uint64_t window_gpa, window_pins;	/* of the PVCS in the window */
 	uint64_t pvcs;				/* its address in the window, 0: none */

@@ -58,8 +58,8 @@ struct pvm_abi_ops {
 	void (*set_interrupt_flag)(struct pvm_vcpu *vcpu, bool enabled);
 	/* Tell the guest whether an interrupt waits for its flag. */
 	void (*set_interrupt_waits)(struct pvm_vcpu *vcpu, bool waits);
-	/* Where that is told, for who looks often: a word and the bit in it, which stay as
-	 * long as pvm_vcpu::state_gen does. NULL: nowhere now. */
+	/* Where the guest reads that, for callers that look often: a word and the bit in it,
+	 * which stay as long as pvm_vcpu::state_gen does. NULL: nowhere now. */
 	const volatile uint64_t *(*interrupt_waits)(const struct pvm_vcpu *vcpu, uint64_t *bit);
 
 	/* ----------------------------------------------------------------

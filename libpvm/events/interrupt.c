@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * Interrupts and NMIs: when they may come, and what the guest is told while
+ * Interrupts and NMIs: when they may come, and what the guest sees while
  * they may not. Holds no queue but the one pending NMI; maskable interrupts
  * stay the backend's until delivered.
  *

@@ -2,8 +2,8 @@
 /*
  * Going on at RIP: the last check before a guest runs at an address that is
  * not one of its entry points. A SYSCALL or an emulated instruction at the very
- * end of the lower half leaves RIP after that end, and a CPU that is told to
- * go there faults in the host (S1).
+ * end of the lower half leaves RIP after that end, and a CPU that returns
+ * there faults in the host (S1).
  */
 #ifndef PVM_EVENTS_RESUME_H
 #define PVM_EVENTS_RESUME_H

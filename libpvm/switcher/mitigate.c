@@ -38,7 +38,7 @@ static bool has_cap(const struct pvm_switcher_cpu_id *id, uint64_t bit)
 	return (id->arch_capabilities & bit) != 0;
 }
 
-/* Intel, and whoever else has Intel's way to say that VERW clears buffers. */
+/* Intel, and other vendors that have Intel's way to say that VERW clears buffers. */
 static bool intel_needs_verw(const struct pvm_switcher_cpu_id *id)
 {
 	bool md_clear = (id->leaf7_edx & PVM_CPUID_7_EDX_MD_CLEAR) != 0;

@@ -342,8 +342,8 @@ static bool enter(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu,
 	bool same_vcpu = cpu->loaded == svcpu, armed;
 	uint64_t dr7;
 
-	/* Whoever asks for an exit from here on finds the vCPU active and interrupts
-	 * this CPU; whoever asked before is found here. */
+	/* A CPU that asks for an exit from here on finds the vCPU active and interrupts
+	 * this CPU; one that asked before is found here. */
 	cpu->runs++;
 	__atomic_store_n(&svcpu->cpu, cpu, __ATOMIC_RELAXED);
 	__atomic_store_n(&cpu->active, svcpu, __ATOMIC_SEQ_CST);

@@ -155,7 +155,7 @@ void pvm_switcher_map_window(struct pvm_switcher_vm *vm, uint32_t id, pvm_hpa_t 
 
 	*(volatile uint64_t *)entry =
 		page.v == PVM_INVALID_ADDR ? 0 : page.v | data_bits(switcher) | PVM_PTE_P | PVM_PTE_A;
-	/* Whoever has the old page in its TLB has it under a tag of this VM. */
+	/* A CPU that has the old page in its TLB has it under a tag of this VM. */
 	pvm_switcher_void_tags_of(vm);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
  * Is a VM's configuration one that the engine can run? One sentence for each
- * field that is not, so that whoever starts the VM can say so (S9).
+ * field that is not, so that the host can say so (S9).
  *
  * Pure. Never fixes a configuration.
  */

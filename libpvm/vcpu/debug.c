@@ -2,7 +2,7 @@
 /*
  * Debug registers, and what of DR7 reaches the CPU.
  *
- * DR7.GD is kept for the guest; whoever emulates MOV DR raises its #DB. Never
+ * DR7.GD is kept for the guest; the emulation of MOV DR raises its #DB. Never
  * hands the CPU a breakpoint outside the guest's own addresses (M7).
  *
  * spec: Underlying DR6, Underlying DR7, MSR_PVM_LINEAR_ADDRESS_RANGE

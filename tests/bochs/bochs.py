@@ -74,7 +74,7 @@ def start(folder):
 
 
 def drain(terminal, end):
-    """Reads what nobody looks at until Bochs has gone. False: @end has come first."""
+    """Reads and drops output until Bochs has gone. False: @end has come first."""
     while True:
         left = end - time.monotonic()
         if left <= 0:

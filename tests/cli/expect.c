@@ -147,7 +147,7 @@ static void take(struct output *output)
 	}
 }
 
-/* Both outputs to their end: when this returns, nobody holds them any more. */
+/* Both outputs to their end: when this returns, no process holds them any more. */
 static void collect(const struct expectation *e, pid_t pid, struct output *out, struct output *err)
 {
 	long end = now_ms() + TIME_LIMIT_MS;

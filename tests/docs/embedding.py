@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-"""Whoever has only docs/embedding.md gets to a running guest: its commands are run.
+"""A reader with only docs/embedding.md gets to a running guest: its commands are run.
 
   embedding.py	(status 77: no QEMU or no pkg-config here)
 

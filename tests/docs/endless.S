@@ -8,7 +8,7 @@
 	.type _start, @function
 _start:
 	.cfi_startproc
-	.cfi_undefined %rip		/* nobody called it */
+	.cfi_undefined %rip		/* it has no caller */
 	lea stack_top(%rip), %rsp
 	xor %ebp, %ebp
 	call wait_for_ever

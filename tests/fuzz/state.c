@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * Fuzz target: restoring a snapshot that anybody may have written. A refused
+ * Fuzz target: restoring a snapshot that may come from anywhere. A refused
  * one changes nothing; one that is taken over reads back the same, but for
- * selectors of TLS entries that are not there, and the vCPU can live with it.
+ * selectors of TLS entries that are not there, and the vCPU can run with it.
  */
 #include <string.h>
 

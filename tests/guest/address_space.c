@@ -81,7 +81,7 @@ static u64 supervisor_writes(u64 va, u64 value)
 	return TRY("movq %1, (%0)", : "r"(va), "r"(value) : "memory") == VEC_PF ? -(u64)trap.errcode : 0;
 }
 
-/* Change the frame behind DATA: what both modes see before and after. */
+/* Change the frame that DATA is mapped to: what both modes see before and after. */
 /* spec: C-223, C-224, C-225, C-217 */
 static void remap(const struct flush_kind *kind)
 {

@@ -80,7 +80,7 @@ static void system_calls(void)
 	run32(&u, user32_int80, (u64)&word32);
 	check(user_left_by_vector(&u, VEC_SYSCALL32), "INT 0x80 in 32-bit user mode is an event");
 	check_eq((u32)u.rax, word32 + 1, "32-bit code was run as 32-bit code");
-	check_eq(u.rip, (u64)user32_int80_next + 2, "RIP is behind INT 0x80");
+	check_eq(u.rip, (u64)user32_int80_next + 2, "RIP is after INT 0x80");
 	check_eq(u.rsp, user_stack_top() - 8 - 4, "a push is four bytes");
 	check_eq(u.cs, user32_cs(), "CS is saved");
 	check_eq(u.ss, user_ss(), "SS is saved");
@@ -97,7 +97,7 @@ static void system_calls(void)
 	/* spec: C-114 */
 	run_user(&u, user64_int80, 0);
 	check(user_left_by_vector(&u, VEC_SYSCALL32), "INT 0x80 in 64-bit user mode is an event");
-	check_eq(u.rip, (u64)user64_int80_next, "RIP is behind it");
+	check_eq(u.rip, (u64)user64_int80_next, "RIP is after it");
 	check_eq(u.cs, user64_cs(), "CS is the 64-bit one");
 }
 

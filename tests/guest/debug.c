@@ -91,7 +91,7 @@ static void data_in_supervisor_mode(void)
 		store_watched();
 		check(hits == 1 && (hit_dr6 & 0xf) == 1ul << n, "a write to a watched word is #DB, by its bit");
 		if (n == 0)
-			check_eq(hit_rip, (u64)store_next, "behind the instruction");
+			check_eq(hit_rip, (u64)store_next, "after the instruction");
 		disarm();
 	}
 	hits = 0;
@@ -134,13 +134,13 @@ static void steps_in_supervisor_mode(void)
 	hits = 0;
 	__asm__ volatile("pushfq; orl $0x100, (%%rsp); popfq\n"
 			 "nop\n.globl step_next\nstep_next: nop\n" : : : "cc", "memory");
-	check(hits == 1 && hit_rip == (u64)step_next, "TF: #DB behind the next instruction");
+	check(hits == 1 && hit_rip == (u64)step_next, "TF: #DB after the next instruction");
 	check(hit_dr6 & DR6_BS, "with BS in DR6");
 	hits = 0;
 	disarm();
 	__asm__ volatile("pushfq; orl $0x100, (%%rsp); popfq\n"
 			 "cli\n.globl cli_next\ncli_next: nop\n" : : : "cc", "memory");
-	check(hits == 1 && hit_rip == (u64)cli_next, "TF: also behind an emulated instruction");
+	check(hits == 1 && hit_rip == (u64)cli_next, "TF: also after an emulated instruction");
 	disarm();
 }
 

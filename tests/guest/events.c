@@ -63,7 +63,7 @@ static void events_from_user_mode(void)
 		CASE("#AC", ac, VEC_AC, 0, 0, FLAG_AC),
 		CASE("#XM", xm, VEC_XM, 0, 0, 0),
 		CASE("#MF", mf, VEC_MF, 0, 0, 0),
-		{ .what = "user mode: #BP", .rip_what = "user mode: RIP is behind INT3", .code = user_bp,
+		{ .what = "user mode: #BP", .rip_what = "user mode: RIP is after INT3", .code = user_bp,
 		  .rip = user_bp_next, .vector = VEC_BP },
 	};
 	struct user u;
@@ -122,7 +122,7 @@ static void exceptions_from_supervisor_mode(void)
 
 	check_eq(TRY("divl %%ecx", : "c"(0), "a"(0), "d"(0)), VEC_DE, "supervisor: #DE");
 	check_eq(TRY("int3"), VEC_BP, "supervisor: #BP");
-	check_eq(trap.rip, trap.next, "supervisor: RIP is behind INT3");
+	check_eq(trap.rip, trap.next, "supervisor: RIP is after INT3");
 	check_eq(TRY("ud2"), VEC_UD, "supervisor: #UD");
 	check_eq(trap.rip, trap.insn, "supervisor: RIP is at UD2");
 	check(TRY("movl (%0), %%eax", : "r"(rdi) : "eax") == VEC_GP && trap.errcode == 0,
@@ -366,7 +366,7 @@ static void return_loads_the_frame(const char *how)
 static void int80(void)
 {
 	check(TRY("int $0x80") == VEC_SYSCALL32 && trap.rip == trap.next,
-	      "supervisor: INT 0x80 is an event through the PVCS, RIP behind it");
+	      "supervisor: INT 0x80 is an event through the PVCS, RIP after it");
 }
 
 void guest_main(void)

@@ -85,7 +85,7 @@ static void ports(void)
 	__asm__ volatile("inl %%dx, %%eax" : "+a"(rax) : "d"(UNUSED_PORT));
 	check_eq(rax >> 32, 0, "IN of 32 bits clears the rest of RAX");
 	__asm__ volatile("inb $0x80, %%al; outb %%al, $0x80; inl %%dx, %%eax" : "=a"(all) : "d"(UNUSED_PORT));
-	check_eq(all, ~0u, "a port with nothing behind it reads as ones");
+	check_eq(all, ~0u, "a port without a device reads as ones");
 }
 
 static void string_io(void)
@@ -137,7 +137,7 @@ static void others(void)
 	check(TRY("int $14") == VEC_GP && trap.errcode == 14 * 8 + 2, "INT 14 is #GP(0x72)");
 	check(TRY("int $0xff") == VEC_GP && trap.errcode == 0xff * 8 + 2, "INT 0xff is #GP(0x7fa)");
 	check_eq(TRY(".byte 0xcd, 0x03"), VEC_BP, "INT 3 in two bytes is #BP");
-	check_eq(trap.rip, trap.next, "behind both");
+	check_eq(trap.rip, trap.next, "after both");
 	__asm__ volatile("larq %1, %0" : "=r"(rights) : "r"((u64)user64_cs()) : "cc");
 	check_eq(rights >> 8 & 0xf8, 0xf8, "LAR sees the host's user code segment");
 	check(read_cs() == user64_cs() && (read_cs() & 3) == 3, "the underlying CS has CPL 3");

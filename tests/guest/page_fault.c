@@ -17,7 +17,7 @@ USER_INSN(user_read, "", "movq (%rdi), %rax");
 USER_INSN(user_write, "", "movq %rsi, (%rdi)");
 USER_CODE(user_fetch, "	callq	*%rdi\n	syscall\n	ud2\n");
 
-static u64 page;	/* physical, behind DATA */
+static u64 page;	/* physical, that DATA is mapped to */
 
 enum access { READ, WRITE, FETCH };
 

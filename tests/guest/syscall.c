@@ -14,9 +14,9 @@
 
 USER_CODE(user_syscall_only,
 	  "	syscall\n"
-	  "user_syscall_behind:\n"
+	  "user_syscall_next:\n"
 	  "	ud2\n");
-extern const char user_syscall_behind[];
+extern const char user_syscall_next[];
 
 /* What user mode finds: RCX, R11, flags, GS base, CS, SS in R8, R9, R10, R12, R13, R14. */
 USER_CODE(user_look,
@@ -56,8 +56,8 @@ static void syscall_saves_and_loads(void)
 	check_eq(u.left_by, LEFT_BY_SYSCALL, "user SYSCALL enters at MSR_LSTAR");
 	check(memcmp(&u, &before, offsetof(struct user, left_by)) == 0,
 	      "user SYSCALL keeps the 13 general registers");
-	check_eq(u.rip, (u64)user_syscall_behind, "user SYSCALL saves RIP, behind the instruction");
-	check_eq(u.rcx, (u64)user_syscall_behind, "user SYSCALL saves RCX, which holds RIP");
+	check_eq(u.rip, (u64)user_syscall_next, "user SYSCALL saves RIP, after the instruction");
+	check_eq(u.rcx, (u64)user_syscall_next, "user SYSCALL saves RCX, which holds RIP");
 	check_eq(u.r11, USER_FLAGS, "user SYSCALL saves R11, which holds RFLAGS");
 	check_eq(u.rflags, USER_FLAGS, "user SYSCALL saves RFLAGS");
 	check_eq(u.rsp, before.rsp, DUAL_OR_SINGLE("user SYSCALL saves RSP", "user SYSCALL leaves RSP"));

@@ -2,7 +2,7 @@
 /*
  * Guests that must die, each of one CASE: an event that cannot be delivered or
  * tables that cannot be walked end the VM with one line, and nothing else
- * happens to anybody. Coming to the end is the failure.
+ * ends with it. Coming to the end is the failure.
  */
 #include "attack.h"
 

@@ -153,7 +153,7 @@ def main():
         failed += bool(problem)
         print(f"{guard.name:60} {'-> ' + test if test else 'FAIL: ' + problem} "
               f"({time.monotonic() - start:.0f} s)", flush=True)
-    print(f"{len(guards)} guards, {failed} that nobody would miss")
+    print(f"{len(guards)} guards, {failed} that no test would miss")
     return 1 if failed else 0
 
 

@@ -44,7 +44,7 @@ ENGINE = (
     guard("S1 return to supervisor: RIP", DUAL,
           "if (!pvm_rip_runnable(vcpu, frame.rip)) {", "if (!frame.vector && 0) {",
           "hostile.s01_noncanonical_rip"),
-    guard("S1 behind a hypercall: RIP", "libpvm/events/resume.h",
+    guard("S1 after a hypercall: RIP", "libpvm/events/resume.h",
           "if (pvm_likely(pvm_rip_runnable(vcpu, vcpu->rip)))", "if (vcpu->rip || !sleep)",
           "unit.hypercall", "unit.events"),
     guard("S1 IRQ_HLT: RIP", "libpvm/hypercall/hypercall.c",
@@ -201,7 +201,7 @@ UNIT = "unit.test-switcher"
 CORNERS = "ring0.corners.four-level"
 HOST_STATE = "ring0.host-state.four-level"
 C_SIDE = (
-    guard("S5 the supervisor behind a direct switch: its CS", RUN,
+    guard("S5 the supervisor after a direct switch: its CS", RUN,
           "		cpu->frame.cs = cpu->user_cs;	/* a direct switch leaves the user's there */\n", "", CORNERS),
     guard("S5 a host's own selectors", CPU, "	put_segments_aside(cpu);\n",
           "	(void)put_segments_aside;\n", CORNERS),
@@ -214,7 +214,7 @@ C_SIDE = (
           "(switcher->config.features.nx ? PVM_PTE_NX : 0)", "(switcher ? 0 : 1)", UNIT),
     guard("S7 a new tag owes a flush", "libpvm/switcher/tag.c",
           "		__atomic_fetch_or(&cpu->owed, 1u << tag, __ATOMIC_SEQ_CST);	/* S7 */\n", "		(void)tag;\n", UNIT),
-    guard("S7 a tag in use is nobody else's", "libpvm/switcher/tag.c",
+    guard("S7 a tag in use has one owner", "libpvm/switcher/tag.c",
           "	} while (cpu->live_tags >> tag & 1);\n", "	} while (0);\n", UNIT),
     guard("S7 a tag is one VM's", "libpvm/switcher/tag.c",
           " &&\n	       cpu->tag_gen[tag] == cpu->tags_gen", "", UNIT),
@@ -250,7 +250,7 @@ C_SIDE = (
 ROOTS = "hostile.m03_two_roots.single"
 SINGLE_CR3 = (
     guard("M3 the walk: user mode and what lacks U", "libpvm/mmu/walk.c",
-          "		return !user;	/* M3 */", "		return false;", ROOTS),
+          "		return !walk->user;	/* M3 */", "		return false;", ROOTS),
     guard("M3 a user's root is brought up to date without what lost U", "libpvm/mmu/sync.c",
           "page->role.user_root && !(guest & PVM_PTE_U);", "page->role.user_root && !guest;",
           "model.single_flush", "ring0." + ROOTS),

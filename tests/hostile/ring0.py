@@ -3,7 +3,7 @@
 """A hostile guest on a minivisor that looks at itself, under QEMU.
 
 The guest must end by itself with all its checks well, or with --dies the VM must die
-with these words; and minivisor's self check must find the host whole behind it.
+with these words; and minivisor's self check must find the host whole after it.
 """
 import argparse
 import os

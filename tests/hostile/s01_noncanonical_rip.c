@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
  * S1: RIPs that no CPU can go to, by every way that a guest can name one, and
- * what lies behind the last byte of the lower half. RCX, which SYSRET takes for
+ * what follows the last byte of the lower half. RCX, which SYSRET takes for
  * RIP, may be anything.
  */
 #include "attack.h"
@@ -138,7 +138,7 @@ static void user_at_the_end(void)
 	fill_registers();
 	fill_pvcs(start);
 	check(attack(attack_retu) == BY_SYSCALL, "S1: user SYSCALL in the last two bytes comes in");
-	check_eq(pvcs()->rip, lower_half_end, "S1: RIP is behind the lower half");
+	check_eq(pvcs()->rip, lower_half_end, "S1: RIP is after the lower half");
 	check_eq(pvcs()->rcx, lower_half_end, "S1: so is RCX");
 	check(was_exception(attack(attack_retu), VEC_GP, (u64)attack_retu), "S1: and no return leads there");
 

@@ -38,8 +38,8 @@ static u16 read_segment(unsigned reg)
 
 #define TLS_DATA 0x00cff3000000fffful	/* flat, writable, DPL 3 */
 
-/* Descriptors that go away under loaded selectors, in both modes: whoever loads
- * them again for the guest must not fault. */
+/* Descriptors that go away under loaded selectors, in both modes: the host, which loads
+ * them again for the guest, must not fault. */
 static void dangling_selectors(void)
 {
 	struct tally t = { 0 };

@@ -15,7 +15,7 @@
 USER_CODE(user_read, "	movq	(%rdi), %rax\n	syscall\n");
 USER_CODE(user_ud2, "	ud2\n");
 
-/* A page of code whose bytes nobody needs. */
+/* A page of code whose bytes are not needed. */
 extern char spare_code[];
 __asm__(".pushsection .text\n.balign 4096\n.globl spare_code\nspare_code: .skip 4096, 0x90\n.popsection");
 
@@ -99,7 +99,7 @@ static void over_a_table(void)
 		u64 want = round & 1 ? old_page : new_page;
 
 		check_eq(*(u64 *)(RCX_VA), round & 1 ? NEW : OLD,
-			 "S8: the page behind the entry, before");
+			 "S8: the page that the entry maps, before");
 		entry = want | PTE_USER_RW | PTE_A | PTE_D;
 		fill_pvcs((u64)user_ud2);
 		*p = *pvcs();

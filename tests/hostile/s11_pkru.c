@@ -2,7 +2,7 @@
 /*
  * S11: user mode locks every protection key and leaves by each way there is:
  * the supervisor has its own PKRU, and the user's comes back. Supervisor mode
- * locks its own keys and makes hypercalls: nobody trips over that.
+ * locks its own keys and makes hypercalls: neither engine nor switcher faults on them.
  */
 #include "attack.h"
 

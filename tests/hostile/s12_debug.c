@@ -87,7 +87,7 @@ static void trap_flag(void)
 	by = supervisor_at(tf_hypercall);
 	rip = by == BY_EXCEPTION ? exception_rip() : 0;
 	check(by == BY_EXCEPTION && rip >= (u64)tf_hypercall_at + 2 && rip <= (u64)tf_hypercall_at + 3,
-	      "S12: TF at a hypercall: #DB behind it or one instruction on");
+	      "S12: TF at a hypercall: #DB after it or one instruction on");
 	quiet();
 	hc_wrmsr(MSR_PVM_RETU_RIP, (u64)tf_retu_at);
 	fill_pvcs((u64)attack_user_syscall);

@@ -3,7 +3,7 @@
  * S13: flushes that another vCPU owes. A page becomes a page table on one CPU
  * while another holds a writable translation of it in its supervisor's TLB, in
  * user mode or not. The hypervisor must take that translation away before the
- * supervisor writes again, or the write is a change of tables that nobody sees.
+ * supervisor writes again, or the write is a change of tables that the MMU does not see.
  */
 #include "attack.h"
 

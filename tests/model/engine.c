@@ -202,7 +202,7 @@ Test(model_engine, M9_a_table_that_was_exchanged_between_two_neighbours_is_seen)
 	end(vm);
 }
 
-/* The directory is already writable, so that nobody sees the store. */
+/* The directory is already writable, so that the engine does not see the store. */
 Test(model_engine, M9_a_table_exchanged_by_a_store_that_did_not_trap_keeps_its_own_pages)
 {
 	struct model_vm *vm = vm_with(model_options());

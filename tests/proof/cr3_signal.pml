@@ -22,7 +22,7 @@
  *			the tables' memory may have another use
  *   LIVE		flushers come to an end (never claim, weak fairness)
  * What makes a protocol wrong:
- *   SWAPPED		the signal is stored behind the CR3 write
+ *   SWAPPED		the signal is stored after the CR3 write
  *   CHECK_EARLY	owed is looked at before the CR3 write only, without a fence
  *   NON_SERIALISING_CR3	a CR3 write that lets earlier stores wait
  *   NO_RELOAD		what is owed is taken note of, and CR3 not written again
@@ -67,7 +67,7 @@ byte flushers_done;
 /* Stores that other CPUs do not see yet: which, where, what. */
 mtype = { SIGNAL_STORE, TAG_STORE, RUNS_STORE, ACTIVE_STORE, ENTRY_STORE, OWED_STORE };
 chan target_buffer = [3] of { mtype, byte, byte };
-chan flusher_buffer[ROOTS] = [2] of { mtype, byte, byte };	/* [0] is nobody's */
+chan flusher_buffer[ROOTS] = [2] of { mtype, byte, byte };	/* [0] is not used */
 
 inline apply(what, where, value)
 {
@@ -111,7 +111,7 @@ end:	do
 }
 
 /* Reads an entry, and fills it in later unless CR3 was written in between. The TLB
- * never forgets by itself: what it then got would only be newer. Nobody waits for it. */
+ * never forgets by itself: what it then got would only be newer. No process waits for it. */
 #ifndef LIVE
 active proctype walker()
 {

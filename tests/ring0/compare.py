@@ -3,7 +3,7 @@
 """Is what a guest printed here what it printed under `pvm run`, line by line?
 
 Owns the list of lines that may differ, each with its reason. A line is compared
-without its number, because a check more or less moves the numbers behind it; the
+without its number, because a check more or less moves the numbers after it; the
 plan line must agree with the lines above it instead.
 """
 import dataclasses
@@ -42,7 +42,7 @@ def other_keys(machine, reference):
 
 
 REASONS = (
-    # What QEMU may do otherwise than a CPU, whoever runs in it: probe.py asks it.
+    # What QEMU may do otherwise than a CPU, whatever runs in it: probe.py asks it.
     Reason("events", r"#SS by a non-canonical stack", "QEMU raises #GP for any non-canonical address",
            tcg, fails=True, probe="ss"),
     Reason("events", r"#AC", "QEMU checks no alignment", tcg, fails=True, probe="ac"),

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* After each engine page come bytes that nobody may change. AddressSanitizer has its own. */
+/* After each engine page come bytes that must not change. AddressSanitizer has its own. */
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
 #define GUARD_SIZE 0u

@@ -23,7 +23,7 @@ struct model_memory {
 	/* The 4 KiB table at @pa, or NULL: the engine never allocated it or has
 	 * freed it, so the CPU would walk garbage. */
 	uint64_t *(*table)(void *owner, uint64_t pa);
-	/* The byte of guest memory at @pa with the rest of its frame behind it,
+	/* The byte of guest memory at @pa followed by the rest of its frame,
 	 * or NULL: a shadow entry points outside guest memory (M2). */
 	uint8_t *(*frame)(void *owner, uint64_t pa);
 	void *owner;

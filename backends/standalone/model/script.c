@@ -138,7 +138,7 @@ static const struct script_command *find_command(const char *name)
 }
 
 /* One word from @text: up to white space outside parentheses, or a string in
- * quotation marks (which stay). Returns what is behind it. */
+ * quotation marks (which stay). Returns what follows it. */
 static char *take_word(char *text, char **word)
 {
 	unsigned depth = 0;

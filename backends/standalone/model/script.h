@@ -88,7 +88,7 @@ enum script_result {
 
 struct script_command {
 	const char *name;
-	unsigned min, max;		/* words behind the name */
+	unsigned min, max;		/* words after the name */
 	const char *usage;
 	enum script_result (*run)(struct script_vcpu *v, const struct script_line *line,
 				  struct pvm_guest_exit *exit);

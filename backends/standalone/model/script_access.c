@@ -40,7 +40,7 @@ static enum script_result try_access(struct script_vcpu *v, const struct script_
 	return SCRIPT_EXIT;
 }
 
-/* The event came instead of the access: go on behind the line, guest running. */
+/* The event came instead of the access: go on after the line, with the guest running. */
 static enum script_result settle(enum script_result result)
 {
 	return result == SCRIPT_LEAVE ? SCRIPT_NEXT : result;

@@ -145,7 +145,7 @@ static enum script_result run_int(struct script_vcpu *v, const struct script_lin
 	return SCRIPT_EXIT;
 }
 
-/* One OUT of one byte; rax is put back by whoever asked for it. */
+/* One OUT of one byte; the caller puts rax back. */
 static enum script_result out_byte(struct script_vcpu *v, uint16_t port, uint8_t value,
 				   struct pvm_guest_exit *exit)
 {
@@ -202,7 +202,7 @@ static enum script_result run_exit(struct script_vcpu *v, const struct script_li
 	if (v->vcpu->user_mode)
 		return script_fail(v->script, line, "exit in user mode: it has no ports");
 	if (!script_stop_once(v))
-		return script_fail(v->script, line, "the guest runs on behind exit");
+		return script_fail(v->script, line, "the guest runs on after exit");
 	SCRIPT_EVAL(v, line, 1, &status);
 	return out_byte(v, EXIT_PORT, (uint8_t)status, exit);
 }

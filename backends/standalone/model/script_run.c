@@ -63,7 +63,7 @@ static enum script_result run_line(struct script_vcpu *v, const struct script_li
 	bool looks = !strcmp(line->word[0], "expect") || !strcmp(line->word[0], "vcpu");
 	char name[64];
 
-	/* An event nobody expects belongs to the line before. */
+	/* An event that is not expected belongs to the line before. */
 	if (v->event_pending && !v->phase && !looks)
 		return script_fail(v->script, line - 1, "\"%s\": unexpected %s", line[-1].word[0],
 				   script_event_name(&v->event, name, sizeof(name)));
@@ -104,7 +104,7 @@ static bool run_one(struct script_vcpu *v, struct pvm_guest_exit *exit, struct t
 	return true;
 }
 
-/* "vcpu" is anybody's line: the one that had the turn may be halted. */
+/* "vcpu" is a line for any vCPU: the one that had the turn may be halted. */
 static bool my_turn(const struct script_vcpu *v)
 {
 	const struct script *s = v->script;

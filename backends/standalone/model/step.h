@@ -3,7 +3,7 @@
  * What a guest does between two exits, without its instructions: one access,
  * a SYSCALL, an exception, a decoded instruction. Each function changes the
  * vCPU as the CPU would and says whether the guest has stopped, in the words
- * of monitor.h. It must never call the engine: whoever runs the vCPU does.
+ * of monitor.h. It must never call the engine: the loop that runs the vCPU does.
  */
 #ifndef MODEL_STEP_H
 #define MODEL_STEP_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /* The TLB of the model. Owns set arithmetic and replacement; it must never
- * look at a page table, nor forget what nobody asked it to forget. */
+ * look at a page table, nor forget what no flush names. */
 #include "tlb.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* struct model_vm for vm.c and vm_host.c; nobody else looks inside. */
+/* struct model_vm for vm.c and vm_host.c; no other file uses its fields. */
 #ifndef MODEL_VM_H
 #define MODEL_VM_H
 
@@ -10,7 +10,7 @@
 struct model_frame {
 	uint32_t host;		/* host frame number, or FRAME_TAKEN */
 	uint32_t pins;
-	bool moving;		/* nobody gets it until the move is done */
+	bool moving;		/* no vCPU gets it until the move is done */
 	bool logged;		/* write-protected until written */
 	bool dirty;
 };

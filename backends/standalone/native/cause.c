@@ -28,7 +28,7 @@
 #define SELECTOR_ERROR_SHIFT	3
 #define SELECTOR_ERROR_IDT	2
 
-#define INSN_SYSCALL	0x05	/* behind 0F */
+#define INSN_SYSCALL	0x05	/* after 0F */
 #define INSN_SYSENTER	0x34
 
 #define LOWER_HALF	0xffffffffull
@@ -237,7 +237,7 @@ enum cause cause_of_stop(const struct sigframe *frame, struct pvm_vcpu *vcpu,
 			 const struct cause_entry *entry, cause_fetch_fn *fetch,
 			 struct pvm_guest_exit *exit)
 {
-	/* M2: in the stub's own code. Whatever it did there, it is its last. */
+	/* M2: in the stub's own code. Whatever it did there, the stub is ended. */
 	if (frame->rip >= STUB_REGION && frame->rip < STUB_REGION_END && !landed(frame->rip)) {
 		fetch_fault(exit, vcpu);
 		return CAUSE_SABOTAGE;

@@ -16,7 +16,7 @@ enum cause {
 	CAUSE_SABOTAGE,		/* @exit is what the guest gets; the stub can not be used any more */
 };
 
-/* The guest at its last entry, for what the kernel forgets. */
+/* The guest's registers when it was last entered, for what the kernel does not keep. */
 struct cause_entry {
 	uint64_t rip, rsp, rax;
 	uint16_t cs;

@@ -71,7 +71,7 @@ bool sigframe_learn(struct sigframe_place *place, uint8_t *shared, uint64_t addr
  * @heal: the thread's signal mask and stack may not be as they should: go on
  * by rt_sigreturn, which sets them.
  *
- * Everything is made valid here, whoever set it: a bad value must not kill the
+ * Every value is made valid here, wherever it came from: a bad value must not kill the
  * stub. Most guests go on directly; rt_sigreturn loads what only the kernel can.
  */
 void frame_load(const struct sigframe_place *place, struct stub_control *control,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * The gate between a vCPU's thread and everybody else: kicks, and flushes that
+ * The gate between a vCPU's thread and all other threads: kicks, and flushes that
  * must reach the vCPU before its next guest instruction.
  *
  * One mutex per vCPU, a leaf: nothing else is ever locked under it. The vCPU
@@ -26,7 +26,7 @@
 struct watchdog;
 
 struct gate {
-	struct watchdog *watchdog;	/* may be NULL: then nobody looks after kicks */
+	struct watchdog *watchdog;	/* may be NULL: then lost kicks are not noticed */
 	pthread_mutex_t lock;
 	pthread_cond_t left;		/* the vCPU has left the guest */
 	pid_t running;			/* the stub that runs the guest, or 0 */

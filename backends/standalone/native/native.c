@@ -351,7 +351,7 @@ static bool look_at_stop(struct monitor_vcpu *vcpu, struct space *space, enum sp
 	case SPACE_KICKED:
 		/*
 		 * M2: a kick may also have come between a mapping that a guest
-		 * made from the stub's text and the check behind it.
+		 * made from the stub's text and the check after it.
 		 */
 		space->forget_all = true;
 		return false;

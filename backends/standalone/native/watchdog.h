@@ -18,7 +18,7 @@ struct gate;
 struct watchdog {
 	pthread_t thread;
 	sem_t wake;
-	atomic_bool armed;	/* a look is due; whoever sets it posts @wake */
+	atomic_bool armed;	/* a look is due; setting it is followed by posting @wake */
 	atomic_bool stop;
 	pthread_mutex_t lock;	/* of what follows; taken before a gate's, never under one */
 	struct gate **gates;

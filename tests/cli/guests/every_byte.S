@@ -2,7 +2,7 @@
 /*
  * Tries to end what executes it: runs every one-byte opcode, every 0f xx, 0f 01
  * xx and REX.W 0f ae xx, in supervisor mode and in user mode, with registers
- * that point at nothing good and behind it what faults. Each must come back as
+ * that point at nothing good and after it what faults. Each must come back as
  * an event.
  */
 #include "guest.inc"

@@ -79,7 +79,7 @@ static void put_string(struct line *line, const char *s, int width)
 		put(line, ' ');
 }
 
-/* One conversion, @f behind its '%'. Returns the place behind it. */
+/* One conversion, @f after its '%'. Returns the place after it. */
 static const char *convert(struct line *line, const char *f, va_list *args)
 {
 	bool prefix = false, is_long = false;

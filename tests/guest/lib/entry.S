@@ -26,7 +26,7 @@
 
 /*
  * If the image is not linked at its physical addresses, load tables that have
- * the first GiB of memory at 0 and at virtual_offset, and go on behind this where
+ * the first GiB of memory at 0 and at virtual_offset, and go on after this where
  * the image is linked. Each CPU writes the same into them. Keeps RSI and RSP only.
  */
 .macro GO_UP

@@ -31,7 +31,7 @@ event_handler on_event(u8 vector, event_handler handler)
 	return old;
 }
 
-/* A trap's RIP is behind the instruction, a fault's is at it. */
+/* A trap's RIP is after the instruction, a fault's is at it. */
 static bool is_trap(u32 vector)
 {
 	return vector == VEC_BP || vector == VEC_OF || vector == VEC_DB || vector >= 32;

@@ -71,7 +71,7 @@ extern struct trap trap;
 /*
  * TRY(instruction, operands as in asm: outputs : inputs : clobbers) runs one
  * instruction and says which exception it raised, or NO_TRAP. Execution goes
- * on behind it. For faults rip is the instruction's, for traps (INT3, INT
+ * on after it. For faults rip is the instruction's, for traps (INT3, INT
  * 0x80) the next one's; nothing else counts as a hit. Use %% for registers.
  */
 #define TRY(insn, ...) TRY_BETWEEN("", insn, "", __VA_ARGS__)

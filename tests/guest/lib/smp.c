@@ -69,7 +69,7 @@ static const u8 *find_madt(void)
 	return NULL;
 }
 
-/* The next MADT entry of @type behind @at; NULL at the end. */
+/* The next MADT entry of @type after @at; NULL at the end. */
 static const u8 *next_entry(const u8 *madt, const u8 *at, u8 type)
 {
 	const u8 *end = madt + field32(madt + HEADER_LENGTH);

@@ -98,7 +98,7 @@ u64 user_strlen(const char *s);
 		".globl " #name "\n.type " #name ", @function\n" #name ":\n" body "\n" \
 		".size " #name ", . - " #name "\n.popsection")
 
-/* The same with two more labels: @name_at an instruction, @name_next behind it. */
+/* The same with two more labels: @name_at an instruction, @name_next after it. */
 #define USER_INSN(name, before, insn) \
 	extern const char name##_at[], name##_next[]; \
 	USER_CODE(name, before "\n" #name "_at:\t" insn "\n" #name "_next:\tsyscall\n\tud2\n")

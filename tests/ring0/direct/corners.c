@@ -319,7 +319,7 @@ static unsigned vector_of(const uint8_t *insn, size_t size, bool user)
 	return exit.guest.vector;
 }
 
-/* TSD is the guest's, in user mode; PCE is nobody's. A CPU with a counter would read it. */
+/* TSD is the guest's, in user mode; PCE is clear while a guest runs. A CPU with a counter would read it. */
 static void cr4_goes_with_the_guest(void)
 {
 	static const uint8_t rdtsc[] = { 0x0f, 0x31 }, rdpmc[] = { 0x0f, 0x33 };

@@ -337,7 +337,7 @@ static void complain(enum kind kind, uint64_t round)
 	fail("the switcher and the engine disagree");
 }
 
-/* LOAD_PGTBL returns behind its SYSCALL: there is an unmapped page for none of the
+/* LOAD_PGTBL returns after its SYSCALL: there is an unmapped page for none of the
  * others, here UD2 follows. */
 static bool ended_directly(enum kind kind)
 {

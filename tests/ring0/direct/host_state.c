@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
  * What pvm_switcher_run() must leave as it found it, with values in all of it that
- * nobody has by chance, around guests that change everything they can and leave in every
+ * are there by no accident, around guests that change everything they can and leave in every
  * way there is. Then what pvm_switcher_unload() must give back. Where the CPU has CET, the
  * thread has a shadow stack and IBT at CPL 3, which no guest may run with.
  *
@@ -244,7 +244,7 @@ void minivisor_main(void)
 	make_special(false);
 	every_way_out();
 	make_special(true);
-	__asm__ volatile("mov %0, %%ss" : : "r"(0));	/* as behind an interrupt from CPL 3 */
+	__asm__ volatile("mov %0, %%ss" : : "r"(0));	/* as after an interrupt from CPL 3 */
 	every_way_out();
 	__asm__ volatile("mov %0, %%ss" : : "r"(KERNEL_DS));
 

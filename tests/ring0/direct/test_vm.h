@@ -15,7 +15,7 @@
 
 /* What every pair maps, virtual = UPPER_BASE + physical too: the first 2 MiB. */
 #define CODE_GPA	0x1000
-#define STACK_GPA	0x2000		/* two pages, and nothing behind them */
+#define STACK_GPA	0x2000		/* two pages, and none after them */
 #define USER_GPA	0x6000		/* the one page that is user mode's in single CR3 */
 #define PVCS_GPA	0x10000
 #define TABLES_GPA	0x100000

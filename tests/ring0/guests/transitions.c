@@ -12,7 +12,7 @@
 struct control transitions_control = { .kind = BY_ITSELF };
 
 /* The harness stops the machine at transitions_here, between two runs of a kind.
- * The store keeps the control structure mapped for it; the harness goes on behind the NOP. */
+ * The store keeps the control structure mapped for it; the harness goes on after the NOP. */
 noinline void transitions_turn(void)
 {
 	transitions_control.stops++;

@@ -171,13 +171,13 @@ class Counter:
         return 0 if self.slack is None else row.target * (100 + self.slack) // 100
 
     def world_switch(self):
-        """pvm_switcher_enter() alone: the way out of a hypercall and the way in behind it."""
+        """pvm_switcher_enter() alone: the way out of a hypercall and the way in after it."""
         leg = legs_of(self.turn("hypercall in the engine")[0])[self.machine.guest["probe_hypercall_at"]][0]
         calls = [i for i, step in enumerate(leg.steps)
                  if "call" in self.code[step.rip][1] and "pvm_switcher_enter" in self.code[step.rip][1]]
         call = leg.steps[calls[0]]
-        behind = call.rip + self.code[call.rip][0]
-        out = next(i for i, step in enumerate(leg.steps) if step.rip == behind)
+        after = call.rip + self.code[call.rip][0]
+        out = next(i for i, step in enumerate(leg.steps) if step.rip == after)
         both = Leg(leg.steps[:out] + leg.steps[calls[0] + 1:])
         events = self.events(both)
         problems = [f"{events[event]} {event}" for event, most in WORLD_ROW.limits if events[event] > most]

@@ -74,9 +74,9 @@ def try_one(machine, kind, address):
     remote.write_register("rax", NOT_CANONICAL)
     remote.write(address, LOAD_FROM_RAX)
     remote.breakpoint(back)
-    machine.go_on("the host behind pvm_switcher_enter()")
+    machine.go_on("the host after pvm_switcher_enter()")
     if remote.read_register("rip") != back:
-        raise Failure(f"stopped at {machine.where()}, not behind pvm_switcher_enter()")
+        raise Failure(f"stopped at {machine.where()}, not after pvm_switcher_enter()")
     for name, want in [("KIND", KIND_FAULT), ("VECTOR", DF), ("FAULT_RIP", address)]:
         got = machine.area_u64(name) & (0xffffffff if name == "KIND" else ~0)
         if got != want:

@@ -2,7 +2,7 @@
 """What can be made to happen at an instruction, and who counts it.
 
 Each event is made before its machine starts; prepare() once, while the host
-runs; inject() at a stop, settle() behind it; count(): how many were handled.
+runs; inject() at a stop, settle() after it; count(): how many were handled.
 """
 import struct
 
@@ -55,7 +55,7 @@ class Event:
         self.inject(address)
 
     def undo(self):
-        """What provoke() left behind, at a turn."""
+        """What provoke() left, at a turn."""
 
 
 class Nmi(Event):

@@ -91,12 +91,12 @@ class Scenario:
             event.provoke(machine.guest[label] if label == GUEST else machine.host[label])
 
     def end(self):
-        """At the turn behind it."""
+        """At the turn after it."""
         for event, _ in self.first:
             event.undo()
 
     def bears(self, event):
-        """Can @event come behind those that came first?"""
+        """Can @event come after those that came first?"""
         return event.nests or event not in self.events()
 
     def events(self):

@@ -11,7 +11,7 @@ import subprocess
 
 ELF_PHOFF, ELF_PHENTSIZE, PT_LOAD = 32, 54, 1
 
-# Serialising, or slow by themselves; segment loads are told by their operand.
+# Serialising, or slow by themselves; segment loads are recognised by their operand.
 SLOW = {"wrmsr", "rdmsr", "lidt", "lgdt", "lldt", "ltr", "iret", "iretq", "sysret", "sysretq", "sysretl",
         "swapgs", "invlpg", "invpcid", "wrpkru", "verw", "cpuid", "lfence", "mfence", "clac", "stac",
         "wrgsbase", "wrfsbase", "lss", "lfs", "lgs", "xsetbv", "wbinvd", "in", "out"}

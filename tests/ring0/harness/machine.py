@@ -173,7 +173,7 @@ class Machine:
         """Run a few instructions that change no flag, at CPL 0, as if they were at RIP.
 
         They borrow the last bytes of the switcher's text, which every root maps.
-        Returns the registers behind them; all is as before afterwards.
+        Returns the registers after them; all is as before afterwards.
         """
         remote, at = self.remote, self.text.stop - BORROWED
         saved, text = remote.registers(), remote.read(at, len(code) + 1)
@@ -200,7 +200,7 @@ class Machine:
                 if address not in stubs or (address - stubs.start) // STUB_SIZE in STUBS_TOLD_APART}
 
     def _check_stubs(self, stubs, instructions):
-        """Stubs push their number, behind a zero unless the CPU pushes an error code."""
+        """Stubs push their number, after a zero unless the CPU pushes an error code."""
         for vector in range(256):
             at = stubs.start + vector * STUB_SIZE
             texts = [instructions[a][1].split()[:2] for a in range(at, at + STUB_SIZE) if a in instructions]

@@ -2,7 +2,7 @@
 """A QEMU with a stub and a monitor on it, for as long as a `with` lasts.
 
 Owns the command line, the sockets (pairs, so that nothing is in the file
-system) and the end: whatever happens, no QEMU is left behind.
+system) and the end: whatever happens, no QEMU stays.
 """
 import contextlib
 import pathlib

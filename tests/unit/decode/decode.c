@@ -25,7 +25,7 @@ static void setup(void)
 	vcpu.gs_base = 0x7000000000;
 }
 
-/* Decode bytes that end where memory ends: a read behind them is seen by ASan. */
+/* Decode bytes that end where memory ends: a read after them is seen by ASan. */
 static struct pvm_insn decode(bool code64, const char *bytes, size_t length)
 {
 	uint8_t *copy = malloc(length ? length : 1);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * #DB: which hits reach the guest, DR6 and DR7 behind it, and the hit that
+ * #DB: which hits reach the guest, DR6 and DR7 after it, and the hit that
  * MOV SS put off into an entry.
  */
 #include "guest.h"

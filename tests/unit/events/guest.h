@@ -33,7 +33,7 @@ void guest_boot(struct fixture *f);
 void guest_boot_config(struct fixture *f, const struct pvm_vm_config *config);
 
 /* Then in user mode by EVENT_RETURN_USER, with the USER_* values above; the
- * PVCS is filled with 0xee behind it, event_flags 0. */
+ * PVCS is filled with 0xee after it, event_flags 0. */
 void guest_enter_user(struct fixture *f);
 
 /* The word at @gva of the guest's memory (identity-mapped). */

@@ -262,7 +262,7 @@ Test(return_user, without_a_pvcs_is_refused)
 	assert_refused();
 }
 
-/* What the guest changes in the PVCS behind our back comes too late. */
+/* What the guest changes in the PVCS after the engine has read it comes too late. */
 Test(return_user, M6_rip_in_the_pvcs_is_read_once)
 {
 	return_user();

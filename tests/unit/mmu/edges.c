@@ -5,7 +5,7 @@
  */
 #include "guest.h"
 
-#define GIGABYTE	(1ull << 30)	/* gpa of a 1 GiB page that nobody backs */
+#define GIGABYTE	(1ull << 30)	/* gpa of a 1 GiB page that the host does not back */
 #define ENOUGH_PAGES	24		/* of the host, for one fault */
 
 static int (*small_frame)(void *host, pvm_gfn_t gfn, bool write, enum pvm_sleep sleep,

@@ -181,7 +181,7 @@ Test(mmu_evict, many_dead_pages_are_freed_by_one_flush)
 	guest_store(&g, guest_entry_gva(&g, GVA, 3), 0);
 	pvm_mmu_flush_current(g.vcpu);
 	guest_forget_flushes(&g);
-	for (i = 0; i < 60; i++)	/* tables that nobody uses any more become data */
+	for (i = 0; i < 60; i++)	/* tables that no table links to any more become data */
 		guest_touch(&g, TABLES + (8 << 20) + 0x5000 + i * 0x1000, PVM_ACCESS_WRITE);
 	cr_assert_leq(guest_flushes(&g, PVM_FLUSH_ALL), 4);
 	cr_assert_lt(pages(&g), 45);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* What the executor is told to forget. */
+/* What the host is asked to flush. */
 #include "guest.h"
 
 static void init(struct guest *g, unsigned vcpus)

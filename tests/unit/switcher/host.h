@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
  * A host for the parts of the switcher that touch no privileged register: areas that
- * nobody runs on, pages with made-up physical addresses, and kicks that are counted
+ * no CPU runs on, pages with made-up physical addresses, and kicks that are counted
  * and do to the area what the CPU would. Deterministic; one thread.
  */
 #ifndef TESTS_SWITCHER_HOST_H
@@ -36,7 +36,7 @@ void host_init(const struct pvm_switcher_config *config);
 /* Make a VM's configuration agree with host_config(); a VM whose does. */
 void host_agree(struct pvm_vm_config *config);
 extern struct pvm_vm host_vm;
-/* The page behind a physical address that page_alloc() gave out, else NULL. */
+/* The page at a physical address that page_alloc() gave out, else NULL. */
 uint64_t *host_table(uint64_t pa);
 
 #endif /* TESTS_SWITCHER_HOST_H */

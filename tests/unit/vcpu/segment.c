@@ -36,7 +36,7 @@ Test(segment, everything_else_is_not)
 	cr_assert_not(pvm_data_selector_valid(vcpu, 0x10), "the emulated CS");
 	cr_assert_not(pvm_data_selector_valid(vcpu, 0x18), "the emulated SS");
 	cr_assert_not(pvm_data_selector_valid(vcpu, 0x43), "the host's TSS");
-	cr_assert_not(pvm_data_selector_valid(vcpu, 0xfffb), "behind the GDT");
+	cr_assert_not(pvm_data_selector_valid(vcpu, 0xfffb), "after the GDT");
 }
 
 /* spec: C-010, C-040 */

@@ -28,7 +28,7 @@ if [ -n "$needed" ]; then
 fi
 
 # b, d: data that can be written; relocated constants (.data.rel.ro) are not,
-# but nm shows them as d too, so those are told apart by section.
+# but nm shows them as d too, so those are distinguished by section.
 changing=$("$nm" --defined-only --format=sysv "$archive" |
 	awk -F'|' '$7 ~ /^ *\.(bss|data)/ && $7 !~ /\.data\.rel\.ro/ { print $1 }')
 if [ -n "$changing" ]; then

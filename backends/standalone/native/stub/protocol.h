@@ -26,8 +26,8 @@
 #define STUB_SHARED		0x7fff80002000	/* read-write */
 #define STUB_SHARED_SIZE	0x9000
 /* Room for STUB_FRAMES frames of a CPU with AVX-512 and protection keys: the
- * guest's, and one for each signal that has the handler, should somebody send
- * them all at once. One that finds no room kills the stub. */
+ * guest's, and one for each signal that has the handler, in case all
+ * are sent at once. One that finds no room kills the stub. */
 #define STUB_ALTSTACK		(STUB_SHARED + 0x1000)
 #define STUB_ALTSTACK_SIZE	0x8000
 #define STUB_FRAMES		8

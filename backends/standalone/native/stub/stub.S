@@ -134,7 +134,7 @@ next_command:
 	movq	COMMAND_ARG5(%r12), %r9
 	syscall
 stub_after_command:
-	/* M2: whoever came here with registers of his own goes no further. */
+	/* M2: a guest that jumped here with registers of its own goes no further. */
 	cmpl	CONTROL(COUNT), %ebx
 	jae	stub_die
 	movl	%ebx, %ebp

@@ -51,7 +51,7 @@ static void lay_out_stack(uint64_t top, uint64_t shift, uint64_t *rip, uint64_t 
 {
 	uint64_t sp = top, outermost_rbp, middle_rbp;
 
-	poke((sp -= 8) + shift, 0);		/* nobody called outermost */
+	poke((sp -= 8) + shift, 0);		/* outermost has no caller */
 	poke((sp -= 8) + shift, 0);		/* its push %rbp */
 	outermost_rbp = sp;
 	poke((sp -= 8) + shift, OUTERMOST + 9);	/* call outer */

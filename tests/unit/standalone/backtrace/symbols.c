@@ -91,7 +91,7 @@ Test(symbols, an_address_outside_the_code_has_no_name)
 
 	cr_assert_not_null(symbols);
 	cr_assert_null(symbols_find(symbols, PROGRAM_BASE - 1, &offset));
-	cr_assert_null(symbols_find(symbols, PROGRAM_BASE + 0x402, &offset), "behind the section");
+	cr_assert_null(symbols_find(symbols, PROGRAM_BASE + 0x402, &offset), "after the section");
 	cr_assert_null(symbols_find(symbols, PROGRAM_BASE + 0x180, &offset), "between functions");
 	cr_assert_null(symbols_find(symbols, ~0ull, &offset));
 	symbols_close(symbols);
@@ -132,7 +132,7 @@ Test(symbols, a_truncated_file_is_read_no_further_than_it_goes)
 	cr_assert_geq(fd, 0);
 	close(fd);
 	for (cut = 0; cut < size; cut += cut < 128 ? 1 : 61) {
-		/* malloc'ed to size, so that ASan sees a read behind the end */
+		/* malloc'ed to size, so that ASan sees a read after the end */
 		write_file(path, bytes, cut);
 		exercise(path);
 	}

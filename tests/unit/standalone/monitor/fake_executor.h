@@ -26,7 +26,7 @@ void fake_reset(void);
 /* Ways for a run() to end. */
 void fake_out(struct monitor_vcpu *vcpu, struct pvm_guest_exit *exit, uint16_t port, uint8_t value);
 void fake_exception(struct pvm_guest_exit *exit, uint8_t vector, uint32_t error_code);
-/* The guest runs on until somebody kicks. */
+/* The guest runs on until a kick. */
 void fake_wait_for_kick(struct monitor_vcpu *vcpu, struct pvm_guest_exit *exit);
 
 #endif /* FAKE_EXECUTOR_H */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* Signals that come from outside: when somebody sends them, and the kick. */
+/* Signals that come from outside: those of other processes, and the kick. */
 #include "stub_text.h"
 
 #include <pthread.h>
