@@ -5,8 +5,9 @@
  * Owned by libpvm/mmu/. A VM has one MMU, which all its vCPUs share; a shadow
  * page is known by (gfn, level, role). Calls take the host's MMU lock themselves,
  * where they need it: never call with it held. Calls for one vCPU come one at a
- * time; calls for several, and those for the VM, in any order. Calls with a pvm_sleep argument do not sleep under PVM_NO_SLEEP and
- * say PVM_EAGAIN (or PVM_FAULT_WOULD_BLOCK) instead, with nothing changed.
+ * time; calls for several, and those for the VM, in any order. Calls with a
+ * pvm_sleep argument do not sleep under PVM_NO_SLEEP and say PVM_EAGAIN (or
+ * PVM_FAULT_WOULD_BLOCK) instead, with nothing changed.
  *
  * spec: Paging
  */

@@ -25,6 +25,24 @@ u64 attack_stack(void)
 	return (u64)stack + sizeof(stack);
 }
 
+/* attack_entry.S */
+u64 attack_go(const void *target);
+
+#if SINGLE_CR3
+static u8 lock_left;		/* as the event or the system call left it */
+#endif
+
+u64 attack(const void *target)
+{
+	u64 by = attack_go(target);
+
+#if SINGLE_CR3
+	lock_left = pvcs()->event_vector >> 8;
+	pvcs()->event_vector &= 0xff;
+#endif
+	return by;
+}
+
 static void entries(const void *event, const void *syscall, const void *retu, const void *rets)
 {
 	guest_assert(hc_wrmsr(MSR_PVM_EVENT_ENTRY, (u64)event) == 0);
@@ -54,7 +72,7 @@ void fill_registers(void)
 
 void fill_pvcs(u64 rip)
 {
-	volatile struct pvm_vcpu_struct *p = pvcs();
+	volatile struct guest_pvcs *p = pvcs();
 
 	p->user_cs = user64_cs();
 	p->user_ss = user_ss();
@@ -62,9 +80,41 @@ void fill_pvcs(u64 rip)
 	p->eflags = FLAG_FIXED | FLAG_IF;
 	p->pkru = 0;
 	p->rip = rip;
-	p->rsp = user_stack_top() - 64;
 	p->rcx = 0x2020202020202020ul;
 	p->r11 = 0x3030303030303030ul;
+	set_user_rsp(user_stack_top() - 64);
+}
+
+void set_user_rsp(u64 rsp)
+{
+#if SINGLE_CR3
+	attack_in.gpr[RSP] = rsp;
+#else
+	pvcs()->rsp = rsp;
+#endif
+}
+
+void fill_supervisor(const struct supervisor_context *context)
+{
+#if SINGLE_CR3
+	volatile struct guest_pvcs *p = pvcs();
+
+	p->rip = context->rip;
+	p->eflags = (u32)context->rflags;
+	p->rcx = context->rcx;
+	p->r11 = context->r11;
+	attack_in.gpr[RSP] = context->rsp;
+#else
+	struct pvm_supervisor_frame *frame = (void *)(attack_stack() - 1024);
+
+	memset(frame, 0, sizeof(*frame));
+	frame->rip = context->rip;
+	frame->rflags = context->rflags;
+	frame->rsp = context->rsp;
+	frame->rcx = context->rcx;
+	frame->r11 = context->r11;
+	attack_in.gpr[RSP] = (u64)frame;
+#endif
 }
 
 void fill_pvcs_for_sysret(u64 rip, u32 flags)
@@ -92,19 +142,65 @@ bool kept_registers(u32 except)
 	return true;
 }
 
+#if SINGLE_CR3
+
+static bool was_event(u32 vector, u64 rip)
+{
+	return lock_left == PVM_SC_VECTOR_STD >> 8 && pvcs()->event_vector == vector && pvcs()->rip == rip;
+}
+
 bool was_exception(u64 by, u32 vector, u64 rip)
 {
-	const struct pvm_supervisor_frame *frame = (const void *)attack_out.gpr[RSP];
-
-	if (by != BY_EXCEPTION || (u64)frame < (u64)stack ||
-	    (u64)frame + sizeof(*frame) > attack_stack())
-		return false;
-	return frame->vector == vector && frame->rip == rip;
+	return by == BY_EXCEPTION && was_event(vector, rip);
 }
+
+u64 exception_rip(void)
+{
+	return pvcs()->rip;
+}
+
+u32 exception_errcode(void)
+{
+	return pvcs()->event_errcode;
+}
+
+#else
+
+static bool was_event(u32 vector, u64 rip)
+{
+	return pvcs()->event_vector == vector && pvcs()->rip == rip;
+}
+
+static const struct pvm_supervisor_frame *event_frame(void)
+{
+	return (const void *)attack_out.gpr[RSP];
+}
+
+bool was_exception(u64 by, u32 vector, u64 rip)
+{
+	u64 frame = (u64)event_frame();
+
+	if (by != BY_EXCEPTION || frame < (u64)stack ||
+	    frame + sizeof(struct pvm_supervisor_frame) > attack_stack())
+		return false;
+	return event_frame()->vector == vector && event_frame()->rip == rip;
+}
+
+u64 exception_rip(void)
+{
+	return event_frame()->rip;
+}
+
+u32 exception_errcode(void)
+{
+	return event_frame()->errcode;
+}
+
+#endif
 
 bool was_user_event(u64 by, u32 vector, u64 rip)
 {
-	return by == BY_USER_EVENT && pvcs()->event_vector == vector && pvcs()->rip == rip;
+	return by == BY_USER_EVENT && was_event(vector, rip);
 }
 
 void seed_random(u64 seed)

@@ -35,7 +35,9 @@
 #define BY_SYSCALL	1	/* MSR_LSTAR */
 #define BY_USER_EVENT	2	/* event entry: from user mode */
 #define BY_EXCEPTION	3	/* event entry + 256: below 32, in supervisor mode */
-#define BY_INTERRUPT	4	/* event entry + 512: the others */
+#define BY_INTERRUPT	DUAL_OR_SINGLE(4, BY_EXCEPTION)	/* event entry + 512: the others, or all of those */
+
+#include "abi.h"
 
 #ifndef __ASSEMBLER__
 #include "guest.h"
@@ -53,17 +55,18 @@ extern struct attack_regs attack_in, attack_out;
 void attack_begin(void);
 void attack_end(void);
 
-/* Jump to @target in supervisor mode with attack_in's registers. Returns BY_*. */
+/* Jump to @target in supervisor mode with attack_in's registers. Returns BY_*. In single
+ * CR3 the lock in PVCS::event_vector is free afterwards, and is checked by was_...(). */
 u64 attack(const void *target);
 
 /* Targets. The first two are what MSR_PVM_RETU_RIP and _RETS_RIP hold. */
 extern const char attack_retu[], attack_rets[];
 extern const char attack_hypercall[], attack_hypercall_next[];	/* a SYSCALL, then BY_THROUGH */
 extern const char attack_through[];				/* nothing but BY_THROUGH */
-/* The code that user mode runs: a SYSCALL. */
+/* The code that user mode runs, and in single CR3 nothing else does: a SYSCALL. */
 extern const char attack_user_syscall[], attack_user_syscall_next[];
 
-/* Code that attack() can go to; user mode can run it as well. */
+/* Code that attack() can go to; in dual CR3 user mode can run it as well. */
 #define SUPERVISOR_CODE(name, body) \
 	extern const char name[]; \
 	__asm__(".pushsection .text\n.globl " #name "\n.type " #name ", @function\n" #name ":\n" body \
@@ -74,8 +77,16 @@ u64 attack_stack(void);
 
 /* Every register a number of its own, RSP on attack_stack(). */
 void fill_registers(void);
-/* A PVCS that returns to user mode at @rip with a stack, flags and selectors that are right. */
+/* A PVCS that returns to user mode at @rip with a stack, flags and selectors that are right.
+ * In single CR3 the stack is attack_in's RSP, which fill_registers() sets otherwise. */
 void fill_pvcs(u64 rip);
+/* RSP that user mode shall have, after fill_pvcs(). */
+void set_user_rsp(u64 rsp);
+/* What EVENT_RETURN_SUPERVISOR is to load: a frame in memory, or single CR3's PVCS. */
+struct supervisor_context {
+	u64 rip, rflags, rsp, rcx, r11;
+};
+void fill_supervisor(const struct supervisor_context *context);
 /* The same with flags, and RCX and R11 such that SYSRET could do it. */
 void fill_pvcs_for_sysret(u64 rip, u32 flags);
 /* User mode and back once, so that both roots are known and direct switches are on. */
@@ -83,8 +94,12 @@ void visit_user_mode(void);
 
 /* attack_in and attack_out agree but for the registers of @except, a set of 1 << RAX .. */
 bool kept_registers(u32 except);
-/* The event in supervisor mode was this one, at this instruction; the frame is on attack_stack(). */
+/* The event in supervisor mode was this one, at this instruction; the frame, where there is
+ * one, is on attack_stack(). */
 bool was_exception(u64 by, u32 vector, u64 rip);
+/* Of that event. */
+u64 exception_rip(void);
+u32 exception_errcode(void);
 /* The event in user mode was this one. */
 bool was_user_event(u64 by, u32 vector, u64 rip);
 

@@ -3,8 +3,6 @@
  * The way into an attack and the ways back. No entry here uses the stack that
  * it was given, nor changes a flag before it is saved.
  */
-#include <pvm/abi.h>
-
 #include "attack.h"
 
 	.text
@@ -34,10 +32,10 @@
 	movq	%\reg, attack_out + \at(%rip)
 .endm
 
-/* u64 attack(const void *target): everything else is in attack_in. */
-	.globl	attack
-	.type	attack, @function
-attack:
+/* u64 attack_go(const void *target): everything else is in attack_in. */
+	.globl	attack_go
+	.type	attack_go, @function
+attack_go:
 	pushq	%rbp
 	pushq	%rbx
 	pushq	%r12
@@ -70,10 +68,12 @@ attack_syscall_entry:
 	.balign	256
 attack_event_entry:
 	WAY_BACK BY_USER_EVENT
-	.org	attack_event_entry + PVM_ENTRY_SUPERVISOR_EXCEPTION
+	.org	attack_event_entry + ENTRY_SUPERVISOR_EXCEPTION
 	WAY_BACK BY_EXCEPTION
-	.org	attack_event_entry + PVM_ENTRY_SUPERVISOR_INTERRUPT
+#if !SINGLE_CR3
+	.org	attack_event_entry + ENTRY_SUPERVISOR_INTERRUPT
 	WAY_BACK BY_INTERRUPT
+#endif
 
 back:
 	EACH_GPR SAVE
@@ -98,7 +98,7 @@ back:
 	popq	%rbx
 	popq	%rbp
 	ret
-	.size	attack, . - attack
+	.size	attack_go, . - attack_go
 
 	.globl	attack_retu, attack_rets, attack_hypercall, attack_hypercall_next
 attack_retu:
@@ -112,11 +112,18 @@ attack_hypercall:
 attack_hypercall_next:
 	jmp	attack_through
 
+	/* Where user mode may run it; in dual CR3 beside the rest, for s12_debug.c. */
+#if SINGLE_CR3
+	.pushsection .user.text, "ax", @progbits
+#endif
 	.globl	attack_user_syscall, attack_user_syscall_next
 attack_user_syscall:
 	syscall
 attack_user_syscall_next:
 	ud2
+#if SINGLE_CR3
+	.popsection
+#endif
 
 	.bss
 	.balign	8

@@ -52,9 +52,9 @@ def targets_of(test):
     if test == BUILD:
         return [test]
     if test.startswith("ring0.hostile."):
-        return ["minivisor-selfcheck", "hostile-" + test.split(".")[2]]
+        return ["minivisor-selfcheck", "hostile-" + "-".join(test.split(".")[2:])]
     if test.startswith("ring0.guest."):
-        return ["minivisor", "pvm", "guest-" + test.split(".")[2]]
+        return ["minivisor", "pvm", "guest-" + "-".join(test.split(".")[2:])]
     if test.startswith(("ring0.direct.", "ring0.corners.", "ring0.host-state.")):
         return ["ring0-" + test.split(".")[1]]
     if test == "ring0.verw":
@@ -62,9 +62,11 @@ def targets_of(test):
     if test == "bochs.cet.host-state":
         return ["ring0-host-state", "guest-hello"]
     if test.startswith("hostile."):
-        return ["pvm", "hostile-" + test.split(".")[1]]
+        return ["pvm", "hostile-" + "-".join(test.split(".")[1:])]
     if test.startswith("guest."):
-        return ["pvm", "guest-" + test.split(".")[1]]
+        return ["pvm", "guest-" + "-".join(test.split(".")[1:])]
+    if test.startswith("model."):
+        return ["pvm", "model-scripts"]
     return [test.split(".", 1)[1]]
 
 

@@ -24,6 +24,8 @@ RETURN = "libpvm/abi/pvm/syscall.h"
 DUAL = "libpvm/abi/dual_cr3/events.c"
 MODE = "libpvm/abi/pvm/mode.h"
 DIRECT = "libpvm/abi/dual_cr3/direct.S"
+SINGLE = "libpvm/abi/single_cr3/events.c"
+SINGLE_DIRECT = "libpvm/abi/single_cr3/direct.S"
 DIALECT = "libpvm/abi/pvm/direct.h"
 TAILS = "libpvm/switcher/tails.S"
 WORLD = "libpvm/switcher/world.S"
@@ -244,4 +246,46 @@ C_SIDE = (
           "		__atomic_fetch_or(&cpu->owed, tags, __ATOMIC_SEQ_CST);\n", "		(void)tags;\n", UNIT),
 )
 
-GUARDS = ENGINE + SWITCHER + C_SIDE
+# Single CR3's own: two roots from one table, its returns and direct switches.
+ROOTS = "hostile.m03_two_roots.single"
+SINGLE_CR3 = (
+    guard("M3 the walk: user mode and what lacks U", "libpvm/mmu/walk.c",
+          "		return !walk->user;	/* M3 */", "		return false;", ROOTS),
+    guard("M3 a user's root is brought up to date without what lost U", "libpvm/mmu/sync.c",
+          "page->role.user_root && !(guest & PVM_PTE_U);", "page->role.user_root && !guest;",
+          "model.single_flush", "ring0." + ROOTS),
+    guard("M3 M4 the role of a table says if all above it have U", "libpvm/mmu/sync.c",
+          "child->role.user_path != (page->role.user_path && (guest & PVM_PTE_U))",
+          "child->role.user_path != (page->role.user_path && guest)",
+          "model.single_roots", "ring0." + ROOTS),
+    guard("M4 the walk: SMEP", "libpvm/mmu/walk.c",
+          "return walk->user && (walk->access & PVM_ACCESS_EXEC) && (vcpu->cr4 & PVM_CR4_SMEP);",
+          "return false;", "unit.mmu", "model.single_smep"),
+    guard("M4 a leaf of the user's is not executable for the supervisor", "libpvm/mmu/fill.c",
+          "(walk->entry[walk->level] & PVM_PTE_NX) | smep_nx(fill);",
+          "(walk->entry[walk->level] & PVM_PTE_NX);", "unit.mmu", "ring0." + ROOTS),
+    guard("M4 nor are the pieces of a large one", "libpvm/mmu/fill.c",
+          "		entry |= smep_nx(fill);\n	return", "		entry |= 0;\n	return", "unit.mmu", "ring0." + ROOTS),
+    guard("S1 single CR3: return to supervisor: RIP", SINGLE,
+          "if (!pvm_rip_runnable(vcpu, rip)) {", "if (!rip) {", "hostile.s01_noncanonical_rip.single"),
+    guard("S2 single CR3: return to supervisor: RFLAGS", SINGLE,
+          "pvm_rflags_sane(rflags);	/* S2 */", "rflags;", "unit.events"),
+    guard("S1 single CR3: direct return to user: RIP", SINGLE_DIRECT,
+          "	CANONICAL_OR single_return_user_refused	/* S1 */\n", "",
+          "ring0.hostile.s01_noncanonical_rip.single"),
+    guard("S2 single CR3: direct return to user: RFLAGS", SINGLE_DIRECT,
+          "	andl	$PVM_RFLAGS_GUEST, %r11d	/* S2 */\n", "", "ring0.hostile.s02_rflags.single"),
+    guard("S2 single CR3: direct return to user: R11 is RFLAGS, or IRET", SINGLE_DIRECT,
+          "	cmpq	PVM_SC_PVCS_R11(%rdx), %r11	/* S2 */\n	jne	single_return_user_iret\n", "",
+          "ring0.hostile.s02_rflags.single"),
+    guard("S2 single CR3: direct return to user: TF, RF need IRET", SINGLE_DIRECT,
+          "	testl	$(PVM_RFLAGS_RF | PVM_RFLAGS_TF), %r11d	/* S2 */\n	jnz	single_return_user_iret\n", "",
+          "ring0.hostile.s02_rflags.single", "ring0.hostile.s12_debug.single"),
+    guard("S4 single CR3: direct return to user: the pair", SINGLE_DIRECT,
+          "	cmpl	C(USER_CS_SS), %eax		/* S4: both selectors at once */\n	jne	syscall_to_host\n", "",
+          "ring0.hostile.s04_selectors.single"),
+    guard("S11 single CR3: direct SYSCALL: the user's PKRU", SINGLE_DIRECT,
+          "	movl	C(SUPERVISOR_PKRU), %eax\n	wrpkru\n", "	nop\n", "ring0.hostile.s11_pkru.single"),
+)
+
+GUARDS = ENGINE + SWITCHER + C_SIDE + SINGLE_CR3

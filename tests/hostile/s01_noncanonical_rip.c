@@ -14,16 +14,11 @@
 
 USER_CODE(user_rcx, "	movq	%rcx, %r8\n	movq	%r11, %r9\n	syscall\n	ud2\n");
 
-static struct pvm_supervisor_frame *frame_for(u64 rip)
+static void return_at(u64 rip, u64 rcx, u64 r11)
 {
-	struct pvm_supervisor_frame *frame = (void *)(attack_stack() - 1024);
-
-	memset(frame, 0, sizeof(*frame));
-	frame->rip = rip;
-	frame->rflags = FLAG_FIXED | FLAG_IF;
-	frame->rsp = attack_stack() - 512;
-	attack_in.gpr[RSP] = (u64)frame;
-	return frame;
+	fill_supervisor(&(struct supervisor_context){
+		.rip = rip, .rflags = FLAG_FIXED | FLAG_IF, .rsp = attack_stack() - 512,
+		.rcx = rcx, .r11 = r11 });
 }
 
 static void return_to_user(void)
@@ -36,8 +31,8 @@ static void return_to_user(void)
 		fill_registers();
 		fill_pvcs(list[i]);
 		tally(&refused, was_exception(attack(attack_retu), VEC_GP, (u64)attack_retu), list[i]);
-		tally(&kept, kept_registers(1 << RSP | 1 << RCX | 1 << R11) && pvcs()->rip == list[i],
-		      list[i]);
+		tally(&kept, kept_registers(1 << RSP | 1 << RCX | 1 << R11) &&
+		      (SINGLE_CR3 || pvcs()->rip == list[i]), list[i]);
 	}
 	check_tally(&refused, "S1: EVENT_RETURN_USER to a non-canonical RIP is #GP at the SYSCALL");
 	check_tally(&kept, "S1: and loads nothing");
@@ -64,21 +59,18 @@ static void return_to_supervisor(void)
 	struct tally refused = { 0 }, kept = { 0 }, rcx = { 0 };
 
 	for (unsigned i = 0; i < n; i++) {
-		struct pvm_supervisor_frame *frame;
-
 		fill_registers();
-		frame_for(list[i]);
+		return_at(list[i], 0, 0);
 		tally(&refused, was_exception(attack(attack_rets), VEC_GP, (u64)attack_rets), list[i]);
 		tally(&kept, kept_registers(1 << RSP | 1 << RCX | 1 << R11), list[i]);
-		frame = frame_for((u64)attack_through);
-		frame->rcx = list[i];
-		frame->r11 = ~list[i];
+		return_at((u64)attack_through, list[i], ~list[i]);
 		tally(&rcx, attack(attack_rets) == BY_THROUGH && attack_out.gpr[RCX] == list[i] &&
-		      attack_out.gpr[R11] == ~list[i] && attack_out.gpr[RSP] == frame->rsp, list[i]);
+		      attack_out.gpr[R11] == ~list[i] &&
+		      attack_out.gpr[RSP] == attack_stack() - 512, list[i]);
 	}
 	check_tally(&refused, "S1: EVENT_RETURN_SUPERVISOR to a non-canonical RIP is #GP at the SYSCALL");
 	check_tally(&kept, "S1: and loads nothing");
-	check_tally(&rcx, "S1: a non-canonical RCX in the frame is a number like others");
+	check_tally(&rcx, "S1: a non-canonical RCX of the supervisor's is a number like others");
 }
 
 /* Canonical, but not the guest's: the return is done, the fetch faults. */
@@ -98,7 +90,7 @@ static void not_the_guests(void)
 		by = attack(attack_retu);
 		tally(&user, was_user_event(by, VEC_PF, list[i]) || was_user_event(by, VEC_GP, list[i]),
 		      list[i]);
-		frame_for(list[i]);
+		return_at(list[i], 0, 0);
 		by = attack(attack_rets);
 		tally(&supervisor, was_exception(by, VEC_PF, list[i]) || was_exception(by, VEC_GP, list[i]),
 		      list[i]);
@@ -126,6 +118,16 @@ static void map_last_page(void)
 	last_page = phys_to_virt(pa);
 	*pte_of(boot_space.user_root, va, 1, true) = pa | PTE_P | PTE_U;
 	*pte_of(boot_space.supervisor_root, va, 1, true) = pa | PTE_P | PTE_U;
+	hc_tlb_flush();
+}
+
+/* SMEP: in single CR3 it is one of the modes'. */
+static void give_it_to_the_supervisor(void)
+{
+	u64 *pte = pte_of(boot_space.supervisor_root, lower_half_end - PAGE_SIZE, 1, false);
+
+	if (SINGLE_CR3)
+		*pte &= ~(u64)PTE_U;
 	hc_tlb_flush();
 }
 
@@ -195,6 +197,7 @@ void guest_main(void)
 	if (has_upper_half()) {
 		map_last_page();
 		user_at_the_end();
+		give_it_to_the_supervisor();
 		supervisor_at_the_end();
 	} else {
 		skip("S1: the end of the lower half: not the guest's here");

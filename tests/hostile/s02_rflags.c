@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
  * S2: every bit of RFLAGS, alone and in random company, into user mode by
- * PVCS::eflags and into supervisor mode by a frame; and every bit that user
+ * PVCS::eflags and into supervisor mode by a frame, or by the PVCS; and every bit that user
  * mode can set itself, at each way out of it.
  */
 #include "attack.h"
@@ -57,16 +57,11 @@ static bool user_sees(u32 flags)
 
 static bool supervisor_sees(u64 flags)
 {
-	struct pvm_supervisor_frame *frame = (void *)(attack_stack() - 1024);
 	bool interrupts;
 	u64 by;
 
-	memset(frame, 0, sizeof(*frame));
-	frame->rip = (u64)attack_through;
-	frame->rsp = attack_stack() - 512;
-	frame->rflags = flags;
-	frame->r11 = ~flags;
-	attack_in.gpr[RSP] = (u64)frame;
+	fill_supervisor(&(struct supervisor_context){
+		.rip = (u64)attack_through, .rsp = attack_stack() - 512, .rflags = flags, .r11 = ~flags });
 	by = attack(attack_rets);
 	interrupts = irq_enabled();
 	irq_disable();
@@ -85,14 +80,14 @@ static void by_return(void)
 	for (unsigned bit = 0; bit < 64; bit++)
 		tally(&supervisor, supervisor_sees(1ul << bit), 1ul << bit);
 	check_tally(&user, "S2: each bit of PVCS::eflags alone: user mode has what it may have");
-	check_tally(&supervisor, "S2: each bit of the frame's RFLAGS alone");
+	check_tally(&supervisor, "S2: each bit of the supervisor's RFLAGS alone");
 	user = supervisor = (struct tally){ 0 };
 	for (unsigned bit = 0; bit < 32; bit++)
 		tally(&user, user_sees(~(1u << bit)), ~(1u << bit));
 	for (unsigned bit = 0; bit < 64; bit++)
 		tally(&supervisor, supervisor_sees(~(1ul << bit)), ~(1ul << bit));
 	check_tally(&user, "S2: all bits of PVCS::eflags but one");
-	check_tally(&supervisor, "S2: all bits of the frame's RFLAGS but one");
+	check_tally(&supervisor, "S2: all bits of the supervisor's RFLAGS but one");
 	user = supervisor = (struct tally){ 0 };
 	for (unsigned i = 0; i < ROUNDS; i++) {
 		u64 flags = random64();
@@ -101,7 +96,7 @@ static void by_return(void)
 		tally(&supervisor, supervisor_sees(flags), flags);
 	}
 	check_tally(&user, "S2: random PVCS::eflags");
-	check_tally(&supervisor, "S2: random RFLAGS in the frame");
+	check_tally(&supervisor, "S2: random RFLAGS of the supervisor's");
 }
 
 /* R11, which SYSRET takes for RFLAGS, must not be one with them. */
@@ -147,18 +142,14 @@ static void by_leaving_supervisor_mode(void)
 	struct tally user = { 0 }, supervisor = { 0 };
 
 	for (unsigned bit = 0; bit < 32; bit++) {
-		struct pvm_supervisor_frame *frame = (void *)(attack_stack() - 1024);
-
 		if (1u << bit == FLAG_TF)
 			continue;
 		fill_registers();
 		attack_in.gpr[RDI] = 1ul << bit;
 		fill_pvcs((u64)user_flags);
 		tally(&user, attack(set_retu) == BY_SYSCALL && attack_out.gpr[R10] == ALWAYS, bit);
-		memset(frame, 0, sizeof(*frame));
-		frame->rip = (u64)attack_through;
-		frame->rsp = attack_stack() - 512;
-		attack_in.gpr[RSP] = (u64)frame;
+		fill_supervisor(&(struct supervisor_context){
+			.rip = (u64)attack_through, .rsp = attack_stack() - 512 });
 		tally(&supervisor, attack(set_rets) == BY_THROUGH && attack_out.rflags == ALWAYS, bit);
 	}
 	check_tally(&user, "S2: each bit set in supervisor mode, at EVENT_RETURN_USER");

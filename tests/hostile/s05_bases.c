@@ -54,7 +54,7 @@ static bool comes_back(u64 gs, u64 fs)
 {
 	attack_in.gpr[RDI] = attack_in.gpr[RSI] = 0;
 	pvcs()->rip = (u64)user_base_read;
-	pvcs()->rsp = user_stack_top() - 64;
+	set_user_rsp(user_stack_top() - 64);
 	__asm__ volatile("wrfsbase %0" : : "r"(fs));
 	return attack(attack_retu) == BY_SYSCALL && attack_out.gpr[R8] == gs && attack_out.gpr[R9] == fs;
 }

@@ -103,10 +103,8 @@ static void data_segments(void)
 /* An exception at the far transfer itself, naming the selector. */
 static bool refused_at(u64 by, const char *at, u32 sel)
 {
-	const struct pvm_supervisor_frame *frame = (const void *)attack_out.gpr[RSP];
-
 	return (was_exception(by, VEC_GP, (u64)at) || was_exception(by, VEC_NP, (u64)at)) &&
-	       frame->errcode == (sel & 0xfffc);
+	       exception_errcode() == (sel & 0xfffc);
 }
 
 static bool is_code(u32 sel)

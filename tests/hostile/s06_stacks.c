@@ -2,7 +2,8 @@
 /*
  * S6: stack pointers into the switcher's slot, into the hole, into nothing, at
  * every entry that pushes nothing on the guest's stack: RSP is a number like
- * others. Where a frame must be pushed and cannot be, the VM dies: death.c.
+ * others. Where a frame must be pushed and cannot be, the VM dies: death.c. In single CR3
+ * nothing is ever pushed, and RSP is what it was.
  */
 #include "attack.h"
 
@@ -15,6 +16,7 @@ USER_CODE(user_rsp_ud2, "	ud2\n");
 USER_CODE(user_rsp_int80, "	int	$0x80\n");
 USER_CODE(user_rsp_push, "	pushq	$0\n	ud2\n");
 SUPERVISOR_CODE(supervisor_int80, "	int	$0x80\n	ud2\n");
+SUPERVISOR_CODE(supervisor_ud2, "	ud2\n");
 
 static u64 list[128];
 static unsigned count;
@@ -40,40 +42,66 @@ static void make_list(void)
 		list[count++] = random64();
 }
 
+#if SINGLE_CR3
+static bool saved_rsp(u64 rsp)
+{
+	return attack_out.gpr[RSP] == rsp;
+}
+#else
+static bool saved_rsp(u64 rsp)
+{
+	return pvcs()->rsp == rsp && attack_out.gpr[RSP] == align_down(rsp, 16);
+}
+#endif
+
 static void in_supervisor_mode(void)
 {
-	struct tally call = { 0 }, int80 = { 0 }, land = { 0 };
+	struct tally call = { 0 }, int80 = { 0 }, land = { 0 }, ud2 = { 0 };
 
 	for (unsigned i = 0; i < count; i++) {
-		struct pvm_supervisor_frame *frame = (void *)(attack_stack() - 1024);
-
 		fill_registers();
 		attack_in.gpr[RAX] = PVM_HC_IRQ_WIN;
 		attack_in.gpr[RSP] = list[i];
 		tally(&call, attack(attack_hypercall) == BY_THROUGH && attack_out.gpr[RAX] == 0 &&
 		      kept_registers(1 << RAX | 1 << RCX | 1 << R11), list[i]);
-		tally(&int80, attack(supervisor_int80) == BY_INTERRUPT && pvcs()->rsp == list[i] &&
-		      attack_out.gpr[RSP] == align_down(list[i], 16) &&
+		tally(&int80, attack(supervisor_int80) == BY_INTERRUPT && saved_rsp(list[i]) &&
 		      kept_registers(1 << RSP | 1 << RCX | 1 << R11), list[i]);
-		memset(frame, 0, sizeof(*frame));
-		frame->rip = (u64)attack_through;
-		frame->rsp = list[i];
-		attack_in.gpr[RSP] = (u64)frame;
+		if (SINGLE_CR3)
+			tally(&ud2, was_exception(attack(supervisor_ud2), VEC_UD, (u64)supervisor_ud2) &&
+			      kept_registers(1 << RCX | 1 << R11), list[i]);
+		fill_supervisor(&(struct supervisor_context){
+			.rip = (u64)attack_through, .rsp = list[i] });
 		tally(&land, attack(attack_rets) == BY_THROUGH && attack_out.gpr[RSP] == list[i], list[i]);
 	}
 	check_tally(&call, "S6: a hypercall with any RSP");
 	check_tally(&int80, "S6: INT 0x80 in supervisor mode with any RSP");
 	check_tally(&land, "S6: EVENT_RETURN_SUPERVISOR to any RSP");
+	if (SINGLE_CR3)
+		check_tally(&ud2, "S6: an exception in supervisor mode with any RSP");
 }
+
+#if SINGLE_CR3
+/* The one RSP comes back as it was. */
+static bool right_stacks(u64 rsp, u64 supervisor_rsp)
+{
+	(void)supervisor_rsp;
+	return attack_out.gpr[RSP] == rsp;
+}
+#else
+static bool right_stacks(u64 rsp, u64 supervisor_rsp)
+{
+	return pvcs()->rsp == rsp && attack_out.gpr[RSP] == supervisor_rsp;
+}
+#endif
 
 static bool user_round(const char *code, u64 by, u32 vector, u64 rsp, u64 supervisor_rsp)
 {
 	fill_registers();
 	attack_in.gpr[RSP] = supervisor_rsp;
 	fill_pvcs((u64)code);
-	pvcs()->rsp = rsp;
+	set_user_rsp(rsp);
 	return attack(attack_retu) == by && (by == BY_SYSCALL || pvcs()->event_vector == vector) &&
-	       pvcs()->rsp == rsp && attack_out.gpr[RSP] == supervisor_rsp;
+	       right_stacks(rsp, supervisor_rsp);
 }
 
 static void in_user_mode(void)
@@ -85,19 +113,22 @@ static void in_user_mode(void)
 
 		tally(&call, user_round(user_rsp, BY_SYSCALL, 0, list[i], other) &&
 		      attack_out.gpr[R8] == list[i], list[i]);
-		tally(&msr, hc_rdmsr(MSR_PVM_SUPERVISOR_RSP) == other, other);
+		if (!SINGLE_CR3)
+			tally(&msr, hc_rdmsr(MSR_PVM_SUPERVISOR_RSP) == other, other);
 		tally(&int3, user_round(user_rsp_int3, BY_USER_EVENT, VEC_BP, list[i], other), list[i]);
 		tally(&ud2, user_round(user_rsp_ud2, BY_USER_EVENT, VEC_UD, list[i], other), list[i]);
 		tally(&int80, user_round(user_rsp_int80, BY_USER_EVENT, VEC_SYSCALL32, list[i], other),
 		      list[i]);
-		tally(&msr, hc_wrmsr(MSR_PVM_SUPERVISOR_RSP, list[i]) == 0 &&
-		      hc_rdmsr(MSR_PVM_SUPERVISOR_RSP) == list[i], list[i]);
+		if (!SINGLE_CR3)
+			tally(&msr, hc_wrmsr(MSR_PVM_SUPERVISOR_RSP, list[i]) == 0 &&
+			      hc_rdmsr(MSR_PVM_SUPERVISOR_RSP) == list[i], list[i]);
 	}
 	check_tally(&call, "S6: user SYSCALL with any RSP, to a supervisor with any RSP");
 	check_tally(&int3, "S6: user INT3 with any RSP");
 	check_tally(&ud2, "S6: user #UD with any RSP");
 	check_tally(&int80, "S6: user INT 0x80 with any RSP");
-	check_tally(&msr, "S6: MSR_PVM_SUPERVISOR_RSP holds any value");
+	if (!SINGLE_CR3)
+		check_tally(&msr, "S6: MSR_PVM_SUPERVISOR_RSP holds any value");
 }
 
 /* A push to the host's addresses: the user's fault, as anywhere. */
@@ -114,10 +145,10 @@ static void push_to_the_host(void)
 
 		fill_registers();
 		fill_pvcs((u64)user_rsp_push);
-		pvcs()->rsp = tops[i];
+		set_user_rsp(tops[i]);
 		by = attack(attack_retu);
 		tally(&t, by == BY_USER_EVENT && (pvcs()->event_vector == VEC_PF ||
-		      pvcs()->event_vector == VEC_SS) && pvcs()->rsp == tops[i], tops[i]);
+		      pvcs()->event_vector == VEC_SS) && right_stacks(tops[i], attack_stack()), tops[i]);
 	}
 	check_tally(&t, "S6: a push into the switcher's slot faults");
 }

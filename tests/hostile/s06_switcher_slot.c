@@ -84,7 +84,7 @@ static void probe(struct probe *p, u64 va)
 	} else {
 		by = attack(p->code);
 		ok = was_exception(by, VEC_PF, rip);
-		errcode = ok ? ((const struct pvm_supervisor_frame *)attack_out.gpr[RSP])->errcode : 0;
+		errcode = ok ? exception_errcode() : 0;
 	}
 	ok &= pvcs()->cr2 == va;
 	if (!p->t.tried)

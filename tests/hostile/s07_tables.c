@@ -23,6 +23,7 @@ SUPERVISOR_CODE(supervisor_read, "	movq	(%rdi), %rax\n	jmp	attack_through\n");
 static struct space spaces[SPACES];
 static u64 pages[PAGES];		/* each holds its number + 1 in every word */
 static unsigned truth[SPACES][PLACES];	/* what the tables say: page + 1, or ABSENT */
+static bool hidden[SPACES][PLACES];	/* single CR3: from user mode, by a leaf without U (M3) */
 static bool stale[SPACES][PLACES];	/* changed since the last flush: anything goes */
 static unsigned current;
 
@@ -47,12 +48,14 @@ static u64 see(bool user, unsigned place)
 
 static void set(unsigned s, unsigned place, unsigned page)
 {
-	u64 entry = page == ABSENT ? 0 : pages[page - 1] | PTE_USER_RW;
+	bool hide = SINGLE_CR3 && (random64() & 3) == 0;
+	u64 entry = page == ABSENT ? 0 : pages[page - 1] | (hide ? PTE_KERNEL_RW : PTE_USER_RW);
 
 	*user_pte(&spaces[s], va_of(place)) = entry;
 	/* More rights are seen without a flush, unless a fault was due before. */
 	stale[s][place] = true;
 	truth[s][place] = page;
+	hidden[s][place] = hide;
 }
 
 static void make_space(unsigned s)
@@ -89,7 +92,8 @@ static void drop_space(unsigned s)
 	if (paging_levels() == 5)
 		return;		/* the top tables share lower ones with the boot space */
 	page_free(spaces[s].user_root);
-	page_free(spaces[s].supervisor_root);
+	if (!SINGLE_CR3)
+		page_free(spaces[s].supervisor_root);
 }
 
 static void flushed(unsigned s)
@@ -148,9 +152,10 @@ static void storm(void)
 		act(r);
 		for (unsigned mode = 0; mode < 2; mode++) {
 			u64 seen = see(mode, place);
+			u64 right = mode && hidden[current][place] ? ABSENT : truth[current][place];
 
 			tally(mode ? &user : &supervisor,
-			      stale[current][place] ? seen <= PAGES : seen == truth[current][place],
+			      stale[current][place] ? seen <= PAGES : seen == right,
 			      (u64)round << 32 | seen);
 		}
 	}
@@ -160,7 +165,7 @@ static void storm(void)
 }
 
 /* User roots that are no roots. The supervisor's stays good. */
-static void bad_roots(void)
+static void bad_user_roots(void)
 {
 	u64 noise = page_alloc(), flags = paging_levels() == 5 ? PVM_LOAD_PGTBL_LA57 : 0;
 	u64 list[160], n = 0;
@@ -191,6 +196,13 @@ static void bad_roots(void)
 		load(0, i & 1);
 	}
 	check_tally(&t, "S7: user roots that are no roots: a fault at the first fetch, or refused");
+}
+
+/* Roots and flags that must be refused. */
+static void bad_roots(void)
+{
+	u64 flags = paging_levels() == 5 ? PVM_LOAD_PGTBL_LA57 : 0;
+
 	for (unsigned i = 0; i < 64; i++) {
 		u64 bad = 1ul << i;
 
@@ -203,7 +215,7 @@ static void bad_roots(void)
 	load(0, true);
 	set(0, 0, 3);
 	hc_tlb_flush();
-	check(see(true, 0) == 3 && see(false, 0) == 3, "S7: after all that a good space works");
+	check(see(true, 0) == (hidden[0][0] ? ABSENT : 3) && see(false, 0) == 3, "S7: after all that a good space works");
 }
 
 void guest_main(void)
@@ -220,6 +232,8 @@ void guest_main(void)
 	fill_pvcs((u64)user_read);
 	load(0, true);
 	storm();
+	if (!SINGLE_CR3)	/* there the user's root is the supervisor's, which dies of it */
+		bad_user_roots();
 	bad_roots();
 	space_load(&boot_space, true);
 	attack_end();

@@ -85,7 +85,7 @@ static void trap_flag(void)
 	      "S12: TF is in what was saved and nowhere else");
 	check_eq(read_reg(dr6), DR6_FIXED, "S12: and there was no #DB");
 	by = supervisor_at(tf_hypercall);
-	rip = ((const struct pvm_supervisor_frame *)attack_out.gpr[RSP])->rip;
+	rip = by == BY_EXCEPTION ? exception_rip() : 0;
 	check(by == BY_EXCEPTION && rip >= (u64)tf_hypercall_at + 2 && rip <= (u64)tf_hypercall_at + 3,
 	      "S12: TF at a hypercall: #DB after it or one instruction on");
 	quiet();

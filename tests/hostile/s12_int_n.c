@@ -10,17 +10,21 @@
 #define STRIDE	8
 
 /* 256 times INT n, with room for what follows. */
-extern const char ints[];
-__asm__(".pushsection .text\n.balign 8\n.globl ints\nints:\n"
-	".set n, 0\n.rept 256\n"
-	"	.byte 0xcd, n\n	ud2\n	.balign 8, 0xcc\n"
-	".set n, n + 1\n.endr\n.popsection");
+#define INTS(section, name) \
+	extern const char name[]; \
+	__asm__(".pushsection " section ", \"ax\", @progbits\n.balign 8\n.globl " #name "\n" #name ":\n" \
+		".set n, 0\n.rept 256\n" \
+		"	.byte 0xcd, n\n	ud2\n	.balign 8, 0xcc\n" \
+		".set n, n + 1\n.endr\n.popsection")
+INTS(".text", ints);
+INTS(".user.text", user_ints);
 SUPERVISOR_CODE(icebp, "	.byte	0xf1\n	ud2\n");
+USER_CODE(user_icebp, "	.byte	0xf1\n	ud2\n");
 USER_CODE(user_into, "	.byte	0xce\n	ud2\n");
 
-static u64 insn(unsigned n)
+static u64 insn(const char *first, unsigned n)
 {
-	return (u64)ints + n * STRIDE;
+	return (u64)first + n * STRIDE;
 }
 
 static bool open_to_software(unsigned n)
@@ -30,52 +34,53 @@ static bool open_to_software(unsigned n)
 
 static bool in_user_mode(unsigned n, u16 cs)
 {
-	u64 by;
+	u64 rip = insn(user_ints, n), by;
 
 	fill_registers();
-	fill_pvcs(insn(n));
+	fill_pvcs(rip);
 	pvcs()->user_cs = cs;
 	pvcs()->event_errcode = 0x7777;
 	by = attack(attack_retu);
 	if (open_to_software(n))
-		return was_user_event(by, n, insn(n) + 2);
-	return was_user_event(by, VEC_GP, insn(n)) && pvcs()->event_errcode == n * 8 + 2;
+		return was_user_event(by, n, rip + 2);
+	return was_user_event(by, VEC_GP, rip) && pvcs()->event_errcode == n * 8 + 2;
 }
 
 static bool in_supervisor_mode(unsigned n)
 {
-	u64 by;
+	u64 rip = insn(ints, n), by;
 
 	fill_registers();
-	by = attack((void *)insn(n));
+	by = attack((void *)rip);
 	if (n == VEC_SYSCALL32)
-		return by == BY_INTERRUPT && pvcs()->event_vector == n && pvcs()->rip == insn(n) + 2;
+		return by == BY_INTERRUPT && pvcs()->event_vector == n && pvcs()->rip == rip + 2;
 	if (n == VEC_BP)
-		return was_exception(by, n, insn(n) + 2);
-	return was_exception(by, VEC_GP, insn(n)) &&
-	       ((const struct pvm_supervisor_frame *)attack_out.gpr[RSP])->errcode == n * 8 + 2;
+		return was_exception(by, n, rip + 2);
+	return was_exception(by, VEC_GP, rip) &&
+	       exception_errcode() == n * 8 + 2;
 }
 
 /* Some hypervisors below report the RIP of the instruction, not the next one: the line that is
  * printed must be the one of a plain process there, see icebp_process.c. */
 static void icebp_in_both_modes(void)
 {
-	u64 by, rip;
+	bool at;
+	u64 by;
 
-	fill_pvcs((u64)icebp);
+	fill_pvcs((u64)user_icebp);
 	by = attack(attack_retu);
-	rip = pvcs()->rip == (u64)icebp ? (u64)icebp : (u64)icebp + 1;
-	printf("icebp: RIP %s it\n", rip == (u64)icebp ? "at" : "after");
-	check(was_user_event(by, VEC_DB, rip), "S12: ICEBP in user mode is #DB");
+	at = pvcs()->rip == (u64)user_icebp;
+	printf("icebp: RIP %s it\n", at ? "at" : "after");
+	check(was_user_event(by, VEC_DB, (u64)user_icebp + !at), "S12: ICEBP in user mode is #DB");
 	fill_registers();
-	check(was_exception(attack(icebp), VEC_DB, rip), "S12: ICEBP in supervisor mode is #DB");
+	check(was_exception(attack(icebp), VEC_DB, (u64)icebp + !at), "S12: ICEBP in supervisor mode is #DB");
 }
 
 void guest_main(void)
 {
 	struct tally user = { 0 }, user32 = { 0 }, supervisor = { 0 };
-	bool low = insn(0) >> 32 == 0;
-	u64 by;
+	u64 of = insn(user_ints, VEC_OF), by;
+	bool low = (u64)ints >> 32 == 0;
 
 	attack_begin();
 	for (unsigned n = 0; n < 256; n++) {
@@ -92,9 +97,9 @@ void guest_main(void)
 	else
 		skip("S12: 32-bit user mode: the image is above 4 GiB");
 	check_tally(&supervisor, "S12: the same in supervisor mode");
-	fill_pvcs(insn(VEC_OF));
+	fill_pvcs(of);
 	by = attack(attack_retu);
-	check(was_user_event(by, VEC_OF, insn(VEC_OF) + 2) || was_user_event(by, VEC_GP, insn(VEC_OF)),
+	check(was_user_event(by, VEC_OF, of + 2) || was_user_event(by, VEC_GP, of),
 	      "S12: INT 4 is #OF or #GP");
 
 	icebp_in_both_modes();

@@ -33,7 +33,7 @@ NOT_THE_ENGINE = r"^cli\.|^unit\.(assertion|native|trace|backtrace|monitor|decod
                  r"test-symbols|pvm-bench)"
 RING0 = r"^ring0\.(areas|direct|corners|host-state)\.|" \
         r"^ring0\.hostile\.(s05_bases|s05_stale_selectors|s06_stacks|s07_tables)$|" \
-        r"^ring0\.hostile\.(s08_pvcs_\w+|s1\w+)$"
+        r"^ring0\.hostile\.(s08_pvcs_\w+|s1\w+)$|^ring0\.guest\.(compat|load_tls|syscall)$"
 SWITCHER = "libpvm/switcher/"
 RING0_TARGETS = ("minivisor", "minivisor-selfcheck", "ring0-direct", "ring0-host-state",
                  "ring0-corners",

@@ -117,6 +117,28 @@ static void supervisor_is_64_bit(void)
 	print("the supervisor is 64-bit code\n");
 }
 
+/* 64-bit user code jumps to 32-bit code, whose SYSCALL is an exit of its own (AMD) or
+ * #UD (Intel): at the instruction, and of 32-bit code, wherever the vCPU was entered. */
+static void syscall_of_32_bit_code_is_known(void)
+{
+	/* A far jump through the six bytes that follow it. */
+	static const uint8_t user[] = { 0xff, 0x2d, 0, 0, 0, 0,
+					USER32_CODE & 0xff, USER32_CODE >> 8, 0, 0, USER32_CS, 0 };
+	static const uint8_t user32[] = { 0x0f, 0x05 };
+	struct pvm_switcher_exit exit;
+
+	write_code(USER32_CODE, user32, sizeof(user32));
+	write_code(USER_CODE, user, sizeof(user));
+	start_user(USER_CS, USER_CODE);
+	run_to_syscall(&exit, SUPERVISOR_CODE);
+	if (exit.guest.kind != PVM_EXIT_SYSCALL32 &&
+	    (exit.guest.kind != PVM_EXIT_EXCEPTION || exit.guest.vector != PVM_VEC_UD))
+		fail("SYSCALL of 32-bit code: exit %d, vector %u", exit.guest.kind, exit.guest.vector);
+	if (test.vcpu.seg[PVM_CS] != USER32_CS || test.vcpu.rip != USER32_CODE)
+		fail("S4: SYSCALL of 32-bit code: CS %x, RIP %lx", test.vcpu.seg[PVM_CS], test.vcpu.rip);
+	print("SYSCALL of 32-bit code is known\n");
+}
+
 /* The vCPU is reset, its page of the PVCS goes, another comes in at the same address. */
 static void window_follows_the_pin(void)
 {
@@ -432,6 +454,7 @@ void minivisor_main(void)
 	double_fault(0x0900000000000000ull, "#GP of IRET");
 	test.svcpu.serve = true;
 	supervisor_is_64_bit();
+	syscall_of_32_bit_code_is_known();
 	window_follows_the_pin();
 	host_gdt_is_read_only();
 	host_has_its_own_selectors();

@@ -93,3 +93,16 @@ bool nmi_self(void)
 	probe_nop(&p);
 	return interrupts == 1 && probe_is_whole(&p);
 }
+
+#if SINGLE_CR3
+bool return_user_nmi(void)
+{
+	struct user u;
+
+	pvcs_lock();
+	apic_send_nmi(cpus[0].apic_id);
+	user_prepare(&u, user_syscall_only, PATTERN(5));
+	user_for_sysret(&u);
+	return user_event(&u, VEC_NMI, user_syscall_only, FLAGS);
+}
+#endif

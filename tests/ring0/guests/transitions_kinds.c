@@ -12,11 +12,16 @@ const struct transition transitions[] = {
 	{ "LOAD_PGTBL of each pair", load_all_pairs },
 	{ "LOAD_PGTBL with a flush", load_pgtbl_flush },
 	{ "LOAD_PGTBL, then user mode", load_pgtbl_then_user },
+#if SINGLE_CR3
+	{ "exception in supervisor mode, a return of its own", exception_supervisor },
+	{ "exception in supervisor mode, EVENT_RETURN_SUPERVISOR", return_supervisor },
+#else
 	{ "exception in supervisor mode, EVENT_RETURN_SUPERVISOR", exception_supervisor },
 	{ "EVENT_RETURN_SUPERVISOR with IP set", return_supervisor_ip },
 	{ "EVENT_RETURN_SUPERVISOR to no address", return_supervisor_no_address },
 	{ "EVENT_RETURN_SUPERVISOR from a frame that cannot be read", return_supervisor_unreadable },
 	{ "EVENT_RETURN_SUPERVISOR from a frame in the upper half", return_supervisor_upper },
+#endif
 	{ "INT3 in supervisor mode", breakpoint_supervisor },
 	{ "exception in user mode", exception_user },
 	{ "INT3 in user mode", breakpoint_user },
@@ -36,7 +41,11 @@ const struct transition transitions[] = {
 	{ "breakpoint in user mode", breakpoint_armed },
 	{ "instruction that traps in supervisor mode", emulated_instruction },
 	{ "data segments of its own", data_segments },
+#if SINGLE_CR3
+	{ "EVENT_RETURN_USER for which an NMI waits", return_user_nmi },
+#else
 	{ "LOAD_PGTBL of halves of different pairs", load_mixed_pairs },
+#endif
 };
 const u64 transitions_count = array_size(transitions);
 

@@ -18,7 +18,8 @@ bool hypercall_engine(void);
 bool hypercall_null(void);
 bool hypercall_unknown(void);
 bool exception_supervisor(void);
-bool return_supervisor_ip(void);
+bool return_supervisor(void);		/* single CR3 */
+bool return_supervisor_ip(void);	/* this and the three that follow: dual CR3 */
 bool return_supervisor_no_address(void);
 bool return_supervisor_unreadable(void);
 bool return_supervisor_upper(void);
@@ -48,6 +49,7 @@ bool interrupt_user(void);
 bool interrupt_supervisor(void);
 bool interrupt_pending(void);
 bool nmi_self(void);
+bool return_user_nmi(void);		/* single CR3 */
 
 /* transitions_spaces.c: address spaces, as many as the switcher publishes. */
 #define STACK (USER_BASE + 64 * PAGE_SIZE)	/* one page in each space, and none after it */
@@ -56,7 +58,7 @@ void spaces_init(void);
 struct space *space_here(void);
 bool load_pgtbl(void);
 bool load_all_pairs(void);
-bool load_mixed_pairs(void);
+bool load_mixed_pairs(void);		/* dual CR3 */
 bool load_pgtbl_flush(void);
 bool load_pgtbl_then_user(void);
 bool fill_user(void);

@@ -66,6 +66,7 @@ bool load_all_pairs(void)
 	return ok;
 }
 
+#if !SINGLE_CR3
 /* Each half is published, the pair is not. */
 bool load_mixed_pairs(void)
 {
@@ -77,6 +78,7 @@ bool load_mixed_pairs(void)
 		      load_pair(i);
 	return ok;
 }
+#endif
 
 bool load_pgtbl_flush(void)
 {

@@ -7,15 +7,18 @@
 
 #define PML4_INDEX 0x1fful	/* MSR_PVM_LINEAR_ADDRESS_RANGE: PML4_INDEX_START; all ones: none */
 
+#if !SINGLE_CR3
 static u32 refusals;
 static u64 upper_pa;
 static struct pvm_supervisor_frame good_frame;
+#endif
 
 PROBE(probe_ud, "ud2");
 PROBE(probe_bp, "int3");
 PROBE(probe_hypercall, "syscall");
 PROBE(probe_cpuid, "cpuid");
 
+#if !SINGLE_CR3
 /* EVENT_RETURN_SUPERVISOR with RSP at @rsp. @frame, perhaps the same place by another
  * address, gets the RSP that leave_at_next must be reached with. */
 void leave_at(u64 rsp, struct pvm_supervisor_frame *frame);
@@ -29,6 +32,7 @@ __asm__(".pushsection .text\n.globl leave_at, leave_at_next\nleave_at:\n"
 	"	popq %r15; popq %r14; popq %r13; popq %r12; popq %rbx; popq %rbp\n"
 	"	ret\n.popsection");
 _Static_assert(offsetof(struct pvm_supervisor_frame, rsp) == 32, "leave_at()");
+#endif
 
 /* What the next return from #UD does besides. */
 static enum { PLAINLY, WITH_IP_SET, TO_NO_ADDRESS } ud_returns;
@@ -45,6 +49,7 @@ static bool skip_ud(struct frame *frame)
 	return true;
 }
 
+#if !SINGLE_CR3
 /* EVENT_RETURN_SUPERVISOR was refused: its frame is put right, and it is tried again. */
 static bool repair_frame(struct frame *frame)
 {
@@ -67,6 +72,7 @@ static bool give_up_frame(struct frame *frame)
 	refusals++;
 	return true;
 }
+#endif
 
 static bool pass_bp(struct frame *frame)
 {
@@ -77,9 +83,11 @@ void supervisor_init(void)
 {
 	on_event(VEC_UD, skip_ud);
 	on_event(VEC_BP, pass_bp);
+#if !SINGLE_CR3
 	on_event(VEC_GP, repair_frame);
 	on_event(VEC_PF, give_up_frame);
 	upper_pa = page_alloc();
+#endif
 }
 
 bool hypercall_kept(u64 nr, u64 a0, u64 a1, u64 a2, u64 expected)
@@ -120,6 +128,18 @@ bool exception_supervisor(void)
 	return probe_is_whole(&p);
 }
 
+#if SINGLE_CR3
+/* Not by the guest itself. */
+bool return_supervisor(void)
+{
+	bool ok;
+
+	return_by_hypervisor = true;
+	ok = exception_supervisor();
+	return_by_hypervisor = false;
+	return ok;
+}
+#else
 bool return_supervisor_ip(void)
 {
 	bool ok;
@@ -164,6 +184,7 @@ bool return_supervisor_upper(void)
 	leave_at(va, frame);
 	return rest_is_whole();
 }
+#endif
 
 bool breakpoint_supervisor(void)
 {

@@ -2,17 +2,21 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 """One event at every instruction of the switcher, during every kind of transition.
 
-    everywhere.py EVENT MINIVISOR GUEST OFFSETS
+    everywhere.py EVENT MINIVISOR GUEST OFFSETS [--dialect=dual|single]
 
 S12: the machine is stopped at each instruction that the switcher executes in
 each of the guest's transitions, the event is injected there, and it must have
 been handled exactly once when the guest, with all its registers as they should
 be, is at its next turn. The handlers' own instructions are reached by events
 that are provoked first. Prints the coverage of the switcher's instructions.
+
+A guest of single CR3 is for the instructions that are that dialect's alone; the other
+guest is for all the rest.
 """
 import argparse
 import collections
 import dataclasses
+import re
 import sys
 
 from events import EVENTS, scenes
@@ -30,28 +34,30 @@ SYSRET = "user SYSCALL, EVENT_RETURN_USER by SYSRET"
 BREAKPOINT = "breakpoint in user mode"
 COMPAT = "32-bit user mode, INT 0x80"
 IRET = "user SYSCALL, EVENT_RETURN_USER by IRET"
+SYSCALL = "pvm_switcher_syscall_{}_cr3"	# of the guest's dialect
+SINGLE = re.compile(r"single_.*|pvm_switcher_syscall_single_cr3")	# labels of single CR3's own
 # (kind, the events that come first, each with the label where it comes)
 PROVOKED = (
     (SYSRET, (("nmi", GUEST),)),
     (SYSRET, (("mc", GUEST),)),
-    (SYSRET, (("nmi", "pvm_switcher_syscall_dual_cr3"),)),
-    (SYSRET, (("mc", "pvm_switcher_syscall_dual_cr3"),)),
-    (SYSRET, (("db", "pvm_switcher_syscall_dual_cr3"),)),
+    (SYSRET, (("nmi", SYSCALL),)),
+    (SYSRET, (("mc", SYSCALL),)),
+    (SYSRET, (("db", SYSCALL),)),
     (SYSRET, (("nmi", "pvm_switcher_sysret_syscall"),)),
     (SYSRET, (("nmi", "pvm_switcher_sysret"),)),
     (SYSRET, (("mc", "pvm_switcher_sysret"),)),
     (IRET, (("nmi", "pvm_switcher_iret"),)),
     (IRET, (("mc", "pvm_switcher_iret"),)),
-    (SYSRET, (("nmi", "pvm_switcher_syscall_dual_cr3"), ("mc", "pvm_switcher_nmi"))),
+    (SYSRET, (("nmi", SYSCALL), ("mc", "pvm_switcher_nmi"))),
     (FILL, (("mitigations", "pvm_switcher_enter"),)),
     (HYPERCALL, (("mitigations", "pvm_switcher_enter"),)),
     (COMPAT, (("mitigations", "pvm_switcher_enter"),)),
     (BREAKPOINT, (("mitigations", "pvm_switcher_enter"),)),
     (COMPAT, (("cr4", "pvm_switcher_enter"),)),
     (HYPERCALL, (("cr4", "pvm_switcher_enter"),)),
-    (SYSRET, (("owed", "pvm_switcher_syscall_dual_cr3"),)),
-    (IRET, (("owed", "pvm_switcher_syscall_dual_cr3"),)),
-    ("LOAD_PGTBL", (("owed", "pvm_switcher_syscall_dual_cr3"),)),
+    (SYSRET, (("owed", SYSCALL),)),
+    (IRET, (("owed", SYSCALL),)),
+    ("LOAD_PGTBL", (("owed", SYSCALL),)),
     (HYPERCALL, (("owed", "pvm_switcher_enter"),)),
     (FILL, (("owed", "pvm_switcher_vector"),)),
     (FILL, (("null_ss", "pvm_switcher_enter"),)),
@@ -71,7 +77,7 @@ class Scenario:
 
     def __init__(self, machine, events, kind, first=()):
         self.machine, self.kind = machine, kind
-        self.first = [(events[name], label) for name, label in first]
+        self.first = [(events[name], label.format(machine.dialect)) for name, label in first]
         # What comes first is about the handlers, and what nothing else reaches.
         self.beyond = machine.host["pvm_switcher_stubs"] if first else 0
         self.name = ", ".join([kind, *(f"{event.name} at {label}" for event, label in self.first)])
@@ -180,6 +186,7 @@ class Campaign:
     def run(self):
         while self.plan is None or (self.done < len(self.plan) and len(self.failures) < FAILURES_MAX):
             machine = Machine(self.options.minivisor, self.options.guest, self.options.offsets, cpu=CPU)
+            machine.dialect = self.options.dialect
             events = {name: event(machine) for name, event in EVENTS.items()}
             with machine:
                 machine.to_host()
@@ -195,14 +202,17 @@ class Campaign:
         found += [Scenario(machine, events, kind, first) for kind, first in PROVOKED]
         return [scenario for scenario in found if scenario.bears(event) and self.options.only in scenario.name]
 
+    def _is_ours(self, label):
+        return bool(SINGLE.fullmatch(label)) == (self.options.dialect == "single")
+
     def _make_plan(self, scenarios, event):
         """[(number of a scenario, visit)]"""
         known, planned, plan = set(), collections.Counter(), []
         for number, scenario in enumerate(scenarios):
             for visit in scenario.visits(known, planned):
                 label = scenario.machine.host.where(visit.address).split("+")[0]
-                if (visit.switcher_idt or not event.needs_switcher_idt) and label != event.spares and \
-                   planned[visit.address] < event.ways:
+                if self._is_ours(label) and label != event.spares and \
+                   (visit.switcher_idt or not event.needs_switcher_idt) and planned[visit.address] < event.ways:
                     plan.append((number, visit))
                     planned[visit.address] += 1
         return plan
@@ -239,7 +249,8 @@ class Campaign:
     def report(self):
         """True if every instruction is reached or explained."""
         machine, where = self.machine, self.machine.host.where
-        instructions = machine.real_instructions()
+        instructions = {address: text for address, text in machine.real_instructions().items()
+                        if self._is_ours(where(address).split("+")[0])}
         missing = [address for address in instructions if address not in self.reached]
         explained, ok = collections.Counter(), True
         for address in missing:
@@ -252,7 +263,8 @@ class Campaign:
             if reason:
                 print(f"{count:>5} not reached: {reason}")
         print(f"{self.name}: injected at {self.injected} places, {self.missed} not come to again; "
-              f"{len(instructions) - len(missing)} of the switcher's {len(instructions)} instructions")
+              f"{len(instructions) - len(missing)} of the switcher's {len(instructions)} instructions"
+              f"{' for single CR3 alone' if self.options.dialect == 'single' else ''}")
         return ok
 
 
@@ -262,6 +274,7 @@ def main():
     parser.add_argument("minivisor")
     parser.add_argument("guest")
     parser.add_argument("offsets")
+    parser.add_argument("--dialect", choices=("dual", "single"), default="dual", help="the guest's")
     parser.add_argument("--only", default="", help="scenarios whose name contains this")
     options = parser.parse_args()
     campaign = Campaign(options)

@@ -17,9 +17,6 @@ UNREACHED = (
      "a second #MC before the host has cleared MCG_STATUS shuts the CPU down"),
     ("pvm_switcher_enter|leave_extras_done", "db",
      "before the switcher's IDT is loaded and after it a #DB is the host's"),
-    ("single_.*|pvm_switcher_syscall_single_cr3", ".*",
-     "the guest that is stepped through is of dual CR3: no event is injected into single CR3's direct "
-     "switches, which end in the same tails (ring0.direct.single-*)"),
 )
 
 

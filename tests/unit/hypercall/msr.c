@@ -241,6 +241,22 @@ Test(msr, in_user_mode_the_instructions_are_gp)
 	cr_assert_eq(vcpu->msr.lstar, LSTAR);
 }
 
+Test(msr, writes_that_the_backend_refuses_are_not_traced)
+{
+	const struct pvm_trace_record *record;
+
+	hc_wrmsr(X2APIC_ICR, 7);
+	pvm_complete_wrmsr(vcpu, false);
+	cr_assert_null(fixture_find_record(&f, PVM_TRACE_MSR));
+	hc_wrmsr(X2APIC_ICR, 7);
+	pvm_complete_wrmsr(vcpu, true);
+	record = fixture_find_record(&f, PVM_TRACE_MSR);
+	cr_assert_not_null(record);
+	cr_assert_eq(record->a, X2APIC_ICR);
+	cr_assert_eq(record->b, 7);
+	cr_assert_eq(record->c, 1);
+}
+
 Test(msr, accesses_are_traced)
 {
 	const struct pvm_trace_record *record;

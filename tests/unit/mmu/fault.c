@@ -94,6 +94,24 @@ Test(mmu_fault, page_stays_read_only_until_its_entry_is_dirty)
 	guest_fini(&g);
 }
 
+Test(mmu_fault, faults_and_fills_are_counted)
+{
+	struct pvm_mmu_stats stats;
+	struct guest g;
+	unsigned i;
+
+	guest_init(&g);
+	for (i = 0; i < 3; i++) {
+		guest_map(&g, GVA + i * 0x1000, DATA + i * 0x1000, 1, RWU);
+		guest_touch(&g, GVA + i * 0x1000, PVM_ACCESS_READ);
+	}
+	pvm_mmu_get_stats(g.vm, &stats);
+	cr_assert_eq(stats.fills, 3);
+	cr_assert_eq(stats.faults, 3);
+	cr_assert_eq(stats.injected, 0);
+	guest_fini(&g);
+}
+
 Test(mmu_fault, what_the_guests_tables_refuse_is_injected_and_maps_nothing)
 {
 	struct pvm_fault_result result;
@@ -114,6 +132,7 @@ Test(mmu_fault, what_the_guests_tables_refuse_is_injected_and_maps_nothing)
 	pvm_mmu_get_stats(g.vm, &stats);
 	cr_assert_eq(stats.injected, 2);
 	cr_assert_eq(stats.faults, 2);
+	cr_assert_eq(stats.fills, 0);
 	cr_assert_eq(stats.rmap_entries, 0);
 	guest_fini(&g);
 }

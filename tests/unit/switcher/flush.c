@@ -216,6 +216,19 @@ Test(switcher_flush, S6_a_dying_root_gets_every_vcpu_of_the_vm_out)
 	cr_assert_eq(kicks[1], 0);
 }
 
+Test(switcher_flush, S13_only_a_flush_that_frees_tables_waits_for_the_end_of_the_run)
+{
+	on_kick = KICK_LEAVES_LATER;
+	flush_root(ROOT(1));
+	cr_assert_eq(kicks[0], 1);
+	cr_assert_eq(cpus[0]->active, &svcpu[0], "the signal is enough");
+	cpus[0]->signal = 1 + 1;
+	pvm_switcher_flush(&vm, &(struct pvm_tlb_flush){ .scope = PVM_FLUSH_ALL,
+							 .root = { PVM_INVALID_ADDR } });
+	cr_assert_eq(kicks[0], 2);
+	cr_assert_null(cpus[0]->active, "M2: no walker has a freed table in reach");
+}
+
 Test(switcher_flush, a_kick_reaches_the_cpu_that_runs_the_vcpu_and_no_other)
 {
 	pvm_switcher_kick(&svcpu[1]);

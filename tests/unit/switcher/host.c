@@ -61,11 +61,22 @@ static void kick(void *host, uint32_t id)
 		return;
 	}
 	cpus[id]->signal = HOST_SIGNAL;
-	cpus[id]->active = NULL;
+	if (on_kick == KICK_LEAVES)
+		cpus[id]->active = NULL;
+}
+
+static void relax(void *host)
+{
+	(void)host;
+	if (on_kick == KICK_LEAVES_LATER)
+		for (uint32_t i = 0; i < HOST_CPUS - 1; i++)
+			if (kicks[i])
+				cpus[i]->active = NULL;
 }
 
 static const struct pvm_switcher_ops ops = {
 	.page_alloc = page_alloc, .page_free = page_free, .va_to_pa = va_to_pa, .kick = kick,
+	.relax = relax,
 };
 
 uint64_t *host_table(uint64_t pa)

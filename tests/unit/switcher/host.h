@@ -18,7 +18,8 @@
 #define HOST_PA(va)	((uint64_t)(uintptr_t)(va) & PVM_CR3_ADDR_MASK)
 
 /* What a CPU does when it is kicked. */
-enum host_kick { KICK_LEAVES, KICK_RUNS_AGAIN };
+/* KICK_LEAVES_LATER: it is on its way out, as the signal says; out only when waited for. */
+enum host_kick { KICK_LEAVES, KICK_RUNS_AGAIN, KICK_LEAVES_LATER };
 
 extern struct pvm_switcher switcher;
 extern struct pvm_switcher_cpu *cpus[HOST_CPUS];
