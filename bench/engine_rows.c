@@ -51,12 +51,13 @@ static void run(const struct bench_options *options, struct bench_result *result
 static bool enter_user(struct engine *e)
 {
 	struct pvm_vcpu *v = &e->vcpu;
+	struct pvm_vcpu_struct *pvcs = v->pvcs;
 
-	v->pvcs->rip = 0x300000;
-	v->pvcs->rsp = 0x308000;
-	v->pvcs->eflags = PVM_RFLAGS_IF | PVM_RFLAGS_FIXED;
-	v->pvcs->user_cs = 0x33;
-	v->pvcs->user_ss = 0x2b;
+	pvcs->rip = 0x300000;
+	pvcs->rsp = 0x308000;
+	pvcs->eflags = PVM_RFLAGS_IF | PVM_RFLAGS_FIXED;
+	pvcs->user_cs = 0x33;
+	pvcs->user_ss = 0x2b;
 	v->rip = ENGINE_RETU + 2;
 	return pvm_handle_syscall(v) == PVM_ACT_RESUME && v->user_mode;
 }

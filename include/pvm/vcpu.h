@@ -235,7 +235,8 @@ struct pvm_vcpu {
 	uint16_t ldtr, tr;
 	uint64_t tls[3];		/* rectified descriptors, GDT index config.tls_index.. */
 	struct pvm_msrs msr;
-	struct pvm_vcpu_struct *pvcs;	/* msr.vcpu_struct in host memory, pinned; NULL: none */
+	void *pvcs;			/* msr.vcpu_struct in host memory, pinned, laid out as
+					 * its ABI says; NULL: none */
 	uint64_t pins;			/* counts pages pinned for it (S8) */
 	uint64_t starved_rip;		/* where memory was short last, and how often there */
 	uint32_t starved;

@@ -57,6 +57,6 @@ int pvm_pvcs_attach(struct pvm_vcpu *vcpu, uint64_t gpa)
 		vcpu->pins++;
 	}
 	vcpu->msr.vcpu_struct = gpa;
-	vcpu->pvcs = (struct pvm_vcpu_struct *)(void *)((char *)page + page_offset(gpa));
+	vcpu->pvcs = (char *)page + page_offset(gpa);
 	return PVM_OK;
 }

@@ -227,20 +227,20 @@ void fuzz_vcpu(struct fuzz_host *h, struct fuzz_input *in)
 	vcpu->nmi_pending = vcpu->nmi_masked && (choice & 4);
 	vcpu->halted = choice & 8;
 	if (vcpu->pvcs && (choice & 16)) {	/* user mode, as EVENT_RETURN_USER makes it */
-		vcpu->pvcs->user_cs = choice & 32 ? 0x33 : 0x23;
-		vcpu->pvcs->user_ss = 0x2b;
-		vcpu->pvcs->rip = vcpu->rip & 0x7fffffff;
-		vcpu->pvcs->rsp = vcpu->gpr[PVM_RSP];
-		vcpu->pvcs->eflags = (uint32_t)vcpu->rflags;
-		vcpu->pvcs->rcx = vcpu->gpr[PVM_RCX];
-		vcpu->pvcs->r11 = vcpu->gpr[PVM_R11];
+		dual_pvcs(vcpu)->user_cs = choice & 32 ? 0x33 : 0x23;
+		dual_pvcs(vcpu)->user_ss = 0x2b;
+		dual_pvcs(vcpu)->rip = vcpu->rip & 0x7fffffff;
+		dual_pvcs(vcpu)->rsp = vcpu->gpr[PVM_RSP];
+		dual_pvcs(vcpu)->eflags = (uint32_t)vcpu->rflags;
+		dual_pvcs(vcpu)->rcx = vcpu->gpr[PVM_RCX];
+		dual_pvcs(vcpu)->r11 = vcpu->gpr[PVM_R11];
 		vcpu->nmi_pending = false;
 		vcpu->halted = false;
 		fuzz_require(pvm_event_return_user(vcpu) == PVM_ACT_RESUME && vcpu->user_mode,
 			     "EVENT_RETURN_USER with a good PVCS reaches user mode");
 	}
 	if (vcpu->pvcs)
-		fuzz_bytes(in, vcpu->pvcs, sizeof(*vcpu->pvcs));
+		fuzz_bytes(in, vcpu->pvcs, sizeof(struct pvm_vcpu_struct));
 }
 
 /* ------------------------------------------------------------------------

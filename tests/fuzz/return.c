@@ -14,11 +14,11 @@ static void return_user(struct fuzz_host *h, struct fuzz_input *in)
 	enum pvm_action action;
 
 	if (vcpu->pvcs) {
-		vcpu->pvcs->user_cs = fuzz_u8(in) & 0xf ? 0x33 - (fuzz_u8(in) & 0x10) : fuzz_u16(in);
-		vcpu->pvcs->user_ss = fuzz_u8(in) & 0xf ? 0x2b : fuzz_u16(in);
-		vcpu->pvcs->rip = fuzz_value(in);
-		vcpu->pvcs->eflags = (uint32_t)fuzz_value(in);
-		vcpu->pvcs->user_gsbase = fuzz_value(in);
+		dual_pvcs(vcpu)->user_cs = fuzz_u8(in) & 0xf ? 0x33 - (fuzz_u8(in) & 0x10) : fuzz_u16(in);
+		dual_pvcs(vcpu)->user_ss = fuzz_u8(in) & 0xf ? 0x2b : fuzz_u16(in);
+		dual_pvcs(vcpu)->rip = fuzz_value(in);
+		dual_pvcs(vcpu)->eflags = (uint32_t)fuzz_value(in);
+		dual_pvcs(vcpu)->user_gsbase = fuzz_value(in);
 	}
 	action = pvm_event_return_user(vcpu);
 	fuzz_check(h, action);
@@ -27,8 +27,8 @@ static void return_user(struct fuzz_host *h, struct fuzz_input *in)
 		fuzz_require(vcpu->seg[PVM_SS] == 0x2b, "S4: SS is __USER_DS");
 		fuzz_require(vcpu->cr3 == switch_cr3 && vcpu->msr.switch_cr3 == cr3,
 			     "CR3 and MSR_PVM_SWITCH_CR3 have changed places");
-		fuzz_require(!h->vm.config.host_pke || vcpu->pkru == vcpu->pvcs->pkru, "S11: the user's PKRU");
-		fuzz_require(!(vcpu->pvcs->event_flags & PVM_EVENT_FLAGS_IP), "IP is clear");
+		fuzz_require(!h->vm.config.host_pke || vcpu->pkru == dual_pvcs(vcpu)->pkru, "S11: the user's PKRU");
+		fuzz_require(!(dual_pvcs(vcpu)->event_flags & PVM_EVENT_FLAGS_IP), "IP is clear");
 		fuzz_require(!vcpu->nmi_masked, "NMIs are unmasked");
 	} else if (action == PVM_ACT_RESUME) {
 		fuzz_require(pvm_legal_address(vcpu, pvm_gva(vcpu->rip)), "M7: entry points are legal");

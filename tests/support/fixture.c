@@ -106,7 +106,7 @@ void fixture_boot(struct fixture *f, struct pvm_vcpu *vcpu)
 	cr_assert_eq(pvm_msr_write(vcpu, MSR_PVM_RETS_RIP, 0x120010), PVM_OK);
 	vcpu->gpr[PVM_RSP] = 0x208000;
 	vcpu->rip = 0x200000;
-	vcpu->pvcs->event_flags = PVM_EVENT_FLAGS_IF;
+	dual_pvcs(vcpu)->event_flags = PVM_EVENT_FLAGS_IF;
 }
 
 const struct pvm_trace_record *fixture_find_record(const struct fixture *f, enum pvm_trace_kind kind)

@@ -81,7 +81,13 @@ static bool single_cr3(const struct pvm_vcpu *vcpu)
 /* The PVCS where it is single CR3's. */
 static const struct pvm_sc_vcpu_struct *single_pvcs(const struct pvm_vcpu *vcpu)
 {
-	return single_cr3(vcpu) ? (const void *)vcpu->pvcs : NULL;
+	return single_cr3(vcpu) ? vcpu->pvcs : NULL;
+}
+
+/* Where it is dual CR3's. */
+static const struct pvm_vcpu_struct *dual_pvcs(const struct pvm_vcpu *vcpu)
+{
+	return vcpu->pvcs;
 }
 
 struct model_place model_place(const struct pvm_vcpu *vcpu)
@@ -113,16 +119,16 @@ static bool frame_event(struct pvm_vcpu *vcpu, struct model_event *event)
 
 static bool dual_cr3_event(struct pvm_vcpu *vcpu, uint64_t offset, struct model_event *event)
 {
-	event->cr2 = vcpu->pvcs->cr2;
+	event->cr2 = dual_pvcs(vcpu)->cr2;
 	event->user = offset == PVM_ENTRY_USER;
 	if (offset == PVM_ENTRY_SUPERVISOR_EXCEPTION)
 		return frame_event(vcpu, event);
 	if (offset != PVM_ENTRY_USER && offset != PVM_ENTRY_SUPERVISOR_INTERRUPT)
 		return false;
-	event->vector = (uint8_t)vcpu->pvcs->event_vector;
-	event->rip = vcpu->pvcs->rip;
+	event->vector = (uint8_t)dual_pvcs(vcpu)->event_vector;
+	event->rip = dual_pvcs(vcpu)->rip;
 	if (pvm_vector_has_error_code(event->vector))
-		event->error_code = vcpu->pvcs->event_errcode;
+		event->error_code = dual_pvcs(vcpu)->event_errcode;
 	return true;
 }
 

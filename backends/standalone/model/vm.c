@@ -181,9 +181,12 @@ int model_boot(struct model_vm *vm, unsigned vcpu)
 		return PVM_EINVAL;
 	v->rip = MODEL_CODE;
 	v->gpr[PVM_RSP] = MODEL_STACK(vcpu);
-	v->pvcs->event_flags = PVM_EVENT_FLAGS_IF;
+	*(uint64_t *)v->pvcs = PVM_EVENT_FLAGS_IF;
 	return PVM_OK;
 }
+
+_Static_assert(offsetof(struct pvm_vcpu_struct, event_flags) == 0 &&
+	       offsetof(struct pvm_sc_vcpu_struct, event_flags) == 0, "either's first word");
 
 /* ------------------------------------------------------------------------
  * The backend loop.

@@ -92,7 +92,7 @@ Test(debug, in_user_mode_enters_like_any_event)
 	guest_enter_user(&f);
 	debug(PVM_DR6_BS);
 	cr_assert_eq(vcpu->rip, ENTRY);
-	cr_assert_eq(vcpu->pvcs->event_vector, PVM_VEC_DB);
+	cr_assert_eq(dual_pvcs(vcpu)->event_vector, PVM_VEC_DB);
 }
 
 /* spec: C-161 */

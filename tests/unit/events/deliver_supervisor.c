@@ -15,8 +15,8 @@ static void setup(void)
 	vcpu->gpr[PVM_RSP] = RSP;
 	vcpu->rip = 0x200777;
 	vcpu->rflags = PVM_RFLAGS_FIXED | PVM_RFLAGS_IF | PVM_RFLAGS_CF | PVM_RFLAGS_TF;
-	memset(vcpu->pvcs, 0xee, sizeof(*vcpu->pvcs));
-	vcpu->pvcs->event_flags = PVM_EVENT_FLAGS_IF;
+	memset(vcpu->pvcs, 0xee, sizeof(struct pvm_vcpu_struct));
+	dual_pvcs(vcpu)->event_flags = PVM_EVENT_FLAGS_IF;
 }
 
 static void teardown(void)
@@ -83,10 +83,10 @@ Test(deliver_supervisor, exception_pushes_rflags_with_if_of_the_pvcs_set)
 /* spec: C-030, C-177 */
 Test(deliver_supervisor, exception_pushes_rflags_with_if_of_the_pvcs_clear)
 {
-	vcpu->pvcs->event_flags = ~(uint64_t)PVM_EVENT_FLAGS_IF;
+	dual_pvcs(vcpu)->event_flags = ~(uint64_t)PVM_EVENT_FLAGS_IF;
 	deliver(PVM_VEC_UD, 0);
 	cr_assert_eq(frame(PVM_FRAME_RFLAGS), PVM_RFLAGS_FIXED | PVM_RFLAGS_CF | PVM_RFLAGS_TF);
-	cr_assert_eq(vcpu->pvcs->event_flags, ~(uint64_t)PVM_EVENT_FLAGS_IF);
+	cr_assert_eq(dual_pvcs(vcpu)->event_flags, ~(uint64_t)PVM_EVENT_FLAGS_IF);
 }
 
 /* spec: C-178 */
@@ -115,7 +115,7 @@ Test(deliver_supervisor, exception_without_error_code_pushes_0)
 Test(deliver_supervisor, page_fault_puts_cr2_into_the_pvcs)
 {
 	cr_assert_eq(pvm_event_pf(vcpu, pvm_gva(0xdead000), PVM_PF_W), PVM_ACT_RESUME);
-	cr_assert_eq(vcpu->pvcs->cr2, 0xdead000);
+	cr_assert_eq(dual_pvcs(vcpu)->cr2, 0xdead000);
 	cr_assert_eq(frame(PVM_FRAME_ERRCODE), (uint64_t)PVM_VEC_PF << 32 | PVM_PF_W);
 }
 
@@ -125,8 +125,8 @@ Test(deliver_supervisor, exception_leaves_the_rest_of_the_pvcs_alone)
 	struct pvm_vcpu_struct before;
 
 	vcpu->cr2 = 0x1234;
-	vcpu->pvcs->event_flags = 0;
-	before = *vcpu->pvcs;
+	dual_pvcs(vcpu)->event_flags = 0;
+	before = *dual_pvcs(vcpu);
 	deliver(PVM_VEC_GP, 1);
 	cr_assert_eq(memcmp(&before, vcpu->pvcs, sizeof(before)), 0);
 }
@@ -151,9 +151,9 @@ Test(deliver_supervisor, exception_enters_at_256_with_clean_registers)
 /* spec: C-185 */
 Test(deliver_supervisor, exception_clears_if_and_nothing_else_in_the_flags)
 {
-	vcpu->pvcs->event_flags = ~0ull;
+	dual_pvcs(vcpu)->event_flags = ~0ull;
 	deliver(PVM_VEC_UD, 0);
-	cr_assert_eq(vcpu->pvcs->event_flags, ~(uint64_t)PVM_EVENT_FLAGS_IF);
+	cr_assert_eq(dual_pvcs(vcpu)->event_flags, ~(uint64_t)PVM_EVENT_FLAGS_IF);
 }
 
 Test(deliver_supervisor, S11_pkru_stays_the_supervisors)
@@ -163,7 +163,7 @@ Test(deliver_supervisor, S11_pkru_stays_the_supervisors)
 	cr_assert_eq(vcpu->pkru, 0x1234);
 	deliver(0x40, 0);
 	cr_assert_eq(vcpu->pkru, 0x1234);
-	cr_assert_eq(vcpu->pvcs->pkru, 0xeeeeeeee);
+	cr_assert_eq(dual_pvcs(vcpu)->pkru, 0xeeeeeeee);
 }
 
 Test(deliver_supervisor, frame_may_cross_a_page)
@@ -236,27 +236,28 @@ Test(deliver_supervisor, interrupt_saves_five_registers_in_the_pvcs)
 	uint64_t r11 = vcpu->gpr[PVM_R11], rcx = vcpu->gpr[PVM_RCX];
 
 	deliver(0x40, 0);
-	cr_assert_eq(vcpu->pvcs->rsp, RSP);
-	cr_assert_eq(vcpu->pvcs->eflags, PVM_RFLAGS_FIXED | PVM_RFLAGS_IF | PVM_RFLAGS_CF | PVM_RFLAGS_TF);
-	cr_assert_eq(vcpu->pvcs->rip, 0x200777);
-	cr_assert_eq(vcpu->pvcs->rcx, rcx);
-	cr_assert_eq(vcpu->pvcs->r11, r11);
+	cr_assert_eq(dual_pvcs(vcpu)->rsp, RSP);
+	cr_assert_eq(dual_pvcs(vcpu)->eflags,
+		     PVM_RFLAGS_FIXED | PVM_RFLAGS_IF | PVM_RFLAGS_CF | PVM_RFLAGS_TF);
+	cr_assert_eq(dual_pvcs(vcpu)->rip, 0x200777);
+	cr_assert_eq(dual_pvcs(vcpu)->rcx, rcx);
+	cr_assert_eq(dual_pvcs(vcpu)->r11, r11);
 }
 
 /* spec: C-030, C-187 */
 Test(deliver_supervisor, int_0x80_with_if_clear_saves_if_clear)
 {
-	vcpu->pvcs->event_flags = 0;
+	dual_pvcs(vcpu)->event_flags = 0;
 	deliver(PVM_VEC_SYSCALL32, 0);
-	cr_assert_eq(vcpu->pvcs->eflags, PVM_RFLAGS_FIXED | PVM_RFLAGS_CF | PVM_RFLAGS_TF);
+	cr_assert_eq(dual_pvcs(vcpu)->eflags, PVM_RFLAGS_FIXED | PVM_RFLAGS_CF | PVM_RFLAGS_TF);
 }
 
 /* spec: C-059, C-188 */
 Test(deliver_supervisor, interrupt_vector_goes_to_the_pvcs)
 {
 	deliver(0xfe, 0x55);
-	cr_assert_eq(vcpu->pvcs->event_vector, 0xfe);
-	cr_assert_eq(vcpu->pvcs->event_errcode, 0xeeeeeeee);
+	cr_assert_eq(dual_pvcs(vcpu)->event_vector, 0xfe);
+	cr_assert_eq(dual_pvcs(vcpu)->event_errcode, 0xeeeeeeee);
 }
 
 /* spec: C-187 */
@@ -269,11 +270,11 @@ Test(deliver_supervisor, interrupt_pushes_nothing_and_saves_nothing_else)
 	memcpy(before, stack, sizeof(before));
 	deliver(0x40, 0);
 	cr_assert_eq(memcmp(before, stack, sizeof(before)), 0);
-	cr_assert_eq(vcpu->pvcs->user_cs, 0xeeee);
-	cr_assert_eq(vcpu->pvcs->user_ss, 0xeeee);
-	cr_assert_eq(vcpu->pvcs->user_gsbase, 0xeeeeeeeeeeeeeeee);
-	cr_assert_eq(vcpu->pvcs->pkru, 0xeeeeeeee);
-	cr_assert_eq(vcpu->pvcs->cr2, 0xeeeeeeeeeeeeeeee);
+	cr_assert_eq(dual_pvcs(vcpu)->user_cs, 0xeeee);
+	cr_assert_eq(dual_pvcs(vcpu)->user_ss, 0xeeee);
+	cr_assert_eq(dual_pvcs(vcpu)->user_gsbase, 0xeeeeeeeeeeeeeeee);
+	cr_assert_eq(dual_pvcs(vcpu)->pkru, 0xeeeeeeee);
+	cr_assert_eq(dual_pvcs(vcpu)->cr2, 0xeeeeeeeeeeeeeeee);
 }
 
 /* spec: C-086, C-190 */
@@ -309,9 +310,9 @@ Test(deliver_supervisor, vector_31_is_an_exception_and_32_is_not)
 /* spec: C-193 */
 Test(deliver_supervisor, interrupt_clears_if_and_nothing_else_in_the_flags)
 {
-	vcpu->pvcs->event_flags = ~0ull;
+	dual_pvcs(vcpu)->event_flags = ~0ull;
 	deliver(0x40, 0);
-	cr_assert_eq(vcpu->pvcs->event_flags, ~(uint64_t)PVM_EVENT_FLAGS_IF);
+	cr_assert_eq(dual_pvcs(vcpu)->event_flags, ~(uint64_t)PVM_EVENT_FLAGS_IF);
 }
 
 Test(deliver_supervisor, M7_interrupt_entry_that_leaves_the_legal_ranges_is_a_shutdown)

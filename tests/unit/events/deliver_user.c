@@ -30,13 +30,13 @@ TestSuite(deliver_user, .init = setup, .fini = teardown);
 Test(deliver_user, user_registers_are_saved_in_the_pvcs)
 {
 	deliver(PVM_VEC_UD, 0);
-	cr_assert_eq(vcpu->pvcs->user_cs, 0x33);
-	cr_assert_eq(vcpu->pvcs->user_ss, 0x2b);
-	cr_assert_eq(vcpu->pvcs->rsp, USER_RSP);
-	cr_assert_eq(vcpu->pvcs->eflags, USER_RFLAGS);
-	cr_assert_eq(vcpu->pvcs->rip, USER_RIP);
-	cr_assert_eq(vcpu->pvcs->rcx, 0xccccccccccccccc1);
-	cr_assert_eq(vcpu->pvcs->r11, 0x1111111111111112);
+	cr_assert_eq(dual_pvcs(vcpu)->user_cs, 0x33);
+	cr_assert_eq(dual_pvcs(vcpu)->user_ss, 0x2b);
+	cr_assert_eq(dual_pvcs(vcpu)->rsp, USER_RSP);
+	cr_assert_eq(dual_pvcs(vcpu)->eflags, USER_RFLAGS);
+	cr_assert_eq(dual_pvcs(vcpu)->rip, USER_RIP);
+	cr_assert_eq(dual_pvcs(vcpu)->rcx, 0xccccccccccccccc1);
+	cr_assert_eq(dual_pvcs(vcpu)->r11, 0x1111111111111112);
 }
 
 /* spec: C-062 */
@@ -44,7 +44,7 @@ Test(deliver_user, the_32_bit_code_selector_is_saved_as_it_is)
 {
 	vcpu->seg[PVM_CS] = 0x23;
 	deliver(PVM_VEC_UD, 0);
-	cr_assert_eq(vcpu->pvcs->user_cs, 0x23);
+	cr_assert_eq(dual_pvcs(vcpu)->user_cs, 0x23);
 	cr_assert_eq(pvm_vcpu_underlying_cs(vcpu), 0x33, "supervisor mode is 64-bit");
 }
 
@@ -57,7 +57,7 @@ Test(deliver_user, ss_is_saved_as_the_underlying_one_whatever_the_user_loaded)
 	pvm_load_tls(vcpu, tls);
 	vcpu->seg[PVM_SS] = 0x63;
 	deliver(PVM_VEC_UD, 0);
-	cr_assert_eq(vcpu->pvcs->user_ss, 0x2b);
+	cr_assert_eq(dual_pvcs(vcpu)->user_ss, 0x2b);
 	cr_assert_eq(pvm_event_return_user(vcpu), PVM_ACT_RESUME);
 	cr_assert(vcpu->user_mode);
 	cr_assert_eq(vcpu->rip, USER_RIP);
@@ -67,7 +67,7 @@ Test(deliver_user, ss_is_saved_as_the_underlying_one_whatever_the_user_loaded)
 Test(deliver_user, gs_base_is_saved_and_becomes_the_kernel_gs_base)
 {
 	deliver(PVM_VEC_UD, 0);
-	cr_assert_eq(vcpu->pvcs->user_gsbase, USER_GS_BASE);
+	cr_assert_eq(dual_pvcs(vcpu)->user_gsbase, USER_GS_BASE);
 	cr_assert_eq(vcpu->gs_base, KERNEL_GS_BASE);
 	cr_assert_eq(vcpu->msr.kernel_gs_base, KERNEL_GS_BASE);
 }
@@ -76,22 +76,22 @@ Test(deliver_user, gs_base_is_saved_and_becomes_the_kernel_gs_base)
 Test(deliver_user, vector_goes_to_the_pvcs)
 {
 	deliver(PVM_VEC_BP, 0);
-	cr_assert_eq(vcpu->pvcs->event_vector, PVM_VEC_BP);
+	cr_assert_eq(dual_pvcs(vcpu)->event_vector, PVM_VEC_BP);
 }
 
 /* spec: C-060, C-162 */
 Test(deliver_user, error_code_goes_to_the_pvcs)
 {
 	deliver(PVM_VEC_GP, 0x402);
-	cr_assert_eq(vcpu->pvcs->event_errcode, 0x402);
-	cr_assert_eq(vcpu->pvcs->event_vector, PVM_VEC_GP);
+	cr_assert_eq(dual_pvcs(vcpu)->event_errcode, 0x402);
+	cr_assert_eq(dual_pvcs(vcpu)->event_vector, PVM_VEC_GP);
 }
 
 /* spec: C-060 */
 Test(deliver_user, a_vector_without_error_code_leaves_the_field_alone)
 {
 	deliver(PVM_VEC_UD, 0x1234);
-	cr_assert_eq(vcpu->pvcs->event_errcode, 0xeeeeeeee);
+	cr_assert_eq(dual_pvcs(vcpu)->event_errcode, 0xeeeeeeee);
 }
 
 /* spec: C-061, C-162 */
@@ -99,10 +99,10 @@ Test(deliver_user, page_fault_puts_cr2_into_the_pvcs)
 {
 	cr_assert_eq(pvm_event_pf(vcpu, pvm_gva(0x7fdead000abc), PVM_PF_W | PVM_PF_U),
 		     PVM_ACT_RESUME);
-	cr_assert_eq(vcpu->pvcs->cr2, 0x7fdead000abc);
+	cr_assert_eq(dual_pvcs(vcpu)->cr2, 0x7fdead000abc);
 	cr_assert_eq(vcpu->cr2, 0x7fdead000abc);
-	cr_assert_eq(vcpu->pvcs->event_vector, PVM_VEC_PF);
-	cr_assert_eq(vcpu->pvcs->event_errcode, PVM_PF_W | PVM_PF_U);
+	cr_assert_eq(dual_pvcs(vcpu)->event_vector, PVM_VEC_PF);
+	cr_assert_eq(dual_pvcs(vcpu)->event_errcode, PVM_PF_W | PVM_PF_U);
 }
 
 /* spec: C-061 */
@@ -110,24 +110,24 @@ Test(deliver_user, other_events_leave_cr2_in_the_pvcs_alone)
 {
 	vcpu->cr2 = 0x1234;
 	deliver(PVM_VEC_GP, 0);
-	cr_assert_eq(vcpu->pvcs->cr2, 0xeeeeeeeeeeeeeeee);
+	cr_assert_eq(dual_pvcs(vcpu)->cr2, 0xeeeeeeeeeeeeeeee);
 }
 
 /* spec: C-052, C-163 */
 Test(deliver_user, interrupt_flag_in_the_pvcs_does_not_change)
 {
 	deliver(PVM_VEC_UD, 0);
-	cr_assert_eq(vcpu->pvcs->event_flags, 0);
+	cr_assert_eq(dual_pvcs(vcpu)->event_flags, 0);
 }
 
 /* spec: C-052, C-057, C-163 */
 Test(deliver_user, a_set_interrupt_flag_and_reserved_flags_stay)
 {
-	vcpu->pvcs->event_flags = PVM_EVENT_FLAGS_IF | 0x8000000000000001;
+	dual_pvcs(vcpu)->event_flags = PVM_EVENT_FLAGS_IF | 0x8000000000000001;
 	deliver(PVM_VEC_UD, 0);
-	cr_assert_eq(vcpu->pvcs->event_flags, PVM_EVENT_FLAGS_IF | 0x8000000000000001);
+	cr_assert_eq(dual_pvcs(vcpu)->event_flags, PVM_EVENT_FLAGS_IF | 0x8000000000000001);
 	deliver(0x40, 0);
-	cr_assert_eq(vcpu->pvcs->event_flags, 0x8000000000000001, "the second one came in supervisor mode");
+	cr_assert_eq(dual_pvcs(vcpu)->event_flags, 0x8000000000000001, "the second one came in supervisor mode");
 }
 
 /* spec: C-082, C-164, C-169, C-170, C-171 */
@@ -151,7 +151,7 @@ Test(deliver_user, every_vector_enters_at_the_same_point)
 {
 	deliver(0xff, 0);
 	cr_assert_eq(vcpu->rip, ENTRY);
-	cr_assert_eq(vcpu->pvcs->event_vector, 0xff);
+	cr_assert_eq(dual_pvcs(vcpu)->event_vector, 0xff);
 }
 
 /* spec: C-085, C-168 */
@@ -208,7 +208,7 @@ Test(deliver_user, S11_pkru_is_saved_and_0_is_loaded)
 	cr_assert_eq(vcpu->pkru, USER_PKRU);
 	vcpu->msr.pkrs = 0x30;
 	deliver(PVM_VEC_UD, 0);
-	cr_assert_eq(vcpu->pvcs->pkru, USER_PKRU);
+	cr_assert_eq(dual_pvcs(vcpu)->pkru, USER_PKRU);
 	cr_assert_eq(vcpu->pkru, 0);
 }
 
@@ -218,7 +218,7 @@ Test(deliver_user, S11_pkru_becomes_pkrs_when_the_supervisor_has_pks)
 	vcpu->cr4 |= PVM_CR4_PKE | PVM_CR4_PKS;
 	vcpu->msr.pkrs = 0x30;
 	deliver(PVM_VEC_UD, 0);
-	cr_assert_eq(vcpu->pvcs->pkru, USER_PKRU);
+	cr_assert_eq(dual_pvcs(vcpu)->pkru, USER_PKRU);
 	cr_assert_eq(vcpu->pkru, 0x30);
 }
 
@@ -256,7 +256,7 @@ Test(deliver_user, M7_entry_outside_the_legal_ranges_is_a_shutdown)
 	cr_assert_eq(vcpu->request.shutdown.vector, PVM_VEC_UD);
 	cr_assert_eq(vcpu->request.shutdown.address, 0xffffffff80000000);
 	cr_assert(vcpu->user_mode);
-	cr_assert_eq(vcpu->pvcs->rip, 0xeeeeeeeeeeeeeeee, "nothing was saved");
+	cr_assert_eq(dual_pvcs(vcpu)->rip, 0xeeeeeeeeeeeeeeee, "nothing was saved");
 }
 
 Test(deliver_user, without_a_pvcs_is_a_shutdown)
@@ -290,11 +290,11 @@ Test(deliver_user, a_shutdown_is_traced_with_its_reason)
 Test(deliver_user, gp_and_ud_shorthands)
 {
 	cr_assert_eq(pvm_event_gp(vcpu, 0x1a), PVM_ACT_RESUME);
-	cr_assert_eq(vcpu->pvcs->event_vector, PVM_VEC_GP);
-	cr_assert_eq(vcpu->pvcs->event_errcode, 0x1a);
+	cr_assert_eq(dual_pvcs(vcpu)->event_vector, PVM_VEC_GP);
+	cr_assert_eq(dual_pvcs(vcpu)->event_errcode, 0x1a);
 	guest_enter_user(&f);
 	cr_assert_eq(pvm_event_ud(vcpu), PVM_ACT_RESUME);
-	cr_assert_eq(vcpu->pvcs->event_vector, PVM_VEC_UD);
+	cr_assert_eq(dual_pvcs(vcpu)->event_vector, PVM_VEC_UD);
 }
 
 Test(vector, error_codes_are_those_of_the_manual)
@@ -322,7 +322,7 @@ Test(deliver_user_no_pke, S11_pkru_is_left_alone_without_host_pke)
 	guest_enter_user(&f);
 	cr_assert_eq(vcpu->pkru, 0x77);
 	deliver(PVM_VEC_UD, 0);
-	cr_assert_eq(vcpu->pvcs->pkru, 0xeeeeeeee);
+	cr_assert_eq(dual_pvcs(vcpu)->pkru, 0xeeeeeeee);
 	cr_assert_eq(vcpu->pkru, 0x77);
 	fixture_fini(&f);
 }

@@ -96,8 +96,8 @@ Test(event_edges, an_interrupt_clears_IF_and_leaves_the_other_flags_alone)
 	for (i = 0; i < 2; i++) {
 		uint32_t before = (uint32_t)others[i];
 
-		vcpu->pvcs->event_flags = before | PVM_EVENT_FLAGS_IF;
+		dual_pvcs(vcpu)->event_flags = before | PVM_EVENT_FLAGS_IF;
 		cr_assert_eq(pvm_event_deliver(vcpu, 32, 0), PVM_ACT_RESUME);
-		cr_assert_eq((uint32_t)vcpu->pvcs->event_flags, before);
+		cr_assert_eq((uint32_t)dual_pvcs(vcpu)->event_flags, before);
 	}
 }

@@ -29,21 +29,21 @@ void guest_enter_user(struct fixture *f)
 {
 	struct pvm_vcpu *vcpu = &f->vcpu[0];
 
-	memset(vcpu->pvcs, 0, sizeof(*vcpu->pvcs));
-	vcpu->pvcs->user_cs = 0x33;
-	vcpu->pvcs->user_ss = 0x2b;
-	vcpu->pvcs->rip = USER_RIP;
-	vcpu->pvcs->rsp = USER_RSP;
-	vcpu->pvcs->eflags = (uint32_t)USER_RFLAGS;
-	vcpu->pvcs->pkru = USER_PKRU;
-	vcpu->pvcs->user_gsbase = USER_GS_BASE;
-	vcpu->pvcs->rcx = 0xccccccccccccccc1;
-	vcpu->pvcs->r11 = 0x1111111111111112;
+	memset(vcpu->pvcs, 0, sizeof(struct pvm_vcpu_struct));
+	dual_pvcs(vcpu)->user_cs = 0x33;
+	dual_pvcs(vcpu)->user_ss = 0x2b;
+	dual_pvcs(vcpu)->rip = USER_RIP;
+	dual_pvcs(vcpu)->rsp = USER_RSP;
+	dual_pvcs(vcpu)->eflags = (uint32_t)USER_RFLAGS;
+	dual_pvcs(vcpu)->pkru = USER_PKRU;
+	dual_pvcs(vcpu)->user_gsbase = USER_GS_BASE;
+	dual_pvcs(vcpu)->rcx = 0xccccccccccccccc1;
+	dual_pvcs(vcpu)->r11 = 0x1111111111111112;
 	vcpu->gs_base = KERNEL_GS_BASE;
 	cr_assert_eq(pvm_event_return_user(vcpu), PVM_ACT_RESUME);
 	cr_assert(vcpu->user_mode);
-	memset(vcpu->pvcs, 0xee, sizeof(*vcpu->pvcs));
-	vcpu->pvcs->event_flags = 0;
+	memset(vcpu->pvcs, 0xee, sizeof(struct pvm_vcpu_struct));
+	dual_pvcs(vcpu)->event_flags = 0;
 	f->host.flush_count = 0;
 	f->host.record_count = 0;
 }
@@ -70,7 +70,7 @@ struct guest_snapshot guest_snapshot(const struct pvm_vcpu *vcpu)
 	s.gs_base = vcpu->gs_base;
 	s.supervisor_rsp = vcpu->msr.supervisor_rsp;
 	if (vcpu->pvcs)
-		s.pvcs = *vcpu->pvcs;
+		s.pvcs = *dual_pvcs(vcpu);
 	return s;
 }
 

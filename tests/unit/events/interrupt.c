@@ -40,7 +40,7 @@ Test(interrupt, with_if_set_is_delivered_in_supervisor_mode)
 	cr_assert_eq(interrupt(0x40), PVM_ACT_RESUME);
 	cr_assert(delivered);
 	cr_assert_eq(vcpu->rip, ENTRY + 512);
-	cr_assert_eq(vcpu->pvcs->event_vector, 0x40);
+	cr_assert_eq(dual_pvcs(vcpu)->event_vector, 0x40);
 }
 
 /* spec: C-050, C-054 */
@@ -48,7 +48,7 @@ Test(interrupt, with_if_clear_only_sets_ip)
 {
 	struct guest_snapshot before;
 
-	vcpu->pvcs->event_flags = 0x8000;
+	dual_pvcs(vcpu)->event_flags = 0x8000;
 	before = guest_snapshot(vcpu);
 	cr_assert_not(pvm_event_interrupt_allowed(vcpu));
 	cr_assert_eq(interrupt(0x40), PVM_ACT_RESUME);
@@ -61,12 +61,12 @@ Test(interrupt, with_if_clear_only_sets_ip)
 Test(interrupt, in_user_mode_is_delivered_whatever_if_is)
 {
 	guest_enter_user(&f);
-	cr_assert_eq(vcpu->pvcs->event_flags, 0);
+	cr_assert_eq(dual_pvcs(vcpu)->event_flags, 0);
 	cr_assert(pvm_event_interrupt_allowed(vcpu));
 	cr_assert_eq(interrupt(0x40), PVM_ACT_RESUME);
 	cr_assert(delivered);
 	cr_assert_eq(vcpu->rip, ENTRY);
-	cr_assert_eq(vcpu->pvcs->event_flags, 0);
+	cr_assert_eq(dual_pvcs(vcpu)->event_flags, 0);
 }
 
 /* spec: C-034 */
@@ -113,9 +113,9 @@ Test(interrupt, that_cannot_be_delivered_is_a_shutdown_and_taken_from_the_backen
 /* spec: C-055, C-056 */
 Test(interrupt, window_clears_ip_and_lets_the_interrupt_in)
 {
-	vcpu->pvcs->event_flags = PVM_EVENT_FLAGS_IP | PVM_EVENT_FLAGS_IF | 1;
+	dual_pvcs(vcpu)->event_flags = PVM_EVENT_FLAGS_IP | PVM_EVENT_FLAGS_IF | 1;
 	pvm_event_irq_window(vcpu);
-	cr_assert_eq(vcpu->pvcs->event_flags, PVM_EVENT_FLAGS_IF | 1);
+	cr_assert_eq(dual_pvcs(vcpu)->event_flags, PVM_EVENT_FLAGS_IF | 1);
 	cr_assert_eq(interrupt(0x40), PVM_ACT_RESUME);
 	cr_assert(delivered);
 }
@@ -130,10 +130,10 @@ Test(interrupt, window_without_a_pvcs_does_nothing)
 /* spec: C-056, C-222 */
 Test(interrupt, irq_hlt_sets_if_clears_ip_and_halts)
 {
-	vcpu->pvcs->event_flags = PVM_EVENT_FLAGS_IP | 1;
+	dual_pvcs(vcpu)->event_flags = PVM_EVENT_FLAGS_IP | 1;
 	cr_assert_eq(pvm_event_irq_halt(vcpu), PVM_ACT_HALT);
 	cr_assert(vcpu->halted);
-	cr_assert_eq(vcpu->pvcs->event_flags, PVM_EVENT_FLAGS_IF | 1);
+	cr_assert_eq(dual_pvcs(vcpu)->event_flags, PVM_EVENT_FLAGS_IF | 1);
 	cr_assert_eq(interrupt(0x40), PVM_ACT_RESUME);
 	cr_assert(delivered);
 	cr_assert_not(vcpu->halted);
@@ -141,7 +141,7 @@ Test(interrupt, irq_hlt_sets_if_clears_ip_and_halts)
 
 Test(interrupt, does_not_end_a_halt_with_if_clear)
 {
-	vcpu->pvcs->event_flags = 0;
+	dual_pvcs(vcpu)->event_flags = 0;
 	vcpu->halted = true;
 	cr_assert_eq(interrupt(0x40), PVM_ACT_HALT);
 	cr_assert(vcpu->halted);
@@ -162,12 +162,12 @@ Test(interrupt, irq_hlt_without_a_pvcs_halts_with_if_0)
 /* spec: C-032 */
 Test(interrupt, set_if_is_bit_9_of_the_pvcs)
 {
-	vcpu->pvcs->event_flags = 1;
+	dual_pvcs(vcpu)->event_flags = 1;
 	pvm_event_set_if(vcpu, true);
-	cr_assert_eq(vcpu->pvcs->event_flags, 1 | 1 << 9);
+	cr_assert_eq(dual_pvcs(vcpu)->event_flags, 1 | 1 << 9);
 	cr_assert(pvm_vcpu_rflags(vcpu) & PVM_RFLAGS_IF);
 	pvm_event_set_if(vcpu, false);
-	cr_assert_eq(vcpu->pvcs->event_flags, 1);
+	cr_assert_eq(dual_pvcs(vcpu)->event_flags, 1);
 	cr_assert_not(pvm_vcpu_rflags(vcpu) & PVM_RFLAGS_IF);
 	cr_assert(vcpu->rflags & PVM_RFLAGS_IF, "the underlying one is always set");
 }
@@ -193,7 +193,7 @@ Test(nmi, is_delivered_and_masks_further_ones)
 /* spec: C-047 */
 Test(nmi, comes_with_if_clear)
 {
-	vcpu->pvcs->event_flags = 0;
+	dual_pvcs(vcpu)->event_flags = 0;
 	cr_assert_eq(pvm_event_nmi(vcpu), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->rip, ENTRY + 256);
 }
@@ -204,7 +204,7 @@ Test(nmi, in_user_mode_enters_like_any_event)
 	guest_enter_user(&f);
 	cr_assert_eq(pvm_event_nmi(vcpu), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->rip, ENTRY);
-	cr_assert_eq(vcpu->pvcs->event_vector, PVM_VEC_NMI);
+	cr_assert_eq(dual_pvcs(vcpu)->event_vector, PVM_VEC_NMI);
 	cr_assert(vcpu->nmi_masked);
 }
 

@@ -67,19 +67,19 @@ Test(return_supervisor, ignores_cs_ss_and_the_error_code)
 Test(return_supervisor, interrupt_flag_of_the_frame_goes_to_the_pvcs)
 {
 	return_supervisor();
-	cr_assert_eq(vcpu->pvcs->event_flags, 0, "it was set");
+	cr_assert_eq(dual_pvcs(vcpu)->event_flags, 0, "it was set");
 	vcpu->gpr[PVM_RSP] = RSP;
 	frame->rflags |= PVM_RFLAGS_IF;
 	return_supervisor();
-	cr_assert_eq(vcpu->pvcs->event_flags, PVM_EVENT_FLAGS_IF);
+	cr_assert_eq(dual_pvcs(vcpu)->event_flags, PVM_EVENT_FLAGS_IF);
 }
 
 /* spec: C-056, C-057 */
 Test(return_supervisor, interrupt_pending_flag_is_cleared_and_reserved_flags_stay)
 {
-	vcpu->pvcs->event_flags = ~0ull;
+	dual_pvcs(vcpu)->event_flags = ~0ull;
 	return_supervisor();
-	cr_assert_eq(vcpu->pvcs->event_flags, ~(uint64_t)(PVM_EVENT_FLAGS_IP | PVM_EVENT_FLAGS_IF));
+	cr_assert_eq(dual_pvcs(vcpu)->event_flags, ~(uint64_t)(PVM_EVENT_FLAGS_IP | PVM_EVENT_FLAGS_IF));
 }
 
 /* spec: C-034 */
@@ -181,7 +181,7 @@ Test(return_supervisor, an_unreadable_frame_is_a_page_fault_of_the_instruction)
 	cr_assert_eq(pvm_event_return_supervisor(vcpu), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->rip, ENTRY + 256);
 	cr_assert_eq(vcpu->cr2, 0x200000);
-	cr_assert_eq(vcpu->pvcs->cr2, 0x200000);
+	cr_assert_eq(dual_pvcs(vcpu)->cr2, 0x200000);
 	cr_assert_eq(guest_word(&f, vcpu->gpr[PVM_RSP] + PVM_FRAME_ERRCODE), (uint64_t)PVM_VEC_PF << 32);
 	cr_assert_eq(guest_word(&f, vcpu->gpr[PVM_RSP] + PVM_FRAME_RIP), RETS_RIP);
 	cr_assert_eq(guest_word(&f, vcpu->gpr[PVM_RSP] + PVM_FRAME_RSP), 0x1ffff0);

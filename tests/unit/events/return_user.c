@@ -12,15 +12,15 @@ static void setup(void)
 {
 	guest_boot(&f);
 	vcpu->rip = RETU_RIP + 2;
-	vcpu->pvcs->user_cs = 0x33;
-	vcpu->pvcs->user_ss = 0x2b;
-	vcpu->pvcs->rip = USER_RIP;
-	vcpu->pvcs->rsp = USER_RSP;
-	vcpu->pvcs->eflags = (uint32_t)USER_RFLAGS;
-	vcpu->pvcs->pkru = USER_PKRU;
-	vcpu->pvcs->user_gsbase = USER_GS_BASE;
-	vcpu->pvcs->rcx = 0xccccccccccccccc1;
-	vcpu->pvcs->r11 = 0x1111111111111112;
+	dual_pvcs(vcpu)->user_cs = 0x33;
+	dual_pvcs(vcpu)->user_ss = 0x2b;
+	dual_pvcs(vcpu)->rip = USER_RIP;
+	dual_pvcs(vcpu)->rsp = USER_RSP;
+	dual_pvcs(vcpu)->eflags = (uint32_t)USER_RFLAGS;
+	dual_pvcs(vcpu)->pkru = USER_PKRU;
+	dual_pvcs(vcpu)->user_gsbase = USER_GS_BASE;
+	dual_pvcs(vcpu)->rcx = 0xccccccccccccccc1;
+	dual_pvcs(vcpu)->r11 = 0x1111111111111112;
 }
 
 static void teardown(void)
@@ -107,7 +107,7 @@ Test(return_user, gs_base_becomes_kernel_gs_base_and_is_loaded_from_the_pvcs)
 /* spec: C-064 */
 Test(return_user, S1_gs_base_is_semi_canonicalised_from_bit_47)
 {
-	vcpu->pvcs->user_gsbase = 0x1234800000000000;
+	dual_pvcs(vcpu)->user_gsbase = 0x1234800000000000;
 	return_user();
 	cr_assert_eq(vcpu->gs_base, 0xffff800000000000);
 }
@@ -115,7 +115,7 @@ Test(return_user, S1_gs_base_is_semi_canonicalised_from_bit_47)
 /* spec: C-064 */
 Test(return_user, gs_base_of_the_lower_half_loses_what_is_above_bit_47)
 {
-	vcpu->pvcs->user_gsbase = 0xffff700000001000;
+	dual_pvcs(vcpu)->user_gsbase = 0xffff700000001000;
 	return_user();
 	cr_assert_eq(vcpu->gs_base, 0x700000001000);
 }
@@ -123,7 +123,7 @@ Test(return_user, gs_base_of_the_lower_half_loses_what_is_above_bit_47)
 /* spec: C-065 */
 Test(return_user, S2_rflags_are_standardised)
 {
-	vcpu->pvcs->eflags = 0xffffffff;
+	dual_pvcs(vcpu)->eflags = 0xffffffff;
 	return_user();
 	cr_assert_eq(vcpu->rflags & (PVM_RFLAGS_IOPL | PVM_RFLAGS_VM | PVM_RFLAGS_VIF | PVM_RFLAGS_VIP), 0);
 	cr_assert_eq(vcpu->rflags, PVM_RFLAGS_GUEST | PVM_RFLAGS_IF | PVM_RFLAGS_FIXED);
@@ -132,7 +132,7 @@ Test(return_user, S2_rflags_are_standardised)
 /* spec: C-033, C-065 */
 Test(return_user, S2_rflags_of_0_become_if_and_bit_1)
 {
-	vcpu->pvcs->eflags = 0;
+	dual_pvcs(vcpu)->eflags = 0;
 	return_user();
 	cr_assert_eq(vcpu->rflags, PVM_RFLAGS_IF | PVM_RFLAGS_FIXED);
 	cr_assert(pvm_vcpu_rflags(vcpu) & PVM_RFLAGS_IF);
@@ -150,19 +150,19 @@ Test(return_user, S11_the_users_pkru_is_loaded_whatever_cr4_says)
 Test(return_user, interrupt_flag_does_not_change)
 {
 	return_user();
-	cr_assert_eq(vcpu->pvcs->event_flags, PVM_EVENT_FLAGS_IF);
+	cr_assert_eq(dual_pvcs(vcpu)->event_flags, PVM_EVENT_FLAGS_IF);
 	cr_assert_eq(pvm_event_deliver(vcpu, PVM_VEC_UD, 0), PVM_ACT_RESUME);
-	vcpu->pvcs->event_flags = 0;
+	dual_pvcs(vcpu)->event_flags = 0;
 	return_user();
-	cr_assert_eq(vcpu->pvcs->event_flags, 0);
+	cr_assert_eq(dual_pvcs(vcpu)->event_flags, 0);
 }
 
 /* spec: C-056, C-057 */
 Test(return_user, interrupt_pending_flag_is_cleared)
 {
-	vcpu->pvcs->event_flags = ~0ull;
+	dual_pvcs(vcpu)->event_flags = ~0ull;
 	return_user();
-	cr_assert_eq(vcpu->pvcs->event_flags, ~(uint64_t)PVM_EVENT_FLAGS_IP);
+	cr_assert_eq(dual_pvcs(vcpu)->event_flags, ~(uint64_t)PVM_EVENT_FLAGS_IP);
 }
 
 /* spec: C-048 */
@@ -180,8 +180,8 @@ Test(return_user, a_waiting_nmi_comes_right_behind_the_return)
 	cr_assert_eq(pvm_event_nmi(vcpu), PVM_ACT_RESUME);
 	cr_assert_eq(pvm_event_return_user(vcpu), PVM_ACT_RESUME);
 	cr_assert_not(vcpu->user_mode);
-	cr_assert_eq(vcpu->pvcs->event_vector, PVM_VEC_NMI);
-	cr_assert_eq(vcpu->pvcs->rip, USER_RIP);
+	cr_assert_eq(dual_pvcs(vcpu)->event_vector, PVM_VEC_NMI);
+	cr_assert_eq(dual_pvcs(vcpu)->rip, USER_RIP);
 	cr_assert_eq(vcpu->rip, ENTRY);
 	cr_assert(vcpu->nmi_masked);
 	cr_assert_not(vcpu->nmi_pending);
@@ -190,7 +190,7 @@ Test(return_user, a_waiting_nmi_comes_right_behind_the_return)
 /* spec: C-020, C-063 */
 Test(return_user, S4_the_32_bit_pair_enters_compatible_mode)
 {
-	vcpu->pvcs->user_cs = 0x23;
+	dual_pvcs(vcpu)->user_cs = 0x23;
 	return_user();
 	cr_assert_eq(pvm_vcpu_mode(vcpu), PVM_MODE_USER32);
 	cr_assert_eq(pvm_vcpu_underlying_cs(vcpu), 0x23);
@@ -212,47 +212,47 @@ Test(return_user, S4_any_other_selectors_are_refused)
 	for (i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
 		vcpu->rip = RETU_RIP + 2;
 		vcpu->gpr[PVM_RSP] = SUPERVISOR_RSP;
-		vcpu->pvcs->user_cs = pairs[i].cs;
-		vcpu->pvcs->user_ss = pairs[i].ss;
+		dual_pvcs(vcpu)->user_cs = pairs[i].cs;
+		dual_pvcs(vcpu)->user_ss = pairs[i].ss;
 		assert_refused();
 	}
 }
 
 Test(return_user, S1_a_rip_that_is_not_canonical_is_refused)
 {
-	vcpu->pvcs->rip = 0x800000000000;
+	dual_pvcs(vcpu)->rip = 0x800000000000;
 	assert_refused();
 }
 
 Test(return_user, S1_the_edges_of_the_hole_are_what_counts)
 {
-	vcpu->pvcs->rip = 0xffff7fffffffffff;
+	dual_pvcs(vcpu)->rip = 0xffff7fffffffffff;
 	assert_refused();
 	vcpu->rip = RETU_RIP + 2;
-	vcpu->pvcs->rip = 0xffff800000000000;
+	dual_pvcs(vcpu)->rip = 0xffff800000000000;
 	return_user();
 	cr_assert_eq(pvm_event_deliver(vcpu, PVM_VEC_UD, 0), PVM_ACT_RESUME);
-	vcpu->pvcs->rip = 0x7fffffffffff;
+	dual_pvcs(vcpu)->rip = 0x7fffffffffff;
 	return_user();
 }
 
 Test(return_user, S1_a_rip_beyond_the_limit_of_32_bit_code_is_refused)
 {
-	vcpu->pvcs->user_cs = 0x23;
-	vcpu->pvcs->rip = 0x100000000;
+	dual_pvcs(vcpu)->user_cs = 0x23;
+	dual_pvcs(vcpu)->rip = 0x100000000;
 	assert_refused();
 	vcpu->rip = RETU_RIP + 2;
-	vcpu->pvcs->rip = 0xffffffff;
+	dual_pvcs(vcpu)->rip = 0xffffffff;
 	return_user();
 }
 
 Test(return_user, a_refused_return_keeps_ip_and_the_nmi_mask)
 {
-	vcpu->pvcs->event_flags = PVM_EVENT_FLAGS_IP;
-	vcpu->pvcs->user_ss = 0;
+	dual_pvcs(vcpu)->event_flags = PVM_EVENT_FLAGS_IP;
+	dual_pvcs(vcpu)->user_ss = 0;
 	vcpu->nmi_masked = true;
 	assert_refused();
-	cr_assert_eq(vcpu->pvcs->event_flags, PVM_EVENT_FLAGS_IP);
+	cr_assert_eq(dual_pvcs(vcpu)->event_flags, PVM_EVENT_FLAGS_IP);
 	cr_assert(vcpu->nmi_masked);
 }
 
@@ -266,7 +266,7 @@ Test(return_user, without_a_pvcs_is_refused)
 Test(return_user, M6_rip_in_the_pvcs_is_read_once)
 {
 	return_user();
-	vcpu->pvcs->rip = 0x800000000000;
+	dual_pvcs(vcpu)->rip = 0x800000000000;
 	cr_assert_eq(vcpu->rip, USER_RIP);
 }
 
@@ -288,13 +288,13 @@ Test(return_user_la57, S1_widths_of_gs_base_and_rip_are_the_hosts_and_the_guests
 	config.host_la57 = true;
 	guest_boot_config(&f, &config);
 	vcpu->rip = RETU_RIP + 2;
-	vcpu->pvcs->user_cs = 0x33;
-	vcpu->pvcs->user_ss = 0x2b;
-	vcpu->pvcs->user_gsbase = 0x0080000000000000;	/* canonical in 57 bits */
-	vcpu->pvcs->rip = 0x800000000000;		/* not so in the guest's 48 */
+	dual_pvcs(vcpu)->user_cs = 0x33;
+	dual_pvcs(vcpu)->user_ss = 0x2b;
+	dual_pvcs(vcpu)->user_gsbase = 0x0080000000000000;	/* canonical in 57 bits */
+	dual_pvcs(vcpu)->rip = 0x800000000000;		/* not so in the guest's 48 */
 	assert_refused();
 	vcpu->rip = RETU_RIP + 2;
-	vcpu->pvcs->rip = USER_RIP;
+	dual_pvcs(vcpu)->rip = USER_RIP;
 	return_user();
 	cr_assert_eq(vcpu->gs_base, 0x0080000000000000);
 	fixture_fini(&f);

@@ -27,21 +27,21 @@ TestSuite(user_syscall, .init = setup, .fini = teardown);
 Test(user_syscall, saves_the_users_registers_in_the_pvcs)
 {
 	cr_assert_eq(pvm_event_user_syscall(vcpu), PVM_ACT_RESUME);
-	cr_assert_eq(vcpu->pvcs->user_cs, 0x33);
-	cr_assert_eq(vcpu->pvcs->user_ss, 0x2b);
-	cr_assert_eq(vcpu->pvcs->user_gsbase, USER_GS_BASE);
-	cr_assert_eq(vcpu->pvcs->rsp, USER_RSP);
-	cr_assert_eq(vcpu->pvcs->eflags, USER_RFLAGS);
-	cr_assert_eq(vcpu->pvcs->rip, USER_RIP + 2);
-	cr_assert_eq(vcpu->pvcs->rcx, USER_RIP + 2);
-	cr_assert_eq(vcpu->pvcs->r11, USER_RFLAGS);
+	cr_assert_eq(dual_pvcs(vcpu)->user_cs, 0x33);
+	cr_assert_eq(dual_pvcs(vcpu)->user_ss, 0x2b);
+	cr_assert_eq(dual_pvcs(vcpu)->user_gsbase, USER_GS_BASE);
+	cr_assert_eq(dual_pvcs(vcpu)->rsp, USER_RSP);
+	cr_assert_eq(dual_pvcs(vcpu)->eflags, USER_RFLAGS);
+	cr_assert_eq(dual_pvcs(vcpu)->rip, USER_RIP + 2);
+	cr_assert_eq(dual_pvcs(vcpu)->rcx, USER_RIP + 2);
+	cr_assert_eq(dual_pvcs(vcpu)->r11, USER_RFLAGS);
 }
 
 /* spec: C-158, C-195 */
 Test(user_syscall, S11_pkru_is_saved_and_the_supervisors_is_loaded)
 {
 	cr_assert_eq(pvm_event_user_syscall(vcpu), PVM_ACT_RESUME);
-	cr_assert_eq(vcpu->pvcs->pkru, USER_PKRU);
+	cr_assert_eq(dual_pvcs(vcpu)->pkru, USER_PKRU);
 	cr_assert_eq(vcpu->pkru, 0);
 }
 
@@ -50,9 +50,9 @@ Test(user_syscall, leaves_vector_error_code_and_cr2_alone)
 {
 	vcpu->cr2 = 0x1234;
 	cr_assert_eq(pvm_event_user_syscall(vcpu), PVM_ACT_RESUME);
-	cr_assert_eq(vcpu->pvcs->event_vector, 0xeeeeeeee);
-	cr_assert_eq(vcpu->pvcs->event_errcode, 0xeeeeeeee);
-	cr_assert_eq(vcpu->pvcs->cr2, 0xeeeeeeeeeeeeeeee);
+	cr_assert_eq(dual_pvcs(vcpu)->event_vector, 0xeeeeeeee);
+	cr_assert_eq(dual_pvcs(vcpu)->event_errcode, 0xeeeeeeee);
+	cr_assert_eq(dual_pvcs(vcpu)->cr2, 0xeeeeeeeeeeeeeeee);
 }
 
 /* spec: C-197, C-200, C-201, C-202, C-203 */
@@ -100,9 +100,9 @@ Test(user_syscall, loads_the_kernel_gs_base)
 /* spec: C-204 */
 Test(user_syscall, leaves_the_interrupt_flag_alone)
 {
-	vcpu->pvcs->event_flags = PVM_EVENT_FLAGS_IF | PVM_EVENT_FLAGS_IP;
+	dual_pvcs(vcpu)->event_flags = PVM_EVENT_FLAGS_IF | PVM_EVENT_FLAGS_IP;
 	cr_assert_eq(pvm_event_user_syscall(vcpu), PVM_ACT_RESUME);
-	cr_assert_eq(vcpu->pvcs->event_flags, PVM_EVENT_FLAGS_IF | PVM_EVENT_FLAGS_IP);
+	cr_assert_eq(dual_pvcs(vcpu)->event_flags, PVM_EVENT_FLAGS_IF | PVM_EVENT_FLAGS_IP);
 }
 
 Test(user_syscall, M7_lstar_outside_the_legal_ranges_is_a_shutdown)

@@ -9,7 +9,7 @@ Test(exit_entry, an_interrupt_is_delivered_and_taken)
 	waits = PVM_WAITS_INTERRUPT;
 	waiting_vector = 0x41;
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
-	cr_assert_eq(vcpu->pvcs->event_vector, 0x41);
+	cr_assert_eq(dual_pvcs(vcpu)->event_vector, 0x41);
 	cr_assert_eq(vcpu->rip, ENTRY + PVM_ENTRY_SUPERVISOR_INTERRUPT);
 	cr_assert_eq(taken, PVM_WAITS_INTERRUPT);
 	cr_assert_eq(taken_vector, 0x41);
@@ -17,11 +17,11 @@ Test(exit_entry, an_interrupt_is_delivered_and_taken)
 
 Test(exit_entry, an_interrupt_that_is_off_stays_with_the_host)
 {
-	vcpu->pvcs->event_flags = 0;
+	dual_pvcs(vcpu)->event_flags = 0;
 	waits = PVM_WAITS_INTERRUPT;
 	waiting_vector = 0x41;
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
-	cr_assert_eq(vcpu->pvcs->event_flags, PVM_EVENT_FLAGS_IP);
+	cr_assert_eq(dual_pvcs(vcpu)->event_flags, PVM_EVENT_FLAGS_IP);
 	cr_assert_eq(taken, 0);
 }
 
@@ -31,7 +31,7 @@ Test(exit_entry, an_apics_lowest_vectors_arrive_as_the_exceptions_they_name)
 	waits = PVM_WAITS_INTERRUPT;
 	waiting_vector = 16;
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
-	cr_assert_eq(vcpu->pvcs->event_vector, 16);
+	cr_assert_eq(dual_pvcs(vcpu)->event_vector, 16);
 	cr_assert_eq(taken_vector, 16);
 }
 
@@ -43,7 +43,7 @@ Test(exit_entry, an_nmi_comes_first_and_the_interrupt_waits)
 	cr_assert_eq(vcpu->rip, ENTRY + PVM_ENTRY_SUPERVISOR_EXCEPTION);
 	cr_assert(vcpu->nmi_masked);
 	cr_assert_eq(taken, PVM_WAITS_NMI);
-	cr_assert_eq(vcpu->pvcs->event_flags & PVM_EVENT_FLAGS_IP, PVM_EVENT_FLAGS_IP);
+	cr_assert_eq(dual_pvcs(vcpu)->event_flags & PVM_EVENT_FLAGS_IP, PVM_EVENT_FLAGS_IP);
 }
 
 Test(exit_entry, a_halted_vcpu_waits_until_an_event_ends_it)
@@ -57,7 +57,7 @@ Test(exit_entry, a_halted_vcpu_waits_until_an_event_ends_it)
 	waiting_vector = 0x30;
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
 	cr_assert_not(vcpu->halted);
-	cr_assert_eq(vcpu->pvcs->event_vector, 0x30);
+	cr_assert_eq(dual_pvcs(vcpu)->event_vector, 0x30);
 }
 
 Test(exit_entry, a_host_without_a_controller_is_not_asked)

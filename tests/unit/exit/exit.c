@@ -46,8 +46,8 @@ Test(exit_kind, page_fault_takes_its_address_from_cr2)
 	raise_exception(PVM_VEC_PF, PVM_PF_U | PVM_PF_W);
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->rip, ENTRY);
-	cr_assert_eq(vcpu->pvcs->event_vector, PVM_VEC_PF);
-	cr_assert_eq(vcpu->pvcs->cr2, 0x7000000000);
+	cr_assert_eq(dual_pvcs(vcpu)->event_vector, PVM_VEC_PF);
+	cr_assert_eq(dual_pvcs(vcpu)->cr2, 0x7000000000);
 }
 
 Test(exit_kind, debug_exception_takes_its_cause_from_dr6)
@@ -56,7 +56,7 @@ Test(exit_kind, debug_exception_takes_its_cause_from_dr6)
 	vcpu->dr6 = PVM_DR6_FIXED | PVM_DR6_BS;
 	raise_exception(PVM_VEC_DB, 0);
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
-	cr_assert_eq(vcpu->pvcs->event_vector, PVM_VEC_DB);
+	cr_assert_eq(dual_pvcs(vcpu)->event_vector, PVM_VEC_DB);
 	cr_assert_eq(vcpu->dr6, PVM_DR6_FIXED | PVM_DR6_BS);
 }
 
@@ -65,8 +65,8 @@ Test(exit_kind, other_exceptions_are_delivered_with_their_error_code)
 	guest_enter_user(&f);
 	raise_exception(PVM_VEC_AC, 0);
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
-	cr_assert_eq(vcpu->pvcs->event_vector, PVM_VEC_AC);
-	cr_assert_eq(vcpu->pvcs->event_errcode, 0);
+	cr_assert_eq(dual_pvcs(vcpu)->event_vector, PVM_VEC_AC);
+	cr_assert_eq(dual_pvcs(vcpu)->event_errcode, 0);
 }
 
 Test(exit_kind, an_exception_that_is_none_is_the_hosts_error)
@@ -82,7 +82,7 @@ Test(exit_kind, software_interrupt_is_delivered)
 	stop.kind = PVM_EXIT_SOFTWARE;
 	stop.vector = PVM_VEC_SYSCALL32;
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
-	cr_assert_eq(vcpu->pvcs->event_vector, PVM_VEC_SYSCALL32);
+	cr_assert_eq(dual_pvcs(vcpu)->event_vector, PVM_VEC_SYSCALL32);
 }
 
 Test(exit_kind, a_decoded_instruction_is_emulated_without_the_decoder)
@@ -91,7 +91,7 @@ Test(exit_kind, a_decoded_instruction_is_emulated_without_the_decoder)
 	stop.vector = PVM_VEC_GP;
 	stop.insn = (struct pvm_insn){ .op = PVM_INSN_CLI, .length = 1 };
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
-	cr_assert_eq(vcpu->pvcs->event_flags & PVM_EVENT_FLAGS_IF, 0);
+	cr_assert_eq(dual_pvcs(vcpu)->event_flags & PVM_EVENT_FLAGS_IF, 0);
 	cr_assert_eq(decodes, 0);
 }
 

@@ -27,7 +27,7 @@ Test(exit_trapped, the_decoder_sees_fifteen_bytes_at_rip)
 	cr_assert_arr_eq(shown, f.host.memory + CODE, PVM_INSN_MAX_LENGTH);
 	cr_assert(shown_code64);
 	cr_assert_eq(vcpu->rip, CODE + 1);
-	cr_assert_eq(vcpu->pvcs->event_flags & PVM_EVENT_FLAGS_IF, 0);
+	cr_assert_eq(dual_pvcs(vcpu)->event_flags & PVM_EVENT_FLAGS_IF, 0);
 }
 
 Test(exit_trapped, an_instruction_at_the_end_of_what_is_mapped_is_shown_as_far_as_it_goes)
@@ -73,14 +73,14 @@ Test(exit_trapped, a_32_bit_syscall_is_decoded_unless_it_is_known)
 	decoded = (struct pvm_insn){ .op = PVM_INSN_SYSCALL32, .length = 2 };
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
 	cr_assert_eq(decodes, 1);
-	cr_assert_eq(vcpu->pvcs->event_vector, PVM_VEC_UD);
+	cr_assert_eq(dual_pvcs(vcpu)->event_vector, PVM_VEC_UD);
 
 	guest_enter_user(&f);
 	stop.kind = PVM_EXIT_SYSCALL32;
 	stop.insn = (struct pvm_insn){ .op = PVM_INSN_SYSENTER, .length = 2 };
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
 	cr_assert_eq(decodes, 1);
-	cr_assert_eq(vcpu->pvcs->event_vector, PVM_VEC_GP);
+	cr_assert_eq(dual_pvcs(vcpu)->event_vector, PVM_VEC_GP);
 }
 
 static void into(uint8_t byte, bool code64)
@@ -98,20 +98,20 @@ static void into(uint8_t byte, bool code64)
 Test(exit_trapped, into_is_overflow_in_32_bit_code)
 {
 	into(0xce, false);
-	cr_assert_eq(vcpu->pvcs->event_vector, PVM_VEC_OF);
-	cr_assert_eq(vcpu->pvcs->rip, CODE + 1);
+	cr_assert_eq(dual_pvcs(vcpu)->event_vector, PVM_VEC_OF);
+	cr_assert_eq(dual_pvcs(vcpu)->rip, CODE + 1);
 }
 
 Test(exit_trapped, int_4_is_a_general_protection_fault_at_the_instruction)
 {
 	into(4, false);
-	cr_assert_eq(vcpu->pvcs->event_vector, PVM_VEC_GP);
-	cr_assert_eq(vcpu->pvcs->event_errcode, PVM_VEC_OF << 3 | PVM_ERROR_IDT);
-	cr_assert_eq(vcpu->pvcs->rip, CODE + 1 - 2);
+	cr_assert_eq(dual_pvcs(vcpu)->event_vector, PVM_VEC_GP);
+	cr_assert_eq(dual_pvcs(vcpu)->event_errcode, PVM_VEC_OF << 3 | PVM_ERROR_IDT);
+	cr_assert_eq(dual_pvcs(vcpu)->rip, CODE + 1 - 2);
 }
 
 Test(exit_trapped, the_byte_of_into_means_nothing_in_64_bit_code)
 {
 	into(0xce, true);
-	cr_assert_eq(vcpu->pvcs->event_vector, PVM_VEC_GP);
+	cr_assert_eq(dual_pvcs(vcpu)->event_vector, PVM_VEC_GP);
 }

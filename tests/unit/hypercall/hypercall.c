@@ -139,9 +139,9 @@ Test(hypercall, load_pgtbl_stays_at_4_levels_where_cpuid_has_no_la57)
 /* spec: C-056, C-221 */
 Test(hypercall, irq_win_clears_ip)
 {
-	vcpu->pvcs->event_flags = PVM_EVENT_FLAGS_IF | PVM_EVENT_FLAGS_IP;
+	dual_pvcs(vcpu)->event_flags = PVM_EVENT_FLAGS_IF | PVM_EVENT_FLAGS_IP;
 	cr_assert_eq(hypercall(PVM_HC_IRQ_WIN, 1, 2, 3), 0);
-	cr_assert_eq(vcpu->pvcs->event_flags, PVM_EVENT_FLAGS_IF);
+	cr_assert_eq(dual_pvcs(vcpu)->event_flags, PVM_EVENT_FLAGS_IF);
 }
 
 /* spec: C-056, C-222 */
@@ -149,17 +149,17 @@ Test(hypercall, irq_hlt_enables_interrupts_and_waits)
 {
 	bool delivered;
 
-	vcpu->pvcs->event_flags = PVM_EVENT_FLAGS_IP;
+	dual_pvcs(vcpu)->event_flags = PVM_EVENT_FLAGS_IP;
 	vcpu->gpr[PVM_RAX] = PVM_HC_IRQ_HLT;
 	vcpu->gpr[PVM_R10] = 0x55;
 	cr_assert_eq(pvm_handle_syscall(vcpu), PVM_ACT_HALT);
 	cr_assert(vcpu->halted);
-	cr_assert_eq(vcpu->pvcs->event_flags, PVM_EVENT_FLAGS_IF);
+	cr_assert_eq(dual_pvcs(vcpu)->event_flags, PVM_EVENT_FLAGS_IF);
 	cr_assert_eq(vcpu->gpr[PVM_RAX], 0);
 	cr_assert_eq(vcpu->gpr[PVM_R10], 0x55);
 	cr_assert_eq(pvm_event_interrupt(vcpu, 0x40, &delivered), PVM_ACT_RESUME);
-	cr_assert_eq(vcpu->pvcs->rip, 0x200102);
-	cr_assert_eq(vcpu->pvcs->rcx, 0x200102);
+	cr_assert_eq(dual_pvcs(vcpu)->rip, 0x200102);
+	cr_assert_eq(dual_pvcs(vcpu)->rcx, 0x200102);
 }
 
 /* spec: C-141, C-223 */

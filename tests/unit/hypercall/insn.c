@@ -115,9 +115,9 @@ Test(insn, in_user_mode_every_privileged_instruction_is_the_cpus_exception)
 		cr_assert_eq(execute((struct pvm_insn){ .op = op, .size = 4 }, PVM_VEC_GP, 0x18),
 			     PVM_ACT_RESUME);
 		cr_assert_eq(vcpu->rip, ENTRY, "%s", pvm_insn_name(op));
-		cr_assert_eq(vcpu->pvcs->event_vector, PVM_VEC_GP);
-		cr_assert_eq(vcpu->pvcs->event_errcode, 0x18);
-		cr_assert_eq(vcpu->pvcs->rip, USER_RIP, "%s", pvm_insn_name(op));
+		cr_assert_eq(dual_pvcs(vcpu)->event_vector, PVM_VEC_GP);
+		cr_assert_eq(dual_pvcs(vcpu)->event_errcode, 0x18);
+		cr_assert_eq(dual_pvcs(vcpu)->rip, USER_RIP, "%s", pvm_insn_name(op));
 	}
 }
 
@@ -172,9 +172,9 @@ Test(insn, sysenter_is_gp_in_user_mode_whatever_its_msrs_hold)
 	guest_enter_user(&f);
 	vcpu->msr.sysenter_eip = 0x4000;
 	cr_assert_eq(execute((struct pvm_insn){ .op = PVM_INSN_SYSENTER }, PVM_VEC_UD, 7), PVM_ACT_RESUME);
-	cr_assert_eq(vcpu->pvcs->event_vector, PVM_VEC_GP);
-	cr_assert_eq(vcpu->pvcs->event_errcode, 0);
-	cr_assert_eq(vcpu->pvcs->rip, USER_RIP);
+	cr_assert_eq(dual_pvcs(vcpu)->event_vector, PVM_VEC_GP);
+	cr_assert_eq(dual_pvcs(vcpu)->event_errcode, 0);
+	cr_assert_eq(dual_pvcs(vcpu)->rip, USER_RIP);
 }
 
 /* spec: C-078 */
@@ -183,7 +183,7 @@ Test(insn, syscall_of_32_bit_code_is_ud_whatever_cstar_holds)
 	guest_enter_user(&f);
 	vcpu->msr.cstar = 0x4000;
 	cr_assert_eq(execute((struct pvm_insn){ .op = PVM_INSN_SYSCALL32 }, PVM_VEC_GP, 0), PVM_ACT_RESUME);
-	cr_assert_eq(vcpu->pvcs->event_vector, PVM_VEC_UD);
+	cr_assert_eq(dual_pvcs(vcpu)->event_vector, PVM_VEC_UD);
 	cr_assert_eq(vcpu->rip, ENTRY);
 }
 
@@ -206,9 +206,9 @@ Test(insn, int_n_is_gp_in_user_mode)
 		guest_enter_user(&f);
 		cr_assert_eq(execute((struct pvm_insn){ .op = PVM_INSN_INT, .value = vector, .length = 2 },
 				     PVM_VEC_GP, vector * 8 + 2), PVM_ACT_RESUME);
-		cr_assert_eq(vcpu->pvcs->event_vector, PVM_VEC_GP);
-		cr_assert_eq(vcpu->pvcs->event_errcode, vector * 8 + 2);
-		cr_assert_eq(vcpu->pvcs->rip, USER_RIP);
+		cr_assert_eq(dual_pvcs(vcpu)->event_vector, PVM_VEC_GP);
+		cr_assert_eq(dual_pvcs(vcpu)->event_errcode, vector * 8 + 2);
+		cr_assert_eq(dual_pvcs(vcpu)->rip, USER_RIP);
 	}
 }
 
@@ -219,14 +219,14 @@ Test(insn, int_0x80_and_int_3_are_events_behind_the_instruction)
 			     PVM_VEC_GP, 0x402),
 		     PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->rip, ENTRY + 512);
-	cr_assert_eq(vcpu->pvcs->event_vector, 0x80);
-	cr_assert_eq(vcpu->pvcs->rip, RIP + 2);
+	cr_assert_eq(dual_pvcs(vcpu)->event_vector, 0x80);
+	cr_assert_eq(dual_pvcs(vcpu)->rip, RIP + 2);
 	guest_enter_user(&f);
 	cr_assert_eq(execute((struct pvm_insn){ .op = PVM_INSN_INT, .value = 3, .length = 2 },
 			     PVM_VEC_GP, 0x1a),
 		     PVM_ACT_RESUME);
-	cr_assert_eq(vcpu->pvcs->event_vector, PVM_VEC_BP);
-	cr_assert_eq(vcpu->pvcs->rip, USER_RIP + 2);
+	cr_assert_eq(dual_pvcs(vcpu)->event_vector, PVM_VEC_BP);
+	cr_assert_eq(dual_pvcs(vcpu)->rip, USER_RIP + 2);
 }
 
 Test(insn, hlt_waits_behind_the_instruction)
@@ -236,7 +236,7 @@ Test(insn, hlt_waits_behind_the_instruction)
 	cr_assert_eq(execute_op(PVM_INSN_HLT), PVM_ACT_HALT);
 	cr_assert(vcpu->halted);
 	cr_assert_eq(vcpu->rip, RIP + 3);
-	cr_assert_eq(vcpu->pvcs->event_flags, PVM_EVENT_FLAGS_IF);
+	cr_assert_eq(dual_pvcs(vcpu)->event_flags, PVM_EVENT_FLAGS_IF);
 	cr_assert_eq(pvm_event_interrupt(vcpu, 0x40, &delivered), PVM_ACT_RESUME);
 	cr_assert(delivered);
 	cr_assert_not(vcpu->halted);
@@ -246,7 +246,7 @@ Test(insn, hlt_with_if_clear_waits_for_an_nmi)
 {
 	bool delivered;
 
-	vcpu->pvcs->event_flags = 0;
+	dual_pvcs(vcpu)->event_flags = 0;
 	cr_assert_eq(execute_op(PVM_INSN_HLT), PVM_ACT_HALT);
 	cr_assert_eq(pvm_event_interrupt(vcpu, 0x40, &delivered), PVM_ACT_HALT);
 	cr_assert_not(delivered);
@@ -276,10 +276,10 @@ Test(insn, S1_hlt_behind_the_end_of_the_lower_half_is_gp_and_no_halt)
 Test(insn, cli_and_sti_change_if_in_the_pvcs)
 {
 	cr_assert_eq(execute_op(PVM_INSN_CLI), PVM_ACT_RESUME);
-	cr_assert_eq(vcpu->pvcs->event_flags, 0);
+	cr_assert_eq(dual_pvcs(vcpu)->event_flags, 0);
 	cr_assert_eq(vcpu->rip, RIP + 3);
 	cr_assert_eq(execute_op(PVM_INSN_STI), PVM_ACT_RESUME);
-	cr_assert_eq(vcpu->pvcs->event_flags, PVM_EVENT_FLAGS_IF);
+	cr_assert_eq(dual_pvcs(vcpu)->event_flags, PVM_EVENT_FLAGS_IF);
 	cr_assert_eq(vcpu->rip, RIP + 6);
 	cr_assert_eq(vcpu->rflags, ENTRY_RFLAGS);
 }
@@ -355,7 +355,7 @@ Test(insn, S1_behind_the_end_of_the_lower_half_is_gp)
 	cr_assert_eq(vcpu->rip, ENTRY + 256);
 	cr_assert_eq(guest_word(&f, vcpu->gpr[PVM_RSP]), (uint64_t)PVM_VEC_GP << 32);
 	cr_assert_eq(guest_word(&f, vcpu->gpr[PVM_RSP] + PVM_FRAME_RIP), 0x800000000000);
-	cr_assert_eq(vcpu->pvcs->event_flags, 0, "CLI was executed");
+	cr_assert_eq(dual_pvcs(vcpu)->event_flags, 0, "CLI was executed");
 }
 
 Test(insn, is_traced)

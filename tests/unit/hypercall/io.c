@@ -106,7 +106,7 @@ Test(io, in_user_mode_is_gp)
 	cr_assert_eq(execute((struct pvm_insn){ .op = PVM_INSN_OUT, .size = 1, .port = 0xf4 }),
 		     PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->rip, ENTRY);
-	cr_assert_eq(vcpu->pvcs->event_vector, PVM_VEC_GP);
+	cr_assert_eq(dual_pvcs(vcpu)->event_vector, PVM_VEC_GP);
 }
 
 Test(io, under_single_step_ends_in_a_debug_exception)

@@ -233,8 +233,8 @@ Test(msr, in_user_mode_the_instructions_are_gp)
 	guest_enter_user(&f);
 	cr_assert_eq(insn_rdmsr(PVM_MSR_LSTAR), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->rip, ENTRY);
-	cr_assert_eq(vcpu->pvcs->event_vector, PVM_VEC_GP);
-	cr_assert_eq(vcpu->pvcs->rip, USER_RIP);
+	cr_assert_eq(dual_pvcs(vcpu)->event_vector, PVM_VEC_GP);
+	cr_assert_eq(dual_pvcs(vcpu)->rip, USER_RIP);
 	guest_enter_user(&f);
 	cr_assert_eq(insn_wrmsr(PVM_MSR_LSTAR, 1), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->rip, ENTRY);

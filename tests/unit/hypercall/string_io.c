@@ -103,8 +103,8 @@ Test(string_io, rep_can_be_interrupted_between_elements)
 	cr_assert_eq(execute(PVM_INSN_INS, 1, true, 8), PVM_ACT_IO);
 	cr_assert_eq(pvm_complete_io(vcpu, 'x'), PVM_ACT_RESUME);
 	cr_assert_eq(pvm_event_interrupt(vcpu, 0x40, &delivered), PVM_ACT_RESUME);
-	cr_assert_eq(vcpu->pvcs->rip, RIP);
-	cr_assert_eq(vcpu->pvcs->rcx, 2);
+	cr_assert_eq(dual_pvcs(vcpu)->rip, RIP);
+	cr_assert_eq(dual_pvcs(vcpu)->rcx, 2);
 }
 
 Test(string_io, rep_with_a_count_of_0_does_nothing)

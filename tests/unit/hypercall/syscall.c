@@ -33,16 +33,16 @@ Test(syscall, in_user_mode_is_always_the_users)
 	cr_assert_eq(pvm_syscall_classify(vcpu), PVM_SYSCALL_USER);
 	cr_assert_eq(pvm_handle_syscall(vcpu), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->rip, LSTAR);
-	cr_assert_eq(vcpu->pvcs->rip, RETU_RIP + 2);
+	cr_assert_eq(dual_pvcs(vcpu)->rip, RETU_RIP + 2);
 }
 
 /* spec: C-103 */
 Test(syscall, at_retu_rip_is_event_return_user)
 {
 	vcpu->rip = RETU_RIP + 2;
-	vcpu->pvcs->user_cs = 0x33;
-	vcpu->pvcs->user_ss = 0x2b;
-	vcpu->pvcs->rip = USER_RIP;
+	dual_pvcs(vcpu)->user_cs = 0x33;
+	dual_pvcs(vcpu)->user_ss = 0x2b;
+	dual_pvcs(vcpu)->rip = USER_RIP;
 	vcpu->gpr[PVM_RAX] = PVM_HC_IRQ_WIN;
 	cr_assert_eq(pvm_syscall_classify(vcpu), PVM_SYSCALL_RETURN_USER);
 	cr_assert_eq(pvm_handle_syscall(vcpu), PVM_ACT_RESUME);

@@ -328,7 +328,7 @@ Test(mmu_fault, handler_delivers_what_it_injects)
 	cr_assert_eq(pvm_handle_page_fault(&f.vcpu[0], pvm_gva(1ull << 40), PVM_PF_W, PVM_MAY_SLEEP),
 		     PVM_ACT_RESUME);
 	cr_assert_eq(f.vcpu[0].rip, 0x100000 + PVM_ENTRY_SUPERVISOR_EXCEPTION);
-	cr_assert_eq(f.vcpu[0].pvcs->cr2, 1ull << 40);
+	cr_assert_eq(dual_pvcs(&f.vcpu[0])->cr2, 1ull << 40);
 	cr_assert_eq(pvm_handle_page_fault(&f.vcpu[0], pvm_gva(1ull << 50), 0, PVM_MAY_SLEEP),
 		     PVM_ACT_RESUME);
 	cr_assert_eq(*(uint32_t *)(f.host.memory + f.vcpu[0].gpr[PVM_RSP] + PVM_FRAME_VECTOR), PVM_VEC_GP);

@@ -308,9 +308,9 @@ Test(cr, if_is_the_pvcss_in_supervisor_mode)
 {
 	ok(pvm_msr_write(vcpu, MSR_PVM_VCPU_STRUCT, 0x3000));
 	vcpu->rflags = 0x246;
-	vcpu->pvcs->event_flags = ~PVM_EVENT_FLAGS_IF;
+	dual_pvcs(vcpu)->event_flags = ~PVM_EVENT_FLAGS_IF;
 	cr_assert_eq(pvm_vcpu_rflags(vcpu), 0x046);
-	vcpu->pvcs->event_flags = PVM_EVENT_FLAGS_IF;
+	dual_pvcs(vcpu)->event_flags = PVM_EVENT_FLAGS_IF;
 	cr_assert_eq(pvm_vcpu_rflags(vcpu), 0x246);
 }
 

@@ -288,8 +288,8 @@ Test(backtrace, a_pvcs_of_garbage_is_no_danger)
 	struct pvm_vcpu *vcpu = &f.vcpu[0];
 
 	run_in_supervisor();
-	memset(vcpu->pvcs, 0xff, sizeof(*vcpu->pvcs));
-	vcpu->pvcs->user_cs = f.vm.config.user_cs;
+	memset(vcpu->pvcs, 0xff, sizeof(struct pvm_vcpu_struct));
+	dual_pvcs(vcpu)->user_cs = f.vm.config.user_cs;
 	vcpu->msr.switch_cr3 = ~0ull;
 	print_backtrace(PROGRAM);
 	cr_assert(strstr(output, "user stack, as the PVCS has it:\n    #0  0xffffffffffffffff\n"), "%s",

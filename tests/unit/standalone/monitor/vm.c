@@ -383,7 +383,8 @@ static void sleep_until_the_timer(struct monitor_vcpu *vcpu, struct pvm_guest_ex
 		exit->kind = PVM_EXIT_SYSCALL;
 	} else {
 		entries[0] = vcpu->pvm.rip;
-		fake_out(vcpu, exit, DEBUG_EXIT_PORT, (uint8_t)vcpu->pvm.pvcs->event_vector);
+		fake_out(vcpu, exit, DEBUG_EXIT_PORT,
+			 (uint8_t)((struct pvm_vcpu_struct *)vcpu->pvm.pvcs)->event_vector);
 	}
 	step++;
 }
