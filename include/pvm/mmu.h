@@ -84,8 +84,9 @@ PVM_API struct pvm_fault_result pvm_mmu_fault(struct pvm_vcpu *vcpu, pvm_gva_t g
  * Makes the root from CR3 if there is none, has the host's depth (M5), holds
  * nothing but guest memory and the switcher's slot (M2, S6). Call it before
  * every entry: any engine call may have put another root in its place.
- * Returns PVM_OK, PVM_ENOMEM, PVM_EAGAIN, or PVM_EFAULT: CR3 points outside
- * guest memory (the caller shuts the VM down with PVM_SHUTDOWN_BAD_CR3).
+ * Returns PVM_OK, PVM_ENOMEM, PVM_EAGAIN (also under PVM_MAY_SLEEP, while the host
+ * changes what backs CR3's table), or PVM_EFAULT: CR3 points outside guest memory (the
+ * caller shuts the VM down with PVM_SHUTDOWN_BAD_CR3).
  */
 PVM_API int pvm_mmu_load(struct pvm_vcpu *vcpu, pvm_hpa_t *root, enum pvm_sleep sleep);
 

@@ -78,9 +78,9 @@ static bool is_taken(const struct pvm_fill *fill)
 	unsigned level;
 
 	for (level = fill->walk.level; level <= fill->walk.top; level++)
-		if (pvm_frame_is_taken(mmu, fill->walk.table[level]))
+		if (pvm_frames_are_taken(mmu, fill->walk.table[level], 1))
 			return true;
-	return pvm_frame_is_taken(mmu, fill->gfn);
+	return pvm_frames_are_taken(mmu, fill->gfn, 1);
 }
 
 static int find_frame(struct pvm_fill *fill, const struct frame_hint *hint)
@@ -107,7 +107,10 @@ static bool try_fault(struct pvm_fill *fill, uint32_t error_code, enum pvm_sleep
 
 	if (!pvm_walk_guest(vcpu, walk->gva, error_code & (PVM_ACCESS_WRITE | PVM_ACCESS_EXEC), walk) ||
 	    key_is_final(vcpu, walk, error_code)) {
-		inject(result, walk);
+		if (walk->no_table && pvm_frames_are_taken(vcpu->vm->mmu, walk->table[walk->level], 1))
+			answer(result, PVM_FAULT_FIXED, walk->gpa);
+		else
+			inject(result, walk);
 		return true;
 	}
 	answer(result, PVM_FAULT_FIXED, walk->gpa);
@@ -123,8 +126,8 @@ static bool try_fault(struct pvm_fill *fill, uint32_t error_code, enum pvm_sleep
 		failed(result, rc);
 		return true;
 	}
-	if (write)
-		pvm_track_written(vcpu->vm->mmu, fill->gfn);
+	if (write && !pvm_track_written(vcpu->vm->mmu, fill->gfn))
+		return false;
 	rc = pvm_fill_prepare(fill, sleep);
 	if (rc == FILL_AGAIN)
 		return false;

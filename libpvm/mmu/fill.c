@@ -82,7 +82,8 @@ static bool wants_write(const struct pvm_fill *fill, unsigned level)
 	return (entry & PVM_PTE_D) || (fill->walk.access & PVM_ACCESS_WRITE);
 }
 
-/* The largest leaf that the guest, the host and the tables within it allow. */
+/* The largest leaf that the guest, the host, the tables within it and frames of it that
+ * are being taken (M10) allow. */
 static uint8_t target_level(const struct pvm_fill *fill)
 {
 	const struct pvm_mmu *mmu = fill->vcpu->vm->mmu;
@@ -94,8 +95,9 @@ static uint8_t target_level(const struct pvm_fill *fill)
 		level = fill->walk.level;
 	if (level > fill->frame.max_level)
 		level = fill->frame.max_level;
-	while (level > 1 && wants_write(fill, level) &&
-	       pvm_page_region_has_tables(mmu, fill->gfn, level))
+	while (level > 1 && ((wants_write(fill, level) &&
+			      pvm_page_region_has_tables(mmu, fill->gfn, level)) ||
+			     pvm_frames_are_taken(mmu, region_gfn(fill, level), pvm_level_frames(level))))
 		level--;
 	return (uint8_t)level;
 }
@@ -200,9 +202,13 @@ static int prepare_path(struct pvm_fill *fill, uint32_t *tables, enum pvm_sleep 
 	struct pvm_mmu *mmu = fill->vcpu->vm->mmu;
 	struct need need;
 
+	fill->wanted = 0;
+	if (pvm_unlikely(mmu->wide_full)) {
+		pvm_track_relieve(mmu);
+		return FILL_AGAIN;
+	}
 	find_path(fill, &need);
 	*tables = need.tables;
-	fill->wanted = 0;
 	if (need.crowded)
 		return FILL_AGAIN;
 	if (!need.tables && mmu->reserved >= LEAF_PAGES_MAX)

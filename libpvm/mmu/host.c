@@ -278,8 +278,11 @@ uint64_t pvm_mmu_age_gfns(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count)
 
 void pvm_mmu_host_wrote(struct pvm_vm *vm, pvm_gfn_t gfn)
 {
+	struct pass pass = { .mmu = vm->mmu };
+
 	pvm_lock(vm);
-	pvm_track_written(vm->mmu, gfn);
+	while (!pvm_track_written(vm->mmu, gfn))
+		breathe(&pass);
 	pvm_page_finish(vm->mmu);
 	pvm_unlock(vm);
 }

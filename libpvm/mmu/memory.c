@@ -127,9 +127,10 @@ struct target {
 	uint8_t *va;
 };
 
-/* Check @pages pages from @gva on, then set their A and D bits. */
+/* Check @pages pages from @gva on, then set their A and D bits. *@again: an entry has
+ * changed since it was read (M6). */
 static int check_window(struct pvm_vcpu *vcpu, pvm_gva_t gva, unsigned pages, struct target *target,
-			struct pvm_fault_result *fault, pvm_gva_t *fault_gva)
+			struct pvm_fault_result *fault, pvm_gva_t *fault_gva, bool *again)
 {
 	unsigned i;
 
@@ -145,11 +146,38 @@ static int check_window(struct pvm_vcpu *vcpu, pvm_gva_t gva, unsigned pages, st
 			return PVM_EFAULT;
 		}
 	}
-	/* What another CPU changes from here on, it changes after this write.
-	 * Only the bits must not bring an old entry back (M6). */
 	for (i = 0; i < pages; i++)
-		pvm_walk_set_accessed(vcpu, &target[i].walk);
+		*again |= !pvm_walk_set_accessed(vcpu, &target[i].walk);
 	return PVM_OK;
+}
+
+/* Until no other CPU changes an entry between its walk and its bits: what is written is
+ * dirty. A guest that never stops has it written without. */
+static int open_window(struct pvm_vcpu *vcpu, pvm_gva_t gva, unsigned pages, struct target *target,
+		       struct pvm_fault_result *fault, pvm_gva_t *fault_gva)
+{
+	unsigned tries;
+
+	for (tries = 0; tries < WALK_TRIES; tries++) {
+		bool again = false;
+		int rc = check_window(vcpu, gva, pages, target, fault, fault_gva, &again);
+
+		if (rc != PVM_OK || !again)
+			return rc;
+	}
+	return PVM_OK;
+}
+
+/* What the window's pages hold is about to be written. False: give the lock up, and open
+ * the window again. */
+static bool note_writes(struct pvm_mmu *mmu, const struct target *target, unsigned pages)
+{
+	unsigned i;
+
+	for (i = 0; i < pages; i++)
+		if (!pvm_track_written(mmu, pvm_gpa_to_gfn(target[i].walk.gpa)))
+			return false;
+	return true;
 }
 
 /* A write within one page that the guest may write itself, beside other vCPUs. False:
@@ -188,13 +216,18 @@ int pvm_mmu_write(struct pvm_vcpu *vcpu, pvm_gva_t gva, const void *buf, size_t 
 		size_t part = page_part(gva, len);
 		unsigned i, pages = part < len ? WINDOW : 1;
 
-		rc = check_window(vcpu, gva, pages, target, fault, fault_gva);
+		rc = open_window(vcpu, gva, pages, target, fault, fault_gva);
 		if (rc != PVM_OK)
 			break;
+		if (!note_writes(vm->mmu, target, pages)) {
+			pvm_page_finish(vm->mmu);
+			pvm_unlock(vm);
+			pvm_lock(vm);
+			continue;
+		}
 		for (i = 0; i < pages; i++) {
 			part = page_part(gva, len);
 			memcpy(target[i].va, from, part);
-			pvm_track_written(vm->mmu, pvm_gpa_to_gfn(target[i].walk.gpa));
 			from += part;
 			gva.v += part;
 			len -= part;

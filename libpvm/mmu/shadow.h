@@ -107,6 +107,7 @@ struct pvm_mmu {
 	struct pvm_list wide;		/* those of them that marks do not lead to */
 	struct pvm_list harden;		/* those that flushes found unchanged */
 	uint32_t wide_count;
+	bool wide_full;			/* pvm_track_relieve() is due */
 	uint32_t unsync_upper;		/* pages in unsync above level 1 */
 	uint64_t sync_clock;		/* counts flushes and new links */
 	uint64_t steps;			/* counts units of work, for tests of M12 */
@@ -136,10 +137,11 @@ static inline bool pvm_page_is_root(const struct pvm_mmu *mmu, const struct pvm_
 /* Add what the vCPUs counted for themselves to the statistics. mmu.c, under the lock */
 void pvm_stats_gather(struct pvm_mmu *mmu);
 
-/* Is the host changing what backs this frame? Then what it says of it is not installed. */
-static inline bool pvm_frame_is_taken(const struct pvm_mmu *mmu, pvm_gfn_t gfn)
+/* Is the host changing what backs one of @count frames? Then what it says of them is not
+ * installed (M10). */
+static inline bool pvm_frames_are_taken(const struct pvm_mmu *mmu, pvm_gfn_t gfn, uint64_t count)
 {
-	return mmu->taking && gfn.v >= mmu->taking_start && gfn.v < mmu->taking_end;
+	return mmu->taking && gfn.v + count > mmu->taking_start && gfn.v < mmu->taking_end;
 }
 
 #endif /* MMU_SHADOW_H */

@@ -319,21 +319,33 @@ void pvm_track_harden(struct pvm_mmu *mmu)
 	}
 }
 
-/* One wide page too many: the oldest of another table is protected again. */
-static void shorten_wide(struct pvm_mmu *mmu, pvm_gfn_t but)
+/* Room for one more wide page, by protecting another table again: none of the walk in
+ * progress, whose memory is counted. False: all are mapped too often for that. */
+static bool wide_room(struct pvm_mmu *mmu, pvm_gfn_t but)
 {
-	struct pvm_list *link = mmu->wide.next;
+	struct pvm_list *link;
 
-	while (mmu->wide_count > WIDE_MAX && link != &mmu->wide) {
-		struct pvm_shadow_page *page = pvm_list_entry(link, struct pvm_shadow_page, wide_link);
+	for (link = mmu->wide.next; mmu->wide_count >= WIDE_MAX && link != &mmu->wide; link = link->next) {
+		const struct pvm_shadow_page *page =
+			pvm_list_entry(link, struct pvm_shadow_page, wide_link);
 
 		mmu->steps++;
-		if (page->gfn.v != but.v) {
-			regain(mmu, page->gfn);
-			return;
-		}
-		link = link->next;
+		if (page->gfn.v != but.v && page->used != mmu->use_clock && regain(mmu, page->gfn))
+			break;
 	}
+	return mmu->wide_count < WIDE_MAX;
+}
+
+void pvm_track_relieve(struct pvm_mmu *mmu)
+{
+	struct pvm_shadow_page *page;
+
+	if (!pvm_list_empty(&mmu->wide)) {
+		page = pvm_list_entry(mmu->wide.next, struct pvm_shadow_page, wide_link);
+		if (!regain(mmu, page->gfn) && !pvm_page_zap_some(mmu, page))
+			return;
+	}
+	mmu->wide_full = false;
 }
 
 static void make_wide(struct pvm_mmu *mmu, struct pvm_shadow_page *page)
@@ -343,12 +355,14 @@ static void make_wide(struct pvm_mmu *mmu, struct pvm_shadow_page *page)
 	pvm_list_add(&page->wide_link, mmu->wide.prev);
 }
 
-/* From now on the guest may write this page's table. */
-static void lose(struct pvm_mmu *mmu, struct pvm_shadow_page *page)
+/* From now on the guest may write this page's table. False: no flush would find it. */
+static bool lose(struct pvm_mmu *mmu, struct pvm_shadow_page *page)
 {
 	unsigned budget = MARK_BUDGET;
 	bool marked = page->marks || mark_above(mmu, page, &budget);
 
+	if (!marked && !wide_room(mmu, page->gfn))
+		return false;
 	page->unsync = true;
 	mmu->unsync_upper += page->role.level > 1;
 	page->clean = 0;
@@ -357,6 +371,7 @@ static void lose(struct pvm_mmu *mmu, struct pvm_shadow_page *page)
 	if (!marked)
 		make_wide(mmu, page);
 	mmu->stats.unsyncs++;
+	return true;
 }
 
 void pvm_track_new(struct pvm_mmu *mmu, struct pvm_shadow_page *page)
@@ -371,7 +386,7 @@ void pvm_track_new(struct pvm_mmu *mmu, struct pvm_shadow_page *page)
 	if (!other)
 		protect(mmu, page->gfn);
 	else if (other->unsync)
-		lose(mmu, page);
+		lose(mmu, page);	/* nothing leads to it: it is never wide */
 }
 
 /* Nothing below the page is out of sync: what is, is not linked here any more. */
@@ -399,8 +414,14 @@ void pvm_track_linked(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigne
 		return;
 	}
 	cut_marked(mmu, child);
-	if (child->unsync && !child->wide)
+	if (!child->unsync || child->wide)
+		return;
+	if (wide_room(mmu, child->gfn)) {
 		make_wide(mmu, child);
+		return;
+	}
+	pvm_entry_clear(mmu, page, index);	/* the guest faults again */
+	mmu->wide_full = true;
 }
 
 /* Can any root reach the page, or is it a root that runs? *@budget spent: perhaps. */
@@ -424,12 +445,10 @@ static bool in_use(struct pvm_mmu *mmu, const struct pvm_shadow_page *page, unsi
 	return false;
 }
 
-void pvm_track_written(struct pvm_mmu *mmu, pvm_gfn_t gfn)
+bool pvm_track_written(struct pvm_mmu *mmu, pvm_gfn_t gfn)
 {
 	struct pvm_shadow_page *page = pvm_page_first(mmu, gfn), *next;
 
-	if (pvm_likely(!page))
-		return;
 	for (; page; page = next) {
 		unsigned budget = USE_BUDGET;
 
@@ -438,10 +457,10 @@ void pvm_track_written(struct pvm_mmu *mmu, pvm_gfn_t gfn)
 			continue;
 		if (!in_use(mmu, page, &budget))
 			pvm_page_zap(mmu, page);
-		else if (!page->unsync)
-			lose(mmu, page);
-		else
+		else if (page->unsync)
 			page->clean = 0;
+		else if (!lose(mmu, page) && !pvm_page_zap_some(mmu, page))
+			return false;
 	}
-	shorten_wide(mmu, gfn);
+	return true;
 }

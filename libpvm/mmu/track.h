@@ -35,7 +35,11 @@ bool pvm_track_can_protect(struct pvm_mmu *mmu, pvm_gfn_t gfn);
 /* A new shadow page: protect its table, or go out of sync with its other pages. */
 void pvm_track_new(struct pvm_mmu *mmu, struct pvm_shadow_page *page);
 /* The guest (or a device) has written a table, or will: its shadow pages go out
- * of sync, or away if nothing uses them. */
-void pvm_track_written(struct pvm_mmu *mmu, pvm_gfn_t gfn);
+ * of sync, or away if nothing uses them. False: that is too much for one hold of the lock;
+ * give it up and ask again, before anything of the table counts as not tracked. */
+bool pvm_track_written(struct pvm_mmu *mmu, pvm_gfn_t gfn);
+/* mmu->wide_full: a link was not made because too many tables are found by no marks. One of
+ * them less, or some of the links to it; then give the lock up. */
+void pvm_track_relieve(struct pvm_mmu *mmu);
 
 #endif /* MMU_TRACK_H */

@@ -14,10 +14,6 @@
 #include "internal.h"
 #include "pte.h"
 
-/* A guest that changes its tables during each of so many walks in a row gets
- * the last walk, without accessed bits: no guest holds the lock without end. */
-#define WALK_TRIES 32
-
 uint64_t *pvm_walk_entry_va(struct pvm_vm *vm, pvm_gfn_t table, unsigned index, bool write)
 {
 	uint64_t *va = vm->ops->gfn_to_va(vm->host, table, write);

@@ -9,6 +9,9 @@
 #include <pvm/mmu.h>
 
 #define WALK_LEVELS 6	/* levels count from 1; [0] is not used */
+/* A guest that changes its tables during each of so many walks in a row gets the last
+ * walk, without accessed bits: no guest holds the lock without end. */
+#define WALK_TRIES 32
 
 struct pvm_guest_walk {
 	pvm_gva_t gva;

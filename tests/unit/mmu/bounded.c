@@ -469,3 +469,82 @@ Test(mmu_bounded, accessed_bits_are_tested_and_cleared_by_range)
 	cr_assert_eq(guest_reaches(&g, GVA), DATA);	/* nothing was taken */
 	guest_fini(&g);
 }
+
+#define PARENTS		300	/* more than are marked for one page */
+#define SHARED		500	/* tables of level 1 below a page that has so many */
+#define LEAVES		32
+
+/* A table of level 2 that many entries lead to, and below it tables out of sync that no
+ * mark may lead to: each link to one finds it. */
+Test(mmu_bounded, M12_tables_that_no_mark_leads_to_are_few)
+{
+	const uint64_t first = 1ull << 40, second = 2ull << 40;
+	uint64_t shared, end;
+	unsigned i, j;
+
+	start(4, 1);
+	for (i = 0; i < SHARED; i++)
+		for (j = 0; j < LEAVES; j++)
+			guest_map(&g, first + i * PVM_LEVEL_SIZE(2) + j * 0x1000, DATA + j * 0x1000, 1, RWU);
+	guest_map(&g, second, DATA, 1, RWU);
+	shared = table_of(second, 2);
+	memcpy(g.f.host.memory + shared, g.f.host.memory + table_of(first, 2), SHARED * sizeof(uint64_t));
+	end = fixture_new_table(&g.f);
+	*(uint64_t *)(g.f.host.memory + end) = DATA | RWU;
+	((uint64_t *)(g.f.host.memory + shared))[511] = end | RWU;
+	for (i = 0; i < PARENTS; i++) {
+		((uint64_t *)(g.f.host.memory + table_of(second, 3)))[i] = shared | RWU;
+		guest_touch(&g, second + i * PVM_LEVEL_SIZE(3) + 511 * PVM_LEVEL_SIZE(2), PVM_ACCESS_READ);
+	}
+	for (i = 0; i < SHARED; i++) {
+		for (j = 0; j < LEAVES; j++)
+			guest_touch(&g, first + i * PVM_LEVEL_SIZE(2) + j * 0x1000, PVM_ACCESS_READ);
+		written(table_of(first + i * PVM_LEVEL_SIZE(2), 1));
+	}
+	forget_steps();
+	for (i = 0; i < SHARED; i++) {
+		guest_touch(&g, second + i * PVM_LEVEL_SIZE(2), PVM_ACCESS_READ);
+		cr_assert_leq(g.vm->mmu->wide_count, 8);
+	}
+	cr_assert_leq(longest, HOLD_MAX, "%llu steps", (unsigned long long)longest);
+	check_ok(&g);
+	guest_fini(&g);
+}
+
+#define WIDE_TABLES	40
+
+/* Their frames are data in so many places that they cannot be protected again. */
+Test(mmu_bounded, M12_M9_tables_that_cannot_be_protected_again_do_not_pile_up)
+{
+	uint64_t table[WIDE_TABLES];
+	unsigned i, t;
+
+	start(4, 1);
+	for (t = 0; t < WIDE_TABLES; t++) {
+		table[t] = fixture_new_table(&g.f);
+		*(uint64_t *)(g.f.host.memory + table[t]) = DATA | RWU;
+		for (i = 0; i < 260; i++) {
+			uint64_t gva = GVA + (t * 300 + i) * PVM_LEVEL_SIZE(2);
+
+			fixture_map(&g.f, g.cr3, 4, gva, 0, 2, RWU | PVM_PTE_PS);
+			*guest_entry(&g, gva, 2) = table[t] | RWU;
+			guest_touch(&g, gva, PVM_ACCESS_READ);
+		}
+		for (i = 0; i < 100; i++) {
+			guest_map(&g, (1ull << 40) + (t * 128 + i) * 0x1000, table[t], 1, RO);
+			guest_touch(&g, (1ull << 40) + (t * 128 + i) * 0x1000, PVM_ACCESS_READ);
+		}
+	}
+	forget_steps();
+	for (t = 0; t < WIDE_TABLES; t++) {
+		*(uint64_t *)(g.f.host.memory + table[t]) = (DATA + 0x1000) | RWU;
+		written(table[t]);
+		cr_assert_leq(g.vm->mmu->wide_count, 8);
+	}
+	cr_assert_leq(longest, HOLD_MAX, "%llu steps", (unsigned long long)longest);
+	pvm_mmu_flush_all(g.vcpu);
+	for (t = 0; t < WIDE_TABLES; t++)
+		cr_assert_neq(guest_reaches(&g, GVA + t * 300 * PVM_LEVEL_SIZE(2)), DATA, "table %u", t);
+	check_ok(&g);
+	guest_fini(&g);
+}

@@ -194,3 +194,34 @@ Test(mmu_memory, M12_only_a_tracked_table_or_two_pages_take_the_lock)
 	cr_assert_not(g.vcpu->mmu.inside);
 	guest_fini(&g);
 }
+
+static uint64_t *changing;
+
+/* Another vCPU sets a bit that is the guest's own, once, while the engine is about to write. */
+static void *va_while_the_entry_changes(void *host, pvm_gfn_t gfn, bool write)
+{
+	if (write && changing && gfn.v == DATA >> PVM_PAGE_SHIFT) {
+		*changing |= 1ull << 9;
+		changing = NULL;
+	}
+	return test_host_ops.gfn_to_va(host, gfn, write);
+}
+
+Test(mmu_memory, M6_what_is_written_is_dirty_although_the_entry_changes_meanwhile)
+{
+	uint64_t *entry;
+	struct guest g;
+
+	guest_init(&g);
+	guest_map(&g, GVA, DATA, 1, RWU);
+	guest_map(&g, GVA + 0x1000, DATA + 0x1000, 1, RWU);
+	g.f.host.ops.gfn_to_va = va_while_the_entry_changes;
+	changing = entry = guest_entry(&g, GVA, 1);
+	cr_assert(write_word(&g, GVA + 0xffc, 0x1122334455667788));
+	cr_assert_eq(*entry & (PVM_PTE_A | PVM_PTE_D | 1ull << 9), PVM_PTE_A | PVM_PTE_D | 1ull << 9);
+	changing = entry = guest_entry(&g, GVA, 1);
+	*entry &= ~(uint64_t)(PVM_PTE_D | 1ull << 9);
+	cr_assert(write_word(&g, GVA, 1), "within a page");
+	cr_assert_eq(*entry & (PVM_PTE_A | PVM_PTE_D | 1ull << 9), PVM_PTE_A | PVM_PTE_D | 1ull << 9);
+	guest_fini(&g);
+}
