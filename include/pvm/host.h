@@ -67,9 +67,10 @@ struct pvm_host_ops {
 	void *(*page_va)(void *host, pvm_hpa_t pa);
 
 	/*
-	 * How the host backs @gfn. Called with and without the MMU lock, and by
-	 * several vCPUs at once, as gfn_to_va() is; while a call is in it without
-	 * the lock, no other thread gets that lock. Returns PVM_OK; PVM_ENOENT: no memory there
+	 * How the host backs @gfn. Called with and without the MMU lock, and by several
+	 * vCPUs at once, as gfn_to_va() is. While a call with PVM_NO_SLEEP is in it, no
+	 * other thread gets that lock; what it says under PVM_MAY_SLEEP may be old when it
+	 * returns, and is asked again if the host has taken frames meanwhile. Returns PVM_OK; PVM_ENOENT: no memory there
 	 * (MMIO or a hole); PVM_EAGAIN: would have to sleep and @sleep forbids
 	 * it; PVM_EFAULT: the host lost the memory.
 	 */
@@ -79,9 +80,11 @@ struct pvm_host_ops {
 	/*
 	 * A pointer to the 4 KiB of guest memory at @gfn for the engine to read
 	 * (and, with @write, write); NULL if no memory is there or, with
-	 * @write, it is read-only. Valid until the host takes the frame back
-	 * (pvm_mmu_unmap_gfns()); it must not sleep. The guest may change the
-	 * bytes at any time (M6).
+	 * @write, it is read-only. It must not sleep. The engine forgets the pointer before
+	 * pvm_mmu_unmap_gfns() or pvm_mmu_invalidate_begin() of the frame returns; between
+	 * begin and end the answer is the old memory or the new. NULL then: a fault by such a
+	 * table is tried again, but the engine's own accesses (event frames, instructions)
+	 * take it for no memory. The guest may change the bytes at any time (M6).
 	 */
 	void *(*gfn_to_va)(void *host, pvm_gfn_t gfn, bool write);
 

@@ -291,10 +291,11 @@ PVM_API void pvm_vm_destroy(struct pvm_vm *vm);
  * pvm_vcpu_init - make a vCPU in caller-provided memory, in its reset state.
  * @vcpu: overwritten.
  * @vm: the VM it belongs to.
- * @id: its number, 0 for the first.
+ * @id: its number, 0 for the first, at most PVM_VCPU_ID_MAX; no other vCPU's of the VM.
  *
- * Returns PVM_OK, or PVM_ENOMEM.
+ * Returns PVM_OK, PVM_EINVAL (@id), or PVM_ENOMEM.
  */
+#define PVM_VCPU_ID_MAX 16381	/* M7: it names the vCPU's own ranges, in the 14 bits of a role */
 PVM_API int pvm_vcpu_init(struct pvm_vcpu *vcpu, struct pvm_vm *vm, uint32_t id);
 
 /* Unpins the PVCS and lets go of the shadow roots. The vCPU must not be running,

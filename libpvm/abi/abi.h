@@ -40,7 +40,7 @@ struct pvm_abi_ops {
 	enum pvm_action (*return_supervisor)(struct pvm_vcpu *vcpu);
 	const struct pvm_hypercall_row *hypercalls;
 	uint32_t hypercall_count;
-	uint64_t hypercall_base;	/* the number of hypercalls[0] */
+	uint64_t hypercall_base;	/* the number of hypercalls[0]; rows without a handler are gaps */
 	uint32_t hypercall_numbers;	/* from there on, that are the ABI's, with or without a row;
 					 * all others are the host's */
 

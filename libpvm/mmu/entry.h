@@ -62,7 +62,7 @@ static inline void pvm_entry_set_value(struct pvm_shadow_page *page, unsigned in
 }
 
 /* Places for values that a vCPU has at hand for what it does without the lock. Topping up
- * takes no host page that the reserve could be short of. */
+ * leaves the reserve what a fault refills it to half. */
 void pvm_spares_top_up(struct pvm_vcpu *vcpu);
 void pvm_spares_give_back(struct pvm_vcpu *vcpu);
 /* It is about to be made or changed: in a large guest none of it is in a cache. */

@@ -27,7 +27,7 @@ union pvm_mmu_role pvm_root_role(const struct pvm_vcpu *vcpu, bool user_mode)
 	role.direct = levels < mmu->host_levels;
 	role.nx = !!(vcpu->efer & PVM_EFER_NXE);
 	role.pke = !!(vcpu->cr4 & PVM_CR4_PKE);
-	role.range = (widest ? 1 : vcpu->id + 2) & 0x3fff;
+	role.range = (widest ? 1 : vcpu->id + 2) & 0x3fff;	/* PVM_VCPU_ID_MAX + 2: all 14 bits */
 	return role;
 }
 
@@ -108,6 +108,7 @@ int pvm_mmu_load(struct pvm_vcpu *vcpu, pvm_hpa_t *root, enum pvm_sleep sleep)
 		return PVM_OK;
 	}
 	fill.vcpu = vcpu;
+	fill.walk.gva = pvm_gva(0);	/* the root is looked for, no entry of it */
 	fill.starved = !pvm_pool_refill(vm->mmu, RESERVE_GOAL, sleep);
 	pvm_lock(vm);
 	vm->mmu->use_clock++;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * The shadow MMU's own structures. Everything here is under the MMU lock.
+ * The shadow MMU's own structures. Everything here is under the MMU lock, but for what
+ * lock.h allows beside it.
  * For libpvm/mmu/ alone.
  *
  * A shadow page is a table that the CPU walks. A present entry is named by a

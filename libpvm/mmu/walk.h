@@ -37,7 +37,8 @@ bool pvm_walk_address_legal(const struct pvm_vcpu *vcpu, pvm_gva_t gva);
 /* Depth of the guest's paging: 5 only on a host that has it. */
 uint8_t pvm_walk_levels(const struct pvm_vcpu *vcpu);
 
-/* Under the MMU lock. Returns true when the guest's tables allow the access. */
+/* Inside (lock.h) or with the MMU lock, as all that follow. Returns true when the guest's
+ * tables allow the access. */
 bool pvm_walk_guest(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t access, struct pvm_guest_walk *walk);
 
 /* Set A on the way and, for a write, D in the leaf, in the guest's tables and

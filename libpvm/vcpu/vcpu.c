@@ -101,6 +101,8 @@ static void reset_state(struct pvm_vcpu *vcpu)
 
 int pvm_vcpu_init(struct pvm_vcpu *vcpu, struct pvm_vm *vm, uint32_t id)
 {
+	if (id > PVM_VCPU_ID_MAX)
+		return PVM_EINVAL;
 	memset(vcpu, 0, sizeof(*vcpu));
 	vcpu->vm = vm;
 	vcpu->id = id;

@@ -114,7 +114,7 @@ PVM_DIALECT enum pvm_action pvm_dialect_hypercall(struct pvm_vcpu *vcpu,
 	vcpu->gpr[PVM_RCX] = vcpu->gpr[PVM_R10];
 	pvm_trace_vcpu(vcpu, PVM_TRACE_HYPERCALL, vcpu->gpr[PVM_RAX], vcpu->gpr[PVM_RBX],
 		       vcpu->gpr[PVM_RCX], vcpu->gpr[PVM_RDX]);
-	if (pvm_likely(nr < ops->hypercall_count))
+	if (pvm_likely(nr < ops->hypercall_count && ops->hypercalls[nr].handler))
 		return ops->hypercalls[nr].handler(vcpu);
 	return nr < PVM_HC_COUNT ? pvm_hypercall_done(vcpu, (uint64_t)-PVM_KVM_ENOSYS) :
 				   pvm_hypercall_other(vcpu);

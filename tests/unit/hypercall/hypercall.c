@@ -4,6 +4,8 @@
  */
 #include <pvm/hypercall.h>
 
+#include "abi/pvm/rows.h"
+#include "abi/pvm/syscall.h"
 #include "guest.h"
 
 static struct fixture f;
@@ -273,4 +275,20 @@ Test(hypercall_la57, load_pgtbl_flushes_all_when_the_depth_changes)
 	f.host.flush_count = 0;
 	hypercall(PVM_HC_LOAD_PGTBL, PVM_LOAD_PGTBL_LA57, 0x901000, 0x902000);
 	cr_assert_not(flushed(PVM_FLUSH_ALL));
+}
+
+/* An ABI whose numbers have a gap. */
+Test(hypercall, a_number_without_a_row_is_no_function)
+{
+	static const struct pvm_hypercall_row rows[3] = { [2] = { "TLB_FLUSH", pvm_hc_tlb_flush, true } };
+	struct pvm_abi_ops ops = *vcpu->vm->abi;
+
+	ops.hypercalls = rows;
+	ops.hypercall_count = 3;
+	vcpu->gpr[PVM_RAX] = PVM_HC_BASE + 1;
+	cr_assert_eq(pvm_dialect_hypercall(vcpu, &ops), PVM_ACT_RESUME);
+	cr_assert_eq(vcpu->gpr[PVM_RAX], (uint64_t)-PVM_KVM_ENOSYS);
+	vcpu->gpr[PVM_RAX] = PVM_HC_BASE + 2;
+	cr_assert_eq(pvm_dialect_hypercall(vcpu, &ops), PVM_ACT_RESUME);
+	cr_assert_eq(vcpu->gpr[PVM_RAX], 0);
 }

@@ -78,6 +78,15 @@ Test(life, M11_vcpu_without_memory_is_enomem)
 	cr_assert_eq(pvm_vcpu_init(&second, &fix.vm, 1), PVM_ENOMEM);
 }
 
+Test(life, M7_a_number_that_names_no_ranges_of_its_own_is_refused)
+{
+	struct pvm_vcpu second;
+
+	cr_assert_eq(pvm_vcpu_init(&second, &fix.vm, PVM_VCPU_ID_MAX + 1), PVM_EINVAL);
+	ok(pvm_vcpu_init(&second, &fix.vm, PVM_VCPU_ID_MAX));
+	pvm_vcpu_destroy(&second);
+}
+
 Test(life, a_new_vcpu_knows_its_vm_and_its_number)
 {
 	struct pvm_vcpu second;
