@@ -70,9 +70,9 @@ struct pvm_host_ops {
 	 * How the host backs @gfn. Called with and without the MMU lock, and by several
 	 * vCPUs at once, as gfn_to_va() is. While a call with PVM_NO_SLEEP is in it, no
 	 * other thread gets that lock; what it says under PVM_MAY_SLEEP may be old when it
-	 * returns, and is asked again if the host has taken frames meanwhile. Returns PVM_OK; PVM_ENOENT: no memory there
-	 * (MMIO or a hole); PVM_EAGAIN: would have to sleep and @sleep forbids
-	 * it; PVM_EFAULT: the host lost the memory.
+	 * returns, and is asked again if the host has taken frames meanwhile. Returns
+	 * PVM_OK; PVM_ENOENT: no memory there (MMIO or a hole); PVM_EAGAIN: would have to
+	 * sleep and @sleep forbids it; PVM_EFAULT: the host lost the memory.
 	 */
 	int (*gfn_to_frame)(void *host, pvm_gfn_t gfn, bool write, enum pvm_sleep sleep,
 			    struct pvm_frame *frame);
