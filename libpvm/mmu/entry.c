@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * The entries of a shadow page: written here and nowhere else (but for rights,
- * which sync.c and host.c lower), each together with its place in a list, so
- * that the reverse maps always agree with what the CPU can walk. Flushes nothing.
+ * The entries of a shadow page: made and emptied here, each together with its place in a
+ * list, so that the reverse maps always agree with what the CPU can walk. Elsewhere only
+ * rights change (fill.c raises, sync.c, track.c and host.c lower them), and
+ * pvm_fill_parallel() makes a leaf beside the lock. Flushes nothing.
  */
 #include "entry.h"
 

@@ -61,10 +61,6 @@ static inline void pvm_entry_set_value(struct pvm_shadow_page *page, unsigned in
 	values->high[index % CHUNK_ENTRIES] = (uint8_t)(value >> 32);
 }
 
-/* Places for values that a vCPU has at hand for what it does without the lock. Topping up
- * leaves the reserve what a fault refills it to half. */
-void pvm_spares_top_up(struct pvm_vcpu *vcpu);
-void pvm_spares_give_back(struct pvm_vcpu *vcpu);
 /* It is about to be made or changed: in a large guest none of it is in a cache. */
 static inline void pvm_entry_prefetch(const struct pvm_shadow_page *page, unsigned index)
 {
@@ -72,6 +68,10 @@ static inline void pvm_entry_prefetch(const struct pvm_shadow_page *page, unsign
 	__builtin_prefetch(page->values[index / CHUNK_ENTRIES], 1);
 }
 
+/* Places for values that a vCPU has at hand for what it does without the lock. Topping up
+ * leaves the reserve what a fault refills it to half. */
+void pvm_spares_top_up(struct pvm_vcpu *vcpu);
+void pvm_spares_give_back(struct pvm_vcpu *vcpu);
 /* Is there a place for the value of @index, now, with a spare if need be? Beside others. */
 bool pvm_spares_cover(struct pvm_vcpu *vcpu, struct pvm_shadow_page *page, unsigned index);
 

@@ -28,7 +28,7 @@ bool pvm_page_fits(const struct pvm_mmu *mmu, uint32_t tables);
 /* Host pages that so many new shadow pages take, and what one from @gfn takes beside. */
 uint32_t pvm_page_missing(const struct pvm_mmu *mmu, uint32_t tables);
 uint32_t pvm_page_missing_for(const struct pvm_mmu *mmu, pvm_gfn_t gfn);
-/* An empty shadow page. Nothing protects its table yet: sync.c does. */
+/* An empty shadow page. Nothing protects its table yet: pvm_track_new() does. */
 struct pvm_shadow_page *pvm_page_new(struct pvm_mmu *mmu, pvm_gfn_t gfn, union pvm_mmu_role role,
 				     uint64_t range_gen);
 

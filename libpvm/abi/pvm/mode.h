@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
  * The switch between user and supervisor mode: which registers change places,
- * and what every entry into the supervisor has in common. For events/ alone.
+ * and what every entry into the supervisor has in common. For the folders of PVM's dialects.
  * Checks nothing; its callers have. Inline, because this is most of what a
  * system call or an event costs.
  *
