@@ -369,3 +369,21 @@ Test(mmu_fault, neighbouring_pages_and_changed_upper_entries_are_served_right)
 	cr_assert_eq(guest_fault(&g, GVA, 0).kind, PVM_FAULT_FIXED);
 	guest_fini(&g);
 }
+
+/* Without PKE every shadow entry has key 0. */
+Test(mmu_fault, M8_without_keys_it_is_key_0_that_the_cpu_refuses_by)
+{
+	struct pvm_fault_result result;
+	struct guest g;
+
+	guest_init(&g);
+	g.vcpu->cr4 &= ~(uint64_t)(PVM_CR4_PKE | PVM_CR4_PKS);
+	guest_map(&g, GVA, DATA, 1, RWU | KEY(1));
+	g.vcpu->pkru = 1u << 2 * 1;	/* key 1: not the one */
+	cr_assert_eq(guest_fault(&g, GVA, PVM_PF_P | PVM_PF_PK).kind, PVM_FAULT_FIXED);
+	g.vcpu->pkru = 1u << 2 * 0;
+	result = guest_fault(&g, GVA, PVM_PF_P | PVM_PF_PK);
+	cr_assert_eq(result.kind, PVM_FAULT_INJECT);
+	cr_assert_eq(result.error_code, PVM_PF_P | PVM_PF_PK);
+	guest_fini(&g);
+}

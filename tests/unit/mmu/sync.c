@@ -411,3 +411,23 @@ Test(mmu_sync, large_entries_out_of_sync_keep_what_still_holds)
 	cr_assert_eq(guest_reaches(&g, GVA + (2 << 20)), ~0ull);
 	guest_fini(&g);
 }
+
+/* Raised by a fault and lowered by the flush, again and again: never found unchanged. */
+Test(mmu_sync, table_that_changes_before_each_flush_is_not_protected_again)
+{
+	uint64_t at;
+	struct guest g;
+	unsigned i;
+
+	init(&g, 1);
+	at = guest_entry_gva(&g, GVA, 1);
+	for (i = 0; i < 8; i++) {
+		guest_store(&g, at, DATA | RWU);
+		guest_touch(&g, GVA, PVM_ACCESS_WRITE);
+		guest_store(&g, at, DATA | RO | PVM_PTE_U | PVM_PTE_A | PVM_PTE_D);
+		pvm_mmu_flush_all(g.vcpu);
+		cr_assert_not(guest_can_write(&g, GVA));
+	}
+	cr_assert_eq(stats_of(&g).unsyncs, 1);
+	guest_fini(&g);
+}
