@@ -37,7 +37,7 @@ void run_kick(struct monitor_vcpu *vcpu)
 	pthread_mutex_unlock(&vcpu->wake_lock);
 }
 
-/* Until a kick, or for @ns nanoseconds (0: for ever). */
+/* Until a kick, or for @ns nanoseconds (0: without a limit). */
 static void wait_for_kick(struct monitor_vcpu *vcpu, uint64_t ns)
 {
 	uint64_t until = clock_now() + ns;

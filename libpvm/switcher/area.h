@@ -218,8 +218,6 @@ struct switcher_source {
 };
 void pvm_switcher_identify(const struct switcher_source *source, struct pvm_switcher_cpu_id *id);
 
-/* tag.c: the pairs of roots that @svcpu may run on, in the area: its current ones
- * and what is published. @root: PVM_INVALID_ADDR where there is none. */
 /* Are the area's pairs of roots those of the vCPU, which was loaded here last, and its tags
  * of the generation @gen? With @answered as in run.c's enter() only the latter is asked:
  * another root's death is all that can have come between. */
@@ -233,6 +231,8 @@ static inline bool pvm_switcher_roots_are(const struct pvm_switcher_cpu *cpu,
 			      cpu->roots == (uint64_t)(uintptr_t)&cpu->current));
 }
 
+/* tag.c: the pairs of roots that @svcpu may run on, in the area: its current ones
+ * and what is published. @root: PVM_INVALID_ADDR where there is none. */
 void pvm_switcher_set_roots(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu,
 			const pvm_hpa_t root[2]);
 /* No tag of the CPU has an owner. */

@@ -38,23 +38,16 @@ static const struct field vcpu_fields[] = {
 };
 
 /* The PVCS of either dialect: what is only in one of them has no value in the other. */
-static const struct field dual_pvcs[] = {
-	DUAL("pvcs.event_flags", event_flags), DUAL("pvcs.event_errcode", event_errcode),
-	DUAL("pvcs.event_vector", event_vector), DUAL("pvcs.cr2", cr2),
-	DUAL("pvcs.user_cs", user_cs), DUAL("pvcs.user_ss", user_ss),
-	DUAL("pvcs.user_gsbase", user_gsbase), DUAL("pvcs.eflags", eflags),
-	DUAL("pvcs.pkru", pkru), DUAL("pvcs.rip", rip), DUAL("pvcs.rsp", rsp),
-	DUAL("pvcs.rcx", rcx), DUAL("pvcs.r11", r11),
-};
+#define BOTH(FIELD) \
+	FIELD("pvcs.event_flags", event_flags), FIELD("pvcs.event_errcode", event_errcode), \
+	FIELD("pvcs.event_vector", event_vector), FIELD("pvcs.cr2", cr2), \
+	FIELD("pvcs.user_cs", user_cs), FIELD("pvcs.user_ss", user_ss), \
+	FIELD("pvcs.user_gsbase", user_gsbase), FIELD("pvcs.eflags", eflags), \
+	FIELD("pvcs.pkru", pkru), FIELD("pvcs.rip", rip), FIELD("pvcs.rcx", rcx), \
+	FIELD("pvcs.r11", r11)
 
-static const struct field single_pvcs[] = {
-	SINGLE("pvcs.event_flags", event_flags), SINGLE("pvcs.event_errcode", event_errcode),
-	SINGLE("pvcs.event_vector", event_vector), SINGLE("pvcs.cr2", cr2),
-	SINGLE("pvcs.user_cs", user_cs), SINGLE("pvcs.user_ss", user_ss),
-	SINGLE("pvcs.user_gsbase", user_gsbase), SINGLE("pvcs.eflags", eflags),
-	SINGLE("pvcs.pkru", pkru), SINGLE("pvcs.rip", rip), SINGLE("pvcs.rcx", rcx),
-	SINGLE("pvcs.r11", r11),
-};
+static const struct field dual_pvcs[] = { BOTH(DUAL), DUAL("pvcs.rsp", rsp) };
+static const struct field single_pvcs[] = { BOTH(SINGLE) };
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 

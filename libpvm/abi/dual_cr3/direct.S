@@ -152,7 +152,7 @@ PLACE pvm_switcher_frame_read_end
 	movq	%r11, C(RFLAGS)
 	incq	C(RETURNS_SUPERVISOR)
 	USER_SELECTORS
-	jmp	pvm_switcher_tail_iret		/* as good as never R11 = RFLAGS and RCX = RIP */
+	jmp	pvm_switcher_tail_iret		/* SYSRET needs R11 = RFLAGS, RCX = RIP: rare here */
 
 dual_return_supervisor_undone:
 	addq	$8, %rsp

@@ -140,7 +140,7 @@ Test(elf_file, notes_of_others_are_passed_over)
 	elf_builder_add_note(&builder, 4, "PVMX", PVM_ELFNOTE_ABI, &abi, 4);
 	elf_builder_add_note(&builder, 4, "PVM", PVM_ELFNOTE_ABI + 1, &abi, 4);
 	elf_builder_add_note(&builder, 4, "", PVM_ELFNOTE_ABI, &abi, 0);
-	elf_builder_add_note(&builder, 4, "somebody", 7, "odd", 3);
+	elf_builder_add_note(&builder, 4, "otherone", 7, "odd", 3);
 	open_good();
 	cr_assert_not(elf.has_abi);
 	elf_file_close(&elf);
@@ -156,7 +156,7 @@ Test(elf_file, notes_may_be_aligned_to_eight)
 	uint32_t abi = 1;
 
 	elf_builder_add_note(&builder, 8, "GNU", 5, "property", 8);
-	elf_builder_add_note(&builder, 8, "somebody else", 5, "odd", 3);
+	elf_builder_add_note(&builder, 8, "another owner", 5, "odd", 3);
 	elf_builder_add_note(&builder, 8, PVM_ELFNOTE_NAME, PVM_ELFNOTE_ABI, &abi, 4);
 	open_good();
 	cr_assert(elf.has_abi);
