@@ -22,16 +22,6 @@ static void flush_root(struct pvm_vcpu *vcpu, const struct pvm_shadow_page *root
 		.scope = PVM_FLUSH_ROOT, .vcpu = vcpu, .root = root->host.pa });
 }
 
-/* Others get the lock (M12). */
-static void breathe(struct pvm_mmu *mmu)
-{
-	struct pvm_vm *vm = mmu->vm;
-
-	pvm_page_finish(mmu);
-	pvm_unlock(vm);
-	pvm_lock(vm);
-}
-
 /* False: not all of it; come again. */
 static bool sync_some(struct pvm_mmu *mmu, const pvm_gfn_t *tags, unsigned count, uint64_t since,
 		      bool upper)
@@ -53,7 +43,7 @@ static void sync_tags(struct pvm_mmu *mmu, const pvm_gfn_t *tags, unsigned count
 	uint64_t since = pvm_track_flush(mmu);
 
 	while (!sync_some(mmu, tags, count, since, upper))
-		breathe(mmu);
+		pvm_page_breathe(mmu);
 }
 
 /* Forget what was translated by the tables at @tags. */
@@ -90,7 +80,7 @@ void pvm_mmu_flush_all(struct pvm_vcpu *vcpu)
 	pvm_lock(vm);
 	since = pvm_track_flush(mmu);
 	while (!pvm_track_sync_all(mmu, since))
-		breathe(mmu);
+		pvm_page_breathe(mmu);
 	pvm_track_harden(mmu);
 	if (mmu->vcpus == 1)
 		pvm_tlb_flush_everything(mmu);

@@ -38,13 +38,9 @@ typedef void (*leaves_fn)(struct pass *pass, uint32_t *head);
 
 static void breathe(struct pass *pass)
 {
-	struct pvm_vm *vm = pass->mmu->vm;
-
 	pvm_tlb_batch_flush(pass->mmu, &pass->batch);
 	memset(&pass->batch, 0, sizeof(pass->batch));
-	pvm_page_finish(pass->mmu);
-	pvm_unlock(vm);
-	pvm_lock(vm);
+	pvm_page_breathe(pass->mmu);
 	pass->budget = HOLD_BUDGET;
 }
 
@@ -278,11 +274,9 @@ uint64_t pvm_mmu_age_gfns(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count)
 
 void pvm_mmu_host_wrote(struct pvm_vm *vm, pvm_gfn_t gfn)
 {
-	struct pass pass = { .mmu = vm->mmu };
-
 	pvm_lock(vm);
 	while (!pvm_track_written(vm->mmu, gfn))
-		breathe(&pass);
+		pvm_page_breathe(vm->mmu);
 	pvm_page_finish(vm->mmu);
 	pvm_unlock(vm);
 }

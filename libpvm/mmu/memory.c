@@ -220,9 +220,7 @@ int pvm_mmu_write(struct pvm_vcpu *vcpu, pvm_gva_t gva, const void *buf, size_t 
 		if (rc != PVM_OK)
 			break;
 		if (!note_writes(vm->mmu, target, pages)) {
-			pvm_page_finish(vm->mmu);
-			pvm_unlock(vm);
-			pvm_lock(vm);
+			pvm_page_breathe(vm->mmu);
 			continue;
 		}
 		for (i = 0; i < pages; i++) {

@@ -7,6 +7,7 @@
 #include "page.h"
 
 #include "entry.h"
+#include "lock.h"
 #include "tlb.h"
 
 #define FREE_MAX	64	/* freed by one call; there are never many more */
@@ -279,6 +280,15 @@ void pvm_page_finish_due(struct pvm_mmu *mmu)
 	if (mmu->flush_due || mmu->waiting > PVM_WAITING_MAX)
 		pvm_tlb_flush_everything(mmu);
 	free_idle(mmu, FREE_MAX);
+}
+
+void pvm_page_breathe(struct pvm_mmu *mmu)
+{
+	struct pvm_vm *vm = mmu->vm;
+
+	pvm_page_finish(mmu);
+	pvm_unlock(vm);
+	pvm_lock(vm);
 }
 
 /* May the page at the end of the list go? Moves it to the front if not. */

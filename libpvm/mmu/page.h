@@ -55,4 +55,7 @@ static inline void pvm_page_finish(struct pvm_mmu *mmu)
 		pvm_page_finish_due(mmu);
 }
 
+/* In a call that takes long: finish what is due, and let others have the lock (M12). */
+void pvm_page_breathe(struct pvm_mmu *mmu);
+
 #endif /* MMU_PAGE_H */
