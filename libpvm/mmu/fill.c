@@ -380,10 +380,11 @@ static void install_link(struct pvm_fill *fill, unsigned level)
 	mmu->links_gen++;
 }
 
-/* pvm_track_written() came before a write's fill: tracked is only what is new. */
+/* pvm_track_written() came before a write's fill, and only new pages or links can have had
+ * its frame protected again since (M9). */
 static bool is_tracked(const struct pvm_fill *fill)
 {
-	if ((fill->walk.access & PVM_ACCESS_WRITE) && !fill->created)
+	if ((fill->walk.access & PVM_ACCESS_WRITE) && fill->linked)
 		return false;
 	return pvm_page_tracked(fill->vcpu->vm->mmu, fill->gfn);
 }
@@ -493,7 +494,8 @@ bool pvm_fill_parallel(struct pvm_fill *fill)
 
 	fill->target = target_level(fill);
 	fill->created = false;
-	if (!same_path(fill) || pvm_page_first(mmu, fill->gfn))
+	fill->linked = same_path(fill);
+	if (!fill->linked || pvm_page_first(mmu, fill->gfn))
 		return false;
 	page = fill->path[1];
 	head = pvm_rmap_find(mmu, fill->gfn, 1);
