@@ -474,39 +474,68 @@ Test(mmu_bounded, accessed_bits_are_tested_and_cleared_by_range)
 #define SHARED		500	/* tables of level 1 below a page that has so many */
 #define LEAVES		32
 
-/* A table of level 2 that many entries lead to, and below it tables out of sync that no
- * mark may lead to: each link to one finds it. */
-Test(mmu_bounded, M12_tables_that_no_mark_leads_to_are_few)
+#define FIRST		(1ull << 40)
+#define SECOND		(2ull << 40)
+
+/* Tables out of sync below FIRST, and from SECOND on a table of level 2 that has them all and
+ * that many entries lead to: no mark may lead to what is linked there. */
+static void share_tables(void)
 {
-	const uint64_t first = 1ull << 40, second = 2ull << 40;
 	uint64_t shared, end;
 	unsigned i, j;
 
-	start(4, 1);
 	for (i = 0; i < SHARED; i++)
 		for (j = 0; j < LEAVES; j++)
-			guest_map(&g, first + i * PVM_LEVEL_SIZE(2) + j * 0x1000, DATA + j * 0x1000, 1, RWU);
-	guest_map(&g, second, DATA, 1, RWU);
-	shared = table_of(second, 2);
-	memcpy(g.f.host.memory + shared, g.f.host.memory + table_of(first, 2), SHARED * sizeof(uint64_t));
+			guest_map(&g, FIRST + i * PVM_LEVEL_SIZE(2) + j * 0x1000, DATA + j * 0x1000, 1, RWU);
+	guest_map(&g, SECOND, DATA, 1, RWU);
+	shared = table_of(SECOND, 2);
+	memcpy(g.f.host.memory + shared, g.f.host.memory + table_of(FIRST, 2), SHARED * sizeof(uint64_t));
 	end = fixture_new_table(&g.f);
 	*(uint64_t *)(g.f.host.memory + end) = DATA | RWU;
 	((uint64_t *)(g.f.host.memory + shared))[511] = end | RWU;
 	for (i = 0; i < PARENTS; i++) {
-		((uint64_t *)(g.f.host.memory + table_of(second, 3)))[i] = shared | RWU;
-		guest_touch(&g, second + i * PVM_LEVEL_SIZE(3) + 511 * PVM_LEVEL_SIZE(2), PVM_ACCESS_READ);
+		((uint64_t *)(g.f.host.memory + table_of(SECOND, 3)))[i] = shared | RWU;
+		guest_touch(&g, SECOND + i * PVM_LEVEL_SIZE(3) + 511 * PVM_LEVEL_SIZE(2), PVM_ACCESS_READ);
 	}
 	for (i = 0; i < SHARED; i++) {
 		for (j = 0; j < LEAVES; j++)
-			guest_touch(&g, first + i * PVM_LEVEL_SIZE(2) + j * 0x1000, PVM_ACCESS_READ);
-		written(table_of(first + i * PVM_LEVEL_SIZE(2), 1));
+			guest_touch(&g, FIRST + i * PVM_LEVEL_SIZE(2) + j * 0x1000, PVM_ACCESS_READ);
+		written(table_of(FIRST + i * PVM_LEVEL_SIZE(2), 1));
 	}
+}
+
+/* Each link to one finds it. */
+Test(mmu_bounded, M12_tables_that_no_mark_leads_to_are_few)
+{
+	unsigned i;
+
+	start(4, 1);
+	share_tables();
 	forget_steps();
 	for (i = 0; i < SHARED; i++) {
-		guest_touch(&g, second + i * PVM_LEVEL_SIZE(2), PVM_ACCESS_READ);
+		guest_touch(&g, SECOND + i * PVM_LEVEL_SIZE(2), PVM_ACCESS_READ);
 		cr_assert_leq(g.vm->mmu->wide_count, 8);
 	}
 	cr_assert_leq(longest, HOLD_MAX, "%llu steps", (unsigned long long)longest);
+	check_ok(&g);
+	guest_fini(&g);
+}
+
+/* The link of the ninth protects the first again, whose frame is what the guest writes to. */
+Test(mmu_bounded, M9_table_that_its_own_fill_protects_is_not_writable)
+{
+	uint64_t gva = SECOND + 8 * PVM_LEVEL_SIZE(2) + 40 * 0x1000;
+	unsigned i;
+
+	start(4, 1);
+	share_tables();
+	for (i = 0; i < 8; i++)
+		guest_touch(&g, SECOND + i * PVM_LEVEL_SIZE(2), PVM_ACCESS_READ);
+	*guest_entry(&g, FIRST + 8 * PVM_LEVEL_SIZE(2) + 40 * 0x1000, 1) = table_of(FIRST, 1) | RWU;
+	cr_assert_eq(g.vm->mmu->wide_count, 8);
+	guest_fault(&g, gva, PVM_PF_W);
+	check_ok(&g);
+	guest_touch(&g, gva, PVM_ACCESS_WRITE);
 	check_ok(&g);
 	guest_fini(&g);
 }
