@@ -42,6 +42,18 @@ SLOWER = 5		# times the time of the unchanged tree, and it counts as hung
 LEAST_SECONDS = 60
 
 
+def end_programs(folder):
+    """Kill what still runs of the build in @folder. A test that hangs runs in processes of
+    process groups of their own, which outlive ctest and would take the CPU from all that follow."""
+    for entry in pathlib.Path("/proc").glob("[0-9]*/exe"):
+        try:
+            program = os.readlink(entry).removesuffix(" (deleted)")
+            if pathlib.Path(program).is_relative_to(folder):
+                os.kill(int(entry.parent.name), signal.SIGKILL)
+        except OSError:
+            pass
+
+
 def run(command, folder, seconds=None):
     """(status, output); the status is None if it had to be ended."""
     process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL,
@@ -175,6 +187,8 @@ class Campaign:
                 return "not built", ""
             limit = max(LEAST_SECONDS, SLOWER * self.tree.seconds[arguments])
             status, output = self.tree.ctest(arguments, limit)
+            if status != 0:
+                end_programs(self.tree.build.resolve())
             if status is None:
                 return "caught", f"a test of {' '.join(arguments)} hung"
             if status:
