@@ -73,6 +73,9 @@ int pvm_mmu_init(struct pvm_vm *vm);
 void pvm_mmu_destroy(struct pvm_vm *vm);
 int pvm_mmu_vcpu_init(struct pvm_vcpu *vcpu);
 void pvm_mmu_vcpu_destroy(struct pvm_vcpu *vcpu);
+/* Takes the MMU lock. From now on the engine writes @gfn, and only that frame, beside the MMU
+ * (M9): guest tables in it are never taken to be what they were. @shared false: no frame. */
+void pvm_mmu_share(struct pvm_vcpu *vcpu, pvm_gfn_t gfn, bool shared);
 
 /* libpvm/vcpu/pvcs.c: attach the PVCS at @gpa (0: none), pinning it (S8).
  * PVM_OK, PVM_EINVAL (misaligned or crosses a page), PVM_EFAULT (no memory). */

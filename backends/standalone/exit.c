@@ -158,7 +158,7 @@ enum pvm_action exit_act(struct monitor_vcpu *vcpu, enum pvm_action action)
 		end_by_error(vcpu);
 		break;
 	case PVM_ACT_HALT:	/* the run loop's */
-	case PVM_ACT_RETRY:	/* not under PVM_MAY_SLEEP */
+	case PVM_ACT_RETRY:
 	case PVM_ACT_RESUME:
 		break;
 	}

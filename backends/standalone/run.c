@@ -96,7 +96,7 @@ static void run_until_over(struct monitor_vcpu *vcpu)
 			enter(vcpu, &exit);
 		else if (action == PVM_ACT_HALT)
 			wait_for_kick(vcpu, 0);
-		else
+		else if (action != PVM_ACT_RETRY)
 			pvm_exit_is_action(&exit, exit_act(vcpu, action));
 	}
 }

@@ -98,7 +98,7 @@ static enum pvm_action act(struct vm_vcpu *vcpu, enum pvm_action action)
 			fail("out of memory for shadow pages");
 		fail("vCPU %u: the engine failed with error %d", pvm->id, pvm->request.error.code);
 	case PVM_ACT_HALT:
-	case PVM_ACT_RETRY:	/* not under PVM_MAY_SLEEP */
+	case PVM_ACT_RETRY:
 	case PVM_ACT_RESUME:
 		break;
 	}
@@ -203,7 +203,7 @@ void run_vcpu(struct cpu *cpu)
 			run(cpu, vcpu, root, &exit);
 		else if (action == PVM_ACT_HALT)
 			halt(vcpu);
-		else
+		else if (action != PVM_ACT_RETRY)
 			pvm_exit_is_action(&exit, act(vcpu, action));
 	}
 }

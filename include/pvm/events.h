@@ -28,7 +28,9 @@ PVM_API bool pvm_vector_has_error_code(uint8_t vector);
  *
  * Returns PVM_ACT_RESUME; PVM_ACT_SHUTDOWN: it could not be delivered (no
  * PVCS, bad entry, bad stack), which is a triple fault; vcpu->request.shutdown
- * says why, and no register of the guest has changed.
+ * says why, and no register of the guest has changed. PVM_ACT_RETRY: the stack that it
+ * goes to cannot be touched without sleeping: the vCPU keeps the event, and
+ * pvm_handle_exit() delivers it before anything else.
  * spec: Vector events in user mode, Vector events in supervisor mode
  */
 PVM_API enum pvm_action pvm_event_deliver(struct pvm_vcpu *vcpu, uint8_t vector,
@@ -52,7 +54,8 @@ PVM_API enum pvm_action pvm_event_debug(struct pvm_vcpu *vcpu, uint64_t dr6);
 
 /**
  * pvm_event_interrupt_allowed - can a maskable interrupt be delivered now?
- * True in user mode; in supervisor mode when PVCS IF is set.
+ * True in user mode; in supervisor mode when PVCS IF is set; while an event is kept (see
+ * pvm_event_deliver()) never.
  */
 PVM_API bool pvm_event_interrupt_allowed(const struct pvm_vcpu *vcpu);
 

@@ -17,6 +17,8 @@
  *		case PVM_ACT_IO:
  *			pvm_exit_is_action(&exit, pvm_complete_io(vcpu, in_or_out(vcpu)));
  *			break;
+ *		case PVM_ACT_RETRY:
+ *			break;
  *		...
  *		}
  *	}
@@ -66,7 +68,8 @@ static inline void pvm_exit_is_action(struct pvm_guest_exit *exit, enum pvm_acti
  *        next call goes on from there. Only under PVM_ACT_RETRY may it be unhandled.
  * @root: the shadow root to run on, when the answer is PVM_ACT_RESUME.
  * @sleep: PVM_NO_SLEEP: answer PVM_ACT_RETRY rather than sleep; call again with the
- *         same @exit and PVM_MAY_SLEEP.
+ *         same @exit and PVM_MAY_SLEEP. With that the answer PVM_ACT_RETRY means that the
+ *         host did not wait for memory, or memory did not come in many attempts.
  *
  * In this order: the exit is handled; events that pvm_host_ops::events names are
  * delivered, or remembered for the guest; the root of the mode is found or made. Where

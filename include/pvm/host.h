@@ -72,7 +72,8 @@ struct pvm_host_ops {
 	 * other thread gets that lock; what it says under PVM_MAY_SLEEP may be old when it
 	 * returns, and is asked again if the host has taken frames meanwhile. Returns
 	 * PVM_OK; PVM_ENOENT: no memory there (MMIO or a hole); PVM_EAGAIN: would have to
-	 * sleep and @sleep forbids it; PVM_EFAULT: the host lost the memory.
+	 * sleep and @sleep forbids it, or the host wants its thread back (for a signal): the
+	 * engine's call then ends with PVM_ACT_RETRY; PVM_EFAULT: the host lost the memory.
 	 */
 	int (*gfn_to_frame)(void *host, pvm_gfn_t gfn, bool write, enum pvm_sleep sleep,
 			    struct pvm_frame *frame);
@@ -82,9 +83,11 @@ struct pvm_host_ops {
 	 * (and, with @write, write); NULL if no memory is there or, with
 	 * @write, it is read-only. It must not sleep. The engine forgets the pointer before
 	 * pvm_mmu_unmap_gfns() or pvm_mmu_invalidate_begin() of the frame returns; between
-	 * begin and end the answer is the old memory or the new. NULL then: a fault by such a
-	 * table is tried again, but the engine's own accesses (event frames, instructions)
-	 * take it for no memory. The guest may change the bytes at any time (M6).
+	 * begin and end the answer is the old memory or the new, or NULL. After NULL the engine
+	 * asks gfn_to_frame() with PVM_NO_SLEEP: PVM_EAGAIN says that the memory is there, but
+	 * not now (swapped out, or to write not writable yet); it is then asked with
+	 * PVM_MAY_SLEEP as soon as that is allowed, and the access tried again. The guest may
+	 * change the bytes at any time (M6).
 	 */
 	void *(*gfn_to_va)(void *host, pvm_gfn_t gfn, bool write);
 

@@ -49,7 +49,8 @@ enum pvm_fault {
 	PVM_FAULT_FIXED,	/* the shadow tables now allow the access (or did already) */
 	PVM_FAULT_INJECT,	/* the guest's own tables refuse: deliver #PF (or #GP: vector) */
 	PVM_FAULT_MMIO,		/* the guest's tables allow it, but there is no memory there */
-	PVM_FAULT_WOULD_BLOCK,	/* PVM_NO_SLEEP: call again with PVM_MAY_SLEEP */
+	PVM_FAULT_WOULD_BLOCK,	/* PVM_NO_SLEEP: call again with PVM_MAY_SLEEP; else the host's
+				 * gfn_to_frame() did not want to wait. Nothing was changed */
 	PVM_FAULT_ERROR,	/* the host failed: error */
 };
 
@@ -84,8 +85,8 @@ PVM_API struct pvm_fault_result pvm_mmu_fault(struct pvm_vcpu *vcpu, pvm_gva_t g
  * Makes the root from CR3 if there is none, has the host's depth (M5), holds
  * nothing but guest memory and the switcher's slot (M2, S6). Call it before
  * every entry: any engine call may have put another root in its place.
- * Returns PVM_OK, PVM_ENOMEM, PVM_EAGAIN (also under PVM_MAY_SLEEP, while the host
- * changes what backs CR3's table), or PVM_EFAULT: CR3 points outside guest memory (the
+ * Returns PVM_OK, PVM_ENOMEM, PVM_EAGAIN (also under PVM_MAY_SLEEP, while CR3's table
+ * cannot be read without sleeping), or PVM_EFAULT: CR3 points outside guest memory (the
  * caller shuts the VM down with PVM_SHUTDOWN_BAD_CR3).
  */
 PVM_API int pvm_mmu_load(struct pvm_vcpu *vcpu, pvm_hpa_t *root, enum pvm_sleep sleep);
@@ -133,7 +134,8 @@ PVM_API void pvm_mmu_invlpg(struct pvm_vcpu *vcpu, pvm_gva_t gva);
 /**
  * pvm_mmu_translate - walk the guest's tables as the CPU would.
  * @access: PVM_ACCESS_*; @set_ad: set accessed and dirty bits on the way.
- * @result: kind FIXED with gpa; INJECT with vector and error code.
+ * @result: kind FIXED with gpa; INJECT with vector and error code; WOULD_BLOCK, as
+ * pvm_mmu_read().
  * Returns true when the access is allowed.
  */
 PVM_API bool pvm_mmu_translate(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t access, bool set_ad,
@@ -147,8 +149,10 @@ PVM_API bool pvm_mmu_translate(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t ac
  * tables allow it and no memory (or, to write, read-only memory) is at gpa: its
  * vector and error code are then those of a page that is not present.
  * @fault_gva: the faulting address.
- * Returns PVM_OK or PVM_EFAULT; a write that faults in its second page has
- * written nothing.
+ * Returns PVM_OK or PVM_EFAULT; PVM_EAGAIN with kind WOULD_BLOCK: the memory, or a table
+ * on the way to it, is the guest's, but the host would have to sleep before it can be touched.
+ * These calls never do: pvm_handle_exit() does between two attempts. A write that fails in
+ * its second page has written nothing.
  */
 PVM_API int pvm_mmu_read(struct pvm_vcpu *vcpu, pvm_gva_t gva, void *buf, size_t len, uint32_t access,
 			 struct pvm_fault_result *fault, pvm_gva_t *fault_gva);

@@ -54,7 +54,8 @@ struct pvm_vcpu_state {
 /**
  * pvm_vcpu_save - write the vCPU's state down.
  * @state: overwritten whole. Never fails; the vCPU must not be running, nor owe
- * the completion of an action (PVM_ACT_IO and others): that is not in the state.
+ * the completion of an action (PVM_ACT_IO and others), nor the call again that
+ * PVM_ACT_RETRY asks for: what is half done is not in the state.
  */
 PVM_API void pvm_vcpu_save(const struct pvm_vcpu *vcpu, struct pvm_vcpu_state *state);
 

@@ -80,8 +80,8 @@ enum pvm_action {
 	PVM_ACT_IO,		/* request.io: IN or OUT; pvm_complete_io() */
 	PVM_ACT_MMIO,		/* request.mmio: access to a gpa that is no memory */
 	PVM_ACT_SHUTDOWN,	/* request.shutdown: triple fault; the VM is over */
-	PVM_ACT_RETRY,		/* the call was PVM_NO_SLEEP and could not finish: call again
-				 * with PVM_MAY_SLEEP; no state has changed */
+	PVM_ACT_RETRY,		/* it could not finish without sleeping: call again, with
+				 * PVM_MAY_SLEEP; the guest notices nothing */
 	PVM_ACT_ERROR,		/* request.error: the host failed, not the guest */
 };
 

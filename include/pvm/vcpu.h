@@ -200,6 +200,10 @@ struct pvm_vcpu_mmu {
 	uint64_t range_gen;	/* when it became that, among all vCPUs' */
 	uint64_t cr4, efer;	/* the same */
 	uint64_t roots_gen;	/* of root[] */
+	pvm_gfn_t late;		/* memory that could not be touched without sleeping */
+	bool is_late, late_write;	/* there is one; it is to be written */
+	bool is_shared;		/* the engine writes shared as it likes: no table there is exact */
+	pvm_gfn_t shared;	/* the frame of the PVCS */
 
 	/* The path of the last fill of a 4 KiB page: good for its neighbours as
 	 * long as no link between shadow pages changes. */
@@ -238,6 +242,11 @@ struct pvm_vcpu {
 	void *pvcs;			/* msr.vcpu_struct in host memory, pinned, laid out as
 					 * its ABI says; NULL: none */
 	uint64_t pins;			/* counts pages pinned for it (S8) */
+	struct {
+		bool waits;		/* for memory: pvm_handle_exit() delivers it */
+		uint8_t vector;
+		uint32_t error_code;
+	} kept_event;
 	uint64_t starved_rip;		/* where memory was short last, and how often there */
 	uint32_t starved;
 	struct pvm_vcpu_mmu mmu;

@@ -24,6 +24,14 @@ enum pvm_action pvm_event_shutdown(struct pvm_vcpu *vcpu, enum pvm_shutdown reas
 	return PVM_ACT_SHUTDOWN;
 }
 
+enum pvm_action pvm_event_keep(struct pvm_vcpu *vcpu, uint8_t vector, uint32_t error_code)
+{
+	vcpu->kept_event.waits = true;
+	vcpu->kept_event.vector = vector;
+	vcpu->kept_event.error_code = error_code;
+	return PVM_ACT_RETRY;
+}
+
 enum pvm_action pvm_event_deliver(struct pvm_vcpu *vcpu, uint8_t vector, uint32_t error_code)
 {
 	return pvm_deliver(vcpu, vector, error_code);

@@ -8,6 +8,9 @@
 #include "abi/abi.h"
 #include "internal.h"
 
+/* For an ABI's deliver(), which has changed nothing: it cannot without sleeping. */
+enum pvm_action pvm_event_keep(struct pvm_vcpu *vcpu, uint8_t vector, uint32_t error_code);
+
 static inline enum pvm_action pvm_deliver(struct pvm_vcpu *vcpu, uint8_t vector, uint32_t error_code)
 {
 	if (pvm_unlikely(vector == PVM_VEC_DF))

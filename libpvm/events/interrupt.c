@@ -12,7 +12,7 @@
 
 bool pvm_event_interrupt_allowed(const struct pvm_vcpu *vcpu)
 {
-	return vcpu->user_mode || vcpu->vm->abi->interrupt_flag(vcpu);
+	return !vcpu->kept_event.waits && (vcpu->user_mode || vcpu->vm->abi->interrupt_flag(vcpu));
 }
 
 enum pvm_action pvm_event_interrupt(struct pvm_vcpu *vcpu, uint8_t vector, bool *delivered)
@@ -32,7 +32,7 @@ enum pvm_action pvm_event_interrupt(struct pvm_vcpu *vcpu, uint8_t vector, bool 
 
 enum pvm_action pvm_event_nmi(struct pvm_vcpu *vcpu)
 {
-	if (vcpu->nmi_masked) {
+	if (vcpu->nmi_masked || vcpu->kept_event.waits) {
 		vcpu->nmi_pending = true;
 		return vcpu->halted ? PVM_ACT_HALT : PVM_ACT_RESUME;
 	}

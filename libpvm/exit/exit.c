@@ -11,6 +11,7 @@
 
 #include "exit/parts.h"
 #include "internal.h"
+#include "mmu/late.h"
 
 static enum pvm_action error(struct pvm_vcpu *vcpu, int code)
 {
@@ -35,10 +36,19 @@ static enum pvm_action exception(struct pvm_vcpu *vcpu, uint8_t vector, uint32_t
 	return pvm_event_deliver(vcpu, vector, error_code);
 }
 
+/* What stopped the guest is handled, but for the event that it led to. */
+static PVM_NOINLINE enum pvm_action deliver_kept(struct pvm_vcpu *vcpu)
+{
+	vcpu->kept_event.waits = false;
+	return pvm_event_deliver(vcpu, vcpu->kept_event.vector, vcpu->kept_event.error_code);
+}
+
 /* The one engine call for what stopped the guest. */
 static enum pvm_action handle(struct pvm_vcpu *vcpu, const struct pvm_guest_exit *exit,
 			      enum pvm_sleep sleep)
 {
+	if (pvm_unlikely(vcpu->kept_event.waits))
+		return deliver_kept(vcpu);
 	switch (exit->kind) {
 	case PVM_EXIT_KICK:
 	case PVM_EXIT_INTERRUPT:
@@ -56,6 +66,9 @@ static enum pvm_action handle(struct pvm_vcpu *vcpu, const struct pvm_guest_exit
 	case PVM_EXIT_INSN:
 		return pvm_handle_insn(vcpu, &exit->insn, exit->vector, exit->error_code);
 	case PVM_EXIT_ACTION:
+		/* Of the completions only this one has anything left to do then. */
+		if (exit->action == PVM_ACT_RETRY)
+			return pvm_complete_io(vcpu, vcpu->request.io.value);
 		return exit->action;
 	case PVM_EXIT_DEAD:
 	case PVM_EXIT_FAILED:
@@ -96,8 +109,8 @@ static enum pvm_action prepare(struct pvm_vcpu *vcpu, pvm_hpa_t *root, enum pvm_
 	return action;
 }
 
-enum pvm_action pvm_handle_exit(struct pvm_vcpu *vcpu, struct pvm_guest_exit *exit,
-				pvm_hpa_t *root, enum pvm_sleep sleep)
+static inline enum pvm_action attempt(struct pvm_vcpu *vcpu, struct pvm_guest_exit *exit,
+				      pvm_hpa_t *root, enum pvm_sleep sleep)
 {
 	enum pvm_action action = handle(vcpu, exit, sleep);
 
@@ -109,4 +122,19 @@ enum pvm_action pvm_handle_exit(struct pvm_vcpu *vcpu, struct pvm_guest_exit *ex
 	if (action != PVM_ACT_RESUME && action != PVM_ACT_HALT)
 		return action;
 	return prepare(vcpu, root, sleep);
+}
+
+enum pvm_action pvm_handle_exit(struct pvm_vcpu *vcpu, struct pvm_guest_exit *exit,
+				pvm_hpa_t *root, enum pvm_sleep sleep)
+{
+	enum pvm_action action = attempt(vcpu, exit, root, sleep);
+	unsigned tries;
+
+	/* Where memory was late it is waited for here, with nothing held. */
+	for (tries = 0; pvm_unlikely(action == PVM_ACT_RETRY) && tries < LATE_TRIES; tries++) {
+		if (sleep == PVM_NO_SLEEP || !pvm_late_fetch(vcpu))
+			break;
+		action = attempt(vcpu, exit, root, sleep);
+	}
+	return action;
 }

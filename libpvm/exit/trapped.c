@@ -16,21 +16,23 @@
 #define INSN_INT_LENGTH	2	/* INT n */
 
 /* As many bytes of the instruction as can be fetched; the rest may lie in a page that
- * is not there, and not be needed. */
-static size_t fetch(struct pvm_vcpu *vcpu, uint8_t bytes[PVM_INSN_MAX_LENGTH])
+ * is not there, and not be needed. PVM_EAGAIN: only by sleeping. */
+static int fetch(struct pvm_vcpu *vcpu, uint8_t bytes[PVM_INSN_MAX_LENGTH], size_t *fetched)
 {
 	size_t to_page_end = PVM_PAGE_SIZE - (vcpu->rip & (PVM_PAGE_SIZE - 1));
 	size_t len = to_page_end < PVM_INSN_MAX_LENGTH ? to_page_end : PVM_INSN_MAX_LENGTH;
 	struct pvm_fault_result fault;
 	pvm_gva_t gva;
+	int rc = pvm_mmu_read(vcpu, pvm_gva(vcpu->rip), bytes, len, PVM_ACCESS_EXEC, &fault, &gva);
 
-	if (pvm_mmu_read(vcpu, pvm_gva(vcpu->rip), bytes, len, PVM_ACCESS_EXEC, &fault, &gva) != PVM_OK)
-		return 0;
-	if (len < PVM_INSN_MAX_LENGTH &&
-	    pvm_mmu_read(vcpu, pvm_gva(vcpu->rip + len), bytes + len, PVM_INSN_MAX_LENGTH - len,
-			 PVM_ACCESS_EXEC, &fault, &gva) == PVM_OK)
-		return PVM_INSN_MAX_LENGTH;
-	return len;
+	*fetched = rc == PVM_OK ? len : 0;
+	if (rc == PVM_OK && len < PVM_INSN_MAX_LENGTH) {
+		rc = pvm_mmu_read(vcpu, pvm_gva(vcpu->rip + len), bytes + len,
+				  PVM_INSN_MAX_LENGTH - len, PVM_ACCESS_EXEC, &fault, &gva);
+		if (rc == PVM_OK)
+			*fetched = PVM_INSN_MAX_LENGTH;
+	}
+	return rc == PVM_EAGAIN ? rc : PVM_OK;
 }
 
 enum pvm_action pvm_exit_trapped(struct pvm_vcpu *vcpu, uint8_t vector, uint32_t error_code)
@@ -38,31 +40,43 @@ enum pvm_action pvm_exit_trapped(struct pvm_vcpu *vcpu, uint8_t vector, uint32_t
 	const struct pvm_host_ops *ops = vcpu->vm->ops;
 	uint8_t bytes[PVM_INSN_MAX_LENGTH];
 	struct pvm_insn insn;
+	size_t length;
 
 	if (!ops->decode)
 		return pvm_event_deliver(vcpu, vector, error_code);
-	ops->decode(vcpu, pvm_vcpu_mode(vcpu) != PVM_MODE_USER32, bytes, fetch(vcpu, bytes), &insn);
+	if (fetch(vcpu, bytes, &length) != PVM_OK)
+		return PVM_ACT_RETRY;
+	ops->decode(vcpu, pvm_vcpu_mode(vcpu) != PVM_MODE_USER32, bytes, length, &insn);
 	return pvm_handle_insn(vcpu, &insn, vector, error_code);
 }
 
-/* Is what ended at rip INTO? It exists in 32-bit code only. */
-static bool is_into(struct pvm_vcpu *vcpu)
+/* Is what ended at rip INTO? It exists in 32-bit code only. PVM_OK or PVM_EAGAIN. */
+static int find_into(struct pvm_vcpu *vcpu, bool *found)
 {
 	struct pvm_fault_result fault;
 	pvm_gva_t gva;
 	uint8_t code = 0;
+	int rc;
 
+	*found = false;
 	if (pvm_vcpu_mode(vcpu) != PVM_MODE_USER32)
-		return false;
-	return pvm_mmu_read(vcpu, pvm_gva(vcpu->rip - 1), &code, 1, PVM_ACCESS_EXEC, &fault,
-			    &gva) == PVM_OK && code == INSN_INTO;
+		return PVM_OK;
+	rc = pvm_mmu_read(vcpu, pvm_gva(vcpu->rip - 1), &code, 1, PVM_ACCESS_EXEC, &fault, &gva);
+	*found = rc == PVM_OK && code == INSN_INTO;
+	return rc == PVM_EAGAIN ? rc : PVM_OK;
 }
 
 /* The gate of vector 4 is open for INTO; INT 4 has no business there, and is what it
  * would be without the gate. */
 enum pvm_action pvm_exit_software(struct pvm_vcpu *vcpu, uint8_t vector)
 {
-	if (vector != PVM_VEC_OF || is_into(vcpu))
+	bool into;
+
+	if (vector != PVM_VEC_OF)
+		return pvm_event_deliver(vcpu, vector, 0);
+	if (find_into(vcpu, &into) != PVM_OK)
+		return PVM_ACT_RETRY;
+	if (into)
 		return pvm_event_deliver(vcpu, vector, 0);
 	vcpu->rip -= INSN_INT_LENGTH;
 	return pvm_event_gp(vcpu, PVM_VEC_OF << PVM_ERROR_INDEX_SHIFT | PVM_ERROR_IDT);

@@ -32,6 +32,8 @@ enum pvm_action pvm_insn_fault(struct pvm_vcpu *vcpu, const struct pvm_fault_res
 		vcpu->request.mmio.write = write;
 		return PVM_ACT_MMIO;
 	}
+	if (fault->kind == PVM_FAULT_WOULD_BLOCK)
+		return PVM_ACT_RETRY;
 	if (fault->vector == PVM_VEC_PF)
 		return pvm_event_pf(vcpu, gva, fault->error_code);
 	return pvm_event_deliver(vcpu, fault->vector, fault->error_code);

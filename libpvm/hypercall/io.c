@@ -104,6 +104,7 @@ enum pvm_action pvm_complete_io(struct pvm_vcpu *vcpu, uint32_t value)
 	enum pvm_action action;
 
 	value = io_mask(value, vcpu->request.io.size);
+	vcpu->request.io.value = value;	/* for another attempt */
 	if (vcpu->request.io.string) {
 		if (!vcpu->request.io.write &&
 		    pvm_insn_write(vcpu, vcpu->request.io.gva.v, &value, vcpu->request.io.size,

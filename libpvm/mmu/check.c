@@ -179,12 +179,12 @@ static const char *check_rmap(const struct pvm_mmu *mmu, uint64_t *found)
 
 	for (level = 1; level <= 3; level++) {
 		uint64_t frame = 0, end = 1ull << (52 - PVM_LEVEL_SHIFT(level));
-		const uint32_t *head;
 
-		for (; (head = pvm_radix_next(&mmu->rmap[level - 1], &frame, end)); frame++) {
+		while (frame < end) {
+			const uint32_t *head = pvm_radix_next(&mmu->rmap[level - 1], &frame, end);
 			uint32_t ref;
 
-			for (ref = *head; ref; ref = pvm_ref_next(mmu, ref), ++*found) {
+			for (ref = head ? *head : 0; ref; ref = pvm_ref_next(mmu, ref), ++*found) {
 				unsigned index;
 				const struct pvm_shadow_page *page = pvm_ref_page(mmu, ref, &index);
 
@@ -193,6 +193,7 @@ static const char *check_rmap(const struct pvm_mmu *mmu, uint64_t *found)
 				    pvm_entry_value(page, index) != frame)
 					return "rmap: a frame's list holds what does not map it";
 			}
+			frame += !!head;
 		}
 	}
 	return NULL;

@@ -9,6 +9,7 @@
 
 #include "fill.h"
 #include "internal.h"
+#include "late.h"
 #include "lock.h"
 #include "page.h"
 #include "root.h"
@@ -83,6 +84,14 @@ static bool is_taken(const struct pvm_fill *fill)
 	return pvm_frames_are_taken(mmu, fill->gfn, 1);
 }
 
+/* The guest changed its tables, or one of them cannot be written without sleeping. */
+static bool not_accessed(const struct pvm_guest_walk *walk, struct pvm_fault_result *result)
+{
+	if (walk->late)
+		failed(result, PVM_EAGAIN);
+	return walk->late;
+}
+
 static int find_frame(struct pvm_fill *fill, const struct frame_hint *hint)
 {
 	struct pvm_vm *vm = fill->vcpu->vm;
@@ -108,7 +117,9 @@ static bool try_fault(struct pvm_fill *fill, uint32_t error_code, enum pvm_sleep
 	if (!pvm_walk_guest(vcpu, walk->gva, error_code & (PVM_ACCESS_WRITE | PVM_ACCESS_EXEC), walk) ||
 	    key_is_final(vcpu, walk, error_code)) {
 		if (walk->no_table && pvm_frames_are_taken(vcpu->vm->mmu, walk->table[walk->level], 1))
-			answer(result, PVM_FAULT_FIXED, walk->gpa);
+			answer(result, PVM_FAULT_FIXED, pvm_gpa(PVM_INVALID_ADDR));
+		else if (walk->late)
+			failed(result, PVM_EAGAIN);
 		else
 			inject(result, walk);
 		return true;
@@ -120,7 +131,7 @@ static bool try_fault(struct pvm_fill *fill, uint32_t error_code, enum pvm_sleep
 	rc = find_frame(fill, hint);
 	if (rc == PVM_ENOENT || (rc == PVM_OK && write && !fill->frame.writable)) {
 		answer(result, PVM_FAULT_MMIO, walk->gpa);
-		return pvm_walk_set_accessed(vcpu, walk);
+		return pvm_walk_set_accessed(vcpu, walk) || not_accessed(walk, result);
 	}
 	if (rc != PVM_OK) {
 		failed(result, rc);
@@ -135,7 +146,9 @@ static bool try_fault(struct pvm_fill *fill, uint32_t error_code, enum pvm_sleep
 		failed(result, rc);
 		return true;
 	}
-	return pvm_walk_set_accessed(vcpu, walk) && pvm_fill_install(fill);
+	if (!pvm_walk_set_accessed(vcpu, walk))
+		return not_accessed(walk, result);
+	return pvm_fill_install(fill);
 }
 
 static void fault_locked(struct pvm_fill *fill, uint32_t error_code, enum pvm_sleep sleep,
@@ -199,6 +212,7 @@ struct pvm_fault_result pvm_mmu_fault(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint
 	struct pvm_fault_result result;
 	struct frame_hint hint;
 	struct pvm_fill fill;
+	unsigned late = 0;
 
 	/* Hot: the rest is filled by the walk, and by who uses it. */
 	fill.vcpu = vcpu;
@@ -216,9 +230,16 @@ struct pvm_fault_result pvm_mmu_fault(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint
 		pvm_unlock(vm);
 		if (result.kind != PVM_FAULT_WOULD_BLOCK || sleep == PVM_NO_SLEEP)
 			break;
+		if (fill.walk.late) {
+			if (!pvm_late_fetch(vcpu) || ++late == LATE_TRIES)
+				break;
+			continue;
+		}
 		hint.gfn = fill.gfn;
 		hint.rc = vm->ops->gfn_to_frame(vm->host, fill.gfn, error_code & PVM_PF_W,
 						PVM_MAY_SLEEP, &hint.frame);
+		if (hint.rc == PVM_EAGAIN)
+			break;
 		hint.valid = true;
 	}
 	return traced(vcpu, gva, error_code, result);

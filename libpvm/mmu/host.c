@@ -21,8 +21,10 @@
 #define HOLD_BUDGET	8192
 #define LEAF_COST	16
 #define TABLE_COST	4096
+#define SKIP_COST	64	/* of looking past frames that nothing is known of */
 #define LEAVES_MAX	64	/* of a frame, gone through without giving the lock up */
 #define SHRINK_STEP	16	/* shadow pages */
+#define FRAMES_MAX	(1ull << 40)	/* gpas have at most 52 bits */
 
 
 /* Going through frames. */
@@ -122,13 +124,15 @@ static void for_leaves(struct pass *pass, pvm_gfn_t gfn, uint64_t count, leaves_
 	for (level = 1; level <= 3; level++) {
 		const struct pvm_radix *rmap = &pass->mmu->rmap[level - 1];
 		unsigned shift = 9 * (level - 1);
-		uint64_t index = gfn.v >> shift;
-		uint32_t *head;
+		uint64_t index = gfn.v >> shift, end = (last >> shift) + 1;
 
-		for (; (head = pvm_radix_next(rmap, &index, (last >> shift) + 1)); index++) {
-			if (*head)
+		while (index < end) {
+			uint32_t *head = pvm_radix_next(rmap, &index, end);
+
+			if (head && *head)
 				fn(pass, head);
-			spend(pass, 1);
+			spend(pass, head ? 1 : SKIP_COST);
+			index += !!head;
 		}
 	}
 }
@@ -153,9 +157,14 @@ static void flush(struct pass *pass, pvm_gfn_t gfn, uint64_t count)
 	memset(&pass->batch, 0, sizeof(pass->batch));
 }
 
-static bool range_is_sane(pvm_gfn_t gfn, uint64_t count)
+/* What of a range can be frames at all. False: nothing. */
+static bool clamp_range(pvm_gfn_t gfn, uint64_t *count)
 {
-	return count && gfn.v + count - 1 >= gfn.v;
+	if (gfn.v >= FRAMES_MAX)
+		return false;
+	if (*count > FRAMES_MAX - gfn.v)
+		*count = FRAMES_MAX - gfn.v;
+	return *count;
 }
 
 static struct pvm_shadow_page *first_mirror(const struct pvm_mmu *mmu, pvm_gfn_t gfn)
@@ -171,10 +180,15 @@ static struct pvm_shadow_page *first_mirror(const struct pvm_mmu *mmu, pvm_gfn_t
 static void zap_tables(struct pass *pass, pvm_gfn_t gfn, uint64_t count)
 {
 	const struct pvm_radix *tables = &pass->mmu->tables;
-	uint64_t index = gfn.v;
+	uint64_t index = gfn.v, end = gfn.v + count;
 
-	for (; pvm_radix_next(tables, &index, gfn.v + count); index++) {
+	while (index < end) {
 		struct pvm_shadow_page *page;
+
+		if (!pvm_radix_next(tables, &index, end)) {
+			spend(pass, SKIP_COST);
+			continue;
+		}
 
 		/* After each one the lock may have been given up. */
 		while ((page = first_mirror(pass->mmu, pvm_gfn(index)))) {
@@ -182,13 +196,14 @@ static void zap_tables(struct pass *pass, pvm_gfn_t gfn, uint64_t count)
 			spend(pass, TABLE_COST);
 		}
 		spend(pass, 1);
+		index++;
 	}
 }
 
 /* From here to taking_ends() no frame of the range is installed. */
 static void taking_starts(struct pvm_mmu *mmu, pvm_gfn_t gfn, uint64_t count)
 {
-	uint64_t end = gfn.v + count ? gfn.v + count : ~0ull;
+	uint64_t end = gfn.v + count;
 
 	mmu->frames_gen++;
 	if (!mmu->taking || gfn.v < mmu->taking_start)
@@ -217,7 +232,7 @@ static void take(struct pvm_mmu *mmu, pvm_gfn_t gfn, uint64_t count)
 
 void pvm_mmu_invalidate_begin(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count)
 {
-	if (!range_is_sane(gfn, count))
+	if (!clamp_range(gfn, &count))
 		return;
 	pvm_lock(vm);
 	taking_starts(vm->mmu, gfn, count);
@@ -227,7 +242,7 @@ void pvm_mmu_invalidate_begin(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count)
 
 void pvm_mmu_invalidate_end(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count)
 {
-	if (!range_is_sane(gfn, count))
+	if (!clamp_range(gfn, &count))
 		return;
 	pvm_lock(vm);
 	taking_ends(vm->mmu);
@@ -236,7 +251,7 @@ void pvm_mmu_invalidate_end(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count)
 
 void pvm_mmu_unmap_gfns(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count)
 {
-	if (!range_is_sane(gfn, count))
+	if (!clamp_range(gfn, &count))
 		return;
 	pvm_lock(vm);
 	taking_starts(vm->mmu, gfn, count);
@@ -249,7 +264,7 @@ void pvm_mmu_write_protect_gfns(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count
 {
 	struct pass pass = { .mmu = vm->mmu, .budget = HOLD_BUDGET };
 
-	if (!range_is_sane(gfn, count))
+	if (!clamp_range(gfn, &count))
 		return;
 	pvm_lock(vm);
 	taking_starts(vm->mmu, gfn, count);
@@ -264,7 +279,7 @@ uint64_t pvm_mmu_age_gfns(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count)
 {
 	struct pass pass = { .mmu = vm->mmu, .budget = HOLD_BUDGET };
 
-	if (!range_is_sane(gfn, count))
+	if (!clamp_range(gfn, &count))
 		return 0;
 	pvm_lock(vm);
 	for_leaves(&pass, gfn, count, age);
@@ -272,12 +287,29 @@ uint64_t pvm_mmu_age_gfns(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count)
 	return pass.accessed;
 }
 
+static void note_write(struct pvm_mmu *mmu, pvm_gfn_t gfn)
+{
+	while (!pvm_track_written(mmu, gfn))
+		pvm_page_breathe(mmu);
+	pvm_page_finish(mmu);
+}
+
 void pvm_mmu_host_wrote(struct pvm_vm *vm, pvm_gfn_t gfn)
 {
 	pvm_lock(vm);
-	while (!pvm_track_written(vm->mmu, gfn))
-		pvm_page_breathe(vm->mmu);
-	pvm_page_finish(vm->mmu);
+	note_write(vm->mmu, gfn);
+	pvm_unlock(vm);
+}
+
+void pvm_mmu_share(struct pvm_vcpu *vcpu, pvm_gfn_t gfn, bool shared)
+{
+	struct pvm_vm *vm = vcpu->vm;
+
+	pvm_lock(vm);
+	vcpu->mmu.shared = gfn;
+	vcpu->mmu.is_shared = shared;
+	if (shared)
+		note_write(vm->mmu, gfn);
 	pvm_unlock(vm);
 }
 

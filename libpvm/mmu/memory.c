@@ -11,6 +11,7 @@
 #include <pvm/mmu.h>
 
 #include "internal.h"
+#include "late.h"
 #include "lock.h"
 #include "page.h"
 #include "track.h"
@@ -18,26 +19,42 @@
 
 #define WINDOW 2	/* pages that are checked before any of them is written */
 
-static void report_refusal(const struct pvm_guest_walk *walk, struct pvm_fault_result *result)
+static int report_late(struct pvm_fault_result *result)
 {
+	*result = (struct pvm_fault_result){
+		.kind = PVM_FAULT_WOULD_BLOCK,
+		.gpa = { PVM_INVALID_ADDR },
+		.error = PVM_EAGAIN,
+	};
+	return PVM_EAGAIN;
+}
+
+static int report_refusal(const struct pvm_guest_walk *walk, struct pvm_fault_result *result)
+{
+	if (walk->late)
+		return report_late(result);
 	*result = (struct pvm_fault_result){
 		.kind = PVM_FAULT_INJECT,
 		.vector = walk->vector,
 		.error_code = walk->error_code,
 		.gpa = { PVM_INVALID_ADDR },
 	};
+	return PVM_EFAULT;
 }
 
-/* The tables allow it, but no memory is there (or, to write, read-only memory). */
-static void report_mmio(const struct pvm_vcpu *vcpu, const struct pvm_guest_walk *walk,
-			struct pvm_fault_result *result)
+/* The tables allow it, but no memory is there (or, to write, read-only memory), or not now. */
+static int report_no_memory(struct pvm_vcpu *vcpu, const struct pvm_guest_walk *walk,
+			    struct pvm_fault_result *result)
 {
+	if (pvm_is_late(vcpu, pvm_gpa_to_gfn(walk->gpa), walk->access & PVM_ACCESS_WRITE))
+		return report_late(result);
 	*result = (struct pvm_fault_result){
 		.kind = PVM_FAULT_MMIO,
 		.vector = PVM_VEC_PF,
 		.error_code = (walk->access & PVM_PF_W) | (vcpu->user_mode ? PVM_PF_U : 0),
 		.gpa = walk->gpa,
 	};
+	return PVM_EFAULT;
 }
 
 bool pvm_mmu_translate(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t access, bool set_ad,
@@ -80,15 +97,11 @@ static int read_inside(struct pvm_vcpu *vcpu, pvm_gva_t gva, void *buf, size_t l
 	struct pvm_guest_walk walk;
 	const uint8_t *va;
 
-	if (!pvm_walk_access(vcpu, gva, access, &walk)) {
-		report_refusal(&walk, fault);
-		return PVM_EFAULT;
-	}
+	if (!pvm_walk_access(vcpu, gva, access, &walk))
+		return report_refusal(&walk, fault);
 	va = walk_va(vcpu, &walk, false);
-	if (!va) {
-		report_mmio(vcpu, &walk, fault);
-		return PVM_EFAULT;
-	}
+	if (!va)
+		return report_no_memory(vcpu, &walk, fault);
 	memcpy(buf, va, len);
 	return PVM_OK;
 }
@@ -136,18 +149,17 @@ static int check_window(struct pvm_vcpu *vcpu, pvm_gva_t gva, unsigned pages, st
 
 	for (i = 0; i < pages; i++) {
 		*fault_gva = i ? pvm_gva((gva.v | (PVM_PAGE_SIZE - 1)) + 1) : gva;
-		if (!pvm_walk_guest(vcpu, *fault_gva, PVM_ACCESS_WRITE, &target[i].walk)) {
-			report_refusal(&target[i].walk, fault);
-			return PVM_EFAULT;
-		}
+		if (!pvm_walk_guest(vcpu, *fault_gva, PVM_ACCESS_WRITE, &target[i].walk))
+			return report_refusal(&target[i].walk, fault);
 		target[i].va = walk_va(vcpu, &target[i].walk, true);
-		if (!target[i].va) {
-			report_mmio(vcpu, &target[i].walk, fault);
-			return PVM_EFAULT;
-		}
+		if (!target[i].va)
+			return report_no_memory(vcpu, &target[i].walk, fault);
 	}
-	for (i = 0; i < pages; i++)
+	for (i = 0; i < pages; i++) {
 		*again |= !pvm_walk_set_accessed(vcpu, &target[i].walk);
+		if (target[i].walk.late)
+			return report_late(fault);
+	}
 	return PVM_OK;
 }
 

@@ -6,6 +6,7 @@
 
 #define FANOUT_SHIFT	PVM_RADIX_FANOUT_SHIFT
 #define FANOUT		PVM_RADIX_FANOUT
+#define LOOKS_MAX	64	/* pages that are not there, skipped in one call */
 
 _Static_assert(sizeof(struct pvm_host_page) * FANOUT == PVM_PAGE_SIZE, "a page of pages");
 
@@ -87,11 +88,17 @@ void *pvm_radix_make(struct pvm_mmu *mmu, struct pvm_radix *radix, uint64_t inde
 
 void *pvm_radix_next(const struct pvm_radix *radix, uint64_t *index, uint64_t end)
 {
-	if (!radix->height)
-		return NULL;
-	while (*index < end && !(*index >> slot_shift(radix, radix->height + 1u))) {
+	unsigned looks;
+
+	for (looks = 0; looks < LOOKS_MAX; looks++) {
 		const struct pvm_host_page *page = &radix->root;
 		unsigned height;
+
+		if (*index >= end || !radix->height ||
+		    *index >> slot_shift(radix, radix->height + 1u)) {
+			*index = end;
+			return NULL;
+		}
 
 		for (height = radix->height; height > 1; height--) {
 			page = below(radix, page, height, *index);

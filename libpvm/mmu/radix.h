@@ -43,8 +43,9 @@ static inline void *pvm_radix_find(const struct pvm_radix *radix, uint64_t index
 	return (char *)page->va + ((index << (PVM_PAGE_SHIFT - radix->shift)) & (PVM_PAGE_SIZE - 1));
 }
 
-/* The first slot at *@index or later, below @end; NULL: none. Sets *@index to where
- * it is. Slots may be zero. */
+/* The first slot at *@index or later, below @end, and *@index where it is; slots may be zero.
+ * NULL: none so far: *@index is where to go on, @end when there is none (M12: what is not
+ * there is skipped in many calls). */
 void *pvm_radix_next(const struct pvm_radix *radix, uint64_t *index, uint64_t end);
 void pvm_radix_destroy(struct pvm_mmu *mmu, struct pvm_radix *radix);
 

@@ -11,6 +11,7 @@
 #include "abi/abi.h"
 #include "fill.h"
 #include "internal.h"
+#include "late.h"
 #include "lock.h"
 #include "page.h"
 #include "walk.h"
@@ -92,7 +93,7 @@ static int load(struct pvm_fill *fill, enum pvm_sleep sleep)
 	pvm_gfn_t table = pvm_cr3_gfn(fill->vcpu->cr3);
 
 	if (!pvm_walk_entry_va(fill->vcpu->vm, table, 0, false))
-		return pvm_frames_are_taken(fill->vcpu->vm->mmu, table, 1) ? PVM_EAGAIN : PVM_EFAULT;
+		return pvm_is_late(fill->vcpu, table, false) ? PVM_EAGAIN : PVM_EFAULT;
 	return pvm_fill_root(fill, sleep);
 }
 

@@ -7,6 +7,7 @@ list(APPEND PVM_SOURCES
   mmu/fill.c
   mmu/flush.c
   mmu/host.c
+  mmu/late.c
   mmu/memory.c
   mmu/mmu.c
   mmu/page.c

@@ -287,12 +287,24 @@ bool pvm_track_can_protect(struct pvm_mmu *mmu, pvm_gfn_t gfn)
 	return false;
 }
 
-/* All shadow pages of a table are in sync again. False: it is mapped too often. */
+/* M9: the engine writes the PVCS, as the guest does, without a look at what else is in its
+ * page: no table there is ever exact. */
+static bool is_shared(const struct pvm_mmu *mmu, pvm_gfn_t gfn)
+{
+	const struct pvm_vcpu *vcpu;
+
+	for (vcpu = mmu->first_vcpu; vcpu; vcpu = vcpu->mmu.next)
+		if (vcpu->mmu.is_shared && vcpu->mmu.shared.v == gfn.v)
+			return true;
+	return false;
+}
+
+/* All shadow pages of a table are in sync again. False: it cannot be, or is mapped too often. */
 static bool regain(struct pvm_mmu *mmu, pvm_gfn_t gfn)
 {
 	struct pvm_shadow_page *page;
 
-	if (count_leaves(mmu, gfn) > LEAVES_MAX)
+	if (is_shared(mmu, gfn) || count_leaves(mmu, gfn) > LEAVES_MAX)
 		return false;
 	protect(mmu, gfn);
 	for (page = pvm_page_first(mmu, gfn); page; page = page->same_next) {
@@ -383,9 +395,9 @@ void pvm_track_new(struct pvm_mmu *mmu, struct pvm_shadow_page *page)
 	for (other = pvm_page_first(mmu, page->gfn); other; other = other->same_next)
 		if (other != page && !other->role.direct)
 			break;
-	if (!other)
+	if (!other && !is_shared(mmu, page->gfn))
 		protect(mmu, page->gfn);
-	else if (other->unsync)
+	else if (!other || other->unsync)
 		lose(mmu, page);	/* nothing leads to it: it is never wide */
 }
 

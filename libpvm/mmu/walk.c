@@ -12,6 +12,7 @@
 #include "abi/abi.h"
 
 #include "internal.h"
+#include "late.h"
 #include "pte.h"
 
 uint64_t *pvm_walk_entry_va(struct pvm_vm *vm, pvm_gfn_t table, unsigned index, bool write)
@@ -99,7 +100,7 @@ bool pvm_walk_guest(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t access, struc
 	walk->access = access;
 	walk->top = pvm_walk_levels(vcpu);
 	walk->level = walk->read_only = 0;
-	walk->complete = walk->no_table = walk->writable = false;
+	walk->complete = walk->no_table = walk->late = walk->writable = false;
 	if (!pvm_canonical(vcpu, gva.v)) {
 		walk->vector = PVM_VEC_GP;
 		walk->error_code = 0;
@@ -116,6 +117,7 @@ bool pvm_walk_guest(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t access, struc
 		walk->table[level] = table;
 		if (!va) {
 			walk->no_table = true;
+			walk->late = pvm_is_late(vcpu, table, false);
 			return refuse(vcpu, walk, 0);
 		}
 		entry = PVM_READ_ONCE(*va);	/* M6 */
@@ -155,6 +157,10 @@ bool pvm_walk_set_accessed(struct pvm_vcpu *vcpu, struct pvm_guest_walk *walk)
 		va = pvm_walk_entry_va(vcpu->vm, walk->table[level],
 				   PVM_LEVEL_INDEX(walk->gva.v, level), true);
 		/* A table in read-only memory keeps its bits; the CPU goes on. */
+		if (!va && pvm_is_late(vcpu, walk->table[level], true)) {
+			walk->late = true;
+			return false;
+		}
 		if (!va)
 			walk->read_only |= (uint8_t)(1u << level);
 		else if (!__atomic_compare_exchange_n(va, &old, new, false, __ATOMIC_SEQ_CST,
@@ -174,6 +180,8 @@ bool pvm_walk_access(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t access, stru
 			return false;
 		if (pvm_walk_set_accessed(vcpu, walk))
 			return true;
+		if (walk->late)
+			return false;
 	}
 	return true;
 }

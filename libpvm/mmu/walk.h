@@ -22,6 +22,8 @@ struct pvm_guest_walk {
 	bool writable, user;		/* complete: every level has W, U */
 	bool above_accessed;		/* complete: every level but the last has A */
 	bool no_table;			/* table[level] is not in memory */
+	bool late;			/* a table cannot be read, or written, without sleeping (late.h);
+					 * else nothing here is of worth then */
 	uint8_t read_only;		/* bit per level: its table cannot take A and D */
 	uint8_t vector;			/* refused: PVM_VEC_PF or PVM_VEC_GP */
 	uint32_t error_code;		/* refused by PVM_VEC_PF */
@@ -42,10 +44,10 @@ uint8_t pvm_walk_levels(const struct pvm_vcpu *vcpu);
 bool pvm_walk_guest(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t access, struct pvm_guest_walk *walk);
 
 /* Set A on the way and, for a write, D in the leaf, in the guest's tables and
- * in the copies. False: an entry has changed since it was read, walk again. */
+ * in the copies. False: an entry has changed since it was read, walk again; or late. */
 bool pvm_walk_set_accessed(struct pvm_vcpu *vcpu, struct pvm_guest_walk *walk);
 
-/* Both, walking again as long as the guest changes what was read. */
+/* Both, walking again as long as the guest changes what was read. False also: late. */
 bool pvm_walk_access(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t access, struct pvm_guest_walk *walk);
 
 /* The pointer to the guest's entry; NULL: no memory (or, to write, read-only). */

@@ -30,9 +30,11 @@ static char *current_page(const struct pvm_vcpu *vcpu)
 
 static void release(struct pvm_vcpu *vcpu)
 {
-	if (vcpu->pvcs)
+	if (vcpu->pvcs) {
+		pvm_mmu_share(vcpu, pvm_gfn(0), false);
 		vcpu->vm->ops->unpin(vcpu->vm->host,
 				     pvm_gpa_to_gfn(pvm_gpa(vcpu->msr.vcpu_struct)));
+	}
 	vcpu->pvcs = NULL;
 	vcpu->msr.vcpu_struct = 0;
 }
@@ -54,6 +56,7 @@ int pvm_pvcs_attach(struct pvm_vcpu *vcpu, uint64_t gpa)
 		if (vcpu->vm->ops->pin(vcpu->vm->host, pvm_gfn(gfn), &page) != PVM_OK)
 			return PVM_EFAULT;
 		release(vcpu);
+		pvm_mmu_share(vcpu, pvm_gfn(gfn), true);	/* M9 */
 		vcpu->pins++;
 	}
 	vcpu->msr.vcpu_struct = gpa;

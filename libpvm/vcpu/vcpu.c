@@ -88,6 +88,7 @@ static void reset_state(struct pvm_vcpu *vcpu)
 	vcpu->nmi_masked = false;
 	vcpu->nmi_pending = false;
 	vcpu->halted = false;
+	memset(&vcpu->kept_event, 0, sizeof(vcpu->kept_event));
 	reset_segments(vcpu);
 	reset_control(vcpu);
 

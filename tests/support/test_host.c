@@ -120,6 +120,35 @@ bool test_host_is_writable(const struct test_host *h, uint64_t gfn)
 	return !(gfn >= h->read_only_start && gfn < h->read_only_end);
 }
 
+void test_host_send_away(struct test_host *h, uint64_t gfn, bool only_writes)
+{
+	require(h, h->away_count < TEST_HOST_MAX_AWAY, "too many frames are away");
+	h->away[h->away_count].gfn = gfn;
+	h->away[h->away_count++].only_writes = only_writes;
+}
+
+static bool is_away(const struct test_host *h, uint64_t gfn, bool write)
+{
+	unsigned i;
+
+	for (i = 0; i < h->away_count; i++)
+		if (h->away[i].gfn == gfn && (write || !h->away[i].only_writes))
+			return true;
+	return false;
+}
+
+static void fetch(struct test_host *h, uint64_t gfn, bool write)
+{
+	unsigned i;
+
+	for (i = 0; i < h->away_count; i++) {
+		if (h->away[i].gfn != gfn || (h->away[i].only_writes && !write))
+			continue;
+		h->fetched++;
+		h->away[i--] = h->away[--h->away_count];
+	}
+}
+
 static bool overlaps(uint64_t start, uint64_t end, uint64_t first, uint64_t frames)
 {
 	return start < first + frames && end > first;
@@ -149,12 +178,15 @@ static int gfn_to_frame(void *host, pvm_gfn_t gfn, bool write, enum pvm_sleep sl
 {
 	struct test_host *h = host;
 
-	(void)write;
 	require(h, sleep == PVM_NO_SLEEP || h->lock_depth == 0,
 		"gfn_to_frame may sleep under the MMU lock");
 	if (!test_host_is_memory(h, gfn.v))
 		return PVM_ENOENT;
 	if (h->frames_would_block && sleep == PVM_NO_SLEEP)
+		return PVM_EAGAIN;
+	if (sleep == PVM_MAY_SLEEP)
+		fetch(h, gfn.v, write);
+	if (is_away(h, gfn.v, write))
 		return PVM_EAGAIN;
 	frame->pa = pvm_hpa(TEST_HOST_GUEST_BASE + (gfn.v << PVM_PAGE_SHIFT));
 	frame->writable = test_host_is_writable(h, gfn.v);
@@ -167,6 +199,8 @@ static void *gfn_to_va(void *host, pvm_gfn_t gfn, bool write)
 	struct test_host *h = host;
 
 	if (!test_host_is_memory(h, gfn.v) || (write && !test_host_is_writable(h, gfn.v)))
+		return NULL;
+	if (is_away(h, gfn.v, write))
 		return NULL;
 	return h->memory + (gfn.v << PVM_PAGE_SHIFT);
 }

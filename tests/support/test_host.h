@@ -20,6 +20,7 @@
 #define TEST_HOST_MAX_PAGES	16384u		/* that the engine can have at a time */
 #define TEST_HOST_MAX_FLUSHES	256		/* recorded; later ones are only carried out */
 #define TEST_HOST_MAX_RECORDS	256
+#define TEST_HOST_MAX_AWAY	8
 
 struct test_host {
 	struct pvm_host_ops ops;	/* a copy of test_host_ops, for pvm_vm_init() */
@@ -30,6 +31,12 @@ struct test_host {
 	uint64_t hole_start, hole_end;	/* gfns that are no memory */
 	uint64_t read_only_start, read_only_end;	/* gfns that cannot be written */
 	uint8_t max_level;		/* of frames handed out; 1 by default */
+	struct {
+		uint64_t gfn;
+		bool only_writes;	/* it can be read */
+	} away[TEST_HOST_MAX_AWAY];	/* memory that comes when gfn_to_frame() may sleep for it */
+	unsigned away_count;
+	unsigned fetched;		/* frames of those that came */
 	bool frames_would_block;	/* gfn_to_frame(PVM_NO_SLEEP) returns PVM_EAGAIN */
 
 	uint8_t **pages;		/* engine pages by index, NULL: freed */
@@ -63,6 +70,9 @@ void test_host_fini(struct test_host *host);
 
 /* The va of an engine page's byte, or NULL where @pa is in no page that the engine has. */
 void *test_host_page_va(const struct test_host *host, pvm_hpa_t pa);
+
+/* From now on the frame is away (the next of away[]). */
+void test_host_send_away(struct test_host *host, uint64_t gfn, bool only_writes);
 
 /* Is it guest memory, and may it be written? */
 bool test_host_is_memory(const struct test_host *host, uint64_t gfn);

@@ -10,6 +10,7 @@
 #include "abi/pvm/flags.h"
 #include "abi/pvm/mode.h"
 #include "abi/pvm/syscall.h"
+#include "events/deliver.h"
 
 #define STACK_ALIGNMENT	16	/* of RSP before the frame is pushed, bytes */
 
@@ -92,12 +93,16 @@ static enum pvm_action deliver_to_stack(struct pvm_vcpu *vcpu, uint8_t vector, u
 	};
 	struct pvm_fault_result fault;
 	pvm_gva_t fault_gva;
+	int rc;
 
 	if (vector == PVM_VEC_PF && !vcpu->pvcs)
 		return pvm_event_shutdown(vcpu, PVM_SHUTDOWN_NO_PVCS, vector, vcpu->rip);
 	if (!pvm_entry_is_legal(vcpu, entry))
 		return pvm_event_shutdown(vcpu, PVM_SHUTDOWN_BAD_ENTRY, vector, entry);
-	if (pvm_mmu_write(vcpu, pvm_gva(rsp), &frame, sizeof(frame), &fault, &fault_gva) != PVM_OK)
+	rc = pvm_mmu_write(vcpu, pvm_gva(rsp), &frame, sizeof(frame), &fault, &fault_gva);
+	if (pvm_unlikely(rc == PVM_EAGAIN))
+		return pvm_event_keep(vcpu, vector, error_code);
+	if (rc != PVM_OK)
 		return pvm_event_shutdown(vcpu, PVM_SHUTDOWN_DOUBLE_FAULT, vector, fault_gva.v);
 
 	if (vector == PVM_VEC_PF)
@@ -164,6 +169,8 @@ static enum pvm_action unreadable_frame(struct pvm_vcpu *vcpu, const struct pvm_
 {
 	enum pvm_action action;
 
+	if (fault->kind == PVM_FAULT_WOULD_BLOCK)
+		return PVM_ACT_RETRY;
 	pvm_dialect_undo_syscall(vcpu);
 	if (fault->kind != PVM_FAULT_INJECT)
 		return pvm_event_shutdown(vcpu, PVM_SHUTDOWN_BAD_STACK, PVM_VEC_PF, gva.v);

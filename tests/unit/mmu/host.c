@@ -148,7 +148,25 @@ Test(mmu_host, M10_wide_ranges_are_covered)
 	guest_fini(&g);
 }
 
-Test(mmu_host, ranges_that_are_empty_or_wrap_do_nothing)
+/* Every way to say "from here on, all that there may be". */
+Test(mmu_host, M10_ranges_without_an_end_reach_the_last_frame)
+{
+	const uint64_t counts[] = { ~0ull, ~0ull - GFN, ~0ull - GFN + 1, 1ull << 40 };
+	struct guest g;
+	unsigned i;
+
+	init(&g, 1);
+	for (i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+		guest_touch(&g, GVA, PVM_ACCESS_WRITE);
+		pvm_mmu_write_protect_gfns(g.vm, pvm_gfn(GFN), counts[i]);
+		cr_assert_not(guest_can_write(&g, GVA));
+		pvm_mmu_unmap_gfns(g.vm, pvm_gfn(GFN), counts[i]);
+		cr_assert_eq(guest_reaches(&g, GVA), ~0ull);
+	}
+	guest_fini(&g);
+}
+
+Test(mmu_host, ranges_that_are_empty_or_after_the_last_frame_do_nothing)
 {
 	struct guest g;
 

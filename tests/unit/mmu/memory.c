@@ -138,6 +138,54 @@ Test(mmu_memory, M9_write_to_a_page_table_is_seen_by_the_next_flush)
 	guest_fini(&g);
 }
 
+/* The entry of the address is the first word of dual CR3's PVCS. */
+#define SHARED_INDEX	256
+#define SHARED_GVA	(GVA + SHARED_INDEX * 0x1000ull)
+
+static void assert_pvcs_is_seen(struct guest *g, uint64_t gpa)
+{
+	guest_touch(g, SHARED_GVA, PVM_ACCESS_READ);
+	dual_pvcs(g->vcpu)->event_flags = gpa | RWU;
+	pvm_mmu_invlpg(g->vcpu, pvm_gva(SHARED_GVA));
+	guest_touch(g, SHARED_GVA, PVM_ACCESS_READ);
+	cr_assert_eq(guest_reaches(g, SHARED_GVA), gpa);
+}
+
+static void share_table(struct guest *g)
+{
+	uint64_t table = (uint64_t)((uint8_t *)guest_entry(g, SHARED_GVA, 1) - g->f.host.memory) & ~0xfffull;
+
+	cr_assert_eq(pvm_msr_write(g->vcpu, MSR_PVM_VCPU_STRUCT, table + SHARED_INDEX * 8), PVM_OK);
+}
+
+/* What the engine writes into the PVCS is written beside the MMU. */
+Test(mmu_memory, M9_table_with_the_pvcs_in_it_is_never_taken_to_be_exact)
+{
+	struct guest g;
+	unsigned i;
+
+	guest_init(&g);
+	guest_map(&g, SHARED_GVA, DATA, 1, RWU);
+	guest_touch(&g, SHARED_GVA, PVM_ACCESS_READ);
+	share_table(&g);
+	assert_pvcs_is_seen(&g, DATA + 0x1000);
+	for (i = 0; i < 8; i++)
+		pvm_mmu_flush_all(g.vcpu);	/* a table that stays as it is is protected again */
+	assert_pvcs_is_seen(&g, DATA + 0x2000);
+	guest_fini(&g);
+}
+
+Test(mmu_memory, M9_table_that_the_pvcs_is_in_before_it_is_one)
+{
+	struct guest g;
+
+	guest_init(&g);
+	guest_map(&g, SHARED_GVA, DATA, 1, RWU);
+	share_table(&g);
+	assert_pvcs_is_seen(&g, DATA + 0x1000);
+	guest_fini(&g);
+}
+
 static void (*real_lock)(void *host);
 static unsigned locks;
 

@@ -149,6 +149,7 @@ Test(mmu_pool, sparse_array_grows_with_the_indices_used)
 	struct pvm_radix radix = { .shift = 10 };
 	struct guest g;
 	uint64_t index = 0;
+	unsigned calls = 0;
 
 	guest_init(&g);
 	cr_assert_null(pvm_radix_find(&radix, 5));
@@ -162,10 +163,14 @@ Test(mmu_pool, sparse_array_grows_with_the_indices_used)
 	cr_assert_not_null(pvm_radix_next(&radix, &index, 1ull << 40));
 	cr_assert_eq(index, 0);
 	index = 2048;
-	cr_assert_not_null(pvm_radix_next(&radix, &index, 1ull << 40));
+	while (index < 1ull << 40 && !pvm_radix_next(&radix, &index, 1ull << 40))
+		calls++;
+	cr_assert_gt(calls, 1, "M12: so much emptiness is skipped in many calls");
 	cr_assert_eq(index, (1ull << 40) - 2048);
 	index = 2048;
-	cr_assert_null(pvm_radix_next(&radix, &index, 1ull << 30));
+	while (index < 1ull << 30)
+		cr_assert_null(pvm_radix_next(&radix, &index, 1ull << 30));
+	cr_assert_eq(index, 1ull << 30);
 	pvm_radix_destroy(g.vm->mmu, &radix);
 	guest_fini(&g);
 }

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* Guest memory that cannot be touched now; see late.h. */
+#include "late.h"
+
+#include "internal.h"
+#include "shadow.h"
+
+bool pvm_is_late(struct pvm_vcpu *vcpu, pvm_gfn_t gfn, bool write)
+{
+	const struct pvm_host_ops *ops = vcpu->vm->ops;
+	void *host = vcpu->vm->host;
+	struct pvm_frame frame;
+
+	if (!pvm_frames_are_taken(vcpu->vm->mmu, gfn, 1)) {
+		int rc = ops->gfn_to_frame(host, gfn, write, PVM_NO_SLEEP, &frame);
+
+		/* Memory may come at any time, but does not go here: that waits for us. */
+		if (rc == PVM_OK && (frame.writable || !write) && !ops->gfn_to_va(host, gfn, write))
+			return false;
+		if (rc != PVM_EAGAIN && (rc != PVM_OK || (write && !frame.writable)))
+			return false;
+	}
+	vcpu->mmu.late = gfn;
+	vcpu->mmu.late_write = write;
+	vcpu->mmu.is_late = true;
+	return true;
+}
+
+bool pvm_late_fetch(struct pvm_vcpu *vcpu)
+{
+	struct pvm_frame frame;
+
+	if (!vcpu->mmu.is_late)
+		return false;
+	vcpu->mmu.is_late = false;
+	/* What it answers is found by the next attempt. */
+	return vcpu->vm->ops->gfn_to_frame(vcpu->vm->host, vcpu->mmu.late, vcpu->mmu.late_write,
+					   PVM_MAY_SLEEP, &frame) != PVM_EAGAIN;
+}
