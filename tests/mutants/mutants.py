@@ -12,6 +12,7 @@ in judged.py do not count. The status is 1 below --least.
 """
 import argparse
 import collections
+import ctypes
 import hashlib
 import json
 import os
@@ -40,18 +41,26 @@ RING0_TARGETS = ("minivisor", "minivisor-selfcheck", "ring0-direct", "ring0-host
                  "ring0-areas")
 SLOWER = 5		# times the time of the unchanged tree, and it counts as hung
 LEAST_SECONDS = 60
+PR_SET_CHILD_SUBREAPER = 36
 
 
-def end_programs(folder):
-    """Kill what still runs of the build in @folder. A test that hangs runs in processes of
-    process groups of their own, which outlive ctest and would take the CPU from all that follow."""
-    for entry in pathlib.Path("/proc").glob("[0-9]*/exe"):
-        try:
-            program = os.readlink(entry).removesuffix(" (deleted)")
-            if pathlib.Path(program).is_relative_to(folder):
-                os.kill(int(entry.parent.name), signal.SIGKILL)
-        except OSError:
-            pass
+def adopt_orphans():
+    """What loses its parent becomes this process's child."""
+    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
+        sys.exit(f"prctl: {os.strerror(ctypes.get_errno())}")
+
+
+def end_children():
+    """Kill what a test that hung, or was ended, has left behind: Criterion's workers and emulated
+    machines run in sessions of their own, outlive ctest, and would take the CPU from all that
+    follows."""
+    while True:
+        children = pathlib.Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+        if not children:
+            return
+        for child in map(int, children):
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
 
 
 def run(command, folder, seconds=None):
@@ -187,8 +196,7 @@ class Campaign:
                 return "not built", ""
             limit = max(LEAST_SECONDS, SLOWER * self.tree.seconds[arguments])
             status, output = self.tree.ctest(arguments, limit)
-            if status != 0:
-                end_programs(self.tree.build.resolve())
+            end_children()
             if status is None:
                 return "caught", f"a test of {' '.join(arguments)} hung"
             if status:
@@ -269,6 +277,7 @@ def main():
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--list", action="store_true", help="print the mutants, run nothing")
     options = parser.parse_args()
+    adopt_orphans()
     campaign = Campaign(options)
     print(f"seed {options.seed}, {len(campaign.chosen())} mutants to choose from", flush=True)
     for key in stale(campaign.sources):
