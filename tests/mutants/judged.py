@@ -24,7 +24,8 @@ JUDGED = {
     "libpvm/vcpu/cpuid.c: for (component = 2; component < 32; component++) { => "
     "for (component = 2; component < 33; component++) {":
         "a shift by 32 looks at bit 0 on x86, and subleaf 32 is empty; -fsanitize=undefined tells",
-    "libpvm/mmu/root.c: role.range = (widest ? 1 : vcpu->id + 2) & 0x3fff; => "
-    "role.range = (widest ? 1 : vcpu->id + 3) & 0x3fff;":
+    "libpvm/mmu/root.c: role.range = (widest ? 1 : vcpu->id + 2) & 0x3fff;\t"
+    "/* PVM_VCPU_ID_MAX + 2: all 14 bits */ => role.range = (widest ? 1 : vcpu->id + 3) & 0x3fff;\t"
+    "/* PVM_VCPU_ID_MAX + 2: all 14 bits */":
         "a name for the vCPU's own ranges: any that is not 1 and no other vCPU's",
 }
