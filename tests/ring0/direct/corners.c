@@ -5,7 +5,8 @@
  * S1: the supervisor is entered as 64-bit code whatever the user's code segment was, and at no
  * address that is not one. S5: a host with selectors of its own, and with a GDT that is read-only;
  * CR4 goes with the guest. S7: no tag outlives a root of its VM. S8: the window shows the PVCS's
- * page of now. S12: a #DF loses the vCPU and nothing of the host. Prints to COM2.
+ * page of now. S12: a #DF loses the vCPU and nothing of the host, whose NMIs and machine checks
+ * come out. Prints to COM2.
  */
 #include <pvm/events.h>
 #include <pvm/hypercall.h>
@@ -17,6 +18,7 @@
 #include "memory.h"
 #include "print.h"
 #include "test_vm.h"
+#include "trap.h"
 
 #define USER32_CODE	0x1800
 #define USER_CODE	0x1840
@@ -25,6 +27,10 @@
 #define HOST_DATA	0x00cff3000000ffffull	/* a flat data segment, DPL 3 */
 #define HOST_ONLY_SEL	(TLS_INDEX << 3 | 3)
 #define HOST_SELS	4			/* DS, ES, FS, GS: all different */
+#define GATE_SIZE	16
+#define GATE_TYPE	5			/* the byte of a gate that has its type and its DPL */
+#define GATE_DPL_3	0x60
+#define MOVED		0x400			/* how far a PVCS goes within its page */
 #define READ_ONLY_GDT	0x70000000		/* image_address() of a second mapping */
 
 struct __attribute__((packed)) dtr {
@@ -58,6 +64,24 @@ static void start_user(uint16_t cs, uint64_t rip)
 	vcpu->msr.lstar = SUPERVISOR_CODE;
 	vcpu->msr.supervisor_rsp = STACK_GPA + PVM_PAGE_SIZE;
 	vcpu->state_gen++;
+}
+
+static void run_once(struct pvm_switcher_exit *exit)
+{
+	pvm_hpa_t root;
+
+	pvm_switcher_clear_request(&test.svcpu);
+	if (pvm_mmu_load(&test.vcpu, &root, PVM_MAY_SLEEP) != PVM_OK)
+		fail("no root");
+	pvm_switcher_run(test.cpu, &test.svcpu, root, exit);
+}
+
+/* The type of a gate of the switcher's IDT. */
+static uint8_t *gate_type(uint8_t vector)
+{
+	uint8_t *idt = (uint8_t *)test.cpu + PVM_PAGE_SIZE;	/* pvm_switcher_cpu::idt */
+
+	return idt + vector * GATE_SIZE + GATE_TYPE;
 }
 
 /* To the #UD that ends each program. */
@@ -170,6 +194,111 @@ static void window_follows_the_pin(void)
 	if (now[PVCS_RIP_WORD] != USER_CODE + PVM_SYSCALL_LENGTH)
 		fail("S8: the PVCS of now was not written to");
 	print("the window shows the page that is pinned\n");
+}
+
+/* The host cannot say where the page is without sleeping: no direct switch until it can, and
+ * then there is one, though nothing else of the vCPU has changed. */
+static void window_is_asked_for_again(void)
+{
+	static const uint8_t user[] = { 0x0f, 0x05, 0x0f, 0x05 }, supervisor[] = { 0x0f, 0x0b };
+	struct pvm_switcher_exit exit;
+
+	write_code(USER_CODE, user, sizeof(user));
+	write_code(SUPERVISOR_CODE, supervisor, sizeof(supervisor));
+	start_user(USER_CS, USER_CODE);
+	run_to_ud2("with a window");
+	if (pvm_msr_write(&test.vcpu, MSR_PVM_VCPU_STRUCT, 0) != PVM_OK ||
+	    pvm_msr_write(&test.vcpu, MSR_PVM_VCPU_STRUCT, PVCS_GPA) != PVM_OK)
+		fail("no PVCS");
+	start_user(USER_CS, USER_CODE);
+	test_frames_would_block = true;
+	run_once(&exit);
+	test_frames_would_block = false;
+	if (exit.guest.kind != PVM_EXIT_SYSCALL || !test.vcpu.user_mode ||
+	    test.vcpu.rip != USER_CODE + PVM_SYSCALL_LENGTH)
+		fail("S8: without a window: exit %d at rip %lx", exit.guest.kind, test.vcpu.rip);
+	run_once(&exit);
+	if (exit.guest.kind != PVM_EXIT_EXCEPTION || test.vcpu.user_mode)
+		fail("the window is not asked for again: exit %d at rip %lx", exit.guest.kind, test.vcpu.rip);
+	print("a window that was not to be had is asked for again\n");
+}
+
+/* Only where in its page the PVCS is changes between two runs. */
+static void window_follows_a_move_within_the_page(void)
+{
+	static const uint8_t user[] = { 0x0f, 0x0b, 0x0f, 0x05 }, supervisor[] = { 0x0f, 0x0b };
+	struct pvm_switcher_exit exit;
+	uint64_t *old, *now;
+
+	write_code(USER_CODE, user, sizeof(user));
+	write_code(SUPERVISOR_CODE, supervisor, sizeof(supervisor));
+	start_user(USER_CS, USER_CODE);
+	run_to_ud2("before the move");
+	old = (uint64_t *)test.vcpu.pvcs;
+	if (pvm_msr_write(&test.vcpu, MSR_PVM_VCPU_STRUCT, PVCS_GPA + MOVED) != PVM_OK)
+		fail("no PVCS");
+	now = (uint64_t *)test.vcpu.pvcs;
+	old[PVCS_RIP_WORD] = now[PVCS_RIP_WORD] = 0;
+	test.vcpu.rip = USER_CODE + 2;
+	run_once(&exit);
+	if (exit.guest.kind != PVM_EXIT_EXCEPTION || test.vcpu.user_mode)
+		fail("exit %d at rip %lx", exit.guest.kind, test.vcpu.rip);
+	if (old[PVCS_RIP_WORD] || now[PVCS_RIP_WORD] != USER_CODE + sizeof(user))
+		fail("S8: the PVCS is used where it was");
+	if (pvm_msr_write(&test.vcpu, MSR_PVM_VCPU_STRUCT, PVCS_GPA) != PVM_OK)
+		fail("no PVCS");
+	print("the window follows a move within the page\n");
+}
+
+static unsigned host_nmis, host_machine_checks;
+
+static void on_nmi(struct trap_frame *frame)
+{
+	(void)frame;
+	host_nmis++;
+}
+
+static void on_machine_check(struct trap_frame *frame)
+{
+	(void)frame;
+	host_machine_checks++;
+}
+
+/* INT @vector in user mode, through a gate that CPL 3 may use for once, stands for the event. */
+static void event_is_the_hosts(uint8_t vector, bool is_nmi)
+{
+	const uint8_t user[] = { 0xcd, vector, 0x0f, 0x0b };
+	struct pvm_switcher_exit exit;
+
+	host_nmis = host_machine_checks = 0;
+	write_code(USER_CODE, user, sizeof(user));
+	start_user(USER_CS, USER_CODE + 2);
+	run_to_ud2("without the event");	/* its page is there from now on */
+	start_user(USER_CS, USER_CODE);
+	*gate_type(vector) |= GATE_DPL_3;
+	run_once(&exit);
+	*gate_type(vector) &= (uint8_t)~GATE_DPL_3;
+	if (exit.guest.kind != PVM_EXIT_KICK || test.vcpu.rip != USER_CODE + 2 || !test.vcpu.user_mode)
+		fail("S12: vector %u: exit %d at rip %lx", vector, exit.guest.kind, test.vcpu.rip);
+	if (exit.nmi != is_nmi || exit.machine_check == is_nmi)
+		fail("S12: vector %u: NMI %u, #MC %u", vector, exit.nmi, exit.machine_check);
+	pvm_switcher_host_events(test.cpu, &exit);
+	run_once(&exit);
+	if (exit.guest.kind != PVM_EXIT_EXCEPTION || exit.guest.vector != PVM_VEC_UD)
+		fail("after vector %u: exit %d, vector %u", vector, exit.guest.kind, exit.guest.vector);
+	pvm_switcher_host_events(test.cpu, &exit);
+	if (host_nmis != is_nmi || host_machine_checks == is_nmi)
+		fail("S12: vector %u: %u NMIs, %u #MCs", vector, host_nmis, host_machine_checks);
+}
+
+/* S12: each reaches its handler of the host's, once, and no other does. */
+static void events_are_the_hosts(void)
+{
+	trap_set(PVM_VEC_NMI, on_nmi);
+	trap_set(PVM_VEC_MC, on_machine_check);
+	event_is_the_hosts(PVM_VEC_NMI, true);
+	event_is_the_hosts(PVM_VEC_MC, false);
+	print("NMIs and machine checks are the host's\n");
 }
 
 static void host_gdt_is_read_only(void)
@@ -381,12 +510,10 @@ static void no_tag_outlives_a_root(void)
 static void double_fault(uint64_t rip, const char *name)
 {
 	static const uint8_t user[] = { 0xf4 };		/* HLT */
-	uint8_t *idt = (uint8_t *)test.cpu + PVM_PAGE_SIZE;	/* pvm_switcher_cpu::idt */
-	uint8_t *gp = idt + PVM_VEC_GP * 16 + 5, *np = idt + PVM_VEC_NP * 16 + 5;
+	uint8_t *gp = gate_type(PVM_VEC_GP), *np = gate_type(PVM_VEC_NP);
 	struct pvm_switcher_exit exit = { .guest = { .kind = PVM_EXIT_KICK } };
 	uint64_t gs_base, after;
 	uint8_t gate = *gp;
-	pvm_hpa_t root;
 
 	write_code(USER_CODE, user, sizeof(user));
 	start_user(USER_CS, rip);
@@ -399,11 +526,8 @@ static void double_fault(uint64_t rip, const char *name)
 				      PVM_MAY_SLEEP);
 		if (exit.guest.kind == PVM_EXIT_INTERRUPT)
 			pvm_switcher_host_vector(test.cpu, exit.guest.vector);
-		pvm_switcher_clear_request(&test.svcpu);
-		if (pvm_mmu_load(&test.vcpu, &root, PVM_MAY_SLEEP) != PVM_OK)
-			fail("no root");
 		*gp = *np = 0;
-		pvm_switcher_run(test.cpu, &test.svcpu, root, &exit);
+		run_once(&exit);
 		*gp = *np = gate;
 	}
 	__asm__ volatile("rdgsbase %0" : "=r"(after));
@@ -455,7 +579,10 @@ void minivisor_main(void)
 	test.svcpu.serve = true;
 	supervisor_is_64_bit();
 	syscall_of_32_bit_code_is_known();
+	window_is_asked_for_again();
+	window_follows_a_move_within_the_page();
 	window_follows_the_pin();
+	events_are_the_hosts();
 	host_gdt_is_read_only();
 	host_has_its_own_selectors();
 	entry_is_an_address();

@@ -24,6 +24,7 @@ static uint64_t random_state;
 uint64_t *test_writable_gdt;
 static uint64_t replaced_gfn = ~0ull;
 static void *replacement;
+bool test_frames_would_block;
 
 /* ------------------------------------------------------------------------
  * Host operations.
@@ -70,7 +71,8 @@ static int op_gfn_to_frame(void *host, pvm_gfn_t gfn, bool write, enum pvm_sleep
 {
 	void *va = op_gfn_to_va(host, gfn, write);
 
-	(void)sleep;
+	if (test_frames_would_block && sleep == PVM_NO_SLEEP)
+		return PVM_EAGAIN;
 	if (!va)
 		return PVM_ENOENT;
 	*frame = (struct pvm_frame){ pvm_hpa(virt_to_phys(va)), 1, true };
@@ -280,10 +282,7 @@ void test_vm_run(struct pvm_switcher_exit *exit)
 		if (pvm_mmu_load(&test.vcpu, &root, PVM_MAY_SLEEP) != PVM_OK)
 			fail("no root for CR3 %lx", test.vcpu.cr3);
 		pvm_switcher_run(test.cpu, &test.svcpu, root, exit);
-		if (exit->nmi)
-			pvm_switcher_host_vector(test.cpu, PVM_VEC_NMI);
-		if (exit->guest.kind == PVM_EXIT_INTERRUPT)
-			pvm_switcher_host_vector(test.cpu, exit->guest.vector);
+		pvm_switcher_host_events(test.cpu, exit);
 		if (exit->guest.kind == PVM_EXIT_FAILED)
 			fail("switcher fault: vector %u, error %x, rip %lx", exit->guest.vector,
 			     exit->guest.error_code, exit->address);
