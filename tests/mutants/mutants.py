@@ -6,10 +6,9 @@
 
 Works on a copy of the tree in FOLDER, one change at a time: built, and run against the
 tests that can see it until one fails (unit and model; for libpvm/switcher/ ring0, too, and two
-of Bochs, which has PCIDs). What
-was found is kept in FOLDER/results.jsonl: a run with the same seed on the same sources goes
-on where the last one ended. Prints the seed, the share, and each survivor; survivors listed
-in judged.py do not count. The status is 1 below --least.
+of Bochs, which has PCIDs). What was found is kept in FOLDER/results.jsonl: a run with the same
+seed on the same sources goes on where the last one ended. Prints the seed, the share, and each
+survivor; survivors listed in judged.py do not count. The status is 1 below --least.
 """
 import argparse
 import collections
