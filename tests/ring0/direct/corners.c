@@ -149,12 +149,14 @@ static void syscall_of_32_bit_code_is_known(void)
 	static const uint8_t user[] = { 0xff, 0x2d, 0, 0, 0, 0,
 					USER32_CODE & 0xff, USER32_CODE >> 8, 0, 0, USER32_CS, 0 };
 	static const uint8_t user32[] = { 0x0f, 0x05 };
-	struct pvm_switcher_exit exit;
+	struct pvm_switcher_exit exit = { .guest = { .insn = { .op = PVM_INSN_HLT } } };
 
 	write_code(USER32_CODE, user32, sizeof(user32));
 	write_code(USER_CODE, user, sizeof(user));
 	start_user(USER_CS, USER_CODE);
 	run_to_syscall(&exit, SUPERVISOR_CODE);
+	if (exit.guest.kind == PVM_EXIT_SYSCALL32 && exit.guest.insn.op != PVM_INSN_UNKNOWN)
+		fail("SYSCALL of 32-bit code: instruction %d, of an earlier exit", exit.guest.insn.op);
 	if (exit.guest.kind != PVM_EXIT_SYSCALL32 &&
 	    (exit.guest.kind != PVM_EXIT_EXCEPTION || exit.guest.vector != PVM_VEC_UD))
 		fail("SYSCALL of 32-bit code: exit %d, vector %u", exit.guest.kind, exit.guest.vector);

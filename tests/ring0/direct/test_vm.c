@@ -16,6 +16,7 @@
 
 #define PCID_FIRST	16
 #define PCID_COUNT	64
+#define KICKS_MAX	1000		/* in a row: nobody kicks here */
 
 struct test_vm test;
 static struct pvm_switcher switcher;
@@ -275,6 +276,7 @@ void *test_vm_replace(uint64_t gpa)
 
 void test_vm_run(struct pvm_switcher_exit *exit)
 {
+	unsigned kicks = 0;
 	pvm_hpa_t root;
 
 	do {
@@ -283,6 +285,8 @@ void test_vm_run(struct pvm_switcher_exit *exit)
 			fail("no root for CR3 %lx", test.vcpu.cr3);
 		pvm_switcher_run(test.cpu, &test.svcpu, root, exit);
 		pvm_switcher_host_events(test.cpu, exit);
+		if (exit->guest.kind == PVM_EXIT_KICK && ++kicks == KICKS_MAX)
+			fail("kick after kick at rip %lx", test.vcpu.rip);
 		if (exit->guest.kind == PVM_EXIT_FAILED)
 			fail("switcher fault: vector %u, error %x, rip %lx", exit->guest.vector,
 			     exit->guest.error_code, exit->address);
