@@ -252,6 +252,66 @@ static void window_follows_a_move_within_the_page(void)
 	print("the window follows a move within the page\n");
 }
 
+#define DR6_BS		0x4000ull
+#define DR6_NONE	0xffff0ff0ull
+#define CR2_BEFORE	0x123456000ull
+#define NO_SELECTOR	0xff0		/* beyond the switcher's GDT */
+
+/* What each exit says of itself, and DR6 and CR2 only where they are its own. */
+static void exits_say_what_they_are(bool serve)
+{
+	static const struct {
+		uint8_t code[2], size, vector;
+		enum pvm_exit_kind kind;
+		uint32_t error_code;
+		uint8_t length;		/* by which RIP goes on */
+		bool open;		/* the gate is CPL 3's for once: it stands for an event */
+		bool served;		/* not an exit where they are */
+	} exits[] = {
+		{ { 0x90 }, 1, PVM_VEC_DB, PVM_EXIT_EXCEPTION, 0, 1, false, false },	/* by TF */
+		{ { 0x0f, 0x0b }, 2, PVM_VEC_UD, PVM_EXIT_EXCEPTION, 0, 0, false, false },
+		{ { 0xf4 }, 1, PVM_VEC_GP, PVM_EXIT_EXCEPTION, 0, 0, false, false },
+		{ { 0x8e, 0xd8 }, 2, PVM_VEC_GP, PVM_EXIT_EXCEPTION, NO_SELECTOR, 0, false, false },
+		{ { 0x8b, 0x00 }, 2, PVM_VEC_PF, PVM_EXIT_EXCEPTION, PVM_PF_U, 0, false, true },
+		{ { 0xcc }, 1, PVM_VEC_BP, PVM_EXIT_SOFTWARE, 0, 1, false, true },
+		{ { 0xcd, PVM_VEC_OF }, 2, PVM_VEC_OF, PVM_EXIT_SOFTWARE, 0, 2, false, false },
+		{ { 0xcd, PVM_VEC_SYSCALL32 }, 2, PVM_VEC_SYSCALL32, PVM_EXIT_SOFTWARE, 0, 2, false, false },
+		{ { 0xcd, 31 }, 2, 31, PVM_EXIT_EXCEPTION, 0, 2, true, false },
+		{ { 0xcd, 32 }, 2, 32, PVM_EXIT_INTERRUPT, 0, 2, true, false },
+		{ { 0xcd, 255 }, 2, 255, PVM_EXIT_INTERRUPT, 0, 2, true, false },
+	};
+	struct pvm_switcher_exit exit;
+	struct pvm_vcpu *vcpu = &test.vcpu;
+	unsigned i;
+
+	test.svcpu.serve = serve;
+	for (i = 0; i < sizeof(exits) / sizeof(exits[0]); i++) {
+		uint64_t dr6 = DR6_NONE | (exits[i].vector == PVM_VEC_DB ? DR6_BS : 0);
+		uint64_t cr2 = exits[i].vector == PVM_VEC_PF ? NOWHERE | NO_SELECTOR : CR2_BEFORE;
+		uint64_t rip = USER_CODE + (uint64_t)exits[i].length;
+
+		if (serve && exits[i].served)
+			continue;
+		write_code(USER_CODE, exits[i].code, exits[i].size);
+		start_user(USER_CS, USER_CODE);
+		vcpu->rflags |= exits[i].vector == PVM_VEC_DB ? PVM_RFLAGS_TF : 0;
+		vcpu->gpr[PVM_RAX] = NOWHERE | NO_SELECTOR;
+		vcpu->dr6 = DR6_NONE;
+		vcpu->cr2 = CR2_BEFORE;
+		*gate_type(exits[i].vector) |= exits[i].open ? GATE_DPL_3 : 0;
+		run_once(&exit);
+		*gate_type(exits[i].vector) &= (uint8_t)~(exits[i].open ? GATE_DPL_3 : 0);
+		if (exit.guest.kind != exits[i].kind || exit.guest.vector != exits[i].vector ||
+		    exit.guest.error_code != exits[i].error_code || vcpu->rip != rip)
+			fail("exit %d, vector %u, error code %x, rip %lx instead of %d, %u, %x, %lx",
+			     exit.guest.kind, exit.guest.vector, exit.guest.error_code, vcpu->rip,
+			     exits[i].kind, exits[i].vector, exits[i].error_code, rip);
+		if (vcpu->dr6 != dr6 || vcpu->cr2 != cr2)
+			fail("vector %u: DR6 %lx, CR2 %lx", exits[i].vector, vcpu->dr6, vcpu->cr2);
+	}
+	print("exits say what they are%s\n", serve ? ", and what is not served is one" : "");
+}
+
 static unsigned host_nmis, host_machine_checks;
 
 static void on_nmi(struct trap_frame *frame)
@@ -585,6 +645,8 @@ void minivisor_main(void)
 	window_follows_a_move_within_the_page();
 	window_follows_the_pin();
 	events_are_the_hosts();
+	exits_say_what_they_are(false);
+	exits_say_what_they_are(true);
 	host_gdt_is_read_only();
 	host_has_its_own_selectors();
 	entry_is_an_address();
