@@ -28,4 +28,11 @@ JUDGED = {
     "/* PVM_VCPU_ID_MAX + 2: all 14 bits */ => role.range = (widest ? 1 : vcpu->id + 3) & 0x3fff;\t"
     "/* PVM_VCPU_ID_MAX + 2: all 14 bits */":
         "a name for the vCPU's own ranges: any that is not 1 and no other vCPU's",
+    "libpvm/switcher/tag.c: for (i = 0; i < PVM_SWITCHER_TAGS; i++) { => "
+    "for (i = 0; i <= PVM_SWITCHER_TAGS; i++) {":
+        "in the area the words behind are tag 0's own, which is nobody's, too; "
+        "-fsanitize=undefined tells",
+    "libpvm/switcher/tag.c: tag = cpu->next_tag++ % PVM_SWITCHER_TAGS; => "
+    "tag = cpu->next_tag-- % PVM_SWITCHER_TAGS;":
+        "the tags are given out the other way round",
 }
