@@ -435,16 +435,27 @@ static void host_has_its_own_selectors(void)
 	print("the host's own selectors are given back\n");
 }
 
-/* User SYSCALL with an entry that is no legal address: the engine's to judge, never SYSRET's. */
+/* User SYSCALL with an entry that is no legal address: the engine's to judge, never SYSRET's. One
+ * in the upper half is switched to directly, like any other. */
 static void entry_is_an_address(void)
 {
 	static const uint64_t bad[] = { 1ull << 47, 1ull << 62, 0xffff7ffffffff000ull,
 					UPPER_BASE - (1ull << 47) };
-	static const uint8_t user[] = { 0x0f, 0x05 };
+	static const uint8_t user[] = { 0x0f, 0x05 }, supervisor[] = { 0x0f, 0x0b };
+	struct pvm_switcher_stats before, after;
 	struct pvm_switcher_exit exit;
 	unsigned i;
 
 	write_code(USER_CODE, user, sizeof(user));
+	write_code(SUPERVISOR_CODE, supervisor, sizeof(supervisor));
+	start_user(USER_CS, USER_CODE);
+	pvm_switcher_get_stats(test.cpu, &before);
+	run_to_syscall(&exit, UPPER_BASE + SUPERVISOR_CODE);
+	pvm_switcher_get_stats(test.cpu, &after);
+	if (exit.guest.kind != PVM_EXIT_EXCEPTION || test.vcpu.rip != UPPER_BASE + SUPERVISOR_CODE ||
+	    after.user_syscalls != before.user_syscalls + 1)
+		fail("entry in the upper half: exit %d at rip %lx, %lu switches", exit.guest.kind,
+		     test.vcpu.rip, after.user_syscalls - before.user_syscalls);
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		start_user(USER_CS, USER_CODE);
 		run_to_syscall(&exit, bad[i]);
