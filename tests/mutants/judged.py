@@ -24,7 +24,27 @@ JUDGED = {
     "libpvm/vcpu/cpuid.c: for (component = 2; component < 32; component++) { => "
     "for (component = 2; component < 33; component++) {":
         "a shift by 32 looks at bit 0 on x86, and subleaf 32 is empty; -fsanitize=undefined tells",
-    "libpvm/mmu/root.c: role.range = (widest ? 1 : vcpu->id + 2) & 0x3fff; => "
-    "role.range = (widest ? 1 : vcpu->id + 3) & 0x3fff;":
+    "libpvm/mmu/root.c: role.range = (widest ? 1 : vcpu->id + 2) & 0x3fff;\t"
+    "/* PVM_VCPU_ID_MAX + 2: all 14 bits */ => role.range = (widest ? 1 : vcpu->id + 3) & 0x3fff;\t"
+    "/* PVM_VCPU_ID_MAX + 2: all 14 bits */":
         "a name for the vCPU's own ranges: any that is not 1 and no other vCPU's",
+    "libpvm/switcher/tag.c: for (i = 0; i < PVM_SWITCHER_TAGS; i++) { => "
+    "for (i = 0; i <= PVM_SWITCHER_TAGS; i++) {":
+        "in the area the words behind are tag 0's own, which is nobody's, too; "
+        "-fsanitize=undefined tells",
+    "libpvm/switcher/tag.c: tag = cpu->next_tag++ % PVM_SWITCHER_TAGS; => "
+    "tag = cpu->next_tag-- % PVM_SWITCHER_TAGS;":
+        "the tags are given out the other way round",
+    "libpvm/switcher/vm.c: for (i = 0; i < pages->count; i++) => "
+    "for (i = 0; i <= pages->count; i++)":
+        "the page of an entry is in the list: its end is not come to",
+    "libpvm/switcher/vm.c: for (i = 0; i < pages->count; i++) => "
+    "for (i = 1; i < pages->count; i++)":
+        "the first page is the list itself, and no entry's",
+    "libpvm/switcher/run.c: svcpu->guest_dr7 = vcpu->dr7 & DR7_ARMED ? "
+    "pvm_vcpu_underlying_dr7(vcpu) : 0; => svcpu->guest_dr7 = vcpu->dr7 | DR7_ARMED ? "
+    "pvm_vcpu_underlying_dr7(vcpu) : 0;":
+        "a DR7 with nothing armed is not loaded: enter() and debug.c ask for the bits again",
+    "libpvm/switcher/area.h: uint64_t host_dr7, host_dr[4]; => uint64_t host_dr7, host_dr[5];":
+        "one more word that nobody uses",
 }

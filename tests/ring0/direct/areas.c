@@ -82,6 +82,46 @@ static void places_are_checked(const struct pvm_switcher_config *config)
 	print("places are checked\n");
 }
 
+/* What entry.S reads and nothing changes. No CPU but some of AMD's shows a wrong switcher_ss. */
+static void words_are_the_configurations(const struct pvm_switcher_config *config)
+{
+	const struct pvm_switcher_features *features = &config->features;
+	uint32_t flags = (features->pke ? AREA_PKE : 0) | (features->smap ? AREA_SMAP : 0);
+	uint32_t extras = (features->pke ? EXTRA_PKE : 0) | (features->mitigations ? EXTRA_MITIGATE : 0);
+
+	if (init_area(config, area, 0) != PVM_OK)
+		fail("an area");
+	if (area->self != (uint64_t)&area->frame)
+		fail("the area finds itself at %lx", area->self);
+	if (area->switcher_ss != config->host_ss || area->user_cs != config->user_cs ||
+	    area->user_ds != config->user_ds || area->user_cs_ss >> 16 != config->user_ds ||
+	    (uint16_t)area->user_cs_ss != config->user_cs)
+		fail("selectors: SS %x, the guest's CS %lx, SS %lx, both %x", area->switcher_ss,
+		     area->user_cs, area->user_ds, area->user_cs_ss);
+	if (area->flags != flags || area->extras != extras || area->mitigations != features->mitigations)
+		fail("flags %x, extras %x, mitigations %x", area->flags, area->extras, area->mitigations);
+	if (area->host_noflush != (features->pcid ? 1ull << 63 : 0))
+		fail("the host's CR3 is loaded with %lx", area->host_noflush);
+	if (area->gs_shift != (features->la57 ? 7 : 16))
+		fail("GS base is shifted by %u", area->gs_shift);
+	print("words are the configuration's\n");
+}
+
+/* S7: whoever used the memory before. */
+static void an_area_begins_without_tags(const struct pvm_switcher_config *config)
+{
+	unsigned i;
+
+	for (i = 0; i < PVM_SWITCHER_TAGS; i++)
+		area->tag_root[i].v = area->tag_vm[i] = 0x1000;
+	if (init_area(config, area, 0) != PVM_OK)
+		fail("an area");
+	for (i = 0; i < PVM_SWITCHER_TAGS; i++)
+		if (area->tag_root[i].v != PVM_INVALID_ADDR || area->tag_vm[i])
+			fail("S7: tag %u is root %lx's", i, area->tag_root[i].v);
+	print("an area begins without tags\n");
+}
+
 /* The host's IST stacks stay where its own gates name them, ours are in the free ones. */
 static void ist_stacks_are_the_hosts_and_ours(const struct pvm_switcher_config *config)
 {
@@ -126,6 +166,8 @@ void minivisor_main(void)
 	the_tss_overlaps_nothing(&config);
 	config.cpunode_sel = cpunode_sel;
 	places_are_checked(&config);
+	words_are_the_configurations(&config);
+	an_area_begins_without_tags(&config);
 	/* With each further stack named by the very last gate of the host's. */
 	__asm__ volatile("sidt %0" : "=m"(idtr));
 	gate = (struct switcher_gate *)idtr.base;

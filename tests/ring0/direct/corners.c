@@ -5,7 +5,8 @@
  * S1: the supervisor is entered as 64-bit code whatever the user's code segment was, and at no
  * address that is not one. S5: a host with selectors of its own, and with a GDT that is read-only;
  * CR4 goes with the guest. S7: no tag outlives a root of its VM. S8: the window shows the PVCS's
- * page of now. S12: a #DF loses the vCPU and nothing of the host. Prints to COM2.
+ * page of now. S12: a #DF loses the vCPU and nothing of the host, whose NMIs and machine checks
+ * come out. Prints to COM2.
  */
 #include <pvm/events.h>
 #include <pvm/hypercall.h>
@@ -17,6 +18,7 @@
 #include "memory.h"
 #include "print.h"
 #include "test_vm.h"
+#include "trap.h"
 
 #define USER32_CODE	0x1800
 #define USER_CODE	0x1840
@@ -25,6 +27,10 @@
 #define HOST_DATA	0x00cff3000000ffffull	/* a flat data segment, DPL 3 */
 #define HOST_ONLY_SEL	(TLS_INDEX << 3 | 3)
 #define HOST_SELS	4			/* DS, ES, FS, GS: all different */
+#define GATE_SIZE	16
+#define GATE_TYPE	5			/* the byte of a gate that has its type and its DPL */
+#define GATE_DPL_3	0x60
+#define MOVED		0x400			/* how far a PVCS goes within its page */
 #define READ_ONLY_GDT	0x70000000		/* image_address() of a second mapping */
 
 struct __attribute__((packed)) dtr {
@@ -58,6 +64,24 @@ static void start_user(uint16_t cs, uint64_t rip)
 	vcpu->msr.lstar = SUPERVISOR_CODE;
 	vcpu->msr.supervisor_rsp = STACK_GPA + PVM_PAGE_SIZE;
 	vcpu->state_gen++;
+}
+
+static void run_once(struct pvm_switcher_exit *exit)
+{
+	pvm_hpa_t root;
+
+	pvm_switcher_clear_request(&test.svcpu);
+	if (pvm_mmu_load(&test.vcpu, &root, PVM_MAY_SLEEP) != PVM_OK)
+		fail("no root");
+	pvm_switcher_run(test.cpu, &test.svcpu, root, exit);
+}
+
+/* The type of a gate of the switcher's IDT. */
+static uint8_t *gate_type(uint8_t vector)
+{
+	uint8_t *idt = (uint8_t *)test.cpu + PVM_PAGE_SIZE;	/* pvm_switcher_cpu::idt */
+
+	return idt + vector * GATE_SIZE + GATE_TYPE;
 }
 
 /* To the #UD that ends each program. */
@@ -125,12 +149,14 @@ static void syscall_of_32_bit_code_is_known(void)
 	static const uint8_t user[] = { 0xff, 0x2d, 0, 0, 0, 0,
 					USER32_CODE & 0xff, USER32_CODE >> 8, 0, 0, USER32_CS, 0 };
 	static const uint8_t user32[] = { 0x0f, 0x05 };
-	struct pvm_switcher_exit exit;
+	struct pvm_switcher_exit exit = { .guest = { .insn = { .op = PVM_INSN_HLT } } };
 
 	write_code(USER32_CODE, user32, sizeof(user32));
 	write_code(USER_CODE, user, sizeof(user));
 	start_user(USER_CS, USER_CODE);
 	run_to_syscall(&exit, SUPERVISOR_CODE);
+	if (exit.guest.kind == PVM_EXIT_SYSCALL32 && exit.guest.insn.op != PVM_INSN_UNKNOWN)
+		fail("SYSCALL of 32-bit code: instruction %d, of an earlier exit", exit.guest.insn.op);
 	if (exit.guest.kind != PVM_EXIT_SYSCALL32 &&
 	    (exit.guest.kind != PVM_EXIT_EXCEPTION || exit.guest.vector != PVM_VEC_UD))
 		fail("SYSCALL of 32-bit code: exit %d, vector %u", exit.guest.kind, exit.guest.vector);
@@ -170,6 +196,171 @@ static void window_follows_the_pin(void)
 	if (now[PVCS_RIP_WORD] != USER_CODE + PVM_SYSCALL_LENGTH)
 		fail("S8: the PVCS of now was not written to");
 	print("the window shows the page that is pinned\n");
+}
+
+/* The host cannot say where the page is without sleeping: no direct switch until it can, and
+ * then there is one, though nothing else of the vCPU has changed. */
+static void window_is_asked_for_again(void)
+{
+	static const uint8_t user[] = { 0x0f, 0x05, 0x0f, 0x05 }, supervisor[] = { 0x0f, 0x0b };
+	struct pvm_switcher_exit exit;
+
+	write_code(USER_CODE, user, sizeof(user));
+	write_code(SUPERVISOR_CODE, supervisor, sizeof(supervisor));
+	start_user(USER_CS, USER_CODE);
+	run_to_ud2("with a window");
+	if (pvm_msr_write(&test.vcpu, MSR_PVM_VCPU_STRUCT, 0) != PVM_OK ||
+	    pvm_msr_write(&test.vcpu, MSR_PVM_VCPU_STRUCT, PVCS_GPA) != PVM_OK)
+		fail("no PVCS");
+	start_user(USER_CS, USER_CODE);
+	test_frames_would_block = true;
+	run_once(&exit);
+	test_frames_would_block = false;
+	if (exit.guest.kind != PVM_EXIT_SYSCALL || !test.vcpu.user_mode ||
+	    test.vcpu.rip != USER_CODE + PVM_SYSCALL_LENGTH)
+		fail("S8: without a window: exit %d at rip %lx", exit.guest.kind, test.vcpu.rip);
+	run_once(&exit);
+	if (exit.guest.kind != PVM_EXIT_EXCEPTION || test.vcpu.user_mode)
+		fail("the window is not asked for again: exit %d at rip %lx", exit.guest.kind, test.vcpu.rip);
+	print("a window that was not to be had is asked for again\n");
+}
+
+/* Only where in its page the PVCS is changes between two runs. */
+static void window_follows_a_move_within_the_page(void)
+{
+	static const uint8_t user[] = { 0x0f, 0x0b, 0x0f, 0x05 }, supervisor[] = { 0x0f, 0x0b };
+	struct pvm_switcher_exit exit;
+	uint64_t *old, *now;
+
+	write_code(USER_CODE, user, sizeof(user));
+	write_code(SUPERVISOR_CODE, supervisor, sizeof(supervisor));
+	start_user(USER_CS, USER_CODE);
+	run_to_ud2("before the move");
+	old = (uint64_t *)test.vcpu.pvcs;
+	if (pvm_msr_write(&test.vcpu, MSR_PVM_VCPU_STRUCT, PVCS_GPA + MOVED) != PVM_OK)
+		fail("no PVCS");
+	now = (uint64_t *)test.vcpu.pvcs;
+	old[PVCS_RIP_WORD] = now[PVCS_RIP_WORD] = 0;
+	test.vcpu.rip = USER_CODE + 2;
+	run_once(&exit);
+	if (exit.guest.kind != PVM_EXIT_EXCEPTION || test.vcpu.user_mode)
+		fail("exit %d at rip %lx", exit.guest.kind, test.vcpu.rip);
+	if (old[PVCS_RIP_WORD] || now[PVCS_RIP_WORD] != USER_CODE + sizeof(user))
+		fail("S8: the PVCS is used where it was");
+	if (pvm_msr_write(&test.vcpu, MSR_PVM_VCPU_STRUCT, PVCS_GPA) != PVM_OK)
+		fail("no PVCS");
+	print("the window follows a move within the page\n");
+}
+
+#define DR6_BS		0x4000ull
+#define DR6_NONE	0xffff0ff0ull
+#define CR2_BEFORE	0x123456000ull
+#define NO_SELECTOR	0xff0		/* beyond the switcher's GDT */
+
+/* What each exit says of itself, and DR6 and CR2 only where they are its own. */
+static void exits_say_what_they_are(bool serve)
+{
+	static const struct {
+		uint8_t code[2], size, vector;
+		enum pvm_exit_kind kind;
+		uint32_t error_code;
+		uint8_t length;		/* by which RIP goes on */
+		bool open;		/* the gate is CPL 3's for once: it stands for an event */
+		bool served;		/* not an exit where they are */
+	} exits[] = {
+		{ { 0x90 }, 1, PVM_VEC_DB, PVM_EXIT_EXCEPTION, 0, 1, false, false },	/* by TF */
+		{ { 0x0f, 0x0b }, 2, PVM_VEC_UD, PVM_EXIT_EXCEPTION, 0, 0, false, false },
+		{ { 0xf4 }, 1, PVM_VEC_GP, PVM_EXIT_EXCEPTION, 0, 0, false, false },
+		{ { 0x8e, 0xd8 }, 2, PVM_VEC_GP, PVM_EXIT_EXCEPTION, NO_SELECTOR, 0, false, false },
+		{ { 0x8b, 0x00 }, 2, PVM_VEC_PF, PVM_EXIT_EXCEPTION, PVM_PF_U, 0, false, true },
+		{ { 0xcc }, 1, PVM_VEC_BP, PVM_EXIT_SOFTWARE, 0, 1, false, true },
+		{ { 0xcd, PVM_VEC_OF }, 2, PVM_VEC_OF, PVM_EXIT_SOFTWARE, 0, 2, false, false },
+		{ { 0xcd, PVM_VEC_SYSCALL32 }, 2, PVM_VEC_SYSCALL32, PVM_EXIT_SOFTWARE, 0, 2, false, false },
+		{ { 0xcd, 31 }, 2, 31, PVM_EXIT_EXCEPTION, 0, 2, true, false },
+		{ { 0xcd, 32 }, 2, 32, PVM_EXIT_INTERRUPT, 0, 2, true, false },
+		{ { 0xcd, 255 }, 2, 255, PVM_EXIT_INTERRUPT, 0, 2, true, false },
+	};
+	struct pvm_switcher_exit exit;
+	struct pvm_vcpu *vcpu = &test.vcpu;
+	unsigned i;
+
+	test.svcpu.serve = serve;
+	for (i = 0; i < sizeof(exits) / sizeof(exits[0]); i++) {
+		uint64_t dr6 = DR6_NONE | (exits[i].vector == PVM_VEC_DB ? DR6_BS : 0);
+		uint64_t cr2 = exits[i].vector == PVM_VEC_PF ? NOWHERE | NO_SELECTOR : CR2_BEFORE;
+		uint64_t rip = USER_CODE + (uint64_t)exits[i].length;
+
+		if (serve && exits[i].served)
+			continue;
+		write_code(USER_CODE, exits[i].code, exits[i].size);
+		start_user(USER_CS, USER_CODE);
+		vcpu->rflags |= exits[i].vector == PVM_VEC_DB ? PVM_RFLAGS_TF : 0;
+		vcpu->gpr[PVM_RAX] = NOWHERE | NO_SELECTOR;
+		vcpu->dr6 = DR6_NONE;
+		vcpu->cr2 = CR2_BEFORE;
+		*gate_type(exits[i].vector) |= exits[i].open ? GATE_DPL_3 : 0;
+		run_once(&exit);
+		*gate_type(exits[i].vector) &= (uint8_t)~(exits[i].open ? GATE_DPL_3 : 0);
+		if (exit.guest.kind != exits[i].kind || exit.guest.vector != exits[i].vector ||
+		    exit.guest.error_code != exits[i].error_code || vcpu->rip != rip)
+			fail("exit %d, vector %u, error code %x, rip %lx instead of %d, %u, %x, %lx",
+			     exit.guest.kind, exit.guest.vector, exit.guest.error_code, vcpu->rip,
+			     exits[i].kind, exits[i].vector, exits[i].error_code, rip);
+		if (vcpu->dr6 != dr6 || vcpu->cr2 != cr2)
+			fail("vector %u: DR6 %lx, CR2 %lx", exits[i].vector, vcpu->dr6, vcpu->cr2);
+	}
+	print("exits say what they are%s\n", serve ? ", and what is not served is one" : "");
+}
+
+static unsigned host_nmis, host_machine_checks;
+
+static void on_nmi(struct trap_frame *frame)
+{
+	(void)frame;
+	host_nmis++;
+}
+
+static void on_machine_check(struct trap_frame *frame)
+{
+	(void)frame;
+	host_machine_checks++;
+}
+
+/* INT @vector in user mode, through a gate that CPL 3 may use for once, stands for the event. */
+static void event_is_the_hosts(uint8_t vector, bool is_nmi)
+{
+	const uint8_t user[] = { 0xcd, vector, 0x0f, 0x0b };
+	struct pvm_switcher_exit exit;
+
+	host_nmis = host_machine_checks = 0;
+	write_code(USER_CODE, user, sizeof(user));
+	start_user(USER_CS, USER_CODE + 2);
+	run_to_ud2("without the event");	/* its page is there from now on */
+	start_user(USER_CS, USER_CODE);
+	*gate_type(vector) |= GATE_DPL_3;
+	run_once(&exit);
+	*gate_type(vector) &= (uint8_t)~GATE_DPL_3;
+	if (exit.guest.kind != PVM_EXIT_KICK || test.vcpu.rip != USER_CODE + 2 || !test.vcpu.user_mode)
+		fail("S12: vector %u: exit %d at rip %lx", vector, exit.guest.kind, test.vcpu.rip);
+	if (exit.nmi != is_nmi || exit.machine_check == is_nmi)
+		fail("S12: vector %u: NMI %u, #MC %u", vector, exit.nmi, exit.machine_check);
+	pvm_switcher_host_events(test.cpu, &exit);
+	run_once(&exit);
+	if (exit.guest.kind != PVM_EXIT_EXCEPTION || exit.guest.vector != PVM_VEC_UD)
+		fail("after vector %u: exit %d, vector %u", vector, exit.guest.kind, exit.guest.vector);
+	pvm_switcher_host_events(test.cpu, &exit);
+	if (host_nmis != is_nmi || host_machine_checks == is_nmi)
+		fail("S12: vector %u: %u NMIs, %u #MCs", vector, host_nmis, host_machine_checks);
+}
+
+/* S12: each reaches its handler of the host's, once, and no other does. */
+static void events_are_the_hosts(void)
+{
+	trap_set(PVM_VEC_NMI, on_nmi);
+	trap_set(PVM_VEC_MC, on_machine_check);
+	event_is_the_hosts(PVM_VEC_NMI, true);
+	event_is_the_hosts(PVM_VEC_MC, false);
+	print("NMIs and machine checks are the host's\n");
 }
 
 static void host_gdt_is_read_only(void)
@@ -244,16 +435,27 @@ static void host_has_its_own_selectors(void)
 	print("the host's own selectors are given back\n");
 }
 
-/* User SYSCALL with an entry that is no legal address: the engine's to judge, never SYSRET's. */
+/* User SYSCALL with an entry that is no legal address: the engine's to judge, never SYSRET's. One
+ * in the upper half is switched to directly, like any other. */
 static void entry_is_an_address(void)
 {
 	static const uint64_t bad[] = { 1ull << 47, 1ull << 62, 0xffff7ffffffff000ull,
 					UPPER_BASE - (1ull << 47) };
-	static const uint8_t user[] = { 0x0f, 0x05 };
+	static const uint8_t user[] = { 0x0f, 0x05 }, supervisor[] = { 0x0f, 0x0b };
+	struct pvm_switcher_stats before, after;
 	struct pvm_switcher_exit exit;
 	unsigned i;
 
 	write_code(USER_CODE, user, sizeof(user));
+	write_code(SUPERVISOR_CODE, supervisor, sizeof(supervisor));
+	start_user(USER_CS, USER_CODE);
+	pvm_switcher_get_stats(test.cpu, &before);
+	run_to_syscall(&exit, UPPER_BASE + SUPERVISOR_CODE);
+	pvm_switcher_get_stats(test.cpu, &after);
+	if (exit.guest.kind != PVM_EXIT_EXCEPTION || test.vcpu.rip != UPPER_BASE + SUPERVISOR_CODE ||
+	    after.user_syscalls != before.user_syscalls + 1)
+		fail("entry in the upper half: exit %d at rip %lx, %lu switches", exit.guest.kind,
+		     test.vcpu.rip, after.user_syscalls - before.user_syscalls);
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		start_user(USER_CS, USER_CODE);
 		run_to_syscall(&exit, bad[i]);
@@ -381,12 +583,10 @@ static void no_tag_outlives_a_root(void)
 static void double_fault(uint64_t rip, const char *name)
 {
 	static const uint8_t user[] = { 0xf4 };		/* HLT */
-	uint8_t *idt = (uint8_t *)test.cpu + PVM_PAGE_SIZE;	/* pvm_switcher_cpu::idt */
-	uint8_t *gp = idt + PVM_VEC_GP * 16 + 5, *np = idt + PVM_VEC_NP * 16 + 5;
+	uint8_t *gp = gate_type(PVM_VEC_GP), *np = gate_type(PVM_VEC_NP);
 	struct pvm_switcher_exit exit = { .guest = { .kind = PVM_EXIT_KICK } };
 	uint64_t gs_base, after;
 	uint8_t gate = *gp;
-	pvm_hpa_t root;
 
 	write_code(USER_CODE, user, sizeof(user));
 	start_user(USER_CS, rip);
@@ -399,11 +599,8 @@ static void double_fault(uint64_t rip, const char *name)
 				      PVM_MAY_SLEEP);
 		if (exit.guest.kind == PVM_EXIT_INTERRUPT)
 			pvm_switcher_host_vector(test.cpu, exit.guest.vector);
-		pvm_switcher_clear_request(&test.svcpu);
-		if (pvm_mmu_load(&test.vcpu, &root, PVM_MAY_SLEEP) != PVM_OK)
-			fail("no root");
 		*gp = *np = 0;
-		pvm_switcher_run(test.cpu, &test.svcpu, root, &exit);
+		run_once(&exit);
 		*gp = *np = gate;
 	}
 	__asm__ volatile("rdgsbase %0" : "=r"(after));
@@ -455,7 +652,12 @@ void minivisor_main(void)
 	test.svcpu.serve = true;
 	supervisor_is_64_bit();
 	syscall_of_32_bit_code_is_known();
+	window_is_asked_for_again();
+	window_follows_a_move_within_the_page();
 	window_follows_the_pin();
+	events_are_the_hosts();
+	exits_say_what_they_are(false);
+	exits_say_what_they_are(true);
 	host_gdt_is_read_only();
 	host_has_its_own_selectors();
 	entry_is_an_address();

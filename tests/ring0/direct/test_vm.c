@@ -16,6 +16,7 @@
 
 #define PCID_FIRST	16
 #define PCID_COUNT	64
+#define KICKS_MAX	1000		/* in a row: nobody kicks here */
 
 struct test_vm test;
 static struct pvm_switcher switcher;
@@ -24,6 +25,7 @@ static uint64_t random_state;
 uint64_t *test_writable_gdt;
 static uint64_t replaced_gfn = ~0ull;
 static void *replacement;
+bool test_frames_would_block;
 
 /* ------------------------------------------------------------------------
  * Host operations.
@@ -70,7 +72,8 @@ static int op_gfn_to_frame(void *host, pvm_gfn_t gfn, bool write, enum pvm_sleep
 {
 	void *va = op_gfn_to_va(host, gfn, write);
 
-	(void)sleep;
+	if (test_frames_would_block && sleep == PVM_NO_SLEEP)
+		return PVM_EAGAIN;
 	if (!va)
 		return PVM_ENOENT;
 	*frame = (struct pvm_frame){ pvm_hpa(virt_to_phys(va)), 1, true };
@@ -273,6 +276,7 @@ void *test_vm_replace(uint64_t gpa)
 
 void test_vm_run(struct pvm_switcher_exit *exit)
 {
+	unsigned kicks = 0;
 	pvm_hpa_t root;
 
 	do {
@@ -280,10 +284,9 @@ void test_vm_run(struct pvm_switcher_exit *exit)
 		if (pvm_mmu_load(&test.vcpu, &root, PVM_MAY_SLEEP) != PVM_OK)
 			fail("no root for CR3 %lx", test.vcpu.cr3);
 		pvm_switcher_run(test.cpu, &test.svcpu, root, exit);
-		if (exit->nmi)
-			pvm_switcher_host_vector(test.cpu, PVM_VEC_NMI);
-		if (exit->guest.kind == PVM_EXIT_INTERRUPT)
-			pvm_switcher_host_vector(test.cpu, exit->guest.vector);
+		pvm_switcher_host_events(test.cpu, exit);
+		if (exit->guest.kind == PVM_EXIT_KICK && ++kicks == KICKS_MAX)
+			fail("kick after kick at rip %lx", test.vcpu.rip);
 		if (exit->guest.kind == PVM_EXIT_FAILED)
 			fail("switcher fault: vector %u, error %x, rip %lx", exit->guest.vector,
 			     exit->guest.error_code, exit->address);

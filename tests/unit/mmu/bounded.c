@@ -540,6 +540,33 @@ Test(mmu_bounded, M9_table_that_its_own_fill_protects_is_not_writable)
 	guest_fini(&g);
 }
 
+/* A table of level 2, with marks, is linked below one that so many entries lead to that no mark
+ * does: what is out of sync below it must not be reached past the marks. */
+Test(mmu_bounded, M9_what_no_mark_would_lead_to_is_cut_off_at_the_link)
+{
+	uint64_t gva = 4 * PVM_LEVEL_SIZE(5), last = gva + 511 * PVM_LEVEL_SIZE(3), shared, marked;
+	unsigned i;
+
+	start(5, 1);
+	unsync_tables(1, 1);
+	marked = table_of(GVA, 2);
+	g.cr3 = g.vcpu->cr3 = fixture_new_table(&g.f);
+	pvm_mmu_new_cr3(g.vcpu);
+	guest_map(&g, last, DATA + 0x1000, 1, RWU);
+	shared = table_of(gva, 3);
+	for (i = 0; i < PARENTS; i++) {
+		((uint64_t *)(g.f.host.memory + table_of(gva, 4)))[i] = shared | RWU;
+		guest_touch(&g, last + i * PVM_LEVEL_SIZE(4), PVM_ACCESS_READ);
+	}
+	*(uint64_t *)(g.f.host.memory + shared) = marked | RWU;
+	guest_touch(&g, gva, PVM_ACCESS_READ);
+	cr_assert_eq(guest_reaches(&g, gva), DATA);
+	*guest_entry(&g, gva, 1) = 0;
+	pvm_mmu_flush_current(g.vcpu);
+	cr_assert_eq(guest_reaches(&g, gva), ~0ull);
+	guest_fini(&g);
+}
+
 #define WIDE_TABLES	40
 
 /* Their frames are data in so many places that they cannot be protected again. */

@@ -196,6 +196,22 @@ Test(switcher_tag, S7_no_tag_changes_hands_without_owing)
 	}
 }
 
+/* One that is never given out is flushes that need not be. */
+Test(switcher_tag, every_tag_is_given_out_before_one_changes_hands)
+{
+	for (unsigned n = 0; n < PVM_SWITCHER_TAGS; n += 2)
+		set_roots(ROOT(n), ROOT(n + 1));
+	for (unsigned i = 0; i < PVM_SWITCHER_TAGS; i++)
+		cr_assert_neq(cpu->tag_root[i].v, PVM_INVALID_ADDR, "tag %u is nobody's", i);
+	for (unsigned n = 0; n < PVM_SWITCHER_TAGS; n++) {
+		unsigned has = 0;
+
+		for (unsigned i = 0; i < PVM_SWITCHER_TAGS; i++)
+			has += cpu->tag_root[i].v == ROOT(n);
+		cr_assert_eq(has, 1, "root %u has %u tags", n, has);
+	}
+}
+
 Test(switcher_tag, published_pairs_are_found_by_what_the_guest_loads)
 {
 	for (unsigned n = 0; n < PVM_SWITCHER_PUBLISHED + 1; n++)
