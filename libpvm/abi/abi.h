@@ -66,7 +66,9 @@ struct pvm_abi_ops {
 	 * Registers.
 	 */
 
-	/* The MSRs of PVM_MSR_BASE to PVM_MSR_LAST, as pvm_msr_read() and _write(). */
+	/* The ABI's own MSRs: one range around all of them, with none of x86's in it. As
+	 * pvm_msr_read() and _write(); PVM_ENOENT for one in the range that is the host's. */
+	uint32_t msr_base, msr_count;
 	int (*msr_read)(const struct pvm_vcpu *vcpu, uint32_t index, uint64_t *value);
 	int (*msr_write)(struct pvm_vcpu *vcpu, uint32_t index, uint64_t value);
 	/* Bits of CR4 that are always set for the guest, given a host like @config's; the
