@@ -66,6 +66,9 @@ struct pvm_abi_ops {
 	 * Registers.
 	 */
 
+	/* The structure that pvm_pvcs_attach() attaches: bytes, at most a page, and a power of
+	 * two. It never crosses a page. Size 0: the ABI has none. */
+	uint32_t pvcs_size, pvcs_align;
 	/* The ABI's own MSRs: one range around all of them, with none of x86's in it. As
 	 * pvm_msr_read() and _write(); PVM_ENOENT for one in the range that is the host's. */
 	uint32_t msr_base, msr_count;
