@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * Dual CR3, the dialect of the PVM specification of 2024: its table of operations, and
- * what of it is registers: CR3 and MSR_PVM_SWITCH_CR3, RSP and its MSRs.
+ * Dual CR3, the dialect of the PVM specification of 2024: its table of operations, its
+ * hypercalls, a row each, and what of it is registers: CR3 and MSR_PVM_SWITCH_CR3, RSP and
+ * its MSRs.
  *
  * spec: PVM MSRs, Paging
  */
 #include "abi/dual_cr3/dual_cr3.h"
+#include "abi/pvm/rows.h"
 #include "vcpu/rules.h"
 
 static int msr_read(const struct pvm_vcpu *vcpu, uint32_t index, uint64_t *value)
@@ -78,6 +80,12 @@ static uint64_t other_cr3(const struct pvm_vcpu *vcpu)
 	return vcpu->msr.switch_cr3;
 }
 
+/* By number, from PVM_HC_BASE on. */
+static const struct pvm_hypercall_row hypercalls[] = {
+	[PVM_HC_LOAD_PGTBL - PVM_HC_BASE] = { "LOAD_PGTBL", pvm_dual_cr3_load_pgtbl, true },
+	PVM_DIALECT_ROWS,
+};
+
 const struct pvm_abi_ops pvm_abi_dual_cr3 = {
 	.name = "dual-cr3",
 	.classify = pvm_dual_cr3_classify,
@@ -85,8 +93,8 @@ const struct pvm_abi_ops pvm_abi_dual_cr3 = {
 	.user_syscall = pvm_dual_cr3_user_syscall,
 	.return_user = pvm_dual_cr3_return_user,
 	.return_supervisor = pvm_dual_cr3_return_supervisor,
-	.hypercalls = pvm_dual_cr3_hypercalls,
-	.hypercall_count = PVM_DUAL_CR3_HYPERCALLS,
+	.hypercalls = hypercalls,
+	.hypercall_count = sizeof(hypercalls) / sizeof(hypercalls[0]),
 	.hypercall_base = PVM_HC_BASE,
 	.hypercall_numbers = PVM_HC_COUNT,
 	.deliver = pvm_dual_cr3_deliver,
