@@ -6,8 +6,8 @@
  * its direct switches. The core (vcpu/, events/, hypercall/, exit/, mmu/, switcher/)
  * calls struct pvm_abi_ops and never asks for the name of an ABI.
  *
- * A new ABI is a folder with a struct pvm_abi_ops and a struct pvm_abi_switches, and a line
- * in each of registry.c and switches.c.
+ * A new ABI is a folder with a struct pvm_abi_ops, a number in enum pvm_abi, and a row in
+ * list.h.
  */
 #ifndef PVM_ABI_SEAM_H
 #define PVM_ABI_SEAM_H
@@ -15,6 +15,8 @@
 #include <pvm/hypercall.h>
 #include <pvm/mmu.h>
 #include <pvm/state.h>
+
+#include "abi/list.h"
 
 /* A hypercall: everything that is known of it. Rows of an ABI count up from its base. */
 struct pvm_hypercall_row {
@@ -95,7 +97,8 @@ struct pvm_abi_ops {
 /* Those of an ABI; NULL: not built. registry.c */
 const struct pvm_abi_ops *pvm_abi_find(enum pvm_abi abi);
 
-extern const struct pvm_abi_ops pvm_abi_dual_cr3;
-extern const struct pvm_abi_ops pvm_abi_single_cr3;
+#define PVM_DECLARE_ABI(number, folder) extern const struct pvm_abi_ops pvm_abi_##folder;
+PVM_ABI_LIST(PVM_DECLARE_ABI)
+#undef PVM_DECLARE_ABI
 
 #endif /* PVM_ABI_SEAM_H */

@@ -9,6 +9,8 @@
 
 #include <pvm/vcpu.h>
 
+#include "abi/list.h"
+
 #pragma GCC visibility push(hidden)
 
 struct pvm_abi_switches {
@@ -22,8 +24,11 @@ struct pvm_abi_switches {
 /* Those of a guest ABI that is built; never NULL. switches.c */
 const struct pvm_abi_switches *pvm_abi_switches_find(enum pvm_abi abi);
 
-extern const struct pvm_abi_switches pvm_dual_cr3_switches, pvm_single_cr3_switches;
-extern const char pvm_switcher_syscall_dual_cr3[], pvm_switcher_syscall_single_cr3[];
+#define PVM_DECLARE_SWITCHES(number, folder)				\
+	extern const struct pvm_abi_switches pvm_##folder##_switches;	\
+	extern const char pvm_switcher_syscall_##folder[];
+PVM_ABI_DIRECT_LIST(PVM_DECLARE_SWITCHES)
+#undef PVM_DECLARE_SWITCHES
 
 #pragma GCC visibility pop
 
