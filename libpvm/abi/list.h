@@ -19,7 +19,7 @@
 	ROW(PVM_ABI_SINGLE_CR3, single_cr3)
 
 /* Those with direct switches: a struct pvm_abi_switches, pvm_FOLDER_switches, and an
- * entry, pvm_switcher_syscall_FOLDER. */
+ * entry, pvm_switcher_syscall_FOLDER. With the others every SYSCALL is an exit. */
 #define PVM_ABI_DIRECT_LIST(ROW) \
 	ROW(PVM_ABI_DUAL_CR3, dual_cr3) \
 	ROW(PVM_ABI_SINGLE_CR3, single_cr3)

@@ -17,11 +17,12 @@ struct pvm_abi_switches {
 	/* In the switcher's text: abi/NAME/direct.S. */
 	const char *syscall;
 	/* The direct switches have left the vCPU in @user_mode, with the pair of root tables
-	 * @cr3 (of supervisor mode) and @other_cr3 (of user mode). */
+	 * @cr3 (of supervisor mode) and @other_cr3 (of user mode). Called only if they did. */
 	void (*take_tables)(struct pvm_vcpu *vcpu, bool user_mode, uint64_t cr3, uint64_t other_cr3);
 };
 
-/* Those of a guest ABI that is built; never NULL. switches.c */
+/* Those of a guest ABI that is built; never NULL: without any, every SYSCALL is an exit.
+ * switches.c */
 const struct pvm_abi_switches *pvm_abi_switches_find(enum pvm_abi abi);
 
 #define PVM_DECLARE_SWITCHES(number, folder)				\
