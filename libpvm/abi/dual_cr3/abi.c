@@ -60,12 +60,6 @@ static int msr_write(struct pvm_vcpu *vcpu, uint32_t index, uint64_t value)
 	return pvm_dialect_msr_write(vcpu, index, value, PVM_ENTRY_SUPERVISOR_INTERRUPT);
 }
 
-static uint64_t cr4_fixed(const struct pvm_vm_config *config)
-{
-	(void)config;
-	return 0;
-}
-
 static const char *judge(const struct pvm_vm_config *config, const struct pvm_vcpu_state *s)
 {
 	if (s->supervisor_redzone > PVM_REDZONE_MAX)
@@ -109,7 +103,6 @@ const struct pvm_abi_ops pvm_abi_dual_cr3 = {
 	.msr_count = PVM_MSR_LAST - PVM_MSR_BASE + 1,
 	.msr_read = msr_read,
 	.msr_write = msr_write,
-	.cr4_fixed = cr4_fixed,
 	.cpuid = pvm_dialect_cpuid,
 	.cpuid_highest = PVM_CPUID_VENDOR_FEATURES,
 	.judge = judge,
