@@ -85,7 +85,8 @@ PVM_API enum pvm_action pvm_event_nmi(struct pvm_vcpu *vcpu);
  * pvm_event_user_syscall - SYSCALL in user mode enters the supervisor at LSTAR.
  * rip is after the SYSCALL, rcx and r11 as SYSCALL left them, rflags as before it.
  * Returns PVM_ACT_RESUME, or PVM_ACT_SHUTDOWN: no PVCS, or an LSTAR that is not
- * legal (any more).
+ * legal (any more). PVM_ACT_ERROR with PVM_ENOSYS: the guest ABI has no such event; so
+ * with the two returns below.
  * spec: User SYSCALL event
  */
 PVM_API enum pvm_action pvm_event_user_syscall(struct pvm_vcpu *vcpu);

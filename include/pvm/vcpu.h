@@ -21,6 +21,7 @@
  * Configuration of a VM: fixed when it is made.
  */
 
+/* The numbers are for good: ELF notes of guests and snapshots name them. */
 enum pvm_abi {
 	PVM_ABI_DUAL_CR3,
 	PVM_ABI_SINGLE_CR3,

@@ -6,8 +6,8 @@
  * its direct switches. The core (vcpu/, events/, hypercall/, exit/, mmu/, switcher/)
  * calls struct pvm_abi_ops and never asks for the name of an ABI.
  *
- * A new ABI is a folder with a struct pvm_abi_ops and a struct pvm_abi_switches, and a line
- * in each of registry.c and switches.c.
+ * A new ABI is a folder with a struct pvm_abi_ops, a number in enum pvm_abi, and a row in
+ * list.h.
  */
 #ifndef PVM_ABI_SEAM_H
 #define PVM_ABI_SEAM_H
@@ -15,6 +15,8 @@
 #include <pvm/hypercall.h>
 #include <pvm/mmu.h>
 #include <pvm/state.h>
+
+#include "abi/list.h"
 
 /* A hypercall: everything that is known of it. Rows of an ABI count up from its base. */
 struct pvm_hypercall_row {
@@ -25,16 +27,22 @@ struct pvm_hypercall_row {
 	bool served;
 };
 
+/*
+ * An operation must be there unless it says what NULL means; pvm_vm_config_check() refuses an
+ * ABI without. What an ABI cannot do for its guest it answers with pvm_event_shutdown() and
+ * the reason.
+ */
 struct pvm_abi_ops {
 	const char *name;		/* for people: "dual-cr3" */
 
 	/* ----------------------------------------------------------------
 	 * SYSCALL and hypercalls.
 	 */
+	/* NULL: no SYSCALL is a return. */
 	enum pvm_syscall_class (*classify)(const struct pvm_vcpu *vcpu);
 	/* All that pvm_handle_syscall() does. */
 	enum pvm_action (*syscall)(struct pvm_vcpu *vcpu);
-	/* The three of it that are the engine's API: see pvm/events.h. */
+	/* The three of it that are the engine's API: see pvm/events.h. NULL: PVM_ENOSYS there. */
 	enum pvm_action (*user_syscall)(struct pvm_vcpu *vcpu);
 	enum pvm_action (*return_user)(struct pvm_vcpu *vcpu);
 	enum pvm_action (*return_supervisor)(struct pvm_vcpu *vcpu);
@@ -51,32 +59,40 @@ struct pvm_abi_ops {
 	/* Deliver a vector event that happens now, or say why not; ends a halt and masks
 	 * NMIs as its rules are. Never 8 (#DF). PVM_ACT_RESUME or PVM_ACT_SHUTDOWN. */
 	enum pvm_action (*deliver)(struct pvm_vcpu *vcpu, uint8_t vector, uint32_t error_code);
-	/* Is rip, in supervisor mode, one of the entry points of events? */
+	/* Is rip, in supervisor mode, one of the entry points of events? NULL: never. */
 	bool (*at_event_entry)(const struct pvm_vcpu *vcpu);
 	/* The interrupt flag of supervisor mode. Without its shared structure: 0. */
 	bool (*interrupt_flag)(const struct pvm_vcpu *vcpu);
+	/* NULL: only the guest changes it. */
 	void (*set_interrupt_flag)(struct pvm_vcpu *vcpu, bool enabled);
-	/* Tell the guest whether an interrupt waits for its flag. */
+	/* Tell the guest whether an interrupt waits for its flag. NULL: it is not told. */
 	void (*set_interrupt_waits)(struct pvm_vcpu *vcpu, bool waits);
 	/* Where the guest reads that, for callers that look often: a word and the bit in it,
-	 * which stay as long as pvm_vcpu::state_gen does. NULL: nowhere now. */
+	 * which stay as long as pvm_vcpu::state_gen does. NULL, or no operation: nowhere. */
 	const volatile uint64_t *(*interrupt_waits)(const struct pvm_vcpu *vcpu, uint64_t *bit);
 
 	/* ----------------------------------------------------------------
 	 * Registers.
 	 */
 
-	/* The MSRs of PVM_MSR_BASE to PVM_MSR_LAST, as pvm_msr_read() and _write(). */
+	/* The structure that pvm_pvcs_attach() attaches: bytes, at most a page, and a power of
+	 * two. It never crosses a page. Size 0: the ABI has none. */
+	uint32_t pvcs_size, pvcs_align;
+	/* The ABI's own MSRs: one range around all of them, with none of x86's in it. As
+	 * pvm_msr_read() and _write(); PVM_ENOENT for one in the range that is the host's.
+	 * NULL if msr_count is 0. */
+	uint32_t msr_base, msr_count;
 	int (*msr_read)(const struct pvm_vcpu *vcpu, uint32_t index, uint64_t *value);
 	int (*msr_write)(struct pvm_vcpu *vcpu, uint32_t index, uint64_t value);
 	/* Bits of CR4 that are always set for the guest, given a host like @config's; the
-	 * CPUID features that go with them are shown. */
+	 * CPUID features that go with them are shown. NULL: none. */
 	uint64_t (*cr4_fixed)(const struct pvm_vm_config *config);
-	/* CPUID leaves 0x40000000 to the highest of the ABI's own. */
+	/* CPUID leaves 0x40000000 to the highest of the ABI's own. NULL, and 0: it has none. */
 	void (*cpuid)(const struct pvm_vm_config *config, uint32_t leaf, uint32_t highest,
 		      uint32_t out[4]);
 	uint32_t cpuid_highest;
-	/* The name of a field of a snapshot that this ABI does not allow, or NULL. */
+	/* The name of a field of a snapshot that this ABI does not allow, or NULL. No
+	 * operation: it allows all that the core does. */
 	const char *(*judge)(const struct pvm_vm_config *config, const struct pvm_vcpu_state *state);
 
 	/* ----------------------------------------------------------------
@@ -90,7 +106,8 @@ struct pvm_abi_ops {
 /* Those of an ABI; NULL: not built. registry.c */
 const struct pvm_abi_ops *pvm_abi_find(enum pvm_abi abi);
 
-extern const struct pvm_abi_ops pvm_abi_dual_cr3;
-extern const struct pvm_abi_ops pvm_abi_single_cr3;
+#define PVM_DECLARE_ABI(number, folder) extern const struct pvm_abi_ops pvm_abi_##folder;
+PVM_ABI_LIST(PVM_DECLARE_ABI)
+#undef PVM_DECLARE_ABI
 
 #endif /* PVM_ABI_SEAM_H */

@@ -1,19 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* The guest ABIs that are built: the one place of libpvm that lists them. */
+/* From an ABI's number to its operations, and the names of both. list.h has the rows. */
 #include "abi/abi.h"
+
+#define ROW(number, folder) [number] = &pvm_abi_##folder,
+
+static const struct pvm_abi_ops *const abis[PVM_ABI_COUNT] = { PVM_ABI_LIST(ROW) };
 
 const struct pvm_abi_ops *pvm_abi_find(enum pvm_abi abi)
 {
-	switch (abi) {
-	case PVM_ABI_DUAL_CR3:
-		return &pvm_abi_dual_cr3;
-	case PVM_ABI_SINGLE_CR3:
-		return &pvm_abi_single_cr3;
-	case PVM_ABI_LOWER_HALF:
-	case PVM_ABI_COUNT:
-		break;
-	}
-	return NULL;
+	return (unsigned)abi < PVM_ABI_COUNT ? abis[abi] : NULL;
 }
 
 const char *pvm_abi_name(enum pvm_abi abi)

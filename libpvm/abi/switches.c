@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* The direct switches that are built; registry.c's counterpart for the switcher. */
+/* From an ABI's number to its direct switches: registry.c's counterpart for the switcher. */
 #include "abi/switches.h"
+#include "switcher/area.h"
+
+/* Of an ABI without any: nothing is left that take_tables() would have to take. */
+static const struct pvm_abi_switches none = { .syscall = pvm_switcher_syscall_out };
+
+#define ROW(number, folder) [number] = &pvm_##folder##_switches,
+
+static const struct pvm_abi_switches *const switches[PVM_ABI_COUNT] = { PVM_ABI_DIRECT_LIST(ROW) };
 
 const struct pvm_abi_switches *pvm_abi_switches_find(enum pvm_abi abi)
 {
-	switch (abi) {
-	case PVM_ABI_DUAL_CR3:
-		return &pvm_dual_cr3_switches;
-	case PVM_ABI_SINGLE_CR3:
-		return &pvm_single_cr3_switches;
-	case PVM_ABI_LOWER_HALF:
-	case PVM_ABI_COUNT:
-		break;
-	}
-	return NULL;
+	return switches[abi] ? switches[abi] : &none;
 }

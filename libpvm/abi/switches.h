@@ -9,21 +9,27 @@
 
 #include <pvm/vcpu.h>
 
+#include "abi/list.h"
+
 #pragma GCC visibility push(hidden)
 
 struct pvm_abi_switches {
 	/* In the switcher's text: abi/NAME/direct.S. */
 	const char *syscall;
 	/* The direct switches have left the vCPU in @user_mode, with the pair of root tables
-	 * @cr3 (of supervisor mode) and @other_cr3 (of user mode). */
+	 * @cr3 (of supervisor mode) and @other_cr3 (of user mode). Called only if they did. */
 	void (*take_tables)(struct pvm_vcpu *vcpu, bool user_mode, uint64_t cr3, uint64_t other_cr3);
 };
 
-/* Those of a guest ABI that is built; never NULL. switches.c */
+/* Those of a guest ABI that is built; never NULL: without any, every SYSCALL is an exit.
+ * switches.c */
 const struct pvm_abi_switches *pvm_abi_switches_find(enum pvm_abi abi);
 
-extern const struct pvm_abi_switches pvm_dual_cr3_switches, pvm_single_cr3_switches;
-extern const char pvm_switcher_syscall_dual_cr3[], pvm_switcher_syscall_single_cr3[];
+#define PVM_DECLARE_SWITCHES(number, folder)				\
+	extern const struct pvm_abi_switches pvm_##folder##_switches;	\
+	extern const char pvm_switcher_syscall_##folder[];
+PVM_ABI_DIRECT_LIST(PVM_DECLARE_SWITCHES)
+#undef PVM_DECLARE_SWITCHES
 
 #pragma GCC visibility pop
 

@@ -28,7 +28,9 @@ static bool just_entered(const struct pvm_vcpu *vcpu)
 	if (vcpu->user_mode || vcpu->gpr[PVM_RCX] != vcpu->rip ||
 	    vcpu->gpr[PVM_R11] != (PVM_RFLAGS_IF | PVM_RFLAGS_FIXED))
 		return false;
-	return vcpu->rip == vcpu->msr.lstar || vcpu->vm->abi->at_event_entry(vcpu);
+	if (vcpu->rip == vcpu->msr.lstar)
+		return true;
+	return vcpu->vm->abi->at_event_entry && vcpu->vm->abi->at_event_entry(vcpu);
 }
 
 /* A data hit reported at an entry point is one that MOV/POP SS put off. */

@@ -53,17 +53,26 @@ enum pvm_action pvm_event_pf(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t erro
 	return pvm_event_deliver(vcpu, PVM_VEC_PF, error_code);
 }
 
+/* One of the ways into and out of the supervisor, if the ABI has it. */
+static enum pvm_action take_way(struct pvm_vcpu *vcpu, enum pvm_action (*way)(struct pvm_vcpu *vcpu))
+{
+	if (way)
+		return way(vcpu);
+	vcpu->request.error.code = PVM_ENOSYS;
+	return PVM_ACT_ERROR;
+}
+
 enum pvm_action pvm_event_user_syscall(struct pvm_vcpu *vcpu)
 {
-	return vcpu->vm->abi->user_syscall(vcpu);
+	return take_way(vcpu, vcpu->vm->abi->user_syscall);
 }
 
 enum pvm_action pvm_event_return_user(struct pvm_vcpu *vcpu)
 {
-	return vcpu->vm->abi->return_user(vcpu);
+	return take_way(vcpu, vcpu->vm->abi->return_user);
 }
 
 enum pvm_action pvm_event_return_supervisor(struct pvm_vcpu *vcpu)
 {
-	return vcpu->vm->abi->return_supervisor(vcpu);
+	return take_way(vcpu, vcpu->vm->abi->return_supervisor);
 }

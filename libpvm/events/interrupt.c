@@ -10,6 +10,12 @@
 
 #include "abi/abi.h"
 
+static void set_waits(struct pvm_vcpu *vcpu, bool waits)
+{
+	if (vcpu->vm->abi->set_interrupt_waits)
+		vcpu->vm->abi->set_interrupt_waits(vcpu, waits);
+}
+
 bool pvm_event_interrupt_allowed(const struct pvm_vcpu *vcpu)
 {
 	return !vcpu->kept_event.waits && (vcpu->user_mode || vcpu->vm->abi->interrupt_flag(vcpu));
@@ -23,7 +29,7 @@ enum pvm_action pvm_event_interrupt(struct pvm_vcpu *vcpu, uint8_t vector, bool 
 		return PVM_ACT_ERROR;
 	}
 	if (!pvm_event_interrupt_allowed(vcpu)) {
-		vcpu->vm->abi->set_interrupt_waits(vcpu, true);
+		set_waits(vcpu, true);
 		return vcpu->halted ? PVM_ACT_HALT : PVM_ACT_RESUME;
 	}
 	*delivered = true;
@@ -42,18 +48,19 @@ enum pvm_action pvm_event_nmi(struct pvm_vcpu *vcpu)
 
 void pvm_event_irq_window(struct pvm_vcpu *vcpu)
 {
-	vcpu->vm->abi->set_interrupt_waits(vcpu, false);
+	set_waits(vcpu, false);
 }
 
 enum pvm_action pvm_event_irq_halt(struct pvm_vcpu *vcpu)
 {
-	vcpu->vm->abi->set_interrupt_waits(vcpu, false);
-	vcpu->vm->abi->set_interrupt_flag(vcpu, true);
+	set_waits(vcpu, false);
+	pvm_event_set_if(vcpu, true);
 	vcpu->halted = true;
 	return PVM_ACT_HALT;
 }
 
 void pvm_event_set_if(struct pvm_vcpu *vcpu, bool enabled)
 {
-	vcpu->vm->abi->set_interrupt_flag(vcpu, enabled);
+	if (vcpu->vm->abi->set_interrupt_flag)
+		vcpu->vm->abi->set_interrupt_flag(vcpu, enabled);
 }

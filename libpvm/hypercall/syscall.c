@@ -10,7 +10,14 @@
 
 enum pvm_syscall_class pvm_syscall_classify(const struct pvm_vcpu *vcpu)
 {
-	return vcpu->vm->abi->classify(vcpu);
+	const struct pvm_abi_ops *abi = vcpu->vm->abi;
+
+	if (abi->classify)
+		return abi->classify(vcpu);
+	if (vcpu->user_mode)
+		return PVM_SYSCALL_USER;
+	return vcpu->gpr[PVM_RAX] - abi->hypercall_base < abi->hypercall_numbers ?
+	       PVM_SYSCALL_PVM_HYPERCALL : PVM_SYSCALL_OTHER_HYPERCALL;
 }
 
 enum pvm_action pvm_handle_syscall(struct pvm_vcpu *vcpu)

@@ -187,7 +187,7 @@ extern const char pvm_switcher_text_start[], pvm_switcher_text_end[];
 /* entry.S. */
 void pvm_switcher_enter(struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu);
 extern const char pvm_switcher_stubs[], pvm_switcher_nmi[], pvm_switcher_db[], pvm_switcher_mc[],
-	pvm_switcher_df[], pvm_switcher_syscall32[];
+	pvm_switcher_df[], pvm_switcher_syscall32[], pvm_switcher_syscall_out[];
 #pragma GCC visibility pop
 
 #define SWITCHER_STUB_SIZE 16	/* bytes from one vector's stub to the next */

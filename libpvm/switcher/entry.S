@@ -28,8 +28,7 @@
 	.hidden pvm_switcher_text_start
 pvm_switcher_text_start:
 
-#include "abi/single_cr3/direct.S"
-#include "abi/dual_cr3/direct.S"
+#include "abi/list.h"			/* the direct switches of each guest ABI */
 #include "switcher/tails.S"
 #include "switcher/world.S"
 #include "switcher/vectors.S"

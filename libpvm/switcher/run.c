@@ -115,7 +115,8 @@ static void copy_registers(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcp
 	svcpu->fixed_inhibit = svcpu->pvcs && vcpu->pvcs ? 0 : PVM_INHIBIT_PVCS;
 	if (vcpu->msr.lstar >> 47 && !pvm_legal_address(vcpu, pvm_gva(vcpu->msr.lstar)))
 		svcpu->fixed_inhibit |= PVM_INHIBIT_ENTRY;	/* S1, M7 */
-	svcpu->waits = vcpu->vm->abi->interrupt_waits(vcpu, &svcpu->waits_bit);
+	svcpu->waits = vcpu->vm->abi->interrupt_waits ?
+		       vcpu->vm->abi->interrupt_waits(vcpu, &svcpu->waits_bit) : NULL;
 	set_cr4(cpu, svcpu);
 	cpu->pvcs = svcpu->pvcs;
 	cpu->lstar = vcpu->msr.lstar;

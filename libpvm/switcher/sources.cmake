@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 list(APPEND PVM_SOURCES
-  abi/switches.c
-  abi/dual_cr3/switches.c
-  abi/single_cr3/switches.c
   switcher/cpu.c
   switcher/debug.c
   switcher/detect.c
@@ -27,5 +24,5 @@ add_custom_command(OUTPUT ${PVM_OFFSETS}
     ${PROJECT_SOURCE_DIR}/include/pvm/switcher.h ${PROJECT_SOURCE_DIR}/include/pvm/vcpu.h internal.h
   VERBATIM)
 add_custom_target(pvm-offsets DEPENDS ${PVM_OFFSETS})
-file(GLOB PVM_ENTRY_PARTS CONFIGURE_DEPENDS switcher/*.S switcher/entry.h abi/*/direct.[Sh])
+file(GLOB PVM_ENTRY_PARTS CONFIGURE_DEPENDS switcher/*.S switcher/entry.h abi/list.h abi/*/direct.[Sh])
 set_source_files_properties(switcher/entry.S PROPERTIES OBJECT_DEPENDS "${PVM_ENTRY_PARTS};${PVM_OFFSETS}")

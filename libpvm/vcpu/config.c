@@ -23,6 +23,15 @@ static bool user_selector_ok(uint16_t sel)
 	return (sel & PVM_SEL_RPL) == PVM_SEL_RPL && !(sel & PVM_SEL_LDT) && PVM_SEL_INDEX(sel);
 }
 
+/* All that the core calls without looking whether it is there. */
+static bool abi_complete(const struct pvm_abi_ops *abi)
+{
+	return abi->name && abi->syscall && abi->deliver && abi->interrupt_flag && abi->other_cr3 &&
+	       (abi->hypercalls || !abi->hypercall_count) &&
+	       ((abi->msr_read && abi->msr_write) || !abi->msr_count) &&
+	       (abi->cpuid || abi->cpuid_highest < PVM_CPUID_HYPERVISOR_FIRST);
+}
+
 static const char *check_abi(const struct pvm_vm_config *config)
 {
 	if (!maxphyaddr_ok(config->host_maxphyaddr))
@@ -103,12 +112,15 @@ static const char *check_switcher(const struct pvm_vm_config *config)
 
 int pvm_vm_config_check(const struct pvm_vm_config *config, const char **why)
 {
+	const struct pvm_abi_ops *abi;
+
 	if ((unsigned)config->abi >= PVM_ABI_COUNT) {
 		*why = "abi is not a guest ABI of libpvm";
 		return PVM_EINVAL;
 	}
-	if (!pvm_abi_find(config->abi)) {
-		*why = "abi: this guest ABI is not built";
+	abi = pvm_abi_find(config->abi);
+	if (!abi || !abi_complete(abi)) {
+		*why = abi ? "abi: this guest ABI lacks an operation" : "abi: this guest ABI is not built";
 		return PVM_ENOSYS;
 	}
 	*why = check_abi(config);

@@ -167,7 +167,7 @@ static void structured_features(const struct pvm_vcpu *vcpu, uint32_t out[4])
 		out[ECX] |= PVM_CPUID_7_ECX_PKS;
 	if (vcpu->cr4 & PVM_CR4_PKE)
 		out[ECX] |= PVM_CPUID_7_ECX_OSPKE;
-	if (vcpu->vm->abi->cr4_fixed(config) & PVM_CR4_SMEP)
+	if (pvm_cr4_of_abi(vcpu->vm) & PVM_CR4_SMEP)
 		out[EBX] |= PVM_CPUID_7_EBX_SMEP;
 }
 

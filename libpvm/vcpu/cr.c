@@ -22,6 +22,11 @@
 #define CR4_NEVER	(PVM_CR4_VME | PVM_CR4_PVI | PVM_CR4_PCE | PVM_CR4_KL | PVM_CR4_UINTR | \
 			 PVM_CR4_LASS | PVM_CR4_LAM_SUP)
 
+uint64_t pvm_cr4_of_abi(const struct pvm_vm *vm)
+{
+	return vm->abi->cr4_fixed ? vm->abi->cr4_fixed(&vm->config) : 0;
+}
+
 uint64_t pvm_cr4_always(const struct pvm_vm *vm)
 {
 	/* Every 64-bit host has these two: the ABI of its own programs needs them. */
@@ -31,7 +36,7 @@ uint64_t pvm_cr4_always(const struct pvm_vm *vm)
 		bits |= PVM_CR4_UMIP;
 	if (vm->config.host_osxsave)
 		bits |= PVM_CR4_OSXSAVE;
-	return bits | vm->abi->cr4_fixed(&vm->config);
+	return bits | pvm_cr4_of_abi(vm);
 }
 
 uint64_t pvm_efer_of_host(const struct pvm_vm_config *config)

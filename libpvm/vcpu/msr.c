@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
  * Model-specific registers: those of x86 that the specification mentions, with the rule
- * of each. Those of PVM are the guest ABI's.
+ * of each. Those of a guest ABI, wherever its range is, are the ABI's.
  *
  * Reading is a fast path of the engine (PVM_HC_RDMSR): one switch, no tables.
  * Never checks who asks, and never answers for an MSR that is the backend's.
@@ -158,13 +158,19 @@ static uint64_t *ignored_msr(struct pvm_vcpu *vcpu, uint32_t index)
 	return NULL;
 }
 
+static bool is_abis(const struct pvm_abi_ops *abi, uint32_t index)
+{
+	return index - abi->msr_base < abi->msr_count;
+}
+
 int pvm_msr_write(struct pvm_vcpu *vcpu, uint32_t index, uint64_t value)
 {
+	const struct pvm_abi_ops *abi = vcpu->vm->abi;
 	uint64_t *ignored;
 
 	vcpu->state_gen++;
-	if (index >= PVM_MSR_BASE && index <= PVM_MSR_LAST)
-		return vcpu->vm->abi->msr_write(vcpu, index, value);
+	if (is_abis(abi, index))
+		return abi->msr_write(vcpu, index, value);
 	ignored = ignored_msr(vcpu, index);
 	if (ignored) {
 		*ignored = value;
@@ -196,16 +202,12 @@ static inline const uint64_t *msr_word(const struct pvm_vcpu *vcpu, uint32_t ind
 	return NULL;
 }
 
-int pvm_msr_read(struct pvm_vcpu *vcpu, uint32_t index, uint64_t *value)
+static PVM_NOINLINE int read_other(const struct pvm_vcpu *vcpu, uint32_t index, uint64_t *value)
 {
-	const uint64_t *word = msr_word(vcpu, index);
+	const struct pvm_abi_ops *abi = vcpu->vm->abi;
 
-	if (pvm_likely(word)) {
-		*value = *word;
-		return PVM_OK;
-	}
-	if (index >= PVM_MSR_BASE && index <= PVM_MSR_LAST)
-		return vcpu->vm->abi->msr_read(vcpu, index, value);
+	if (is_abis(abi, index))
+		return abi->msr_read(vcpu, index, value);
 	if (index == PVM_MSR_IA32_XSS)
 		return PVM_EINVAL;
 	if (index == PVM_MSR_IA32_PKRS && vcpu->vm->config.host_pke) {
@@ -213,4 +215,14 @@ int pvm_msr_read(struct pvm_vcpu *vcpu, uint32_t index, uint64_t *value)
 		return PVM_OK;
 	}
 	return index == PVM_MSR_IA32_PKRS ? PVM_EINVAL : PVM_ENOENT;
+}
+
+int pvm_msr_read(struct pvm_vcpu *vcpu, uint32_t index, uint64_t *value)
+{
+	const uint64_t *word = msr_word(vcpu, index);
+
+	if (pvm_unlikely(!word))
+		return read_other(vcpu, index, value);
+	*value = *word;
+	return PVM_OK;
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
  * Where the PVCS is: MSR_PVM_VCPU_STRUCT, and the pin that keeps its page in
- * place (S8). Never looks into the PVCS.
+ * place (S8). Never looks into the PVCS: its layout, and with that its size and alignment, is
+ * the guest ABI's.
  *
  * spec: MSR_PVM_VCPU_CTRL_STRUCT
  */
+#include "abi/abi.h"
 #include "rules.h"
 
 static uint64_t page_offset(uint64_t gpa)
@@ -14,10 +16,11 @@ static uint64_t page_offset(uint64_t gpa)
 
 static bool gpa_allowed(const struct pvm_vcpu *vcpu, uint64_t gpa)
 {
-	if (gpa >> vcpu->vm->config.guest_maxphyaddr)
+	const struct pvm_abi_ops *abi = vcpu->vm->abi;
+
+	if (!abi->pvcs_size || gpa >> vcpu->vm->config.guest_maxphyaddr)
 		return false;
-	return gpa % _Alignof(struct pvm_vcpu_struct) == 0 &&
-	       page_offset(gpa) + PVCS_SIZE <= PVM_PAGE_SIZE;
+	return !(gpa & (abi->pvcs_align - 1)) && page_offset(gpa) + abi->pvcs_size <= PVM_PAGE_SIZE;
 }
 
 /* The page of the PVCS that is attached now, NULL if none is. */

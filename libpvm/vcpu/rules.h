@@ -34,6 +34,8 @@ uint64_t pvm_cr4_refused(const struct pvm_vcpu *vcpu, uint64_t cr4);
 uint64_t pvm_cr4_mask(const struct pvm_vm *vm);
 /* The bits of CR4 that are set whatever the guest writes: the host's, the ABI's. */
 uint64_t pvm_cr4_always(const struct pvm_vm *vm);
+/* The ABI's of these. */
+uint64_t pvm_cr4_of_abi(const struct pvm_vm *vm);
 /* EFER as it always is. */
 uint64_t pvm_efer_of_host(const struct pvm_vm_config *config);
 

@@ -217,7 +217,7 @@ static const char *judge(const struct pvm_vcpu *vcpu, const struct pvm_vcpu_stat
 		field = judge_control(vcpu, state);
 	if (!field)
 		field = judge_x86_msrs(config, state);
-	if (!field)
+	if (!field && vcpu->vm->abi->judge)
 		field = vcpu->vm->abi->judge(config, state);
 	return field;
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * Dual CR3, the dialect of the PVM specification of 2024: its table of operations, and
- * what of it is registers: CR3 and MSR_PVM_SWITCH_CR3, RSP and its MSRs.
+ * Dual CR3, the dialect of the PVM specification of 2024: its table of operations, its
+ * hypercalls, a row each, and what of it is registers: CR3 and MSR_PVM_SWITCH_CR3, RSP and
+ * its MSRs.
  *
  * spec: PVM MSRs, Paging
  */
 #include "abi/dual_cr3/dual_cr3.h"
+#include "abi/pvm/rows.h"
 #include "vcpu/rules.h"
 
 static int msr_read(const struct pvm_vcpu *vcpu, uint32_t index, uint64_t *value)
@@ -58,12 +60,6 @@ static int msr_write(struct pvm_vcpu *vcpu, uint32_t index, uint64_t value)
 	return pvm_dialect_msr_write(vcpu, index, value, PVM_ENTRY_SUPERVISOR_INTERRUPT);
 }
 
-static uint64_t cr4_fixed(const struct pvm_vm_config *config)
-{
-	(void)config;
-	return 0;
-}
-
 static const char *judge(const struct pvm_vm_config *config, const struct pvm_vcpu_state *s)
 {
 	if (s->supervisor_redzone > PVM_REDZONE_MAX)
@@ -78,6 +74,12 @@ static uint64_t other_cr3(const struct pvm_vcpu *vcpu)
 	return vcpu->msr.switch_cr3;
 }
 
+/* By number, from PVM_HC_BASE on. */
+static const struct pvm_hypercall_row hypercalls[] = {
+	[PVM_HC_LOAD_PGTBL - PVM_HC_BASE] = { "LOAD_PGTBL", pvm_dual_cr3_load_pgtbl, true },
+	PVM_DIALECT_ROWS,
+};
+
 const struct pvm_abi_ops pvm_abi_dual_cr3 = {
 	.name = "dual-cr3",
 	.classify = pvm_dual_cr3_classify,
@@ -85,8 +87,8 @@ const struct pvm_abi_ops pvm_abi_dual_cr3 = {
 	.user_syscall = pvm_dual_cr3_user_syscall,
 	.return_user = pvm_dual_cr3_return_user,
 	.return_supervisor = pvm_dual_cr3_return_supervisor,
-	.hypercalls = pvm_dual_cr3_hypercalls,
-	.hypercall_count = PVM_DUAL_CR3_HYPERCALLS,
+	.hypercalls = hypercalls,
+	.hypercall_count = sizeof(hypercalls) / sizeof(hypercalls[0]),
 	.hypercall_base = PVM_HC_BASE,
 	.hypercall_numbers = PVM_HC_COUNT,
 	.deliver = pvm_dual_cr3_deliver,
@@ -95,9 +97,12 @@ const struct pvm_abi_ops pvm_abi_dual_cr3 = {
 	.set_interrupt_flag = pvm_dual_cr3_set_interrupt_flag,
 	.set_interrupt_waits = pvm_dual_cr3_set_interrupt_waits,
 	.interrupt_waits = pvm_dual_cr3_interrupt_waits,
+	.pvcs_size = sizeof(struct pvm_vcpu_struct),
+	.pvcs_align = _Alignof(struct pvm_vcpu_struct),
+	.msr_base = PVM_MSR_BASE,
+	.msr_count = PVM_MSR_LAST - PVM_MSR_BASE + 1,
 	.msr_read = msr_read,
 	.msr_write = msr_write,
-	.cr4_fixed = cr4_fixed,
 	.cpuid = pvm_dialect_cpuid,
 	.cpuid_highest = PVM_CPUID_VENDOR_FEATURES,
 	.judge = judge,

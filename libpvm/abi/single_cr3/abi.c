@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * Single CR3, the dialect in which U/S bits count: its table of operations, and what of it
- * is registers. One CR3, from which the engine makes a root for each mode; SMEP where NX is.
+ * Single CR3, the dialect in which U/S bits count: its table of operations, its hypercalls,
+ * a row each, and what of it is registers. One CR3, from which the engine makes a root for
+ * each mode; SMEP where NX is.
  *
  * seed: single CR3; docs/decisions/110
  */
 #include "abi/single_cr3/single_cr3.h"
+#include "abi/pvm/rows.h"
 
 static int msr_write(struct pvm_vcpu *vcpu, uint32_t index, uint64_t value)
 {
@@ -34,6 +36,12 @@ static uint64_t other_cr3(const struct pvm_vcpu *vcpu)
 	return vcpu->cr3;
 }
 
+/* By number, from PVM_HC_BASE on. */
+static const struct pvm_hypercall_row hypercalls[] = {
+	[PVM_HC_LOAD_PGTBL - PVM_HC_BASE] = { "LOAD_PGTBL", pvm_single_cr3_load_pgtbl, true },
+	PVM_DIALECT_ROWS,
+};
+
 const struct pvm_abi_ops pvm_abi_single_cr3 = {
 	.name = "single-cr3",
 	.classify = pvm_single_cr3_classify,
@@ -41,8 +49,8 @@ const struct pvm_abi_ops pvm_abi_single_cr3 = {
 	.user_syscall = pvm_single_cr3_user_syscall,
 	.return_user = pvm_single_cr3_return_user,
 	.return_supervisor = pvm_single_cr3_return_supervisor,
-	.hypercalls = pvm_single_cr3_hypercalls,
-	.hypercall_count = PVM_SINGLE_CR3_HYPERCALLS,
+	.hypercalls = hypercalls,
+	.hypercall_count = sizeof(hypercalls) / sizeof(hypercalls[0]),
 	.hypercall_base = PVM_HC_BASE,
 	.hypercall_numbers = PVM_HC_COUNT,
 	.deliver = pvm_single_cr3_deliver,
@@ -51,6 +59,10 @@ const struct pvm_abi_ops pvm_abi_single_cr3 = {
 	.set_interrupt_flag = pvm_single_cr3_set_interrupt_flag,
 	.set_interrupt_waits = pvm_single_cr3_set_interrupt_waits,
 	.interrupt_waits = pvm_single_cr3_interrupt_waits,
+	.pvcs_size = sizeof(struct pvm_sc_vcpu_struct),
+	.pvcs_align = _Alignof(struct pvm_sc_vcpu_struct),
+	.msr_base = PVM_MSR_BASE,
+	.msr_count = PVM_MSR_LAST - PVM_MSR_BASE + 1,
 	.msr_read = pvm_dialect_msr_read,
 	.msr_write = msr_write,
 	.cr4_fixed = cr4_fixed,

@@ -5,9 +5,8 @@
 
 #include "abi/pvm/parts.h"
 
-#define PVM_SINGLE_CR3_HYPERCALLS	10
-
-extern const struct pvm_hypercall_row pvm_single_cr3_hypercalls[PVM_SINGLE_CR3_HYPERCALLS];
+/* hypercalls.c: of its own; the others are hypercall/handlers.h's */
+enum pvm_action pvm_single_cr3_load_pgtbl(struct pvm_vcpu *vcpu);
 
 /* events.c */
 enum pvm_syscall_class pvm_single_cr3_classify(const struct pvm_vcpu *vcpu);

@@ -4,9 +4,9 @@
  *
  * S1: the supervisor is entered as 64-bit code whatever the user's code segment was, and at no
  * address that is not one. S5: a host with selectors of its own, and with a GDT that is read-only;
- * CR4 goes with the guest. S7: no tag outlives a root of its VM. S8: the window shows the PVCS's
- * page of now. S12: a #DF loses the vCPU and nothing of the host, whose NMIs and machine checks
- * come out. Prints to COM2.
+ * CR4 goes with the guest; LSTAR is that of the vCPU's guest ABI. S7: no tag outlives a root of
+ * its VM. S8: the window shows the PVCS's page of now. S12: a #DF loses the vCPU and nothing of
+ * the host, whose NMIs and machine checks come out. Prints to COM2.
  */
 #include <pvm/events.h>
 #include <pvm/hypercall.h>
@@ -19,6 +19,8 @@
 #include "print.h"
 #include "test_vm.h"
 #include "trap.h"
+
+#include "abi/switches.h"
 
 #define USER32_CODE	0x1800
 #define USER_CODE	0x1840
@@ -490,6 +492,73 @@ static void some_hypercalls_are_the_hosts(void)
 	print("hypercalls of the host's are not served\n");
 }
 
+static void use_switches(const struct pvm_abi_switches *switches)
+{
+	pvm_switcher_vcpu_destroy(&test.svcpu);		/* the CPU forgets it, and what LSTAR is for it */
+	if (pvm_switcher_vcpu_init(&test.svcpu, &test.svm, &test.vcpu) != PVM_OK)
+		fail("no vCPU");
+	test.svcpu.switches = switches;
+	test.svcpu.serve = true;
+}
+
+/* All registers as SYSCALL leaves them, the hypercall that is always served not served. */
+static void must_be_a_syscall(bool user, uint64_t rip, uint64_t gs_base)
+{
+	const struct pvm_vcpu *vcpu = &test.vcpu;
+	struct pvm_switcher_exit exit;
+	uint64_t expected[PVM_GPR_COUNT];
+	unsigned i;
+
+	for (i = 0; i < PVM_GPR_COUNT; i++)
+		if (i != PVM_RAX)
+			test.vcpu.gpr[i] = 0x0101010101010101ull * i;
+	test.vcpu.gpr[PVM_RAX] = PVM_HC_TLB_FLUSH_CURRENT;
+	test.vcpu.gpr[PVM_RSP] = STACK_GPA + PVM_PAGE_SIZE;
+	memcpy(expected, vcpu->gpr, sizeof(expected));
+	expected[PVM_RCX] = rip + PVM_SYSCALL_LENGTH;
+	expected[PVM_R11] = PVM_RFLAGS_IF | PVM_RFLAGS_FIXED;
+	test.vcpu.gs_base = gs_base;
+	run_to_syscall(&exit, SUPERVISOR_CODE);
+	if (exit.guest.kind != PVM_EXIT_SYSCALL || vcpu->user_mode != user || vcpu->gs_base != gs_base ||
+	    vcpu->rip != rip + PVM_SYSCALL_LENGTH || vcpu->rflags != expected[PVM_R11])
+		fail("SYSCALL without direct switches: exit %d, rip %lx, GS base %lx", exit.guest.kind, vcpu->rip,
+		     vcpu->gs_base);
+	for (i = 0; i < PVM_GPR_COUNT; i++)
+		if (vcpu->gpr[i] != expected[i])
+			fail("SYSCALL without direct switches: register %u is %lx", i, vcpu->gpr[i]);
+}
+
+/* A vCPU of a guest ABI without direct switches, between two of one that has some: each finds
+ * its own entry. The dialect that is not built stands for that ABI. */
+static void without_direct_switches_a_syscall_is_an_exit(void)
+{
+	static const uint8_t syscall_ud2[] = { 0x0f, 0x05, 0x0f, 0x0b };
+	const struct pvm_abi_switches *own = test.svcpu.switches;
+	struct pvm_switcher_stats before, after;
+
+	write_code(USER_CODE, syscall_ud2, sizeof(syscall_ud2));
+	write_code(SUPERVISOR_CODE, syscall_ud2, sizeof(syscall_ud2));
+	use_switches(pvm_abi_switches_find(PVM_ABI_LOWER_HALF));
+	pvm_switcher_get_stats(test.cpu, &before);
+	start_user(USER_CS, USER_CODE);
+	must_be_a_syscall(true, USER_CODE, 0x123456789000);
+	if (pvm_handle_syscall(&test.vcpu) != PVM_ACT_RESUME || test.vcpu.rip != SUPERVISOR_CODE)
+		fail("the engine does not enter the supervisor: rip %lx", test.vcpu.rip);
+	must_be_a_syscall(false, SUPERVISOR_CODE, 0xffffc00000123000);
+	pvm_switcher_get_stats(test.cpu, &after);
+	if (after.user_syscalls != before.user_syscalls)
+		fail("a direct switch without direct switches");
+
+	use_switches(own);
+	start_user(USER_CS, USER_CODE);
+	test.vcpu.gpr[PVM_RAX] = PVM_HC_TLB_FLUSH_CURRENT;
+	run_to_ud2("direct switches again");
+	pvm_switcher_get_stats(test.cpu, &after);
+	if (after.user_syscalls == before.user_syscalls || test.vcpu.user_mode)
+		fail("LSTAR stays that of the ABI without direct switches");
+	print("without direct switches a SYSCALL is an exit\n");
+}
+
 /* Runs @insn to an exception; its vector. The host's CR4 must be whole whatever it is. */
 static unsigned vector_of(const uint8_t *insn, size_t size, bool user)
 {
@@ -662,6 +731,7 @@ void minivisor_main(void)
 	host_has_its_own_selectors();
 	entry_is_an_address();
 	some_hypercalls_are_the_hosts();
+	without_direct_switches_a_syscall_is_an_exit();
 	no_tag_outlives_a_root();
 	cr4_goes_with_the_guest();
 	print("all corners are clean\n");

@@ -221,7 +221,8 @@ Test(switcher_detect, S9_what_the_CPU_enters_begins_with_ENDBR64)
 	static const uint8_t endbr64[] = { 0xf3, 0x0f, 0x1e, 0xfa };
 	const char *const places[] = { pvm_switcher_nmi, pvm_switcher_db, pvm_switcher_mc, pvm_switcher_df,
 				       pvm_switcher_syscall_dual_cr3,
-				       pvm_switcher_syscall_single_cr3, pvm_switcher_syscall32 };
+				       pvm_switcher_syscall_single_cr3, pvm_switcher_syscall32,
+				       pvm_switcher_syscall_out };
 
 	for (unsigned i = 0; i < sizeof(places) / sizeof(places[0]); i++)
 		cr_expect_arr_eq(places[i], endbr64, sizeof(endbr64), "place %u", i);
