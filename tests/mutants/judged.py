@@ -47,4 +47,14 @@ JUDGED = {
         "a DR7 with nothing armed is not loaded: enter() and debug.c ask for the bits again",
     "libpvm/switcher/area.h: uint64_t host_dr7, host_dr[4]; => uint64_t host_dr7, host_dr[5];":
         "one more word that nobody uses",
+    "libpvm/switcher/vm.c: for (offset = 0; offset < size; offset += PVM_PAGE_SIZE) { => "
+    "for (offset = 1; offset < size; offset += PVM_PAGE_SIZE) {":
+        "as many pages, and the 1 in each entry is P, which is set anyway",
+    "libpvm/switcher/vm.c: return PVM_PTE_W | PVM_PTE_D | "
+    "(switcher->config.features.nx ? PVM_PTE_NX : 0); => return PVM_PTE_W | PVM_PTE_D | "
+    "(switcher->config.features.nx ? PVM_PTE_NX : 1);":
+        "bit 0 is P, which is set anyway",
+    "libpvm/switcher/vm.c: (uint64_t)(pvm_switcher_text_end - pvm_switcher_text_start), 0); => "
+    "(uint64_t)(pvm_switcher_text_end - pvm_switcher_text_start), 1);":
+        "bit 0 is P, which is set anyway",
 }

@@ -254,6 +254,25 @@ static void window_follows_a_move_within_the_page(void)
 	print("the window follows a move within the page\n");
 }
 
+/* S3: an interrupt waits for the guest: its system call is the host's to see, which offers it. */
+static void waiting_interrupt_is_seen(void)
+{
+	static const uint8_t user[] = { 0x0f, 0x05 }, supervisor[] = { 0x0f, 0x0b };
+	struct pvm_switcher_exit exit;
+
+	write_code(USER_CODE, user, sizeof(user));
+	write_code(SUPERVISOR_CODE, supervisor, sizeof(supervisor));
+	start_user(USER_CS, USER_CODE);
+	run_to_ud2("without an interrupt");
+	start_user(USER_CS, USER_CODE);
+	((struct pvm_vcpu_struct *)test.vcpu.pvcs)->event_flags |= PVM_EVENT_FLAGS_IP;
+	run_once(&exit);
+	((struct pvm_vcpu_struct *)test.vcpu.pvcs)->event_flags &= ~PVM_EVENT_FLAGS_IP;
+	if (exit.guest.kind != PVM_EXIT_SYSCALL || !test.vcpu.user_mode)
+		fail("S3: an interrupt waits: exit %d at rip %lx", exit.guest.kind, test.vcpu.rip);
+	print("a waiting interrupt is seen\n");
+}
+
 #define DR6_BS		0x4000ull
 #define DR6_NONE	0xffff0ff0ull
 #define CR2_BEFORE	0x123456000ull
@@ -725,6 +744,7 @@ void minivisor_main(void)
 	window_follows_a_move_within_the_page();
 	window_follows_the_pin();
 	events_are_the_hosts();
+	waiting_interrupt_is_seen();
 	exits_say_what_they_are(false);
 	exits_say_what_they_are(true);
 	host_gdt_is_read_only();

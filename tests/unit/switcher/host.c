@@ -6,13 +6,13 @@
 #include <string.h>
 
 struct pvm_switcher switcher;
-struct pvm_switcher_cpu *cpus[HOST_CPUS];
-unsigned kicks[HOST_CPUS];
+struct pvm_switcher_cpu *cpus[HOST_CPUS + 1];
+unsigned kicks[HOST_CPUS + 1];
 enum host_kick on_kick;
 int pages_left;
 unsigned pages_live;
 
-static uint8_t areas[HOST_CPUS][PVM_SWITCHER_AREA_SIZE] __attribute__((aligned(PVM_SWITCHER_AREA_SIZE)));
+static uint8_t areas[HOST_CPUS + 1][PVM_SWITCHER_AREA_SIZE] __attribute__((aligned(PVM_SWITCHER_AREA_SIZE)));
 static uint8_t pages[HOST_PAGES][PVM_PAGE_SIZE] __attribute__((aligned(PVM_PAGE_SIZE)));
 static bool used[HOST_PAGES];
 
@@ -134,10 +134,14 @@ void host_init(const struct pvm_switcher_config *config)
 	pages_live = 0;
 	cr_assert_eq(pvm_switcher_init(&switcher, config, &ops, NULL, cpus, HOST_CPUS, &why), PVM_OK,
 		     "%s", why);
-	for (uint32_t i = 0; i < HOST_CPUS - 1; i++) {
+	for (uint32_t i = 0; i <= HOST_CPUS; i++) {
+		if (i == HOST_CPUS - 1)
+			continue;
 		cpus[i] = (struct pvm_switcher_cpu *)areas[i];
 		cpus[i]->switcher = &switcher;
 		cpus[i]->id = i;
 		pvm_switcher_void_tags(cpus[i]);
 	}
+	cpus[HOST_CPUS]->active = NOT_OURS;
+	cpus[HOST_CPUS]->loaded = NOT_OURS;
 }

@@ -22,8 +22,11 @@
 enum host_kick { KICK_LEAVES, KICK_RUNS_AGAIN, KICK_LEAVES_LATER };
 
 extern struct pvm_switcher switcher;
-extern struct pvm_switcher_cpu *cpus[HOST_CPUS];
-extern unsigned kicks[HOST_CPUS];
+/* Behind the last is one that is no CPU of this switcher, and whose guest is nobody's: who looks at
+ * it dies. */
+extern struct pvm_switcher_cpu *cpus[HOST_CPUS + 1];
+extern unsigned kicks[HOST_CPUS + 1];
+#define NOT_OURS	((struct pvm_switcher_vcpu *)8)
 extern enum host_kick on_kick;
 extern int pages_left;			/* page_alloc() fails at 0; -1: never */
 extern unsigned pages_live;

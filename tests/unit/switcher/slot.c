@@ -119,6 +119,33 @@ Test(switcher_slot, M1_S8_a_window_shows_one_page_and_then_none_and_voids_tags)
 	pvm_switcher_vm_destroy(&vm);
 }
 
+/* The windows' tables are there from the start: showing a page cannot fail. Two tables, of which
+ * the first has one window, and one that is just full. */
+Test(switcher_slot, M11_S8_showing_a_page_takes_no_memory)
+{
+	static const unsigned before_the_edge[] = { 1, HOST_WINDOWS };
+	struct pvm_switcher_config config = host_config();
+	uint64_t edge = config.window_va + PVM_LEVEL_SIZE(2);
+	unsigned live = 0;
+
+	for (unsigned n = 0; n < 2; n++) {
+		config.window_va = edge - before_the_edge[n] * PVM_PAGE_SIZE;
+		host_init(&config);
+		cr_assert_eq(pvm_switcher_vm_init(&vm, &switcher), PVM_OK);
+		cr_assert(!n || pages_live == live - 1, "%u pages, and no window but in one table", pages_live);
+		live = pages_live;
+		pages_left = 0;
+		for (unsigned i = 0; i < HOST_WINDOWS; i++)
+			pvm_switcher_map_window(&vm, i, pvm_hpa(0x123456000));
+		check(4, 0x123456000);
+		cr_assert_eq(window_pages, HOST_WINDOWS);
+		pvm_switcher_vm_destroy(&vm);
+		cr_assert_eq(pages_live, 0);
+		cr_assert_eq(vm.entry, 0);
+		pvm_switcher_vm_destroy(&vm);	/* nothing is left to give back */
+	}
+}
+
 Test(switcher_slot, M11_no_memory_at_any_page_leaks_nothing)
 {
 	int n = 0;
@@ -169,9 +196,10 @@ Test(switcher_slot, a_vcpu_without_a_window_is_refused)
 	cr_assert_eq(pvm_switcher_vcpu_init(&svcpu, &vm, &vcpu), PVM_EINVAL);
 	vcpu.id--;
 	cr_assert_eq(pvm_switcher_vcpu_init(&svcpu, &vm, &vcpu), PVM_OK);
-	cpus[1]->loaded = &svcpu;
+	cpus[1]->loaded = cpus[HOST_CPUS]->loaded = &svcpu;
 	pvm_switcher_vcpu_destroy(&svcpu);
 	cr_assert_null(cpus[1]->loaded, "what is gone is nobody's");
+	cr_assert_eq(cpus[HOST_CPUS]->loaded, &svcpu, "no CPU of this switcher");
 	cr_assert_null(vm.vcpus);
 	pvm_switcher_vm_destroy(&vm);
 }
