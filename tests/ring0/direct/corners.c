@@ -5,7 +5,7 @@
  * S1: the supervisor is entered as 64-bit code whatever the user's code segment was, and at no
  * address that is not one. S5: a host with selectors of its own, and with a GDT that is read-only;
  * CR4 goes with the guest; LSTAR is that of the vCPU's guest ABI. S7: no tag outlives a root of
- * its VM. S8: the window shows the PVCS's page of now. S12: a #DF loses the vCPU and nothing of
+ * its VM. S8 is corners_window.c's. S12: a #DF loses the vCPU and nothing of
  * the host, whose NMIs and machine checks come out. Prints to COM2.
  */
 #include <pvm/events.h>
@@ -14,6 +14,7 @@
 #include <pvm/mmu.h>
 
 #include "minivisor.h"
+#include "corners.h"
 #include "cpu.h"
 #include "memory.h"
 #include "print.h"
@@ -23,16 +24,12 @@
 #include "abi/switches.h"
 
 #define USER32_CODE	0x1800
-#define USER_CODE	0x1840
-#define SUPERVISOR_CODE	0x1880
-#define PVCS_RIP_WORD	(96 / 8)
 #define HOST_DATA	0x00cff3000000ffffull	/* a flat data segment, DPL 3 */
 #define HOST_ONLY_SEL	(TLS_INDEX << 3 | 3)
 #define HOST_SELS	4			/* DS, ES, FS, GS: all different */
 #define GATE_SIZE	16
 #define GATE_TYPE	5			/* the byte of a gate that has its type and its DPL */
 #define GATE_DPL_3	0x60
-#define MOVED		0x400			/* how far a PVCS goes within its page */
 #define READ_ONLY_GDT	0x70000000		/* image_address() of a second mapping */
 
 struct __attribute__((packed)) dtr {
@@ -40,12 +37,12 @@ struct __attribute__((packed)) dtr {
 	uint64_t base;
 };
 
-static void write_code(uint64_t at, const void *bytes, size_t size)
+void write_code(uint64_t at, const void *bytes, size_t size)
 {
 	memcpy(test.memory + at, bytes, size);
 }
 
-static void start_user(uint16_t cs, uint64_t rip)
+void start_user(uint16_t cs, uint64_t rip)
 {
 	struct pvm_vcpu *vcpu = &test.vcpu;
 
@@ -68,7 +65,7 @@ static void start_user(uint16_t cs, uint64_t rip)
 	vcpu->state_gen++;
 }
 
-static void run_once(struct pvm_switcher_exit *exit)
+void run_once(struct pvm_switcher_exit *exit)
 {
 	pvm_hpa_t root;
 
@@ -86,8 +83,7 @@ static uint8_t *gate_type(uint8_t vector)
 	return idt + vector * GATE_SIZE + GATE_TYPE;
 }
 
-/* To the #UD that ends each program. */
-static void run_to_ud2(const char *name)
+void run_to_ud2(const char *name)
 {
 	struct pvm_switcher_exit exit;
 
@@ -165,93 +161,6 @@ static void syscall_of_32_bit_code_is_known(void)
 	if (test.vcpu.seg[PVM_CS] != USER32_CS || test.vcpu.rip != USER32_CODE)
 		fail("S4: SYSCALL of 32-bit code: CS %x, RIP %lx", test.vcpu.seg[PVM_CS], test.vcpu.rip);
 	print("SYSCALL of 32-bit code is known\n");
-}
-
-/* The vCPU is reset, its page of the PVCS goes, another comes in at the same address. */
-static void window_follows_the_pin(void)
-{
-	static const uint8_t user[] = { 0x0f, 0x05 }, supervisor[] = { 0x0f, 0x0b };
-	uint64_t *old = (uint64_t *)(test.memory + PVCS_GPA), *now;
-	uint64_t cr3, switch_cr3;
-	unsigned i;
-
-	write_code(USER_CODE, user, sizeof(user));
-	write_code(SUPERVISOR_CODE, supervisor, sizeof(supervisor));
-	for (i = 0; i < 3; i++) {
-		start_user(USER_CS, USER_CODE);
-		run_to_ud2("before the reset");
-	}
-	cr3 = test.vcpu.cr3, switch_cr3 = test.vcpu.msr.switch_cr3;
-	pvm_vcpu_reset(&test.vcpu);
-	now = test_vm_replace(PVCS_GPA);
-	memset(old, 0, PVM_PAGE_SIZE);
-	test.vcpu.cr3 = cr3, test.vcpu.msr.switch_cr3 = switch_cr3;
-	pvm_mmu_new_cr3(&test.vcpu);
-	if (pvm_msr_write(&test.vcpu, MSR_PVM_VCPU_STRUCT, PVCS_GPA) != PVM_OK)
-		fail("no PVCS");
-	for (i = 0; i < 3; i++) {
-		start_user(USER_CS, USER_CODE);
-		run_to_ud2("after the reset");
-	}
-	if (old[PVCS_RIP_WORD])
-		fail("S8: a page that was given away was written to");
-	if (now[PVCS_RIP_WORD] != USER_CODE + PVM_SYSCALL_LENGTH)
-		fail("S8: the PVCS of now was not written to");
-	print("the window shows the page that is pinned\n");
-}
-
-/* The host cannot say where the page is without sleeping: no direct switch until it can, and
- * then there is one, though nothing else of the vCPU has changed. */
-static void window_is_asked_for_again(void)
-{
-	static const uint8_t user[] = { 0x0f, 0x05, 0x0f, 0x05 }, supervisor[] = { 0x0f, 0x0b };
-	struct pvm_switcher_exit exit;
-
-	write_code(USER_CODE, user, sizeof(user));
-	write_code(SUPERVISOR_CODE, supervisor, sizeof(supervisor));
-	start_user(USER_CS, USER_CODE);
-	run_to_ud2("with a window");
-	if (pvm_msr_write(&test.vcpu, MSR_PVM_VCPU_STRUCT, 0) != PVM_OK ||
-	    pvm_msr_write(&test.vcpu, MSR_PVM_VCPU_STRUCT, PVCS_GPA) != PVM_OK)
-		fail("no PVCS");
-	start_user(USER_CS, USER_CODE);
-	test_frames_would_block = true;
-	run_once(&exit);
-	test_frames_would_block = false;
-	if (exit.guest.kind != PVM_EXIT_SYSCALL || !test.vcpu.user_mode ||
-	    test.vcpu.rip != USER_CODE + PVM_SYSCALL_LENGTH)
-		fail("S8: without a window: exit %d at rip %lx", exit.guest.kind, test.vcpu.rip);
-	run_once(&exit);
-	if (exit.guest.kind != PVM_EXIT_EXCEPTION || test.vcpu.user_mode)
-		fail("the window is not asked for again: exit %d at rip %lx", exit.guest.kind, test.vcpu.rip);
-	print("a window that was not to be had is asked for again\n");
-}
-
-/* Only where in its page the PVCS is changes between two runs. */
-static void window_follows_a_move_within_the_page(void)
-{
-	static const uint8_t user[] = { 0x0f, 0x0b, 0x0f, 0x05 }, supervisor[] = { 0x0f, 0x0b };
-	struct pvm_switcher_exit exit;
-	uint64_t *old, *now;
-
-	write_code(USER_CODE, user, sizeof(user));
-	write_code(SUPERVISOR_CODE, supervisor, sizeof(supervisor));
-	start_user(USER_CS, USER_CODE);
-	run_to_ud2("before the move");
-	old = (uint64_t *)test.vcpu.pvcs;
-	if (pvm_msr_write(&test.vcpu, MSR_PVM_VCPU_STRUCT, PVCS_GPA + MOVED) != PVM_OK)
-		fail("no PVCS");
-	now = (uint64_t *)test.vcpu.pvcs;
-	old[PVCS_RIP_WORD] = now[PVCS_RIP_WORD] = 0;
-	test.vcpu.rip = USER_CODE + 2;
-	run_once(&exit);
-	if (exit.guest.kind != PVM_EXIT_EXCEPTION || test.vcpu.user_mode)
-		fail("exit %d at rip %lx", exit.guest.kind, test.vcpu.rip);
-	if (old[PVCS_RIP_WORD] || now[PVCS_RIP_WORD] != USER_CODE + sizeof(user))
-		fail("S8: the PVCS is used where it was");
-	if (pvm_msr_write(&test.vcpu, MSR_PVM_VCPU_STRUCT, PVCS_GPA) != PVM_OK)
-		fail("no PVCS");
-	print("the window follows a move within the page\n");
 }
 
 /* S3: an interrupt waits for the guest: its system call is the host's to see, which offers it. */

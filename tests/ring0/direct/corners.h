@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* The corners of pvm_switcher_run(): what the files of that one program share. */
+#ifndef CORNERS_H
+#define CORNERS_H
+
+#include "test_vm.h"
+
+/* gpas, and as the guest sees them */
+#define USER_CODE	0x1840
+#define SUPERVISOR_CODE	0x1880
+
+void write_code(uint64_t at, const void *bytes, size_t size);
+/* User mode at @rip, its stack, and SUPERVISOR_CODE for its system calls. */
+void start_user(uint16_t cs, uint64_t rip);
+/* To the next exit, whatever it is. */
+void run_once(struct pvm_switcher_exit *exit);
+/* To the #UD that ends each program; @name says where it does not. */
+void run_to_ud2(const char *name);
+
+/* corners_window.c */
+void window_follows_the_pin(void);
+void window_is_asked_for_again(void);
+void window_follows_a_move_within_the_page(void);
+
+#endif /* CORNERS_H */
