@@ -92,8 +92,8 @@ PVM_API struct pvm_fault_result pvm_mmu_fault(struct pvm_vcpu *vcpu, pvm_gva_t g
 PVM_API int pvm_mmu_load(struct pvm_vcpu *vcpu, pvm_hpa_t *root, enum pvm_sleep sleep);
 
 /**
- * pvm_mmu_other_root - the shadow root of the mode that the vCPU is not in, made from
- * MSR_PVM_SWITCH_CR3.
+ * pvm_mmu_other_root - the shadow root of the mode that the vCPU is not in, made from the
+ * root table that its guest ABI has for that mode.
  *
  * For a host that lets the guest change its mode by itself. Never makes one: where
  * there is none yet, the mode's first entry through pvm_mmu_load() does.
@@ -105,7 +105,7 @@ PVM_API pvm_hpa_t pvm_mmu_other_root(struct pvm_vcpu *vcpu);
  * with it: as long as this is the same, a pair of tables has the same roots. */
 PVM_API uint64_t pvm_mmu_root_role(const struct pvm_vcpu *vcpu);
 
-/* CR3, MSR_PVM_SWITCH_CR3 or CR4.LA57 have a new value: forget the roots, keep
+/* CR3, the other mode's root table or CR4.LA57 has a new value: forget the roots, keep
  * their translations. */
 PVM_API void pvm_mmu_new_cr3(struct pvm_vcpu *vcpu);
 
@@ -115,11 +115,11 @@ PVM_API void pvm_mmu_new_cr3(struct pvm_vcpu *vcpu);
 
 /* PVM_HC_TLB_FLUSH: every translation of this vCPU. */
 PVM_API void pvm_mmu_flush_all(struct pvm_vcpu *vcpu);
-/* PVM_HC_TLB_FLUSH_CURRENT: those of CR3 and of MSR_PVM_SWITCH_CR3. */
+/* PVM_HC_TLB_FLUSH_CURRENT: those of the root tables of both modes. */
 PVM_API void pvm_mmu_flush_current(struct pvm_vcpu *vcpu);
 /* Those of one root table (a CR3 value; PCID bits are ignored). */
 PVM_API void pvm_mmu_flush_cr3(struct pvm_vcpu *vcpu, uint64_t cr3);
-/* PVM_HC_TLB_INVLPG: those of one address, under both current root tables. */
+/* PVM_HC_TLB_INVLPG: those of one address, under the root tables of both modes. */
 PVM_API void pvm_mmu_invlpg(struct pvm_vcpu *vcpu, pvm_gva_t gva);
 
 /* ------------------------------------------------------------------------
@@ -220,7 +220,7 @@ struct pvm_mmu_stats {
 PVM_API void pvm_mmu_get_stats(struct pvm_vm *vm, struct pvm_mmu_stats *stats);
 
 /**
- * pvm_mmu_check - walk everything the MMU holds and check M1, M2, M5, M7, M8, M9
+ * pvm_mmu_check - walk everything the MMU holds and check M1 to M5, M7 to M9
  * and the reverse maps against it. For tests and debugging; slow.
  * Returns NULL when all is well, else a static sentence that names the rule.
  */

@@ -154,7 +154,6 @@ enum pvm_action pvm_single_cr3_return_user(struct pvm_vcpu *vcpu)
 	vector = event_vector(vcpu);	/* M6: the one read */
 	if (pvm_likely(!(vector & WAITING)))
 		return pvm_dialect_unmask_nmi(vcpu);
-	set_event_vector(vcpu, vector & ~WAITING);
 	return after_return(vcpu, vector);
 }
 

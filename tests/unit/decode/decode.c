@@ -326,7 +326,7 @@ Test(decoder, invalid_bytes_are_unknown)
 	cr_assert_eq(insn.op, PVM_INSN_UNKNOWN);
 }
 
-Test(decoder, bytes_behind_the_fifteenth_are_not_part_of_an_instruction)
+Test(decoder, bytes_after_the_fifteenth_are_not_part_of_an_instruction)
 {
 	/* Fourteen prefixes and a one-byte opcode are the longest there is. */
 	cr_assert_eq(DECODE64("\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\xf4").op, PVM_INSN_HLT);

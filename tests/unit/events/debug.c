@@ -155,7 +155,7 @@ Test(debug, an_execution_breakpoint_on_the_entry_point_is_not_discarded)
 }
 
 /* spec: C-161 */
-Test(debug, a_data_hit_behind_the_first_instruction_is_not_discarded)
+Test(debug, a_data_hit_after_the_first_instruction_is_not_discarded)
 {
 	guest_enter_user(&f);
 	vcpu->dr7 = PVM_DR7_FIXED | DATA_WATCH(0);

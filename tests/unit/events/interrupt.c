@@ -79,7 +79,7 @@ Test(interrupt, without_a_pvcs_is_not_delivered)
 }
 
 /* spec: C-046 */
-Test(interrupt, comes_right_behind_sti)
+Test(interrupt, comes_right_after_sti)
 {
 	pvm_event_set_if(vcpu, false);
 	cr_assert_eq(interrupt(0x40), PVM_ACT_RESUME);

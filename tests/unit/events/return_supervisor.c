@@ -133,7 +133,7 @@ Test(return_supervisor, unmasks_nmis)
 }
 
 /* spec: C-048 */
-Test(return_supervisor, a_waiting_nmi_comes_right_behind_the_return)
+Test(return_supervisor, a_waiting_nmi_comes_right_after_the_return)
 {
 	vcpu->nmi_masked = true;
 	vcpu->nmi_pending = true;

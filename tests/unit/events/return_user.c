@@ -174,7 +174,7 @@ Test(return_user, unmasks_nmis)
 }
 
 /* spec: C-048 */
-Test(return_user, a_waiting_nmi_comes_right_behind_the_return)
+Test(return_user, a_waiting_nmi_comes_right_after_the_return)
 {
 	vcpu->nmi_masked = true;
 	cr_assert_eq(pvm_event_nmi(vcpu), PVM_ACT_RESUME);

@@ -213,7 +213,7 @@ Test(insn, int_n_is_gp_in_user_mode)
 }
 
 /* spec: C-114 */
-Test(insn, int_0x80_and_int_3_are_events_behind_the_instruction)
+Test(insn, int_0x80_and_int_3_are_events_after_the_instruction)
 {
 	cr_assert_eq(execute((struct pvm_insn){ .op = PVM_INSN_INT, .value = 0x80, .length = 2 },
 			     PVM_VEC_GP, 0x402),
@@ -229,7 +229,7 @@ Test(insn, int_0x80_and_int_3_are_events_behind_the_instruction)
 	cr_assert_eq(dual_pvcs(vcpu)->rip, USER_RIP + 2);
 }
 
-Test(insn, hlt_waits_behind_the_instruction)
+Test(insn, hlt_waits_after_the_instruction)
 {
 	bool delivered;
 
@@ -263,7 +263,7 @@ Test(insn, hlt_under_single_step_is_a_debug_exception_and_no_halt)
 	cr_assert_eq(guest_word(&f, vcpu->gpr[PVM_RSP] + PVM_FRAME_RIP), RIP + 3);
 }
 
-Test(insn, S1_hlt_behind_the_end_of_the_lower_half_is_gp_and_no_halt)
+Test(insn, S1_hlt_after_the_end_of_the_lower_half_is_gp_and_no_halt)
 {
 	vcpu->rip = 0x7ffffffffffd;
 	cr_assert_eq(execute_op(PVM_INSN_HLT), PVM_ACT_RESUME);
@@ -348,7 +348,7 @@ Test(insn, resume_flag_ends_with_an_emulated_instruction)
 	cr_assert_eq(vcpu->rflags, ENTRY_RFLAGS);
 }
 
-Test(insn, S1_behind_the_end_of_the_lower_half_is_gp)
+Test(insn, S1_after_the_end_of_the_lower_half_is_gp)
 {
 	vcpu->rip = 0x7ffffffffffd;
 	cr_assert_eq(execute_op(PVM_INSN_CLI), PVM_ACT_RESUME);

@@ -77,7 +77,7 @@ Test(io, in_changes_as_many_bytes_of_the_accumulator_as_its_size)
 	}
 }
 
-Test(io, in_behind_a_string_instruction_goes_to_the_accumulator)
+Test(io, in_after_a_string_instruction_goes_to_the_accumulator)
 {
 	vcpu->request.io.string = true;	/* what INS left */
 	execute((struct pvm_insn){ .op = PVM_INSN_IN, .size = 1, .port_is_dx = true });

@@ -180,7 +180,7 @@ Test(syscall, a_hypercall_stays_in_supervisor_mode)
 	}
 }
 
-Test(syscall, S1_behind_the_end_of_the_lower_half_is_gp)
+Test(syscall, S1_after_the_end_of_the_lower_half_is_gp)
 {
 	vcpu->rip = 0x800000000000;
 	vcpu->gpr[PVM_RAX] = PVM_HC_IRQ_WIN;
@@ -191,7 +191,7 @@ Test(syscall, S1_behind_the_end_of_the_lower_half_is_gp)
 	cr_assert_eq(vcpu->gpr[PVM_RAX], 0, "the hypercall was executed");
 }
 
-Test(syscall, S1_behind_the_end_of_the_lower_half_does_not_halt)
+Test(syscall, S1_after_the_end_of_the_lower_half_does_not_halt)
 {
 	vcpu->rip = 0x800000000000;
 	vcpu->gpr[PVM_RAX] = PVM_HC_IRQ_HLT;
@@ -200,7 +200,7 @@ Test(syscall, S1_behind_the_end_of_the_lower_half_does_not_halt)
 	cr_assert_not(vcpu->halted);
 }
 
-Test(syscall, S1_a_completion_behind_the_end_of_the_lower_half_is_gp)
+Test(syscall, S1_a_completion_after_the_end_of_the_lower_half_is_gp)
 {
 	vcpu->rip = 0x800000000000;
 	vcpu->gpr[PVM_RAX] = 1;

@@ -149,7 +149,7 @@ Test(mmu_sync, M9_upper_tables_are_resynchronised_too)
 	}
 }
 
-Test(mmu_sync, M9_invlpg_of_any_address_forgets_upper_entries_that_are_behind)
+Test(mmu_sync, M9_invlpg_of_any_address_forgets_upper_entries_that_are_stale)
 {
 	struct guest g;
 
@@ -230,7 +230,7 @@ Test(mmu_sync, unused_table_loses_its_shadow_at_the_first_write)
 	guest_fini(&g);
 }
 
-Test(mmu_sync, M9_new_link_to_a_table_that_is_behind_brings_it_up_to_date)
+Test(mmu_sync, M9_new_link_to_a_table_that_is_stale_brings_it_up_to_date)
 {
 	struct guest g;
 

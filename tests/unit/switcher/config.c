@@ -80,7 +80,7 @@ Test(switcher_config, S9_names_the_users_selectors)
 	refused(PVM_EINVAL, "user32_cs, user_ds, user_cs");
 }
 
-Test(switcher_config, S9_names_selectors_behind_the_gdt)
+Test(switcher_config, S9_names_selectors_after_the_gdt)
 {
 	config.user32_cs = 30 * 8 + 3, config.user_ds = 31 * 8 + 3, config.user_cs = 32 * 8 + 3;
 	refused(PVM_EINVAL, "32 entries");

@@ -83,7 +83,7 @@ Test(switcher_tables, S12_a_gate_of_any_vector_names_a_stack)
 	cr_expect_eq(cpu->idt[PVM_VEC_NMI].ist, 3);
 }
 
-Test(switcher_tables, S12_gates_behind_the_limit_are_none)
+Test(switcher_tables, S12_gates_after_the_limit_are_none)
 {
 	idt[32].ist = 1;
 	host.idtr.limit = 33 * sizeof(idt[0]) - 1;

@@ -128,7 +128,7 @@ Test(config, S9_names_bad_kernel_selectors)
 	refused("kernel_ds");
 }
 
-Test(config, S9_names_tls_entries_that_are_somebody_elses)
+Test(config, S9_names_tls_entries_that_are_not_free)
 {
 	static const uint8_t taken[] = { 0, 2, 3, 4, 5, 6, 13, 14, 15 };
 	unsigned i;

@@ -86,7 +86,7 @@ Test(boot, e820_covers_memory_without_gaps_and_reserves_the_boot_area)
 	cr_assert_eq(param(BOOT_PARAMS_E820_TABLE + BOOT_E820_ENTRY_SIZE, 8), BOOT_AREA_START);
 }
 
-Test(boot, the_smallest_memory_has_no_entry_behind_the_boot_area)
+Test(boot, the_smallest_memory_has_no_entry_after_the_boot_area)
 {
 	guest_memory_destroy(&memory);
 	cr_assert_eq(guest_memory_create(&memory, 1 << 20, why, sizeof(why)), 0);

@@ -481,7 +481,7 @@ Test(elf_file, a_segment_that_wraps_around_is_refused)
 	expect_refused("segment 1 wraps");
 }
 
-Test(elf_file, a_segment_behind_the_end_of_the_file_is_refused)
+Test(elf_file, a_segment_after_the_end_of_the_file_is_refused)
 {
 	builder.phdr[1].p_offset = ~0ull - 0x10;
 	expect_refused("truncated: segment 1");

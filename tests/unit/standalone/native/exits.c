@@ -29,7 +29,7 @@ static struct pvm_vcpu *cpu(void)
 GUEST_CODE(code_syscall, "syscall");
 GUEST_CODE(code_jump, "jmp *%rbx");
 
-Test(native_exits, syscall_is_an_exit_behind_it_with_rcx_and_r11)
+Test(native_exits, syscall_is_an_exit_after_it_with_rcx_and_r11)
 {
 	struct pvm_guest_exit exit;
 
@@ -326,7 +326,7 @@ Test(native_exits, ud2_is_ud_at_the_instruction)
 	cr_assert_eq(cpu()->rip, CODE);
 }
 
-Test(native_exits, int3_is_bp_behind_it)
+Test(native_exits, int3_is_bp_after_it)
 {
 	struct pvm_guest_exit exit;
 

@@ -269,7 +269,7 @@ Test(native_forgery, a_kernel_that_kills_its_stub_is_dead_with_one_line_that_say
 	cr_assert(!strchr(exit.message, '\n'));
 }
 
-Test(native_forgery, a_stub_that_somebody_kills_is_gp_in_user_mode)
+Test(native_forgery, a_stub_that_another_process_kills_is_gp_in_user_mode)
 {
 	struct pvm_guest_exit exit;
 

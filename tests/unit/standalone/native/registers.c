@@ -418,7 +418,7 @@ Test(native_registers, an_instruction_breakpoint_is_db_at_it_with_its_bit_and_RF
 	run_to_syscall();
 }
 
-Test(native_registers, a_data_breakpoint_is_db_behind_the_access)
+Test(native_registers, a_data_breakpoint_is_db_after_the_access)
 {
 	struct pvm_guest_exit exit;
 	static const uint8_t lengths[] = { 0, 1, 3, 2 };	/* 1, 2, 4, 8 bytes */
