@@ -69,6 +69,7 @@ PVM_API bool pvm_event_interrupt_allowed(const struct pvm_vcpu *vcpu);
  * Returns as pvm_event_deliver(); PVM_ACT_HALT: not delivered, and the vCPU is
  * still halted; PVM_ACT_ERROR for a @vector below 16. A delivered interrupt
  * ends a halt.
+ * PVM_ACT_RETRY: an event is kept that comes first: call pvm_handle_exit(), then again.
  * spec: PVCS::event_flags
  */
 PVM_API enum pvm_action pvm_event_interrupt(struct pvm_vcpu *vcpu, uint8_t vector, bool *delivered);
@@ -77,6 +78,8 @@ PVM_API enum pvm_action pvm_event_interrupt(struct pvm_vcpu *vcpu, uint8_t vecto
  * pvm_event_nmi - an NMI arrives. While NMIs are masked it stays pending (one
  * at most) and is delivered by the return that unmasks. A vCPU that is halted
  * with NMIs masked stays so: PVM_ACT_HALT.
+ * PVM_ACT_RETRY: an event is kept that comes first; the NMI is pending until the supervisor's
+ * next return.
  * spec: NMI shadow mask
  */
 PVM_API enum pvm_action pvm_event_nmi(struct pvm_vcpu *vcpu);

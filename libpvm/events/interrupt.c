@@ -28,6 +28,8 @@ enum pvm_action pvm_event_interrupt(struct pvm_vcpu *vcpu, uint8_t vector, bool 
 		vcpu->request.error.code = PVM_EINVAL;
 		return PVM_ACT_ERROR;
 	}
+	if (vcpu->kept_event.waits)
+		return PVM_ACT_RETRY;
 	if (!pvm_event_interrupt_allowed(vcpu)) {
 		set_waits(vcpu, true);
 		return vcpu->halted ? PVM_ACT_HALT : PVM_ACT_RESUME;
@@ -38,7 +40,11 @@ enum pvm_action pvm_event_interrupt(struct pvm_vcpu *vcpu, uint8_t vector, bool 
 
 enum pvm_action pvm_event_nmi(struct pvm_vcpu *vcpu)
 {
-	if (vcpu->nmi_masked || vcpu->kept_event.waits) {
+	if (vcpu->kept_event.waits) {
+		vcpu->nmi_pending = true;
+		return PVM_ACT_RETRY;
+	}
+	if (vcpu->nmi_masked) {
 		vcpu->nmi_pending = true;
 		return vcpu->halted ? PVM_ACT_HALT : PVM_ACT_RESUME;
 	}

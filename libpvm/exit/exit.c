@@ -67,6 +67,8 @@ static enum pvm_action handle(struct pvm_vcpu *vcpu, const struct pvm_guest_exit
 		return pvm_handle_insn(vcpu, &exit->insn, exit->vector, exit->error_code);
 	case PVM_EXIT_ACTION:
 		/* Of the completions only this one has anything left to do then. */
+		if (exit->action == PVM_ACT_RETRY && !vcpu->io_late)
+			return error(vcpu, PVM_EINVAL);
 		if (exit->action == PVM_ACT_RETRY)
 			return pvm_complete_io(vcpu, vcpu->request.io.value);
 		return exit->action;

@@ -104,12 +104,15 @@ enum pvm_action pvm_complete_io(struct pvm_vcpu *vcpu, uint32_t value)
 	enum pvm_action action;
 
 	value = io_mask(value, vcpu->request.io.size);
-	vcpu->request.io.value = value;	/* for another attempt */
+	vcpu->request.io.value = value;
+	vcpu->io_late = false;
 	if (vcpu->request.io.string) {
 		if (!vcpu->request.io.write &&
 		    pvm_insn_write(vcpu, vcpu->request.io.gva.v, &value, vcpu->request.io.size,
-				   &action) != PVM_OK)
+				   &action) != PVM_OK) {
+			vcpu->io_late = action == PVM_ACT_RETRY && !vcpu->kept_event.waits;
 			return action;
+		}
 		return string_step(vcpu);
 	}
 	if (!vcpu->request.io.write)

@@ -298,6 +298,7 @@ int pvm_vcpu_restore(struct pvm_vcpu *vcpu, const struct pvm_vcpu_state *state,
 	vcpu->nmi_pending = copy.nmi_pending;
 	vcpu->halted = copy.halted;
 	memset(&vcpu->kept_event, 0, sizeof(vcpu->kept_event));
+	vcpu->io_late = false;
 	load_registers(vcpu, &copy);
 	load_msrs(&vcpu->msr, &copy);
 	memset(&vcpu->request, 0, sizeof(vcpu->request));

@@ -89,6 +89,7 @@ static void reset_state(struct pvm_vcpu *vcpu)
 	vcpu->nmi_pending = false;
 	vcpu->halted = false;
 	memset(&vcpu->kept_event, 0, sizeof(vcpu->kept_event));
+	vcpu->io_late = false;
 	reset_segments(vcpu);
 	reset_control(vcpu);
 

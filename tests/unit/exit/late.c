@@ -155,9 +155,9 @@ Test(exit_late, nothing_comes_before_an_event_that_is_kept)
 	stopped(PVM_EXIT_EXCEPTION, PVM_VEC_DE);
 	cr_assert_eq(handle(PVM_NO_SLEEP), PVM_ACT_RETRY);
 	cr_assert_not(pvm_event_interrupt_allowed(vcpu));
-	cr_assert_eq(pvm_event_interrupt(vcpu, 0x41, &delivered), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_event_interrupt(vcpu, 0x41, &delivered), PVM_ACT_RETRY);
 	cr_assert_not(delivered);
-	cr_assert_eq(pvm_event_nmi(vcpu), PVM_ACT_RESUME);
+	cr_assert_eq(pvm_event_nmi(vcpu), PVM_ACT_RETRY);
 	cr_assert_eq(vcpu->rip, CODE);
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
 	cr_assert_eq(frame_at(vcpu->gpr[PVM_RSP])->vector, PVM_VEC_DE);
@@ -223,6 +223,17 @@ Test(exit_late, what_a_port_gave_is_stored_when_its_place_has_come)
 	cr_assert_eq(f.host.memory[PAGE], 0x5a);
 	cr_assert_eq(vcpu->rip, CODE + 1);
 	cr_assert_eq(vcpu->gpr[PVM_RDI], PAGE + 1);
+}
+
+/* The request's bytes are a hypercall's, the guest's own. */
+Test(exit_late, M6_a_retry_that_no_port_led_to_is_an_error)
+{
+	stopped(PVM_EXIT_SYSCALL, 0);
+	vcpu->gpr[PVM_RAX] = ~0ull;
+	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_HYPERCALL);
+	pvm_exit_is_action(&stop, PVM_ACT_RETRY);
+	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_ERROR);
+	cr_assert_eq(vcpu->request.error.code, PVM_EINVAL);
 }
 
 Test(exit_late, no_port_is_read_before_its_place_is_known)
