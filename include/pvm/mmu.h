@@ -50,7 +50,7 @@ enum pvm_fault {
 	PVM_FAULT_INJECT,	/* the guest's own tables refuse: deliver #PF (or #GP: vector) */
 	PVM_FAULT_MMIO,		/* the guest's tables allow it, but there is no memory there */
 	PVM_FAULT_WOULD_BLOCK,	/* PVM_NO_SLEEP: call again with PVM_MAY_SLEEP; else the host's
-				 * gfn_to_frame() did not want to wait. Nothing was changed */
+				 * gfn_to_frame() did not want to wait. The guest notices nothing */
 	PVM_FAULT_ERROR,	/* the host failed: error */
 };
 

@@ -57,7 +57,8 @@ struct pvm_abi_ops {
 	 */
 
 	/* Deliver a vector event that happens now, or say why not; ends a halt and masks
-	 * NMIs as its rules are. Never 8 (#DF). PVM_ACT_RESUME or PVM_ACT_SHUTDOWN. */
+	 * NMIs as its rules are. Never 8 (#DF). PVM_ACT_RESUME, _SHUTDOWN, _HALT (it waits until
+	 * the guest lets it in), or what pvm_event_keep() answers, with nothing changed. */
 	enum pvm_action (*deliver)(struct pvm_vcpu *vcpu, uint8_t vector, uint32_t error_code);
 	/* Is rip, in supervisor mode, one of the entry points of events? NULL: never. */
 	bool (*at_event_entry)(const struct pvm_vcpu *vcpu);
