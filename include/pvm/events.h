@@ -78,8 +78,8 @@ PVM_API enum pvm_action pvm_event_interrupt(struct pvm_vcpu *vcpu, uint8_t vecto
  * pvm_event_nmi - an NMI arrives. While NMIs are masked it stays pending (one
  * at most) and is delivered by the return that unmasks. A vCPU that is halted
  * with NMIs masked stays so: PVM_ACT_HALT.
- * PVM_ACT_RETRY: an event is kept that comes first; the NMI is pending until the supervisor's
- * next return.
+ * PVM_ACT_RETRY: an event is kept that comes first; the NMI is pending, and pvm_handle_exit()
+ * delivers it after that event.
  * spec: NMI shadow mask
  */
 PVM_API enum pvm_action pvm_event_nmi(struct pvm_vcpu *vcpu);

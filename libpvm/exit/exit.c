@@ -36,11 +36,17 @@ static enum pvm_action exception(struct pvm_vcpu *vcpu, uint8_t vector, uint32_t
 	return pvm_event_deliver(vcpu, vector, error_code);
 }
 
-/* What stopped the guest is handled, but for the event that it led to. */
+/* What stopped the guest is handled, but for the event that it led to, and an NMI that came
+ * while that was kept. */
 static PVM_NOINLINE enum pvm_action deliver_kept(struct pvm_vcpu *vcpu)
 {
+	enum pvm_action action;
+
 	vcpu->kept_event.waits = false;
-	return pvm_event_deliver(vcpu, vcpu->kept_event.vector, vcpu->kept_event.error_code);
+	action = pvm_event_deliver(vcpu, vcpu->kept_event.vector, vcpu->kept_event.error_code);
+	if (action == PVM_ACT_RESUME && vcpu->nmi_pending && !vcpu->nmi_masked)
+		return pvm_event_nmi(vcpu);
+	return action;
 }
 
 /* The one engine call for what stopped the guest. */

@@ -160,8 +160,11 @@ Test(exit_late, nothing_comes_before_an_event_that_is_kept)
 	cr_assert_eq(pvm_event_nmi(vcpu), PVM_ACT_RETRY);
 	cr_assert_eq(vcpu->rip, CODE);
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
-	cr_assert_eq(frame_at(vcpu->gpr[PVM_RSP])->vector, PVM_VEC_DE);
-	cr_assert(vcpu->nmi_pending, "the return from it lets the NMI in");
+	cr_assert_eq(frame_at(vcpu->gpr[PVM_RSP])->vector, PVM_VEC_NMI, "it comes at the handler's first");
+	cr_assert_eq(frame_at(vcpu->gpr[PVM_RSP])->rip, ENTRY + PVM_ENTRY_SUPERVISOR_EXCEPTION);
+	cr_assert_eq(frame_at(frame_at(vcpu->gpr[PVM_RSP])->rsp)->vector, PVM_VEC_DE);
+	cr_assert_not(vcpu->nmi_pending);
+	cr_assert(vcpu->nmi_masked);
 }
 
 Test(exit_late, an_instruction_is_waited_for_on_both_of_its_pages)
