@@ -24,6 +24,22 @@
 \name:
 .endm
 
+/*
+ * Where SYSCALL enters, at \name. In: as the CPU leaves it: rcx = RIP, r11 = RFLAGS, rsp = the
+ * guest's (never used as a stack, S12), GS base = the guest's, interrupts off by FMASK. Out: in
+ * the switcher, with rax and rdx put away.
+ */
+.macro SYSCALL_ENTERS name
+PLACE \name
+	endbr64
+	swapgs
+	movq	%rsp, %gs:CPU_RSP
+	movq	%gs:CPU_SELF, %rsp
+	swapgs
+	movq	%rax, C(RAX)
+	movq	%rdx, C(RDX)
+.endm
+
 /* S3: to \otherwise if there is any reason not to switch directly. In: in the switcher. */
 .set inhibit_tests, 0
 .macro UNLESS_INHIBITED otherwise

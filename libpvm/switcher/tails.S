@@ -90,30 +90,15 @@ kick_to_host:
 	movl	$KIND_KICK, C(KIND)
 	jmp	to_host
 
-/* CSTAR: SYSCALL from 32-bit code, on CPUs that have it. As an entry of abi/NAME/direct.S. */
+/* CSTAR: SYSCALL from 32-bit code, on CPUs that have it. */
 	.balign 16
-PLACE pvm_switcher_syscall32
-	endbr64
-	swapgs
-	movq	%rsp, %gs:CPU_RSP
-	movq	%gs:CPU_SELF, %rsp
-	swapgs
-	movq	%rax, C(RAX)
-	movq	%rdx, C(RDX)
+	SYSCALL_ENTERS pvm_switcher_syscall32
 	movl	$KIND_SYSCALL32, C(KIND)
 	jmp	1f
 
-/* LSTAR with a guest ABI that has no direct switches: every SYSCALL is an exit. As an entry
- * of abi/NAME/direct.S, but that it asks for nothing. */
+/* LSTAR with a guest ABI that has no direct switches: every SYSCALL is an exit. */
 	.balign 16
-PLACE pvm_switcher_syscall_out
-	endbr64
-	swapgs
-	movq	%rsp, %gs:CPU_RSP
-	movq	%gs:CPU_SELF, %rsp
-	swapgs
-	movq	%rax, C(RAX)
-	movq	%rdx, C(RDX)
+	SYSCALL_ENTERS pvm_switcher_syscall_out
 /* Falls through. */
 
 /* Out with nothing changed since SYSCALL. In: in the switcher, rcx = RIP, r11 = RFLAGS. */

@@ -9,21 +9,12 @@
 #define PVM_ABI_PVM_DIRECT_H
 
 /*
- * SYSCALL at \name. In: as the CPU leaves it: rcx = RIP, r11 = RFLAGS, rsp = the guest's
- * (never used as a stack, S12), GS base = the guest's, interrupts off by FMASK. Out: in the
- * switcher; falls through for a SYSCALL of user mode. S3
+ * SYSCALL at \name. Falls through for a SYSCALL of user mode. S3
  */
 .macro DIALECT_SYSCALL name, supervisor
 	.set inhibit_tests, 0
 	.balign 64
-PLACE \name
-	endbr64
-	swapgs
-	movq	%rsp, %gs:CPU_RSP
-	movq	%gs:CPU_SELF, %rsp
-	swapgs
-	movq	%rax, C(RAX)
-	movq	%rdx, C(RDX)
+	SYSCALL_ENTERS \name
 	UNLESS_INHIBITED syscall_to_host	/* S3 */
 	cmpl	$0, C(USER_MODE)
 	je	\supervisor
