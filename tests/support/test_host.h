@@ -82,8 +82,13 @@ bool test_host_is_writable(const struct test_host *host, uint64_t gfn);
  * of linear addresses 256 to 510 of the top-level table. */
 struct pvm_vm_config test_host_config(void);
 
-/* A vCPU's PVCS where it is dual CR3's; single CR3's is a struct pvm_sc_vcpu_struct. */
+/* A vCPU's PVCS, by its VM's guest ABI. */
 static inline struct pvm_vcpu_struct *dual_pvcs(const struct pvm_vcpu *vcpu)
+{
+	return vcpu->pvcs;
+}
+
+static inline struct pvm_sc_vcpu_struct *single_pvcs(const struct pvm_vcpu *vcpu)
 {
 	return vcpu->pvcs;
 }

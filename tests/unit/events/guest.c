@@ -25,6 +25,14 @@ void guest_boot(struct fixture *f)
 	guest_boot_config(f, &config);
 }
 
+void guest_boot_single_cr3(struct fixture *f)
+{
+	struct pvm_vm_config config = fixture_config();
+
+	config.abi = PVM_ABI_SINGLE_CR3;
+	guest_boot_config(f, &config);
+}
+
 void guest_enter_user(struct fixture *f)
 {
 	struct pvm_vcpu *vcpu = &f->vcpu[0];

@@ -31,6 +31,8 @@
 void guest_boot(struct fixture *f);
 /* The same with changes to the configuration. */
 void guest_boot_config(struct fixture *f, const struct pvm_vm_config *config);
+/* The same in a VM of single CR3. */
+void guest_boot_single_cr3(struct fixture *f);
 
 /* Then in user mode by EVENT_RETURN_USER, with the USER_* values above; the
  * PVCS is filled with 0xee after it, event_flags 0. */

@@ -10,19 +10,11 @@
 static struct fixture f;
 static struct pvm_vcpu *vcpu = &f.vcpu[0];
 
-static volatile struct pvm_sc_vcpu_struct *pvcs(void)
-{
-	return (volatile struct pvm_sc_vcpu_struct *)vcpu->pvcs;
-}
-
 static void setup(void)
 {
-	struct pvm_vm_config config = fixture_config();
-
-	config.abi = PVM_ABI_SINGLE_CR3;
-	guest_boot_config(&f, &config);
+	guest_boot_single_cr3(&f);
 	vcpu->rip = RIP;
-	pvcs()->event_vector = 0;
+	single_pvcs(vcpu)->event_vector = 0;
 }
 
 static void teardown(void)
@@ -35,16 +27,16 @@ TestSuite(single_cr3_deliver, .init = setup, .fini = teardown);
 Test(single_cr3_deliver, an_event_of_either_mode_has_its_own_entry_and_takes_the_lock)
 {
 	for (unsigned user = 0; user < 2; user++) {
-		pvcs()->event_vector = 0;
-		pvcs()->event_flags = PVM_EVENT_FLAGS_IF;
+		single_pvcs(vcpu)->event_vector = 0;
+		single_pvcs(vcpu)->event_flags = PVM_EVENT_FLAGS_IF;
 		vcpu->user_mode = user;
 		vcpu->rip = RIP;
 		cr_assert_eq(pvm_event_deliver(vcpu, PVM_VEC_GP, 0x18), PVM_ACT_RESUME);
 		cr_assert_eq(vcpu->rip, ENTRY + (user ? PVM_SC_ENTRY_USER : PVM_SC_ENTRY_SUPERVISOR));
-		cr_assert_eq(pvcs()->event_vector, PVM_SC_VECTOR_STD | PVM_VEC_GP);
-		cr_assert_eq(pvcs()->event_errcode, 0x18);
-		cr_assert_eq(pvcs()->rip, RIP);
-		cr_assert_eq(pvcs()->event_flags, user ? PVM_EVENT_FLAGS_IF : 0, "as of dual CR3");
+		cr_assert_eq(single_pvcs(vcpu)->event_vector, PVM_SC_VECTOR_STD | PVM_VEC_GP);
+		cr_assert_eq(single_pvcs(vcpu)->event_errcode, 0x18);
+		cr_assert_eq(single_pvcs(vcpu)->rip, RIP);
+		cr_assert_eq(single_pvcs(vcpu)->event_flags, user ? PVM_EVENT_FLAGS_IF : 0, "as of dual CR3");
 		cr_assert_not(vcpu->user_mode);
 	}
 }
@@ -58,7 +50,7 @@ Test(single_cr3_deliver, M7_entry_outside_the_legal_ranges_is_a_shutdown)
 		cr_assert_eq(vcpu->request.shutdown.reason, PVM_SHUTDOWN_BAD_ENTRY);
 		cr_assert_eq(vcpu->request.shutdown.vector, PVM_VEC_UD);
 		cr_assert_eq(vcpu->rip, RIP, "nothing else has happened");
-		cr_assert_eq(pvcs()->event_vector, 0);
+		cr_assert_eq(single_pvcs(vcpu)->event_vector, 0);
 	}
 }
 

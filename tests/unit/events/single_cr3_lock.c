@@ -21,20 +21,12 @@ static const struct waiter {
 	uint16_t bit;
 } nmi = { PVM_VEC_NMI, PVM_SC_VECTOR_NMI }, machine_check = { PVM_VEC_MC, PVM_SC_VECTOR_MCE };
 
-static volatile struct pvm_sc_vcpu_struct *pvcs(void)
-{
-	return (volatile struct pvm_sc_vcpu_struct *)vcpu->pvcs;
-}
-
 static void setup(void)
 {
-	struct pvm_vm_config config = fixture_config();
-
-	config.abi = PVM_ABI_SINGLE_CR3;
-	guest_boot_config(&f, &config);
+	guest_boot_single_cr3(&f);
 	vcpu->rip = SUPERVISOR_RIP;
-	pvcs()->event_vector = LOCKED;
-	pvcs()->event_errcode = ERROR_CODE_WAS;
+	single_pvcs(vcpu)->event_vector = LOCKED;
+	single_pvcs(vcpu)->event_errcode = ERROR_CODE_WAS;
 }
 
 static void teardown(void)
@@ -53,15 +45,15 @@ static enum pvm_action arrive(uint8_t vector)
 static void fill_pvcs(uint64_t rip, uint16_t bits)
 {
 	vcpu->rip = RETU_RIP + 2;
-	pvcs()->user_cs = 0x33;
-	pvcs()->user_ss = 0x2b;
-	pvcs()->user_gsbase = USER_GS_BASE;
-	pvcs()->eflags = (uint32_t)USER_RFLAGS;
-	pvcs()->pkru = USER_PKRU;
-	pvcs()->rip = rip;
-	pvcs()->rcx = 0xcc;
-	pvcs()->r11 = 0x1111;
-	pvcs()->event_vector = (uint16_t)(LOCKED | bits);
+	single_pvcs(vcpu)->user_cs = 0x33;
+	single_pvcs(vcpu)->user_ss = 0x2b;
+	single_pvcs(vcpu)->user_gsbase = USER_GS_BASE;
+	single_pvcs(vcpu)->eflags = (uint32_t)USER_RFLAGS;
+	single_pvcs(vcpu)->pkru = USER_PKRU;
+	single_pvcs(vcpu)->rip = rip;
+	single_pvcs(vcpu)->rcx = 0xcc;
+	single_pvcs(vcpu)->r11 = 0x1111;
+	single_pvcs(vcpu)->event_vector = (uint16_t)(LOCKED | bits);
 }
 
 /* The vCPU is at an entry of the supervisor's, for @vector, which has come from @rip. */
@@ -69,11 +61,11 @@ static void assert_delivered(uint64_t offset, uint8_t vector, uint64_t rip)
 {
 	cr_assert_not(vcpu->user_mode);
 	cr_assert_eq(vcpu->rip, ENTRY + offset);
-	cr_assert_eq(pvcs()->event_vector & 0xff, vector);
-	cr_assert_eq(pvcs()->rip, rip);
-	cr_assert_eq(pvcs()->rcx, 0xcc);
-	cr_assert_eq(pvcs()->r11, 0x1111);
-	cr_assert_eq(pvcs()->event_errcode, ERROR_CODE_WAS, "neither has an error code");
+	cr_assert_eq(single_pvcs(vcpu)->event_vector & 0xff, vector);
+	cr_assert_eq(single_pvcs(vcpu)->rip, rip);
+	cr_assert_eq(single_pvcs(vcpu)->rcx, 0xcc);
+	cr_assert_eq(single_pvcs(vcpu)->r11, 0x1111);
+	cr_assert_eq(single_pvcs(vcpu)->event_errcode, ERROR_CODE_WAS, "neither has an error code");
 }
 
 static void sets_its_bit_and_changes_nothing_else(const struct waiter *waiter)
@@ -81,8 +73,8 @@ static void sets_its_bit_and_changes_nothing_else(const struct waiter *waiter)
 	struct guest_snapshot before = guest_snapshot(vcpu);
 
 	cr_assert_eq(arrive(waiter->vector), PVM_ACT_RESUME);
-	cr_assert_eq(pvcs()->event_vector, LOCKED | waiter->bit);
-	pvcs()->event_vector = LOCKED;
+	cr_assert_eq(single_pvcs(vcpu)->event_vector, LOCKED | waiter->bit);
+	single_pvcs(vcpu)->event_vector = LOCKED;
 	guest_assert_unchanged(vcpu, &before);
 	cr_assert_not(vcpu->nmi_masked);
 	cr_assert_not(vcpu->nmi_pending);
@@ -106,7 +98,7 @@ Test(single_cr3_lock, an_nmi_and_a_machine_check_wait_side_by_side)
 	cr_assert_eq(arrive(PVM_VEC_MC), PVM_ACT_RESUME);
 	cr_assert_eq(arrive(PVM_VEC_NMI), PVM_ACT_RESUME);
 	cr_assert_eq(arrive(PVM_VEC_MC), PVM_ACT_RESUME);
-	cr_assert_eq(pvcs()->event_vector, LOCKED | WAITING);
+	cr_assert_eq(single_pvcs(vcpu)->event_vector, LOCKED | WAITING);
 }
 
 /* The lock is the whole byte, not STD alone: a bit that waits holds it, too. */
@@ -116,9 +108,9 @@ Test(single_cr3_lock, any_bit_of_the_byte_holds_it)
 	unsigned bit;
 
 	for (bit = 1 << 8; bit < 1 << 16; bit <<= 1) {
-		pvcs()->event_vector = (uint16_t)(bit | VECTOR_WAS);
+		single_pvcs(vcpu)->event_vector = (uint16_t)(bit | VECTOR_WAS);
 		cr_assert_eq(arrive(PVM_VEC_MC), PVM_ACT_RESUME);
-		cr_assert_eq(pvcs()->event_vector, bit | PVM_SC_VECTOR_MCE | VECTOR_WAS);
+		cr_assert_eq(single_pvcs(vcpu)->event_vector, bit | PVM_SC_VECTOR_MCE | VECTOR_WAS);
 		cr_assert_eq(vcpu->rip, SUPERVISOR_RIP, "bit 0x%x", bit);
 	}
 }
@@ -128,7 +120,7 @@ static void does_not_end_a_halt(const struct waiter *waiter)
 	vcpu->halted = true;
 	cr_assert_eq(arrive(waiter->vector), PVM_ACT_HALT);
 	cr_assert(vcpu->halted);
-	cr_assert_eq(pvcs()->event_vector, LOCKED | waiter->bit);
+	cr_assert_eq(single_pvcs(vcpu)->event_vector, LOCKED | waiter->bit);
 }
 
 /* spec: SC-016 */
@@ -151,11 +143,11 @@ Test(single_cr3_lock, a_free_one_keeps_neither_out)
 
 	for (i = 0; i < 2; i++) {
 		vcpu->rip = SUPERVISOR_RIP;
-		pvcs()->event_vector = VECTOR_WAS;
+		single_pvcs(vcpu)->event_vector = VECTOR_WAS;
 		cr_assert_eq(arrive(vectors[i]), PVM_ACT_RESUME);
 		cr_assert_eq(vcpu->rip, ENTRY + PVM_SC_ENTRY_SUPERVISOR);
-		cr_assert_eq(pvcs()->event_vector, vectors[i] | PVM_SC_VECTOR_STD);
-		cr_assert_eq(pvcs()->rip, SUPERVISOR_RIP);
+		cr_assert_eq(single_pvcs(vcpu)->event_vector, vectors[i] | PVM_SC_VECTOR_STD);
+		cr_assert_eq(single_pvcs(vcpu)->rip, SUPERVISOR_RIP);
 	}
 }
 
@@ -182,11 +174,11 @@ static void what_waits_comes_with_the_return_to_user_mode(const struct waiter *w
 	fill_pvcs(USER_RIP, waiter->bit);
 	cr_assert_eq(pvm_event_return_user(vcpu), PVM_ACT_RESUME);
 	assert_delivered(PVM_SC_ENTRY_USER, waiter->vector, USER_RIP);
-	cr_assert_eq(pvcs()->event_vector, waiter->vector | PVM_SC_VECTOR_STD, "its bit is gone");
-	cr_assert_eq(pvcs()->user_cs, 0x33);
-	cr_assert_eq(pvcs()->user_gsbase, USER_GS_BASE);
-	cr_assert_eq(pvcs()->eflags, USER_RFLAGS);
-	cr_assert_eq(pvcs()->pkru, USER_PKRU);
+	cr_assert_eq(single_pvcs(vcpu)->event_vector, waiter->vector | PVM_SC_VECTOR_STD, "its bit is gone");
+	cr_assert_eq(single_pvcs(vcpu)->user_cs, 0x33);
+	cr_assert_eq(single_pvcs(vcpu)->user_gsbase, USER_GS_BASE);
+	cr_assert_eq(single_pvcs(vcpu)->eflags, USER_RFLAGS);
+	cr_assert_eq(single_pvcs(vcpu)->pkru, USER_PKRU);
 	cr_assert_eq(vcpu->nmi_masked, waiter->vector == PVM_VEC_NMI);
 	cr_assert_not(vcpu->nmi_pending);
 }
@@ -206,13 +198,13 @@ Test(single_cr3_lock, a_machine_check_comes_with_the_return_to_user_mode)
 static void what_waits_comes_with_the_return_to_supervisor_mode(const struct waiter *waiter)
 {
 	fill_pvcs(SUPERVISOR_RIP, waiter->bit);
-	pvcs()->event_flags = 0;
+	single_pvcs(vcpu)->event_flags = 0;
 	cr_assert_eq(pvm_event_return_supervisor(vcpu), PVM_ACT_RESUME);
 	assert_delivered(PVM_SC_ENTRY_SUPERVISOR, waiter->vector, SUPERVISOR_RIP);
-	cr_assert_eq(pvcs()->event_vector, waiter->vector | PVM_SC_VECTOR_STD,
+	cr_assert_eq(single_pvcs(vcpu)->event_vector, waiter->vector | PVM_SC_VECTOR_STD,
 		     "the lock is the new event's, and its bit is gone");
-	cr_assert_eq(pvcs()->eflags, USER_RFLAGS, "with IF, as the return has set it");
-	cr_assert_eq(pvcs()->event_flags, 0, "IF is clear in the handler");
+	cr_assert_eq(single_pvcs(vcpu)->eflags, USER_RFLAGS, "with IF, as the return has set it");
+	cr_assert_eq(single_pvcs(vcpu)->event_flags, 0, "IF is clear in the handler");
 	cr_assert_eq(vcpu->nmi_masked, waiter->vector == PVM_VEC_NMI);
 	cr_assert_not(vcpu->nmi_pending);
 }
@@ -236,7 +228,7 @@ Test(single_cr3_lock, of_both_the_machine_check_comes_with_the_return_to_user_mo
 	fill_pvcs(USER_RIP, WAITING);
 	cr_assert_eq(pvm_event_return_user(vcpu), PVM_ACT_RESUME);
 	assert_delivered(PVM_SC_ENTRY_USER, PVM_VEC_MC, USER_RIP);
-	cr_assert_eq(pvcs()->event_vector, PVM_VEC_MC | PVM_SC_VECTOR_STD | PVM_SC_VECTOR_NMI);
+	cr_assert_eq(single_pvcs(vcpu)->event_vector, PVM_VEC_MC | PVM_SC_VECTOR_STD | PVM_SC_VECTOR_NMI);
 	cr_assert_not(vcpu->nmi_masked);
 	cr_assert_not(vcpu->nmi_pending, "it waits in one place");
 
@@ -251,7 +243,7 @@ Test(single_cr3_lock, of_both_the_machine_check_comes_with_the_return_to_supervi
 	fill_pvcs(SUPERVISOR_RIP, WAITING);
 	cr_assert_eq(pvm_event_return_supervisor(vcpu), PVM_ACT_RESUME);
 	assert_delivered(PVM_SC_ENTRY_SUPERVISOR, PVM_VEC_MC, SUPERVISOR_RIP);
-	cr_assert_eq(pvcs()->event_vector, PVM_VEC_MC | PVM_SC_VECTOR_STD | PVM_SC_VECTOR_NMI);
+	cr_assert_eq(single_pvcs(vcpu)->event_vector, PVM_VEC_MC | PVM_SC_VECTOR_STD | PVM_SC_VECTOR_NMI);
 	cr_assert_not(vcpu->nmi_masked);
 	cr_assert_not(vcpu->nmi_pending);
 }
@@ -263,7 +255,7 @@ Test(single_cr3_lock, a_machine_check_in_user_mode_is_delivered_at_once)
 	fill_pvcs(USER_RIP, 0);
 	cr_assert_eq(pvm_event_return_user(vcpu), PVM_ACT_RESUME);
 	cr_assert(vcpu->user_mode);
-	cr_assert_eq(pvcs()->event_vector, LOCKED, "STD stays");
+	cr_assert_eq(single_pvcs(vcpu)->event_vector, LOCKED, "STD stays");
 	cr_assert_eq(arrive(PVM_VEC_MC), PVM_ACT_RESUME);
 	assert_delivered(PVM_SC_ENTRY_USER, PVM_VEC_MC, USER_RIP);
 }
@@ -276,7 +268,7 @@ Test(single_cr3_lock, a_refused_return_to_user_mode_leaves_what_waits)
 	cr_assert_eq(pvm_event_return_user(vcpu), PVM_ACT_SHUTDOWN);
 	cr_assert_eq(vcpu->request.shutdown.reason, PVM_SHUTDOWN_EVENT_LOCKED);
 	cr_assert_eq(vcpu->request.shutdown.vector, PVM_VEC_GP);
-	cr_assert_eq(pvcs()->event_vector, LOCKED | WAITING);
+	cr_assert_eq(single_pvcs(vcpu)->event_vector, LOCKED | WAITING);
 }
 
 /* spec: SC-018, SC-021 */

@@ -7,23 +7,15 @@
 static struct fixture f;
 static struct pvm_vcpu *vcpu = &f.vcpu[0];
 
-static volatile struct pvm_sc_vcpu_struct *pvcs(void)
-{
-	return (volatile struct pvm_sc_vcpu_struct *)vcpu->pvcs;
-}
-
 static void setup(void)
 {
-	struct pvm_vm_config config = fixture_config();
-
-	config.abi = PVM_ABI_SINGLE_CR3;
-	guest_boot_config(&f, &config);
+	guest_boot_single_cr3(&f);
 	vcpu->rip = RETS_RIP + 2;
-	pvcs()->rip = 0x200999;
-	pvcs()->rcx = 0xcc;
-	pvcs()->r11 = 0x1111;
-	pvcs()->eflags = PVM_RFLAGS_FIXED | PVM_RFLAGS_OF;
-	pvcs()->event_vector = PVM_SC_VECTOR_STD | 0x77;
+	single_pvcs(vcpu)->rip = 0x200999;
+	single_pvcs(vcpu)->rcx = 0xcc;
+	single_pvcs(vcpu)->r11 = 0x1111;
+	single_pvcs(vcpu)->eflags = PVM_RFLAGS_FIXED | PVM_RFLAGS_OF;
+	single_pvcs(vcpu)->event_vector = PVM_SC_VECTOR_STD | 0x77;
 }
 
 static void teardown(void)
@@ -42,27 +34,27 @@ Test(single_cr3_return, loads_four_registers_and_gives_up_the_lock)
 	cr_assert_eq(vcpu->gpr[PVM_RCX], 0xcc);
 	cr_assert_eq(vcpu->gpr[PVM_R11], 0x1111);
 	cr_assert_eq(vcpu->gpr[PVM_RSP], SUPERVISOR_RSP);
-	cr_assert_eq(pvcs()->event_vector, 0x77);
-	cr_assert_eq(pvcs()->event_flags, 0, "IF is that of eflags");
+	cr_assert_eq(single_pvcs(vcpu)->event_vector, 0x77);
+	cr_assert_eq(single_pvcs(vcpu)->event_flags, 0, "IF is that of eflags");
 }
 
 /* spec: SC-020 */
 Test(single_cr3_return, S2_rflags_are_standardised)
 {
-	pvcs()->eflags = ~0u;
+	single_pvcs(vcpu)->eflags = ~0u;
 	cr_assert_eq(pvm_event_return_supervisor(vcpu), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->rflags, PVM_RFLAGS_GUEST | PVM_RFLAGS_IF | PVM_RFLAGS_FIXED);
-	cr_assert_eq(pvcs()->event_flags, PVM_EVENT_FLAGS_IF);
+	cr_assert_eq(single_pvcs(vcpu)->event_flags, PVM_EVENT_FLAGS_IF);
 }
 
 /* The lock is free: the #GP has somewhere to go. */
 /* spec: SC-020 */
 Test(single_cr3_return, S1_a_rip_that_is_not_canonical_is_gp_at_the_instruction)
 {
-	pvcs()->event_vector = 0x77;
-	pvcs()->rip = 0x800000000000;
+	single_pvcs(vcpu)->event_vector = 0x77;
+	single_pvcs(vcpu)->rip = 0x800000000000;
 	cr_assert_eq(pvm_event_return_supervisor(vcpu), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->rip, ENTRY + PVM_SC_ENTRY_SUPERVISOR);
-	cr_assert_eq(pvcs()->event_vector, PVM_SC_VECTOR_STD | PVM_VEC_GP);
-	cr_assert_eq(pvcs()->rip, RETS_RIP);
+	cr_assert_eq(single_pvcs(vcpu)->event_vector, PVM_SC_VECTOR_STD | PVM_VEC_GP);
+	cr_assert_eq(single_pvcs(vcpu)->rip, RETS_RIP);
 }
