@@ -30,7 +30,7 @@ JUDGED = {
         "a name for the vCPU's own ranges: any that is not 1 and no other vCPU's",
     "libpvm/switcher/tag.c: for (i = 0; i < PVM_SWITCHER_TAGS; i++) { => "
     "for (i = 0; i <= PVM_SWITCHER_TAGS; i++) {":
-        "in the area the words behind are tag 0's own, which is nobody's, too; "
+        "in the area the words after them are tag 0's own, which has no owner either; "
         "-fsanitize=undefined tells",
     "libpvm/switcher/tag.c: tag = cpu->next_tag++ % PVM_SWITCHER_TAGS; => "
     "tag = cpu->next_tag-- % PVM_SWITCHER_TAGS;":
@@ -46,7 +46,7 @@ JUDGED = {
     "pvm_vcpu_underlying_dr7(vcpu) : 0;":
         "a DR7 with nothing armed is not loaded: enter() and debug.c ask for the bits again",
     "libpvm/switcher/area.h: uint64_t host_dr7, host_dr[4]; => uint64_t host_dr7, host_dr[5];":
-        "one more word that nobody uses",
+        "one more word that is not used",
     "libpvm/switcher/vm.c: for (offset = 0; offset < size; offset += PVM_PAGE_SIZE) { => "
     "for (offset = 1; offset < size; offset += PVM_PAGE_SIZE) {":
         "as many pages, and the 1 in each entry is P, which is set anyway",
@@ -68,7 +68,7 @@ JUDGED = {
     "((guest ^ entry) & rule->same) |":
         "the long way finds the same",
     "libpvm/switcher/detect.c: uint32_t regs[4]; => uint32_t regs[5];":
-        "one more word that nobody uses",
+        "one more word that is not used",
     "libpvm/switcher/run.c: cpu->runs++; => cpu->runs--;":
         "compared with an older one for being another",
 }

@@ -9,6 +9,9 @@
 #define USER_CODE	0x1840
 #define SUPERVISOR_CODE	0x1880
 
+/* Of gate_type(): CPL 3 may use the gate. */
+#define GATE_DPL_3	0x60
+
 void write_code(uint64_t at, const void *bytes, size_t size);
 /* User mode at @rip, its stack, and SUPERVISOR_CODE for its system calls. */
 void start_user(uint16_t cs, uint64_t rip);
@@ -16,6 +19,14 @@ void start_user(uint16_t cs, uint64_t rip);
 void run_once(struct pvm_switcher_exit *exit);
 /* To the #UD that ends each program; @name says where it does not. */
 void run_to_ud2(const char *name);
+
+/* The byte of a gate of the switcher's IDT that has its type and its DPL. */
+uint8_t *gate_type(uint8_t vector);
+
+/* corners_exits.c */
+void waiting_interrupt_is_seen(void);
+void exits_say_what_they_are(bool serve);
+void events_are_the_hosts(void);
 
 /* corners_window.c */
 void window_follows_the_pin(void);

@@ -16,7 +16,7 @@
 
 #define PCID_FIRST	16
 #define PCID_COUNT	64
-#define KICKS_MAX	1000		/* in a row: nobody kicks here */
+#define KICKS_MAX	1000		/* in a row: no one kicks here */
 
 struct test_vm test;
 static struct pvm_switcher switcher;

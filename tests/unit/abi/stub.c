@@ -167,7 +167,7 @@ Test(stub, what_it_cannot_deliver_ends_the_vm_with_its_reason)
 	cr_assert_eq(vcpu->request.shutdown.vector, PVM_VEC_DE);
 }
 
-/* Nobody tells the guest that one waits, nor sets its flag. */
+/* The guest is not told that one waits, and its flag is not set for it. */
 Test(stub, an_interrupt_waits_for_the_guests_own_flag)
 {
 	bool delivered;

@@ -22,8 +22,8 @@
 enum host_kick { KICK_LEAVES, KICK_RUNS_AGAIN, KICK_LEAVES_LATER };
 
 extern struct pvm_switcher switcher;
-/* Behind the last is one that is no CPU of this switcher, and whose guest is nobody's: who looks at
- * it dies. */
+/* After the last is one that is no CPU of this switcher, with a guest at no address: to look at it
+ * is a fault. */
 extern struct pvm_switcher_cpu *cpus[HOST_CPUS + 1];
 extern unsigned kicks[HOST_CPUS + 1];
 #define NOT_OURS	((struct pvm_switcher_vcpu *)8)

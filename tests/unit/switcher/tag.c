@@ -202,7 +202,7 @@ Test(switcher_tag, every_tag_is_given_out_before_one_changes_hands)
 	for (unsigned n = 0; n < PVM_SWITCHER_TAGS; n += 2)
 		set_roots(ROOT(n), ROOT(n + 1));
 	for (unsigned i = 0; i < PVM_SWITCHER_TAGS; i++)
-		cr_assert_neq(cpu->tag_root[i].v, PVM_INVALID_ADDR, "tag %u is nobody's", i);
+		cr_assert_neq(cpu->tag_root[i].v, PVM_INVALID_ADDR, "tag %u has no owner", i);
 	for (unsigned n = 0; n < PVM_SWITCHER_TAGS; n++) {
 		unsigned has = 0;
 
