@@ -26,7 +26,6 @@
 #define SHRINK_STEP	16	/* shadow pages */
 #define FRAMES_MAX	(1ull << 40)	/* gpas have at most 52 bits */
 
-
 /* Going through frames. */
 struct pass {
 	struct pvm_mmu *mmu;
