@@ -23,6 +23,13 @@ static bool user_selector_ok(uint16_t sel)
 	return (sel & PVM_SEL_RPL) == PVM_SEL_RPL && !(sel & PVM_SEL_LDT) && PVM_SEL_INDEX(sel);
 }
 
+static bool pvcs_fits(const struct pvm_abi_ops *abi)
+{
+	uint32_t size = abi->pvcs_size, align = abi->pvcs_align;
+
+	return !size || (size <= PVM_PAGE_SIZE && align && align <= PVM_PAGE_SIZE && !(align & (align - 1)));
+}
+
 /* All that the core calls without looking whether it is there. */
 static bool abi_complete(const struct pvm_abi_ops *abi)
 {
@@ -32,7 +39,20 @@ static bool abi_complete(const struct pvm_abi_ops *abi)
 	       (abi->cpuid || abi->cpuid_highest < PVM_CPUID_HYPERVISOR_FIRST);
 }
 
-static const char *check_abi(const struct pvm_vm_config *config)
+static const char *check_abi(const struct pvm_abi_ops *abi)
+{
+	if (!abi)
+		return "abi: this guest ABI is not built";
+	if (!abi_complete(abi))
+		return "abi: this guest ABI lacks an operation";
+	if (!pvcs_fits(abi))
+		return "abi: this guest ABI's pvcs_size or pvcs_align is not that of a structure in one page";
+	if (!pvm_msr_range_is_free(abi))
+		return "abi: this guest ABI's range of MSRs has one of x86's in it";
+	return NULL;
+}
+
+static const char *check_cpu(const struct pvm_vm_config *config)
 {
 	if (!maxphyaddr_ok(config->host_maxphyaddr))
 		return "host_maxphyaddr must be 36 to 52 bits";
@@ -119,11 +139,10 @@ int pvm_vm_config_check(const struct pvm_vm_config *config, const char **why)
 		return PVM_EINVAL;
 	}
 	abi = pvm_abi_find(config->abi);
-	if (!abi || !abi_complete(abi)) {
-		*why = abi ? "abi: this guest ABI lacks an operation" : "abi: this guest ABI is not built";
+	*why = check_abi(abi);
+	if (*why)
 		return PVM_ENOSYS;
-	}
-	*why = check_abi(config);
+	*why = check_cpu(config);
 	if (!*why)
 		*why = check_selectors(config);
 	if (!*why)

@@ -163,6 +163,22 @@ static bool is_abis(const struct pvm_abi_ops *abi, uint32_t index)
 	return index - abi->msr_base < abi->msr_count;
 }
 
+bool pvm_msr_range_is_free(const struct pvm_abi_ops *abi)
+{
+	static const uint32_t x86[] = {
+		PVM_MSR_TSC_AUX, PVM_MSR_IA32_SYSENTER_CS, PVM_MSR_IA32_SYSENTER_ESP,
+		PVM_MSR_IA32_SYSENTER_EIP, PVM_MSR_IA32_PAT, PVM_MSR_IA32_PKRS, PVM_MSR_IA32_XSS,
+		PVM_MSR_EFER, PVM_MSR_STAR, PVM_MSR_LSTAR, PVM_MSR_CSTAR, PVM_MSR_SYSCALL_MASK,
+		PVM_MSR_FS_BASE, PVM_MSR_GS_BASE, PVM_MSR_KERNEL_GS_BASE,
+	};
+	unsigned i;
+
+	for (i = 0; i < sizeof(x86) / sizeof(x86[0]); i++)
+		if (is_abis(abi, x86[i]))
+			return false;
+	return true;
+}
+
 int pvm_msr_write(struct pvm_vcpu *vcpu, uint32_t index, uint64_t value)
 {
 	const struct pvm_abi_ops *abi = vcpu->vm->abi;

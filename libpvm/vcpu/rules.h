@@ -44,6 +44,9 @@ uint64_t pvm_efer_of_host(const struct pvm_vm_config *config);
 /* M7: @size bytes from an entry point on are legal: *@entry = @value; else PVM_EINVAL. */
 int pvm_msr_write_entry(const struct pvm_vcpu *vcpu, uint64_t *entry, uint64_t value, uint64_t size);
 
+/* S9: is none of x86's MSRs in the ABI's range? */
+bool pvm_msr_range_is_free(const struct pvm_abi_ops *abi);
+
 bool pvm_star_allowed(const struct pvm_vm_config *config, uint64_t star);
 uint64_t pvm_star_reset(const struct pvm_vm_config *config);
 bool pvm_pat_allowed(uint64_t pat);

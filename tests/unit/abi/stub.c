@@ -240,7 +240,8 @@ Test(stub, a_snapshot_goes_through_the_core_alone)
  * Tables that leave out more.
  */
 
-static int check(const struct pvm_abi_ops *ops)
+/* Is it refused? NULL, or the reason. */
+static const char *refusal(const struct pvm_abi_ops *ops)
 {
 	struct pvm_vm_config config = fixture_config();
 	const char *why;
@@ -250,9 +251,17 @@ static int check(const struct pvm_abi_ops *ops)
 	instead = ops;
 	ret = pvm_vm_config_check(&config, &why);
 	instead = NULL;
-	if (ret != PVM_OK)
+	cr_assert_eq(ret, why ? PVM_ENOSYS : PVM_OK);
+	return why;
+}
+
+static int check(const struct pvm_abi_ops *ops)
+{
+	const char *why = refusal(ops);
+
+	if (why)
 		cr_assert_str_eq(why, "abi: this guest ABI lacks an operation");
-	return ret;
+	return why ? PVM_ENOSYS : PVM_OK;
 }
 
 #define WITHOUT(field) \
@@ -277,6 +286,48 @@ Test(stub_table, S9_an_operation_that_must_be_there_is_missed)
 	WITHOUT(msr_write);
 	ops.cpuid_highest = PVM_CPUID_HYPERVISOR_FIRST;
 	cr_expect_eq(check(&ops), PVM_ENOSYS, "cpuid");
+}
+
+/* Reads would be x86's, and writes the ABI's. */
+Test(stub_table, S9_a_range_of_msrs_is_free_of_x86s)
+{
+	static const uint32_t x86[] = {
+		0x174, 0x175, 0x176, 0x277, 0x6e1, 0xda0, 0xc0000080, 0xc0000081, 0xc0000082,
+		0xc0000083, 0xc0000084, 0xc0000100, 0xc0000101, 0xc0000102, 0xc0000103,
+	};
+	struct pvm_abi_ops ops = pvm_abi_stub;
+	const char *why;
+	unsigned i;
+
+	for (i = 0; i < sizeof(x86) / sizeof(x86[0]); i++) {
+		ops.msr_base = x86[i] - 1;
+		ops.msr_count = 2;
+		why = refusal(&ops);
+		cr_assert_not_null(why, "%x", x86[i]);
+		cr_expect_not_null(strstr(why, "MSR"), "%s", why);
+		ops.msr_base = x86[i];
+		ops.msr_count = 0;
+		cr_expect_null(refusal(&ops), "an empty range: %x", x86[i]);
+	}
+}
+
+Test(stub_table, S9_a_shared_structure_is_within_a_page)
+{
+	static const struct {
+		uint32_t size, align;
+		bool good;
+	} tried[] = {
+		{ 0, 0, true }, { 64, 64, true }, { 4096, 4096, true }, { 4096, 1, true },
+		{ 4097, 64, false }, { 64, 0, false }, { 64, 48, false }, { 64, 8192, false },
+	};
+	struct pvm_abi_ops ops = pvm_abi_stub;
+	unsigned i;
+
+	for (i = 0; i < sizeof(tried) / sizeof(tried[0]); i++) {
+		ops.pvcs_size = tried[i].size;
+		ops.pvcs_align = tried[i].align;
+		cr_expect_eq(!refusal(&ops), tried[i].good, "%u, %u", ops.pvcs_size, ops.pvcs_align);
+	}
 }
 
 Test(stub_table, what_counts_nothing_needs_no_operation)
