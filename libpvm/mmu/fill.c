@@ -407,8 +407,7 @@ static uint64_t leaf_entry(const struct pvm_fill *fill)
 	return entry;
 }
 
-/* False: it is there already. */
-static bool install_leaf(struct pvm_fill *fill)
+static void install_leaf(struct pvm_fill *fill)
 {
 	struct pvm_mmu *mmu = fill->vcpu->vm->mmu;
 	struct pvm_shadow_page *page = fill->path[fill->target];
@@ -419,7 +418,7 @@ static bool install_leaf(struct pvm_fill *fill)
 	bool same = present && pvm_entry_is_leaf(page, index) && pvm_entry_gfn(page, index).v == gfn.v;
 
 	if (new == old && same)
-		return false;
+		return;
 	if (present && (!same || ((old ^ new) & PVM_PTE_ADDR_MASK))) {
 		pvm_entry_clear(mmu, page, index);
 		present = false;
@@ -433,7 +432,6 @@ static bool install_leaf(struct pvm_fill *fill)
 	}
 	mmu->stats.fills++;
 	pvm_trace_vcpu(fill->vcpu, PVM_TRACE_FILL, fill->walk.gva.v, fill->walk.gpa.v, fill->target, new);
-	return true;
 }
 
 /* Have the guest's entries still the values that were read? A page that was new
@@ -456,7 +454,6 @@ static bool still_true(const struct pvm_fill *fill)
 
 bool pvm_fill_install(struct pvm_fill *fill)
 {
-	bool installed;
 	unsigned level;
 
 	if (!fill->linked) {
@@ -466,14 +463,10 @@ bool pvm_fill_install(struct pvm_fill *fill)
 			install_link(fill, level);
 		remember_path(fill);
 	}
-	installed = install_leaf(fill);
+	install_leaf(fill);
 	if (fill->vcpu->vm->mmu->vcpus > 1)
 		pvm_spares_top_up(fill->vcpu);	/* M11: after those for whom the pages were counted */
-	if (installed || !fill->linked)
-		return true;
-	/* A fault although the leaf is there: perhaps the path is not. */
-	fill->vcpu->mmu.path.root = NULL;
-	return false;
+	return true;
 }
 
 /* An entry that a vCPU is about to fill: not present, and not empty. */

@@ -71,4 +71,22 @@ JUDGED = {
         "one more word that is not used",
     "libpvm/switcher/run.c: cpu->runs++; => cpu->runs--;":
         "compared with an older one for being another",
+    "libpvm/switcher/run.c: cpu->range_start = ~0ull; => ;":
+        "nothing is below the end of an empty range, which is 0",
+    "libpvm/vcpu/cpuid.c: if (!mask || subleaf > 31) { => if (!mask || subleaf >= 31) {":
+        "no guest has a state component 31: its subleaf is zero either way",
+    "libpvm/vcpu/cpuid.c: keep(out, 0, LEAF_88_EBX, 0, 0); => keep(out, 1, LEAF_88_EBX, 0, 0);":
+        "EAX is written in the next line",
+    "libpvm/mmu/page.c: for (page = role.range > 1 ? pvm_page_first(mmu, gfn) : NULL; "
+    "page; page = next) { => for (page = role.range >= 1 ? pvm_page_first(mmu, gfn) : "
+    "NULL; page; page = next) {":
+        "roots of the widest range are all of generation 0: looked at, and left alone",
+    "libpvm/events/interrupt.c: return pvm_event_deliver(vcpu, vector, 0); => "
+    "return pvm_event_deliver(vcpu, vector, 1);":
+        "an interrupt's vector has no error code: the argument is not looked at",
+    "libpvm/mmu/walk.c: walk->level = walk->read_only = 0; => "
+    "walk->level = walk->read_only = 1;":
+        "no entry has level 0, and the level of a walk that read no entry is not used",
+    "libpvm/vcpu/debug.c: if (number < DR_COUNT) { => if (number <= DR_COUNT) {":
+        "DR4 is DR6 or no register at all: 4 does not come here",
 }

@@ -8,10 +8,12 @@
 
 #include "test_host.h"
 
+#define FIXTURE_VCPUS 64
+
 struct fixture {
 	struct test_host host;		/* what the engine gets as its host */
 	struct pvm_vm vm;
-	struct pvm_vcpu vcpu[4];
+	struct pvm_vcpu vcpu[FIXTURE_VCPUS];
 	unsigned vcpus;
 	uint64_t next_table;		/* gpa of the next free guest table page, grows up */
 };

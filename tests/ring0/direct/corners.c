@@ -233,6 +233,32 @@ static void host_has_its_own_selectors(void)
 	print("the host's own selectors are given back\n");
 }
 
+/* S5: each by itself: none of them is in a register while the switcher's own tables are. */
+static void no_selector_of_the_hosts_stays(void)
+{
+	uint16_t before[HOST_SELS], own[HOST_SELS], sel[HOST_SELS];
+	unsigned i, k;
+
+	pvm_switcher_unload(test.cpu);
+	read_selectors(before);
+	for (i = 0; i < HOST_SELS; i++) {
+		memcpy(own, before, sizeof(own));
+		own[i] = HOST_ONLY_SEL;
+		write_selectors(own);
+		pvm_switcher_load(test.cpu);
+		read_selectors(sel);
+		for (k = 0; k < HOST_SELS; k++)
+			if (sel[k] != (k == i ? 0 : before[k]))
+				fail("S5: selector %u of the host: loaded, %u is %x", i, k, sel[k]);
+		pvm_switcher_unload(test.cpu);
+		read_selectors(sel);
+		if (memcmp(sel, own, sizeof(sel)))
+			fail("S5: selector %u of the host is not given back", i);
+	}
+	write_selectors(before);
+	print("no selector of the host's own stays while the guest's tables are loaded\n");
+}
+
 /* User SYSCALL with an entry that is no legal address: the engine's to judge, never SYSRET's. One
  * in the upper half is switched to directly, like any other. */
 static void entry_is_an_address(void)
@@ -526,6 +552,7 @@ void minivisor_main(void)
 	exits_say_what_they_are(true);
 	host_gdt_is_read_only();
 	host_has_its_own_selectors();
+	no_selector_of_the_hosts_stays();
 	entry_is_an_address();
 	some_hypercalls_are_the_hosts();
 	without_direct_switches_a_syscall_is_an_exit();

@@ -267,6 +267,12 @@ Test(msr, accesses_are_traced)
 	cr_assert_eq(record->b, 0x112233);
 	cr_assert_eq(record->c, 1);
 	f.host.record_count = 0;
+	insn_wrmsr(PVM_MSR_LSTAR, 0x445566);
+	record = fixture_find_record(&f, PVM_TRACE_MSR);
+	cr_assert_eq(record->a, PVM_MSR_LSTAR);
+	cr_assert_eq(record->b, 0x445566);
+	cr_assert_eq(record->c, 1);
+	f.host.record_count = 0;
 	insn_rdmsr(X2APIC_ICR);
 	pvm_complete_rdmsr(vcpu, true, 9);
 	record = fixture_find_record(&f, PVM_TRACE_MSR);

@@ -156,3 +156,26 @@ Test(mmu_edges, the_other_root_is_found_under_the_lock_and_by_its_role)
 	cr_assert_eq(g.f.host.lock_depth, 0);
 	guest_fini(&g);
 }
+
+/* CR4 has changed: the first load of each mode looks for its root, and both stay. */
+Test(mmu_edges, both_roots_stay_at_hand_after_cr4_has_changed)
+{
+	uint64_t user, supervisor, generation;
+	struct guest g;
+
+	guest_init(&g);
+	supervisor = load(&g);
+	g.vcpu->cr4 &= ~(uint64_t)(PVM_CR4_PKE | PVM_CR4_PKS);
+	pvm_mmu_new_cr3(g.vcpu);
+	cr_assert_neq(load(&g), supervisor);
+	supervisor = load(&g);
+	g.vcpu->cr3 = g.user_cr3;
+	g.vcpu->user_mode = true;
+	g.vcpu->msr.switch_cr3 = g.cr3;
+	user = load(&g);
+	generation = g.vcpu->mmu.roots_gen;
+	cr_assert_eq(load(&g), user);
+	cr_assert_eq(pvm_mmu_other_root(g.vcpu).v, supervisor);
+	cr_assert_eq(g.vcpu->mmu.roots_gen, generation);
+	guest_fini(&g);
+}

@@ -150,6 +150,29 @@ Test(mmu_evict, M11_engine_that_cannot_be_made_leaves_nothing_behind)
 	}
 }
 
+/* However many roots run, one eviction comes past them all. */
+Test(mmu_evict, M12_roots_in_use_do_not_hide_what_can_go)
+{
+	static struct guest g;
+	struct pvm_vm_config config = fixture_config();
+	pvm_hpa_t root;
+	unsigned i;
+
+	config.max_shadow_pages = FIXTURE_VCPUS + 8;
+	guest_init_config(&g, &config, FIXTURE_VCPUS, 4);
+	for (i = 0; i < AREAS; i++)
+		guest_map(&g, area(i), DATA + i * 0x1000, 1, RWU);
+	for (i = 0; i < FIXTURE_VCPUS; i++) {
+		if (i)
+			cr_assert_eq(pvm_cr_write(&g.f.vcpu[i], 3, fixture_new_table(&g.f)), PVM_OK);
+		cr_assert_eq(pvm_mmu_load(&g.f.vcpu[i], &root, PVM_MAY_SLEEP), PVM_OK);
+	}
+	for (i = 0; i < AREAS; i++)
+		guest_touch(&g, area(i), PVM_ACCESS_WRITE);
+	cr_assert_eq(pages(&g), config.max_shadow_pages);
+	guest_fini(&g);
+}
+
 Test(mmu_evict, loaded_root_outlives_its_table_until_it_is_put_down)
 {
 	struct guest g;

@@ -256,3 +256,24 @@ Test(mmu_flush, flushes_are_traced_and_counted)
 	cr_assert_eq(stats.flushes, 1);
 	guest_fini(&g);
 }
+
+/* The way to the table is remembered. Taken away and given back unchanged, it is as it was in
+ * the guest's tables, and not in the shadow's. */
+Test(mmu_flush, way_that_was_read_only_for_a_while_is_writable_again)
+{
+	struct guest g;
+	uint64_t *upper;
+
+	guest_init(&g);
+	guest_map(&g, GVA, DATA, 1, RWU);
+	guest_touch(&g, GVA, PVM_ACCESS_WRITE);
+	upper = guest_entry(&g, GVA, 2);
+	*upper &= ~(uint64_t)PVM_PTE_W;
+	pvm_mmu_host_wrote(g.vm, pvm_gfn((uint64_t)((uint8_t *)upper - g.f.host.memory) >> PVM_PAGE_SHIFT));
+	pvm_mmu_invlpg(g.vcpu, pvm_gva(GVA));
+	cr_assert_not(guest_can_write(&g, GVA));
+	*upper |= PVM_PTE_W;
+	guest_touch(&g, GVA, PVM_ACCESS_WRITE);
+	cr_assert(guest_can_write(&g, GVA));
+	guest_fini(&g);
+}
