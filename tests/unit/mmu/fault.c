@@ -385,5 +385,8 @@ Test(mmu_fault, M8_without_keys_it_is_key_0_that_the_cpu_refuses_by)
 	result = guest_fault(&g, GVA, PVM_PF_P | PVM_PF_PK);
 	cr_assert_eq(result.kind, PVM_FAULT_INJECT);
 	cr_assert_eq(result.error_code, PVM_PF_P | PVM_PF_PK);
+	g.vcpu->pkru = 2u << 2 * 0;	/* writes only */
+	cr_assert_eq(guest_fault(&g, GVA, PVM_PF_P | PVM_PF_PK).kind, PVM_FAULT_FIXED, "a read");
+	cr_assert_eq(guest_fault(&g, GVA, PVM_PF_P | PVM_PF_W | PVM_PF_PK).kind, PVM_FAULT_INJECT);
 	guest_fini(&g);
 }

@@ -277,3 +277,26 @@ Test(mmu_flush, way_that_was_read_only_for_a_while_is_writable_again)
 	cr_assert(guest_can_write(&g, GVA));
 	guest_fini(&g);
 }
+
+/* As many leaves as one hold of the lock takes are flushed as everything. The next hold begins
+ * with none. */
+Test(mmu_flush, M10_M12_each_hold_flushes_its_own_leaves)
+{
+	struct guest g;
+	unsigned i;
+
+	guest_init(&g);
+	for (i = 0; i < PVM_PTES_PER_TABLE; i++) {
+		guest_map(&g, GVA + i * PVM_PAGE_SIZE, DATA, 1, RWU);
+		guest_touch(&g, GVA + i * PVM_PAGE_SIZE, PVM_ACCESS_READ);
+	}
+	guest_map(&g, GVA + (1ull << 30), DATA + PVM_PAGE_SIZE, 1, RWU);
+	guest_touch(&g, GVA + (1ull << 30), PVM_ACCESS_READ);
+	g.f.host.flush_count = 0;
+	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(DATA >> PVM_PAGE_SHIFT), 2);
+	cr_assert_eq(g.f.host.flush_count, 2);
+	cr_assert_eq(g.f.host.flushes[0].scope, PVM_FLUSH_ALL);
+	cr_assert_eq(g.f.host.flushes[1].scope, PVM_FLUSH_GVA);
+	cr_assert_eq(g.f.host.flushes[1].gva.v, GVA + (1ull << 30));
+	guest_fini(&g);
+}

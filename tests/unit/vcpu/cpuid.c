@@ -199,6 +199,9 @@ Test(cpuid, plain_instructions_are_let_through)
 	for (i = 0; i < sizeof(shown) / sizeof(shown[0]); i++)
 		cr_assert(has(shown[i].leaf, shown[i].subleaf, shown[i].reg, shown[i].bit), "%s",
 			  shown[i].name);
+	cr_assert_eq(cpuid(0x80000007, 0, EAX), 0);
+	cr_assert_eq(cpuid(0x80000007, 0, EBX), 0);
+	cr_assert_eq(cpuid(0x80000007, 0, ECX), 0);
 	cr_assert_eq(cpuid(0x80000007, 0, EDX), 1 << 8);
 }
 
