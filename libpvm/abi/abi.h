@@ -18,13 +18,20 @@
 
 #include "abi/list.h"
 
+/* May a hypercall be answered inside pvm_switcher_run()? */
+enum pvm_serve {
+	PVM_SERVE_NOT = 0,	/* no: the host offers events, or does something else, before the
+				 * guest goes on */
+	PVM_SERVE_ANY,		/* yes, whatever it changes in the vCPU */
+	PVM_SERVE_RESULT,	/* yes, and quickly: of the registers in struct pvm_vcpu it changes RAX
+				 * alone, segments and their bases, and what state_gen counts */
+};
+
 /* A hypercall: everything that is known of it. Rows of an ABI count up from its base. */
 struct pvm_hypercall_row {
 	const char *name;
 	enum pvm_action (*handler)(struct pvm_vcpu *vcpu);
-	/* May it be answered inside pvm_switcher_run()? Not if the host has events to
-	 * offer, or anything else to do, before the guest goes on. */
-	bool served;
+	enum pvm_serve serve;
 };
 
 /*

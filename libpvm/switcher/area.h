@@ -116,7 +116,7 @@ struct pvm_switcher_cpu {
 	uint32_t gs_shift;
 	uint64_t user_cs, user_ds;
 
-	struct pvm_switcher_roots current;
+	struct pvm_switcher_roots own_roots;
 	struct pvm_switcher_roots published[PVM_SWITCHER_PUBLISHED];
 
 	/* The way back. */
@@ -149,7 +149,7 @@ struct pvm_switcher_cpu {
 	uint64_t tag_vm[PVM_SWITCHER_TAGS];	/* pvm_switcher_vm::id */
 	uint64_t tag_gen[PVM_SWITCHER_TAGS];
 	uint32_t next_tag, live_tags;
-	pvm_hpa_t current_root[2];
+	pvm_hpa_t own_root[2];
 	uint64_t host_dr7, host_dr[4];
 	uint64_t host_seg[4];		/* DS, ES, FS, GS that only the host's tables have; 0: none */
 	struct switcher_dtr gdtr, host_gdtr;
@@ -226,12 +226,12 @@ static inline bool pvm_switcher_roots_are(const struct pvm_switcher_cpu *cpu,
 					  bool answered)
 {
 	return cpu->tags_gen == gen &&
-		(answered || (cpu->current_root[0].v == svcpu->root[0].v &&
-			      cpu->current_root[1].v == svcpu->root[1].v &&
-			      cpu->roots == (uint64_t)(uintptr_t)&cpu->current));
+		(answered || (cpu->own_root[0].v == svcpu->root[0].v &&
+			      cpu->own_root[1].v == svcpu->root[1].v &&
+			      cpu->roots == (uint64_t)(uintptr_t)&cpu->own_roots));
 }
 
-/* tag.c: the pairs of roots that @svcpu may run on, in the area: its current ones
+/* tag.c: the pairs of roots that @svcpu may run on, in the area: its own
  * and what is published. @root: PVM_INVALID_ADDR where there is none. */
 void pvm_switcher_set_roots(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu,
 			const pvm_hpa_t root[2]);

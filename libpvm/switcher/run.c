@@ -145,7 +145,7 @@ static uint32_t inhibited(const struct pvm_switcher_cpu *cpu, const struct pvm_s
 		inhibit |= PVM_INHIBIT_INTERRUPT;
 	if (vcpu->nmi_masked | vcpu->nmi_pending)
 		inhibit |= PVM_INHIBIT_NMI;
-	if (cpu->current_root[!vcpu->user_mode].v == PVM_INVALID_ADDR)
+	if (cpu->own_root[!vcpu->user_mode].v == PVM_INVALID_ADDR)
 		inhibit |= PVM_INHIBIT_ROOT;
 	return inhibit;
 }
@@ -193,7 +193,7 @@ static void take_switches(struct pvm_switcher_cpu *cpu, const struct pvm_switche
 
 	vcpu->user_mode = user;
 	svcpu->switches->take_tables(vcpu, user, roots->guest_cr3, roots->guest_switch_cr3);
-	if (roots != &cpu->current)
+	if (roots != &cpu->own_roots)
 		pvm_mmu_new_cr3(vcpu);
 	vcpu->seg[PVM_CS] = user ? config->user_cs : config->kernel_cs;
 	vcpu->seg[PVM_SS] = user ? config->user_ds : config->kernel_ds;
@@ -215,7 +215,7 @@ static void take_registers(struct pvm_switcher_cpu *cpu, const struct pvm_switch
 	vcpu->msr.supervisor_rsp = cpu->supervisor_rsp;
 	if (cpu->flags & AREA_PKE)
 		vcpu->pkru = cpu->pkru;
-	if (cpu->roots != (uint64_t)(uintptr_t)&cpu->current || cpu->user_mode != vcpu->user_mode)
+	if (cpu->roots != (uint64_t)(uintptr_t)&cpu->own_roots || cpu->user_mode != vcpu->user_mode)
 		take_switches(cpu, svcpu);
 }
 
@@ -289,13 +289,15 @@ static void explain(const struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu,
 	(1u << PVM_VEC_DE | 1u << PVM_VEC_BP | 1u << PVM_VEC_BR | 1u << PVM_VEC_NP | 1u << PVM_VEC_SS | \
 	 1u << PVM_VEC_MF | 1u << PVM_VEC_AC | 1u << PVM_VEC_XM)
 
-static bool served_hypercall(const struct pvm_vcpu *vcpu)
+static enum pvm_serve hypercall_serve(const struct pvm_vcpu *vcpu)
 {
 	const struct pvm_abi_ops *abi = vcpu->vm->abi;
 	uint64_t nr = vcpu->gpr[PVM_RAX] - abi->hypercall_base;
 
+	if (pvm_likely(nr < abi->hypercall_count))
+		return abi->hypercalls[nr].serve;
 	/* A number of the ABI's without a row is answered with an error. */
-	return nr < abi->hypercall_numbers && (nr >= abi->hypercall_count || abi->hypercalls[nr].served);
+	return nr < abi->hypercall_numbers ? PVM_SERVE_RESULT : PVM_SERVE_NOT;
 }
 
 /* PVM_ACT_RETRY: not ours, or it would sleep. */
@@ -335,8 +337,8 @@ static void prepare(struct pvm_switcher_vcpu *svcpu, pvm_hpa_t root)
 	svcpu->roots_gen = vcpu->mmu.roots_gen;
 }
 
-/* Into the guest and out again. @answered: a hypercall has been answered since the last
- * time, and nothing else has changed in the vCPU. False: an exit is asked for. */
+/* Into the guest and out again. @answered: a hypercall that is PVM_SERVE_RESULT has been answered
+ * since the last time, and nothing else has changed in the vCPU. False: an exit is asked for. */
 static bool enter(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu, bool answered)
 {
 	struct pvm_vcpu *vcpu = svcpu->vcpu;
@@ -415,9 +417,11 @@ void pvm_switcher_run(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *sv
 		if (!svcpu->serve || cpu->pending || svcpu->inhibit)
 			break;
 		if (cpu->kind == KIND_HYPERCALL) {
-			if (served_hypercall(vcpu))
+			enum pvm_serve serve = hypercall_serve(vcpu);
+
+			if (serve != PVM_SERVE_NOT)
 				action = pvm_handle_syscall(vcpu);
-			answered = vcpu->rip == cpu->frame.rip;
+			answered = serve == PVM_SERVE_RESULT && vcpu->rip == cpu->frame.rip;
 		} else if (cpu->kind == KIND_VECTOR) {
 			action = serve_vector(cpu, vcpu);
 			answered = false;

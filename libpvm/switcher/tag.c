@@ -130,10 +130,10 @@ void pvm_switcher_set_roots(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vc
 	svcpu->tags_gen = cpu->tags_gen;
 	svcpu->role = role;
 	cpu->live_tags = 0;
-	set_pair(cpu, svcpu, &cpu->current, root, cr3, switch_cr3);
-	cpu->roots = (uint64_t)(uintptr_t)&cpu->current;
-	cpu->current_root[0] = root[0];
-	cpu->current_root[1] = root[1];
+	set_pair(cpu, svcpu, &cpu->own_roots, root, cr3, switch_cr3);
+	cpu->roots = (uint64_t)(uintptr_t)&cpu->own_roots;
+	cpu->own_root[0] = root[0];
+	cpu->own_root[1] = root[1];
 	if (root[0].v == PVM_INVALID_ADDR || root[1].v == PVM_INVALID_ADDR)
 		return;		/* PVM_INHIBIT_ROOT: what is published is not looked at */
 	publish(svcpu, root, cr3, switch_cr3);

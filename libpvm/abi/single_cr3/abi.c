@@ -38,7 +38,7 @@ static uint64_t other_cr3(const struct pvm_vcpu *vcpu)
 
 /* By number, from PVM_HC_BASE on. */
 static const struct pvm_hypercall_row hypercalls[] = {
-	[PVM_HC_LOAD_PGTBL - PVM_HC_BASE] = { "LOAD_PGTBL", pvm_single_cr3_load_pgtbl, true },
+	[PVM_HC_LOAD_PGTBL - PVM_HC_BASE] = { "LOAD_PGTBL", pvm_single_cr3_load_pgtbl, PVM_SERVE_RESULT },
 	PVM_DIALECT_ROWS,
 };
 

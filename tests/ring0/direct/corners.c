@@ -21,6 +21,7 @@
 #include "test_vm.h"
 #include "trap.h"
 
+#include "abi/abi.h"
 #include "abi/switches.h"
 
 #define USER32_CODE	0x1800
@@ -314,6 +315,52 @@ static void some_hypercalls_are_the_hosts(void)
 	print("hypercalls of the host's are not served\n");
 }
 
+/* In place of the engine's: changes what a row that is PVM_SERVE_ANY may. */
+static enum pvm_action change_registers(struct pvm_vcpu *vcpu)
+{
+	unsigned i;
+
+	for (i = 0; i < PVM_GPR_COUNT; i++)
+		vcpu->gpr[i] = 0x0203040506070809ull * (i + 1);
+	vcpu->rflags ^= PVM_RFLAGS_ZF;
+	return PVM_ACT_RESUME;
+}
+
+/* A row that changes more than RAX, served: no register is that of before. The user's SYSCALL
+ * is a direct switch, so that the way back from the first exit is the short one. */
+static void served_hypercall_may_change_every_register(void)
+{
+	static const uint8_t user[] = { 0x0f, 0x05 };
+	uint8_t supervisor[] = { 0xb8, 0, 0, 0, 0, 0x0f, 0x05, 0xb8, 0, 0, 0, 0, 0x0f, 0x05, 0x0f, 0x0b };
+	const struct pvm_abi_ops *real = test.vm.abi;
+	static struct pvm_hypercall_row rows[PVM_HC_COUNT];
+	static struct pvm_abi_ops ops;
+	uint32_t nr = PVM_HC_TLB_FLUSH_CURRENT;
+	uint64_t rflags;
+	unsigned i;
+
+	memcpy(rows, real->hypercalls, real->hypercall_count * sizeof(rows[0]));
+	ops = *real;
+	ops.hypercalls = rows;
+	ops.syscall = change_registers;
+	rows[nr - PVM_HC_BASE].serve = PVM_SERVE_ANY;
+	memcpy(supervisor + 1, &nr, sizeof(nr));
+	memcpy(supervisor + 8, &nr, sizeof(nr));
+	write_code(USER_CODE, user, sizeof(user));
+	write_code(SUPERVISOR_CODE, supervisor, sizeof(supervisor));
+	start_user(USER_CS, USER_CODE);
+	rflags = test.vcpu.rflags;
+	test.vm.abi = &ops;
+	run_to_ud2("served hypercalls that change every register");
+	test.vm.abi = real;
+	for (i = 0; i < PVM_GPR_COUNT; i++)
+		if (test.vcpu.gpr[i] != 0x0203040506070809ull * (i + 1))
+			fail("S3: register %u is %lx after a hypercall", i, test.vcpu.gpr[i]);
+	if ((test.vcpu.rflags ^ rflags) & PVM_RFLAGS_ZF)	/* twice */
+		fail("S3: RFLAGS is %lx after two hypercalls", test.vcpu.rflags);
+	print("a served hypercall may change every register\n");
+}
+
 static void use_switches(const struct pvm_abi_switches *switches)
 {
 	pvm_switcher_vcpu_destroy(&test.svcpu);		/* the CPU forgets it, and what LSTAR is for it */
@@ -555,6 +602,7 @@ void minivisor_main(void)
 	no_selector_of_the_hosts_stays();
 	entry_is_an_address();
 	some_hypercalls_are_the_hosts();
+	served_hypercall_may_change_every_register();
 	without_direct_switches_a_syscall_is_an_exit();
 	no_tag_outlives_a_root();
 	cr4_goes_with_the_guest();

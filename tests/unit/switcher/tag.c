@@ -48,7 +48,7 @@ static void set_roots(uint64_t supervisor, uint64_t user)
 
 static unsigned tag(unsigned mode)
 {
-	return (unsigned)cpu->current.signal[mode] - 1;
+	return (unsigned)cpu->own_roots.signal[mode] - 1;
 }
 
 Test(switcher_tag, S7_a_new_tag_owes_a_flush_and_an_old_one_does_not)
@@ -65,13 +65,13 @@ Test(switcher_tag, S7_pcids_are_those_the_host_gave_and_no_two_roots_share_one)
 {
 	set_roots(ROOT(1), ROOT(2));
 	for (unsigned mode = 0; mode < 2; mode++) {
-		uint64_t cr3 = cpu->current.cr3[mode];
+		uint64_t cr3 = cpu->own_roots.cr3[mode];
 
 		cr_assert_eq(cr3 & NOFLUSH, NOFLUSH);
 		cr_assert_eq(cr3 & PVM_CR3_ADDR_MASK, ROOT(1 + mode));
 		cr_assert_eq(cr3 & PVM_CR3_PCID_MASK, switcher.config.pcid_first + tag(mode));
 		cr_assert_lt(tag(mode), PVM_SWITCHER_TAGS);
-		cr_assert_eq(cpu->current.tag_bit[mode], 1u << tag(mode));
+		cr_assert_eq(cpu->own_roots.tag_bit[mode], 1u << tag(mode));
 	}
 }
 
@@ -79,11 +79,11 @@ Test(switcher_tag, without_pcids_cr3_is_the_root_and_nothing_is_owed)
 {
 	start_with(false);
 	set_roots(ROOT(1), ROOT(2));
-	cr_assert_eq(cpu->current.cr3[0], ROOT(1));
-	cr_assert_eq(cpu->current.cr3[1], ROOT(2));
+	cr_assert_eq(cpu->own_roots.cr3[0], ROOT(1));
+	cr_assert_eq(cpu->own_roots.cr3[1], ROOT(2));
 	cr_assert_eq(cpu->owed, 0);
-	cr_assert_neq(cpu->current.signal[0], cpu->current.signal[1]);
-	cr_assert_neq(cpu->current.signal[0], HOST_SIGNAL);
+	cr_assert_neq(cpu->own_roots.signal[0], cpu->own_roots.signal[1]);
+	cr_assert_neq(cpu->own_roots.signal[0], HOST_SIGNAL);
 }
 
 Test(switcher_tag, S7_voided_tags_owe_again)
@@ -163,7 +163,7 @@ Test(switcher_tag, S7_the_same_addresses_in_another_vm_are_not_the_same_tag)
 static void pairs_are_whole(void)
 {
 	for (int i = -1; i < PVM_SWITCHER_PUBLISHED; i++) {
-		const struct pvm_switcher_roots *roots = i < 0 ? &cpu->current : &cpu->published[i];
+		const struct pvm_switcher_roots *roots = i < 0 ? &cpu->own_roots : &cpu->published[i];
 
 		for (unsigned mode = 0; mode < 2; mode++) {
 			unsigned has = (unsigned)roots->signal[mode] - 1;
@@ -282,14 +282,14 @@ Test(switcher_tag, in_user_mode_the_pair_is_the_same_pair)
 {
 	fixture.vcpu[0].user_mode = true;
 	set_roots(ROOT(1), ROOT(2));	/* cr3 is the user's now */
-	cr_assert_eq(cpu->current.guest_cr3, ROOT(2));
-	cr_assert_eq(cpu->current.guest_switch_cr3, ROOT(1));
+	cr_assert_eq(cpu->own_roots.guest_cr3, ROOT(2));
+	cr_assert_eq(cpu->own_roots.guest_switch_cr3, ROOT(1));
 }
 
 Test(switcher_tag, a_missing_root_has_no_tag_and_publishes_nothing)
 {
 	set_roots(ROOT(1), PVM_INVALID_ADDR);
 	cr_assert_eq(cpu->owed, 1u << tag(0));
-	cr_assert_eq(cpu->current.signal[1], 0);
+	cr_assert_eq(cpu->own_roots.signal[1], 0);
 	cr_assert_eq(svcpu.published_count, 0);
 }

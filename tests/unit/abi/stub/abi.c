@@ -31,8 +31,8 @@ static enum pvm_action halt(struct pvm_vcpu *vcpu)
 }
 
 static const struct pvm_hypercall_row hypercalls[] = {
-	[STUB_HC_ADD - STUB_HC_BASE] = { "ADD", add, true },
-	[STUB_HC_HALT - STUB_HC_BASE] = { "HALT", halt, false },
+	[STUB_HC_ADD - STUB_HC_BASE] = { "ADD", add, PVM_SERVE_RESULT },
+	[STUB_HC_HALT - STUB_HC_BASE] = { "HALT", halt, PVM_SERVE_NOT },
 };
 
 #define HYPERCALLS	(sizeof(hypercalls) / sizeof(hypercalls[0]))
