@@ -38,6 +38,16 @@ Test(single_cr3_return, loads_four_registers_and_gives_up_the_lock)
 	cr_assert_eq(single_pvcs(vcpu)->event_flags, 0, "IF is that of eflags");
 }
 
+Test(single_cr3_return, is_traced_with_the_new_rip)
+{
+	const struct pvm_trace_record *record;
+
+	cr_assert_eq(pvm_event_return_supervisor(vcpu), PVM_ACT_RESUME);
+	record = fixture_find_record(&f, PVM_TRACE_RETURN_SUPERVISOR);
+	cr_assert_eq(record->a, 0x200999);
+	cr_assert_eq(record->b | record->c | record->d, 0, "it has no other arguments");
+}
+
 /* spec: SC-020 */
 Test(single_cr3_return, S2_rflags_are_standardised)
 {
