@@ -75,6 +75,8 @@ JUDGED = {
         "nothing is known of frames past the last, and the end of the range does not wrap",
     "libpvm/switcher/cpu.c: hw_wrmsr(MSR_U_CET, 0); => ;":
         "no emulator that the tests run on has CR4.CET",
+    "libpvm/mmu/sync.c: PVM_PTE_NX : 0; => PVM_PTE_NX : 1;":
+        "bit 0 is P, which an entry that stays has",
     "libpvm/switcher/run.c: cpu->range_start = ~0ull; => ;":
         "nothing is below the end of an empty range, which is 0",
     "libpvm/vcpu/cpuid.c: if (!mask || subleaf > 31) { => if (!mask || subleaf >= 31) {":
