@@ -60,6 +60,21 @@ Test(exit_entry, a_halted_vcpu_waits_until_an_event_ends_it)
 	cr_assert_eq(dual_pvcs(vcpu)->event_vector, 0x30);
 }
 
+/* The NMI is masked, so the vCPU stays halted for it; the interrupt ends that. */
+Test(exit_entry, a_halted_vcpu_is_offered_an_interrupt_after_a_masked_nmi)
+{
+	stop.kind = PVM_EXIT_SYSCALL;
+	vcpu->gpr[PVM_RAX] = PVM_HC_IRQ_HLT;
+	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_HALT);
+	vcpu->nmi_masked = true;
+	waits = PVM_WAITS_NMI | PVM_WAITS_INTERRUPT;
+	waiting_vector = 0x30;
+	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
+	cr_assert_not(vcpu->halted);
+	cr_assert(vcpu->nmi_pending);
+	cr_assert_eq(dual_pvcs(vcpu)->event_vector, 0x30);
+}
+
 Test(exit_entry, a_host_without_a_controller_is_not_asked)
 {
 	f.host.ops.events = NULL;

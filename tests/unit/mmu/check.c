@@ -85,6 +85,18 @@ Test(mmu_check, M2_link_that_leaves_a_large_page_is_found)
 	upper->role.direct = 0;
 }
 
+Test(mmu_check, M3_page_of_another_modes_roots_is_found)
+{
+	struct pvm_shadow_page *child = child_of(root, 0);
+
+	child->role.us ^= 1;
+	assert_found("M3");
+	child->role.us ^= 1;
+	child->role.user_root ^= 1;
+	assert_found("M3");
+	child->role.user_root ^= 1;
+}
+
 Test(mmu_check, M5_root_of_another_depth_is_found)
 {
 	leaf_page->loaded = 1;

@@ -95,6 +95,16 @@ Test(switcher_detect, a_good_cpu_is_good)
 	cr_assert_not(features.la57 || features.pke || features.pcid || features.smap || features.cet);
 }
 
+Test(switcher_detect, leaf_1_says_who_made_the_cpu_and_what_runs_it)
+{
+	struct pvm_switcher_cpu_id id;
+
+	has_leaf(1, 0, 0x11111, 0x22222, 0x33333, 0x44444);
+	id = identify();
+	cr_assert_eq(id.signature, 0x11111);
+	cr_assert_eq(id.leaf1_ecx, 0x33333);
+}
+
 Test(switcher_detect, S9_FRED_is_refused_with_its_cure)
 {
 	source.cr4 |= PVM_CR4_FRED;
