@@ -136,27 +136,38 @@ static bool unmap_one(struct scale *s, struct bench_result *result)
 	return true;
 }
 
+/* For each table written: what others are there should not matter. */
 static bool flush_after_writes(struct scale *s, struct bench_result *result)
 {
+	bool *written = calloc(s->pages / PVM_PTES_PER_TABLE + 1, sizeof(*written));
+	unsigned tables = 0;
 	double begin;
 	uint64_t i;
 
-	for (i = 0; i < s->pages && i < FILLS * 16ull; i++)
+	if (!written)
+		return false;
+
+	for (i = 0; i < s->pages; i++)
 		if (!fill(s, i))
-			return false;
+			goto out;
 	for (i = 0; i < WRITES; i++) {
-		uint64_t gva = BASE + random_page(s, i) * PVM_PAGE_SIZE;
-		uint64_t *entry = engine_entry(&s->e, s->e.vcpu.cr3, gva);
+		uint64_t page = random_page(s, i);
+		uint64_t *entry = engine_entry(&s->e, s->e.vcpu.cr3, BASE + page * PVM_PAGE_SIZE);
 
 		*entry &= ~(uint64_t)PVM_PTE_A;
 		pvm_mmu_host_wrote(&s->e.vm, pvm_gfn((uint64_t)((uint8_t *)entry - s->e.memory) >>
 						     PVM_PAGE_SHIFT));
+		tables += !written[page / PVM_PTES_PER_TABLE];
+		written[page / PVM_PTES_PER_TABLE] = true;
 	}
 	begin = cpu_seconds();
 	pvm_mmu_flush_all(&s->e.vcpu);
 	result->absolute = (cpu_seconds() - begin) * 1e9;
-	result->value = result->absolute / 1e3;
-	return true;
+	result->value = result->absolute / 1e3 / tables;
+	snprintf(result->why, sizeof(result->why), "%u tables written", tables);
+out:
+	free(written);
+	return tables;
 }
 
 static bool memory(struct scale *s, struct bench_result *result)
@@ -309,11 +320,13 @@ static void run(uint64_t size, bool (*row)(struct scale *s, struct bench_result 
 #define SIZES(row) \
 	SCALE(row, 1m, 1ull << 20) SCALE(row, 64m, 64ull << 20) \
 	SCALE(row, 1g, 1ull << 30) SCALE(row, 16g, 16ull << 30)
+#define ROW(row, name, size, what, unit, target) \
+	{ "scale." #row "_" #name, what ", " size, unit, target, run_##row##_##name }
+#define ROWS_LARGE(row, what, unit, target) \
+	ROW(row, 64m, "64 MiB", what, unit, target), ROW(row, 1g, "1 GiB", what, unit, target), \
+	ROW(row, 16g, "16 GiB", what, unit, target)
 #define ROWS(row, what, unit, target) \
-	{ "scale." #row "_1m", what ", 1 MiB", unit, target, run_##row##_1m }, \
-	{ "scale." #row "_64m", what ", 64 MiB", unit, target, run_##row##_64m }, \
-	{ "scale." #row "_1g", what ", 1 GiB", unit, target, run_##row##_1g }, \
-	{ "scale." #row "_16g", what ", 16 GiB", unit, target, run_##row##_16g }
+	ROW(row, 1m, "1 MiB", what, unit, target), ROWS_LARGE(row, what, unit, target)
 
 SIZES(fill_random)
 SIZES(fill_floor)
@@ -322,11 +335,15 @@ SIZES(flush_after_writes)
 SIZES(memory)
 SCALE(parallel, 256m, 256ull << 20)
 
+#define FLUSH_AFTER_WRITES "TLB_FLUSH after 2,000 random table writes, for each table written"
+
 const struct bench_row bench_scale_rows[] = {
 	ROWS(fill_random, "a leaf filled in random order", "ns", 0),
 	ROWS(fill_floor, "the words that any fill must touch", "ns", 0),
 	ROWS(unmap_one, "a frame that is not mapped is unmapped", "ns", 1000),
-	ROWS(flush_after_writes, "TLB_FLUSH after 2,000 random table writes", "us", 0),
+	/* The one table of 1 MiB has all of its 256 entries changed. */
+	ROW(flush_after_writes, 1m, "1 MiB", FLUSH_AFTER_WRITES, "us", 25),
+	ROWS_LARGE(flush_after_writes, FLUSH_AFTER_WRITES, "us", 10),
 	ROWS(memory, "engine memory per page, dense", "bytes", 20),
 	{ "scale.parallel", "two vCPUs touching first, against one (wall time)", "ratio", 0.6,
 	  run_parallel_256m },
