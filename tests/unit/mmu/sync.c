@@ -74,7 +74,7 @@ Test(mmu_sync, M9_each_flush_brings_the_table_up_to_date)
 }
 
 /* spec: C-139 */
-Test(mmu_sync, flush_of_another_tag_leaves_the_translation)
+Test(mmu_sync, flush_of_another_table_leaves_the_translation)
 {
 	struct guest g;
 
