@@ -19,7 +19,8 @@ endfunction()
 run(0 list --list)
 foreach(row "event.user_round_trip +pagecopy +0.5 " "hypercall.rdmsr +pagecopy +0.2 "
         "mmu.fill_sequential +pagecopy +2.5 " "native.compute +ratio +1.02 " "native.syscall +ratio +3 "
-        "native.fault +ratio +5 " "native.hello +s +0.1 " "native.memory +MiB +16 ")
+        "native.fault +ratio +5 " "native.hello +s +0.1 " "native.memory +MiB +16 "
+        "scale.parallel +ratio +0.6 ")
   says("${list}" "${row}")
 endforeach()
 

@@ -117,6 +117,7 @@ static void lock(void *host)
 	struct engine *e = host;
 
 	spin(e, &e->held);
+	e->takings++;
 	if (e->timed)
 		e->held_since = cpu_time();
 }

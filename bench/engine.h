@@ -22,6 +22,7 @@ struct engine {
 	uint64_t flushes;
 	bool shared;			/* by threads: the lock is a lock */
 	char held, arena_held;		/* spinlocks */
+	uint64_t takings;		/* of the MMU's lock */
 	bool timed;			/* the lock's holds are timed */
 	uint64_t held_since, held_longest;	/* nanoseconds of CPU time */
 };

@@ -12,6 +12,7 @@
 #include "guest_abi.h"
 #include "vm.h"
 
+/* With the names of the guest ABIs. */
 static const char help[] =
 "Usage: pvm run [OPTION]... GUEST.elf\n"
 "\n"
@@ -23,7 +24,7 @@ static const char help[] =
 "  -m, --memory=SIZE         guest memory; K, M and G are understood (default 64M)\n"
 "  -s, --smp=N               number of vCPUs, 1 to 64 (default 1)\n"
 "  -a, --append=CMDLINE      the guest's command line\n"
-"      --abi=NAME            what the guest is written for: dual-cr3 or single-cr3\n"
+"      --abi=NAME            what the guest is written for, one of: %s\n"
 "                            (default: what its ELF note says, or dual-cr3)\n"
 "  -t, --trace=FILE          write a trace that the Perfetto viewer opens\n"
 "  -S, --stats               print exit counts and memory to standard error at the end\n"
@@ -227,11 +228,12 @@ int run_command(int argc, char **argv)
 		.vm = { .console_in = STDIN_FILENO, .console_out = STDOUT_FILENO, .signals = true },
 	};
 	const char *first = monitor_executor_name(0);
+	char abis[GUEST_ABI_LIST_MAX];
 
 	if (parse_options(&options, argc, argv))
 		return MONITOR_STATUS_FAILED;
 	if (options.help) {
-		fputs(help, stdout);
+		printf(help, guest_abi_list(abis, sizeof(abis)));
 		return 0;
 	}
 	if (!options.vm.executor && first)

@@ -341,8 +341,18 @@ static bool user_stack_of(const struct monitor_vcpu *monitor, struct stack *stac
 
 	if (vcpu->user_mode || !vcpu->pvcs)
 		return false;
-	user = vcpu->vm->config.abi == PVM_ABI_SINGLE_CR3 ? single_cr3_place(monitor)
-							  : dual_cr3_place(monitor);
+	/* Each reads as much as its own ABI's PVCS has. Of an ABI that is not known here
+	 * nothing is read, and no user stack is shown. */
+	switch (vcpu->vm->config.abi) {
+	case PVM_ABI_DUAL_CR3:
+		user = dual_cr3_place(monitor);
+		break;
+	case PVM_ABI_SINGLE_CR3:
+		user = single_cr3_place(monitor);
+		break;
+	default:
+		return false;
+	}
 	*compatible = user.cs == vcpu->vm->config.user32_cs;
 	if ((!*compatible && user.cs != vcpu->vm->config.user_cs) || !user.rip)
 		return false;

@@ -4,7 +4,7 @@
  *
  *	smp=N		vCPUs; all CPUs if not given
  *	memory=MiB	of the guest; 128
- *	abi=NAME	dual-cr3 or single-cr3; what the guest's ELF note says if not given
+ *	abi=NAME	a guest ABI (libpvm/abi/list.h); what the guest's ELF note says if not given
  *	la57=0, pke=0, pcid=0	do not use what the CPU has; la57=1: insist on it
  *	inhibit		every mode switch of the guest comes out (PVM_INHIBIT_HOST)
  *	storm=HZ	an interrupt on every CPU that often

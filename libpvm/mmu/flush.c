@@ -23,7 +23,7 @@ static void flush_root(struct pvm_vcpu *vcpu, const struct pvm_shadow_page *root
 }
 
 /* False: not all of it; come again. */
-static bool sync_some(struct pvm_mmu *mmu, const pvm_gfn_t *tags, unsigned count, uint64_t since,
+static bool sync_some(struct pvm_mmu *mmu, const pvm_gfn_t *tables, unsigned count, uint64_t since,
 		      bool upper)
 {
 	unsigned i;
@@ -31,44 +31,44 @@ static bool sync_some(struct pvm_mmu *mmu, const pvm_gfn_t *tags, unsigned count
 	for (i = 0; i < count; i++) {
 		struct pvm_shadow_page *root = NULL;
 
-		while ((root = pvm_page_next_root(mmu, root, tags[i])))
+		while ((root = pvm_page_next_root(mmu, root, tables[i])))
 			if (!pvm_track_sync_root(mmu, root, since, upper))
 				return false;
 	}
 	return true;
 }
 
-static void sync_tags(struct pvm_mmu *mmu, const pvm_gfn_t *tags, unsigned count, bool upper)
+static void sync_tables(struct pvm_mmu *mmu, const pvm_gfn_t *tables, unsigned count, bool upper)
 {
 	uint64_t since = pvm_track_flush(mmu);
 
-	while (!sync_some(mmu, tags, count, since, upper))
+	while (!sync_some(mmu, tables, count, since, upper))
 		pvm_page_breathe(mmu);
 }
 
-/* Forget what was translated by the tables at @tags. */
-static void flush_tags(struct pvm_vcpu *vcpu, const pvm_gfn_t *tags, unsigned count)
+/* Forget what was translated by these root tables. */
+static void flush_tables(struct pvm_vcpu *vcpu, const pvm_gfn_t *tables, unsigned count)
 {
 	struct pvm_mmu *mmu = vcpu->vm->mmu;
 	unsigned i;
 
-	sync_tags(mmu, tags, count, false);
+	sync_tables(mmu, tables, count, false);
 	for (i = 0; i < count; i++) {
 		struct pvm_shadow_page *root = NULL;
 
-		while ((root = pvm_page_next_root(mmu, root, tags[i])))
+		while ((root = pvm_page_next_root(mmu, root, tables[i])))
 			flush_root(vcpu, root);
 	}
 	pvm_track_harden(mmu);
 	pvm_page_finish(mmu);
 }
 
-/* The root tables of both modes; one tag when they are the same table. */
-static unsigned current_tags(const struct pvm_vcpu *vcpu, pvm_gfn_t tags[2])
+/* The root tables of both modes; one when it is the same table. */
+static unsigned current_tables(const struct pvm_vcpu *vcpu, pvm_gfn_t tables[2])
 {
-	tags[0] = pvm_cr3_gfn(vcpu->cr3);
-	tags[1] = pvm_cr3_gfn(vcpu->vm->abi->other_cr3(vcpu));
-	return tags[0].v == tags[1].v ? 1 : 2;
+	tables[0] = pvm_cr3_gfn(vcpu->cr3);
+	tables[1] = pvm_cr3_gfn(vcpu->vm->abi->other_cr3(vcpu));
+	return tables[0].v == tables[1].v ? 1 : 2;
 }
 
 void pvm_mmu_flush_all(struct pvm_vcpu *vcpu)
@@ -94,20 +94,20 @@ void pvm_mmu_flush_all(struct pvm_vcpu *vcpu)
 void pvm_mmu_flush_current(struct pvm_vcpu *vcpu)
 {
 	struct pvm_vm *vm = vcpu->vm;
-	pvm_gfn_t tags[2];
+	pvm_gfn_t tables[2];
 
 	pvm_lock(vm);
-	flush_tags(vcpu, tags, current_tags(vcpu, tags));
+	flush_tables(vcpu, tables, current_tables(vcpu, tables));
 	pvm_unlock(vm);
 }
 
 void pvm_mmu_flush_cr3(struct pvm_vcpu *vcpu, uint64_t cr3)
 {
 	struct pvm_vm *vm = vcpu->vm;
-	pvm_gfn_t tag = pvm_cr3_gfn(cr3);
+	pvm_gfn_t table = pvm_cr3_gfn(cr3);
 
 	pvm_lock(vm);
-	flush_tags(vcpu, &tag, 1);
+	flush_tables(vcpu, &table, 1);
 	pvm_unlock(vm);
 }
 
@@ -134,18 +134,18 @@ void pvm_mmu_invlpg(struct pvm_vcpu *vcpu, pvm_gva_t gva)
 {
 	struct pvm_vm *vm = vcpu->vm;
 	struct pvm_mmu *mmu = vm->mmu;
-	pvm_gfn_t tags[2];
-	unsigned i, count = current_tags(vcpu, tags);
+	pvm_gfn_t tables[2];
+	unsigned i, count = current_tables(vcpu, tables);
 
 	if (!pvm_walk_address_legal(vcpu, gva))
 		return;		/* nothing is ever mapped there (M7) */
 	pvm_lock(vm);
 	/* It drops what a CPU remembers of upper levels, for any address. */
-	sync_tags(mmu, tags, count, true);
+	sync_tables(mmu, tables, count, true);
 	for (i = 0; i < count; i++) {
 		struct pvm_shadow_page *root = NULL;
 
-		while ((root = pvm_page_next_root(mmu, root, tags[i]))) {
+		while ((root = pvm_page_next_root(mmu, root, tables[i]))) {
 			unsigned level = sync_address(mmu, root, gva);
 
 			pvm_tlb_tell(mmu, &(struct pvm_tlb_flush){

@@ -15,9 +15,9 @@ struct pvm_shadow_page *pvm_page_first(const struct pvm_mmu *mmu, pvm_gfn_t gfn)
 /* @range_gen: counts only for what was made for a vCPU's own range. */
 struct pvm_shadow_page *pvm_page_find(const struct pvm_mmu *mmu, pvm_gfn_t gfn,
 				      union pvm_mmu_role role, uint64_t range_gen);
-/* The next root made from the table at @tag, after @page (NULL: the first). */
+/* The next root made from the guest's table at @gfn, after @page (NULL: the first). */
 struct pvm_shadow_page *pvm_page_next_root(const struct pvm_mmu *mmu, struct pvm_shadow_page *page,
-					   pvm_gfn_t tag);
+					   pvm_gfn_t gfn);
 /* Must the guest not write this frame, because a shadow page mirrors it? */
 bool pvm_page_tracked(const struct pvm_mmu *mmu, pvm_gfn_t gfn);
 /* May a table be in the large page around @gfn? */

@@ -6,7 +6,7 @@
  * The filter lets through what it knows to work at CPL 3 without help: plain
  * instructions, and what the engine does. Everything else is hidden, what is
  * not invented yet included. So these are not there: VMX, SVM, SMX, MONITOR and
- * MWAITX, CET, FRED, UINTR, LASS, SMEP, SMAP, LAM, XSAVES, AMX (needs XFD), MPX,
+ * MWAITX, CET, FRED, UINTR, LASS, SMEP (but see pvm_cr4_of_abi()), SMAP, LAM, XSAVES, AMX (needs XFD), MPX,
  * RDT, SGX, PT, PMU and IBS, machine check, MTRR, thermal and power control, key
  * locker, ENQCMD, WAITPKG (their MSRs), the speculation-control MSRs, SYSENTER
  * (SEP), RDTSCP and RDPID (TSC_AUX is not switched), FFXSR, VME. x2APIC and

@@ -23,6 +23,16 @@ check_options() {
 			status=1
 		}
 	done
+	for option in $("$pvm" run --help | sed -n 's/.*is written for, one of: //p'); do
+		grep -qw -- "$option" <<<"$plain" || {
+			echo "$page does not have the guest ABI $option"
+			status=1
+		}
+		[ "$(grep -cw -- "$option" "$completion")" -ge 2 ] || {
+			echo "$completion does not have the guest ABI $option after --abi and --abi="
+			status=1
+		}
+	done
 	# And nothing is described that is not there.
 	for option_text in $(grep -oE -- '--[a-z][a-z-]*' <<<"$plain" | sort -u); do
 		{ options_of "$pvm" run; options_of "$pvm"; } | grep -qx -- "$option_text" || {

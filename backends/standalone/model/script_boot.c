@@ -43,7 +43,9 @@ static enum script_result run_setup(struct script_vcpu *v, const struct script_l
 				   (unsigned long)msrs[at - 1].value);
 	}
 	if (at == sizeof(msrs) / sizeof(msrs[0])) {
-		script_register_set(v, "pvcs.event_flags", PVM_EVENT_FLAGS_IF);
+		if (!script_register_set(v, "pvcs.event_flags", PVM_EVENT_FLAGS_IF))
+			return script_fail(v->script, line, "setup: scripts do not know the PVCS of guest ABI %s",
+					   pvm_abi_name(vcpu->vm->config.abi));
 		return SCRIPT_NEXT;
 	}
 	v->phase = at + 1;
@@ -55,10 +57,9 @@ static enum script_result run_setup(struct script_vcpu *v, const struct script_l
 }
 
 /* What EVENT_RETURN_USER is to load, where the dialect has it. */
-static void fill_pvcs(struct script_vcpu *v, uint64_t rip)
+static void fill_pvcs(struct script_vcpu *v, uint64_t rip, const char *rsp)
 {
 	const struct pvm_vm_config *config = &v->vcpu->vm->config;
-	const char *rsp = config->abi == PVM_ABI_SINGLE_CR3 ? "rsp" : "pvcs.rsp";
 
 	script_register_set(v, "pvcs.rip", rip);
 	script_register_set(v, rsp, USER_STACK);
@@ -67,19 +68,37 @@ static void fill_pvcs(struct script_vcpu *v, uint64_t rip)
 	script_register_set(v, "pvcs.user_ss", config->user_ds);
 }
 
+/* What the user's RSP is loaded from. NULL: the ABI is not known here. */
+static const char *user_rsp(enum pvm_abi abi)
+{
+	switch (abi) {
+	case PVM_ABI_DUAL_CR3:
+		return "pvcs.rsp";
+	case PVM_ABI_SINGLE_CR3:
+		return "rsp";
+	default:
+		return NULL;
+	}
+}
+
 /* user RIP: a user program there, by EVENT_RETURN_USER. PVCS pkru and gsbase stay, and
  * in single CR3 the lock: no NMI comes in between. */
 static enum script_result run_user(struct script_vcpu *v, const struct script_line *line,
 				   struct pvm_guest_exit *exit)
 {
+	enum pvm_abi abi = v->vcpu->vm->config.abi;
+	const char *rsp = user_rsp(abi);
 	uint64_t rip;
 
+	if (!rsp)
+		return script_fail(v->script, line, "user: scripts cannot start a user program of guest ABI %s",
+				   pvm_abi_name(abi));
 	if (v->phase == 0 && (v->vcpu->user_mode || !v->vcpu->pvcs))
 		return script_fail(v->script, line, "user: the vCPU is in user mode or has no PVCS");
 	if (!script_stop_once(v))
 		return SCRIPT_NEXT;
 	SCRIPT_EVAL(v, line, 1, &rip);
-	fill_pvcs(v, rip);
+	fill_pvcs(v, rip, rsp);
 	v->vcpu->rip = v->vcpu->msr.retu_rip;
 	model_step_syscall(v->vcpu, exit);
 	return SCRIPT_EXIT;

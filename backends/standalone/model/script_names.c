@@ -81,10 +81,16 @@ static void *place(const struct script_vcpu *v, const char *name, size_t length,
 	*field = find(vcpu_fields, ARRAY_SIZE(vcpu_fields), name, length);
 	if (*field)
 		return (uint8_t *)v->vcpu + (*field)->offset;
-	if (v->vcpu->vm->config.abi == PVM_ABI_SINGLE_CR3)
-		*field = find(single_pvcs, ARRAY_SIZE(single_pvcs), name, length);
-	else
+	switch (v->vcpu->vm->config.abi) {
+	case PVM_ABI_DUAL_CR3:
 		*field = find(dual_pvcs, ARRAY_SIZE(dual_pvcs), name, length);
+		break;
+	case PVM_ABI_SINGLE_CR3:
+		*field = find(single_pvcs, ARRAY_SIZE(single_pvcs), name, length);
+		break;
+	default:
+		break;	/* no PVCS that is known here */
+	}
 	if (*field && v->vcpu->pvcs)
 		return (uint8_t *)v->vcpu->pvcs + (*field)->offset;
 	return NULL;

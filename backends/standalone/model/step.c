@@ -73,21 +73,16 @@ void model_step_insn(const struct pvm_insn *insn, uint8_t vector, struct pvm_gue
 	exit->insn = *insn;
 }
 
-static bool single_cr3(const struct pvm_vcpu *vcpu)
-{
-	return vcpu->vm->config.abi == PVM_ABI_SINGLE_CR3;
-}
-
 /* The PVCS where it is single CR3's. */
 static const struct pvm_sc_vcpu_struct *single_pvcs(const struct pvm_vcpu *vcpu)
 {
-	return single_cr3(vcpu) ? vcpu->pvcs : NULL;
+	return vcpu->vm->config.abi == PVM_ABI_SINGLE_CR3 ? vcpu->pvcs : NULL;
 }
 
 /* Where it is dual CR3's. */
 static const struct pvm_vcpu_struct *dual_pvcs(const struct pvm_vcpu *vcpu)
 {
-	return vcpu->pvcs;
+	return vcpu->vm->config.abi == PVM_ABI_DUAL_CR3 ? vcpu->pvcs : NULL;
 }
 
 struct model_place model_place(const struct pvm_vcpu *vcpu)
@@ -159,6 +154,12 @@ bool model_event_find(struct pvm_vcpu *vcpu, const struct model_place *before,
 	if (vcpu->user_mode || !vcpu->pvcs)
 		return false;
 	memset(event, 0, sizeof(*event));
-	return single_cr3(vcpu) ? single_cr3_event(vcpu, offset, event)
-				: dual_cr3_event(vcpu, offset, event);
+	switch (vcpu->vm->config.abi) {
+	case PVM_ABI_DUAL_CR3:
+		return dual_cr3_event(vcpu, offset, event);
+	case PVM_ABI_SINGLE_CR3:
+		return single_cr3_event(vcpu, offset, event);
+	default:
+		return false;	/* not known here: none is found */
+	}
 }

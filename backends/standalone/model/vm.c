@@ -168,9 +168,14 @@ static uint64_t identity_tables(struct model_vm *vm)
 int model_boot(struct model_vm *vm, unsigned vcpu)
 {
 	struct pvm_vcpu *v = &vm->vcpu[vcpu];
-	bool dual = vm->pvm.config.abi == PVM_ABI_DUAL_CR3;
-	uint64_t supervisor = identity_tables(vm), user = dual ? identity_tables(vm) : supervisor;
+	enum pvm_abi abi = vm->pvm.config.abi;
+	bool dual = abi == PVM_ABI_DUAL_CR3;
+	uint64_t supervisor, user;
 
+	if (!dual && abi != PVM_ABI_SINGLE_CR3)
+		return PVM_ENOSYS;	/* not known here */
+	supervisor = identity_tables(vm);
+	user = dual ? identity_tables(vm) : supervisor;
 	if (!supervisor || !user || pvm_cr_write(v, 3, supervisor) != PVM_OK ||
 	    (dual && pvm_msr_write(v, MSR_PVM_SWITCH_CR3, user) != PVM_OK) ||
 	    pvm_msr_write(v, MSR_PVM_VCPU_STRUCT, MODEL_PVCS(vcpu)) != PVM_OK ||

@@ -76,6 +76,24 @@ Test(mmu_fault, M8_pieces_of_large_pages_with_different_keys_are_not_shared)
 	guest_fini(&g);
 }
 
+/* Between the change of the key and the flush, too. */
+Test(mmu_fault, M2_M8_pieces_with_a_former_key_are_not_those_of_the_new_one)
+{
+	struct pvm_shadow_leaf leaf;
+	struct guest g;
+
+	guest_init(&g);
+	guest_map(&g, GVA, 4 << 20, 2, RWU | KEY(1));
+	guest_touch(&g, GVA, PVM_ACCESS_READ);
+	guest_map(&g, GVA, 4 << 20, 2, RWU | KEY(2));
+	pvm_mmu_host_wrote(g.vm, pvm_gpa_to_gfn(pvm_gpa(*guest_entry(&g, GVA, 3) & PVM_PTE_ADDR_MASK)));
+	guest_touch(&g, GVA + 0x1000, PVM_ACCESS_READ);
+	cr_assert(guest_walk(&g, 0, GVA + 0x1000, &leaf));
+	cr_assert_eq(leaf.entry & PVM_PTE_PK_MASK, KEY(2));
+	check_ok(&g);
+	guest_fini(&g);
+}
+
 Test(mmu_fault, page_stays_read_only_until_its_entry_is_dirty)
 {
 	struct guest g;

@@ -127,7 +127,7 @@ Test(mmu_flush, M9_flush_cr3_covers_one_table_whatever_its_PCID)
 }
 
 /* spec: C-141, C-223 */
-Test(mmu_flush, M9_flush_all_covers_every_tag_of_this_vcpu)
+Test(mmu_flush, M9_flush_all_covers_every_table_of_this_vcpu)
 {
 	struct guest g;
 
@@ -139,7 +139,7 @@ Test(mmu_flush, M9_flush_all_covers_every_tag_of_this_vcpu)
 	guest_fini(&g);
 }
 
-Test(mmu_flush, M9_all_roots_of_a_tag_are_flushed)
+Test(mmu_flush, M9_all_roots_of_a_table_are_flushed)
 {
 	struct guest g;
 

@@ -74,7 +74,7 @@ Test(mmu_sync, M9_each_flush_brings_the_table_up_to_date)
 }
 
 /* spec: C-139 */
-Test(mmu_sync, flush_of_another_tag_leaves_the_translation)
+Test(mmu_sync, flush_of_another_table_leaves_the_translation)
 {
 	struct guest g;
 
@@ -98,6 +98,27 @@ Test(mmu_sync, invlpg_leaves_other_addresses_of_the_table)
 	cr_assert_eq(guest_reaches(&g, GVA), ~0ull);
 	cr_assert_eq(guest_reaches(&g, GVA + 0x1000), DATA + 0x1000);
 	guest_fini(&g);
+}
+
+Test(mmu_sync, M8_each_flush_takes_the_key_over)
+{
+	struct pvm_shadow_leaf leaf;
+	struct guest g;
+	unsigned how;
+
+	for (how = 0; how < 3; how++) {
+		init(&g, 1);
+		guest_store(&g, guest_entry_gva(&g, GVA, 1), DATA | RWU | PVM_PTE_A | PVM_PTE_D | KEY(5));
+		if (how == 0)
+			pvm_mmu_invlpg(g.vcpu, pvm_gva(GVA));
+		else if (how == 1)
+			pvm_mmu_flush_current(g.vcpu);
+		else
+			pvm_mmu_flush_all(g.vcpu);
+		cr_assert(guest_walk(&g, 0, GVA, &leaf));
+		cr_assert_eq(leaf.entry & PVM_PTE_PK_MASK, KEY(5));
+		guest_fini(&g);
+	}
 }
 
 Test(mmu_sync, M9_flush_takes_each_right_that_the_entry_has_lost)
