@@ -81,7 +81,8 @@ Test(switcher_flush, S13_a_page_of_another_cpu_is_owed)
 	switcher.config.features.invpcid = true;
 	cpus[0]->gdtr.base = 0x1234;
 	pvm_switcher_flush(&vm, &(struct pvm_tlb_flush){
-		.scope = PVM_FLUSH_GVA, .vcpu = &vcpu[0], .root = { ROOT(2) }, .gva = { 0x5000 }, .level = 1 });
+		.scope = PVM_FLUSH_GVA, .vcpu = &vcpu[0], .root = { ROOT(2) }, .gva = { 0x5000 },
+		.level = 1 });
 	cr_assert_eq(cpus[0]->owed, 1u << 2);
 	cr_assert_eq(cpus[0]->stats.flushes_owed, 1);
 }
