@@ -83,6 +83,21 @@ JUDGED = {
         "the guest's CPUID has no state component past 31: EDX is 0",
     "libpvm/vcpu/cpuid.c: uint32_t out[4]; => uint32_t out[5];":
         "one more word that is not used",
+    "libpvm/switcher/cpu.c: cpu->extras = (features->pke ? EXTRA_PKE : 0) | (features->mitigations ? "
+    "EXTRA_MITIGATE : 0); => cpu->extras = (features->pke ? EXTRA_PKE : 0) | (features->mitigations ? "
+    "EXTRA_MITIGATE : 1);":
+        "the longer way of a world switch is taken, which looks at each feature by itself",
+    "libpvm/mmu/page.c: uint32_t looked, gone = 0, limit = 2 * EVICT_LOOKS + 2 * mmu->vcpus + MAX_LEVELS; "
+    "=> uint32_t looked, gone = 0, limit = 2 * EVICT_LOOKS + 3 * mmu->vcpus + MAX_LEVELS;":
+        "a bound, and as good a one",
+    "libpvm/mmu/walk.c: uint64_t every = ~0ull, some = 0;\t/* the entries, by AND and by OR */ => "
+    "uint64_t every = ~0ull, some = 1;\t/* the entries, by AND and by OR */":
+        "of the OR only NX is looked at",
+    "libpvm/mmu/track.c: if (page->synced >= d->since || (d->upper && page->role.level == 1)) => "
+    "if (page->synced >= d->since && (d->upper && page->role.level == 1))":
+        "more is compared than must be: work, no difference",
+    "libpvm/mmu/host.c: if (gfn.v >= FRAMES_MAX) => if (gfn.v > FRAMES_MAX)":
+        "for the one after the last the count becomes 0, which is nothing, too",
     "libpvm/mmu/sync.c: PVM_PTE_NX : 0; => PVM_PTE_NX : 1;":
         "bit 0 is P, which an entry that stays has",
     "libpvm/switcher/run.c: cpu->range_start = ~0ull; => ;":

@@ -283,8 +283,12 @@ Test(deliver_user, is_traced_with_where_it_came_from)
 
 Test(deliver_user, a_shutdown_is_traced_with_its_reason)
 {
+	const struct pvm_trace_record *record;
+
 	pvm_event_deliver(vcpu, PVM_VEC_DF, 0);
-	cr_assert_eq(fixture_find_record(&f, PVM_TRACE_SHUTDOWN)->a, PVM_SHUTDOWN_DOUBLE_FAULT);
+	record = fixture_find_record(&f, PVM_TRACE_SHUTDOWN);
+	cr_assert_eq(record->a, PVM_SHUTDOWN_DOUBLE_FAULT);
+	cr_assert_eq(record->b | record->c | record->d, 0, "it has no other arguments");
 }
 
 Test(deliver_user, gp_and_ud_shorthands)

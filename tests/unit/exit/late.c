@@ -74,6 +74,7 @@ Test(exit_late, an_exceptions_frame_waits_for_its_stack)
 	cr_assert_eq(frame_at(vcpu->gpr[PVM_RSP])->rip, CODE);
 	cr_assert_eq(f.host.fetched, 1);
 	cr_assert_not(vcpu->kept_event.waits);
+	cr_assert_not(vcpu->mmu.is_late, "the next attempt would fetch it once more");
 }
 
 Test(exit_late, a_stack_that_can_only_be_read_yet_is_waited_for_too)

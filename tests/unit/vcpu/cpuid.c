@@ -235,6 +235,23 @@ static const struct pvm_cpuid_entry bare[] = {
 	{ .leaf = 7 },
 };
 
+static void setup_bare_without_pcid(void)
+{
+	struct pvm_vm_config config = fixture_config();
+
+	config.guest_cr4 = PVM_CR4_GUEST & ~(uint64_t)PVM_CR4_PCIDE;
+	config.cpuid = bare;
+	config.cpuid_count = 3;
+	setup_config(&config);
+}
+
+/* Leaf 1 of a CPU that has nothing: what is taken away adds nothing. */
+Test(cpuid, without_pcid_nothing_else_is_offered, .init = setup_bare_without_pcid)
+{
+	cr_assert_eq(cpuid(1, 0, ECX), 1u << 31 | 1u << 27, "hypervisor and OSXSAVE, not %#x",
+		     cpuid(1, 0, ECX));
+}
+
 static void setup_bare(void)
 {
 	struct pvm_vm_config config = fixture_config();
