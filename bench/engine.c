@@ -91,10 +91,11 @@ static int pin(void *host, pvm_gfn_t gfn, void **va)
 	return *va ? PVM_OK : PVM_EFAULT;
 }
 
-static void unpin(void *host, pvm_gfn_t gfn)
+static void unpin(void *host, pvm_gfn_t gfn, void *va)
 {
 	(void)host;
 	(void)gfn;
+	(void)va;
 }
 
 static void tlb_flush(void *host, const struct pvm_tlb_flush *flush)

@@ -56,7 +56,7 @@ static inline void pvm_trace_vcpu(struct pvm_vcpu *vcpu, enum pvm_trace_kind kin
 }
 
 /* Kept out of a function whose common way is short. */
-#define PVM_NOINLINE	__attribute__((noinline, cold))
+#define PVM_NOINLINE	__attribute__((__noinline__, __cold__))
 
 #define PVM_ERROR_CODE_VECTORS \
 	(1u << PVM_VEC_DF | 1u << PVM_VEC_TS | 1u << PVM_VEC_NP | 1u << PVM_VEC_SS | \

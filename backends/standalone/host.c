@@ -159,10 +159,11 @@ static int host_pin(void *host, pvm_gfn_t gfn, void **va)
 	return *va ? PVM_OK : PVM_EFAULT;
 }
 
-static void host_unpin(void *host, pvm_gfn_t gfn)
+static void host_unpin(void *host, pvm_gfn_t gfn, void *va)
 {
 	(void)host;
 	(void)gfn;
+	(void)va;
 }
 
 static void host_tlb_flush(void *host, const struct pvm_tlb_flush *flush)

@@ -91,9 +91,10 @@ struct pvm_host_ops {
 	 */
 	void *(*gfn_to_va)(void *host, pvm_gfn_t gfn, bool write);
 
-	/* Keep a frame in place and writable (S8): the PVCS. PVM_OK or PVM_EFAULT. */
+	/* Keep a frame in place and writable (S8): the PVCS. PVM_OK or PVM_EFAULT. @va: where it
+	 * is, as pin() said; the guest's frame may be backed by another page by then. */
 	int (*pin)(void *host, pvm_gfn_t gfn, void **va);
-	void (*unpin)(void *host, pvm_gfn_t gfn);
+	void (*unpin)(void *host, pvm_gfn_t gfn, void *va);
 
 	/* Under the MMU lock. Must not fail. */
 	void (*tlb_flush)(void *host, const struct pvm_tlb_flush *flush);

@@ -33,7 +33,7 @@
  * What it changes for good: CR2 and DR6, as any fault and any #DB do.
  * What it never touches: CR0, XCR0, x87/SSE/AVX state (the host's to swap).
  * What the host must not change while a CPU is loaded: CR4.
- * What a host must not have: CR4.FRED, a supervisor shadow stack, EFER.UAIE: refused (S9).
+ * What a host must not have: CR4.FRED, a supervisor shadow stack, EFER.UAIE, SEV-ES: refused (S9).
  * Supervisor IBT may be on: whatever the CPU can enter of the switcher begins with ENDBR64.
  * A host that saves or restores IA32_U_CET (XSAVES) does so while it is not loaded.
  * What the host must not use while a guest runs: CPU features that write memory by linear
@@ -80,6 +80,7 @@ struct pvm_switcher_features {
 	bool fred;				/* CR4.FRED is set: refused */
 	bool supervisor_shadow_stack;		/* CR4.CET, IA32_S_CET.SH_STK_EN are: refused */
 	bool uai;				/* EFER.UAIE is set: refused */
+	bool sev_es;				/* the host is an SEV-ES guest: refused */
 	bool meltdown;				/* refused unless config.meltdown_accepted */
 	bool cet;				/* CR4.CET is set */
 	bool la57, pke, smap;			/* CR4.LA57, CR4.PKE, CR4.SMAP are set */
@@ -97,6 +98,7 @@ struct pvm_switcher_cpu_id {
 	uint32_t leaf7_ebx, leaf7_edx, leaf7_2_edx;
 	uint32_t ext8_ebx;			/* CPUID 0x80000008 */
 	uint32_t ext21_eax, ext21_ecx;		/* CPUID 0x80000021 */
+	uint64_t sev_status;			/* SEV_STATUS, 0 where there is none */
 	uint64_t arch_capabilities;		/* IA32_ARCH_CAPABILITIES, 0 where there is none */
 	uint64_t spec_ctrl;			/* IA32_SPEC_CTRL as the host keeps it, 0: none */
 	uint64_t cr4, efer;			/* what is offered may not be turned on */

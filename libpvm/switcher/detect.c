@@ -8,6 +8,9 @@
 #include "switcher/hw.h"
 
 #define CPUID_EXTENDED	0x80000000u
+#define EXT_ENCRYPTION	0x8000001fu
+#define ENCRYPTION_SEV	(1u << 1)	/* APM vol. 3, E.4.17 */
+#define SEV_STATUS_ES	(1ull << 1)	/* APM vol. 2, 15.34.10 */
 #define S_CET_SH_STK_EN	1ull	/* SDM vol. 1, 17.1.2 */
 
 static void leaf(const struct switcher_source *source, uint32_t number, uint32_t subleaf,
@@ -25,7 +28,12 @@ static void leaf(const struct switcher_source *source, uint32_t number, uint32_t
 /* The MSRs that CPUID and CR4 say are there. */
 static void identify_msrs(const struct switcher_source *source, struct pvm_switcher_cpu_id *id)
 {
+	uint32_t regs[4];
+
 	id->efer = source->rdmsr(MSR_EFER);
+	leaf(source, EXT_ENCRYPTION, 0, regs);
+	if (regs[0] & ENCRYPTION_SEV)
+		id->sev_status = source->rdmsr(MSR_SEV_STATUS);
 	if (id->leaf7_edx & PVM_CPUID_7_EDX_ARCH_CAPABILITIES)
 		id->arch_capabilities = source->rdmsr(MSR_ARCH_CAPABILITIES);
 	if (id->leaf7_edx & PVM_CPUID_7_EDX_SPEC_CTRL || id->ext8_ebx & PVM_CPUID_88_EBX_IBRS)
@@ -74,6 +82,7 @@ void pvm_switcher_judge(const struct pvm_switcher_cpu_id *id, struct pvm_switche
 		.fred = cr4 & PVM_CR4_FRED,
 		.supervisor_shadow_stack = cr4 & PVM_CR4_CET && id->s_cet & S_CET_SH_STK_EN,
 		.uai = id->efer & PVM_EFER_UAIE,
+		.sev_es = id->sev_status & SEV_STATUS_ES,
 		.meltdown = pvm_switcher_has_meltdown(id),
 		.cet = cr4 & PVM_CR4_CET,
 		.la57 = cr4 & PVM_CR4_LA57,

@@ -37,7 +37,7 @@ pvm_switcher_text_start:
 verw_selector:
 	.word	VERW_SELECTOR
 
-	.balign 4096
+	.balign 4096, 0xcc
 	.globl pvm_switcher_text_end
 	.hidden pvm_switcher_text_end
 pvm_switcher_text_end:

@@ -21,6 +21,7 @@
 #define MSR_S_CET		0x6a2
 #define MSR_PRED_CMD		0x49
 #define MSR_FLUSH_CMD		0x10b
+#define MSR_SEV_STATUS		0xc0010131
 
 static inline uint64_t hw_rdmsr(uint32_t msr)
 {

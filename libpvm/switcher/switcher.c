@@ -23,6 +23,8 @@ const char *pvm_switcher_missing_feature(const struct pvm_switcher_features *fea
 	if (features->supervisor_shadow_stack)
 		return "IA32_S_CET.SH_STK_EN is set: shadow stacks of the host are not mapped in "
 		       "guests; turn them off at CPL 0";
+	if (features->sev_es)
+		return "the host is an SEV-ES guest: its hypervisor cannot be asked while a guest runs";
 	if (features->uai)
 		return "EFER.UAIE is set: it would hide bits of a guest's addresses; clear it";
 	if (!features->syscall)

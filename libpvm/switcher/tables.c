@@ -13,6 +13,7 @@
 #include "switcher/area.h"
 
 #define IST_ENTRIES		7
+#define VEC_VC			29	/* AMD's VMM communication exception. APM vol. 2, 8.2.25 */
 #define TSS_LIMIT		(sizeof(struct switcher_tss) - 1)
 #define DESC_TSS_AVAILABLE	0x89ull		/* SDM vol. 3, 3.5 and 8.2.3 */
 #define DESC_CODE64		0x00af9b000000ffffull
@@ -82,14 +83,16 @@ static void set_idt(struct pvm_switcher_cpu *cpu, const uint8_t ist[3])
 	cpu->idtr.base = (uint64_t)(uintptr_t)cpu->idt;
 }
 
-/* IST entries that a gate of the host's names, as bits. */
+/* IST entries that a gate of the host's names, as bits. Linux's gate of #VC names one everywhere,
+ * and it comes in SEV-ES guests only, which are refused as hosts (S9): its entry is free. */
 static unsigned host_ists(const struct switcher_dtr *idtr)
 {
 	const struct switcher_gate *gate = (const struct switcher_gate *)(uintptr_t)idtr->base;
 	unsigned vector, used = 0;
 
 	for (vector = 0; vector < 256 && (vector + 1) * sizeof(*gate) <= idtr->limit + 1u; vector++)
-		used |= 1u << (gate[vector].ist & 7);
+		if (vector != VEC_VC)
+			used |= 1u << (gate[vector].ist & 7);
 	return used;
 }
 

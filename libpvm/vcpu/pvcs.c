@@ -36,7 +36,7 @@ static void release(struct pvm_vcpu *vcpu)
 	if (vcpu->pvcs) {
 		pvm_mmu_share(vcpu, pvm_gfn(0), false);
 		vcpu->vm->ops->unpin(vcpu->vm->host,
-				     pvm_gpa_to_gfn(pvm_gpa(vcpu->msr.vcpu_struct)));
+				     pvm_gpa_to_gfn(pvm_gpa(vcpu->msr.vcpu_struct)), current_page(vcpu));
 	}
 	vcpu->pvcs = NULL;
 	vcpu->msr.vcpu_struct = 0;

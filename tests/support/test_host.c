@@ -216,12 +216,12 @@ static int pin(void *host, pvm_gfn_t gfn, void **va)
 	return PVM_OK;
 }
 
-static void unpin(void *host, pvm_gfn_t gfn)
+static void unpin(void *host, pvm_gfn_t gfn, void *va)
 {
 	struct test_host *h = host;
 
-	(void)gfn;
 	require(h, h->pins > 0, "unpin without pin");
+	require(h, va == h->memory + (gfn.v << PVM_PAGE_SHIFT), "unpin of another page");
 	h->pins--;
 }
 

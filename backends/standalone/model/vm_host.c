@@ -121,10 +121,11 @@ static int pin(void *host, pvm_gfn_t gfn, void **va)
 	return PVM_OK;
 }
 
-static void unpin(void *host, pvm_gfn_t gfn)
+static void unpin(void *host, pvm_gfn_t gfn, void *va)
 {
 	struct model_vm *vm = host;
 
+	(void)va;
 	vm->frame[gfn.v].pins--;
 	vm->pins--;
 }

@@ -86,9 +86,9 @@ static int op_pin(void *host, pvm_gfn_t gfn, void **va)
 	return *va ? PVM_OK : PVM_EFAULT;
 }
 
-static void op_unpin(void *host, pvm_gfn_t gfn)
+static void op_unpin(void *host, pvm_gfn_t gfn, void *va)
 {
-	(void)host, (void)gfn;
+	(void)host, (void)gfn, (void)va;
 }
 
 static void op_flush(void *host, const struct pvm_tlb_flush *flush)

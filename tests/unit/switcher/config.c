@@ -50,6 +50,8 @@ Test(switcher_config, S9_names_the_feature_that_is_missing)
 	refused(PVM_ENOSYS, "IA32_S_CET.SH_STK_EN");
 	config.features.uai = true;
 	refused(PVM_ENOSYS, "EFER.UAIE");
+	config.features.sev_es = true;
+	refused(PVM_ENOSYS, "SEV-ES");
 }
 
 Test(switcher_config, S6_S9_a_CPU_with_Meltdown_needs_the_hosts_word)

@@ -73,6 +73,17 @@ Test(switcher_tables, S12_our_stacks_take_the_first_three_places_that_are_free)
 	cr_expect_eq(cpu->idt[PVM_VEC_PF].ist, 0);
 }
 
+/* Linux's gate of #VC has a stack on every machine, and needs it on SEV-ES guests alone. */
+Test(switcher_tables, S12_the_stack_of_VC_is_free)
+{
+	idt[2].ist = 1, idt[8].ist = 2, idt[1].ist = 3, idt[18].ist = 4, idt[29].ist = 5;
+	make();
+	cr_expect_eq(cpu->tss.ist[3], 0x4000, "the host's");
+	cr_expect_eq(cpu->tss.ist[4], top(cpu->nmi_stack));
+	cr_expect_eq(cpu->tss.ist[5], top(cpu->db_stack));
+	cr_expect_eq(cpu->tss.ist[6], top(cpu->mc_stack));
+}
+
 Test(switcher_tables, S12_a_gate_of_any_vector_names_a_stack)
 {
 	idt[0].ist = 1;

@@ -36,11 +36,11 @@ Test(pvcs, S8_moving_pins_the_new_page_before_it_lets_the_old_one_go)
 
 static unsigned unpins;
 
-static void counting_unpin(void *host, pvm_gfn_t gfn)
+static void counting_unpin(void *host, pvm_gfn_t gfn, void *va)
 {
 	struct test_host *h = host;
 
-	(void)gfn;
+	(void)gfn, (void)va;
 	unpins++;
 	h->pins--;
 }

@@ -105,7 +105,7 @@ Test(host, S8_a_pinned_frame_is_the_guest_s_memory)
 
 	cr_assert_eq(vm.ops.pin(&vm, pvm_gfn(3), &va), PVM_OK);
 	cr_assert_eq(va, vm.memory.va + 3 * PVM_PAGE_SIZE);
-	vm.ops.unpin(&vm, pvm_gfn(3));
+	vm.ops.unpin(&vm, pvm_gfn(3), va);
 }
 
 Test(host, a_flush_without_an_executor_is_nothing_to_do)
