@@ -13,6 +13,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SPDX = "SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0"
+SPDX_KERNEL = "SPDX-License-Identifier: GPL-2.0"	# backends/kvm/: a part of Linux
 CODE = {".c", ".h", ".S"}
 # No comment fits in these, or they are not ours to write.
 EXEMPT = re.compile(r"^(LICENSE\..*|\.gitignore)$|(^|/)corpus/|\.json$")
@@ -34,10 +35,11 @@ def files():
                                                      path.relative_to(ROOT).as_posix()))
 
 
-def licence_problem(lines):
+def licence_problem(path, lines):
     """The SPDX line is the first; the second where the first has to be "#!"."""
+    licence = SPDX_KERNEL if path.startswith("backends/kvm/") else SPDX
     first = lines[1:2] if lines and lines[0].startswith("#!") else lines[:1]
-    return None if first and SPDX in first[0] else f"line 1 is not the licence: {SPDX}"
+    return None if first and licence in first[0] else f"line 1 is not the licence: {licence}"
 
 
 def comment_problem(lines):
@@ -63,7 +65,7 @@ def problems_of(path):
     except UnicodeDecodeError:
         yield "is not text"
         return
-    yield licence_problem(lines)
+    yield licence_problem(path, lines)
     if pathlib.Path(path).suffix in CODE:
         yield comment_problem(lines)
         if len(lines) > (TEST_LINES_MAX if path.startswith("tests/") else FILE_LINES_MAX):

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The host's CPUs as the switcher wants them: an area for each in the module's own slot of the
+ * address space, PCIDs that Linux does not use, and the host operations of the switcher.
+ *
+ * Areas are in .bss, as the text is in the module's: both are in slot 511 of the top-level table
+ * with four levels, wherever address randomisation puts the module. Linux exports nothing that
+ * makes another mapping there.
+ */
+#include <linux/highmem.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/smp.h>
+#include <linux/vmalloc.h>
+#include <asm/desc.h>
+#include <asm/pgtable.h>
+
+#include "kvm_pvm.h"
+
+#ifndef PVM_KVM_CPUS
+#define PVM_KVM_CPUS	64		/* CPU numbers below that; PVM_KVM_CPUS= of the build */
+#endif
+#define WINDOW_VA	0xffffff8000000000ull	/* the first bytes of slot 511: Linux has nothing there */
+#define PCID_FIRST	4064		/* Linux takes its own from the other end */
+#define TSS_SEL		0x80		/* past the end of Linux's GDT */
+
+static bool accept_meltdown;
+module_param(accept_meltdown, bool, 0444);
+MODULE_PARM_DESC(accept_meltdown,
+		 "Run guests on a CPU with Meltdown, where one may read registers of other VMs' guests");
+
+struct pvm_switcher pvm_kvm_switcher;
+static struct pvm_switcher_cpu *cpus[PVM_KVM_CPUS];
+/* One more: a section's start is aligned to a page only. */
+static char areas[(PVM_KVM_CPUS + 1) * PVM_SWITCHER_AREA_SIZE] __aligned(PAGE_SIZE);
+
+static void *area_of(unsigned int cpu)
+{
+	return PTR_ALIGN(&areas[0], PVM_SWITCHER_AREA_SIZE) + cpu * PVM_SWITCHER_AREA_SIZE;
+}
+
+struct pvm_switcher_cpu *pvm_kvm_this_cpu(void)
+{
+	return cpus[smp_processor_id()];
+}
+
+static int table_alloc(void *host, struct pvm_host_page *page)
+{
+	page->va = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	if (!page->va)
+		return PVM_ENOMEM;
+	page->pa = (pvm_hpa_t){ __pa(page->va) };
+	return PVM_OK;
+}
+
+static void table_free(void *host, struct pvm_host_page page)
+{
+	free_page((unsigned long)page.va);
+}
+
+static pvm_hpa_t va_to_pa(void *host, const void *va)
+{
+	struct page *page = vmalloc_to_page(va);
+
+	return (pvm_hpa_t){ page ? page_to_phys(page) + offset_in_page(va) : PVM_INVALID_ADDR };
+}
+
+static void kick(void *host, uint32_t cpu)
+{
+	smp_send_reschedule(cpu);
+}
+
+static uint64_t *host_gdt(void *host)
+{
+	return (uint64_t *)get_current_gdt_rw();
+}
+
+static void relax(void *host)
+{
+	cpu_relax();
+}
+
+static const struct pvm_switcher_ops ops = {
+	.page_alloc = table_alloc,
+	.page_free = table_free,
+	.va_to_pa = va_to_pa,
+	.kick = kick,
+	.gdt = host_gdt,
+	.relax = relax,
+};
+
+static void say_mitigations(u32 mitigations)
+{
+	char line[160] = "";
+	size_t length = 0;
+	u32 bit;
+
+	for (bit = 1; bit; bit <<= 1)
+		if (mitigations & bit)
+			length += scnprintf(line + length, sizeof(line) - length, " %s",
+					    pvm_switcher_mitigation_name(bit));
+	pr_info("mitigations:%s\n", length ? line : " none");
+}
+
+int pvm_kvm_cpus_init(void)
+{
+	struct pvm_switcher_config config = {
+		.host_cs = __KERNEL_CS,
+		.host_ss = __KERNEL_DS,
+		.user32_cs = __USER32_CS,
+		.user_ds = __USER_DS,
+		.user_cs = __USER_CS,
+		.cpunode_sel = __CPUNODE_SEG,
+		.tls_index = GDT_ENTRY_TLS_MIN,
+		.tss_sel = TSS_SEL,
+		.meltdown_accepted = accept_meltdown,
+		.pcid_first = PCID_FIRST,
+		.pcid_count = PVM_SWITCHER_TAGS,
+		.window_va = WINDOW_VA,
+		.window_count = KVM_MAX_VCPUS,
+	};
+	const char *why = NULL;
+
+	if (nr_cpu_ids > PVM_KVM_CPUS) {
+		pr_err("this host may have %u CPUs, the module is built for %u: build it with PVM_KVM_CPUS=%u\n",
+		       nr_cpu_ids, PVM_KVM_CPUS, nr_cpu_ids);
+		return -ENOSPC;
+	}
+	pvm_switcher_detect(&config.features);
+	if (config.features.la57) {
+		pr_err("the host has 5-level paging, which the module cannot use yet: boot it with no5lvl\n");
+		return -ENODEV;
+	}
+	if (pvm_switcher_init(&pvm_kvm_switcher, &config, &ops, NULL, cpus, PVM_KVM_CPUS, &why)) {
+		pr_err("guests cannot run here: %s\n", why);
+		if (config.features.meltdown && !accept_meltdown)
+			pr_err("to run guests all the same: modprobe kvm-pvm accept_meltdown=1\n");
+		return -ENODEV;
+	}
+	say_mitigations(config.features.mitigations);
+	return 0;
+}
+
+int pvm_kvm_cpu_enable(void)
+{
+	unsigned int cpu = smp_processor_id();
+	const char *why = NULL;
+
+	if (cpus[cpu])
+		return 0;
+	if (pvm_switcher_cpu_init(&pvm_kvm_switcher, area_of(cpu), cpu, &why)) {
+		pr_err("CPU %u cannot run guests: %s\n", cpu, why);
+		return -ENODEV;
+	}
+	return 0;
+}
+
+void pvm_kvm_cpu_disable(void)
+{
+	if (pvm_kvm_this_cpu())
+		pvm_switcher_unload(pvm_kvm_this_cpu());
+}

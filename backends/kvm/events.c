@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Events that KVM has for a vCPU. KVM decides what comes next and queues it; it is the guest's
+ * when the engine asks for events before an entry (pvm_host_ops::events). What the guest
+ * does not let in is remembered by the engine (PVCS IP), and by wants_irq and wants_nmi here,
+ * so that KVM looks again when it does.
+ */
+#include "kvm_pvm.h"
+
+#define ANY_VECTOR 0xff		/* of an interrupt that is not let in now */
+
+uint32_t pvm_kvm_events(void *host, struct pvm_vcpu *pvm, uint8_t *vector)
+{
+	struct pvm_kvm_vcpu *v = pvm_kvm_vcpu_of(pvm);
+	const struct kvm_vcpu_arch *arch = &v->vcpu.arch;
+	uint32_t waits = 0;
+
+	if (arch->nmi_injected)
+		waits |= PVM_WAITS_NMI;
+	if (arch->interrupt.injected) {
+		*vector = arch->interrupt.nr;
+		waits |= PVM_WAITS_INTERRUPT;
+	} else if (v->wants_irq && !pvm_event_interrupt_allowed(pvm)) {
+		*vector = ANY_VECTOR;	/* the guest is told that one waits */
+		waits |= PVM_WAITS_INTERRUPT;
+	}
+	return waits;
+}
+
+void pvm_kvm_event_taken(void *host, struct pvm_vcpu *pvm, uint32_t waits, uint8_t vector)
+{
+	struct kvm_vcpu_arch *arch = &pvm_kvm_vcpu_of(pvm)->vcpu.arch;
+
+	if (waits & PVM_WAITS_NMI)
+		arch->nmi_injected = false;
+	else
+		arch->interrupt.injected = false;
+}
+
+enum pvm_action pvm_kvm_deliver_exception(struct pvm_kvm_vcpu *v)
+{
+	struct kvm_queued_exception *exception = &v->vcpu.arch.exception;
+
+	if (likely(!exception->injected))
+		return PVM_ACT_RESUME;
+	exception->injected = false;
+	if (exception->vector == PF_VECTOR)
+		v->pvm.cr2 = v->vcpu.arch.cr2;
+	if (exception->vector == DB_VECTOR)
+		v->pvm.dr6 = v->vcpu.arch.dr6;
+	return pvm_event_deliver(&v->pvm, exception->vector,
+				 exception->has_error_code ? exception->error_code : 0);
+}
+
+void pvm_kvm_ask_for_events(struct pvm_kvm_vcpu *v)
+{
+	if (v->wants_irq && pvm_event_interrupt_allowed(&v->pvm)) {
+		v->wants_irq = false;
+		kvm_make_request(KVM_REQ_EVENT, &v->vcpu);
+	}
+	if (v->wants_nmi && !v->pvm.nmi_masked) {
+		v->wants_nmi = false;
+		kvm_make_request(KVM_REQ_EVENT, &v->vcpu);
+	}
+}
+
+/* KVM has queued it: pvm_kvm_events() finds it. */
+void pvm_kvm_inject_irq(struct kvm_vcpu *vcpu, bool reinjected)
+{
+}
+
+void pvm_kvm_inject_nmi(struct kvm_vcpu *vcpu)
+{
+}
+
+void pvm_kvm_inject_exception(struct kvm_vcpu *vcpu)
+{
+}
+
+void pvm_kvm_cancel_injection(struct kvm_vcpu *vcpu)
+{
+}
+
+int pvm_kvm_interrupt_allowed(struct kvm_vcpu *vcpu, bool for_injection)
+{
+	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
+
+	return v->is_pvm && !v->is_new && pvm_event_interrupt_allowed(&v->pvm);
+}
+
+int pvm_kvm_nmi_allowed(struct kvm_vcpu *vcpu, bool for_injection)
+{
+	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
+
+	return v->is_pvm && !v->is_new && !v->pvm.nmi_masked;
+}
+
+bool pvm_kvm_get_nmi_mask(struct kvm_vcpu *vcpu)
+{
+	return to_pvm_vcpu(vcpu)->pvm.nmi_masked;
+}
+
+void pvm_kvm_set_nmi_mask(struct kvm_vcpu *vcpu, bool masked)
+{
+	to_pvm_vcpu(vcpu)->pvm.nmi_masked = masked;
+}
+
+void pvm_kvm_enable_nmi_window(struct kvm_vcpu *vcpu)
+{
+	to_pvm_vcpu(vcpu)->wants_nmi = true;
+}
+
+void pvm_kvm_enable_irq_window(struct kvm_vcpu *vcpu)
+{
+	to_pvm_vcpu(vcpu)->wants_irq = true;
+}
+
+/* ------------------------------------------------------------------------
+ * KVM's local APIC.
+ */
+
+int pvm_kvm_apic_check(struct kvm_vcpu *vcpu)
+{
+	if (!vcpu->arch.apic || vcpu->arch.apic->vcpu == vcpu)
+		return 0;
+	pr_err_once("this kernel's struct kvm_lapic is not the one that the module knows\n");
+	return -EOPNOTSUPP;
+}
+
+void pvm_kvm_deliver_interrupt(struct kvm_lapic *apic, int delivery_mode, int trig_mode, int vector)
+{
+	u32 requested[8] = { };
+	int highest;
+
+	requested[vector / 32] = 1u << vector % 32;
+	kvm_apic_update_irr(apic->vcpu, requested, &highest);
+	smp_mb__before_atomic();
+	WRITE_ONCE(apic->irr_pending, true);	/* after IRR, as who clears it looks there again */
+	kvm_make_request(KVM_REQ_EVENT, apic->vcpu);
+	kvm_vcpu_kick(apic->vcpu);
+}

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * kvm-pvm.ko: PVM as a vendor module of the host's own kvm.ko. Each VM of /dev/kvm is a VM of
+ * libpvm's: KVM keeps memory slots, interrupt controllers and user space's ioctls, libpvm the
+ * guest's state, its shadow tables and the way into it.
+ *
+ * main.c	the module, and the table of operations that kvm.ko calls
+ * cpus.c	the host's CPUs: areas of the switcher, and what it asks of the host
+ * memory.c	guest memory: frames by number, and what takes them away (M10)
+ * vm.c		a VM: its configuration, the engine, CPUID
+ * vcpu.c	a vCPU: its life, entry, exit, and what the engine asks for
+ * registers.c	registers, as KVM names them, of a vCPU
+ * events.c	interrupts, NMIs and exceptions that KVM has for a vCPU
+ *
+ * Names: kvm is struct kvm, vcpu struct kvm_vcpu, v struct pvm_kvm_vcpu (ours around it).
+ */
+#ifndef PVM_KVM_H
+#define PVM_KVM_H
+
+#include <linux/kvm_host.h>
+#include <linux/mmu_notifier.h>
+#include <linux/xarray.h>
+#include <asm/kvm_page_track.h>
+
+#include <pvm/events.h>
+#include <pvm/exit.h>
+#include <pvm/mmu.h>
+#include <pvm/state.h>
+#include <pvm/switcher.h>
+
+#include "compat.h"
+
+#undef pr_fmt
+#define pr_fmt(fmt) "kvm-pvm: " fmt
+
+#define PVM_KVM_CPUID_MAX	256	/* leaves that user space may give a VM */
+
+/* Guest memory as the engine sees it. memory.c */
+struct pvm_kvm_memory {
+	struct xarray frames;		/* by gfn: what is known of its frame */
+	spinlock_t lock;		/* of frames against taking: a frame comes in or goes */
+	unsigned int taking;		/* ranges that are being taken away */
+	unsigned long taken;		/* counts them */
+	gfn_t taking_first, taking_end;	/* around all of them */
+	spinlock_t mmu_lock;		/* pvm_host_ops::mmu_lock */
+	struct mmu_notifier notifier;
+	struct kvm_page_track_notifier_node track;
+	bool is_tracked;
+};
+
+struct pvm_kvm {
+	struct kvm kvm;			/* first: kvm.ko allocates it all */
+	struct pvm_vm pvm;
+	struct pvm_switcher_vm switcher;
+	struct pvm_kvm_memory memory;
+	struct mutex lock;		/* of the list in switcher, and of cpuid */
+	struct pvm_cpuid_entry cpuid[PVM_KVM_CPUID_MAX];
+	bool is_made;			/* pvm and switcher are */
+};
+
+struct pvm_kvm_vcpu {
+	struct kvm_vcpu vcpu;		/* first */
+	struct pvm_vcpu pvm;
+	struct pvm_switcher_vcpu switcher;
+	struct pvm_guest_exit exit;	/* what pvm_handle_exit() gets next */
+	enum pvm_action action;		/* of the last call, where it is to be carried out */
+	bool acts;			/* there is one */
+	bool is_made;			/* pvm is initialised */
+	bool is_new;			/* user space has changed registers: take them over */
+	bool is_pvm;			/* in 64-bit mode: runs on the switcher */
+	bool wants_irq, wants_nmi;	/* KVM has one more, for when it is let in */
+	struct kvm_segment seg[8];	/* VCPU_SREG_*: what user space and KVM's emulator set */
+	struct desc_ptr idt, gdt;
+	unsigned long rflags;		/* outside of PVM mode */
+	u64 host_cr4;			/* when the switcher was loaded here */
+};
+
+static inline struct pvm_kvm *to_pvm_kvm(struct kvm *kvm)
+{
+	return container_of(kvm, struct pvm_kvm, kvm);
+}
+
+static inline struct pvm_kvm_vcpu *to_pvm_vcpu(struct kvm_vcpu *vcpu)
+{
+	return container_of(vcpu, struct pvm_kvm_vcpu, vcpu);
+}
+
+static inline struct pvm_kvm_vcpu *pvm_kvm_vcpu_of(struct pvm_vcpu *pvm)
+{
+	return pvm->backend;
+}
+
+/* ------------------------------------------------------------------------
+ * cpus.c
+ */
+extern struct pvm_switcher pvm_kvm_switcher;
+
+/* 0, or an error with one line in the log. */
+int pvm_kvm_cpus_init(void);
+/* On the CPU, interrupts off: make it one that runs guests. */
+int pvm_kvm_cpu_enable(void);
+void pvm_kvm_cpu_disable(void);
+/* This CPU's area. */
+struct pvm_switcher_cpu *pvm_kvm_this_cpu(void);
+
+/* ------------------------------------------------------------------------
+ * memory.c
+ */
+extern const struct pvm_host_ops pvm_kvm_host_ops;
+
+int pvm_kvm_memory_init(struct pvm_kvm *vm);
+void pvm_kvm_memory_destroy(struct pvm_kvm *vm);
+int pvm_kvm_memory_precreate(struct kvm *kvm);
+int pvm_kvm_flush_range(struct kvm *kvm, gfn_t first, u64 count);
+
+/* ------------------------------------------------------------------------
+ * vm.c
+ */
+int pvm_kvm_vm_init(struct kvm *kvm);
+int pvm_kvm_precreate(struct kvm *kvm);
+void pvm_kvm_vm_destroy(struct kvm *kvm);
+void pvm_kvm_after_set_cpuid(struct kvm_vcpu *vcpu);
+
+/* ------------------------------------------------------------------------
+ * vcpu.c
+ */
+int pvm_kvm_vcpu_create(struct kvm_vcpu *vcpu);
+void pvm_kvm_vcpu_free(struct kvm_vcpu *vcpu);
+void pvm_kvm_vcpu_reset(struct kvm_vcpu *vcpu, bool init_event);
+void pvm_kvm_vcpu_load(struct kvm_vcpu *vcpu, int cpu);
+void pvm_kvm_vcpu_put(struct kvm_vcpu *vcpu);
+int pvm_kvm_pre_run(struct kvm_vcpu *vcpu);
+enum exit_fastpath_completion pvm_kvm_run(struct kvm_vcpu *vcpu, u64 run_flags);
+int pvm_kvm_handle_exit(struct kvm_vcpu *vcpu, enum exit_fastpath_completion fastpath);
+/* KVM has done what the engine asked for, the answer is in the registers. */
+int pvm_kvm_skip_instruction(struct kvm_vcpu *vcpu);
+int pvm_kvm_complete_msr(struct kvm_vcpu *vcpu, int error);
+
+/* ------------------------------------------------------------------------
+ * registers.c
+ */
+
+/* General registers and RIP, to KVM's copies and back. */
+void pvm_kvm_registers_out(struct pvm_kvm_vcpu *v);
+void pvm_kvm_registers_in(struct pvm_kvm_vcpu *v);
+/* What user space has set, to the engine. 0; or the name of a field it does not take. */
+const char *pvm_kvm_take_over(struct pvm_kvm_vcpu *v);
+
+int pvm_kvm_get_msr(struct kvm_vcpu *vcpu, struct msr_data *msr);
+int pvm_kvm_set_msr(struct kvm_vcpu *vcpu, struct msr_data *msr);
+u64 pvm_kvm_get_segment_base(struct kvm_vcpu *vcpu, int seg);
+void pvm_kvm_get_segment(struct kvm_vcpu *vcpu, struct kvm_segment *var, int seg);
+void pvm_kvm_set_segment(struct kvm_vcpu *vcpu, struct kvm_segment *var, int seg);
+int pvm_kvm_get_cpl(struct kvm_vcpu *vcpu);
+void pvm_kvm_get_cs_db_l_bits(struct kvm_vcpu *vcpu, int *db, int *l);
+void pvm_kvm_set_cr0(struct kvm_vcpu *vcpu, unsigned long cr0);
+void pvm_kvm_post_set_cr3(struct kvm_vcpu *vcpu, unsigned long cr3);
+void pvm_kvm_set_cr4(struct kvm_vcpu *vcpu, unsigned long cr4);
+bool pvm_kvm_is_valid_cr0(struct kvm_vcpu *vcpu, unsigned long cr0);
+bool pvm_kvm_is_valid_cr4(struct kvm_vcpu *vcpu, unsigned long cr4);
+int pvm_kvm_set_efer(struct kvm_vcpu *vcpu, u64 efer);
+void pvm_kvm_get_idt(struct kvm_vcpu *vcpu, struct desc_ptr *dt);
+void pvm_kvm_set_idt(struct kvm_vcpu *vcpu, struct desc_ptr *dt);
+void pvm_kvm_get_gdt(struct kvm_vcpu *vcpu, struct desc_ptr *dt);
+void pvm_kvm_set_gdt(struct kvm_vcpu *vcpu, struct desc_ptr *dt);
+void pvm_kvm_set_dr7(struct kvm_vcpu *vcpu, unsigned long value);
+void pvm_kvm_cache_reg(struct kvm_vcpu *vcpu, enum kvm_reg reg);
+unsigned long pvm_kvm_get_rflags(struct kvm_vcpu *vcpu);
+void pvm_kvm_set_rflags(struct kvm_vcpu *vcpu, unsigned long rflags);
+bool pvm_kvm_get_if_flag(struct kvm_vcpu *vcpu);
+
+/* ------------------------------------------------------------------------
+ * events.c
+ */
+uint32_t pvm_kvm_events(void *host, struct pvm_vcpu *pvm, uint8_t *vector);
+void pvm_kvm_event_taken(void *host, struct pvm_vcpu *pvm, uint32_t waits, uint8_t vector);
+/* The exception that KVM has queued, if it has one: to the guest. */
+enum pvm_action pvm_kvm_deliver_exception(struct pvm_kvm_vcpu *v);
+/* What KVM waited for may be possible now: let it look. */
+void pvm_kvm_ask_for_events(struct pvm_kvm_vcpu *v);
+void pvm_kvm_inject_irq(struct kvm_vcpu *vcpu, bool reinjected);
+void pvm_kvm_inject_nmi(struct kvm_vcpu *vcpu);
+void pvm_kvm_inject_exception(struct kvm_vcpu *vcpu);
+void pvm_kvm_cancel_injection(struct kvm_vcpu *vcpu);
+int pvm_kvm_interrupt_allowed(struct kvm_vcpu *vcpu, bool for_injection);
+int pvm_kvm_nmi_allowed(struct kvm_vcpu *vcpu, bool for_injection);
+bool pvm_kvm_get_nmi_mask(struct kvm_vcpu *vcpu);
+void pvm_kvm_set_nmi_mask(struct kvm_vcpu *vcpu, bool masked);
+void pvm_kvm_enable_nmi_window(struct kvm_vcpu *vcpu);
+void pvm_kvm_enable_irq_window(struct kvm_vcpu *vcpu);
+int pvm_kvm_apic_check(struct kvm_vcpu *vcpu);
+void pvm_kvm_deliver_interrupt(struct kvm_lapic *apic, int delivery_mode, int trig_mode, int vector);
+
+#endif /* PVM_KVM_H */

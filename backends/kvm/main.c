@@ -1,0 +1,382 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The module: what kvm.ko calls, and what a CPU must be for it. Operations that mean nothing for
+ * PVM (nested virtualisation, posted interrupts, SMM, performance counters) are here, and empty.
+ */
+#include <linux/module.h>
+#include <asm/cpufeature.h>
+
+#include "kvm_pvm.h"
+
+/* ------------------------------------------------------------------------
+ * No performance counters.
+ */
+static bool pmu_hw_event_available(struct kvm_pmc *pmc)
+{
+	return false;
+}
+
+static bool pmu_pmc_is_enabled(struct kvm_pmc *pmc)
+{
+	return false;
+}
+
+static struct kvm_pmc *pmu_idx_to_pmc(struct kvm_pmu *pmu, int index)
+{
+	return NULL;
+}
+
+static struct kvm_pmc *pmu_rdpmc_to_pmc(struct kvm_vcpu *vcpu, unsigned int index, u64 *mask)
+{
+	return NULL;
+}
+
+static struct kvm_pmc *pmu_msr_to_pmc(struct kvm_vcpu *vcpu, u32 msr)
+{
+	return NULL;
+}
+
+static bool pmu_is_valid_rdpmc(struct kvm_vcpu *vcpu, unsigned int index)
+{
+	return false;
+}
+
+static bool pmu_is_valid_msr(struct kvm_vcpu *vcpu, u32 msr)
+{
+	return false;
+}
+
+static int pmu_msr(struct kvm_vcpu *vcpu, struct msr_data *msr)
+{
+	return 1;
+}
+
+static void pmu_nothing(struct kvm_vcpu *vcpu)
+{
+}
+
+static struct kvm_pmu_ops pmu_ops = {
+	.hw_event_available = pmu_hw_event_available,
+	.pmc_is_enabled = pmu_pmc_is_enabled,
+	.pmc_idx_to_pmc = pmu_idx_to_pmc,
+	.rdpmc_ecx_to_pmc = pmu_rdpmc_to_pmc,
+	.msr_idx_to_pmc = pmu_msr_to_pmc,
+	.is_valid_rdpmc_ecx = pmu_is_valid_rdpmc,
+	.is_valid_msr = pmu_is_valid_msr,
+	.get_msr = pmu_msr,
+	.set_msr = pmu_msr,
+	.refresh = pmu_nothing,
+	.init = pmu_nothing,
+	.reset = pmu_nothing,
+};
+
+/* ------------------------------------------------------------------------
+ * Operations with one answer.
+ */
+static void nothing(struct kvm_vcpu *vcpu)
+{
+}
+
+static void unsetup(void)
+{
+}
+
+static bool has_emulated_msr(struct kvm *kvm, u32 index)
+{
+	return index != MSR_IA32_SMBASE && (index < MSR_IA32_VMX_BASIC || index > MSR_IA32_VMX_VMFUNC);
+}
+
+static void flush_tlb_guest(struct kvm_vcpu *vcpu)
+{
+	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
+
+	if (v->is_pvm && !v->is_new)
+		pvm_mmu_flush_all(&v->pvm);
+}
+
+static void flush_tlb_gva(struct kvm_vcpu *vcpu, gva_t address)
+{
+	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
+
+	if (v->is_pvm && !v->is_new)
+		pvm_mmu_invlpg(&v->pvm, (pvm_gva_t){ address });
+}
+
+/* KVM's own tables are not what guests run on: memory.c hears of changes by itself. */
+static int remote_flush(struct kvm *kvm)
+{
+	return 0;
+}
+
+static int remote_flush_range(struct kvm *kvm, struct kvm_tlb_range *range)
+{
+	return pvm_kvm_flush_range(kvm, range->start_gfn, range->pages);
+}
+
+static void set_interrupt_shadow(struct kvm_vcpu *vcpu, int mask)
+{
+}
+
+static u32 get_interrupt_shadow(struct kvm_vcpu *vcpu)
+{
+	return 0;
+}
+
+static void patch_hypercall(struct kvm_vcpu *vcpu, unsigned char *text)
+{
+	static const unsigned char syscall[] = { 0x0f, 0x05, 0x90 };
+
+	memcpy(text, syscall, sizeof(syscall));
+}
+
+static bool check_apicv_inhibit(enum kvm_apicv_inhibit reason)
+{
+	return true;
+}
+
+static void load_mmu_pgd(struct kvm_vcpu *vcpu, hpa_t root, int level)
+{
+}
+
+static bool has_wbinvd_exit(void)
+{
+	return true;
+}
+
+static u64 no_l2_tsc(struct kvm_vcpu *vcpu)
+{
+	return 0;
+}
+
+/* RDTSC is the CPU's own. */
+static void write_tsc_offset(struct kvm_vcpu *vcpu, u64 offset)
+{
+	vcpu->arch.tsc_offset = 0;
+	vcpu->arch.l1_tsc_offset = 0;
+}
+
+static void write_tsc_multiplier(struct kvm_vcpu *vcpu, u64 multiplier)
+{
+}
+
+static void get_exit_info(struct kvm_vcpu *vcpu, u32 *reason, u64 *info1, u64 *info2, u32 *intr, u32 *error)
+{
+	const struct pvm_guest_exit *exit = &to_pvm_vcpu(vcpu)->exit;
+
+	*reason = exit->kind;
+	*info1 = exit->vector;
+	*info2 = exit->error_code;
+	*intr = 0;
+	*error = 0;
+}
+
+static int check_intercept(struct kvm_vcpu *vcpu, struct x86_instruction_info *info,
+			   enum x86_intercept_stage stage, struct x86_exception *exception)
+{
+	return 0;	/* X86EMUL_CONTINUE */
+}
+
+static void sched_in(struct kvm_vcpu *vcpu, int cpu)
+{
+}
+
+static int smi_allowed(struct kvm_vcpu *vcpu, bool for_injection)
+{
+	return 0;
+}
+
+static int enter_smm(struct kvm_vcpu *vcpu, char *state)
+{
+	return -EOPNOTSUPP;
+}
+
+static int leave_smm(struct kvm_vcpu *vcpu, const char *state)
+{
+	return -EOPNOTSUPP;
+}
+
+static int get_msr_feature(struct kvm_msr_entry *entry)
+{
+	return 1;
+}
+
+static bool can_emulate(struct kvm_vcpu *vcpu, int type, void *insn, int length)
+{
+	return true;
+}
+
+static bool init_signal_blocked(struct kvm_vcpu *vcpu)
+{
+	return false;
+}
+
+static void deliver_sipi(struct kvm_vcpu *vcpu, u8 vector)
+{
+	kvm_vcpu_deliver_sipi_vector(vcpu, vector);
+}
+
+static void leave_nested(struct kvm_vcpu *vcpu)
+{
+}
+
+static struct kvm_x86_nested_ops nested_ops = {
+	.leave_nested = leave_nested,
+};
+
+static struct kvm_x86_ops x86_ops = {
+	.name = "kvm_pvm",
+	.hardware_enable = pvm_kvm_cpu_enable,
+	.hardware_disable = pvm_kvm_cpu_disable,
+	.hardware_unsetup = unsetup,
+	.has_emulated_msr = has_emulated_msr,
+	.vcpu_after_set_cpuid = pvm_kvm_after_set_cpuid,
+	.vm_size = sizeof(struct pvm_kvm),
+	.vm_init = pvm_kvm_vm_init,
+	.vm_destroy = pvm_kvm_vm_destroy,
+	.vcpu_precreate = pvm_kvm_precreate,
+	.vcpu_create = pvm_kvm_vcpu_create,
+	.vcpu_free = pvm_kvm_vcpu_free,
+	.vcpu_reset = pvm_kvm_vcpu_reset,
+	.prepare_switch_to_guest = nothing,
+	.vcpu_load = pvm_kvm_vcpu_load,
+	.vcpu_put = pvm_kvm_vcpu_put,
+	.update_exception_bitmap = nothing,
+	.get_msr = pvm_kvm_get_msr,
+	.set_msr = pvm_kvm_set_msr,
+	.get_segment_base = pvm_kvm_get_segment_base,
+	.get_segment = pvm_kvm_get_segment,
+	.set_segment = pvm_kvm_set_segment,
+	.get_cpl = pvm_kvm_get_cpl,
+	.get_cs_db_l_bits = pvm_kvm_get_cs_db_l_bits,
+	.is_valid_cr0 = pvm_kvm_is_valid_cr0,
+	.set_cr0 = pvm_kvm_set_cr0,
+	.post_set_cr3 = pvm_kvm_post_set_cr3,
+	.is_valid_cr4 = pvm_kvm_is_valid_cr4,
+	.set_cr4 = pvm_kvm_set_cr4,
+	.set_efer = pvm_kvm_set_efer,
+	.get_idt = pvm_kvm_get_idt,
+	.set_idt = pvm_kvm_set_idt,
+	.get_gdt = pvm_kvm_get_gdt,
+	.set_gdt = pvm_kvm_set_gdt,
+	.sync_dirty_debug_regs = nothing,
+	.set_dr7 = pvm_kvm_set_dr7,
+	.cache_reg = pvm_kvm_cache_reg,
+	.get_rflags = pvm_kvm_get_rflags,
+	.set_rflags = pvm_kvm_set_rflags,
+	.get_if_flag = pvm_kvm_get_if_flag,
+	.flush_tlb_all = nothing,
+	.flush_tlb_current = nothing,
+	.tlb_remote_flush = remote_flush,
+	.tlb_remote_flush_with_range = remote_flush_range,
+	.flush_tlb_gva = flush_tlb_gva,
+	.flush_tlb_guest = flush_tlb_guest,
+	.vcpu_pre_run = pvm_kvm_pre_run,
+	.vcpu_run = pvm_kvm_run,
+	.handle_exit = pvm_kvm_handle_exit,
+	.skip_emulated_instruction = pvm_kvm_skip_instruction,
+	.set_interrupt_shadow = set_interrupt_shadow,
+	.get_interrupt_shadow = get_interrupt_shadow,
+	.patch_hypercall = patch_hypercall,
+	.inject_irq = pvm_kvm_inject_irq,
+	.inject_nmi = pvm_kvm_inject_nmi,
+	.inject_exception = pvm_kvm_inject_exception,
+	.cancel_injection = pvm_kvm_cancel_injection,
+	.interrupt_allowed = pvm_kvm_interrupt_allowed,
+	.nmi_allowed = pvm_kvm_nmi_allowed,
+	.get_nmi_mask = pvm_kvm_get_nmi_mask,
+	.set_nmi_mask = pvm_kvm_set_nmi_mask,
+	.enable_nmi_window = pvm_kvm_enable_nmi_window,
+	.enable_irq_window = pvm_kvm_enable_irq_window,
+	.check_apicv_inhibit_reasons = check_apicv_inhibit,
+	.refresh_apicv_exec_ctrl = nothing,
+	.deliver_interrupt = pvm_kvm_deliver_interrupt,
+	.load_mmu_pgd = load_mmu_pgd,
+	.has_wbinvd_exit = has_wbinvd_exit,
+	.get_l2_tsc_offset = no_l2_tsc,
+	.get_l2_tsc_multiplier = no_l2_tsc,
+	.write_tsc_offset = write_tsc_offset,
+	.write_tsc_multiplier = write_tsc_multiplier,
+	.get_exit_info = get_exit_info,
+	.check_intercept = check_intercept,
+	.handle_exit_irqoff = nothing,
+	.sched_in = sched_in,
+	.nested_ops = &nested_ops,
+	.setup_mce = nothing,
+	.smi_allowed = smi_allowed,
+	.enter_smm = enter_smm,
+	.leave_smm = leave_smm,
+	.enable_smi_window = nothing,
+	.get_msr_feature = get_msr_feature,
+	.can_emulate_instruction = can_emulate,
+	.apic_init_signal_blocked = init_signal_blocked,
+	.msr_filter_changed = nothing,
+	.complete_emulated_msr = pvm_kvm_complete_msr,
+	.vcpu_deliver_sipi_vector = deliver_sipi,
+};
+
+/* ------------------------------------------------------------------------
+ * Loading.
+ */
+
+static int cpu_has_support(void)
+{
+	return 1;
+}
+
+static int disabled_by_bios(void)
+{
+	return 0;
+}
+
+static int check_compatibility(void)
+{
+	return 0;
+}
+
+static int hardware_setup(void)
+{
+	int error = pvm_kvm_cpus_init();
+
+	if (error)
+		return error;
+	kvm_configure_mmu(true, 4, 4, PG_LEVEL_1G);
+	kvm_mmu_set_me_spte_mask(0, 0);
+	enable_apicv = false;
+	kvm_enable_efer_bits(EFER_NX);
+	kvm_add_user_return_msr(MSR_TSC_AUX);
+	kvm_set_cpu_caps();
+	return 0;
+}
+
+static struct kvm_x86_init_ops init_ops = {
+	.cpu_has_kvm_support = cpu_has_support,
+	.disabled_by_bios = disabled_by_bios,
+	.check_processor_compatibility = check_compatibility,
+	.hardware_setup = hardware_setup,
+	.runtime_ops = &x86_ops,
+	.pmu_ops = &pmu_ops,
+};
+
+static int __init pvm_kvm_module_init(void)
+{
+	int error = kvm_x86_vendor_init(&init_ops);
+
+	if (error)
+		return error;
+	error = kvm_init(&init_ops, sizeof(struct pvm_kvm_vcpu),
+			 __alignof__(struct pvm_kvm_vcpu), THIS_MODULE);
+	if (error)
+		kvm_x86_vendor_exit();
+	return error;
+}
+
+static void __exit pvm_kvm_module_exit(void)
+{
+	kvm_exit();
+	kvm_x86_vendor_exit();
+}
+
+module_init(pvm_kvm_module_init);
+module_exit(pvm_kvm_module_exit);
+MODULE_DESCRIPTION("PVM guests on any x86-64 CPU, through /dev/kvm");
+MODULE_LICENSE("GPL");

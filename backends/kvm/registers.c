@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Registers by KVM's names. The engine has the state of a vCPU in PVM mode; KVM's copies of the
+ * general registers, RIP, CR2, CR3 and PKRU are made at each exit. What user space or KVM's
+ * emulator sets beyond the general registers is collected here and taken over as a whole, with
+ * the engine's checks, before the next entry.
+ */
+#include "kvm_pvm.h"
+
+void pvm_kvm_registers_out(struct pvm_kvm_vcpu *v)
+{
+	struct kvm_vcpu_arch *arch = &v->vcpu.arch;
+
+	memcpy(arch->regs, v->pvm.gpr, sizeof(v->pvm.gpr));
+	arch->regs[VCPU_REGS_RIP] = v->pvm.rip;
+	arch->cr2 = v->pvm.cr2;
+	arch->cr3 = v->pvm.cr3;
+	arch->cr4 = v->pvm.cr4;
+	arch->pkru = v->pvm.pkru;
+	arch->dr6 = v->pvm.dr6;
+	arch->regs_avail = PVM_KVM_ALL_REGS;
+	arch->regs_dirty = 0;
+}
+
+void pvm_kvm_registers_in(struct pvm_kvm_vcpu *v)
+{
+	const struct kvm_vcpu_arch *arch = &v->vcpu.arch;
+
+	memcpy(v->pvm.gpr, arch->regs, sizeof(v->pvm.gpr));
+	v->pvm.rip = arch->regs[VCPU_REGS_RIP];
+	v->pvm.cr2 = arch->cr2;
+}
+
+/* Every register has its value in KVM's copies. */
+void pvm_kvm_cache_reg(struct kvm_vcpu *vcpu, enum kvm_reg reg)
+{
+	vcpu->arch.regs_avail = PVM_KVM_ALL_REGS;
+}
+
+/* ------------------------------------------------------------------------
+ * Into 64-bit mode.
+ */
+
+static void changed(struct pvm_kvm_vcpu *v)
+{
+	bool is_pvm = (v->vcpu.arch.efer & EFER_LMA) && (v->vcpu.arch.cr0 & X86_CR0_PG) &&
+		      v->seg[VCPU_SREG_CS].l;
+
+	/* Only what is set while it is not: the mode stays until user space leaves it. */
+	v->is_pvm = is_pvm;
+	v->is_new = true;
+}
+
+static u16 data_selector(struct pvm_kvm_vcpu *v, int seg)
+{
+	u16 selector = v->seg[seg].selector;
+
+	return pvm_data_selector_valid(&v->pvm, selector) ? selector : 0;
+}
+
+const char *pvm_kvm_take_over(struct pvm_kvm_vcpu *v)
+{
+	const struct kvm_vcpu_arch *arch = &v->vcpu.arch;
+	struct pvm_vcpu_state state;
+	const char *field = "state";
+	unsigned int i;
+
+	pvm_vcpu_save(&v->pvm, &state);
+	for (i = 0; i < PVM_GPR_COUNT; i++)
+		state.gpr[i] = arch->regs[i];
+	state.rip = arch->regs[VCPU_REGS_RIP];
+	state.rflags = pvm_rflags_sanitize(v->rflags);
+	state.user_mode = v->seg[VCPU_SREG_SS].dpl == 3;
+	if (state.user_mode) {
+		state.seg[PVM_CS] = v->seg[VCPU_SREG_CS].selector;
+		state.seg[PVM_SS] = v->seg[VCPU_SREG_SS].selector;
+	}
+	state.seg[PVM_DS] = data_selector(v, VCPU_SREG_DS);
+	state.seg[PVM_ES] = data_selector(v, VCPU_SREG_ES);
+	state.seg[PVM_FS] = data_selector(v, VCPU_SREG_FS);
+	state.seg[PVM_GS] = data_selector(v, VCPU_SREG_GS);
+	state.fs_base = v->seg[VCPU_SREG_FS].base;
+	state.gs_base = v->seg[VCPU_SREG_GS].base;
+	state.cr2 = arch->cr2;
+	state.cr3 = arch->cr3;
+	state.cr4 = arch->cr4 | v->pvm.cr4;
+	state.cr8 = kvm_get_cr8((struct kvm_vcpu *)&v->vcpu);
+	for (i = 0; i < 4; i++)
+		state.dr[i] = arch->db[i];
+	state.dr6 = arch->dr6;
+	state.dr7 = arch->dr7;
+	state.gdtr_base = v->gdt.address;
+	state.gdtr_limit = v->gdt.size;
+	state.idtr_base = v->idt.address;
+	state.idtr_limit = v->idt.size;
+	if (pvm_vcpu_restore(&v->pvm, &state, &field) != PVM_OK)
+		return field;
+	if (!state.user_mode)
+		pvm_event_set_if(&v->pvm, v->rflags & X86_EFLAGS_IF);
+	v->is_new = false;
+	return NULL;
+}
+
+/* ------------------------------------------------------------------------
+ * Segments and tables.
+ */
+
+static bool runs(const struct pvm_kvm_vcpu *v)
+{
+	return v->is_pvm && !v->is_new;
+}
+
+static void flat(struct kvm_segment *var, u16 selector, u64 base, bool code, bool is64, int dpl)
+{
+	*var = (struct kvm_segment){
+		.base = base, .limit = ~0u, .selector = selector, .type = code ? 0xb : 0x3,
+		.present = 1, .dpl = dpl, .db = !is64, .s = 1, .l = code && is64, .g = 1,
+	};
+}
+
+static bool is_64_bit(const struct pvm_kvm_vcpu *v)
+{
+	return pvm_vcpu_mode(&v->pvm) != PVM_MODE_USER32;
+}
+
+void pvm_kvm_get_segment(struct kvm_vcpu *vcpu, struct kvm_segment *var, int seg)
+{
+	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
+	const struct pvm_vcpu *pvm = &v->pvm;
+	int cpl = pvm->user_mode ? 3 : 0;
+
+	*var = v->seg[seg];
+	if (!runs(v))
+		return;
+	switch (seg) {
+	case VCPU_SREG_CS:
+		flat(var, pvm->seg[PVM_CS], 0, true, is_64_bit(v), cpl);
+		break;
+	case VCPU_SREG_SS:
+		flat(var, pvm->seg[PVM_SS], 0, false, false, cpl);
+		break;
+	case VCPU_SREG_DS:
+	case VCPU_SREG_ES:
+		flat(var, pvm->seg[seg], 0, false, false, 3);
+		var->unusable = !pvm->seg[seg];
+		break;
+	case VCPU_SREG_FS:
+	case VCPU_SREG_GS:
+		flat(var, pvm->seg[seg], seg == VCPU_SREG_FS ? pvm->fs_base : pvm->gs_base, false, false, 3);
+		var->unusable = !pvm->seg[seg];
+		break;
+	}
+}
+
+void pvm_kvm_set_segment(struct kvm_vcpu *vcpu, struct kvm_segment *var, int seg)
+{
+	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
+	unsigned int i;
+
+	if (runs(v))	/* what is not set now stays as it is */
+		for (i = 0; i <= VCPU_SREG_GS; i++)
+			pvm_kvm_get_segment(vcpu, &v->seg[i], i);
+	v->seg[seg] = *var;
+	changed(v);
+}
+
+u64 pvm_kvm_get_segment_base(struct kvm_vcpu *vcpu, int seg)
+{
+	struct kvm_segment var;
+
+	pvm_kvm_get_segment(vcpu, &var, seg);
+	return var.base;
+}
+
+int pvm_kvm_get_cpl(struct kvm_vcpu *vcpu)
+{
+	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
+
+	if (runs(v))
+		return v->pvm.user_mode ? 3 : 0;
+	return v->seg[VCPU_SREG_SS].dpl;
+}
+
+void pvm_kvm_get_cs_db_l_bits(struct kvm_vcpu *vcpu, int *db, int *l)
+{
+	struct kvm_segment cs;
+
+	pvm_kvm_get_segment(vcpu, &cs, VCPU_SREG_CS);
+	*db = cs.db;
+	*l = cs.l;
+}
+
+void pvm_kvm_get_idt(struct kvm_vcpu *vcpu, struct desc_ptr *dt)
+{
+	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
+
+	*dt = v->idt;
+	if (runs(v))
+		*dt = (struct desc_ptr){ v->pvm.idtr.limit, v->pvm.idtr.base };
+}
+
+void pvm_kvm_set_idt(struct kvm_vcpu *vcpu, struct desc_ptr *dt)
+{
+	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
+
+	v->idt = *dt;
+	changed(v);
+}
+
+void pvm_kvm_get_gdt(struct kvm_vcpu *vcpu, struct desc_ptr *dt)
+{
+	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
+
+	*dt = v->gdt;
+	if (runs(v))
+		*dt = (struct desc_ptr){ v->pvm.gdtr.limit, v->pvm.gdtr.base };
+}
+
+void pvm_kvm_set_gdt(struct kvm_vcpu *vcpu, struct desc_ptr *dt)
+{
+	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
+
+	v->gdt = *dt;
+	changed(v);
+}
+
+/* ------------------------------------------------------------------------
+ * Control registers, flags.
+ */
+
+bool pvm_kvm_is_valid_cr0(struct kvm_vcpu *vcpu, unsigned long cr0)
+{
+	return true;
+}
+
+bool pvm_kvm_is_valid_cr4(struct kvm_vcpu *vcpu, unsigned long cr4)
+{
+	return !(cr4 & X86_CR4_VMXE);
+}
+
+void pvm_kvm_set_cr0(struct kvm_vcpu *vcpu, unsigned long cr0)
+{
+	vcpu->arch.cr0 = cr0;
+	changed(to_pvm_vcpu(vcpu));
+}
+
+void pvm_kvm_post_set_cr3(struct kvm_vcpu *vcpu, unsigned long cr3)
+{
+	changed(to_pvm_vcpu(vcpu));
+}
+
+void pvm_kvm_set_cr4(struct kvm_vcpu *vcpu, unsigned long cr4)
+{
+	vcpu->arch.cr4 = cr4;
+	changed(to_pvm_vcpu(vcpu));
+}
+
+int pvm_kvm_set_efer(struct kvm_vcpu *vcpu, u64 efer)
+{
+	vcpu->arch.efer = efer;
+	changed(to_pvm_vcpu(vcpu));
+	return 0;
+}
+
+void pvm_kvm_set_dr7(struct kvm_vcpu *vcpu, unsigned long value)
+{
+	vcpu->arch.dr7 = value;
+	changed(to_pvm_vcpu(vcpu));
+}
+
+unsigned long pvm_kvm_get_rflags(struct kvm_vcpu *vcpu)
+{
+	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
+
+	return runs(v) ? pvm_vcpu_rflags(&v->pvm) : v->rflags;
+}
+
+void pvm_kvm_set_rflags(struct kvm_vcpu *vcpu, unsigned long rflags)
+{
+	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
+
+	v->rflags = rflags | X86_EFLAGS_FIXED;
+	if (!runs(v))
+		return;
+	v->pvm.rflags = pvm_rflags_sanitize(rflags);
+	if (!v->pvm.user_mode)
+		pvm_event_set_if(&v->pvm, rflags & X86_EFLAGS_IF);
+}
+
+bool pvm_kvm_get_if_flag(struct kvm_vcpu *vcpu)
+{
+	return pvm_kvm_get_rflags(vcpu) & X86_EFLAGS_IF;
+}
+
+/* ------------------------------------------------------------------------
+ * MSRs: the engine's, or else KVM's.
+ */
+
+int pvm_kvm_get_msr(struct kvm_vcpu *vcpu, struct msr_data *msr)
+{
+	uint64_t value;
+	int error = msr->index == MSR_EFER ? PVM_ENOENT :
+		    pvm_msr_read(&to_pvm_vcpu(vcpu)->pvm, msr->index, &value);
+
+	if (error == PVM_ENOENT)
+		return kvm_get_msr_common(vcpu, msr);
+	msr->data = value;
+	return error != PVM_OK;
+}
+
+int pvm_kvm_set_msr(struct kvm_vcpu *vcpu, struct msr_data *msr)
+{
+	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
+	int error = msr->index == MSR_EFER ? PVM_ENOENT : pvm_msr_write(&v->pvm, msr->index, msr->data);
+
+	if (error == PVM_ENOENT)
+		return kvm_set_msr_common(vcpu, msr);
+	/* As they will be taken over with the rest. */
+	v->seg[VCPU_SREG_FS].base = v->pvm.fs_base;
+	v->seg[VCPU_SREG_GS].base = v->pvm.gs_base;
+	return error != PVM_OK;
+}

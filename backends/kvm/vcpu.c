@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A vCPU. An entry is one engine call that must not sleep, the switcher, and the host's own
+ * handlers of what ended it, with interrupts off; what asks for more is handled by the same
+ * engine call with sleeping allowed, and KVM's own functions carry out what comes back.
+ *
+ * The switcher is loaded for the time of pvm_kvm_run() alone: Linux may run anything after it.
+ */
+#include <linux/sched.h>
+#include <asm/fpu/api.h>
+
+#include "kvm_pvm.h"
+
+#define REAL_MODE_CS	0xf000
+#define REAL_MODE_BASE	0xffff0000u
+
+/* ------------------------------------------------------------------------
+ * Life.
+ */
+
+int pvm_kvm_vcpu_create(struct kvm_vcpu *vcpu)
+{
+	struct pvm_kvm *vm = to_pvm_kvm(vcpu->kvm);
+	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
+	int error = pvm_kvm_apic_check(vcpu);
+
+	if (error)
+		return error;
+	error = pvm_vcpu_init(&v->pvm, &vm->pvm, vcpu->vcpu_id);
+	if (error)
+		return error;
+	v->pvm.backend = v;
+	mutex_lock(&vm->lock);
+	spin_lock(&vm->memory.mmu_lock);	/* a flush goes through the list */
+	error = pvm_switcher_vcpu_init(&v->switcher, &vm->switcher, &v->pvm);
+	spin_unlock(&vm->memory.mmu_lock);
+	mutex_unlock(&vm->lock);
+	if (error) {
+		pvm_vcpu_destroy(&v->pvm);
+		return error;
+	}
+	v->switcher.serve = true;
+	v->is_made = true;
+	return 0;
+}
+
+void pvm_kvm_vcpu_free(struct kvm_vcpu *vcpu)
+{
+	struct pvm_kvm *vm = to_pvm_kvm(vcpu->kvm);
+	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
+
+	if (!v->is_made)
+		return;
+	v->is_made = false;
+	mutex_lock(&vm->lock);
+	spin_lock(&vm->memory.mmu_lock);
+	pvm_switcher_vcpu_destroy(&v->switcher);
+	spin_unlock(&vm->memory.mmu_lock);
+	mutex_unlock(&vm->lock);
+	pvm_vcpu_destroy(&v->pvm);
+}
+
+static void reset_segment(struct pvm_kvm_vcpu *v, int seg, u8 type)
+{
+	v->seg[seg] = (struct kvm_segment){ .limit = 0xffff, .type = type, .present = 1, .s = 1 };
+}
+
+/* As a CPU is reset: real mode. 64-bit mode is set by user space, or reached by the guest. */
+void pvm_kvm_vcpu_reset(struct kvm_vcpu *vcpu, bool init_event)
+{
+	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
+	int seg;
+
+	pvm_vcpu_reset(&v->pvm);
+	for (seg = VCPU_SREG_ES; seg <= VCPU_SREG_GS; seg++)
+		reset_segment(v, seg, 0x3);
+	v->seg[VCPU_SREG_CS].selector = REAL_MODE_CS;
+	v->seg[VCPU_SREG_CS].base = REAL_MODE_BASE;
+	v->seg[VCPU_SREG_CS].type = 0xb;
+	v->seg[VCPU_SREG_TR] = (struct kvm_segment){ .limit = 0xffff, .type = 0xb, .present = 1 };
+	v->seg[VCPU_SREG_LDTR] = (struct kvm_segment){ .limit = 0xffff, .type = 0x2, .present = 1 };
+	v->idt = v->gdt = (struct desc_ptr){ .size = 0xffff };
+	v->rflags = X86_EFLAGS_FIXED;
+	v->exit.kind = PVM_EXIT_KICK;
+	v->acts = v->wants_irq = v->wants_nmi = false;
+	v->is_pvm = false;
+	v->is_new = true;
+}
+
+void pvm_kvm_vcpu_load(struct kvm_vcpu *vcpu, int cpu)
+{
+}
+
+void pvm_kvm_vcpu_put(struct kvm_vcpu *vcpu)
+{
+}
+
+/* ------------------------------------------------------------------------
+ * Entry.
+ */
+
+/* The vCPU cannot go on: user space gets the reason, and the log the words. */
+static int fail(struct pvm_kvm_vcpu *v, u32 reason, const char *what, const char *detail)
+{
+	struct kvm_run *run = v->vcpu.run;
+
+	pr_err_ratelimited("vCPU %d: %s%s, at rip 0x%llx\n", v->vcpu.vcpu_id, what, detail, v->pvm.rip);
+	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
+	run->internal.suberror = reason;
+	run->internal.ndata = 1;
+	run->internal.data[0] = v->pvm.rip;
+	return 0;
+}
+
+int pvm_kvm_pre_run(struct kvm_vcpu *vcpu)
+{
+	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
+	const char *field;
+
+	if (!v->is_pvm || !v->is_new)
+		return 1;
+	field = pvm_kvm_take_over(v);
+	if (!field)
+		return 1;
+	pr_err_ratelimited("vCPU %d: its registers are none of a PVM guest: %s\n", vcpu->vcpu_id, field);
+	return -EINVAL;
+}
+
+static void enter(struct pvm_kvm_vcpu *v, pvm_hpa_t root)
+{
+	struct pvm_switcher_cpu *cpu = pvm_kvm_this_cpu();
+	struct pvm_switcher_exit out;
+
+	pvm_switcher_load(cpu);
+	pvm_switcher_run(cpu, &v->switcher, root, &out);
+	pvm_switcher_unload(cpu);
+	pvm_switcher_host_events(cpu, &out);
+	v->exit = out.guest;
+}
+
+/* Interrupts are off. */
+enum exit_fastpath_completion pvm_kvm_run(struct kvm_vcpu *vcpu, u64 run_flags)
+{
+	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
+	enum pvm_action action;
+	pvm_hpa_t root;
+
+	if (!v->is_pvm || v->is_new || v->acts)
+		return EXIT_FASTPATH_NONE;	/* pvm_kvm_handle_exit() has work */
+	pvm_kvm_registers_in(v);
+	pvm_switcher_clear_request(&v->switcher);
+	action = pvm_kvm_deliver_exception(v);
+	if (action == PVM_ACT_RESUME)
+		action = pvm_handle_exit(&v->pvm, &v->exit, &root, PVM_NO_SLEEP);
+	if (action == PVM_ACT_RESUME) {
+		kvm_load_guest_xsave_state(vcpu);
+		enter(v, root);
+		kvm_load_host_xsave_state(vcpu);
+	} else if (action != PVM_ACT_RETRY) {
+		v->action = action;
+		v->acts = true;
+	}
+	pvm_kvm_registers_out(v);
+	vcpu->arch.regs_avail = PVM_KVM_ALL_REGS;
+	return EXIT_FASTPATH_NONE;
+}
+
+/* ------------------------------------------------------------------------
+ * What the engine asks for. Each is KVM's own function, which finds its operands where the
+ * instruction has them, and says when it is done: pvm_kvm_skip_instruction(),
+ * pvm_kvm_complete_msr(). That may be after user space has been asked.
+ */
+
+static int do_io(struct pvm_kvm_vcpu *v)
+{
+	const struct pvm_request *request = &v->pvm.request;
+
+	if (request->io.write)
+		v->vcpu.arch.regs[VCPU_REGS_RAX] = request->io.value;
+	return kvm_fast_pio(&v->vcpu, request->io.size, request->io.port, !request->io.write);
+}
+
+static int do_msr(struct pvm_kvm_vcpu *v, bool write)
+{
+	unsigned long *regs = v->vcpu.arch.regs;
+	u64 value = v->pvm.request.msr.value;
+
+	regs[VCPU_REGS_RCX] = v->pvm.request.msr.index;
+	if (!write)
+		return kvm_emulate_rdmsr(&v->vcpu);
+	regs[VCPU_REGS_RAX] = (u32)value;
+	regs[VCPU_REGS_RDX] = value >> 32;
+	return kvm_emulate_wrmsr(&v->vcpu);
+}
+
+static int do_hypercall(struct pvm_kvm_vcpu *v)
+{
+	unsigned long *regs = v->vcpu.arch.regs;
+
+	regs[VCPU_REGS_RCX] = v->pvm.request.hypercall.arg[1];
+	return kvm_emulate_hypercall(&v->vcpu);
+}
+
+static int do_shutdown(struct pvm_kvm_vcpu *v)
+{
+	pr_info_ratelimited("vCPU %d: triple fault: %s, 0x%llx, vector %u\n", v->vcpu.vcpu_id,
+			    pvm_shutdown_name(v->pvm.request.shutdown.reason),
+			    v->pvm.request.shutdown.address, v->pvm.request.shutdown.vector);
+	kvm_make_request(KVM_REQ_TRIPLE_FAULT, &v->vcpu);
+	return 1;
+}
+
+static int act(struct pvm_kvm_vcpu *v, enum pvm_action action)
+{
+	v->action = action;
+	switch (action) {
+	case PVM_ACT_RESUME:
+	case PVM_ACT_RETRY:
+		return 1;
+	case PVM_ACT_HALT:
+		return kvm_emulate_halt_noskip(&v->vcpu);
+	case PVM_ACT_IO:
+		return do_io(v);
+	case PVM_ACT_RDMSR:
+		return do_msr(v, false);
+	case PVM_ACT_WRMSR:
+		return do_msr(v, true);
+	case PVM_ACT_HYPERCALL:
+		return do_hypercall(v);
+	case PVM_ACT_MMIO:
+		return kvm_emulate_instruction(&v->vcpu, 0);
+	case PVM_ACT_SHUTDOWN:
+		return do_shutdown(v);
+	case PVM_ACT_ERROR:
+		break;
+	}
+	if (v->exit.kind == PVM_EXIT_FAILED || v->exit.kind == PVM_EXIT_DEAD)
+		return fail(v, KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON, "the switcher failed: ",
+			    v->exit.message);
+	if (v->pvm.request.error.code == PVM_ENOMEM)
+		return fail(v, KVM_INTERNAL_ERROR_EMULATION, "no memory for shadow tables", "");
+	return fail(v, KVM_INTERNAL_ERROR_EMULATION, "the engine failed", "");
+}
+
+int pvm_kvm_handle_exit(struct kvm_vcpu *vcpu, enum exit_fastpath_completion fastpath)
+{
+	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
+	enum pvm_action action = v->action;
+	pvm_hpa_t root;
+
+	if (!v->is_pvm)
+		return kvm_emulate_instruction(vcpu, 0);
+	if (v->is_new) {
+		int ret = pvm_kvm_pre_run(vcpu);
+
+		return ret > 0 ? 1 : fail(v, KVM_INTERNAL_ERROR_EMULATION, "registers of no PVM guest", "");
+	}
+	if (!v->acts) {
+		pvm_kvm_registers_in(v);
+		action = pvm_handle_exit(&v->pvm, &v->exit, &root, PVM_MAY_SLEEP);
+		pvm_kvm_registers_out(v);
+	}
+	v->acts = false;
+	pvm_kvm_ask_for_events(v);
+	return act(v, action);
+}
+
+int pvm_kvm_skip_instruction(struct kvm_vcpu *vcpu)
+{
+	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
+	uint64_t value = vcpu->arch.regs[VCPU_REGS_RAX];
+	enum pvm_action action = v->action;
+
+	v->action = PVM_ACT_RESUME;
+	if (action == PVM_ACT_IO)
+		pvm_exit_is_action(&v->exit, pvm_complete_io(&v->pvm, value));
+	else if (action == PVM_ACT_HYPERCALL)
+		pvm_exit_is_action(&v->exit, pvm_complete_hypercall(&v->pvm, value));
+	else
+		return 1;
+	pvm_kvm_registers_out(v);
+	return 1;
+}
+
+int pvm_kvm_complete_msr(struct kvm_vcpu *vcpu, int error)
+{
+	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
+	const unsigned long *regs = vcpu->arch.regs;
+	u64 value = (u32)regs[VCPU_REGS_RAX] | (u64)regs[VCPU_REGS_RDX] << 32;
+	enum pvm_action action = v->action;
+
+	v->action = PVM_ACT_RESUME;
+	if (action == PVM_ACT_RDMSR)
+		pvm_exit_is_action(&v->exit, pvm_complete_rdmsr(&v->pvm, !error, value));
+	else if (action == PVM_ACT_WRMSR)
+		pvm_exit_is_action(&v->exit, pvm_complete_wrmsr(&v->pvm, !error));
+	pvm_kvm_registers_out(v);
+	return 1;
+}

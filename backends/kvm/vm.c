@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A VM: what its CPU is like, and the engine's part of it, made when the first vCPU comes, as
+ * the guest ABI may be chosen until then.
+ */
+#include <linux/mm.h>
+#include <asm/cpufeature.h>
+#include <asm/fpu/api.h>
+
+#include "kvm_pvm.h"
+
+#define SUPERVISOR_CS	0x10	/* emulated selectors of the guest's supervisor mode */
+#define SUPERVISOR_SS	0x18
+#define GUEST_MAXPHYADDR 46	/* what the guest's CPUID says at most */
+
+static int make_engine(struct pvm_kvm *vm)
+{
+	const struct pvm_switcher_config *switcher = &pvm_kvm_switcher.config;
+	struct pvm_vm_config config = {
+		.abi = PVM_ABI_DUAL_CR3,
+		.host_la57 = switcher->features.la57,
+		.host_nx = boot_cpu_has(X86_FEATURE_NX),
+		.host_pke = switcher->features.pke,
+		.host_umip = __read_cr4() & X86_CR4_UMIP,
+		.host_osxsave = __read_cr4() & X86_CR4_OSXSAVE,
+		.host_page1g = boot_cpu_has(X86_FEATURE_GBPAGES),
+		.host_maxphyaddr = boot_cpu_data.x86_phys_bits,
+		.guest_maxphyaddr = min_t(int, boot_cpu_data.x86_phys_bits, GUEST_MAXPHYADDR),
+		.user32_cs = switcher->user32_cs,
+		.user_ds = switcher->user_ds,
+		.user_cs = switcher->user_cs,
+		.cpunode_sel = switcher->cpunode_sel,
+		.tls_index = switcher->tls_index,
+		.kernel_cs = SUPERVISOR_CS,
+		.kernel_ds = SUPERVISOR_SS,
+		/* The upper half but the switcher's slot. */
+		.range = { .pml4_start = 256, .pml4_end = 510,
+			   .pml5_start = PVM_RANGE_INDEX_NONE, .pml5_end = PVM_RANGE_INDEX_NONE },
+		.cpuid = vm->cpuid,
+		.switcher_slot = pvm_kvm_switcher.slot,
+	};
+	const char *why = NULL;
+	int error;
+
+	error = pvm_switcher_vm_init(&vm->switcher, &pvm_kvm_switcher);
+	if (error)
+		return error;
+	config.switcher_entry = vm->switcher.entry;
+	if (pvm_vm_config_check(&config, &why)) {
+		pr_err_ratelimited("this host cannot run guests: %s\n", why);
+		error = -EINVAL;
+	} else {
+		error = pvm_vm_init(&vm->pvm, &config, &pvm_kvm_host_ops, vm);
+	}
+	if (error)
+		pvm_switcher_vm_destroy(&vm->switcher);
+	return error;
+}
+
+/* vcpu_precreate: the first one makes the engine. */
+int pvm_kvm_precreate(struct kvm *kvm)
+{
+	struct pvm_kvm *vm = to_pvm_kvm(kvm);
+	int error = 0;
+
+	mutex_lock(&vm->lock);
+	if (!vm->is_made) {
+		error = make_engine(vm);
+		if (!error)
+			smp_store_release(&vm->is_made, true);
+	}
+	if (!error)
+		error = pvm_kvm_memory_precreate(kvm);
+	mutex_unlock(&vm->lock);
+	return error;
+}
+
+int pvm_kvm_vm_init(struct kvm *kvm)
+{
+	struct pvm_kvm *vm = to_pvm_kvm(kvm);
+
+	mutex_init(&vm->lock);
+	return pvm_kvm_memory_init(vm);
+}
+
+void pvm_kvm_vm_destroy(struct kvm *kvm)
+{
+	struct pvm_kvm *vm = to_pvm_kvm(kvm);
+	struct kvm_vcpu *vcpu;
+	unsigned long i;
+
+	kvm_for_each_vcpu(i, vcpu, kvm)		/* some kernels free them later */
+		pvm_kvm_vcpu_free(vcpu);
+	pvm_kvm_memory_destroy(vm);
+	if (!vm->is_made)
+		return;
+	pvm_vm_destroy(&vm->pvm);
+	pvm_switcher_vm_destroy(&vm->switcher);
+}
+
+/* What user space says of the first vCPU's CPU is the VM's; the engine filters it, and knows
+ * which vCPU asks. */
+void pvm_kvm_after_set_cpuid(struct kvm_vcpu *vcpu)
+{
+	struct pvm_kvm *vm = to_pvm_kvm(vcpu->kvm);
+	unsigned int i, count = min(vcpu->arch.cpuid_nent, PVM_KVM_CPUID_MAX);
+
+	if (vcpu->vcpu_id)
+		return;
+	for (i = 0; i < count; i++) {
+		const struct kvm_cpuid_entry2 *entry = &vcpu->arch.cpuid_entries[i];
+
+		vm->cpuid[i] = (struct pvm_cpuid_entry){
+			.leaf = entry->function, .subleaf = entry->index,
+			.subleaf_matters = entry->flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX,
+			.eax = entry->eax, .ebx = entry->ebx, .ecx = entry->ecx, .edx = entry->edx,
+		};
+	}
+	if (vm->is_made)
+		vm->pvm.config.cpuid_count = count;
+}
