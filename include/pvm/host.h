@@ -91,8 +91,10 @@ struct pvm_host_ops {
 	 */
 	void *(*gfn_to_va)(void *host, pvm_gfn_t gfn, bool write);
 
-	/* Keep a frame in place and writable (S8): the PVCS. PVM_OK or PVM_EFAULT. @va: where it
-	 * is, as pin() said; the guest's frame may be backed by another page by then. */
+	/* Keep a frame in place and writable (S8): the PVCS. PVM_OK; PVM_EFAULT; PVM_EAGAIN: the
+	 * host would have to sleep, and is called where it must not: it is asked again after
+	 * gfn_to_frame() with PVM_MAY_SLEEP. @va: where the frame is, as pin() said; the guest's
+	 * may be backed by another page by the time of unpin(). */
 	int (*pin)(void *host, pvm_gfn_t gfn, void **va);
 	void (*unpin)(void *host, pvm_gfn_t gfn, void *va);
 

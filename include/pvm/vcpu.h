@@ -400,7 +400,8 @@ PVM_API uint64_t pvm_load_tls(struct pvm_vcpu *vcpu, const uint64_t desc[3]);
  * Returns PVM_OK; PVM_EINVAL where the instruction raises #GP (a value that
  * breaks the MSR's rules, an index of the PVM block that is not an MSR of the
  * dialect); PVM_ENOENT for an MSR that is not the engine's: the backend's to
- * answer; write only: PVM_EFAULT for a PVCS address that is not memory.
+ * answer; write only: PVM_EFAULT for a PVCS address that is not memory,
+ * PVM_EAGAIN where pvm_host_ops::pin() said so.
  * spec: X86 MSR, PVM MSRs
  */
 PVM_API int pvm_msr_read(struct pvm_vcpu *vcpu, uint32_t index, uint64_t *value);

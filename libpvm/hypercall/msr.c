@@ -48,6 +48,8 @@ enum pvm_action pvm_insn_wrmsr(struct pvm_vcpu *vcpu, const struct pvm_insn *ins
 		vcpu->request.msr.insn_length = insn->length;
 		return PVM_ACT_WRMSR;
 	}
+	if (err == PVM_EAGAIN)
+		return PVM_ACT_RETRY;
 	if (err != PVM_OK)
 		return pvm_event_gp(vcpu, 0);
 	pvm_trace_vcpu(vcpu, PVM_TRACE_MSR, index, value, 1, 0);
@@ -83,6 +85,8 @@ enum pvm_action pvm_hc_wrmsr(struct pvm_vcpu *vcpu)
 		vcpu->request.msr.by_hypercall = true;
 		return PVM_ACT_WRMSR;
 	}
+	if (err == PVM_EAGAIN)
+		return PVM_ACT_RETRY;
 	if (err != PVM_OK)
 		return pvm_hypercall_done(vcpu, HC_EINVAL);
 	pvm_trace_vcpu(vcpu, PVM_TRACE_MSR, index, value, 1, 0);

@@ -20,10 +20,15 @@ bool pvm_is_late(struct pvm_vcpu *vcpu, pvm_gfn_t gfn, bool write)
 		if (rc != PVM_EAGAIN && (rc != PVM_OK || (write && !frame.writable)))
 			return false;
 	}
+	pvm_late_note(vcpu, gfn, write);
+	return true;
+}
+
+void pvm_late_note(struct pvm_vcpu *vcpu, pvm_gfn_t gfn, bool write)
+{
 	vcpu->mmu.late = gfn;
 	vcpu->mmu.late_write = write;
 	vcpu->mmu.is_late = true;
-	return true;
 }
 
 bool pvm_late_fetch(struct pvm_vcpu *vcpu)

@@ -7,6 +7,7 @@
  * spec: MSR_PVM_VCPU_CTRL_STRUCT
  */
 #include "abi/abi.h"
+#include "mmu/late.h"
 #include "rules.h"
 
 static uint64_t page_offset(uint64_t gpa)
@@ -56,8 +57,12 @@ int pvm_pvcs_attach(struct pvm_vcpu *vcpu, uint64_t gpa)
 	/* S8: the new page is pinned before the old one is let go; one that is
 	 * pinned already stays so. */
 	if (!page || vcpu->msr.vcpu_struct >> PVM_PAGE_SHIFT != gfn) {
-		if (vcpu->vm->ops->pin(vcpu->vm->host, pvm_gfn(gfn), &page) != PVM_OK)
-			return PVM_EFAULT;
+		int error = vcpu->vm->ops->pin(vcpu->vm->host, pvm_gfn(gfn), &page);
+
+		if (error == PVM_EAGAIN)
+			pvm_late_note(vcpu, pvm_gfn(gfn), true);
+		if (error != PVM_OK)
+			return error == PVM_EAGAIN ? error : PVM_EFAULT;
 		release(vcpu);
 		pvm_mmu_share(vcpu, pvm_gfn(gfn), true);	/* M9 */
 		vcpu->pins++;

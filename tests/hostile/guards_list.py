@@ -73,8 +73,9 @@ ENGINE = (
           "	if (!gpa_allowed(vcpu, gpa))\n		return PVM_EINVAL;\n", "	(void)gpa_allowed;\n",
           "hostile.s08_pvcs_places"),
     guard("S8 PVCS: pinned", "libpvm/vcpu/pvcs.c",
-          "if (vcpu->vm->ops->pin(vcpu->vm->host, pvm_gfn(gfn), &page) != PVM_OK)",
-          "page = vcpu->vm->ops->gfn_to_va(vcpu->vm->host, pvm_gfn(gfn), true);\n		if (!page)",
+          "int error = vcpu->vm->ops->pin(vcpu->vm->host, pvm_gfn(gfn), &page);\n",
+          "int error = (page = vcpu->vm->ops->gfn_to_va(vcpu->vm->host, pvm_gfn(gfn), true)) ? "
+          "PVM_OK : PVM_EFAULT;\n",
           "unit.test-vcpu"),
     guard("S11 entry of the supervisor: PKRU", MODE,
           "		vcpu->pkru = vcpu->cr4 & PVM_CR4_PKS ? (uint32_t)vcpu->msr.pkrs : 0;\n", "",

@@ -77,6 +77,61 @@ Test(exit_late, an_exceptions_frame_waits_for_its_stack)
 	cr_assert_not(vcpu->mmu.is_late, "the next attempt would fetch it once more");
 }
 
+/* A host that pins a page of the guest's only where it may sleep. */
+static bool may_pin;
+static unsigned pin_refusals;
+static int (*real_pin)(void *host, pvm_gfn_t gfn, void **va);
+
+static int pin_by_sleeping(void *host, pvm_gfn_t gfn, void **va)
+{
+	if (may_pin)
+		return real_pin(host, gfn, va);
+	pin_refusals++;
+	return PVM_EAGAIN;
+}
+
+static void write_vcpu_struct(bool by_hypercall, uint64_t gpa)
+{
+	struct guest_snapshot before;
+
+	real_pin = f.host.ops.pin;
+	f.host.ops.pin = pin_by_sleeping;
+	may_pin = false;
+	pin_refusals = 0;
+	if (by_hypercall) {
+		vcpu->gpr[PVM_RAX] = PVM_HC_WRMSR;
+		vcpu->gpr[PVM_RBX] = MSR_PVM_VCPU_STRUCT;
+		vcpu->gpr[PVM_R10] = vcpu->gpr[PVM_RCX] = gpa;
+		stopped(PVM_EXIT_SYSCALL, 0);
+	} else {
+		vcpu->gpr[PVM_RCX] = MSR_PVM_VCPU_STRUCT;
+		vcpu->gpr[PVM_RAX] = gpa;
+		vcpu->gpr[PVM_RDX] = 0;
+		stopped(PVM_EXIT_INSN, PVM_VEC_GP);
+		stop.insn = (struct pvm_insn){ .op = PVM_INSN_WRMSR, .length = 2 };
+	}
+	before = guest_snapshot(vcpu);
+	assert_needs_sleep();
+	guest_assert_unchanged(vcpu, &before);
+	cr_assert_eq(pin_refusals, 2);
+	may_pin = true;
+	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(vcpu->msr.vcpu_struct, gpa);
+	cr_assert_eq(vcpu->pvcs, f.host.memory + gpa);
+}
+
+Test(exit_late, S8_a_pvcs_that_cannot_be_pinned_yet_is_waited_for_by_a_hypercall)
+{
+	write_vcpu_struct(true, PAGE);
+	cr_assert_eq(vcpu->gpr[PVM_RAX], 0);
+}
+
+Test(exit_late, S8_a_pvcs_that_cannot_be_pinned_yet_is_waited_for_by_wrmsr)
+{
+	write_vcpu_struct(false, PAGE);
+	cr_assert_eq(vcpu->rip, CODE + 2);
+}
+
 Test(exit_late, a_stack_that_can_only_be_read_yet_is_waited_for_too)
 {
 	test_host_send_away(&f.host, (STACK - 0x1000) >> PVM_PAGE_SHIFT, true);
