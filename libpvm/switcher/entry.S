@@ -27,6 +27,7 @@
 	.globl pvm_switcher_text_start
 	.hidden pvm_switcher_text_start
 pvm_switcher_text_start:
+	ANNOTATE_NOENDBR
 
 #include "abi/list.h"			/* the direct switches of each guest ABI */
 #include "switcher/tails.S"

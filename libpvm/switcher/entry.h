@@ -6,6 +6,30 @@
 #ifndef PVM_SWITCHER_ENTRY_H
 #define PVM_SWITCHER_ENTRY_H
 
+/*
+ * For the tool that checks a Linux kernel's objects: labels whose address is only compared, calls
+ * within a function, returns of text that is mapped in guests, where Linux's thunks are not.
+ */
+#ifdef __KERNEL__
+#include <linux/objtool.h>
+#include <linux/version.h>
+#include <asm/nospec-branch.h>
+#include <asm/smap.h>
+#include <asm/unwind_hints.h>
+#define AC_IS_CLEAR	ASM_CLAC	/* it may be the guest's until RFLAGS are the host's */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0)
+#define HINT_ENTERED	UNWIND_HINT_UNDEFINED	/* not by a call: what is below RSP is no caller */
+#else
+#define HINT_ENTERED	UNWIND_HINT_EMPTY
+#endif
+#else
+#define HINT_ENTERED
+#define AC_IS_CLEAR
+#define ANNOTATE_NOENDBR
+#define ANNOTATE_INTRA_FUNCTION_CALL
+#define ANNOTATE_UNRET_SAFE
+#endif
+
 #define MSR_SPEC_CTRL	0x48
 #define DR6_NONE	0xffff0ff0	/* SDM vol. 3, 17.2.3: no cause */
 
@@ -22,6 +46,8 @@
 	.globl \name
 	.hidden \name
 \name:
+	ANNOTATE_NOENDBR
+	HINT_ENTERED
 .endm
 
 /*

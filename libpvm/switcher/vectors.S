@@ -19,6 +19,7 @@ PLACE pvm_switcher_stubs
 .set vector, 0
 .rept 256
 	.balign 16
+	HINT_ENTERED
 	endbr64
 .set has_error, 0
 .if vector < 32
@@ -222,7 +223,9 @@ mc_in_nmi:
 	popq	%rax
 	movq	(IST_RSP - IST_RIP)(%rsp), %rsp
 	popfq
+	ANNOTATE_UNRET_SAFE
 	ret
+	int3
 
 	.balign 16
 PLACE pvm_switcher_db

@@ -151,6 +151,7 @@ enter_extras:
 	.balign 64
 PLACE pvm_switcher_to_host
 to_host:
+	AC_IS_CLEAR
 	rdgsbase %rax
 	movq	%rax, C(GS_BASE)
 	movq	$HOST_SIGNAL, C(SIGNAL)		/* S13 */
@@ -200,7 +201,9 @@ leave_extras_done:
 	popq	%rbx
 	popq	%rbp
 	popfq
+	ANNOTATE_UNRET_SAFE
 	ret
+	int3
 
 /* What few CPUs need, towards the host, before its memory is touched and before the
  * first return or indirect branch. The guest's rax, rcx and rdx are in the area. */
@@ -233,6 +236,7 @@ leave_extras:
 1:	testl	$MITIGATE_RSB_FILL, C(MITIGATIONS)
 	jz	1f
 .rept 32
+	ANNOTATE_INTRA_FUNCTION_CALL
 	call	2f
 	int3
 2:
@@ -241,6 +245,7 @@ leave_extras:
 1:	testl	$MITIGATE_BHB_CLEAR, C(MITIGATIONS)
 	jz	1f
 	movl	$12, %ecx
+	ANNOTATE_INTRA_FUNCTION_CALL
 	call	clear_branch_history
 1:	testl	$MITIGATE_LFENCE, C(MITIGATIONS)
 	jz	leave_extras_done
@@ -259,5 +264,8 @@ clear_branch_history:
 	jnz	1b
 	subl	$1, %ecx
 	jz	3f
+	ANNOTATE_INTRA_FUNCTION_CALL
 	call	clear_branch_history
-3:	ret
+3:	ANNOTATE_UNRET_SAFE
+	ret
+	int3
