@@ -11,14 +11,23 @@
 #include <linux/kvm_host.h>
 #include <linux/version.h>
 
+/* 6.12: Debian 13. What changed in between is not told apart. */
+#define PVM_KVM_6_12	(LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0))
+
 /* arch/x86/kvm/pmu.h: mandatory, and all of it. */
 struct kvm_pmu_ops {
+#if !PVM_KVM_6_12
 	bool (*hw_event_available)(struct kvm_pmc *pmc);
 	bool (*pmc_is_enabled)(struct kvm_pmc *pmc);
 	struct kvm_pmc *(*pmc_idx_to_pmc)(struct kvm_pmu *pmu, int pmc_idx);
+#endif
 	struct kvm_pmc *(*rdpmc_ecx_to_pmc)(struct kvm_vcpu *vcpu, unsigned int idx, u64 *mask);
 	struct kvm_pmc *(*msr_idx_to_pmc)(struct kvm_vcpu *vcpu, u32 msr);
+#if PVM_KVM_6_12
+	int (*check_rdpmc_early)(struct kvm_vcpu *vcpu, unsigned int idx);
+#else
 	bool (*is_valid_rdpmc_ecx)(struct kvm_vcpu *vcpu, unsigned int idx);
+#endif
 	bool (*is_valid_msr)(struct kvm_vcpu *vcpu, u32 msr);
 	int (*get_msr)(struct kvm_vcpu *vcpu, struct msr_data *msr_info);
 	int (*set_msr)(struct kvm_vcpu *vcpu, struct msr_data *msr_info);
@@ -27,6 +36,11 @@ struct kvm_pmu_ops {
 	void (*reset)(struct kvm_vcpu *vcpu);
 	void (*deliver_pmi)(struct kvm_vcpu *vcpu);
 	void (*cleanup)(struct kvm_vcpu *vcpu);
+#if PVM_KVM_6_12
+	const u64 EVENTSEL_EVENT;
+	const int MAX_NR_GP_COUNTERS;
+	const int MIN_NR_GP_COUNTERS;
+#endif
 };
 
 /*
@@ -75,7 +89,99 @@ void kvm_load_host_xsave_state(struct kvm_vcpu *vcpu);
 int kvm_set_msr_common(struct kvm_vcpu *vcpu, struct msr_data *msr);
 int kvm_get_msr_common(struct kvm_vcpu *vcpu, struct msr_data *msr);
 
-/* arch/x86/kvm/regs of KVM's own cache: all of them are valid. */
+/* All registers of KVM's own cache are valid. */
 #define PVM_KVM_ALL_REGS	(~0u)
+
+/* An interrupt that does nothing but come. */
+static inline void pvm_kvm_kick_cpu(int cpu)
+{
+#if PVM_KVM_6_12
+	arch_smp_send_reschedule(cpu);
+#else
+	smp_send_reschedule(cpu);
+#endif
+}
+
+/* ------------------------------------------------------------------------
+ * Slots, and who hears of them.
+ */
+static inline int pvm_kvm_address_spaces(struct kvm *kvm)
+{
+#if PVM_KVM_6_12
+	return kvm_arch_nr_memslot_as_ids(kvm);
+#else
+	return KVM_ADDRESS_SPACE_NUM;
+#endif
+}
+
+/*
+ * Two functions, @goes(node, gfn, count) and @wrote(node, gpa, bytes), as KVM calls them. From
+ * 6.12 on a registration holds the VM, which then is never destroyed: that reference is given
+ * back at once, and with it the right to unregister. Nothing calls a notifier of a VM
+ * that is being destroyed.
+ */
+#if PVM_KVM_6_12
+#define PVM_KVM_TRACK_FUNCTIONS(goes, wrote)							\
+	static void pvm_kvm_track_slot(gfn_t gfn, unsigned long count,				\
+				       struct kvm_page_track_notifier_node *node)		\
+	{											\
+		goes(node, gfn, count);								\
+	}											\
+	static void pvm_kvm_track_write(gpa_t gpa, const u8 *new, int bytes,			\
+					struct kvm_page_track_notifier_node *node)		\
+	{											\
+		wrote(node, gpa, bytes);							\
+	}											\
+	static int pvm_kvm_track_register(struct kvm *kvm,					\
+					  struct kvm_page_track_notifier_node *node)		\
+	{											\
+		int error;									\
+												\
+		node->track_write = pvm_kvm_track_write;					\
+		node->track_remove_region = pvm_kvm_track_slot;					\
+		error = kvm_page_track_register_notifier(kvm, node);				\
+		if (!error)									\
+			kvm_put_kvm(kvm);							\
+		return error;									\
+	}											\
+	static void pvm_kvm_track_unregister(struct kvm *kvm,					\
+					     struct kvm_page_track_notifier_node *node)		\
+	{											\
+	}
+#else
+#define PVM_KVM_TRACK_FUNCTIONS(goes, wrote)							\
+	static void pvm_kvm_track_slot(struct kvm *kvm, struct kvm_memory_slot *slot,		\
+				       struct kvm_page_track_notifier_node *node)		\
+	{											\
+		goes(node, slot->base_gfn, slot->npages);					\
+	}											\
+	static void pvm_kvm_track_write(struct kvm_vcpu *vcpu, gpa_t gpa, const u8 *new, int bytes, \
+					struct kvm_page_track_notifier_node *node)		\
+	{											\
+		wrote(node, gpa, bytes);							\
+	}											\
+	static int pvm_kvm_track_register(struct kvm *kvm,					\
+					  struct kvm_page_track_notifier_node *node)		\
+	{											\
+		node->track_write = pvm_kvm_track_write;					\
+		node->track_flush_slot = pvm_kvm_track_slot;					\
+		kvm_page_track_register_notifier(kvm, node);					\
+		return 0;									\
+	}											\
+	static void pvm_kvm_track_unregister(struct kvm *kvm,					\
+					     struct kvm_page_track_notifier_node *node)		\
+	{											\
+		kvm_page_track_unregister_notifier(kvm, node);					\
+	}
+#endif
+
+static inline int pvm_kvm_init(void *init_ops, unsigned int size, unsigned int align, struct module *module)
+{
+#if PVM_KVM_6_12
+	return kvm_init(size, align, module);
+#else
+	return kvm_init(init_ops, size, align, module);
+#endif
+}
 
 #endif /* PVM_KVM_COMPAT_H */

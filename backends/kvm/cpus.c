@@ -67,7 +67,7 @@ static pvm_hpa_t va_to_pa(void *host, const void *va)
 
 static void kick(void *host, uint32_t cpu)
 {
-	smp_send_reschedule(cpu);
+	pvm_kvm_kick_cpu(cpu);
 }
 
 static uint64_t *host_gdt(void *host)

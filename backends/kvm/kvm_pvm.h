@@ -14,8 +14,8 @@
  *
  * Names: kvm is struct kvm, vcpu struct kvm_vcpu, v struct pvm_kvm_vcpu (ours around it).
  */
-#ifndef PVM_KVM_H
-#define PVM_KVM_H
+#ifndef PVM_KVM_MODULE_H
+#define PVM_KVM_MODULE_H
 
 #include <linux/kvm_host.h>
 #include <linux/mmu_notifier.h>
@@ -24,6 +24,7 @@
 
 #include <pvm/events.h>
 #include <pvm/exit.h>
+#include <pvm/kvm.h>
 #include <pvm/mmu.h>
 #include <pvm/state.h>
 #include <pvm/switcher.h>
@@ -53,8 +54,9 @@ struct pvm_kvm {
 	struct pvm_vm pvm;
 	struct pvm_switcher_vm switcher;
 	struct pvm_kvm_memory memory;
-	struct mutex lock;		/* of the list in switcher, and of cpuid */
+	struct mutex lock;		/* of the list in switcher, and of making the engine */
 	struct pvm_cpuid_entry cpuid[PVM_KVM_CPUID_MAX];
+	enum pvm_abi abi;		/* for the engine, until it is made */
 	bool is_made;			/* pvm and switcher are */
 };
 
@@ -118,6 +120,8 @@ int pvm_kvm_flush_range(struct kvm *kvm, gfn_t first, u64 count);
  */
 int pvm_kvm_vm_init(struct kvm *kvm);
 int pvm_kvm_precreate(struct kvm *kvm);
+/* <pvm/kvm.h> */
+int pvm_kvm_private_op(struct kvm *kvm, void __user *argument);
 void pvm_kvm_vm_destroy(struct kvm *kvm);
 void pvm_kvm_after_set_cpuid(struct kvm_vcpu *vcpu);
 
@@ -191,4 +195,4 @@ void pvm_kvm_enable_irq_window(struct kvm_vcpu *vcpu);
 int pvm_kvm_apic_check(struct kvm_vcpu *vcpu);
 void pvm_kvm_deliver_interrupt(struct kvm_lapic *apic, int delivery_mode, int trig_mode, int vector);
 
-#endif /* PVM_KVM_H */
+#endif /* PVM_KVM_MODULE_H */

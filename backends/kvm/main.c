@@ -11,6 +11,7 @@
 /* ------------------------------------------------------------------------
  * No performance counters.
  */
+#if !PVM_KVM_6_12
 static bool pmu_hw_event_available(struct kvm_pmc *pmc)
 {
 	return false;
@@ -26,6 +27,17 @@ static struct kvm_pmc *pmu_idx_to_pmc(struct kvm_pmu *pmu, int index)
 	return NULL;
 }
 
+static bool pmu_is_valid_rdpmc(struct kvm_vcpu *vcpu, unsigned int index)
+{
+	return false;
+}
+#else
+static int pmu_check_rdpmc(struct kvm_vcpu *vcpu, unsigned int index)
+{
+	return 1;
+}
+#endif
+
 static struct kvm_pmc *pmu_rdpmc_to_pmc(struct kvm_vcpu *vcpu, unsigned int index, u64 *mask)
 {
 	return NULL;
@@ -34,11 +46,6 @@ static struct kvm_pmc *pmu_rdpmc_to_pmc(struct kvm_vcpu *vcpu, unsigned int inde
 static struct kvm_pmc *pmu_msr_to_pmc(struct kvm_vcpu *vcpu, u32 msr)
 {
 	return NULL;
-}
-
-static bool pmu_is_valid_rdpmc(struct kvm_vcpu *vcpu, unsigned int index)
-{
-	return false;
 }
 
 static bool pmu_is_valid_msr(struct kvm_vcpu *vcpu, u32 msr)
@@ -56,12 +63,18 @@ static void pmu_nothing(struct kvm_vcpu *vcpu)
 }
 
 static struct kvm_pmu_ops pmu_ops = {
+#if PVM_KVM_6_12
+	.check_rdpmc_early = pmu_check_rdpmc,
+	.MIN_NR_GP_COUNTERS = 1,
+	.MAX_NR_GP_COUNTERS = 1,
+#else
 	.hw_event_available = pmu_hw_event_available,
 	.pmc_is_enabled = pmu_pmc_is_enabled,
 	.pmc_idx_to_pmc = pmu_idx_to_pmc,
+	.is_valid_rdpmc_ecx = pmu_is_valid_rdpmc,
+#endif
 	.rdpmc_ecx_to_pmc = pmu_rdpmc_to_pmc,
 	.msr_idx_to_pmc = pmu_msr_to_pmc,
-	.is_valid_rdpmc_ecx = pmu_is_valid_rdpmc,
 	.is_valid_msr = pmu_is_valid_msr,
 	.get_msr = pmu_msr,
 	.set_msr = pmu_msr,
@@ -108,10 +121,26 @@ static int remote_flush(struct kvm *kvm)
 	return 0;
 }
 
+#if PVM_KVM_6_12
+static int remote_flush_range(struct kvm *kvm, gfn_t first, gfn_t count)
+{
+	return pvm_kvm_flush_range(kvm, first, count);
+}
+#else
 static int remote_flush_range(struct kvm *kvm, struct kvm_tlb_range *range)
 {
 	return pvm_kvm_flush_range(kvm, range->start_gfn, range->pages);
 }
+
+static bool check_apicv_inhibit(enum kvm_apicv_inhibit reason)
+{
+	return true;
+}
+
+static void sched_in(struct kvm_vcpu *vcpu, int cpu)
+{
+}
+#endif
 
 static void set_interrupt_shadow(struct kvm_vcpu *vcpu, int mask)
 {
@@ -129,11 +158,6 @@ static void patch_hypercall(struct kvm_vcpu *vcpu, unsigned char *text)
 	memcpy(text, syscall, sizeof(syscall));
 }
 
-static bool check_apicv_inhibit(enum kvm_apicv_inhibit reason)
-{
-	return true;
-}
-
 static void load_mmu_pgd(struct kvm_vcpu *vcpu, hpa_t root, int level)
 {
 }
@@ -149,15 +173,31 @@ static u64 no_l2_tsc(struct kvm_vcpu *vcpu)
 }
 
 /* RDTSC is the CPU's own. */
-static void write_tsc_offset(struct kvm_vcpu *vcpu, u64 offset)
+static void no_tsc_offset(struct kvm_vcpu *vcpu)
 {
 	vcpu->arch.tsc_offset = 0;
 	vcpu->arch.l1_tsc_offset = 0;
 }
 
-static void write_tsc_multiplier(struct kvm_vcpu *vcpu, u64 multiplier)
+#if PVM_KVM_6_12
+static void set_tsc_offset(struct kvm_vcpu *vcpu)
+{
+	no_tsc_offset(vcpu);
+}
+
+static void set_tsc_multiplier(struct kvm_vcpu *vcpu)
 {
 }
+#else
+static void set_tsc_offset(struct kvm_vcpu *vcpu, u64 offset)
+{
+	no_tsc_offset(vcpu);
+}
+
+static void set_tsc_multiplier(struct kvm_vcpu *vcpu, u64 multiplier)
+{
+}
+#endif
 
 static void get_exit_info(struct kvm_vcpu *vcpu, u32 *reason, u64 *info1, u64 *info2, u32 *intr, u32 *error)
 {
@@ -176,15 +216,37 @@ static int check_intercept(struct kvm_vcpu *vcpu, struct x86_instruction_info *i
 	return 0;	/* X86EMUL_CONTINUE */
 }
 
-static void sched_in(struct kvm_vcpu *vcpu, int cpu)
-{
-}
-
 static int smi_allowed(struct kvm_vcpu *vcpu, bool for_injection)
 {
 	return 0;
 }
 
+#if PVM_KVM_6_12
+static int enter_smm(struct kvm_vcpu *vcpu, union kvm_smram *state)
+{
+	return -EOPNOTSUPP;
+}
+
+static int leave_smm(struct kvm_vcpu *vcpu, const union kvm_smram *state)
+{
+	return -EOPNOTSUPP;
+}
+
+static int get_feature_msr(u32 index, u64 *data)
+{
+	return 2;	/* KVM_MSR_RET_UNSUPPORTED of arch/x86/kvm/x86.h: KVM answers what is its own */
+}
+
+static int check_emulate(struct kvm_vcpu *vcpu, int type, void *insn, int length)
+{
+	return 0;
+}
+
+static int check_compatibility(void)
+{
+	return 0;
+}
+#else
 static int enter_smm(struct kvm_vcpu *vcpu, char *state)
 {
 	return -EOPNOTSUPP;
@@ -204,6 +266,7 @@ static bool can_emulate(struct kvm_vcpu *vcpu, int type, void *insn, int length)
 {
 	return true;
 }
+#endif
 
 static bool init_signal_blocked(struct kvm_vcpu *vcpu)
 {
@@ -225,8 +288,25 @@ static struct kvm_x86_nested_ops nested_ops = {
 
 static struct kvm_x86_ops x86_ops = {
 	.name = "kvm_pvm",
+#if PVM_KVM_6_12
+	.check_processor_compatibility = check_compatibility,
+	.enable_virtualization_cpu = pvm_kvm_cpu_enable,
+	.disable_virtualization_cpu = pvm_kvm_cpu_disable,
+	.flush_remote_tlbs = remote_flush,
+	.flush_remote_tlbs_range = remote_flush_range,
+	.required_apicv_inhibits = ~0ul,
+	.get_feature_msr = get_feature_msr,
+	.check_emulate_instruction = check_emulate,
+#else
 	.hardware_enable = pvm_kvm_cpu_enable,
 	.hardware_disable = pvm_kvm_cpu_disable,
+	.tlb_remote_flush = remote_flush,
+	.tlb_remote_flush_with_range = remote_flush_range,
+	.check_apicv_inhibit_reasons = check_apicv_inhibit,
+	.sched_in = sched_in,
+	.get_msr_feature = get_msr_feature,
+	.can_emulate_instruction = can_emulate,
+#endif
 	.hardware_unsetup = unsetup,
 	.has_emulated_msr = has_emulated_msr,
 	.vcpu_after_set_cpuid = pvm_kvm_after_set_cpuid,
@@ -266,8 +346,6 @@ static struct kvm_x86_ops x86_ops = {
 	.get_if_flag = pvm_kvm_get_if_flag,
 	.flush_tlb_all = nothing,
 	.flush_tlb_current = nothing,
-	.tlb_remote_flush = remote_flush,
-	.tlb_remote_flush_with_range = remote_flush_range,
 	.flush_tlb_gva = flush_tlb_gva,
 	.flush_tlb_guest = flush_tlb_guest,
 	.vcpu_pre_run = pvm_kvm_pre_run,
@@ -287,27 +365,24 @@ static struct kvm_x86_ops x86_ops = {
 	.set_nmi_mask = pvm_kvm_set_nmi_mask,
 	.enable_nmi_window = pvm_kvm_enable_nmi_window,
 	.enable_irq_window = pvm_kvm_enable_irq_window,
-	.check_apicv_inhibit_reasons = check_apicv_inhibit,
 	.refresh_apicv_exec_ctrl = nothing,
 	.deliver_interrupt = pvm_kvm_deliver_interrupt,
 	.load_mmu_pgd = load_mmu_pgd,
 	.has_wbinvd_exit = has_wbinvd_exit,
 	.get_l2_tsc_offset = no_l2_tsc,
 	.get_l2_tsc_multiplier = no_l2_tsc,
-	.write_tsc_offset = write_tsc_offset,
-	.write_tsc_multiplier = write_tsc_multiplier,
+	.write_tsc_offset = set_tsc_offset,
+	.write_tsc_multiplier = set_tsc_multiplier,
 	.get_exit_info = get_exit_info,
 	.check_intercept = check_intercept,
 	.handle_exit_irqoff = nothing,
-	.sched_in = sched_in,
 	.nested_ops = &nested_ops,
 	.setup_mce = nothing,
 	.smi_allowed = smi_allowed,
 	.enter_smm = enter_smm,
 	.leave_smm = leave_smm,
+	.mem_enc_ioctl = pvm_kvm_private_op,
 	.enable_smi_window = nothing,
-	.get_msr_feature = get_msr_feature,
-	.can_emulate_instruction = can_emulate,
 	.apic_init_signal_blocked = init_signal_blocked,
 	.msr_filter_changed = nothing,
 	.complete_emulated_msr = pvm_kvm_complete_msr,
@@ -318,6 +393,7 @@ static struct kvm_x86_ops x86_ops = {
  * Loading.
  */
 
+#if !PVM_KVM_6_12
 static int cpu_has_support(void)
 {
 	return 1;
@@ -332,6 +408,7 @@ static int check_compatibility(void)
 {
 	return 0;
 }
+#endif
 
 static int hardware_setup(void)
 {
@@ -349,9 +426,11 @@ static int hardware_setup(void)
 }
 
 static struct kvm_x86_init_ops init_ops = {
+#if !PVM_KVM_6_12
 	.cpu_has_kvm_support = cpu_has_support,
 	.disabled_by_bios = disabled_by_bios,
 	.check_processor_compatibility = check_compatibility,
+#endif
 	.hardware_setup = hardware_setup,
 	.runtime_ops = &x86_ops,
 	.pmu_ops = &pmu_ops,
@@ -363,8 +442,8 @@ static int __init pvm_kvm_module_init(void)
 
 	if (error)
 		return error;
-	error = kvm_init(&init_ops, sizeof(struct pvm_kvm_vcpu),
-			 __alignof__(struct pvm_kvm_vcpu), THIS_MODULE);
+	error = pvm_kvm_init(&init_ops, sizeof(struct pvm_kvm_vcpu),
+			     __alignof__(struct pvm_kvm_vcpu), THIS_MODULE);
 	if (error)
 		kvm_x86_vendor_exit();
 	return error;

@@ -146,12 +146,12 @@ static int pin(void *host, pvm_gfn_t gfn, void **va)
 	unsigned long hva;
 	int idx, got;
 
+	if (irqs_disabled())
+		return PVM_EAGAIN;
 	idx = srcu_read_lock(&vm->kvm.srcu);
 	hva = gfn_to_hva(&vm->kvm, gfn.v);
 	if (kvm_is_error_hva(hva))
 		got = 0;
-	else if (irqs_disabled())
-		got = pin_user_pages_fast_only(hva, 1, FOLL_WRITE, &page);
 	else
 		got = pin_user_pages_fast(hva, 1, FOLL_WRITE | FOLL_LONGTERM, &page);
 	if (got == 1)
@@ -221,7 +221,7 @@ static void for_range(struct pvm_kvm *vm, unsigned long start, unsigned long sto
 	struct kvm_memory_slot *slot;
 	int idx = srcu_read_lock(&vm->kvm.srcu), space, bkt;
 
-	for (space = 0; space < KVM_ADDRESS_SPACE_NUM; space++)
+	for (space = 0; space < pvm_kvm_address_spaces(&vm->kvm); space++)
 		kvm_for_each_memslot(slot, bkt, __kvm_memslots(&vm->kvm, space))
 			for_part(vm, slot, start, stop, what);
 	srcu_read_unlock(&vm->kvm.srcu, idx);
@@ -248,26 +248,29 @@ static const struct mmu_notifier_ops notifier_ops = {
 	.invalidate_range_end = invalidate_end,
 };
 
-/* A slot goes, or moves. KVM has made it invalid. */
-static void flush_slot(struct kvm *kvm, struct kvm_memory_slot *slot,
-		       struct kvm_page_track_notifier_node *node)
+static struct pvm_kvm *vm_of_track(struct kvm_page_track_notifier_node *node)
 {
-	struct pvm_kvm *vm = to_pvm_kvm(kvm);
+	return container_of(node, struct pvm_kvm, memory.track);
+}
 
-	begin(vm, slot->base_gfn, slot->base_gfn + slot->npages);
-	end(vm, slot->base_gfn, slot->base_gfn + slot->npages);
+/* A slot goes, or moves. KVM has made it invalid. */
+static void slot_goes(struct kvm_page_track_notifier_node *node, gfn_t first, unsigned long count)
+{
+	begin(vm_of_track(node), first, first + count);
+	end(vm_of_track(node), first, first + count);
 }
 
 /* KVM's emulator has written: a page table of the guest's, perhaps. */
-static void track_write(struct kvm_vcpu *vcpu, gpa_t gpa, const u8 *new, int bytes,
-			struct kvm_page_track_notifier_node *node)
+static void emulator_wrote(struct kvm_page_track_notifier_node *node, gpa_t gpa, int bytes)
 {
-	struct pvm_kvm *vm = to_pvm_kvm(vcpu->kvm);
+	struct pvm_kvm *vm = vm_of_track(node);
 
 	pvm_mmu_host_wrote(&vm->pvm, (pvm_gfn_t){ gpa >> PAGE_SHIFT });
 	if (offset_in_page(gpa) + bytes > PAGE_SIZE)
 		pvm_mmu_host_wrote(&vm->pvm, (pvm_gfn_t){ (gpa >> PAGE_SHIFT) + 1 });
 }
+
+PVM_KVM_TRACK_FUNCTIONS(slot_goes, emulator_wrote)
 
 /* The log of a range was read: writes are to be seen again. */
 int pvm_kvm_flush_range(struct kvm *kvm, gfn_t first, u64 count)
@@ -359,14 +362,13 @@ int pvm_kvm_memory_init(struct pvm_kvm *vm)
 int pvm_kvm_memory_precreate(struct kvm *kvm)
 {
 	struct pvm_kvm_memory *memory = &to_pvm_kvm(kvm)->memory;
+	int error;
 
 	if (memory->is_tracked)
 		return 0;
-	memory->track.track_write = track_write;
-	memory->track.track_flush_slot = flush_slot;
-	kvm_page_track_register_notifier(kvm, &memory->track);
-	memory->is_tracked = true;
-	return 0;
+	error = pvm_kvm_track_register(kvm, &memory->track);
+	memory->is_tracked = !error;
+	return error;
 }
 
 void pvm_kvm_memory_destroy(struct pvm_kvm *vm)
@@ -374,7 +376,7 @@ void pvm_kvm_memory_destroy(struct pvm_kvm *vm)
 	struct pvm_kvm_memory *memory = &vm->memory;
 
 	if (memory->is_tracked)
-		kvm_page_track_unregister_notifier(&vm->kvm, &memory->track);
+		pvm_kvm_track_unregister(&vm->kvm, &memory->track);
 	if (memory->notifier.mm)
 		mmu_notifier_unregister(&memory->notifier, memory->notifier.mm);
 	xa_destroy(&memory->frames);

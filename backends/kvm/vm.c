@@ -17,7 +17,7 @@ static int make_engine(struct pvm_kvm *vm)
 {
 	const struct pvm_switcher_config *switcher = &pvm_kvm_switcher.config;
 	struct pvm_vm_config config = {
-		.abi = PVM_ABI_DUAL_CR3,
+		.abi = vm->abi,
 		.host_la57 = switcher->features.la57,
 		.host_nx = boot_cpu_has(X86_FEATURE_NX),
 		.host_pke = switcher->features.pke,
@@ -75,11 +75,42 @@ int pvm_kvm_precreate(struct kvm *kvm)
 	return error;
 }
 
+static int set_abi(struct pvm_kvm *vm, const struct pvm_kvm_set_abi *set)
+{
+	int error = 0;
+
+	if (set->reserved[0] | set->reserved[1] | set->reserved[2] || set->abi >= PVM_ABI_COUNT ||
+	    !pvm_abi_name(set->abi))
+		return -EINVAL;
+	mutex_lock(&vm->lock);
+	if (vm->is_made)
+		error = -EBUSY;
+	else
+		vm->abi = set->abi;
+	mutex_unlock(&vm->lock);
+	return error;
+}
+
+int pvm_kvm_private_op(struct kvm *kvm, void __user *argument)
+{
+	struct pvm_kvm_set_abi set;
+	u32 op;
+
+	if (copy_from_user(&op, argument, sizeof(op)))
+		return -EFAULT;
+	if (op != PVM_KVM_SET_ABI)
+		return -EINVAL;
+	if (copy_from_user(&set, argument, sizeof(set)))
+		return -EFAULT;
+	return set_abi(to_pvm_kvm(kvm), &set);
+}
+
 int pvm_kvm_vm_init(struct kvm *kvm)
 {
 	struct pvm_kvm *vm = to_pvm_kvm(kvm);
 
 	mutex_init(&vm->lock);
+	vm->abi = PVM_ABI_DUAL_CR3;
 	return pvm_kvm_memory_init(vm);
 }
 

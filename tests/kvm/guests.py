@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-"""Conformance guests on kvm-pvm.ko, in a Debian kernel that QEMU's TCG emulates.
+"""Conformance guests of both dialects on kvm-pvm.ko, in a Debian kernel that QEMU's TCG emulates.
 
     guests.py --kernel PACKAGES --module kvm-pvm.ko --vmm vmm --pvm pvm --probe ring0-probe.elf
               --cache FOLDER [--cpu MODEL] [--append WORDS] NAME=GUEST.elf...
@@ -79,7 +79,7 @@ def make_initramfs(args, folder, runs):
     for applet in APPLETS:
         (root / "bin" / applet).symlink_to("busybox")
     for pattern in ("arch/x86/kvm/kvm.ko", "virt/lib/irqbypass.ko"):
-        module = one(args.kernel, f"lib/modules/*/kernel/{pattern}*")
+        module = one(args.kernel, f"**/lib/modules/*/kernel/{pattern}*")
         if module.suffix == ".xz":
             (root / module.stem).write_bytes(subprocess.check_output(["xz", "-dc", module]))
         else:
@@ -133,7 +133,7 @@ def main():
     guests = dict(guest.split("=", 1) for guest in args.guests)
     runs = [(name, cpus) for name in guests for cpus in args.cpus]
     for name in guests:
-        probe.use(args.probe, name)
+        probe.use(args.probe, name.removesuffix(".single"))
     with tempfile.TemporaryDirectory(prefix="kvm-pvm-") as folder:
         console = boot(args, make_initramfs(args, pathlib.Path(folder), runs))
     found = results(console)
@@ -145,8 +145,9 @@ def main():
             print(f"{name}, {cpus} vCPUs: did not run")
             failed = True
             continue
-        verdict = compare.judge_alone(name, here, run, 1)
-        compare.judge_against(name, here, run, machines.run_standalone(args.pvm, guests[name], cpus), verdict)
+        kind = name.removesuffix(".single")
+        verdict = compare.judge_alone(kind, here, run, 1)
+        compare.judge_against(kind, here, run, machines.run_standalone(args.pvm, guests[name], cpus), verdict)
         print(f"{name}, {cpus} vCPUs: {verdict.checks} checks{', FAILED' if verdict.problems else ''}")
         for problem in verdict.problems:
             print(f"    {problem}")

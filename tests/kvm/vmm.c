@@ -18,6 +18,8 @@
 #include <unistd.h>
 
 #include <pvm/abi.h>
+#include <pvm/kvm.h>
+#include <pvm/vcpu.h>
 #include <pvm/x86.h>
 
 #include "boot.h"
@@ -31,6 +33,7 @@
 #define X2APIC		(1u << 10 | 1u << 11)
 
 static int kvm, vm;
+static uint32_t abi = PVM_ABI_DUAL_CR3;
 static int vcpu_fd[VCPUS_MAX];
 static unsigned vcpu_count = 1;
 static uint64_t memory_size = 64ull << 20;
@@ -83,6 +86,8 @@ static uint64_t load(const char *path)
 	    elf_file_load(&elf, memory, memory_size, why, sizeof(why)) ||
 	    boot_write(memory, memory_size, vcpu_count, "", why, sizeof(why)))
 		die("%s", why);
+	if (elf.has_abi)
+		abi = elf.abi;
 	return elf.start;
 }
 
@@ -118,7 +123,8 @@ static void set_registers(int fd, uint64_t rip, uint64_t rsi)
 	sregs.apic_base |= X2APIC;
 	ASK(fd, KVM_SET_SREGS, &sregs);
 	ASK(fd, KVM_SET_REGS, &regs);
-	set_msr(fd, MSR_PVM_SWITCH_CR3, BOOT_TABLES);
+	if (abi == PVM_ABI_DUAL_CR3)
+		set_msr(fd, MSR_PVM_SWITCH_CR3, BOOT_TABLES);
 }
 
 /* KVM's, with what user space adds: its timer, and the clocks' rates where guests of any
@@ -221,6 +227,7 @@ int main(int argc, char **argv)
 		struct kvm_cpuid_entry2 entry[CPUID_ENTRIES];
 	} cpuid = { .head.nent = CPUID_ENTRIES };
 	struct kvm_userspace_memory_region region = { 0 };
+	struct pvm_kvm_set_abi set_abi = { .op = PVM_KVM_SET_ABI };
 	pthread_t thread;
 	uint64_t start;
 	unsigned i;
@@ -243,6 +250,8 @@ int main(int argc, char **argv)
 	if (kvm < 0)
 		die("/dev/kvm: %s", strerror(errno));
 	vm = ASK(kvm, KVM_CREATE_VM, 0);
+	set_abi.abi = abi;
+	ASK(vm, KVM_MEMORY_ENCRYPT_OP, &set_abi);
 	ASK(vm, KVM_CREATE_IRQCHIP, 0);
 	region.memory_size = memory_size;
 	region.userspace_addr = (uintptr_t)memory;
