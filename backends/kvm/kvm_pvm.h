@@ -39,10 +39,10 @@
 /* Guest memory as the engine sees it. memory.c */
 struct pvm_kvm_memory {
 	struct xarray frames;		/* by gfn: what is known of its frame */
-	spinlock_t lock;		/* of frames against taking: a frame comes in or goes */
-	unsigned int taking;		/* ranges that are being taken away */
-	unsigned long taken;		/* counts them */
-	gfn_t taking_first, taking_end;	/* around all of them */
+	spinlock_t lock;		/* of what follows: a frame comes in or goes */
+	unsigned int taking;		/* ranges of user space's addresses that are being taken away */
+	unsigned long taken;		/* counts them, and slots that go */
+	unsigned long taking_start, taking_end;	/* around all of them */
 	spinlock_t mmu_lock;		/* pvm_host_ops::mmu_lock */
 	struct mmu_notifier notifier;
 	struct kvm_page_track_notifier_node track;

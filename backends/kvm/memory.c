@@ -27,14 +27,9 @@ static struct pvm_kvm *vm_of(void *host)
  * Finding.
  */
 
-static bool is_being_taken(const struct pvm_kvm_memory *memory, gfn_t gfn)
-{
-	return memory->taking && gfn >= memory->taking_first && gfn < memory->taking_end;
-}
-
-/* Remember it, unless it was taken away meanwhile. */
-static int remember(struct pvm_kvm_memory *memory, gfn_t gfn, unsigned long frame, unsigned long taken,
-		    gfp_t gfp)
+/* Remember it, unless it was taken away meanwhile, or is just being. */
+static int remember(struct pvm_kvm_memory *memory, gfn_t gfn, unsigned long hva, unsigned long frame,
+		    unsigned long taken, gfp_t gfp)
 {
 	int error = PVM_EAGAIN;
 	unsigned long flags;
@@ -42,7 +37,8 @@ static int remember(struct pvm_kvm_memory *memory, gfn_t gfn, unsigned long fram
 	if (xa_reserve(&memory->frames, gfn, gfp))
 		return PVM_ENOMEM;
 	spin_lock_irqsave(&memory->lock, flags);
-	if (memory->taken == taken && !is_being_taken(memory, gfn)) {
+	if (memory->taken == taken &&
+	    !(memory->taking && hva >= memory->taking_start && hva < memory->taking_end)) {
 		xa_store(&memory->frames, gfn, xa_mk_value(frame), 0);	/* reserved: allocates nothing */
 		error = PVM_OK;
 	}
@@ -88,7 +84,7 @@ static int find_frame(struct pvm_kvm *vm, gfn_t gfn, bool write, enum pvm_sleep 
 	*frame = page_to_pfn(page) << FRAME_SHIFT | (writable ? FRAME_WRITABLE : 0) |
 		 (logged ? FRAME_LOGGED : 0);
 	put_page(page);		/* the notifier says when it goes */
-	return remember(&vm->memory, gfn, *frame, taken,
+	return remember(&vm->memory, gfn, hva, *frame, taken,
 			sleep == PVM_NO_SLEEP ? GFP_NOWAIT : GFP_KERNEL_ACCOUNT);
 }
 
@@ -173,58 +169,28 @@ static void unpin(void *host, pvm_gfn_t gfn, void *va)
  * Taking away.
  */
 
-static void begin(struct pvm_kvm *vm, gfn_t first, gfn_t end)
+/* Nothing of these frames is found from here on, as the caller has seen to. */
+static void forget(struct pvm_kvm *vm, gfn_t first, gfn_t end)
 {
-	struct pvm_kvm_memory *memory = &vm->memory;
-	unsigned long index = first, flags;
+	unsigned long index = first;
 	void *entry;
 
-	spin_lock_irqsave(&memory->lock, flags);
-	memory->taking_first = memory->taking ? min(memory->taking_first, first) : first;
-	memory->taking_end = memory->taking ? max(memory->taking_end, end) : end;
-	memory->taking++;
-	spin_unlock_irqrestore(&memory->lock, flags);
-	xa_for_each_range(&memory->frames, index, entry, first, end - 1)
-		xa_erase(&memory->frames, index);
-	if (vm->is_made)
-		pvm_mmu_invalidate_begin(&vm->pvm, (pvm_gfn_t){ first }, end - first);
+	xa_for_each_range(&vm->memory.frames, index, entry, first, end - 1)
+		xa_erase(&vm->memory.frames, index);
+	if (smp_load_acquire(&vm->is_made))
+		pvm_mmu_unmap_gfns(&vm->pvm, (pvm_gfn_t){ first }, end - first);
 }
 
-static void end(struct pvm_kvm *vm, gfn_t first, gfn_t end)
-{
-	struct pvm_kvm_memory *memory = &vm->memory;
-	unsigned long flags;
-
-	if (vm->is_made)
-		pvm_mmu_invalidate_end(&vm->pvm, (pvm_gfn_t){ first }, end - first);
-	spin_lock_irqsave(&memory->lock, flags);
-	memory->taken++;
-	memory->taking--;
-	spin_unlock_irqrestore(&memory->lock, flags);
-}
-
-/* What of @slot lies in [start, stop) of user space's addresses, to @what. */
-static void for_part(struct pvm_kvm *vm, const struct kvm_memory_slot *slot, unsigned long start,
-		     unsigned long stop, void (*what)(struct pvm_kvm *vm, gfn_t first, gfn_t end))
+/* What of @slot lies in [start, stop) of user space's addresses. */
+static void forget_part(struct pvm_kvm *vm, const struct kvm_memory_slot *slot, unsigned long start,
+			unsigned long stop)
 {
 	unsigned long first = max(start, slot->userspace_addr);
 	unsigned long last = min(stop, slot->userspace_addr + (slot->npages << PAGE_SHIFT));
 
 	if (first < last)
-		what(vm, slot->base_gfn + ((first - slot->userspace_addr) >> PAGE_SHIFT),
-		     slot->base_gfn + ((last - slot->userspace_addr + PAGE_SIZE - 1) >> PAGE_SHIFT));
-}
-
-static void for_range(struct pvm_kvm *vm, unsigned long start, unsigned long stop,
-		      void (*what)(struct pvm_kvm *vm, gfn_t first, gfn_t end))
-{
-	struct kvm_memory_slot *slot;
-	int idx = srcu_read_lock(&vm->kvm.srcu), space, bkt;
-
-	for (space = 0; space < pvm_kvm_address_spaces(&vm->kvm); space++)
-		kvm_for_each_memslot(slot, bkt, __kvm_memslots(&vm->kvm, space))
-			for_part(vm, slot, start, stop, what);
-	srcu_read_unlock(&vm->kvm.srcu, idx);
+		forget(vm, slot->base_gfn + ((first - slot->userspace_addr) >> PAGE_SHIFT),
+		       slot->base_gfn + ((last - slot->userspace_addr + PAGE_SIZE - 1) >> PAGE_SHIFT));
 }
 
 static struct pvm_kvm *vm_of_notifier(struct mmu_notifier *notifier)
@@ -232,15 +198,38 @@ static struct pvm_kvm *vm_of_notifier(struct mmu_notifier *notifier)
 	return container_of(notifier, struct pvm_kvm, memory.notifier);
 }
 
+/* Between start and end find_frame() finds nothing of the range, whatever becomes of slots. */
 static int invalidate_start(struct mmu_notifier *notifier, const struct mmu_notifier_range *range)
 {
-	for_range(vm_of_notifier(notifier), range->start, range->end, begin);
+	struct pvm_kvm *vm = vm_of_notifier(notifier);
+	struct pvm_kvm_memory *memory = &vm->memory;
+	struct kvm_memory_slot *slot;
+	unsigned long flags;
+	int idx, space, bkt;
+
+	spin_lock_irqsave(&memory->lock, flags);
+	memory->taking_start = memory->taking ? min(memory->taking_start, range->start) : range->start;
+	memory->taking_end = memory->taking ? max(memory->taking_end, range->end) : range->end;
+	memory->taking++;
+	spin_unlock_irqrestore(&memory->lock, flags);
+
+	idx = srcu_read_lock(&vm->kvm.srcu);
+	for (space = 0; space < pvm_kvm_address_spaces(&vm->kvm); space++)
+		kvm_for_each_memslot(slot, bkt, __kvm_memslots(&vm->kvm, space))
+			forget_part(vm, slot, range->start, range->end);
+	srcu_read_unlock(&vm->kvm.srcu, idx);
 	return 0;
 }
 
 static void invalidate_end(struct mmu_notifier *notifier, const struct mmu_notifier_range *range)
 {
-	for_range(vm_of_notifier(notifier), range->start, range->end, end);
+	struct pvm_kvm_memory *memory = &vm_of_notifier(notifier)->memory;
+	unsigned long flags;
+
+	spin_lock_irqsave(&memory->lock, flags);
+	memory->taken++;
+	memory->taking--;
+	spin_unlock_irqrestore(&memory->lock, flags);
 }
 
 static const struct mmu_notifier_ops notifier_ops = {
@@ -253,11 +242,17 @@ static struct pvm_kvm *vm_of_track(struct kvm_page_track_notifier_node *node)
 	return container_of(node, struct pvm_kvm, memory.track);
 }
 
-/* A slot goes, or moves. KVM has made it invalid. */
+/* A slot goes, or moves. KVM has made it invalid: it is found no more, and who found it
+ * before comes too late. */
 static void slot_goes(struct kvm_page_track_notifier_node *node, gfn_t first, unsigned long count)
 {
-	begin(vm_of_track(node), first, first + count);
-	end(vm_of_track(node), first, first + count);
+	struct pvm_kvm *vm = vm_of_track(node);
+	unsigned long flags;
+
+	spin_lock_irqsave(&vm->memory.lock, flags);
+	vm->memory.taken++;
+	spin_unlock_irqrestore(&vm->memory.lock, flags);
+	forget(vm, first, first + count);
 }
 
 /* KVM's emulator has written: a page table of the guest's, perhaps. */

@@ -7,6 +7,11 @@
  */
 #include "kvm_pvm.h"
 
+static bool has_keys(void)
+{
+	return pvm_kvm_switcher.config.features.pke;
+}
+
 void pvm_kvm_registers_out(struct pvm_kvm_vcpu *v)
 {
 	struct kvm_vcpu_arch *arch = &v->vcpu.arch;
@@ -16,8 +21,11 @@ void pvm_kvm_registers_out(struct pvm_kvm_vcpu *v)
 	arch->cr2 = v->pvm.cr2;
 	arch->cr3 = v->pvm.cr3;
 	arch->cr4 = v->pvm.cr4;
-	arch->pkru = v->pvm.pkru;
+	if (has_keys())
+		arch->pkru = v->pvm.pkru;
+	memcpy(arch->db, v->pvm.dr, sizeof(v->pvm.dr));
 	arch->dr6 = v->pvm.dr6;
+	arch->dr7 = v->pvm.dr7;
 	arch->regs_avail = PVM_KVM_ALL_REGS;
 	arch->regs_dirty = 0;
 }
@@ -29,6 +37,8 @@ void pvm_kvm_registers_in(struct pvm_kvm_vcpu *v)
 	memcpy(v->pvm.gpr, arch->regs, sizeof(v->pvm.gpr));
 	v->pvm.rip = arch->regs[VCPU_REGS_RIP];
 	v->pvm.cr2 = arch->cr2;
+	if (has_keys())
+		v->pvm.pkru = arch->pkru;
 }
 
 /* Every register has its value in KVM's copies. */
@@ -82,6 +92,8 @@ const char *pvm_kvm_take_over(struct pvm_kvm_vcpu *v)
 	state.fs_base = v->seg[VCPU_SREG_FS].base;
 	state.gs_base = v->seg[VCPU_SREG_GS].base;
 	state.cr2 = arch->cr2;
+	if (has_keys())
+		state.pkru = arch->pkru;
 	state.cr3 = arch->cr3;
 	state.cr4 = arch->cr4 | v->pvm.cr4;
 	state.cr8 = kvm_get_cr8((struct kvm_vcpu *)&v->vcpu);
