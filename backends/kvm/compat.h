@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What the kernel's header packages leave out of kvm.ko's interface, and what differs between
- * kernels. Chosen by what a kernel has, where that can be asked, else by its version.
+ * kernels, by their version.
  */
 #ifndef PVM_KVM_COMPAT_H
 #define PVM_KVM_COMPAT_H

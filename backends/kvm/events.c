@@ -64,23 +64,6 @@ void pvm_kvm_ask_for_events(struct pvm_kvm_vcpu *v)
 	}
 }
 
-/* KVM has queued it: pvm_kvm_events() finds it. */
-void pvm_kvm_inject_irq(struct kvm_vcpu *vcpu, bool reinjected)
-{
-}
-
-void pvm_kvm_inject_nmi(struct kvm_vcpu *vcpu)
-{
-}
-
-void pvm_kvm_inject_exception(struct kvm_vcpu *vcpu)
-{
-}
-
-void pvm_kvm_cancel_injection(struct kvm_vcpu *vcpu)
-{
-}
-
 int pvm_kvm_interrupt_allowed(struct kvm_vcpu *vcpu, bool for_injection)
 {
 	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);

@@ -74,7 +74,6 @@ struct pvm_kvm_vcpu {
 	struct kvm_segment seg[8];	/* VCPU_SREG_*: what user space and KVM's emulator set */
 	struct desc_ptr idt, gdt;
 	unsigned long rflags;		/* outside of PVM mode */
-	u64 host_cr4;			/* when the switcher was loaded here */
 };
 
 static inline struct pvm_kvm *to_pvm_kvm(struct kvm *kvm)
@@ -131,8 +130,6 @@ void pvm_kvm_after_set_cpuid(struct kvm_vcpu *vcpu);
 int pvm_kvm_vcpu_create(struct kvm_vcpu *vcpu);
 void pvm_kvm_vcpu_free(struct kvm_vcpu *vcpu);
 void pvm_kvm_vcpu_reset(struct kvm_vcpu *vcpu, bool init_event);
-void pvm_kvm_vcpu_load(struct kvm_vcpu *vcpu, int cpu);
-void pvm_kvm_vcpu_put(struct kvm_vcpu *vcpu);
 int pvm_kvm_pre_run(struct kvm_vcpu *vcpu);
 enum exit_fastpath_completion pvm_kvm_run(struct kvm_vcpu *vcpu, u64 run_flags);
 int pvm_kvm_handle_exit(struct kvm_vcpu *vcpu, enum exit_fastpath_completion fastpath);
@@ -182,10 +179,6 @@ void pvm_kvm_event_taken(void *host, struct pvm_vcpu *pvm, uint32_t waits, uint8
 enum pvm_action pvm_kvm_deliver_exception(struct pvm_kvm_vcpu *v);
 /* What KVM waited for may be possible now: let it look. */
 void pvm_kvm_ask_for_events(struct pvm_kvm_vcpu *v);
-void pvm_kvm_inject_irq(struct kvm_vcpu *vcpu, bool reinjected);
-void pvm_kvm_inject_nmi(struct kvm_vcpu *vcpu);
-void pvm_kvm_inject_exception(struct kvm_vcpu *vcpu);
-void pvm_kvm_cancel_injection(struct kvm_vcpu *vcpu);
 int pvm_kvm_interrupt_allowed(struct kvm_vcpu *vcpu, bool for_injection);
 int pvm_kvm_nmi_allowed(struct kvm_vcpu *vcpu, bool for_injection);
 bool pvm_kvm_get_nmi_mask(struct kvm_vcpu *vcpu);

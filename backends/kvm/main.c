@@ -90,6 +90,21 @@ static void nothing(struct kvm_vcpu *vcpu)
 {
 }
 
+/* KVM has queued it: pvm_kvm_events() finds it. */
+static void inject_irq(struct kvm_vcpu *vcpu, bool reinjected)
+{
+}
+
+/* The switcher is loaded within an entry. */
+static void load_vcpu(struct kvm_vcpu *vcpu, int cpu)
+{
+}
+
+static int check_compatibility(void)
+{
+	return 0;
+}
+
 static void unsetup(void)
 {
 }
@@ -242,10 +257,6 @@ static int check_emulate(struct kvm_vcpu *vcpu, int type, void *insn, int length
 	return 0;
 }
 
-static int check_compatibility(void)
-{
-	return 0;
-}
 #else
 static int enter_smm(struct kvm_vcpu *vcpu, char *state)
 {
@@ -318,8 +329,8 @@ static struct kvm_x86_ops x86_ops = {
 	.vcpu_free = pvm_kvm_vcpu_free,
 	.vcpu_reset = pvm_kvm_vcpu_reset,
 	.prepare_switch_to_guest = nothing,
-	.vcpu_load = pvm_kvm_vcpu_load,
-	.vcpu_put = pvm_kvm_vcpu_put,
+	.vcpu_load = load_vcpu,
+	.vcpu_put = nothing,
 	.update_exception_bitmap = nothing,
 	.get_msr = pvm_kvm_get_msr,
 	.set_msr = pvm_kvm_set_msr,
@@ -355,10 +366,10 @@ static struct kvm_x86_ops x86_ops = {
 	.set_interrupt_shadow = set_interrupt_shadow,
 	.get_interrupt_shadow = get_interrupt_shadow,
 	.patch_hypercall = patch_hypercall,
-	.inject_irq = pvm_kvm_inject_irq,
-	.inject_nmi = pvm_kvm_inject_nmi,
-	.inject_exception = pvm_kvm_inject_exception,
-	.cancel_injection = pvm_kvm_cancel_injection,
+	.inject_irq = inject_irq,
+	.inject_nmi = nothing,
+	.inject_exception = nothing,
+	.cancel_injection = nothing,
 	.interrupt_allowed = pvm_kvm_interrupt_allowed,
 	.nmi_allowed = pvm_kvm_nmi_allowed,
 	.get_nmi_mask = pvm_kvm_get_nmi_mask,
@@ -400,11 +411,6 @@ static int cpu_has_support(void)
 }
 
 static int disabled_by_bios(void)
-{
-	return 0;
-}
-
-static int check_compatibility(void)
 {
 	return 0;
 }

@@ -61,14 +61,15 @@ static struct page *get_page_of(unsigned long hva, bool write, enum pvm_sleep sl
 /* Look a frame up in user space's memory. */
 static int find_frame(struct pvm_kvm *vm, gfn_t gfn, bool write, enum pvm_sleep sleep, unsigned long *frame)
 {
-	struct kvm_memory_slot *slot = gfn_to_memslot(&vm->kvm, gfn);
 	unsigned long taken = READ_ONCE(vm->memory.taken), hva;
+	struct kvm_memory_slot *slot;
 	bool writable, logged;
 	struct page *page;
 
+	smp_rmb();	/* taken first, then the slot and user space's tables */
+	slot = gfn_to_memslot(&vm->kvm, gfn);
 	if (!slot || slot->flags & KVM_MEMSLOT_INVALID)
 		return slot ? PVM_EAGAIN : PVM_ENOENT;
-	smp_rmb();	/* taken first, then user space's tables */
 	hva = slot->userspace_addr + ((gfn - slot->base_gfn) << PAGE_SHIFT);
 	writable = !(slot->flags & KVM_MEM_READONLY);
 	logged = kvm_slot_dirty_track_enabled(slot);
@@ -276,7 +277,7 @@ int pvm_kvm_flush_range(struct kvm *kvm, gfn_t first, u64 count)
 
 	xa_for_each_range(&vm->memory.frames, index, entry, first, first + count - 1)
 		xa_erase(&vm->memory.frames, index);	/* FRAME_LOGGED may have changed */
-	if (vm->is_made)
+	if (smp_load_acquire(&vm->is_made))
 		pvm_mmu_write_protect_gfns(&vm->pvm, (pvm_gfn_t){ first }, count);
 	return 0;
 }

@@ -87,14 +87,6 @@ void pvm_kvm_vcpu_reset(struct kvm_vcpu *vcpu, bool init_event)
 	v->is_new = true;
 }
 
-void pvm_kvm_vcpu_load(struct kvm_vcpu *vcpu, int cpu)
-{
-}
-
-void pvm_kvm_vcpu_put(struct kvm_vcpu *vcpu)
-{
-}
-
 /* ------------------------------------------------------------------------
  * Entry.
  */
@@ -145,18 +137,18 @@ enum exit_fastpath_completion pvm_kvm_run(struct kvm_vcpu *vcpu, u64 run_flags)
 	enum pvm_action action;
 	pvm_hpa_t root;
 
-	if (!v->is_pvm || v->is_new || v->acts)
+	if (!v->is_pvm || v->is_new || v->acts || v->exit.kind == PVM_EXIT_FAILED)
 		return EXIT_FASTPATH_NONE;	/* pvm_kvm_handle_exit() has work */
 	pvm_kvm_registers_in(v);
 	pvm_switcher_clear_request(&v->switcher);
 	action = pvm_kvm_deliver_exception(v);
 	if (action == PVM_ACT_RESUME)
 		action = pvm_handle_exit(&v->pvm, &v->exit, &root, PVM_NO_SLEEP);
-	if (action == PVM_ACT_RESUME) {
+	if (action == PVM_ACT_RESUME && !(run_flags & KVM_RUN_FORCE_IMMEDIATE_EXIT)) {
 		kvm_load_guest_xsave_state(vcpu);
 		enter(v, root);
 		kvm_load_host_xsave_state(vcpu);
-	} else if (action != PVM_ACT_RETRY) {
+	} else if (action != PVM_ACT_RESUME && action != PVM_ACT_RETRY) {
 		v->action = action;
 		v->acts = true;
 	}
@@ -234,9 +226,6 @@ static int act(struct pvm_kvm_vcpu *v, enum pvm_action action)
 	case PVM_ACT_ERROR:
 		break;
 	}
-	if (v->exit.kind == PVM_EXIT_FAILED || v->exit.kind == PVM_EXIT_DEAD)
-		return fail(v, KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON, "the switcher failed: ",
-			    v->exit.message);
 	if (v->pvm.request.error.code == PVM_ENOMEM)
 		return fail(v, KVM_INTERNAL_ERROR_EMULATION, "no memory for shadow tables", "");
 	return fail(v, KVM_INTERNAL_ERROR_EMULATION, "the engine failed", "");
@@ -255,6 +244,9 @@ int pvm_kvm_handle_exit(struct kvm_vcpu *vcpu, enum exit_fastpath_completion fas
 
 		return ret > 0 ? 1 : fail(v, KVM_INTERNAL_ERROR_EMULATION, "registers of no PVM guest", "");
 	}
+	if (v->exit.kind == PVM_EXIT_FAILED)	/* for good: the engine would forget it */
+		return fail(v, KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON, "the switcher failed: ",
+			    v->exit.message);
 	if (!v->acts) {
 		pvm_kvm_registers_in(v);
 		action = pvm_handle_exit(&v->pvm, &v->exit, &root, PVM_MAY_SLEEP);

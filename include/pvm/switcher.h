@@ -322,7 +322,9 @@ PVM_API void pvm_switcher_run(struct pvm_switcher_cpu *cpu, struct pvm_switcher_
 			      pvm_hpa_t root, struct pvm_switcher_exit *exit);
 
 /* Run the host's own handler of @vector, as if the CPU had interrupted the caller:
- * through its IDT, with a frame of the caller's; IST stacks are not switched to. */
+ * through its IDT, with a frame of the caller's; IST stacks are not switched to. Interrupts
+ * are off, and off on return. The frame of an interrupt says that they were on, as they were
+ * in the guest: they are for one instruction after the handler. NMI and #MC: not. */
 PVM_API void pvm_switcher_host_vector(struct pvm_switcher_cpu *cpu, uint8_t vector);
 
 /* The host's share of an exit: its handlers of an NMI, a machine check and the interrupt
