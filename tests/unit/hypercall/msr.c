@@ -241,42 +241,35 @@ Test(msr, in_user_mode_the_instructions_are_gp)
 	cr_assert_eq(vcpu->msr.lstar, LSTAR);
 }
 
+/* One access, and forget it. */
+static void assert_traced(uint32_t index, uint64_t value, bool write)
+{
+	const struct pvm_trace_record *record = fixture_find_record(&f, PVM_TRACE_MSR);
+
+	cr_assert_not_null(record);
+	cr_assert_eq(record->a, index);
+	cr_assert_eq(record->b, value);
+	cr_assert_eq(record->c, write);
+	f.host.record_count = 0;
+}
+
 Test(msr, writes_that_the_backend_refuses_are_not_traced)
 {
-	const struct pvm_trace_record *record;
-
 	hc_wrmsr(X2APIC_ICR, 7);
 	pvm_complete_wrmsr(vcpu, false);
 	cr_assert_null(fixture_find_record(&f, PVM_TRACE_MSR));
 	hc_wrmsr(X2APIC_ICR, 7);
 	pvm_complete_wrmsr(vcpu, true);
-	record = fixture_find_record(&f, PVM_TRACE_MSR);
-	cr_assert_not_null(record);
-	cr_assert_eq(record->a, X2APIC_ICR);
-	cr_assert_eq(record->b, 7);
-	cr_assert_eq(record->c, 1);
+	assert_traced(X2APIC_ICR, 7, true);
 }
 
 Test(msr, accesses_are_traced)
 {
-	const struct pvm_trace_record *record;
-
 	hc_wrmsr(PVM_MSR_LSTAR, 0x112233);
-	record = fixture_find_record(&f, PVM_TRACE_MSR);
-	cr_assert_eq(record->a, PVM_MSR_LSTAR);
-	cr_assert_eq(record->b, 0x112233);
-	cr_assert_eq(record->c, 1);
-	f.host.record_count = 0;
+	assert_traced(PVM_MSR_LSTAR, 0x112233, true);
 	insn_wrmsr(PVM_MSR_LSTAR, 0x445566);
-	record = fixture_find_record(&f, PVM_TRACE_MSR);
-	cr_assert_eq(record->a, PVM_MSR_LSTAR);
-	cr_assert_eq(record->b, 0x445566);
-	cr_assert_eq(record->c, 1);
-	f.host.record_count = 0;
+	assert_traced(PVM_MSR_LSTAR, 0x445566, true);
 	insn_rdmsr(X2APIC_ICR);
 	pvm_complete_rdmsr(vcpu, true, 9);
-	record = fixture_find_record(&f, PVM_TRACE_MSR);
-	cr_assert_eq(record->a, X2APIC_ICR);
-	cr_assert_eq(record->b, 9);
-	cr_assert_eq(record->c, 0);
+	assert_traced(X2APIC_ICR, 9, false);
 }
