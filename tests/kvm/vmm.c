@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * vmm GUEST.elf [MIB [VCPUS [churn]]]: a small virtual machine monitor for the tests of kvm-pvm, on nothing
+ * vmm GUEST.elf [MIB [VCPUS]]: a small virtual machine monitor for the tests of kvm-pvm, on nothing
  * but /dev/kvm's ioctls: memory, vCPUs in 64-bit mode by the Linux boot protocol, a serial port and
- * the debug-exit port. Ends with the status that the guest writes there. With "churn" a thread takes
- * the guest's memory out of this process's page tables again and again, while the guest runs.
+ * the debug-exit port. Ends with the status that the guest writes there.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -222,32 +221,6 @@ static void *run_vcpu(void *arg)
 	}
 }
 
-/* The contents stay, in the file. */
-__attribute__((noreturn)) static void *churn(void *unused)
-{
-	uint64_t random = 0x9e3779b97f4a7c15ull, pages = memory_size >> 12;
-
-	(void)unused;
-	for (;;) {
-		random ^= random << 13, random ^= random >> 7, random ^= random << 17;
-		madvise(memory + (random % (pages - 256) << 12), 256 << 12, MADV_DONTNEED);
-		usleep(1000);
-	}
-}
-
-static void *map_memory(void)
-{
-	int fd = memfd_create("guest", MFD_CLOEXEC);
-	void *at;
-
-	if (fd < 0 || ftruncate(fd, (off_t)memory_size))
-		die("memory: %s", strerror(errno));
-	at = mmap(NULL, memory_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (at == MAP_FAILED)
-		die("memory: %s", strerror(errno));
-	return at;
-}
-
 int main(int argc, char **argv)
 {
 	static struct {
@@ -263,14 +236,16 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	serial16550_init(&uart, print_byte, NULL);
 	if (argc < 2)
-		die("usage: vmm GUEST.elf [MIB [VCPUS [churn]]]");
+		die("usage: vmm GUEST.elf [MIB [VCPUS]]");
 	if (argc > 2)
 		memory_size = strtoull(argv[2], NULL, 0) << 20;
 	if (argc > 3)
 		vcpu_count = (unsigned)strtoul(argv[3], NULL, 0);
 	if (!vcpu_count || vcpu_count > VCPUS_MAX)
 		die("1 to %u vCPUs", VCPUS_MAX);
-	memory = map_memory();
+	memory = mmap(NULL, memory_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (memory == MAP_FAILED)
+		die("memory: %s", strerror(errno));
 	start = load(argv[1]);
 	kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	if (kvm < 0)
@@ -295,7 +270,5 @@ int main(int argc, char **argv)
 	for (i = 1; i < vcpu_count; i++)
 		if (pthread_create(&thread, NULL, run_vcpu, (void *)(uintptr_t)i))
 			die("no thread");
-	if (argc > 4 && pthread_create(&thread, NULL, churn, NULL))
-		die("no thread");
 	run_vcpu(NULL);
 }
