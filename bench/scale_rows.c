@@ -22,7 +22,7 @@
 #define FILLS	(1u << 18)	/* random fills of one measurement, at most */
 #define WRITES	2000u
 #define UNMAPS	1000u
-#define PARALLEL_ROUNDS	30
+#define PARALLEL_ROUNDS	20
 #define PARALLEL_TAKINGS 0.1	/* of the lock for each fault; more: it was not beside the lock */
 
 /* Of this thread: what other programs take of the machine is not in it. */
@@ -185,18 +185,21 @@ static bool memory(struct scale *s, struct bench_result *result)
 struct toucher {
 	struct pvm_vcpu *vcpu;
 	uint64_t first, count;
+	int cpu;		/* its thread runs here only; -1: the caller's */
 	bool done;
 };
 
+/* The toucher is written once: the other thread's lies beside it. */
 static void *touch_half(void *context)
 {
 	struct toucher *t = context;
-	uint64_t i;
+	uint64_t i = t->first, end = i + t->count;
+	struct pvm_vcpu *vcpu = t->vcpu;
 
-	t->done = true;
-	for (i = 0; i < t->count && t->done; i++)
-		t->done = pvm_mmu_fault(t->vcpu, pvm_gva(BASE + (t->first + i) * PVM_PAGE_SIZE),
-					PVM_PF_U | PVM_PF_W, PVM_MAY_SLEEP).kind == PVM_FAULT_FIXED;
+	while (i < end && pvm_mmu_fault(vcpu, pvm_gva(BASE + i * PVM_PAGE_SIZE), PVM_PF_U | PVM_PF_W,
+					PVM_MAY_SLEEP).kind == PVM_FAULT_FIXED)
+		i++;
+	t->done = i == end;
 	return NULL;
 }
 
@@ -206,19 +209,38 @@ struct touched {
 	double takings;		/* of the lock, for each fault */
 };
 
-/* Afterwards the pages are untouched again. False: not all were touched. */
-static bool touch_all(struct scale *s, struct pvm_vcpu *second, bool together, struct touched *touched)
+/* A thread for each CPU, or the kernel may leave both on one for as long as they take. */
+static bool start_on(pthread_t *thread, struct toucher *toucher)
 {
+	pthread_attr_t attr;
+	cpu_set_t cpu;
+	bool done;
+
+	CPU_ZERO(&cpu);
+	CPU_SET(toucher->cpu, &cpu);
+	if (pthread_attr_init(&attr))
+		return false;
+	done = !pthread_attr_setaffinity_np(&attr, sizeof(cpu), &cpu) &&
+		!pthread_create(thread, &attr, touch_half, toucher);
+	pthread_attr_destroy(&attr);
+	return done;
+}
+
+/* Half by each of two vCPUs (@cpu is the second's), or all by the first (-1). Afterwards
+ * the pages are untouched again. False: not all were touched. */
+static bool touch_all(struct scale *s, struct pvm_vcpu *second, int cpu, struct touched *touched)
+{
+	bool together = cpu >= 0;
 	struct toucher half[2] = {
-		{ &s->e.vcpu, 0, s->pages / 2, false },
-		{ together ? second : &s->e.vcpu, s->pages / 2, s->pages / 2, false },
+		{ &s->e.vcpu, 0, s->pages / 2, -1, false },
+		{ together ? second : &s->e.vcpu, s->pages / 2, s->pages / 2, cpu, false },
 	};
 	double start = bench_seconds();
 	pthread_t thread;
 	uint64_t i;
 
 	s->e.takings = 0;
-	if (together && pthread_create(&thread, NULL, touch_half, &half[1]))
+	if (together && !start_on(&thread, &half[1]))
 		return false;
 	touch_half(&half[0]);
 	if (together)
@@ -236,20 +258,20 @@ static bool touch_all(struct scale *s, struct pvm_vcpu *second, bool together, s
 
 /* The least of all rounds, of each, of what comes in: what other programs take is not the
  * engine's. */
-static bool touch_rounds(struct scale *s, struct pvm_vcpu *second, struct touched *alone,
+static bool touch_rounds(struct scale *s, struct pvm_vcpu *second, int cpu, struct touched *alone,
 			 struct touched *both)
 {
 	struct touched now;
 	unsigned i;
 
-	if (!touch_all(s, second, false, &now))		/* the tables and the memory are warm after it */
+	if (!touch_all(s, second, -1, &now))		/* the tables and the memory are warm after it */
 		return false;
 	for (i = 0; i < PARALLEL_ROUNDS; i++) {
-		if (!touch_all(s, second, false, &now))
+		if (!touch_all(s, second, -1, &now))
 			return false;
 		if (now.seconds < alone->seconds)
 			*alone = now;
-		if (!touch_all(s, second, true, &now))
+		if (!touch_all(s, second, cpu, &now))
 			return false;
 		if (now.seconds < both->seconds)
 			*both = now;
@@ -257,29 +279,38 @@ static bool touch_rounds(struct scale *s, struct pvm_vcpu *second, struct touche
 	return true;
 }
 
-static unsigned cpus_allowed(void)
+/* The first of the CPUs in @cpus above @cpu, or -1. */
+static int next_cpu(const cpu_set_t *cpus, int cpu)
 {
-	cpu_set_t cpus;
-
-	return sched_getaffinity(0, sizeof(cpus), &cpus) ? 0 : (unsigned)CPU_COUNT(&cpus);
+	while (++cpu < CPU_SETSIZE)
+		if (CPU_ISSET(cpu, cpus))
+			return cpu;
+	return -1;
 }
 
 static bool parallel(struct scale *s, struct bench_result *result)
 {
 	static struct pvm_vcpu second;
 	struct touched alone = { .seconds = 1e9 }, both = alone;
+	cpu_set_t cpus, first;
+	int cpu;
 	bool done;
 
-	if (cpus_allowed() < 2) {
-		bench_cannot(result, "two vCPUs need two CPUs, and this process may use %u", cpus_allowed());
+	if (sched_getaffinity(0, sizeof(cpus), &cpus) || CPU_COUNT(&cpus) < 2) {
+		bench_cannot(result, "two vCPUs need two CPUs, and this process may not use two");
 		return false;
 	}
+	CPU_ZERO(&first);
+	cpu = next_cpu(&cpus, -1);
+	CPU_SET(cpu, &first);
 	s->e.shared = true;
 	if (pvm_vcpu_init(&second, &s->e.vm, 1) != PVM_OK)
 		return false;
 	second.cr3 = s->e.vcpu.cr3;
 	second.msr.switch_cr3 = s->e.vcpu.msr.switch_cr3;
-	done = touch_rounds(s, &second, &alone, &both);
+	done = !sched_setaffinity(0, sizeof(first), &first) &&
+		touch_rounds(s, &second, next_cpu(&cpus, cpu), &alone, &both);
+	sched_setaffinity(0, sizeof(cpus), &cpus);
 	pvm_vcpu_destroy(&second);
 	if (!done)
 		return false;
@@ -333,7 +364,7 @@ SIZES(fill_floor)
 SIZES(unmap_one)
 SIZES(flush_after_writes)
 SIZES(memory)
-SCALE(parallel, 256m, 256ull << 20)
+SCALE(parallel, 1g, 1ull << 30)
 
 #define FLUSH_AFTER_WRITES "TLB_FLUSH after 2,000 random table writes, for each table written"
 
@@ -346,6 +377,6 @@ const struct bench_row bench_scale_rows[] = {
 	ROWS_LARGE(flush_after_writes, FLUSH_AFTER_WRITES, "us", 10),
 	ROWS(memory, "engine memory per page, dense", "bytes", 20),
 	{ "scale.parallel", "two vCPUs touching first, against one (wall time)", "ratio", 0.6,
-	  run_parallel_256m },
+	  run_parallel_1g },
 	{ NULL, NULL, NULL, 0, NULL },
 };

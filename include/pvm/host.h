@@ -106,8 +106,9 @@ struct pvm_host_ops {
 	void (*mmu_unlock)(void *host);
 
 	/* May be NULL. Under the MMU lock, again and again, while a vCPU that fills, reads or
-	 * writes one page without the lock has not finished. That takes about a microsecond,
-	 * unless the host's own scheduler has stopped its thread: then let it run. */
+	 * writes one page without the lock has not finished; without the lock, a limited
+	 * number of times, while another thread has it. Either takes about a microsecond,
+	 * unless the host's own scheduler has stopped that thread: then let it run. */
 	void (*relax)(void *host);
 
 	/*

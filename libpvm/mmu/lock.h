@@ -3,8 +3,8 @@
  * The MMU lock, and beside it: what every vCPU may do at once. A vCPU that is inside
  * changes nothing of the engine's but single words, each in one step, and bytes of
  * guest memory that are not tracked; a thread that takes the lock waits until no vCPU
- * is inside, and is alone then. To be inside costs a store and a load of the vCPU's own
- * and shared words; it never waits.
+ * is inside, and is alone then. To come inside costs a store to a word of the vCPU's own
+ * and a load of a shared one, and a short wait for a thread that is alone.
  */
 #ifndef MMU_LOCK_H
 #define MMU_LOCK_H
@@ -13,16 +13,21 @@
 #include "shadow.h"
 
 #define SPINS 100	/* before the host may let others run */
+#define ENTER_SPINS 400	/* for the thread that is alone; then queue for the lock */
+
+static inline void pvm_spin(struct pvm_vm *vm, unsigned spins)
+{
+	__builtin_ia32_pause();
+	if (spins > SPINS && vm->ops->relax)
+		vm->ops->relax(vm->host);
+}
 
 static inline void pvm_wait_outside(struct pvm_vm *vm, struct pvm_vcpu *vcpu)
 {
 	unsigned spins = 0;
 
-	while (__atomic_load_n(&vcpu->mmu.inside, __ATOMIC_SEQ_CST)) {
-		__builtin_ia32_pause();
-		if (++spins > SPINS && vm->ops->relax)
-			vm->ops->relax(vm->host);
-	}
+	while (__atomic_load_n(&vcpu->mmu.inside, __ATOMIC_SEQ_CST))
+		pvm_spin(vm, ++spins);
 }
 
 static inline void pvm_lock(struct pvm_vm *vm)
@@ -43,14 +48,27 @@ static inline void pvm_unlock(struct pvm_vm *vm)
 	vm->ops->mmu_unlock(vm->host);
 }
 
-/* False: take the lock. */
+/*
+ * False: take the lock. Whoever meets a thread that is alone waits first, because that is
+ * mostly for one fill. Were he to queue for the lock, the next would meet him there and
+ * queue as well, and from then on nobody would come inside.
+ */
 static inline bool pvm_enter(struct pvm_vcpu *vcpu)
 {
-	__atomic_store_n(&vcpu->mmu.inside, true, __ATOMIC_SEQ_CST);
-	if (!__atomic_load_n(&vcpu->vm->mmu->alone, __ATOMIC_SEQ_CST))
-		return true;
-	__atomic_store_n(&vcpu->mmu.inside, false, __ATOMIC_RELEASE);
-	return false;
+	struct pvm_vm *vm = vcpu->vm;
+	unsigned spins = 0;
+
+	for (;;) {
+		__atomic_store_n(&vcpu->mmu.inside, true, __ATOMIC_SEQ_CST);
+		if (pvm_likely(!__atomic_load_n(&vm->mmu->alone, __ATOMIC_SEQ_CST)))
+			return true;
+		__atomic_store_n(&vcpu->mmu.inside, false, __ATOMIC_RELEASE);
+		do {
+			if (++spins > ENTER_SPINS)
+				return false;
+			pvm_spin(vm, spins);
+		} while (__atomic_load_n(&vm->mmu->alone, __ATOMIC_RELAXED));
+	}
 }
 
 static inline void pvm_leave(struct pvm_vcpu *vcpu)

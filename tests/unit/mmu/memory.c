@@ -234,12 +234,48 @@ Test(mmu_memory, M12_only_a_tracked_table_or_two_pages_take_the_lock)
 	word = *guest_entry(&g, GVA, 1);
 	assert_locks(1, write_word(&g, guest_entry_gva(&g, GVA, 1), word));
 	assert_locks(0, write_word(&g, guest_entry_gva(&g, GVA, 1), word));
-	/* Another thread has the lock: wait for it. */
+	/* Another thread has the lock, and does not give it up: wait for it. */
 	g.vm->mmu->alone = true;
 	assert_locks(1, read_word(&g, GVA, &word));
 	g.vm->mmu->alone = true;
 	assert_locks(1, write_word(&g, GVA, 0));
 	cr_assert_not(g.vcpu->mmu.inside);
+	guest_fini(&g);
+}
+
+static struct pvm_mmu *held;
+static unsigned relaxed;
+
+/* The other thread gives the lock up, at its third chance to run. */
+static void holder_runs(void *host)
+{
+	(void)host;
+	if (++relaxed == 3)
+		held->alone = false;
+}
+
+/* Were it to queue for the lock, it would stand in the way of the next vCPU, and so on. */
+Test(mmu_memory, who_meets_a_short_hold_of_the_lock_comes_inside_after_it)
+{
+	uint64_t word = 0;
+	struct guest g;
+
+	guest_init(&g);
+	guest_map(&g, GVA, DATA, 1, RWU);
+	guest_map_tables(&g);
+	guest_touch(&g, GVA, PVM_ACCESS_WRITE);
+	real_lock = g.f.host.ops.mmu_lock;
+	g.f.host.ops.mmu_lock = counting_lock;
+	g.f.host.ops.relax = holder_runs;
+	held = g.vm->mmu;
+	held->alone = true;
+	assert_locks(0, write_word(&g, GVA + 8, 0x4d5650));
+	cr_assert_eq(relaxed, 3);
+	relaxed = 0;
+	held->alone = true;
+	assert_locks(0, read_word(&g, GVA + 8, &word));
+	cr_assert_eq(relaxed, 3);
+	cr_assert_eq(word, 0x4d5650);
 	guest_fini(&g);
 }
 
