@@ -226,8 +226,11 @@ static int act(struct pvm_kvm_vcpu *v, enum pvm_action action)
 	case PVM_ACT_ERROR:
 		break;
 	}
+	/* The guest has not moved: KVM_RUN may be tried again. */
+	if (v->pvm.request.error.code == PVM_EFAULT)
+		return -EFAULT;
 	if (v->pvm.request.error.code == PVM_ENOMEM)
-		return fail(v, KVM_INTERNAL_ERROR_EMULATION, "no memory for shadow tables", "");
+		return -ENOMEM;
 	return fail(v, KVM_INTERNAL_ERROR_EMULATION, "the engine failed", "");
 }
 

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * fuzz SERVANT.elf SEED CALLS: ioctls with random state, on VMs that come and go, some with vCPUs
+ * that run. Whatever they answer, the host must not complain, and a guest must still run at the end.
+ */
+#define _GNU_SOURCE
+#include "client.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <pvm/abi.h>
+#include <pvm/kvm.h>
+
+#define MEMORY		(4ull << 20)
+#define VCPUS		2
+#define LIFE		400u	/* calls that a VM lives for, at most */
+
+static uint64_t state;
+static struct machine m;
+static const char *servant;
+
+static uint64_t random64(void)
+{
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+	return state;
+}
+
+static bool one_in(unsigned n)
+{
+	return random64() % n == 0;
+}
+
+/* Mostly values that mean something. */
+static uint64_t value(void)
+{
+	static const uint64_t known[] = {
+		0, 1, 2, 0xfff, 0x1000, 0x100000, 0x7fffffffffff, 0x800000000000, 0xffff800000000000,
+		0xffffffff80000000, 0xfffffffffffff000, ~0ull, 0x80050033, 0xd01, 0xfee00000, 0x10, 0x18, 0x23, 0x2b, 0x33,
+	};
+
+	switch (random64() % 4) {
+	case 0:
+		return known[random64() % (sizeof(known) / sizeof(known[0]))];
+	case 1:
+		return 1ull << random64() % 64;
+	case 2:
+		return random64() % MEMORY & ~(uint64_t)7;
+	default:
+		return random64();
+	}
+}
+
+/* Some 8-byte words, or bytes, of @at become others. */
+static void change(void *at, size_t size, unsigned times)
+{
+	while (times--) {
+		uint64_t v = value();
+
+		if (one_in(2) && size >= 8)
+			memcpy((uint8_t *)at + random64() % (size / 8) * 8, &v, 8);
+		else
+			((uint8_t *)at)[random64() % size] = (uint8_t)v;
+	}
+}
+
+static unsigned some(void)
+{
+	return (unsigned)(random64() % 4);
+}
+
+/* ------------------------------------------------------------------------
+ * Calls. What an ioctl says is not looked at.
+ */
+
+#define CHANGED(type, get, set) do { \
+		type data; \
+		memset(&data, 0, sizeof(data)); \
+		ioctl(fd, get, &data); \
+		change(&data, sizeof(data), some()); \
+		ioctl(fd, set, &data); \
+	} while (0)
+
+static void set_msrs(int fd)
+{
+	static const uint32_t known[] = {
+		0x10, 0x1b, 0x174, 0x175, 0x176, 0x1d9, 0x277, 0x6e0, 0x830, 0x838, 0xc0000080, 0xc0000081, 0xc0000082,
+		0xc0000083, 0xc0000084, 0xc0000100, 0xc0000101, 0xc0000102, 0xc0000103, 0x4b564d00, 0x4b564d01, 0x4b564d02,
+		0x4b564d03, 0x4b564d04,
+	};
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry[4];
+	} msrs = { .head.nmsrs = 4 };
+	unsigned i;
+
+	for (i = 0; i < 4; i++) {
+		msrs.entry[i].index = one_in(2) ? MSR_PVM_LINEAR_ADDRESS_RANGE + (uint32_t)(random64() % 24) :
+			known[random64() % (sizeof(known) / sizeof(known[0]))];
+		msrs.entry[i].data = value();
+	}
+	ioctl(fd, KVM_SET_MSRS, &msrs);
+	ioctl(fd, KVM_GET_MSRS, &msrs);
+}
+
+static void set_cpuid(int fd)
+{
+	struct {
+		struct kvm_cpuid2 head;
+		struct kvm_cpuid_entry2 entry[256];
+	} cpuid = { .head.nent = 256 };
+
+	if (ioctl(m.kvm, KVM_GET_SUPPORTED_CPUID, &cpuid) < 0)
+		return;
+	change(cpuid.entry, cpuid.head.nent * sizeof(cpuid.entry[0]), some());
+	if (one_in(4))
+		cpuid.head.nent = (uint32_t)(random64() % 256);
+	ioctl(fd, KVM_SET_CPUID2, &cpuid);
+}
+
+static void run(unsigned vcpu)
+{
+	static const struct itimerval once = { .it_value.tv_usec = 1000 }, never;
+	unsigned i;
+
+	m.run[vcpu]->immediate_exit = one_in(8);
+	m.run[vcpu]->request_interrupt_window = one_in(8);
+	change(m.run[vcpu], offsetof(struct kvm_run, mmio), one_in(8));
+	for (i = 0; i < 8; i++) {
+		setitimer(ITIMER_REAL, &once, NULL);
+		if (ioctl(m.vcpu[vcpu], KVM_RUN, 0) < 0)
+			break;
+		setitimer(ITIMER_REAL, &never, NULL);
+	}
+	setitimer(ITIMER_REAL, &never, NULL);
+}
+
+static void slot(void)
+{
+	struct kvm_userspace_memory_region region = {
+		.slot = (uint32_t)(random64() % 4), .guest_phys_addr = value() & ~0xfffull,
+		.memory_size = one_in(3) ? 0 : random64() % MEMORY & ~0xfffull,
+		.userspace_addr = one_in(8) ? value() : (uintptr_t)m.memory, .flags = (uint32_t)(random64() % 4),
+	};
+
+	ioctl(m.vm, KVM_SET_USER_MEMORY_REGION, &region);
+	if (one_in(4)) {
+		static uint64_t bits[MEMORY >> 15];
+		struct kvm_dirty_log log = { .slot = region.slot, .dirty_bitmap = bits };
+
+		ioctl(m.vm, KVM_GET_DIRTY_LOG, &log);
+	}
+}
+
+static void irq(int fd)
+{
+	struct kvm_irq_level level = { .irq = (uint32_t)(random64() % 24), .level = (uint32_t)(random64() % 2) };
+	struct kvm_msi msi = { .address_lo = 0xfee00000u | (uint32_t)(random64() & 0xff000), .data = (uint32_t)random64() };
+
+	ioctl(m.vm, KVM_IRQ_LINE, &level);
+	ioctl(m.vm, KVM_SIGNAL_MSI, &msi);
+	ioctl(fd, KVM_NMI, 0);
+}
+
+static void debug(int fd)
+{
+	struct kvm_guest_debug debug = { .control = (uint32_t)(random64() & 0x3000f) };
+
+	change(&debug.arch, sizeof(debug.arch), some());
+	ioctl(fd, KVM_SET_GUEST_DEBUG, &debug);
+}
+
+static void translate(int fd)
+{
+	struct kvm_translation t = { .linear_address = value() };
+
+	ioctl(fd, KVM_TRANSLATE, &t);
+}
+
+static void one_call(void)
+{
+	unsigned vcpu = (unsigned)(random64() % VCPUS);
+	int fd = m.vcpu[vcpu];
+	struct kvm_mp_state mp = { .mp_state = (uint32_t)(random64() % 12) };
+	struct pvm_kvm_set_abi abi = { .op = (uint32_t)(random64() % 3), .abi = (uint32_t)(random64() % 4) };
+
+	switch (random64() % 24) {
+	case 0:
+		CHANGED(struct kvm_regs, KVM_GET_REGS, KVM_SET_REGS);
+		break;
+	case 1:
+	case 2:
+		CHANGED(struct kvm_sregs, KVM_GET_SREGS, KVM_SET_SREGS);
+		break;
+	case 3:
+		CHANGED(struct kvm_vcpu_events, KVM_GET_VCPU_EVENTS, KVM_SET_VCPU_EVENTS);
+		break;
+	case 4:
+		CHANGED(struct kvm_debugregs, KVM_GET_DEBUGREGS, KVM_SET_DEBUGREGS);
+		break;
+	case 5:
+		CHANGED(struct kvm_xsave, KVM_GET_XSAVE, KVM_SET_XSAVE);
+		break;
+	case 6:
+		CHANGED(struct kvm_xcrs, KVM_GET_XCRS, KVM_SET_XCRS);
+		break;
+	case 7:
+		CHANGED(struct kvm_lapic_state, KVM_GET_LAPIC, KVM_SET_LAPIC);
+		break;
+	case 8:
+		CHANGED(struct kvm_fpu, KVM_GET_FPU, KVM_SET_FPU);
+		break;
+	case 9:
+		ioctl(fd, KVM_SET_MP_STATE, &mp);
+		break;
+	case 10:
+	case 11:
+		set_msrs(fd);
+		break;
+	case 12:
+		set_cpuid(fd);
+		break;
+	case 13:
+		slot();
+		break;
+	case 14:
+		irq(fd);
+		break;
+	case 15:
+		debug(fd);
+		break;
+	case 16:
+		translate(fd);
+		break;
+	case 17:
+		abi.reserved[random64() % 3] = one_in(2);
+		ioctl(m.vm, KVM_MEMORY_ENCRYPT_OP, one_in(8) ? (void *)8 : &abi);
+		break;
+	case 18:
+		change(m.memory, MEMORY, 16);
+		break;
+	case 19:
+		madvise(m.memory + (random64() % MEMORY & ~0xfffull), 16 * PAGE, MADV_DONTNEED);
+		break;
+	case 20:	/* a state that runs */
+		machine_try_registers(&m, vcpu, m.start, 0);
+		break;
+	default:
+		run(vcpu);
+		break;
+	}
+}
+
+static void one_machine(unsigned long calls)
+{
+	if (one_in(2))
+		machine_create(&m, servant, 64ull << 20, VCPUS);
+	else
+		machine_create_bare(&m, (uint32_t)(random64() % 2), MEMORY, VCPUS);
+	while (calls--)
+		one_call();
+	machine_destroy(&m);
+}
+
+static void nothing(int signal)
+{
+	(void)signal;
+}
+
+/* A process for each machine: what it leaves open is closed by its end. */
+static bool child(unsigned long calls)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid < 0)
+		machine_die("fork: %s", strerror(errno));
+	if (!pid) {
+		one_machine(calls);
+		_exit(0);
+	}
+	waitpid(pid, &status, 0);
+	return status == 0;
+}
+
+int main(int argc, char **argv)
+{
+	static struct client c;
+	struct sigaction action = { .sa_handler = nothing };
+	unsigned long done = 0, calls;
+	bool ended = true;
+
+	if (argc != 4)
+		machine_die("usage: fuzz SERVANT.elf SEED CALLS");
+	servant = argv[1];
+	state = strtoull(argv[2], NULL, 0) * 0x9e3779b97f4a7c15ull | 1;
+	fprintf(stderr, "seed %s\n", argv[2]);
+	sigaction(SIGALRM, &action, NULL);
+	while (done < strtoul(argv[3], NULL, 0)) {
+		calls = 1 + random64() % LIFE;
+		ended &= child(calls);
+		done += calls;
+		random64();
+	}
+	check(ended, "every machine ends by itself");
+	client_create(&c, servant, 1);
+	check(client_writes(&c, 0, 8, 1, 1) && host_finds(c.region, 0, 8, 1, 1), "and a guest still runs");
+	client_destroy(&c);
+	return check_finish();
+}

@@ -1,0 +1,81 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+"""What the jobs of host.py printed: is it right?
+
+    judge.py --jobs JOBS.json --results FOLDER --pvm PVM --probe ring0-probe.elf [NAME...]
+
+Without names, all. A job with "guest" (its file), "kind" and "cpus" is a conformance guest, compared with
+`pvm run`, line by line, as ../ring0/matrix.py does for minivisor. Any other one prints lines and a plan as
+guests do, with "checks" of them; without "checks" it is right with status 0.
+"""
+import argparse
+import json
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "ring0"))
+import compare			# noqa: E402
+import machine as machines	# noqa: E402
+import probe			# noqa: E402
+
+
+def judge_guest(args, job, run):
+    probe.use(args.probe, job["kind"])
+    here = machines.Machine(cpus=job["cpus"])
+    verdict = compare.judge_alone(job["kind"], here, run, 1)
+    reference = machines.run_standalone(args.pvm, job["guest"], job["cpus"])
+    compare.judge_against(job["kind"], here, run, reference, verdict)
+    for note in verdict.notes:
+        print(f"  excused: {job['name']}: {note}")
+    return verdict.problems, f"{verdict.checks} checks"
+
+
+def judge_program(job, run):
+    problems = [] if run.status == 0 else [f"status {run.status}"]
+    if "checks" not in job:
+        return problems, f"status {run.status}"
+    lines = run.console.strip().splitlines()
+    wrong, count = compare.plan_problems(lines)
+    problems += wrong
+    if count != job["checks"]:
+        problems.append(f"{count} checks, not {job['checks']}")
+    problems += [line for line in lines if line.startswith("not ok")]
+    return problems, f"{count} checks"
+
+
+def judge(args, job):
+    """Prints the verdict. True: all is well."""
+    name = job["name"]
+    file = args.results / f"{name}.json"
+    if not file.exists():
+        print(f"{name}: did not run to its end: see {args.results / 'console'}")
+        return False
+    result = json.loads(file.read_text())
+    run = machines.Run(result["status"], result["output"], "")
+    problems, what = judge_guest(args, job, run) if "guest" in job else judge_program(job, run)
+    print(f"{name}: {what}{', FAILED' if problems else ''}")
+    for problem in problems:
+        print(f"    {problem}")
+    if problems:
+        print(result["output"][-4000:])
+    return not problems
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--jobs", required=True, type=pathlib.Path)
+    parser.add_argument("--results", required=True, type=pathlib.Path)
+    parser.add_argument("--pvm", required=True)
+    parser.add_argument("--probe", required=True)
+    parser.add_argument("names", nargs="*")
+    args = parser.parse_args()
+    jobs = json.loads(args.jobs.read_text()) + [{"name": "host"}]
+    unknown = set(args.names) - {job["name"] for job in jobs}
+    if unknown:
+        sys.exit(f"judge.py: no such job: {', '.join(sorted(unknown))}")
+    right = [judge(args, job) for job in jobs if not args.names or job["name"] in args.names]
+    return not all(right)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * A virtual machine on nothing but /dev/kvm's ioctls, for the programs that test kvm-pvm: memory, vCPUs
+ * in 64-bit mode by the Linux boot protocol. What a program does with its exits is its own. An ioctl that
+ * fails where it must not ends the program with its name; the checks are lines as the guests print them.
+ */
+#ifndef KVM_MACHINE_H
+#define KVM_MACHINE_H
+
+#include <linux/kvm.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define MACHINE_VCPUS	16
+
+struct machine {
+	int kvm, vm;
+	unsigned vcpus;
+	int vcpu[MACHINE_VCPUS];
+	struct kvm_run *run[MACHINE_VCPUS];
+	uint8_t *memory;		/* slot 0, from address 0 */
+	uint64_t memory_size;
+	uint32_t abi;
+	uint64_t start;			/* the guest's first instruction */
+};
+
+/* Status 125. */
+__attribute__((noreturn, format(printf, 1, 2))) void machine_die(const char *format, ...);
+
+/* An ioctl that must not fail. */
+#define ASK(fd, request, arg) machine_ask(fd, request, #request, (void *)(uintptr_t)(arg))
+int machine_ask(int fd, unsigned long request, const char *name, void *arg);
+
+/* A VM with the guest of an ELF file in @memory_size bytes, and @vcpus vCPUs; the first can run. */
+void machine_create(struct machine *m, const char *guest, uint64_t memory_size, unsigned vcpus);
+
+/* A machine without a guest's file: @memory_size bytes, vCPUs whose registers are not set. */
+void machine_create_bare(struct machine *m, uint32_t abi, uint64_t memory_size, unsigned vcpus);
+void machine_destroy(struct machine *m);
+
+/* 64-bit mode at @rip, as the boot protocol wants it. The first says whether KVM takes it. */
+bool machine_try_registers(struct machine *m, unsigned vcpu, uint64_t rip, uint64_t rsi);
+void machine_set_registers(struct machine *m, unsigned vcpu, uint64_t rip, uint64_t rsi);
+
+/* Wait until the guest starts vCPU @vcpu by the mailbox of its firmware, and set it up. */
+void machine_wait_for_start(struct machine *m, unsigned vcpu);
+
+/* 0, or errno. @size 0: the slot goes. */
+int machine_slot(struct machine *m, unsigned slot, unsigned flags, uint64_t gpa, uint64_t size, void *memory);
+
+/* ok N - ..., not ok N - ...; the plan; and the status: 0 if all was well. */
+__attribute__((format(printf, 2, 3))) bool check(bool ok, const char *format, ...);
+int check_finish(void);
+
+#endif /* KVM_MACHINE_H */

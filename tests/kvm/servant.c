@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* The guest of servant.h, in both dialects. */
+#include "guest.h"
+
+#include "servant.h"
+
+#define LARGE_BASE	(USER_BASE + (1ul << 39))
+
+_Static_assert(MAX_CPUS <= 8, "servant_box has a row for each");
+
+static struct servant_box box;
+
+static volatile u64 *word_of(u64 gpa, bool large)
+{
+	return (volatile u64 *)((large ? LARGE_BASE : USER_BASE) + gpa);
+}
+
+static void map_region(void)
+{
+	u64 offset;
+
+	map_user_range(&boot_space, USER_BASE + REGION, REGION, REGION_SIZE, PTE_USER_RW);
+	for (offset = 0; offset < REGION_SIZE; offset += 2 * MiB)
+		map_user_large(&boot_space, LARGE_BASE + REGION + offset, REGION + offset, 2, PTE_USER_RW);
+}
+
+static void write_pages(void)
+{
+	u64 i;
+
+	for (i = 0; i < box.count; i++)
+		*word_of(box.gpa + i * PAGE_SIZE, box.large) = box.value + i * box.step;
+}
+
+static void check_pages(void)
+{
+	u64 i, found;
+
+	box.result = 0;
+	for (i = 0; i < box.count; i++) {
+		found = *word_of(box.gpa + i * PAGE_SIZE, box.large);
+		if (found != box.value + i * box.step && !box.result++)
+			box.wrong = found;
+	}
+}
+
+/* Adds to its own word of each page, which nobody else changes. */
+static void hammer(void)
+{
+	unsigned cpu = this_cpu()->index, p;
+	volatile u64 *stop = (volatile u64 *)&box.stop;
+
+	while (!*stop) {
+		for (p = 0; p < HAMMER_PAGES; p++) {
+			volatile u64 *word = word_of(REGION + p * PAGE_SIZE, false) + HAMMER_WORD * cpu;
+
+			if (*word != box.added[cpu][p])
+				__atomic_fetch_add(&box.lost, 1, __ATOMIC_RELAXED);
+			*word = ++box.added[cpu][p];
+		}
+	}
+	__atomic_fetch_add(&box.stopped, 1, __ATOMIC_RELEASE);
+}
+
+static void stop(void)
+{
+	__atomic_store_n(&box.stop, 1, __ATOMIC_RELEASE);
+	while (__atomic_load_n(&box.stopped, __ATOMIC_ACQUIRE) != smp_count() - 1)
+		cpu_relax();
+	box.result = box.lost;
+}
+
+void guest_main(void)
+{
+	map_region();
+	for (;;) {
+		outl(SERVANT_PORT, (u32)virt_to_phys(&box));
+		__asm__ volatile("" : : "r"(&box) : "memory");	/* the order came meanwhile */
+		switch (box.order) {
+		case ORDER_WRITE:
+			write_pages();
+			break;
+		case ORDER_CHECK:
+			check_pages();
+			break;
+		case ORDER_START:
+			box.result = smp_start(hammer);
+			break;
+		case ORDER_STOP:
+			stop();
+			break;
+		default:
+			guest_exit(1);
+		}
+	}
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * The servant: a guest that does with memory what the program that runs it says. Its first CPU
+ * leaves by a write of the box's address to SERVANT_PORT, and executes the box's order when it is
+ * entered again. Its other CPUs add to words of the hammered pages until the box says stop.
+ */
+#ifndef KVM_SERVANT_H
+#define KVM_SERVANT_H
+
+#define SERVANT_PORT	0x700
+/* What the orders are about; the guest maps it all by 4 KiB pages, and once more by 2 MiB ones.
+ * Behind its own memory. */
+#define REGION		0x20000000ull
+#define REGION_PAGES	4096ull
+#define REGION_SIZE	(REGION_PAGES << 12)
+/* The first pages of the region, two words of each for a CPU that hammers. */
+#define HAMMER_PAGES	64
+#define HAMMER_WORD	8
+
+enum servant_order {
+	ORDER_NONE,
+	ORDER_WRITE,	/* the first word of @count pages from @gpa: value, value + step, ... */
+	ORDER_CHECK,	/* are they? result: of how many not; wrong: the first of those */
+	ORDER_START,	/* the other CPUs hammer. result: how many */
+	ORDER_STOP,	/* they stop. result: words that were not as a CPU had left them */
+};
+
+struct servant_box {
+	unsigned long long order, gpa, count, value, step, large;
+	unsigned long long result, wrong;
+	unsigned long long stop, stopped, lost;
+	unsigned long long added[8][HAMMER_PAGES];	/* by each CPU to each page */
+};
+
+#endif /* KVM_SERVANT_H */
