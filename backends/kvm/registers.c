@@ -75,6 +75,9 @@ const char *pvm_kvm_take_over(struct pvm_kvm_vcpu *v)
 	const char *field = "state";
 	unsigned int i;
 
+	/* KVM_SET_SREGS does not hear of a refusal. */
+	if (arch->efer & ~(u64)(EFER_SCE | EFER_LME | EFER_LMA | EFER_NX))
+		return "efer";
 	pvm_vcpu_save(&v->pvm, &state);
 	for (i = 0; i < PVM_GPR_COUNT; i++)
 		state.gpr[i] = arch->regs[i];

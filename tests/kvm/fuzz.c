@@ -131,18 +131,17 @@ static void set_cpuid(int fd)
 
 static void run(unsigned vcpu)
 {
-	static const struct itimerval once = { .it_value.tv_usec = 1000 }, never;
+	static const struct itimerval again = { { 0, 1000 }, { 0, 1000 } }, never;
 	unsigned i;
 
 	m.run[vcpu]->immediate_exit = one_in(8);
 	m.run[vcpu]->request_interrupt_window = one_in(8);
 	change(m.run[vcpu], offsetof(struct kvm_run, mmio), one_in(8));
-	for (i = 0; i < 8; i++) {
-		setitimer(ITIMER_REAL, &once, NULL);
+	/* Again and again: a signal before KVM_RUN interrupts nothing. */
+	setitimer(ITIMER_REAL, &again, NULL);
+	for (i = 0; i < 8; i++)
 		if (ioctl(m.vcpu[vcpu], KVM_RUN, 0) < 0)
 			break;
-		setitimer(ITIMER_REAL, &never, NULL);
-	}
 	setitimer(ITIMER_REAL, &never, NULL);
 }
 

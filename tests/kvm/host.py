@@ -50,7 +50,7 @@ poweroff -f
 APPLETS = ("sh", "mount", "umount", "insmod", "rmmod", "timeout", "echo", "dmesg", "poweroff", "sleep", "mkswap",
            "swapon", "swapoff", "kill", "cat", "seq", "true", "mknod", "ls", "grep", "wc", "free", "head", "tail")
 MODULES = ("irqbypass", "kvm", "brd")
-JOB_SECONDS = 600	# against hangs
+JOB_SECONDS = 300	# against hangs
 
 
 def arguments():
@@ -62,6 +62,7 @@ def arguments():
     parser.add_argument("--cpu", default="EPYC,svm=off,smap=off")
     parser.add_argument("--append", default="")
     parser.add_argument("--timeout", type=int, default=3000, help="seconds, against hangs")
+    parser.add_argument("--seconds", type=int, default=JOB_SECONDS, help="for each job, against hangs")
     parser.add_argument("--only", nargs="+", default=[], help="names of jobs")
     return parser.parse_args()
 
@@ -98,7 +99,7 @@ def make_initramfs(args, jobs, folder):
     subprocess.run(["strip", "--strip-debug", "-o", root / "modules/kvm-pvm.ko", args.module], check=True)
     for file in sorted({file for job in jobs for file in job.get("files", ())}):
         shutil.copy(file, root / "files")
-    (root / "list").write_text("".join(f"{job['name']} {JOB_SECONDS} {job['command']}\n" for job in jobs))
+    (root / "list").write_text("".join(f"{job['name']} {args.seconds} {job['command']}\n" for job in jobs))
     (root / "init").write_text(INIT)
     (root / "init").chmod(0o755)
     names = "".join(f"{path.relative_to(root)}\n" for path in sorted(root.rglob("*")))
@@ -109,19 +110,23 @@ def make_initramfs(args, jobs, folder):
 
 
 def boot(args, initramfs):
+    """Returns what was printed; it is in the file console all the while."""
     # One thread: where QEMU 7.2 runs CPUs in several, a CPU may execute a breakpoint of Linux's text
     # patching for ever. KVM_CREATE_VM patches; the kernel's own kvm-amd hangs there as well.
     command = ["qemu-system-x86_64", "-accel", "tcg,thread=single", "-cpu", args.cpu, "-m", "1G", "-smp", "2",
                "-kernel", str(one(args.kernel, "boot/vmlinuz-*")), "-initrd", str(initramfs),
                "-append", f"console=ttyS0 panic=-1 quiet oops=panic panic_on_warn=1 numa=fake=2 {args.append}",
-               "-display", "none", "-monitor", "none", "-serial", "stdio", "-no-reboot", "-nic", "none"]
+               "-display", "none", "-monitor", "none", "-serial", f"file:{args.results / 'console'}", "-no-reboot",
+               "-nic", "none"]
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, timeout=args.timeout, check=False)
-        text = done.stdout + done.stderr
-    except subprocess.TimeoutExpired as late:
-        text = (late.stdout or b"") + b"\n@@ time is over\n"
-    return text.decode(errors="replace").replace("\r", "")
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              timeout=args.timeout, check=False)
+        said = done.stdout.decode(errors="replace")
+    except subprocess.TimeoutExpired:
+        said = "time is over\n"
+    console = args.results / "console"
+    text = console.read_text(errors="replace") if console.exists() else ""
+    return text.replace("\r", "") + said
 
 
 def results(console):
@@ -153,7 +158,6 @@ def main():
     args.results.mkdir(parents=True)
     with tempfile.TemporaryDirectory(prefix="kvm-pvm-") as folder:
         console = boot(args, make_initramfs(args, jobs, pathlib.Path(folder)))
-    (args.results / "console").write_text(console)
     found = results(console)
     for name, result in found.items():
         (args.results / f"{name}.json").write_text(json.dumps(result))

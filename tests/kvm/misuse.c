@@ -11,8 +11,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include <pvm/abi.h>
 #include <pvm/kvm.h>
+#include <pvm/vcpu.h>
 
 #define MEMORY	(2ull << 20)
 
@@ -45,9 +45,8 @@ static void dialects(void)
 	check(tries(vm, KVM_MEMORY_ENCRYPT_OP, &set) == EINVAL, "a reserved field that is not 0");
 	set.reserved[1] = 0;
 	check(tries(vm, KVM_MEMORY_ENCRYPT_OP, &set) == 0, "a dialect that there is");
-	check(ioctl(vm, KVM_CREATE_VCPU, 0) < 0 && errno == EINVAL, "a vCPU without an interrupt controller");
-	ASK(vm, KVM_CREATE_IRQCHIP, 0);
 	vcpu = ASK(vm, KVM_CREATE_VCPU, 0);
+	check(tries(vm, KVM_CREATE_IRQCHIP, NULL) == EINVAL, "an interrupt controller after the first vCPU");
 	check(tries(vm, KVM_MEMORY_ENCRYPT_OP, &set) == EBUSY, "a dialect for a VM that has vCPUs");
 	check(ioctl(vm, KVM_CREATE_VCPU, 0) < 0 && errno == EEXIST, "a second vCPU 0");
 	close(vcpu);
@@ -104,9 +103,9 @@ static void not_aware(void)
 {
 	struct machine m;
 
-	with_code(&m, CODE("\xfa\xf4"));	/* CLI; HLT */
+	with_code(&m, CODE("\xfa\x0f\x0b"));	/* CLI; UD2 */
 	check(run(&m) == 0 && m.run[0]->exit_reason == KVM_EXIT_SHUTDOWN,
-	      "a guest without an entry for events, which executes CLI and HLT, shuts down");
+	      "a guest without an entry for events, which executes CLI and UD2, shuts down");
 	machine_destroy(&m);
 	with_code(&m, CODE("\x0f\x01\x10\x0f\x22\xd8"));	/* LGDT [RAX]; MOV CR3, RAX */
 	check(run(&m) == 0 && m.run[0]->exit_reason == KVM_EXIT_SHUTDOWN, "LGDT, the same");

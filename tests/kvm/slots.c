@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #define PAGES		128
@@ -21,6 +22,20 @@ static struct client c;
 static int slot(unsigned number, unsigned flags, uint64_t page, uint64_t pages, uint8_t *memory)
 {
 	return machine_slot(&c.m, number, flags, REGION + page * PAGE, pages * PAGE, memory);
+}
+
+/* To page 512. KVM of 6.12 and later moves no slot in a VM whose pages are tracked, which is how the module
+ * hears of slots that go: then the VMM has to do it in two steps, as QEMU does always. */
+static bool moved(uint8_t *memory)
+{
+	int error = slot(REGION_SLOT, 0, 512, PAGES, memory);
+	struct utsname host;
+
+	uname(&host);
+	if (!strncmp(host.release, "6.1.", 4))
+		return !error;
+	return error == EINVAL && client_finds(&c, 0, PAGES, 0x3000, 1) && !slot(REGION_SLOT, 0, 0, 0, memory) &&
+		!slot(REGION_SLOT, 0, 512, PAGES, memory);
 }
 
 static void coming_and_going(void)
@@ -42,8 +57,7 @@ static void coming_and_going(void)
 	      client_finds(&c, 0, PAGES, 0x2000, 7), "M10: other memory in the slot is seen");
 	check(client_writes(&c, 0, PAGES, 0x3000, 1) && host_finds(other, 0, PAGES, 0x3000, 1) &&
 	      host_finds(c.region, 0, PAGES, 0x1000, 1), "M10: and written, the first is not");
-	check(!slot(REGION_SLOT, 0, 512, PAGES, other) && client_finds(&c, 512, PAGES, 0x3000, 1),
-	      "the slot moves, with its memory");
+	check(moved(other) && client_finds(&c, 512, PAGES, 0x3000, 1), "the slot moves, with its memory");
 	check(client_order(&c, ORDER_CHECK, 0, 1, 0, 0) == MMIO && client_again(&c) == DONE,
 	      "M10: and there is none where it was");
 	check(!slot(OTHER_SLOT, 0, 0, PAGES, c.region) && client_finds(&c, 0, PAGES, 0x1000, 1),
