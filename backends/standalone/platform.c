@@ -105,7 +105,7 @@ int platform_create(struct monitor_vm *vm, int console_in, int console_out, char
 	local_apic_bus_init(&platform->apics, platform->apic, vm->vcpu_count, &apic_ops, platform);
 	for (i = 0; i < vm->vcpu_count; i++)
 		vm->vcpus[i]->apic = &platform->apic[i];
-	console_open(&platform->console, console_in, console_out);
+	console_open(&platform->console, console_in, console_out, vm->loop->over_fd);
 	return 0;
 }
 
