@@ -269,7 +269,7 @@ Test(vm, an_upper_half_guest_needs_an_upper_half)
 	elf.phdr[0].p_vaddr = 0xffff888001000000;
 	cr_assert(elf_builder_write(&elf, path));
 	expect_not_created(
-		"lives in the upper half, which a process does not have: use --backend=model");
+		"lives in the upper half, which a process does not have: use --backend=kvm or --backend=model");
 	fake.upper_half = true;
 	run();
 	expect_end(MONITOR_END_EXIT, 0, "");
