@@ -65,7 +65,7 @@ SUMMARY = "grep -c '\"name\":\"exit action\"' /trace"
 CASES = {
     "default-is-kvm": ("pvm run --stats hello", 0, ["ok 1 - user mode", "exits to pvm by reason", "counted by KVM"]),
     "info": ("pvm info hello", 0, ["kvm: +yes"]),
-    "upper-half": (f"{RUN} entry_upper_half", 3, ["exited with status 3"]),
+    "entry-upper-half": (f"{RUN} entry_upper_half", 3, ["exited with status 3"]),
     "status": (f"{RUN} status < /no", 7, ["no", "status: the guest exited with status 7"]),
     "input": (f"{RUN} status < /ok", 0, ["^ok"]),
     "command-line": (f"{RUN} --append='quiet test=all' --memory=32M hello", 0, ["0 failed"]),
