@@ -108,7 +108,9 @@ def boot(args, initramfs):
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, timeout=args.timeout, check=False)
-        return done.stdout.decode(errors="replace").replace("\r", "")
+        # 0 and no last line: the machine was reset, by a triple fault say.
+        return (done.stdout.decode(errors="replace").replace("\r", "") +
+                f"\n@@ QEMU: status {done.returncode} {done.stderr.decode(errors='replace')}\n")
     except subprocess.TimeoutExpired as late:
         return (late.stdout or b"").decode(errors="replace").replace("\r", "") + "\n@@ time is over\n"
 
