@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* pvm info: what is in a guest's file. Reads it and runs nothing. */
+/* pvm info: what is in a guest's file, and what of this machine can run it. Runs nothing. */
 #include "pvm.h"
 
 #include <stdio.h>
@@ -13,7 +13,7 @@ static const char help[] =
 "Usage: pvm info GUEST.elf\n"
 "\n"
 "Prints the headers of a guest's file, where its segments would live, where it is\n"
-"entered, the guest ABI that it asks for, and which backends can run it.\n"
+"entered, the guest ABI that it asks for, and which backends can run it here.\n"
 "\n"
 "  -h, --help            print this and exit\n"
 "\n"
@@ -60,8 +60,24 @@ static void print_abi(const struct elf_file *elf)
 		printf("abi:     number %u by its ELF note, which is not known here\n", elf->abi);
 }
 
+static void print_kvm(const struct elf_file *elf)
+{
+	const struct executor_ops *kvm = monitor_executor("kvm");
+	char why[512];
+
+	if (!kvm)
+		printf("kvm:     no, this build does not have it\n");
+	else if (elf->has_script)
+		printf("kvm:     no, it is a script (%s) and not code\n", ELF_FILE_SCRIPT_SECTION);
+	else if (!kvm->available(why, sizeof(why)))
+		printf("kvm:     no, %s\n", why);
+	else
+		printf("kvm:     yes\n");
+}
+
 static void print_backends(const struct elf_file *elf)
 {
+	print_kvm(elf);
 	if (elf->upper_half)
 		printf("native:  no, it lives in the upper half, which a process does not have\n");
 	else if (elf->has_script)

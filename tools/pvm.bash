@@ -13,7 +13,7 @@ _pvm()
 	fi
 	case $prev in
 	-b | --backend)
-		mapfile -t COMPREPLY < <(compgen -W "native model" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "kvm native model" -- "$cur")
 		return
 		;;
 	--abi)
@@ -30,7 +30,7 @@ _pvm()
 	esac
 	case $cur in
 	--backend=*)
-		mapfile -t COMPREPLY < <(compgen -P --backend= -W "native model" -- "${cur#*=}")
+		mapfile -t COMPREPLY < <(compgen -P --backend= -W "kvm native model" -- "${cur#*=}")
 		return
 		;;
 	--abi=*)

@@ -19,8 +19,9 @@ static const char help[] =
 "Runs GUEST.elf, a static ELF64 file for x86-64, until it writes to the debug-exit\n"
 "port 0xf4. Its console, a 16550 at port 0x3f8, is standard input and output.\n"
 "\n"
-"  -b, --backend=NAME        what executes the guest: native (stub processes; the\n"
-"                            default) or model (software, for scripted guests)\n"
+"  -b, --backend=NAME        what executes the guest: kvm (/dev/kvm of kvm-pvm.ko),\n"
+"                            native (stub processes) or model (software, for scripted\n"
+"                            guests); default: kvm where it is, else native\n"
 "  -m, --memory=SIZE         guest memory; K, M and G are understood (default 64M)\n"
 "  -s, --smp=N               number of vCPUs, 1 to 64 (default 1)\n"
 "  -a, --append=CMDLINE      the guest's command line\n"
@@ -29,7 +30,7 @@ static const char help[] =
 "  -t, --trace=FILE          write a trace that the Perfetto viewer opens\n"
 "  -S, --stats               print exit counts and memory to standard error at the end\n"
 "  -T, --timeout=SEC         end the guest after that many seconds, with status 124\n"
-"      --shadow-memory=SIZE  limit for shadow page tables (default 256M)\n"
+"      --shadow-memory=SIZE  limit for shadow page tables (default 256M); not with kvm\n"
 "  -h, --help                print this and exit\n"
 "\n"
 "Exit status: the guest's own, or 124 after a timeout, 125 when pvm could not run it\n"
@@ -227,7 +228,6 @@ int run_command(int argc, char **argv)
 	struct run_options options = {
 		.vm = { .console_in = STDIN_FILENO, .console_out = STDOUT_FILENO, .signals = true },
 	};
-	const char *first = monitor_executor_name(0);
 	char abis[GUEST_ABI_LIST_MAX];
 
 	if (parse_options(&options, argc, argv))
@@ -236,8 +236,8 @@ int run_command(int argc, char **argv)
 		printf(help, guest_abi_list(abis, sizeof(abis)));
 		return 0;
 	}
-	if (!options.vm.executor && first)
-		options.vm.executor = monitor_executor(first);
+	if (!options.vm.executor)
+		options.vm.executor = monitor_executor_default(options.vm.shadow_memory != 0);
 	if (!options.vm.executor) {
 		fputs("pvm: this build has no backend\n", stderr);
 		return MONITOR_STATUS_FAILED;

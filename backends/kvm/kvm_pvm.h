@@ -120,6 +120,7 @@ int pvm_kvm_flush_range(struct kvm *kvm, gfn_t first, u64 count);
 int pvm_kvm_vm_init(struct kvm *kvm);
 int pvm_kvm_precreate(struct kvm *kvm);
 /* <pvm/kvm.h> */
+bool pvm_kvm_feature_msr(u32 index, u64 *value);
 int pvm_kvm_private_op(struct kvm *kvm, void __user *argument);
 void pvm_kvm_vm_destroy(struct kvm *kvm);
 void pvm_kvm_after_set_cpuid(struct kvm_vcpu *vcpu);

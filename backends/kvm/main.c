@@ -249,6 +249,8 @@ static int leave_smm(struct kvm_vcpu *vcpu, const union kvm_smram *state)
 
 static int get_feature_msr(u32 index, u64 *data)
 {
+	if (pvm_kvm_feature_msr(index, data))
+		return 0;
 	return 2;	/* KVM_MSR_RET_UNSUPPORTED of arch/x86/kvm/x86.h: KVM answers what is its own */
 }
 
@@ -270,7 +272,7 @@ static int leave_smm(struct kvm_vcpu *vcpu, const char *state)
 
 static int get_msr_feature(struct kvm_msr_entry *entry)
 {
-	return 1;
+	return !pvm_kvm_feature_msr(entry->index, &entry->data);
 }
 
 static bool can_emulate(struct kvm_vcpu *vcpu, int type, void *insn, int length)

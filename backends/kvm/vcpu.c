@@ -193,11 +193,19 @@ static int do_hypercall(struct pvm_kvm_vcpu *v)
 	return kvm_emulate_hypercall(&v->vcpu);
 }
 
+/* KVM makes the exit of the request; nothing between writes to this part of struct kvm_run. */
 static int do_shutdown(struct pvm_kvm_vcpu *v)
 {
+	const struct pvm_request *request = &v->pvm.request;
+	struct pvm_kvm_shutdown *shutdown = (void *)&v->vcpu.run->internal;
+
+	*shutdown = (struct pvm_kvm_shutdown){
+		.signature = PVM_KVM_SHUTDOWN_SIGNATURE, .reason = request->shutdown.reason,
+		.vector = request->shutdown.vector, .address = request->shutdown.address,
+	};
 	pr_info_ratelimited("vCPU %d: triple fault: %s, 0x%llx, vector %u\n", v->vcpu.vcpu_id,
-			    pvm_shutdown_name(v->pvm.request.shutdown.reason),
-			    v->pvm.request.shutdown.address, v->pvm.request.shutdown.vector);
+			    pvm_shutdown_name(request->shutdown.reason), request->shutdown.address,
+			    request->shutdown.vector);
 	kvm_make_request(KVM_REQ_TRIPLE_FAULT, &v->vcpu);
 	return 1;
 }

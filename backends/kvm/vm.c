@@ -75,6 +75,20 @@ int pvm_kvm_precreate(struct kvm *kvm)
 	return error;
 }
 
+/* What user space learns from /dev/kvm without a VM: <pvm/kvm.h>. */
+bool pvm_kvm_feature_msr(u32 index, u64 *value)
+{
+	int abi;
+
+	if (index != PVM_KVM_MSR_ABIS)
+		return false;
+	*value = PVM_KVM_ABIS_SIGNATURE;
+	for (abi = 0; abi < PVM_ABI_COUNT; abi++)
+		if (pvm_abi_name(abi))
+			*value |= 1ull << abi;
+	return true;
+}
+
 static int set_abi(struct pvm_kvm *vm, const struct pvm_kvm_set_abi *set)
 {
 	int error = 0;

@@ -40,9 +40,9 @@ static void make_raw(struct console *console)
 	}
 }
 
-void console_open(struct console *console, int in, int out)
+void console_open(struct console *console, int in, int out, int over)
 {
-	*console = (struct console){ .in = in, .out = out };
+	*console = (struct console){ .in = in, .out = out, .over = over };
 	if (in >= 0)
 		make_raw(console);
 }
@@ -56,18 +56,29 @@ void console_close(struct console *console)
 		open_console = NULL;
 }
 
+/* A reader that takes nothing must not keep a VM that is over. False: it is. */
+static bool wait_for_room(const struct console *console)
+{
+	struct pollfd fds[] = {
+		{ .fd = console->out, .events = POLLOUT },
+		{ .fd = console->over, .events = POLLIN },
+	};
+
+	while (poll(fds, 2, -1) < 0 && (errno == EINTR || errno == EAGAIN))
+		;
+	return fds[0].revents || !fds[1].revents;
+}
+
 int console_put(struct console *console, uint8_t byte)
 {
-	struct pollfd writable = { .fd = console->out, .events = POLLOUT };
-
 	if (console->out < 0)
 		return 0;
 	if (console->error)
 		return console->error;
-	while (write(console->out, &byte, 1) != 1) {
-		if (errno == EAGAIN)
-			poll(&writable, 1, -1);
-		else if (errno != EINTR) {
+	while (wait_for_room(console)) {
+		if (write(console->out, &byte, 1) == 1)
+			return 0;
+		if (errno != EAGAIN && errno != EINTR) {
 			console->error = errno;
 			return console->error;
 		}

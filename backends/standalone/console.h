@@ -9,6 +9,7 @@
 
 struct console {
 	int in, out;		/* fds, or -1 */
+	int over;		/* fd: readable once there is to be no more output; or -1 */
 	bool raw;		/* the terminal was changed */
 	struct termios saved;
 	int error;		/* errno of the first output that failed, or 0 */
@@ -18,11 +19,12 @@ struct console {
  * console_open - begin to use @in and @out.
  * A terminal at @in, if we are in its foreground, stops echoing and waiting for
  * lines until console_close(); the keys that send signals still do.
+ * @over: when it is readable, output that nobody takes is dropped; -1: never.
  */
-void console_open(struct console *console, int in, int out);
+void console_open(struct console *console, int in, int out, int over);
 void console_close(struct console *console);
 
-/* One byte of the guest's. Waits for a slow reader. Returns 0, or the errno of the
+/* One byte of the guest's. Waits for a slow reader, until @over. Returns 0, or the errno of the
  * first output that failed; there is no output after that. */
 int console_put(struct console *console, uint8_t byte);
 

@@ -170,7 +170,7 @@ static void host_tlb_flush(void *host, const struct pvm_tlb_flush *flush)
 {
 	struct monitor_vm *vm = host;
 
-	if (vm->executor_ready)
+	if (vm->executor_ready && vm->executor->tlb_flush)
 		vm->executor->tlb_flush(vm, flush);
 }
 

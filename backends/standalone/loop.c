@@ -28,9 +28,10 @@ static int open_fds(struct monitor_loop *loop, bool signals)
 	sigset_t set;
 
 	loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	loop->over_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	loop->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	loop->timeout_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (loop->wake_fd < 0 || loop->timer_fd < 0 || loop->timeout_fd < 0)
+	if (loop->wake_fd < 0 || loop->over_fd < 0 || loop->timer_fd < 0 || loop->timeout_fd < 0)
 		return -1;
 	if (!signals)
 		return 0;
@@ -54,7 +55,7 @@ int loop_create(struct monitor_vm *vm, uint64_t timeout, bool signals, char *why
 		return -1;
 	}
 	pthread_mutex_init(&loop->lock, NULL);
-	loop->wake_fd = loop->timer_fd = loop->timeout_fd = loop->signal_fd = -1;
+	loop->wake_fd = loop->over_fd = loop->timer_fd = loop->timeout_fd = loop->signal_fd = -1;
 	loop->timeout = timeout;
 	vm->loop = loop;
 	if (!open_fds(loop, signals))
@@ -77,6 +78,7 @@ void loop_destroy(struct monitor_vm *vm)
 	if (!loop)
 		return;
 	close_fd(loop->wake_fd);
+	close_fd(loop->over_fd);
 	close_fd(loop->timer_fd);
 	close_fd(loop->timeout_fd);
 	close_fd(loop->signal_fd);
@@ -87,12 +89,17 @@ void loop_destroy(struct monitor_vm *vm)
 	vm->loop = NULL;
 }
 
-void loop_wake(struct monitor_vm *vm)
+static void raise_fd(int fd)
 {
 	uint64_t one = 1;
 
-	while (write(vm->loop->wake_fd, &one, sizeof(one)) < 0 && errno == EINTR)
+	while (write(fd, &one, sizeof(one)) < 0 && errno == EINTR)
 		;
+}
+
+void loop_wake(struct monitor_vm *vm)
+{
+	raise_fd(vm->loop->wake_fd);
 }
 
 static void set_timerfd(int fd, uint64_t ns, int flags)
@@ -134,6 +141,7 @@ static void end(struct monitor_vm *vm, const struct monitor_vcpu *vcpu, enum mon
 	}
 	pthread_mutex_unlock(&loop->lock);
 	atomic_store(&vm->over, true);
+	raise_fd(loop->over_fd);	/* who waits for the console's reader */
 	for (i = 0; i < vm->vcpu_count; i++)
 		run_kick(vm->vcpus[i]);
 	loop_wake(vm);

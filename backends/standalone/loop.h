@@ -14,6 +14,7 @@ struct monitor_loop {
 	pthread_mutex_t lock;
 	struct monitor_result result;	/* under lock, until the VM is over */
 	int wake_fd;			/* eventfd: look again */
+	int over_fd;			/* eventfd: readable once the VM is over, and never read */
 	int timer_fd;			/* timerfd: the APICs' next expiry */
 	int timeout_fd;			/* timerfd */
 	int signal_fd;			/* or -1 */

@@ -5,7 +5,10 @@
  *
  * The monitor (vm.c, run.c) owns guest memory, devices and the run loop; an
  * executor (native/, model/) owns only the way guest instructions or accesses
- * come to be executed under a shadow root.
+ * come to be executed under a shadow root. One whose engine is elsewhere (kvm/: in
+ * the kernel, with the interrupt controllers) owns the loop as well: its live() is
+ * set, and the monitor's own engine holds registers and runs nothing
+ * (docs/decisions/122-an-engine-in-the-kernel.md).
  */
 #ifndef STANDALONE_MONITOR_H
 #define STANDALONE_MONITOR_H
@@ -14,6 +17,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <pvm/exit.h>
 #include <pvm/vcpu.h>
@@ -23,6 +27,9 @@
 
 /* Hypercalls of PVM that are counted by number. */
 #define MONITOR_HYPERCALLS 16
+
+/* CPUID leaf with the TSC's and the APIC timer's frequency, kHz. */
+#define MONITOR_CPUID_TIMING 0x40000010u
 
 struct monitor_vm;
 struct monitor_vcpu;
@@ -38,6 +45,10 @@ struct executor_stats {
 struct executor_ops {
 	const char *name;
 
+	/* May it be taken where nobody has asked for it by name? Says no where it cannot work,
+	 * with one line in @why. NULL: it always may. Any thread. */
+	bool (*available)(char *why, size_t why_size);
+
 	/* What the underlying CPU is like under this executor: fills the host_*
 	 * fields, the selectors, the ranges and the CPUID table of @config.
 	 * @guest: path of the guest's ELF file, for an executor whose CPU depends
@@ -50,6 +61,14 @@ struct executor_ops {
 	int (*vcpu_init)(struct monitor_vcpu *vcpu, char *why, size_t why_size);
 	void (*vcpu_destroy)(struct monitor_vcpu *vcpu);
 
+	/*
+	 * Not NULL: the engine and the local APICs are the executor's. Runs a vCPU from
+	 * vcpu->pvm's registers to the end of the VM (monitor_vm::over), devices by
+	 * platform_in() and platform_out(), and leaves its registers in vcpu->pvm. run() and
+	 * tlb_flush() are then NULL.
+	 */
+	void (*live)(struct monitor_vcpu *vcpu);
+
 	/* Run the guest from vcpu->pvm's state on vcpu->root (the monitor has
 	 * called pvm_mmu_load() just before; a root that dies meanwhile reaches
 	 * tlb_flush() with root_dying, and run() then returns PVM_EXIT_KICK
@@ -58,7 +77,8 @@ struct executor_ops {
 	 * xstate; on return they hold the guest's again. */
 	void (*run)(struct monitor_vcpu *vcpu, struct pvm_guest_exit *exit);
 
-	/* Any thread: make run() return soon; remembered if not in run(). */
+	/* Any thread: make run() return soon, or live() look at monitor_vm::over; remembered
+	 * if not in there. */
 	void (*kick)(struct monitor_vcpu *vcpu);
 
 	/* host_ops.tlb_flush: any vCPU's thread, under the MMU lock. */
@@ -66,8 +86,13 @@ struct executor_ops {
 
 	/* For --stats; may be NULL. After the last run(). */
 	void (*stats)(struct monitor_vm *vm, struct executor_stats *stats);
+
+	/* For --stats, of an executor with live(): all that is to be said but the memory.
+	 * After the last vCPU has ended. */
+	void (*print_stats)(struct monitor_vm *vm, FILE *to);
 };
 
+extern const struct executor_ops kvm_executor;
 extern const struct executor_ops native_executor;
 extern const struct executor_ops model_executor;
 
@@ -90,7 +115,7 @@ struct monitor_vcpu {
 	void *executor;		/* the executor's */
 
 	/* The run loop's (run.c). */
-	struct local_apic *apic;
+	struct local_apic *apic;	/* NULL: the executor's own (live()) */
 	pthread_mutex_t wake_lock;
 	pthread_cond_t wake;	/* a halted or not yet started vCPU waits here */
 	bool woken;		/* under wake_lock, as are the next two */
@@ -131,5 +156,9 @@ struct monitor_vm {
  * line that names the thing. The line lives until this thread's next call. executor_exit.c */
 void executor_fail(struct pvm_guest_exit *exit, enum pvm_exit_kind kind, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* For probe(): the selectors of a Linux host, and which of XSAVE, UMIP and protection keys it has
+ * turned on. executor_cpu.c */
+void executor_linux_cpu(struct pvm_vm_config *config);
 
 #endif /* STANDALONE_MONITOR_H */

@@ -89,9 +89,9 @@ int platform_create(struct monitor_vm *vm, int console_in, int console_out, char
 	struct platform *platform = calloc(1, sizeof(*platform));
 	uint32_t i;
 
-	if (platform)
+	if (platform && !vm->executor->live)
 		platform->apic = calloc(vm->vcpu_count, sizeof(*platform->apic));
-	if (!platform || !platform->apic) {
+	if (!platform || (!platform->apic && !vm->executor->live)) {
 		free(platform);
 		snprintf(why, why_size, "no memory for the devices");
 		return -1;
@@ -102,10 +102,11 @@ int platform_create(struct monitor_vm *vm, int console_in, int console_out, char
 	pthread_mutex_init(&platform->apic_lock, NULL);
 	serial16550_init(&platform->serial, serial_output, platform);
 	platform->debug_exit = (struct debug_exit){ guest_exits, platform };
-	local_apic_bus_init(&platform->apics, platform->apic, vm->vcpu_count, &apic_ops, platform);
-	for (i = 0; i < vm->vcpu_count; i++)
+	if (platform->apic)
+		local_apic_bus_init(&platform->apics, platform->apic, vm->vcpu_count, &apic_ops, platform);
+	for (i = 0; platform->apic && i < vm->vcpu_count; i++)
 		vm->vcpus[i]->apic = &platform->apic[i];
-	console_open(&platform->console, console_in, console_out);
+	console_open(&platform->console, console_in, console_out, vm->loop->over_fd);
 	return 0;
 }
 

@@ -22,10 +22,11 @@ struct platform {
 	struct debug_exit debug_exit;
 	pthread_mutex_t apic_lock;
 	struct local_apic_bus apics;
-	struct local_apic *apic;	/* one per vCPU */
+	struct local_apic *apic;	/* one per vCPU; NULL: they are the executor's */
 };
 
-/* Makes vm->platform and every vcpu->apic. 0, or -1 with one line in @why. */
+/* Makes vm->platform and, where the engine is the monitor's, every vcpu->apic. 0, or -1 with one
+ * line in @why. */
 int platform_create(struct monitor_vm *vm, int console_in, int console_out, char *why,
 		    size_t why_size);
 void platform_destroy(struct monitor_vm *vm);

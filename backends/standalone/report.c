@@ -10,7 +10,7 @@
 
 #include "host.h"
 
-static void row(FILE *to, const char *name, uint64_t count)
+void monitor_print_row(FILE *to, const char *name, uint64_t count)
 {
 	if (count)
 		fprintf(to, "  %-24s %12" PRIu64 "\n", name, count);
@@ -43,9 +43,9 @@ static void print_exits(const struct monitor_vm *vm, FILE *to)
 	fprintf(to, "exits by reason: %" PRIu64 "\n", total);
 	for (i = 0; i < PVM_EXIT_KINDS; i++)
 		if (i != PVM_EXIT_EXCEPTION)
-			row(to, pvm_exit_name(i), SUM_AT(vm, exits, i));
+			monitor_print_row(to, pvm_exit_name(i), SUM_AT(vm, exits, i));
 	for (i = 0; i < PVM_VEC_EXCEPTIONS; i++)
-		row(to, pvm_vector_name(i), SUM_AT(vm, exceptions, i));
+		monitor_print_row(to, pvm_vector_name(i), SUM_AT(vm, exceptions, i));
 }
 
 static void print_syscalls(const struct monitor_vm *vm, FILE *to)
@@ -53,15 +53,15 @@ static void print_syscalls(const struct monitor_vm *vm, FILE *to)
 	unsigned i;
 
 	fprintf(to, "SYSCALL by meaning:\n");
-	row(to, "user system call", SUM(vm, syscalls));
-	row(to, "return to user", SUM(vm, returns_user));
-	row(to, "return to supervisor", SUM(vm, returns_supervisor));
+	monitor_print_row(to, "user system call", SUM(vm, syscalls));
+	monitor_print_row(to, "return to user", SUM(vm, returns_user));
+	monitor_print_row(to, "return to supervisor", SUM(vm, returns_supervisor));
 	for (i = 0; i < MONITOR_HYPERCALLS; i++) {
 		const char *name = pvm_hypercall_name(vm->pvm.config.abi, PVM_HC_BASE + i);
 
-		row(to, name ? name : "unknown hypercall", SUM_AT(vm, hypercalls, i));
+		monitor_print_row(to, name ? name : "unknown hypercall", SUM_AT(vm, hypercalls, i));
 	}
-	row(to, "other hypercall", SUM(vm, other_hypercalls));
+	monitor_print_row(to, "other hypercall", SUM(vm, other_hypercalls));
 }
 
 static void print_events(const struct monitor_vm *vm, FILE *to)
@@ -75,7 +75,7 @@ static void print_events(const struct monitor_vm *vm, FILE *to)
 			snprintf(name, sizeof(name), "%s", pvm_vector_name(i));
 		else
 			snprintf(name, sizeof(name), "interrupt %u", i);
-		row(to, name, SUM_AT(vm, events, i));
+		monitor_print_row(to, name, SUM_AT(vm, events, i));
 	}
 }
 
@@ -85,14 +85,14 @@ static void print_mmu(struct monitor_vm *vm, FILE *to)
 
 	pvm_mmu_get_stats(&vm->pvm, &stats);
 	fprintf(to, "shadow MMU:\n");
-	row(to, "faults", stats.faults);
-	row(to, "fills", stats.fills);
-	row(to, "faults of the guest's", stats.injected);
-	row(to, "flushes", stats.flushes);
-	row(to, "tables unsynced", stats.unsyncs);
-	row(to, "tables resynced", stats.resyncs);
-	row(to, "tables zapped", stats.zaps);
-	row(to, "shadow pages now", stats.shadow_pages);
+	monitor_print_row(to, "faults", stats.faults);
+	monitor_print_row(to, "fills", stats.fills);
+	monitor_print_row(to, "faults of the guest's", stats.injected);
+	monitor_print_row(to, "flushes", stats.flushes);
+	monitor_print_row(to, "tables unsynced", stats.unsyncs);
+	monitor_print_row(to, "tables resynced", stats.resyncs);
+	monitor_print_row(to, "tables zapped", stats.zaps);
+	monitor_print_row(to, "shadow pages now", stats.shadow_pages);
 }
 
 static void print_executor(struct monitor_vm *vm, FILE *to)
@@ -103,9 +103,9 @@ static void print_executor(struct monitor_vm *vm, FILE *to)
 		return;
 	vm->executor->stats(vm, &stats);
 	fprintf(to, "%s executor:\n", vm->executor->name);
-	row(to, "stub processes", stats.processes);
-	row(to, "most at one time", stats.processes_peak);
-	row(to, "translations mapped", stats.translations);
+	monitor_print_row(to, "stub processes", stats.processes);
+	monitor_print_row(to, "most at one time", stats.processes_peak);
+	monitor_print_row(to, "translations mapped", stats.translations);
 }
 
 /* "VmHWM", "RssShmem": kB from /proc/self/status; 0 if it does not say. */
@@ -128,14 +128,20 @@ static uint64_t status_kb(const char *field)
 static void print_memory(const struct monitor_vm *vm, FILE *to)
 {
 	fprintf(to, "memory, KiB:\n");
-	row(to, "guest memory", vm->memory.size >> 10);
-	row(to, "of it touched (monitor)", status_kb("RssShmem"));
-	row(to, "monitor", status_kb("RssAnon") + status_kb("RssFile"));
-	row(to, "shadow memory, most", page_arena_peak(vm->arena) >> 10);
+	monitor_print_row(to, "guest memory", vm->memory.size >> 10);
+	monitor_print_row(to, "of it touched (monitor)", status_kb("RssShmem"));
+	monitor_print_row(to, "monitor", status_kb("RssAnon") + status_kb("RssFile"));
+	if (!vm->executor->live)	/* else it is not the monitor's */
+		monitor_print_row(to, "shadow memory, most", page_arena_peak(vm->arena) >> 10);
 }
 
 void monitor_print_stats(struct monitor_vm *vm, FILE *to)
 {
+	if (vm->executor->print_stats) {
+		vm->executor->print_stats(vm, to);
+		print_memory(vm, to);
+		return;
+	}
 	print_exits(vm, to);
 	print_syscalls(vm, to);
 	print_events(vm, to);

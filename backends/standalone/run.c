@@ -85,9 +85,6 @@ static void run_until_over(struct monitor_vcpu *vcpu)
 {
 	struct pvm_guest_exit exit = { .kind = PVM_EXIT_KICK };
 
-	if (vcpu->pvm.id != 0 && !wait_for_start(vcpu))
-		return;
-	vcpu->started = true;
 	while (!atomic_load(&vcpu->vm->over)) {
 		enum pvm_action action = pvm_handle_exit(&vcpu->pvm, &exit, &vcpu->root,
 							 PVM_MAY_SLEEP);
@@ -119,7 +116,13 @@ void *run_vcpu_thread(void *arg)
 		return NULL;
 	}
 	set_live(vcpu, true);
-	run_until_over(vcpu);
+	if (vcpu->pvm.id == 0 || wait_for_start(vcpu)) {
+		vcpu->started = true;
+		if (vcpu->vm->executor->live)
+			vcpu->vm->executor->live(vcpu);
+		else
+			run_until_over(vcpu);
+	}
 	set_live(vcpu, false);
 	vcpu->vm->executor->vcpu_destroy(vcpu);
 	return NULL;

@@ -23,9 +23,6 @@
 #include "trace.h"
 #include "trace_glue.h"
 
-/* CPUID leaf with the TSC's and the APIC timer's frequency, kHz. */
-#define CPUID_TIMING 0x40000010u
-
 /* What monitor_vm keeps for vm.c alone. */
 struct monitor_private {
 	struct pvm_cpuid_entry *cpuid;
@@ -46,6 +43,12 @@ static int check_options(const struct monitor_options *options, char *why, size_
 		snprintf(why, why_size,
 			 "%llu bytes of shadow memory: at least 16K and at most 64G are possible",
 			 (unsigned long long)options->shadow_memory);
+		return -1;
+	}
+	if (options->shadow_memory && options->executor->live) {
+		snprintf(why, why_size,
+			 "--shadow-memory: the %s backend's shadow tables are the kernel's: limit them with a memory control group",
+			 options->executor->name);
 		return -1;
 	}
 	return 0;
@@ -75,7 +78,7 @@ static int make_cpuid(struct monitor_vm *vm, struct pvm_vm_config *config, char 
 		count++;
 	}
 	cpuid[count++] = (struct pvm_cpuid_entry){
-		.leaf = CPUID_TIMING, .eax = clock_tsc_khz(), .ebx = APIC_TIMER_HZ / 1000,
+		.leaf = MONITOR_CPUID_TIMING, .eax = clock_tsc_khz(), .ebx = APIC_TIMER_HZ / 1000,
 	};
 	vm->private->cpuid = cpuid;
 	config->cpuid = cpuid;
@@ -97,7 +100,7 @@ static int configure(struct monitor_vm *vm, struct pvm_vm_config *config,
 	    config->range.pml5_start == PVM_RANGE_INDEX_NONE) {
 		snprintf(
 			why, why_size,
-			"%s: lives in the upper half, which a process does not have: use --backend=model",
+			"%s: lives in the upper half, which a process does not have: use --backend=kvm or --backend=model",
 			elf->path);
 		return -1;
 	}
@@ -189,7 +192,7 @@ static int make_parts(struct monitor_vm *vm, const struct elf_file *elf,
 		      const struct monitor_options *options, char *why, size_t why_size)
 {
 	struct pvm_vm_config config = { .abi = options->abi };
-	bool record = options->trace || options->count_events;
+	bool record = !vm->executor->live && (options->trace || options->count_events);
 
 	vm->private->start = elf->start;
 	if (!options->abi_given && guest_abi_of_file(elf, &config.abi, why, why_size))

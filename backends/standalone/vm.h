@@ -60,6 +60,10 @@ const struct executor_ops *monitor_executor(const char *name);
 /* The name of the @index'th executor of this build, or NULL after the last. */
 const char *monitor_executor_name(unsigned index);
 
+/* The executor for a user who names none: the first of this build that is available, and
+ * that can limit shadow memory where @limits_shadow_memory. NULL: there is none. */
+const struct executor_ops *monitor_executor_default(bool limits_shadow_memory);
+
 /**
  * monitor_vm_create - read the guest, make its memory, vCPUs and devices.
  * @options: copied where needed; the strings must outlive the VM.
@@ -82,5 +86,8 @@ int monitor_vm_destroy(struct monitor_vm *vm, char *why, size_t why_size);
 
 /* Exits by reason, hypercalls by name, events, MMU work, memory. After the run. report.c */
 void monitor_print_stats(struct monitor_vm *vm, FILE *to);
+
+/* A line of that table; none for a @count of 0. For executors that print their own. */
+void monitor_print_row(FILE *to, const char *name, uint64_t count);
 
 #endif /* STANDALONE_VM_H */

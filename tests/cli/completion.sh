@@ -33,6 +33,7 @@ expect pvm --v : --version
 expect pvm run --ba : --backend=
 expect pvm run --backend=m : --backend=model
 expect pvm run -b n : native
+expect pvm run --backend=k : --backend=kvm
 expect pvm run --ab : --abi=
 expect pvm run --abi=s : --abi=single-cr3
 expect pvm run --abi d : dual-cr3

@@ -60,22 +60,22 @@ def main():
     always = {"process_name", "thread_name", "guest", "exit", "fill"}
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/trace.json"
-        subprocess.run([pvm, "run", f"--trace={path}", guest], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([pvm, "run", "--backend=native", f"--trace={path}", guest], check=True, stdout=subprocess.DEVNULL)
         check_file(path, always | {"syscall", "return_user", "fault"})
 
-        ended = subprocess.run([pvm, "run", f"--trace={path}", "--timeout=1", endless], check=False,
+        ended = subprocess.run([pvm, "run", "--backend=native", f"--trace={path}", "--timeout=1", endless], check=False,
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         assert ended.returncode == TIMEOUT_STATUS, ended.returncode
         check_file(path, always)
 
-        with subprocess.Popen([pvm, "run", f"--trace={path}", endless], stdin=subprocess.DEVNULL,
+        with subprocess.Popen([pvm, "run", "--backend=native", f"--trace={path}", endless], stdin=subprocess.DEVNULL,
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
             time.sleep(1)
             running.send_signal(signal.SIGTERM)
             assert running.wait(20) == 128 + signal.SIGTERM, running.returncode
         check_file(path, always)
 
-        full = subprocess.run([pvm, "run", "--trace=/dev/full", guest], check=False,
+        full = subprocess.run([pvm, "run", "--backend=native", "--trace=/dev/full", guest], check=False,
                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         assert full.returncode != 0, "a full disk has to show in the status"
         assert full.stderr.count("trace /dev/full: No space left on device") == 1, full.stderr

@@ -2,7 +2,7 @@
 # Run GUEST under PVM with SMP CPUs: it must exit with 0, and its plan line
 # must count at least CHECKS checks and no failure. With LIKE, a program, the
 # guest must print the line that this program prints as a plain process.
-execute_process(COMMAND ${PVM} run --timeout=600 --smp=${SMP} ${GUEST}
+execute_process(COMMAND ${PVM} run --backend=native --timeout=600 --smp=${SMP} ${GUEST}
   RESULT_VARIABLE status OUTPUT_VARIABLE console ERROR_VARIABLE errors)
 message("${console}")
 if(errors)

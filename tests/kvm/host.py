@@ -3,16 +3,16 @@
 """A Debian kernel with kvm-pvm.ko, emulated by QEMU's TCG, that runs jobs one after the other.
 
     host.py --kernel FOLDER --module kvm-pvm.ko --jobs JOBS.json --results FOLDER
-            [--cpu MODEL] [--append WORDS] [--only NAME...]
+            [--cpu MODEL] [--append WORDS] [--vendor MODULE...] [--only NAME...]
 
 --kernel is a folder of tests/kvm/kernel. JOBS.json is a list of jobs:
 
     name      in results: NAME.json has the status and the output
     command   what the shell of the host runs
-    files     what is put into /files for it: paths on this machine
+    files     what is put into /files for it, as PATH or PATH=NAME, with the libraries of programs
 
 The host has two NUMA nodes, and swap on a RAM disk. It must stay clean: it panics at the first warning, and the module must go at the end. That is
-the job "host": status 0 if so. The initramfs is made of busybox, the jobs' files and the kernel's modules.
+the job "host": status 0 if so. --vendor: these modules of the kernel's own instead of kvm-pvm.ko. The initramfs is made of busybox, the jobs' files and the kernel's modules.
 """
 import argparse
 import json
@@ -31,7 +31,9 @@ mount -t tracefs tracefs /sys/kernel/tracing
 echo "@@ begin host"
 insmod /modules/irqbypass.ko
 insmod /modules/kvm.ko
-insmod /modules/kvm-pvm.ko accept_meltdown=1 || { echo "the module cannot be loaded"; poweroff -f; }
+while read -r module; do
+	insmod /modules/$module || { echo "$module cannot be loaded"; poweroff -f; }
+done < /vendor
 insmod /modules/brd.ko rd_nr=1 rd_size=131072
 mkswap /dev/ram0 >/dev/null && swapon /dev/ram0
 while read -r name limit command; do
@@ -41,14 +43,15 @@ while read -r name limit command; do
 	echo
 	echo "@@ end $status"
 done < /list
-rmmod kvm_pvm && echo "@@ clean"
+[ ! -e /sys/module/kvm_pvm ] || rmmod kvm_pvm && echo "@@ clean"
 echo "@@ log"
 dmesg
 echo "@@ done"
 poweroff -f
 """
 APPLETS = ("sh", "mount", "umount", "insmod", "rmmod", "timeout", "echo", "dmesg", "poweroff", "sleep", "mkswap",
-           "swapon", "swapoff", "kill", "cat", "seq", "true", "mknod", "ls", "grep", "wc", "free", "head", "tail")
+           "swapon", "swapoff", "kill", "cat", "seq", "true", "ls", "grep", "wc", "head", "chmod", "mkfifo", "mkdir",
+           "mv", "sort", "su", "uniq")
 MODULES = ("irqbypass", "kvm", "brd")
 JOB_SECONDS = 300	# against hangs
 
@@ -61,6 +64,7 @@ def arguments():
     parser.add_argument("--results", required=True, type=pathlib.Path)
     parser.add_argument("--cpu", default="EPYC,svm=off,smap=off")
     parser.add_argument("--append", default="")
+    parser.add_argument("--vendor", nargs="+", default=[], help="modules instead of kvm-pvm.ko")
     parser.add_argument("--timeout", type=int, default=3000, help="seconds, against hangs")
     parser.add_argument("--seconds", type=int, default=JOB_SECONDS, help="for each job, against hangs")
     parser.add_argument("--only", nargs="+", default=[], help="names of jobs")
@@ -83,6 +87,22 @@ def unpack_module(kernel, name, folder):
         shutil.copy(module, target)
 
 
+def libraries(program):
+    """Of a program that is not static; else none."""
+    listed = subprocess.run(["ldd", program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
+    return re.findall(r"(/\S+) \(0x", listed.stdout)
+
+
+def add_file(root, entry):
+    path, _, name = entry.partition("=")
+    target = root / "files" / (name or pathlib.Path(path).name)
+    shutil.copy(path, target)
+    for library in libraries(path):
+        copy = root / library.lstrip("/")
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(library, copy)
+
+
 def make_initramfs(args, jobs, folder):
     """Returns the file."""
     root = folder / "root"
@@ -94,11 +114,12 @@ def make_initramfs(args, jobs, folder):
     shutil.copy(busybox, root / "bin/busybox")
     for applet in APPLETS:
         (root / "bin" / applet).symlink_to("busybox")
-    for name in MODULES:
+    for name in (*MODULES, *args.vendor):
         unpack_module(args.kernel, name, root / "modules")
     subprocess.run(["strip", "--strip-debug", "-o", root / "modules/kvm-pvm.ko", args.module], check=True)
-    for file in sorted({file for job in jobs for file in job.get("files", ())}):
-        shutil.copy(file, root / "files")
+    (root / "vendor").write_text("".join(f"{name}.ko\n" for name in args.vendor) or "kvm-pvm.ko accept_meltdown=1\n")
+    for entry in sorted({file for job in jobs for file in job.get("files", ())}):
+        add_file(root, entry)
     (root / "list").write_text("".join(f"{job['name']} {args.seconds} {job['command']}\n" for job in jobs))
     (root / "init").write_text(INIT)
     (root / "init").chmod(0o755)

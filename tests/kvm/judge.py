@@ -6,7 +6,7 @@
 
 Without names, all. A job with "guest" (its file), "kind" and "cpus" is a conformance guest, compared with
 `pvm run`, line by line, as ../ring0/matrix.py does for minivisor. Any other one prints lines and a plan as
-guests do, with "checks" of them; without "checks" it is right with status 0.
+guests do, with "checks" of them; without "checks" it is right with status 0. "cases" names a set of cases.py.
 """
 import argparse
 import json
@@ -14,6 +14,7 @@ import pathlib
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "ring0"))
+import cases			# noqa: E402
 import compare			# noqa: E402
 import machine as machines	# noqa: E402
 import probe			# noqa: E402
@@ -32,6 +33,9 @@ def judge_guest(args, job, run):
 
 def judge_program(job, run):
     problems = [] if run.status == 0 else [f"status {run.status}"]
+    if "cases" in job:
+        wrong, count = cases.judge(job["cases"], run.console)
+        return wrong, f"{count} cases"
     if "checks" not in job:
         return problems, f"status {run.status}"
     lines = run.console.strip().splitlines()

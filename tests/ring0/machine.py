@@ -101,7 +101,7 @@ def host_has_keys():
 
 def run_standalone(pvm, guest, cpus):
     """The same guest under `pvm run`: what all results are compared with."""
-    done = subprocess.run([str(pvm), "run", "--timeout=600", f"--smp={cpus}", str(guest)],
+    done = subprocess.run([str(pvm), "run", "--backend=native", "--timeout=600", f"--smp={cpus}", str(guest)],
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           check=False, env={**os.environ, "LC_ALL": "C"})
     return Run(done.returncode, done.stdout.decode(errors="replace"),

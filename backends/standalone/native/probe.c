@@ -2,7 +2,7 @@
 /*
  * What the CPU is like for a guest that runs in a process of this host, and
  * whether the host has what the native executor needs (S9). Owns the facts of
- * Linux's user space: selectors, the missing upper half. Starts nothing.
+ * Linux's user space: no upper half, CPUID. Starts nothing.
  */
 #include <cpuid.h>
 #include <errno.h>
@@ -26,24 +26,9 @@
 #endif
 #define HWCAP2_USER_FSGSBASE	(1ul << 1)
 
-/* Linux's GDT as user space sees it. */
-#define LINUX_USER32_CS		0x23
-#define LINUX_USER_DS		0x2b
-#define LINUX_USER_CS		0x33
-#define LINUX_TLS_INDEX		12
-#define LINUX_CPUNODE		0x7b
-
-/* Emulated: any that Linux's user space does not have would do. */
-#define SUPERVISOR_CS		0x10
-#define SUPERVISOR_SS		0x18
-
 /* GUEST_HPA_BASE and the engine's pages at twice that must fit. */
 #define HOST_MAXPHYADDR		46
 #define GUEST_MAXPHYADDR	40
-
-#define CPUID_1_ECX_OSXSAVE	(1u << 27)
-#define CPUID_7_ECX_UMIP	(1u << 2)
-#define CPUID_7_ECX_OSPKE	(1u << 4)
 
 #define CPUID_ENTRIES 128
 
@@ -129,31 +114,17 @@ bool native_has_sysenter(void)
 
 int native_probe(struct pvm_vm_config *config, const char *guest, char *why, size_t why_size)
 {
-	uint32_t eax, ebx, ecx, edx;
-
 	(void)guest;
 	if (check_host(why, why_size) < 0)
 		return -1;
 	read_cpuid();
-	__cpuid(1, eax, ebx, ecx, edx);
-	config->host_osxsave = ecx & CPUID_1_ECX_OSXSAVE;
-	ebx = ecx = 0;
-	__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx);
-	config->host_umip = ecx & CPUID_7_ECX_UMIP;
-	config->host_pke = ecx & CPUID_7_ECX_OSPKE;
+	executor_linux_cpu(config);
 	/* A process has 47 bits whatever the host's paging, and mprotect() has an X. */
 	config->host_la57 = false;
 	config->host_nx = true;
 	config->host_page1g = true;
 	config->host_maxphyaddr = HOST_MAXPHYADDR;
 	config->guest_maxphyaddr = GUEST_MAXPHYADDR;
-	config->user32_cs = LINUX_USER32_CS;
-	config->user_ds = LINUX_USER_DS;
-	config->user_cs = LINUX_USER_CS;
-	config->tls_index = LINUX_TLS_INDEX;
-	config->cpunode_sel = LINUX_CPUNODE;
-	config->kernel_cs = SUPERVISOR_CS;
-	config->kernel_ds = SUPERVISOR_SS;
 	config->range = (struct pvm_linear_range){
 		PVM_RANGE_INDEX_NONE, PVM_RANGE_INDEX_NONE, PVM_RANGE_INDEX_NONE, PVM_RANGE_INDEX_NONE,
 	};

@@ -269,10 +269,29 @@ Test(vm, an_upper_half_guest_needs_an_upper_half)
 	elf.phdr[0].p_vaddr = 0xffff888001000000;
 	cr_assert(elf_builder_write(&elf, path));
 	expect_not_created(
-		"lives in the upper half, which a process does not have: use --backend=model");
+		"lives in the upper half, which a process does not have: use --backend=kvm or --backend=model");
 	fake.upper_half = true;
 	run();
 	expect_end(MONITOR_END_EXIT, 0, "");
+}
+
+static void print_for_ever(struct monitor_vcpu *vcpu, struct pvm_guest_exit *exit)
+{
+	fake_out(vcpu, exit, SERIAL_PORT, 'x');
+}
+
+Test(vm, a_console_that_nobody_reads_does_not_keep_a_vm_that_is_over)
+{
+	int ends[2];
+
+	cr_assert_eq(pipe(ends), 0);
+	options.console_out = ends[1];
+	options.timeout = 300000000;
+	fake.run = print_for_ever;
+	run();
+	expect_end(MONITOR_END_TIMEOUT, MONITOR_STATUS_TIMEOUT, "timeout");
+	close(ends[0]);
+	close(ends[1]);
 }
 
 Test(vm, too_many_vcpus_are_refused)

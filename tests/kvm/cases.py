@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+"""`pvm run --backend=kvm` in trouble: guests that die, hang, print into pipes that nobody reads, a pvm
+that lacks something; and on a kernel whose /dev/kvm is not PVM's.
+
+    cases.py cases|stock	# the shell script that runs them on the host of host.py
+
+Each is what a shell runs in /files, its status, and what must be in the output. Guests are of tests/cli/.
+"""
+import re
+import sys
+
+RUN = "pvm run --backend=kvm"
+SUMMARY = "grep -c '\"name\":\"exit action\"' /trace"
+CASES = {
+    "default-is-kvm": ("pvm run --stats hello", 0, ["ok 1 - user mode", "exits to pvm by reason", "counted by KVM"]),
+    "info": ("pvm info hello", 0, ["kvm: +yes"]),
+    "entry-upper-half": (f"{RUN} entry_upper_half", 3, ["exited with status 3"]),
+    "status": (f"{RUN} status < /no", 7, ["no", "status: the guest exited with status 7"]),
+    "input": (f"{RUN} status < /ok", 0, ["^ok"]),
+    "command-line": (f"{RUN} --append='quiet test=all' --memory=32M hello", 0, ["0 failed"]),
+    "abi": (f"{RUN} --abi=single-cr3 hello.single", 0, ["0 failed"]),
+    "stats": (f"{RUN} --stats status < /ok", 0, [r"^  port +\d+", r"^  exits +\d+", r"guest memory +65536"]),
+    "trace": (f"{RUN} --trace=/trace status < /ok; head -c 1 /trace; {SUMMARY}; grep -c 'instruction OUT' /trace", 0,
+              [r"^\[\d", r"^\d+$"]),
+    "memory-16g": (f"{RUN} --memory=16G hello", 0, ["0 failed"]),
+    "smp-64": (f"{RUN} --smp=64 --memory=256M hello", 0, ["0 failed"]),
+    "backtrace": (f"{RUN} --abi=dual-cr3 two_stacks", 1, [r"supervisor_gives_up\+", r"guest_main\+", "user stack, as the PVCS has it",
+                                         r"user_asks\+"]),
+    "backtrace-single": (f"{RUN} --abi=single-cr3 two_stacks.single", 1, [r"supervisor_gives_up\+", r"guest_main\+"]),
+    "timeout": (f"{RUN} --timeout=2 forever", 124, ["forever: timeout", r"_start"]),
+    "timeout-halted": (f"{RUN} --timeout=2 halt", 124, ["halt: timeout", "halted"]),
+    "timeout-smp": (f"{RUN} --timeout=2 --smp=4 forever", 124, ["timeout"]),
+    "sigterm": (f"{RUN} forever & sleep 2; kill -TERM $!; wait $!", 143, ["ended by SIGTERM"]),
+    "sigint": (f"{RUN} --smp=2 halt & sleep 2; kill -INT $!; wait $!", 130, ["ended by SIGINT"]),
+    "blocked-pipe": (f"({RUN} --timeout=3 print; echo status $?) 2>&1 >/dev/null | cat; "
+                     f"mkfifo /f; sleep 20 < /f & timeout -s KILL 10 {RUN} --timeout=2 print > /f; echo left $?", 0, ["left 124"]),
+    "closed-pipe": (f"({RUN} print; echo status $? >&2) | head -c 3", 0, ["status 125", "console: Broken pipe"]),
+    "full-console": (f"{RUN} print > /dev/full", 125, ["No space left"]),
+    "jump-unmapped": (f"{RUN} jump_unmapped", 126, ["triple fault", "0x123456789000"]),
+    "pvcs-outside": (f"{RUN} pvcs_outside", 126, ["triple fault while delivering #UD"]),
+    "cr3-outside": (f"{RUN} cr3_outside", 126, ["page table root outside guest memory", "0x7ffffff000"]),
+    "stack-outside": (f"{RUN} stack_outside", 126, ["triple fault"]),
+    "ap-nowhere": (f"{RUN} --smp=2 ap_nowhere", 126, ["vCPU 1: triple fault"]),
+    "no-memory-there": (f"{RUN} --memory=17M mmio", 126, ["0x1180000", "where there is no memory"]),
+    "wrecked-tables": (f"{RUN} wrecked_tables", 126, ["triple fault"]),
+    "random-tables": (f"{RUN} random_tables", 3, ["exited with status 3"]),
+    "random-pvcs": (f"{RUN} random_pvcs", 3, ["exited with status 3"]),
+    "shadow-memory": (f"{RUN} --shadow-memory=1M hello", 125, ["--shadow-memory: the kvm backend's"]),
+    "shadow-memory-default": ("pvm run --shadow-memory=1M --stats hello", 0, ["exits by reason"]),
+    "no-descriptors": (f"(ulimit -n 7; {RUN} hello)", 125, ["Too many open files"]),
+    "no-right": (f"chmod 700 /dev/kvm; su user -c '{RUN} hello'", 125, ["/dev/kvm: Permission denied", "group kvm"]),
+    "no-right-default": ("su user -c 'pvm run --stats hello'", 0, ["stub processes"]),
+    "no-device": ("mv /dev/kvm /kvm; " + RUN + " hello", 125, ["needs /dev/kvm: No such file", "load kvm-pvm.ko"]),
+    "no-device-default": ("pvm run --stats hello; mv /kvm /dev/kvm", 0, ["stub processes"]),
+    "many": (f"for i in $(seq 20); do {RUN} --smp=2 --timeout=0.3 forever 2>&1 | grep -c timeout; done | sort | uniq -c",
+             0, [r"20 1"]),
+    "unload": ("rmmod kvm_pvm", 0, []),
+    "no-module": (f"{RUN} hello", 125, ["/dev/kvm"]),
+    "no-module-default": ("pvm run --stats hello", 0, ["stub processes"]),
+    "load": ("insmod /modules/kvm-pvm.ko accept_meltdown=1", 0, []),
+}
+STOCK = {
+    "stock": (f"{RUN} hello", 125, ["/dev/kvm is not PVM's", "kvm-amd"]),
+    "stock-default": ("pvm run --stats hello", 0, ["ok 1 - user mode", "stub processes"]),
+    "stock-info": ("pvm info hello", 0, ["kvm: +no, /dev/kvm is not PVM's"]),
+    "stock-ignore-msrs": (f"echo 1 > /sys/module/kvm/parameters/ignore_msrs; {RUN} hello", 125, ["not PVM's"]),
+}
+
+
+SETS = {"cases": CASES, "stock": STOCK}
+SETUP = """
+export PATH=/files:/bin:/usr/bin
+cd /files
+echo no > /no
+echo ok > /ok
+mkdir /etc
+echo user:x:1000:1000::/:/bin/sh > /etc/passwd
+"""
+SECONDS = 120	# for one, against hangs
+
+
+def quoted(command):
+    return "'" + command.replace("'", "'\\''") + "'"
+
+
+def script(name):
+    return SETUP + "".join(f"echo '@case {case}'\ntimeout {SECONDS} sh -c {quoted(command)} 2>&1\n"
+                           'status=$?\necho\necho "@status $status"\n'
+                           for case, (command, _, _) in SETS[name].items())
+
+
+def judge(name, output):
+    """Returns what is wrong, in words, and how many cases there were."""
+    found = {case: (int(status), text) for case, text, status in
+             re.findall(r"^@case (\S+)\n(.*?)^@status (\d+)$", output, re.M | re.S)}
+    problems = []
+    for case, (_, status, wanted) in SETS[name].items():
+        if case not in found:
+            problems.append(f"{case}: did not run")
+            continue
+        got, text = found[case]
+        wrong = [f"status {got} instead of {status}"] if got != status else []
+        wrong += [f"no line like /{line}/" for line in wanted if not re.search(line, text, re.M)]
+        problems += [f"{case}: {'; '.join(wrong)}:\n{text}"] if wrong else []
+    return problems, len(found)
+
+
+if __name__ == "__main__":
+    print(script(sys.argv[1]), end="")
