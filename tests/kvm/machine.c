@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* /dev/kvm for the tests: a VM, its vCPUs in 64-bit mode, memory slots, and the lines of checks. */
 #define _GNU_SOURCE
 #include "machine.h"
 

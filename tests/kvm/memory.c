@@ -21,6 +21,7 @@
 #define PAGES		128
 #define LARGE		(2ull << 20)
 #define LARGE_PAGES	(LARGE / PAGE)
+#define MOVE		2	/* MPOL_MF_MOVE */
 
 static struct client c;
 
@@ -172,7 +173,7 @@ static void migrated(void)
 		right &= touched(0x9000 + 0x100 * round);
 		for (i = 0; i < PAGES; i++)
 			node[i] = round % 2;
-		if (syscall(SYS_move_pages, 0, (unsigned long)PAGES, page, node, status, 2 /* MPOL_MF_MOVE */) < 0)
+		if (syscall(SYS_move_pages, 0, (unsigned long)PAGES, page, node, status, MOVE) < 0)
 			machine_die("move_pages: %s", strerror(errno));
 		for (i = 0; i < PAGES; i++)
 			moved += status[i] == (int)(round % 2);
@@ -247,8 +248,8 @@ static void collapsed(void)
 	check(client_finds(&c, 0, LARGE_PAGES, 0xb800, 3) && client_writes(&c, 0, LARGE_PAGES, 0xbc00, 1),
 	      "the guest maps it as one, too");
 	madvise(c.region + 7 * PAGE, PAGE, MADV_DONTNEED);
-	check(client_finds(&c, 7, 1, 0, 0) && client_finds(&c, 8, 100, 0xbc08, 1) && client_writes(&c, 7, 1, 7, 0) &&
-	      host_finds(c.region, 7, 1, 7, 0), "M10: a page of it that is dropped is seen by itself");
+	check(client_finds(&c, 7, 1, 0, 0) && client_finds(&c, 8, 100, 0xbc08, 1) &&
+	      client_writes(&c, 7, 1, 7, 0) && host_finds(c.region, 7, 1, 7, 0), "M10: a page of it that is dropped is seen by itself");
 	mprotect(c.region + 9 * PAGE, PAGE, PROT_READ);
 	check(client_order(&c, ORDER_WRITE, 9, 1, 1, 0) == FAULT && host_finds(c.region, 9, 1, 0xbc09, 0),
 	      "M10: and one that is protected");
@@ -293,7 +294,7 @@ static void storm(void)
 		case 1:
 			for (i = 0; i < HAMMER_PAGES; i++)
 				node[i] = round / 4 % 2;
-			syscall(SYS_move_pages, 0, (unsigned long)HAMMER_PAGES, page, node, status, 2);
+			syscall(SYS_move_pages, 0, (unsigned long)HAMMER_PAGES, page, node, status, MOVE);
 			break;
 		case 2:
 			if (!fork())
