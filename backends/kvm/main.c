@@ -446,14 +446,20 @@ static struct kvm_x86_init_ops init_ops = {
 
 static int __init pvm_kvm_module_init(void)
 {
-	int error = kvm_x86_vendor_init(&init_ops);
+	int error = pvm_kvm_shrinker_init();
 
 	if (error)
 		return error;
+	error = kvm_x86_vendor_init(&init_ops);
+	if (error)
+		goto no_vendor;
 	error = pvm_kvm_init(&init_ops, sizeof(struct pvm_kvm_vcpu),
 			     __alignof__(struct pvm_kvm_vcpu), THIS_MODULE);
-	if (error)
-		kvm_x86_vendor_exit();
+	if (!error)
+		return 0;
+	kvm_x86_vendor_exit();
+no_vendor:
+	pvm_kvm_shrinker_destroy();
 	return error;
 }
 
@@ -461,6 +467,7 @@ static void __exit pvm_kvm_module_exit(void)
 {
 	kvm_exit();
 	kvm_x86_vendor_exit();
+	pvm_kvm_shrinker_destroy();
 }
 
 module_init(pvm_kvm_module_init);

@@ -109,6 +109,7 @@ int pvm_kvm_pre_run(struct kvm_vcpu *vcpu)
 	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
 	const char *field;
 
+	pvm_kvm_stats_update(vcpu);
 	if (!v->is_pvm || !v->is_new)
 		return 1;
 	field = pvm_kvm_take_over(v);
@@ -247,12 +248,12 @@ int pvm_kvm_handle_exit(struct kvm_vcpu *vcpu, enum exit_fastpath_completion fas
 	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
 	enum pvm_action action = v->action;
 	pvm_hpa_t root;
+	int ret;
 
 	if (!v->is_pvm)
 		return kvm_emulate_instruction(vcpu, 0);
 	if (v->is_new) {
-		int ret = pvm_kvm_pre_run(vcpu);
-
+		ret = pvm_kvm_pre_run(vcpu);
 		return ret > 0 ? 1 : fail(v, KVM_INTERNAL_ERROR_EMULATION, "registers of no PVM guest", "");
 	}
 	if (v->exit.kind == PVM_EXIT_FAILED)	/* for good: the engine would forget it */
@@ -265,7 +266,10 @@ int pvm_kvm_handle_exit(struct kvm_vcpu *vcpu, enum exit_fastpath_completion fas
 	}
 	v->acts = false;
 	pvm_kvm_ask_for_events(v);
-	return act(v, action);
+	ret = act(v, action);
+	if (ret <= 0)
+		pvm_kvm_stats_update(vcpu);
+	return ret;
 }
 
 int pvm_kvm_skip_instruction(struct kvm_vcpu *vcpu)
