@@ -3,7 +3,7 @@
  * The entries of a shadow page: made and emptied here, each together with its place in a
  * list, so that the reverse maps always agree with what the CPU can walk. Elsewhere only
  * rights change (fill.c raises, sync.c, track.c and host.c lower them), and
- * pvm_fill_parallel() makes a leaf beside the lock. Flushes nothing.
+ * near.c makes a leaf beside the lock. Flushes nothing.
  */
 #include "entry.h"
 
@@ -58,7 +58,7 @@ bool pvm_spares_cover(struct pvm_vcpu *vcpu, struct pvm_shadow_page *page, unsig
 	return true;
 }
 
-static void set_value(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned index, uint64_t value)
+static inline void set_value(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned index, uint64_t value)
 {
 	struct pvm_entry_values **values = &page->values[index / CHUNK_ENTRIES];
 
@@ -123,7 +123,7 @@ static void links_trim(struct pvm_mmu *mmu, uint32_t ref)
 	*links = NULL;
 }
 
-static void list_add(struct pvm_mmu *mmu, uint32_t *head, struct pvm_shadow_page *page, unsigned index)
+static inline void list_add(struct pvm_mmu *mmu, uint32_t *head, struct pvm_shadow_page *page, unsigned index)
 {
 	uint32_t ref = pvm_entry_ref(page, index);
 
@@ -167,11 +167,6 @@ uint32_t pvm_ref_next(const struct pvm_mmu *mmu, uint32_t ref)
 	return links ? links->of[i].next : 0;
 }
 
-uint32_t *pvm_rmap_find(const struct pvm_mmu *mmu, pvm_gfn_t gfn, unsigned level)
-{
-	return pvm_radix_find(&mmu->rmap[level - 1], gfn.v >> (9 * (level - 1)));
-}
-
 uint32_t pvm_rmap_missing(const struct pvm_mmu *mmu, pvm_gfn_t gfn, unsigned level)
 {
 	return pvm_radix_missing(&mmu->rmap[level - 1], gfn.v >> (9 * (level - 1)));
@@ -188,15 +183,22 @@ void pvm_entry_link(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned 
 		       child->host.pa.v | PVM_PTE_P | PVM_PTE_U | PVM_PTE_A | rights);
 }
 
+void pvm_entry_map_at(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned index, uint32_t *head,
+		      uint64_t value, uint64_t entry)
+{
+	set_value(mmu, page, index, value);
+	list_add(mmu, head, page, index);
+	PVM_WRITE_ONCE(page->table[index], entry);
+}
+
 void pvm_entry_map(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned index, pvm_gfn_t gfn,
 		   uint64_t entry)
 {
 	uint64_t value = gfn.v >> (9 * (page->role.level - 1));
 
-	set_value(mmu, page, index, value);
-	list_add(mmu, pvm_radix_make(mmu, &mmu->rmap[page->role.level - 1], value), page, index);
 	mmu->stats.rmap_entries++;
-	PVM_WRITE_ONCE(page->table[index], entry);
+	pvm_entry_map_at(mmu, page, index, pvm_radix_make(mmu, &mmu->rmap[page->role.level - 1], value), value,
+			 entry);
 }
 
 void pvm_entry_drop(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned index)

@@ -111,7 +111,9 @@ void pvm_stats_gather(struct pvm_mmu *mmu)
 		mmu->stats.faults += vcpu->mmu.fills;
 		mmu->stats.fills += vcpu->mmu.fills;
 		mmu->stats.rmap_entries += vcpu->mmu.fills;
-		vcpu->mmu.fills = 0;
+		mmu->stats.faults += vcpu->mmu.refusals;
+		mmu->stats.injected += vcpu->mmu.refusals;
+		vcpu->mmu.fills = vcpu->mmu.refusals = 0;
 	}
 }
 

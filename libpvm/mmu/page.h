@@ -5,13 +5,19 @@
 #ifndef MMU_PAGE_H
 #define MMU_PAGE_H
 
-#include "shadow.h"
+#include "entry.h"
 
 #define PVM_WAITING_MAX	32	/* dead pages that wait for a flush */
 
 /* The first of the shadow pages made from @gfn; the others by same_next. Few: one for
  * each role that it is used in. */
-struct pvm_shadow_page *pvm_page_first(const struct pvm_mmu *mmu, pvm_gfn_t gfn);
+static inline struct pvm_shadow_page *pvm_page_first(const struct pvm_mmu *mmu, pvm_gfn_t gfn)
+{
+	const uint32_t *id = pvm_radix_find(&mmu->tables, gfn.v);
+
+	return id && *id ? pvm_page_of_id(mmu, *id) : NULL;
+}
+
 /* @range_gen: counts only for what was made for a vCPU's own range. */
 struct pvm_shadow_page *pvm_page_find(const struct pvm_mmu *mmu, pvm_gfn_t gfn,
 				      union pvm_mmu_role role, uint64_t range_gen);

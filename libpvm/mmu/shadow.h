@@ -11,7 +11,7 @@
  * entries, and only where a list has more than one: most frames are mapped once.
  *
  * The files of mmu/ call each other in this direction only:
- *   fault, flush, host, memory -> root, fill -> track -> sync ->
+ *   fault, flush, host, memory -> root, near, fill -> track -> sync ->
  *   batch, page -> entry -> tlb
  *   and all of them walk, radix, pool.
  */

@@ -250,8 +250,8 @@ C_SIDE = (
 # Single CR3's own: two roots from one table, its returns and direct switches.
 ROOTS = "hostile.m03_two_roots.single"
 SINGLE_CR3 = (
-    guard("M3 the walk: user mode and what lacks U", "libpvm/mmu/walk.c",
-          "		return !walk->user;	/* M3 */", "		return false;", ROOTS),
+    guard("M3 the walk: user mode and what lacks U", "libpvm/mmu/walk.h",
+          "		return !user;	/* M3 */", "		return false;", ROOTS),
     guard("M3 a user's root is brought up to date without what lost U", "libpvm/mmu/sync.c",
           "page->role.user_root && !(guest & PVM_PTE_U);", "page->role.user_root && !guest;",
           "model.single_flush", "ring0." + ROOTS),
@@ -259,14 +259,13 @@ SINGLE_CR3 = (
           "child->role.user_path != (page->role.user_path && (guest & PVM_PTE_U))",
           "child->role.user_path != (page->role.user_path && guest)",
           "model.single_roots", "ring0." + ROOTS),
-    guard("M4 the walk: SMEP", "libpvm/mmu/walk.c",
-          "return walk->user && (walk->access & PVM_ACCESS_EXEC) && (vcpu->cr4 & PVM_CR4_SMEP);",
+    guard("M4 the walk: SMEP", "libpvm/mmu/walk.h",
+          "return user && (access & PVM_ACCESS_EXEC) && (vcpu->cr4 & PVM_CR4_SMEP);",
           "return false;", "unit.mmu", "model.single_smep"),
-    guard("M4 a leaf of the user's is not executable for the supervisor", "libpvm/mmu/fill.c",
-          "(walk->entry[walk->level] & PVM_PTE_NX) | smep_nx(fill);",
-          "(walk->entry[walk->level] & PVM_PTE_NX);", "unit.mmu", "ring0." + ROOTS),
+    guard("M4 a leaf of the user's is not executable for the supervisor", "libpvm/mmu/fill.h",
+          "(guest & PVM_PTE_NX) | pvm_smep_nx(role, user);", "(guest & PVM_PTE_NX);", "unit.mmu", "ring0." + ROOTS),
     guard("M4 nor are the pieces of a large one", "libpvm/mmu/fill.c",
-          "		entry |= smep_nx(fill);\n	return", "		entry |= 0;\n	return", "unit.mmu", "ring0." + ROOTS),
+          "		entry |= pvm_smep_nx(fill->root_role, fill->walk.user);\n	return", "		entry |= 0;\n	return", "unit.mmu", "ring0." + ROOTS),
     guard("S1 single CR3: return to supervisor: RIP", SINGLE,
           "if (!pvm_rip_runnable(vcpu, rip)) {", "if (!rip) {", "hostile.s01_noncanonical_rip.single"),
     guard("S2 single CR3: return to supervisor: RFLAGS", SINGLE,
@@ -290,7 +289,7 @@ SINGLE_CR3 = (
 )
 
 # The MMU's: each is missed by a unit test in a moment.
-FAULT, FILL, TRACK, SYNC = (f"libpvm/mmu/{name}.c" for name in ("fault", "fill", "track", "sync"))
+FAULT, FILL, NEAR, TRACK, SYNC = (f"libpvm/mmu/{name}.c" for name in ("fault", "fill", "near", "track", "sync"))
 ROOT, HOST, PAGE = (f"libpvm/mmu/{name}.c" for name in ("root", "host", "page"))
 MMU = (
     guard("M2 a child is used only for the table that it was made from", FILL,
@@ -311,11 +310,11 @@ MMU = (
           "	role.level = mmu->host_levels;	/* M5 */\n", "	role.level = levels;\n", "unit.mmu"),
     guard("M5 levels that the guest has not are made, not read", ROOT,
           "	role.direct = levels < mmu->host_levels;\n", "	role.direct = 0;\n", "unit.mmu"),
-    guard("M8 a new leaf carries the key", FILL,
-          "		entry |= walk->entry[walk->level] & PVM_PTE_PK_MASK;	/* M8 */\n", "		(void)walk;\n",
+    guard("M8 a new leaf carries the key", "libpvm/mmu/fill.h",
+          "		bits |= guest & PVM_PTE_PK_MASK;	/* M8 */\n", "		(void)guest;\n",
           "unit.mmu"),
-    guard("M8 only while CR4.PKE is set", FILL,
-          "	if (fill->path[fill->target]->role.pke)\n", "	if (fill->target)\n", "unit.mmu", "unit.pte-abi-debug"),
+    guard("M8 only while CR4.PKE is set", "libpvm/mmu/fill.h",
+          "	if (role.pke)\n", "	if (role.level)\n", "unit.mmu", "unit.pte-abi-debug"),
     guard("M8 a flush takes the key over", SYNC,
           "rule->same = PVM_PTE_NX | (role.pke ? PVM_PTE_PK_MASK : 0);	/* M8 */", "rule->same = PVM_PTE_NX;",
           "unit.mmu"),
@@ -332,8 +331,13 @@ MMU = (
           "	    ((parent->table[index] & ~entry) & PVM_PTE_NX))\n		pvm_track_below(mmu, child);\n",
           "	    ((parent->table[index] & ~entry) & PVM_PTE_NX))\n		mmu->steps++;\n", "unit.mmu"),
     guard("M9 a table is not writable", FILL,
-          "(fill->target > 1 || !is_tracked(fill))", "(fill->target > 1 || fill->vcpu || !is_tracked(fill))",
-          "unit.mmu"),
+          "(fill->target > 1 || !pvm_page_tracked(fill->vcpu->vm->mmu, fill->gfn))",
+          "(fill->target > 1 || fill->vcpu)", "unit.mmu"),
+    guard("M9 nor is one that a neighbour of the last fill maps", NEAR,
+          "(write && !t->frame.writable) || pvm_page_first(mmu, gfn) ||", "(write && !t->frame.writable) ||", "unit.mmu"),
+    guard("M7 another range ends a path", "libpvm/mmu/root.h",
+          "vcpu->mmu.efer == vcpu->efer && vcpu->mmu.range == vcpu->msr.linear_address_range;",
+          "vcpu->mmu.efer == vcpu->efer;", "unit.mmu"),
     guard("M9 a large page with a table in it is not writable", FILL,
           "	while (level > 1 && ((wants_write(fill, level) &&\n			      "
           "pvm_page_region_has_tables(mmu, fill->gfn, level)) ||\n			     ",
@@ -362,7 +366,13 @@ MMU = (
     guard("M10 nor by a table that is being taken", FAULT,
           "		if (pvm_frames_are_taken(mmu, fill->walk.table[level], 1))\n			return true;\n",
           "		(void)mmu;\n", "unit.mmu"),
-    guard("M10 nor beside the lock", FAULT, "		done = !vm->mmu->taking &&\n", "		done =\n", "unit.mmu"),
+    guard("M10 nor beside the lock", NEAR,
+          "if (mmu->taking || path->frames_gen != mmu->frames_gen)", "if (path->frames_gen != mmu->frames_gen)", "unit.mmu"),
+    guard("M10 where the guest's tables were is worth nothing", NEAR,
+          "if (mmu->taking || path->frames_gen != mmu->frames_gen)", "if (mmu->taking)", "unit.mmu"),
+    guard("M11 a neighbour takes from the reserve as any fill", NEAR,
+          "if (!head || mmu->reserved < LEAF_PAGES_MAX || !set_accessed(t))", "if (!head || !set_accessed(t))",
+          "unit.mmu"),
     guard("M10 a frame that was asked for before is worth nothing", FAULT,
           "hint->valid && hint->gen == vm->mmu->frames_gen && ", "hint->valid && ", "unit.mmu"),
     guard("M10 a large leaf covers no frame that is being taken", FILL,
