@@ -193,7 +193,7 @@ struct pvm_request {
 struct pvm_vcpu_mmu {
 	struct pvm_vcpu *next;	/* of the VM */
 	bool inside;		/* it fills a page beside others, without the lock */
-	uint32_t fills, refusals;	/* pages it filled so, #PFs it raised, not yet in the VM's statistics */
+	uint32_t fills, refusals;	/* pages it filled so, #PFs it raised; not yet counted for the VM */
 	uint32_t spares;	/* objects in spare, which it may use so */
 	void *spare;		/* a chain through their first words */
 	void *root[2];		/* shadow root of the supervisor's and of the user's table */

@@ -58,7 +58,8 @@ bool pvm_spares_cover(struct pvm_vcpu *vcpu, struct pvm_shadow_page *page, unsig
 	return true;
 }
 
-static inline void set_value(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned index, uint64_t value)
+static inline void set_value(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned index,
+			     uint64_t value)
 {
 	struct pvm_entry_values **values = &page->values[index / CHUNK_ENTRIES];
 
@@ -67,16 +68,40 @@ static inline void set_value(struct pvm_mmu *mmu, struct pvm_shadow_page *page, 
 	pvm_entry_set_value(page, index, value);
 }
 
-/* Free the values around an entry if no entry needs them. From the end, because
- * a page is emptied from its start. */
+/* Are the words of a chunk's entries, or of their links, all 0? By eight, and from the end,
+ * because a page is emptied from its start. */
+static bool is_zero(const uint64_t *words)
+{
+	const uint64_t *w = words + CHUNK_ENTRIES;
+
+	while (w != words) {
+		w -= 8;
+		if (w[0] | w[1] | w[2] | w[3] | w[4] | w[5] | w[6] | w[7])
+			return false;
+	}
+	return true;
+}
+
+/* The switcher's slot is not 0. */
+static bool has_entries(const struct pvm_shadow_page *page, unsigned first)
+{
+	unsigned i = CHUNK_ENTRIES;
+
+	if (pvm_likely(is_zero(page->table + first)))
+		return false;
+	while (i--)
+		if (pvm_entry_present(page, first + i))
+			return true;
+	return false;
+}
+
+/* Free the values around an entry if no entry needs them. */
 static void trim_values(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned index)
 {
 	struct pvm_entry_values **values = &page->values[index / CHUNK_ENTRIES];
-	unsigned first = index - index % CHUNK_ENTRIES, i = CHUNK_ENTRIES;
 
-	while (i--)
-		if (pvm_entry_present(page, first + i))
-			return;
+	if (has_entries(page, index - index % CHUNK_ENTRIES))
+		return;
 	pvm_slab_give(mmu, &mmu->value_slab, *values);
 	*values = NULL;
 }
@@ -110,20 +135,18 @@ static struct pvm_entry_links *links_find(const struct pvm_mmu *mmu, uint32_t re
 
 static void links_trim(struct pvm_mmu *mmu, uint32_t ref)
 {
-	unsigned index, i = CHUNK_ENTRIES;
+	unsigned index;
 	struct pvm_shadow_page *page = pvm_ref_page(mmu, ref, &index);
 	struct pvm_entry_links **links = &page->links[index / CHUNK_ENTRIES];
 
-	while (*links && i--)
-		if ((*links)->of[i].next | (*links)->of[i].prev)
-			return;
-	if (!*links)
+	if (!*links || !is_zero((*links)->both))
 		return;
 	pvm_slab_give(mmu, &mmu->link_slab, *links);
 	*links = NULL;
 }
 
-static inline void list_add(struct pvm_mmu *mmu, uint32_t *head, struct pvm_shadow_page *page, unsigned index)
+static inline void list_add(struct pvm_mmu *mmu, uint32_t *head, struct pvm_shadow_page *page,
+			    unsigned index)
 {
 	uint32_t ref = pvm_entry_ref(page, index);
 

@@ -98,6 +98,21 @@ bool pvm_near_is_linked(struct pvm_fill *fill)
 	return true;
 }
 
+struct pvm_shadow_page *pvm_near_table(const struct pvm_vcpu *vcpu, const struct pvm_shadow_page *root,
+				       pvm_gva_t gva)
+{
+	const struct pvm_vcpu_path *path;
+	unsigned mode;
+
+	for (mode = 0; mode < 2; mode++) {
+		path = &vcpu->mmu.path[mode];
+		if (path->root == root && path->region == gva.v >> PVM_LEVEL_SHIFT(2) &&
+		    path->links_gen == vcpu->vm->mmu->links_gen)
+			return path->table;
+	}
+	return NULL;
+}
+
 /* A touch of one page. */
 struct touch {
 	struct pvm_vcpu *vcpu;
@@ -118,7 +133,8 @@ static inline bool set_accessed(struct touch *t)
 	if (new == t->guest)
 		return true;
 	va = pvm_walk_entry_va(t->vcpu->vm, t->table->gfn, t->index, true);
-	if (!va || !__atomic_compare_exchange_n(va, &t->guest, new, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+	if (!va || !__atomic_compare_exchange_n(va, &t->guest, new, false, __ATOMIC_SEQ_CST,
+						__ATOMIC_SEQ_CST))
 		return false;	/* M6 */
 	t->guest = new;
 	return true;
@@ -158,7 +174,8 @@ static bool install_beside(struct touch *t)
 	pvm_gfn_t gfn = pvm_pte_gfn(t->guest);
 	uint32_t *head = pvm_rmap_find(t->vcpu->vm->mmu, gfn, 1), none = 0;
 
-	if (!head || PVM_READ_ONCE(*head) || !pvm_spares_cover(t->vcpu, t->table, t->index) || !set_accessed(t))
+	if (!head || PVM_READ_ONCE(*head) || !pvm_spares_cover(t->vcpu, t->table, t->index) ||
+	    !set_accessed(t))
 		return false;
 	if (!__atomic_compare_exchange_n(at, &empty, ENTRY_BUSY, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 		return false;
@@ -187,8 +204,8 @@ static inline bool fill(struct touch *t, pvm_gva_t gva)
 		return false;
 	mark_used(mmu, t->table);
 	t->vcpu->mmu.fills++;
-	pvm_trace_vcpu(t->vcpu, PVM_TRACE_FILL, gva.v, pvm_gfn_to_gpa(gfn).v | (gva.v & (PVM_PAGE_SIZE - 1)), 1,
-		       t->table->table[t->index]);
+	pvm_trace_vcpu(t->vcpu, PVM_TRACE_FILL, gva.v,
+		       pvm_gfn_to_gpa(gfn).v | (gva.v & (PVM_PAGE_SIZE - 1)), 1, t->table->table[t->index]);
 	return true;
 }
 

@@ -19,6 +19,11 @@ void pvm_near_remember(const struct pvm_fill *fill);
 /* The same path as remembered? Then @fill has it. With the lock. */
 bool pvm_near_is_linked(struct pvm_fill *fill);
 
+/* The table of level 1 below @root that translates @gva, if a remembered path leads there; or NULL. With
+ * the lock. */
+struct pvm_shadow_page *pvm_near_table(const struct pvm_vcpu *vcpu, const struct pvm_shadow_page *root,
+				       pvm_gva_t gva);
+
 /* Without the lock. *@refusal: the error code, of what is absent. */
 enum pvm_near pvm_near_fault(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t error_code, uint32_t *refusal);
 

@@ -31,15 +31,6 @@ struct pvm_shadow_page *pvm_page_find(const struct pvm_mmu *mmu, pvm_gfn_t gfn,
 	return NULL;
 }
 
-struct pvm_shadow_page *pvm_page_next_root(const struct pvm_mmu *mmu, struct pvm_shadow_page *page,
-					   pvm_gfn_t gfn)
-{
-	for (page = page ? page->same_next : pvm_page_first(mmu, gfn); page; page = page->same_next)
-		if (pvm_page_is_root(mmu, page))
-			return page;
-	return NULL;
-}
-
 bool pvm_page_tracked(const struct pvm_mmu *mmu, pvm_gfn_t gfn)
 {
 	const struct pvm_shadow_page *page;

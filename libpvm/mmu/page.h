@@ -22,8 +22,15 @@ static inline struct pvm_shadow_page *pvm_page_first(const struct pvm_mmu *mmu, 
 struct pvm_shadow_page *pvm_page_find(const struct pvm_mmu *mmu, pvm_gfn_t gfn,
 				      union pvm_mmu_role role, uint64_t range_gen);
 /* The next root made from the guest's table at @gfn, after @page (NULL: the first). */
-struct pvm_shadow_page *pvm_page_next_root(const struct pvm_mmu *mmu, struct pvm_shadow_page *page,
-					   pvm_gfn_t gfn);
+static inline struct pvm_shadow_page *pvm_page_next_root(const struct pvm_mmu *mmu,
+							 struct pvm_shadow_page *page, pvm_gfn_t gfn)
+{
+	for (page = page ? page->same_next : pvm_page_first(mmu, gfn); page; page = page->same_next)
+		if (pvm_page_is_root(mmu, page))
+			return page;
+	return NULL;
+}
+
 /* Must the guest not write this frame, because a shadow page mirrors it? */
 bool pvm_page_tracked(const struct pvm_mmu *mmu, pvm_gfn_t gfn);
 /* May a table be in the large page around @gfn? */

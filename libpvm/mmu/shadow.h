@@ -46,7 +46,10 @@ struct pvm_entry_link {
 };
 
 struct pvm_entry_links {
-	struct pvm_entry_link of[CHUNK_ENTRIES];
+	union {
+		struct pvm_entry_link of[CHUNK_ENTRIES];
+		uint64_t both[CHUNK_ENTRIES];
+	};
 };
 
 /* A shadow page: what is known of one table for the CPU. page.c */

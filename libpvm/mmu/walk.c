@@ -100,7 +100,8 @@ bool pvm_walk_guest(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t access, struc
 	walk->above_accessed = above & PVM_PTE_A;
 	walk->gpa = pvm_gpa((pvm_pte_leaf_gfn(walk->entry[level], level).v << PVM_PAGE_SHIFT) |
 			    (gva.v & (PVM_LEVEL_SIZE(level) - 1)));
-	cause = pvm_walk_cause(vcpu, walk->entry[level], access, walk->writable, walk->user, !(some & PVM_PTE_NX));
+	cause = pvm_walk_cause(vcpu, walk->entry[level], access, walk->writable, walk->user,
+			       !(some & PVM_PTE_NX));
 	return cause ? refuse(vcpu, walk, cause) : true;
 }
 

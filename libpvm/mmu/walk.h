@@ -62,13 +62,14 @@ static inline bool pvm_walk_us_refuses(const struct pvm_vcpu *vcpu, bool user, u
 static inline uint32_t pvm_walk_cause(const struct pvm_vcpu *vcpu, uint64_t leaf, uint32_t access,
 				      bool writable, bool user, bool executable)
 {
-	bool rights = ((access & PVM_ACCESS_WRITE) && !writable) || ((access & PVM_ACCESS_EXEC) && !executable);
+	bool refused = ((access & PVM_ACCESS_WRITE) && !writable) ||
+		((access & PVM_ACCESS_EXEC) && !executable);
 
 	if (pvm_walk_us_refuses(vcpu, user, access))
 		return PVM_PF_P;
 	if (pvm_walk_key_refuses(vcpu, leaf, access))
 		return PVM_PF_P | PVM_PF_PK;
-	return rights ? PVM_PF_P : 0;
+	return refused ? PVM_PF_P : 0;
 }
 
 /* May this vCPU's guest use the address at all (M7), the switcher's slot being

@@ -149,6 +149,7 @@ struct pvm_switcher_cpu {
 	uint64_t tag_vm[PVM_SWITCHER_TAGS];	/* pvm_switcher_vm::id */
 	uint64_t tag_gen[PVM_SWITCHER_TAGS];
 	uint32_t next_tag, live_tags;
+	const struct pvm_switcher_vcpu *shown;	/* whose list published[] is, if its shown_on says so, too */
 	pvm_hpa_t own_root[2];
 	uint64_t host_dr7, host_dr[4];
 	uint64_t host_seg[4];		/* DS, ES, FS, GS that only the host's tables have; 0: none */

@@ -192,7 +192,8 @@ Test(mmu_near, M7_another_range_ends_the_path)
 {
 	const struct pvm_linear_range none = { PVM_RANGE_INDEX_NONE, PVM_RANGE_INDEX_NONE,
 					       PVM_RANGE_INDEX_NONE, PVM_RANGE_INDEX_NONE };
-	const uint64_t gva = 0xffff000000000000ull | (uint64_t)g.vm->config.range.pml4_start << PVM_LEVEL_SHIFT(4);
+	const uint64_t slot = g.vm->config.range.pml4_start;
+	const uint64_t gva = 0xffff000000000000ull | slot << PVM_LEVEL_SHIFT(4);
 
 	guest_map(&g, gva, DATA, 1, RWU);
 	guest_map(&g, gva + PAGE(1), DATA + PAGE(1), 1, RWU);

@@ -293,3 +293,82 @@ Test(switcher_tag, a_missing_root_has_no_tag_and_publishes_nothing)
 	cr_assert_eq(cpu->own_roots.signal[1], 0);
 	cr_assert_eq(svcpu.published_count, 0);
 }
+
+/* What entry.S finds on a CPU for a pair that was loaded before. */
+static const struct pvm_switcher_roots *shown(uint64_t supervisor, uint64_t user)
+{
+	unsigned i;
+
+	for (i = 0; i < PVM_SWITCHER_PUBLISHED; i++)
+		if (cpu->published[i].guest_cr3 == supervisor && cpu->published[i].guest_switch_cr3 == user)
+			return &cpu->published[i];
+	return NULL;
+}
+
+/* The last four pairs are published, and each with the tags that its roots have now. */
+static void check_shown(unsigned last)
+{
+	unsigned n, mode;
+
+	cr_assert_null(shown(ROOT(10 * (last - 4)), ROOT(10 * (last - 4) + 1)));
+	for (n = last - 3; n <= last; n++) {
+		const struct pvm_switcher_roots *pair = shown(ROOT(10 * n), ROOT(10 * n + 1));
+
+		cr_assert_not_null(pair);
+		for (mode = 0; mode < 2; mode++) {
+			unsigned its = (unsigned)pair->signal[mode] - 1;
+
+			cr_assert_eq(cpu->tag_root[its].v, ROOT(10 * n + mode), "pair %u", n);
+			cr_assert_eq(cpu->tag_gen[its], cpu->tags_gen);
+			cr_assert_eq(cpu->tag_vcpu[its], svcpu.vcpu);
+			cr_assert_eq(pair->tag_bit[mode], 1u << its);
+			cr_assert(cpu->live_tags >> its & 1, "no other root gets it");
+		}
+	}
+}
+
+static void load_pairs(unsigned first, unsigned last)
+{
+	for (; first <= last; first++)
+		set_roots_of(&svcpu, ROOT(10 * first), ROOT(10 * first + 1));
+}
+
+Test(switcher_tag, S7_what_is_published_keeps_its_tags_while_others_come_and_go)
+{
+	unsigned last;
+
+	load_pairs(1, 4);
+	for (last = 5; last < 40; last++) {
+		load_pairs(last, last);
+		check_shown(last);
+	}
+}
+
+Test(switcher_tag, S7_another_vcpu_or_cpu_in_between_leaves_nothing_of_its_own)
+{
+	add_sibling(&vm);
+	load_pairs(1, 8);
+	set_roots_of(&sibling, ROOT(500), ROOT(501));
+	load_pairs(9, 9);
+	check_shown(9);
+	cpu = cpus[1];
+	load_pairs(10, 11);
+	cpu = cpus[0];
+	load_pairs(12, 12);
+	check_shown(12);
+	pvm_switcher_void_tags_of(&vm);
+	load_pairs(13, 17);
+	check_shown(17);
+}
+
+Test(switcher_tag, S7_a_pair_without_a_root_leaves_no_older_list_behind)
+{
+	load_pairs(1, 8);
+	cpu = cpus[1];
+	load_pairs(9, 9);
+	cpu = cpus[0];
+	cpu->tags_gen = vm.tags_gen;
+	pvm_switcher_set_roots(cpu, &svcpu, (pvm_hpa_t[2]){ { ROOT(700) }, { PVM_INVALID_ADDR } });
+	load_pairs(10, 10);
+	check_shown(10);
+}
