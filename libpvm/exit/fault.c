@@ -9,11 +9,14 @@
 #include <pvm/exit.h>
 #include <pvm/mmu.h>
 
-enum pvm_action pvm_handle_page_fault(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t error_code,
-				      enum pvm_sleep sleep)
+#include "exit/fault.h"
+
+enum pvm_action pvm_fault_answer(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t error_code,
+				 enum pvm_sleep sleep, bool *fixed)
 {
 	struct pvm_fault_result result = pvm_mmu_fault(vcpu, gva, error_code, sleep);
 
+	*fixed = result.kind == PVM_FAULT_FIXED;
 	switch (result.kind) {
 	case PVM_FAULT_FIXED:
 		return PVM_ACT_RESUME;
@@ -33,4 +36,12 @@ enum pvm_action pvm_handle_page_fault(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint
 	}
 	vcpu->request.error.code = result.error;
 	return PVM_ACT_ERROR;
+}
+
+enum pvm_action pvm_handle_page_fault(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t error_code,
+				      enum pvm_sleep sleep)
+{
+	bool fixed;
+
+	return pvm_fault_answer(vcpu, gva, error_code, sleep, &fixed);
 }

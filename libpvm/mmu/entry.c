@@ -220,8 +220,8 @@ void pvm_entry_map(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned i
 	uint64_t value = gfn.v >> (9 * (page->role.level - 1));
 
 	mmu->stats.rmap_entries++;
-	pvm_entry_map_at(mmu, page, index, pvm_radix_make(mmu, &mmu->rmap[page->role.level - 1], value), value,
-			 entry);
+	pvm_entry_map_at(mmu, page, index, pvm_radix_make(mmu, &mmu->rmap[page->role.level - 1], value),
+			 value, entry);
 }
 
 void pvm_entry_drop(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned index)

@@ -249,10 +249,8 @@ Test(switcher_tag, S7_roots_are_set_anew_after_a_flush_of_the_vm)
 	set_roots_of(&svcpu, ROOT(1), ROOT(2));
 	svcpu.root[0].v = ROOT(1);
 	svcpu.root[1].v = ROOT(2);
-	cr_assert(pvm_switcher_roots_are(cpu, &svcpu, vm.tags_gen, false));
-	cr_assert(pvm_switcher_roots_are(cpu, &svcpu, vm.tags_gen, true));
-	cr_assert_not(pvm_switcher_roots_are(cpu, &svcpu, vm.tags_gen + 1, true), "also by a hypercall");
-	cr_assert_not(pvm_switcher_roots_are(cpu, &svcpu, vm.tags_gen + 1, false));
+	cr_assert(pvm_switcher_roots_are(cpu, &svcpu, vm.tags_gen));
+	cr_assert_not(pvm_switcher_roots_are(cpu, &svcpu, vm.tags_gen + 1));
 }
 
 Test(switcher_tag, roots_are_set_anew_when_the_vcpu_has_others)
@@ -261,13 +259,12 @@ Test(switcher_tag, roots_are_set_anew_when_the_vcpu_has_others)
 	for (unsigned mode = 0; mode < 2; mode++) {
 		svcpu.root[mode].v = ROOT(1 + mode);
 		svcpu.root[!mode].v = ROOT(5);
-		cr_assert_not(pvm_switcher_roots_are(cpu, &svcpu, vm.tags_gen, false));
+		cr_assert_not(pvm_switcher_roots_are(cpu, &svcpu, vm.tags_gen));
 	}
 	svcpu.root[0].v = ROOT(1);
 	svcpu.root[1].v = ROOT(2);
 	cpu->roots = (uint64_t)(uintptr_t)&cpu->published[0];	/* LOAD_PGTBL came between */
-	cr_assert_not(pvm_switcher_roots_are(cpu, &svcpu, vm.tags_gen, false));
-	cr_assert(pvm_switcher_roots_are(cpu, &svcpu, vm.tags_gen, true));
+	cr_assert_not(pvm_switcher_roots_are(cpu, &svcpu, vm.tags_gen));
 }
 
 Test(switcher_tag, a_root_of_another_role_is_not_published)
