@@ -273,6 +273,7 @@ enum pvm_inhibit {
 	PVM_INHIBIT_ROOT	= 1 << 4,	/* the other mode's root is not at hand */
 	PVM_INHIBIT_ENTRY	= 1 << 5,	/* LSTAR is not a legal address */
 	PVM_INHIBIT_CR4		= 1 << 6,	/* user mode has another CR4 than supervisor mode */
+	PVM_INHIBIT_RETRY	= 1 << 7,	/* a #PF was raised: the return from it fills its page */
 };
 
 /* ------------------------------------------------------------------------

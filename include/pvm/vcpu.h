@@ -194,6 +194,7 @@ struct pvm_vcpu_mmu {
 	struct pvm_vcpu *next;	/* of the VM */
 	bool inside;		/* it fills a page beside others, without the lock */
 	uint32_t fills, refusals;	/* pages it filled so, #PFs it raised; not yet counted for the VM */
+	uint32_t retries;	/* of the fills, those that came before their fault */
 	uint32_t spares;	/* objects in spare, which it may use so */
 	void *spare;		/* a chain through their first words */
 	void *root[2];		/* shadow root of the supervisor's and of the user's table */
@@ -205,6 +206,15 @@ struct pvm_vcpu_mmu {
 	bool is_late, late_write;	/* there is one; it is to be written */
 	bool is_shared;		/* the engine writes shared as it likes: no table there is exact */
 	pvm_gfn_t shared;	/* the frame of the PVCS */
+
+	/* The last #PF that was raised: when the guest returns there, the access is made possible
+	 * before it faults again, if the guest's entry allows it by then. */
+	struct {
+		bool waits, user_mode;
+		uint32_t access;
+		pvm_gva_t gva;
+		uint64_t rip;
+	} retry;
 
 	/* The path of the last fill of a 4 KiB page, by mode: good for its neighbours as
 	 * long as no link between shadow pages changes. */

@@ -23,6 +23,11 @@ enum pvm_action pvm_fault_answer(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t 
 	case PVM_FAULT_INJECT:
 		if (result.vector == PVM_VEC_GP)
 			return pvm_event_gp(vcpu, 0);
+		vcpu->mmu.retry.waits = true;
+		vcpu->mmu.retry.user_mode = vcpu->user_mode;
+		vcpu->mmu.retry.access = error_code & (PVM_ACCESS_WRITE | PVM_ACCESS_EXEC);
+		vcpu->mmu.retry.gva = gva;
+		vcpu->mmu.retry.rip = vcpu->rip;
 		return pvm_event_pf(vcpu, gva, result.error_code);
 	case PVM_FAULT_MMIO:
 		vcpu->request.mmio.gva = gva;

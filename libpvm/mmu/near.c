@@ -122,6 +122,7 @@ struct touch {
 	uint64_t guest;		/* the guest's entry, as read once (M6) */
 	struct pvm_frame frame;
 	bool user;		/* all entries of the walk have U */
+	bool untouched;		/* the guest's A and D stay as they are */
 };
 
 /* Set A and D as the access wants them. False: the guest was faster, or it takes more. */
@@ -132,6 +133,8 @@ static inline bool set_accessed(struct touch *t)
 
 	if (new == t->guest)
 		return true;
+	if (t->untouched)
+		return false;
 	va = pvm_walk_entry_va(t->vcpu->vm, t->table->gfn, t->index, true);
 	if (!va || !__atomic_compare_exchange_n(va, &t->guest, new, false, __ATOMIC_SEQ_CST,
 						__ATOMIC_SEQ_CST))
@@ -220,11 +223,11 @@ static inline uint32_t absent(const struct pvm_vcpu *vcpu, uint32_t access)
 }
 
 static inline enum pvm_near inside(struct pvm_vcpu *vcpu, const struct pvm_vcpu_path *path, pvm_gva_t gva,
-				   uint32_t access)
+				   uint32_t access, bool untouched)
 {
 	const struct pvm_vm *vm = vcpu->vm;
 	struct touch t = { .vcpu = vcpu, .table = path->table, .index = PVM_LEVEL_INDEX(gva.v, 1),
-			   .access = access };
+			   .access = access, .untouched = untouched };
 
 	if (!is_linked(vcpu, path, gva) || !is_unchanged(vm->mmu, path))
 		return PVM_NEAR_NOT;
@@ -248,11 +251,27 @@ enum pvm_near pvm_near_fault(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t erro
 
 	if ((error_code & PVM_PF_P) || path->region != gva.v >> PVM_LEVEL_SHIFT(2) || !pvm_enter(vcpu))
 		return PVM_NEAR_NOT;
-	result = inside(vcpu, path, gva, access);
+	result = inside(vcpu, path, gva, access, false);
 	pvm_leave(vcpu);
 	if (result == PVM_NEAR_ABSENT) {
 		vcpu->mmu.refusals++;
 		*refusal = absent(vcpu, access);
 	}
 	return result;
+}
+
+/* A CPU may fill its TLB at any time by entries that have A, and D for a write: nothing of this can be
+ * seen by the guest but that it does not fault again. */
+void pvm_mmu_retry(struct pvm_vcpu *vcpu)
+{
+	const struct pvm_vcpu_path *path = &vcpu->mmu.path[vcpu->user_mode];
+	pvm_gva_t gva = vcpu->mmu.retry.gva;
+
+	vcpu->mmu.retry.waits = false;
+	if (vcpu->mmu.retry.rip != vcpu->rip || vcpu->mmu.retry.user_mode != vcpu->user_mode ||
+	    path->region != gva.v >> PVM_LEVEL_SHIFT(2) || !pvm_enter(vcpu))
+		return;
+	if (inside(vcpu, path, gva, vcpu->mmu.retry.access, true) == PVM_NEAR_FILLED)
+		vcpu->mmu.retries++;
+	pvm_leave(vcpu);
 }

@@ -141,7 +141,7 @@ static void copy_registers(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcp
 /* S3: one word, a bit for each reason, as wide as what entry.S compares with 0. */
 _Static_assert(sizeof(((struct pvm_switcher_cpu *)0)->inhibit) == sizeof(uint32_t), "CMPL");
 _Static_assert((PVM_INHIBIT_HOST | PVM_INHIBIT_PVCS | PVM_INHIBIT_NMI | PVM_INHIBIT_INTERRUPT |
-		PVM_INHIBIT_ROOT | PVM_INHIBIT_ENTRY | PVM_INHIBIT_CR4) == (1 << 7) - 1, "a bit for each reason");
+		PVM_INHIBIT_ROOT | PVM_INHIBIT_ENTRY | PVM_INHIBIT_CR4 | PVM_INHIBIT_RETRY) == (1 << 8) - 1, "a bit for each reason");
 
 /* S3: every reason not to switch directly, as one word. */
 static uint32_t inhibited(const struct pvm_switcher_cpu *cpu, const struct pvm_switcher_vcpu *svcpu)
@@ -151,6 +151,8 @@ static uint32_t inhibited(const struct pvm_switcher_cpu *cpu, const struct pvm_s
 
 	if (svcpu->waits && (*svcpu->waits & svcpu->waits_bit))
 		inhibit |= PVM_INHIBIT_INTERRUPT;
+	if (vcpu->mmu.retry.waits)
+		inhibit |= PVM_INHIBIT_RETRY;
 	if (vcpu->nmi_masked | vcpu->nmi_pending)
 		inhibit |= PVM_INHIBIT_NMI;
 	if (cpu->own_root[!vcpu->user_mode].v == PVM_INVALID_ADDR)
@@ -448,6 +450,10 @@ void pvm_switcher_run(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *sv
 				action = pvm_handle_syscall(vcpu);
 			kept = serve == PVM_SERVE_RESULT && vcpu->rip == cpu->frame.rip ?
 			       KEPT_BUT_RESULT : KEPT_NOTHING;
+		} else if (cpu->kind == KIND_SYSCALL && cpu->inhibit == PVM_INHIBIT_RETRY &&
+			   !vcpu->user_mode) {
+			action = pvm_handle_syscall(vcpu);
+			kept = KEPT_NOTHING;
 		} else if (cpu->kind == KIND_VECTOR) {
 			action = serve_vector(cpu, vcpu, &kept);
 		}

@@ -52,16 +52,16 @@ ROWS = (
     Row("switcher.return_supervisor", "exception in supervisor mode, EVENT_RETURN_SUPERVISOR", ("rets_syscall",),
         0, (), "EVENT_RETURN_SUPERVISOR"),
     Row("switcher.fill", "fill in user mode", ("user_touch",),
-        1530, (), "first touch of a page by user mode that the engine fills", compiled=True),
+        940, (), "first touch of a page by user mode that the engine fills", compiled=True),
     Row("switcher.page_fault", "page fault in user mode that the guest answers", ("user_touch_at",),
-        2490, (), "#PF in user mode: reflected, answered with an entry, EVENT_RETURN_USER, the same access again",
+        1680, (), "#PF in user mode: reflected, answered with an entry, EVENT_RETURN_USER, the same access again",
         until="user_touch_next", compiled=True),
     Row("switcher.invlpg", "INVLPG of an entry that is gone", ("probe_hypercall_at",),
-        3280, (), "TLB_INVLPG of an address whose shadowed entry the guest has cleared", compiled=True),
+        1645, (), "TLB_INVLPG of an address whose shadowed entry the guest has cleared", compiled=True),
     Row("switcher.load_pgtbl_new", "LOAD_PGTBL of halves of different pairs", ("probe_hypercall_at",),
-        2230, (), "LOAD_PGTBL of page tables that are not published", compiled=True),
+        1430, (), "LOAD_PGTBL of page tables that are not published", compiled=True),
     Row("switcher.interrupt", "interrupt that waits for the return to user mode", ("retu_syscall",),
-        2300, (), "EVENT_RETURN_USER for which an interrupt waits: delivered, until its EOI is done; the local APIC"
+        2055, (), "EVENT_RETURN_USER for which an interrupt waits: delivered, until its EOI is done; the local APIC"
         " is minivisor's", until="interrupt_over", compiled=True),
 )
 WORLD_ROW = Row("switcher.world_switch", "hypercall in the engine", (), 0, (NEVER,),

@@ -2,6 +2,10 @@
 /* Faults in the table that the last fill was in: without the lock, and as right as with it. */
 #include "guest.h"
 
+#include <pvm/exit.h>
+
+#include "internal.h"
+
 #define PAGE(n)	((uint64_t)(n) << PVM_PAGE_SHIFT)
 
 static struct guest g;
@@ -229,4 +233,84 @@ Test(mmu_near, beside_others_a_frame_that_is_mapped_takes_the_lock)
 	cr_assert_eq(guest_fault(&g, GVA + PAGE(2), PVM_PF_W).kind, PVM_FAULT_INJECT);
 	cr_assert_eq(locks, 0, "a refusal changes nothing");
 	check_ok(&g);
+}
+
+/* ------------------------------------------------------------------------
+ * Before the guest tries again what a #PF was raised for.
+ */
+
+#define FAULT_RIP	0x1234ull
+
+/* The guest has answered the #PF of an access to page 1 with @entry, and goes on at @rip. */
+static void return_with(uint64_t entry, uint32_t access, uint64_t rip)
+{
+	*guest_entry(&g, GVA + PAGE(1), 1) = 0;
+	g.vcpu->rip = FAULT_RIP;
+	pvm_handle_page_fault(g.vcpu, pvm_gva(GVA + PAGE(1)), access, PVM_MAY_SLEEP);
+	g.vcpu->user_mode = false;
+	*guest_entry(&g, GVA + PAGE(1), 1) = entry;
+	g.vcpu->rip = rip;
+	locks = 0;
+	pvm_returned(g.vcpu);
+	cr_assert_eq(locks, 0);
+	cr_assert_eq(*guest_entry(&g, GVA + PAGE(1), 1), entry, "no bit of the guest's has changed");
+	check_ok(&g);
+}
+
+#define ENTRY(bits)	((DATA + PAGE(1)) | RWU | (bits))
+
+Test(mmu_near, a_retry_finds_its_page)
+{
+	struct pvm_mmu_stats stats, before;
+
+	pvm_mmu_get_stats(g.vm, &before);
+	return_with(ENTRY(PVM_PTE_A | PVM_PTE_D), PVM_PF_W, FAULT_RIP);
+	cr_assert_eq(guest_reaches(&g, GVA + PAGE(1)), DATA + PAGE(1));
+	cr_assert(guest_can_write(&g, GVA + PAGE(1)));
+	pvm_mmu_get_stats(g.vm, &stats);
+	cr_assert_eq(stats.fills - before.fills, 1);
+	cr_assert_eq(stats.faults - before.faults, 1, "the one that was raised");
+}
+
+Test(mmu_near, a_retry_that_reads_needs_no_D)
+{
+	return_with(ENTRY(PVM_PTE_A), 0, FAULT_RIP);
+	cr_assert_eq(guest_reaches(&g, GVA + PAGE(1)), DATA + PAGE(1));
+	cr_assert_not(guest_can_write(&g, GVA + PAGE(1)));
+}
+
+Test(mmu_near, nothing_is_filled_ahead_without_A_nor_a_write_without_D)
+{
+	return_with(ENTRY(0), 0, FAULT_RIP);
+	cr_assert_eq(guest_reaches(&g, GVA + PAGE(1)), ~0ull);
+	return_with(ENTRY(PVM_PTE_D), PVM_PF_W, FAULT_RIP);
+	cr_assert_eq(guest_reaches(&g, GVA + PAGE(1)), ~0ull);
+	return_with(ENTRY(PVM_PTE_A), PVM_PF_W, FAULT_RIP);
+	cr_assert_eq(guest_reaches(&g, GVA + PAGE(1)), ~0ull);
+}
+
+Test(mmu_near, nothing_is_filled_ahead_for_another_instruction_or_access)
+{
+	return_with(ENTRY(PVM_PTE_A | PVM_PTE_D), PVM_PF_W, FAULT_RIP + 1);
+	cr_assert_eq(guest_reaches(&g, GVA + PAGE(1)), ~0ull);
+	pvm_returned(g.vcpu);
+	cr_assert_eq(guest_reaches(&g, GVA + PAGE(1)), ~0ull, "it is tried once");
+	return_with((ENTRY(PVM_PTE_A | PVM_PTE_D)) & ~PVM_PTE_W, PVM_PF_W, FAULT_RIP);
+	cr_assert_eq(guest_reaches(&g, GVA + PAGE(1)), ~0ull, "what is refused is refused");
+	cr_assert_eq(guest_reaches(&g, GVA + PAGE(2)), ~0ull, "and no neighbour is filled");
+}
+
+Test(mmu_near, M10_nothing_is_filled_ahead_while_memory_is_being_taken)
+{
+	const pvm_gfn_t gfn = pvm_gfn((DATA >> PVM_PAGE_SHIFT) + 1);
+
+	*guest_entry(&g, GVA + PAGE(1), 1) = 0;
+	g.vcpu->rip = FAULT_RIP;
+	pvm_handle_page_fault(g.vcpu, pvm_gva(GVA + PAGE(1)), PVM_PF_W, PVM_MAY_SLEEP);
+	*guest_entry(&g, GVA + PAGE(1), 1) = ENTRY(PVM_PTE_A | PVM_PTE_D);
+	g.vcpu->rip = FAULT_RIP;
+	pvm_mmu_invalidate_begin(g.vm, gfn, 1);
+	pvm_returned(g.vcpu);
+	cr_assert_eq(guest_reaches(&g, GVA + PAGE(1)), ~0ull);
+	pvm_mmu_invalidate_end(g.vm, gfn, 1);
 }
