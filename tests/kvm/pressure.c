@@ -78,8 +78,8 @@ static void aged(void)
 	snprintf(pid, sizeof(pid), "%d", (int)getpid());
 	machine_put(GROUP "/cgroup.procs", pid);
 	munmap(c.region, REGION_SIZE);
-	if (mmap(c.region, REGION_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) !=
-	    c.region)
+	if (mmap(c.region, REGION_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+		 0) != c.region)
 		machine_die("mmap: %s", strerror(errno));
 	client_hammer(&c);	/* first: by age, theirs are the pages to go */
 	client_wait_for_lap(&c);
