@@ -280,6 +280,9 @@ int pvm_kvm_set_efer(struct kvm_vcpu *vcpu, u64 efer)
 
 void pvm_kvm_set_dr7(struct kvm_vcpu *vcpu, unsigned long value)
 {
+	/* Else it is for user space's breakpoints: debug.c. */
+	if (vcpu->guest_debug & KVM_GUESTDBG_USE_HW_BP)
+		return;
 	vcpu->arch.dr7 = value;
 	changed(to_pvm_vcpu(vcpu));
 }
