@@ -77,6 +77,16 @@ void pvm_mmu_vcpu_destroy(struct pvm_vcpu *vcpu);
  * (M9): guest tables in it are never taken to be what they were. @shared false: no frame. */
 void pvm_mmu_share(struct pvm_vcpu *vcpu, pvm_gfn_t gfn, bool shared);
 
+/* libpvm/mmu/near.c, without the lock: the guest is about to try the access of @vcpu->mmu.retry again. */
+void pvm_mmu_retry(struct pvm_vcpu *vcpu);
+
+/* After EVENT_RETURN_*: to where a #PF came from? */
+static inline void pvm_returned(struct pvm_vcpu *vcpu)
+{
+	if (vcpu->mmu.retry.waits)
+		pvm_mmu_retry(vcpu);
+}
+
 /* libpvm/vcpu/pvcs.c: attach the PVCS at @gpa (0: none), pinning it (S8).
  * PVM_OK, PVM_EINVAL (misaligned or crosses a page), PVM_EFAULT (no memory). */
 int pvm_pvcs_attach(struct pvm_vcpu *vcpu, uint64_t gpa);

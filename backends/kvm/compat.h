@@ -9,6 +9,7 @@
 #include <kvm/iodev.h>
 #include <linux/hrtimer.h>
 #include <linux/kvm_host.h>
+#include <linux/shrinker.h>
 #include <linux/version.h>
 
 /* 6.12: Debian 13. What changed in between is not told apart. */
@@ -172,6 +173,39 @@ static inline int pvm_kvm_address_spaces(struct kvm *kvm)
 					     struct kvm_page_track_notifier_node *node)		\
 	{											\
 		kvm_page_track_unregister_notifier(kvm, node);					\
+	}
+#endif
+
+/* The one shrinker of the module, and its registration. */
+#if PVM_KVM_6_12
+#define PVM_KVM_SHRINKER(count, scan)								\
+	static struct shrinker *pvm_kvm_shrinker;						\
+	static int pvm_kvm_shrinker_register(void)						\
+	{											\
+		pvm_kvm_shrinker = shrinker_alloc(0, "kvm-pvm");				\
+		if (!pvm_kvm_shrinker)								\
+			return -ENOMEM;								\
+		pvm_kvm_shrinker->count_objects = count;					\
+		pvm_kvm_shrinker->scan_objects = scan;						\
+		shrinker_register(pvm_kvm_shrinker);						\
+		return 0;									\
+	}											\
+	static void pvm_kvm_shrinker_unregister(void)						\
+	{											\
+		shrinker_free(pvm_kvm_shrinker);						\
+	}
+#else
+#define PVM_KVM_SHRINKER(count, scan)								\
+	static struct shrinker pvm_kvm_shrinker = {						\
+		.count_objects = count, .scan_objects = scan, .seeks = DEFAULT_SEEKS,		\
+	};											\
+	static int pvm_kvm_shrinker_register(void)						\
+	{											\
+		return register_shrinker(&pvm_kvm_shrinker, "kvm-pvm");			\
+	}											\
+	static void pvm_kvm_shrinker_unregister(void)						\
+	{											\
+		unregister_shrinker(&pvm_kvm_shrinker);					\
 	}
 #endif
 

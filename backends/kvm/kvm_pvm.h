@@ -6,10 +6,13 @@
  *
  * main.c	the module, and the table of operations that kvm.ko calls
  * cpus.c	the host's CPUs: areas of the switcher, and what it asks of the host
- * memory.c	guest memory: frames by number, and what takes them away (M10)
+ * memory.c	guest memory: frames by number; the engine's own pages
+ * notifier.c	what takes memory away, and asks which is used (M10); the shrinker
+ * stats.c	counters, in KVM's statistics and in debugfs
  * vm.c		a VM: its configuration, the engine, CPUID
  * vcpu.c	a vCPU: its life, entry, exit, and what the engine asks for
  * registers.c	registers, as KVM names them, of a vCPU
+ * debug.c	a guest that user space debugs
  * events.c	interrupts, NMIs and exceptions that KVM has for a vCPU
  *
  * Names: kvm is struct kvm, vcpu struct kvm_vcpu, v struct pvm_kvm_vcpu (ours around it).
@@ -36,7 +39,7 @@
 
 #define PVM_KVM_CPUID_MAX	256	/* leaves that user space may give a VM */
 
-/* Guest memory as the engine sees it. memory.c */
+/* Guest memory as the engine sees it. memory.c, notifier.c */
 struct pvm_kvm_memory {
 	struct xarray frames;		/* by gfn: what is known of its frame */
 	spinlock_t lock;		/* of what follows: a frame comes in or goes */
@@ -47,6 +50,9 @@ struct pvm_kvm_memory {
 	struct mmu_notifier notifier;
 	struct kvm_page_track_notifier_node track;
 	bool is_tracked;
+	atomic_long_t pages;		/* of the engine's own */
+	unsigned long shrunk;		/* of them, that the shrinker took; under its lock */
+	struct list_head link;		/* of the VMs that the shrinker knows */
 };
 
 struct pvm_kvm {
@@ -74,6 +80,7 @@ struct pvm_kvm_vcpu {
 	struct kvm_segment seg[8];	/* VCPU_SREG_*: what user space and KVM's emulator set */
 	struct desc_ptr idt, gdt;
 	unsigned long rflags;		/* outside of PVM mode */
+	u64 guests_dr[4], guests_dr6, guests_dr7;	/* while user space's breakpoints are in pvm */
 };
 
 static inline struct pvm_kvm *to_pvm_kvm(struct kvm *kvm)
@@ -109,10 +116,29 @@ struct pvm_switcher_cpu *pvm_kvm_this_cpu(void);
  */
 extern const struct pvm_host_ops pvm_kvm_host_ops;
 
-int pvm_kvm_memory_init(struct pvm_kvm *vm);
+void pvm_kvm_memory_init(struct pvm_kvm *vm);
 void pvm_kvm_memory_destroy(struct pvm_kvm *vm);
-int pvm_kvm_memory_precreate(struct kvm *kvm);
+
+/* ------------------------------------------------------------------------
+ * notifier.c
+ */
+int pvm_kvm_notifier_init(struct pvm_kvm *vm);
+/* With the first vCPU, as KVM is not ready for it before. */
+int pvm_kvm_notifier_precreate(struct kvm *kvm);
+void pvm_kvm_notifier_destroy(struct pvm_kvm *vm);
 int pvm_kvm_flush_range(struct kvm *kvm, gfn_t first, u64 count);
+/* Of the module. */
+int pvm_kvm_shrinker_init(void);
+void pvm_kvm_shrinker_destroy(void);
+
+/* ------------------------------------------------------------------------
+ * stats.c
+ */
+
+/* The VM's folder in debugfs gets a file. */
+void pvm_kvm_stats_init(struct pvm_kvm *vm);
+/* From the engine's counters to KVM's, when KVM_RUN begins and when it ends with an exit. */
+void pvm_kvm_stats_update(struct kvm_vcpu *vcpu);
 
 /* ------------------------------------------------------------------------
  * vm.c
@@ -170,6 +196,16 @@ void pvm_kvm_cache_reg(struct kvm_vcpu *vcpu, enum kvm_reg reg);
 unsigned long pvm_kvm_get_rflags(struct kvm_vcpu *vcpu);
 void pvm_kvm_set_rflags(struct kvm_vcpu *vcpu, unsigned long rflags);
 bool pvm_kvm_get_if_flag(struct kvm_vcpu *vcpu);
+
+/* ------------------------------------------------------------------------
+ * debug.c
+ */
+void pvm_kvm_debug_changed(struct kvm_vcpu *vcpu);
+/* Around an entry. */
+void pvm_kvm_debug_in(struct pvm_kvm_vcpu *v);
+void pvm_kvm_debug_out(struct pvm_kvm_vcpu *v);
+/* The exit is for who debugs the guest, and KVM_RUN ends with it. */
+bool pvm_kvm_debug_exit(struct pvm_kvm_vcpu *v);
 
 /* ------------------------------------------------------------------------
  * events.c

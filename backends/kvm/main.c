@@ -333,7 +333,7 @@ static struct kvm_x86_ops x86_ops = {
 	.prepare_switch_to_guest = nothing,
 	.vcpu_load = load_vcpu,
 	.vcpu_put = nothing,
-	.update_exception_bitmap = nothing,
+	.update_exception_bitmap = pvm_kvm_debug_changed,
 	.get_msr = pvm_kvm_get_msr,
 	.set_msr = pvm_kvm_set_msr,
 	.get_segment_base = pvm_kvm_get_segment_base,
@@ -446,7 +446,7 @@ static struct kvm_x86_init_ops init_ops = {
 
 static int __init pvm_kvm_module_init(void)
 {
-	int error = kvm_x86_vendor_init(&init_ops);
+	int error = pvm_kvm_shrinker_init();
 
 	if (error == -EEXIST) {
 		/* Not EEXIST: modprobe takes that for success. */
@@ -455,10 +455,16 @@ static int __init pvm_kvm_module_init(void)
 	}
 	if (error)
 		return error;
+	error = kvm_x86_vendor_init(&init_ops);
+	if (error)
+		goto no_vendor;
 	error = pvm_kvm_init(&init_ops, sizeof(struct pvm_kvm_vcpu),
 			     __alignof__(struct pvm_kvm_vcpu), THIS_MODULE);
-	if (error)
-		kvm_x86_vendor_exit();
+	if (!error)
+		return 0;
+	kvm_x86_vendor_exit();
+no_vendor:
+	pvm_kvm_shrinker_destroy();
 	return error;
 }
 
@@ -466,6 +472,7 @@ static void __exit pvm_kvm_module_exit(void)
 {
 	kvm_exit();
 	kvm_x86_vendor_exit();
+	pvm_kvm_shrinker_destroy();
 }
 
 module_init(pvm_kvm_module_init);

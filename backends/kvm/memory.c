@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Guest memory. A frame is what user space's memory has at the slot's address: looked up
- * without sleeping where that is possible, remembered by its number, and held by nothing but the
- * notifier: whatever Linux takes away goes from here, and from the shadow tables, before
- * the notifier returns (M10). Only the page of a PVCS is pinned (S8).
+ * Guest memory, and pages of the engine's own. A frame is what user space's memory has at the
+ * slot's address: looked up without sleeping where that is possible, remembered by its number, and
+ * held by nothing but the notifier (notifier.c). Only the page of a PVCS is pinned (S8).
  *
  * The lock of frames comes after the MMU lock. frames is read without either.
  */
@@ -16,7 +15,11 @@
 /* A frame as the xarray has it: its number and what may be done with it. */
 #define FRAME_WRITABLE	1ul		/* for writing, too */
 #define FRAME_LOGGED	2ul		/* a write is to be logged first */
-#define FRAME_SHIFT	2
+#define FRAME_2M	4ul		/* the whole of its 2 MiB is mapped as one in user space */
+#define FRAME_SHIFT	3
+
+#define PAGES_LEAST	1024ul		/* of the engine's, that a VM may have whatever its memory */
+#define PAGES_TIMES	4ul		/* what KVM reckons for shadow pages: we have two roots, and lists */
 
 static struct pvm_kvm *vm_of(void *host)
 {
@@ -31,6 +34,7 @@ static struct pvm_kvm *vm_of(void *host)
 static int remember(struct pvm_kvm_memory *memory, gfn_t gfn, unsigned long hva, unsigned long frame,
 		    unsigned long taken, gfp_t gfp)
 {
+	unsigned long size = frame & FRAME_2M ? PMD_SIZE : PAGE_SIZE, start = hva & ~(size - 1);
 	int error = PVM_EAGAIN;
 	unsigned long flags;
 
@@ -38,7 +42,7 @@ static int remember(struct pvm_kvm_memory *memory, gfn_t gfn, unsigned long hva,
 		return PVM_ENOMEM;
 	spin_lock_irqsave(&memory->lock, flags);
 	if (memory->taken == taken &&
-	    !(memory->taking && hva >= memory->taking_start && hva < memory->taking_end)) {
+	    !(memory->taking && start + size > memory->taking_start && start < memory->taking_end)) {
 		xa_store(&memory->frames, gfn, xa_mk_value(frame), 0);	/* reserved: allocates nothing */
 		error = PVM_OK;
 	}
@@ -56,6 +60,46 @@ static struct page *get_page_of(unsigned long hva, bool write, enum pvm_sleep sl
 	    get_user_pages_unlocked(hva, 1, &page, (write ? FOLL_WRITE : 0) | FOLL_HWPOISON) != 1)
 		return NULL;
 	return page;
+}
+
+/* Does user space's own table map @hva by a large page? It may change as soon as this says so:
+ * whoever changes it calls the notifier for the whole page. */
+static bool mapped_large(struct mm_struct *mm, unsigned long hva)
+{
+	bool large = false;
+	unsigned long flags;
+	pgd_t pgd;
+	p4d_t p4d;
+	pud_t pud;
+	pmd_t pmd;
+
+	local_irq_save(flags);	/* tables are freed after an interrupt on every CPU */
+	pgd = READ_ONCE(*pgd_offset(mm, hva));
+	if (pgd_none(pgd))
+		goto out;
+	p4d = READ_ONCE(*p4d_offset(&pgd, hva));
+	if (p4d_none(p4d) || !p4d_present(p4d))
+		goto out;
+	pud = READ_ONCE(*pud_offset(&p4d, hva));
+	if (pud_none(pud) || !pud_present(pud))
+		goto out;
+	large = pud_leaf(pud);
+	if (large)
+		goto out;
+	pmd = READ_ONCE(*pmd_offset(&pud, hva));
+	large = pmd_present(pmd) && pmd_leaf(pmd);
+out:
+	local_irq_restore(flags);
+	return large;
+}
+
+/* May a shadow entry map the 2 MiB around @gfn as one? */
+static bool is_large(struct pvm_kvm *vm, const struct kvm_memory_slot *slot, gfn_t gfn, unsigned long hva)
+{
+	gfn_t first = gfn & ~(gfn_t)(PTRS_PER_PMD - 1);
+
+	return ((gfn ^ hva >> PAGE_SHIFT) & (PTRS_PER_PMD - 1)) == 0 && first >= slot->base_gfn &&
+	       first + PTRS_PER_PMD <= slot->base_gfn + slot->npages && mapped_large(vm->kvm.mm, hva);
 }
 
 /* Look a frame up in user space's memory. */
@@ -83,7 +127,7 @@ static int find_frame(struct pvm_kvm *vm, gfn_t gfn, bool write, enum pvm_sleep 
 	if (!page)
 		return sleep == PVM_NO_SLEEP ? PVM_EAGAIN : PVM_EFAULT;
 	*frame = page_to_pfn(page) << FRAME_SHIFT | (writable ? FRAME_WRITABLE : 0) |
-		 (logged ? FRAME_LOGGED : 0);
+		 (logged ? FRAME_LOGGED : is_large(vm, slot, gfn, hva) ? FRAME_2M : 0);
 	put_page(page);		/* the notifier says when it goes */
 	return remember(&vm->memory, gfn, hva, *frame, taken,
 			sleep == PVM_NO_SLEEP ? GFP_NOWAIT : GFP_KERNEL_ACCOUNT);
@@ -118,7 +162,7 @@ static int gfn_to_frame(void *host, pvm_gfn_t gfn, bool write, enum pvm_sleep sl
 		return error;
 	out->pa = (pvm_hpa_t){ (uint64_t)(frame >> FRAME_SHIFT) << PAGE_SHIFT };
 	out->writable = (frame & FRAME_WRITABLE) && (write || !(frame & FRAME_LOGGED));
-	out->max_level = 1;
+	out->max_level = frame & FRAME_2M ? 2 : 1;
 	return PVM_OK;
 }
 
@@ -167,132 +211,32 @@ static void unpin(void *host, pvm_gfn_t gfn, void *va)
 }
 
 /* ------------------------------------------------------------------------
- * Taking away.
- */
-
-/* Nothing of these frames is found from here on, as the caller has seen to. */
-static void forget(struct pvm_kvm *vm, gfn_t first, gfn_t end)
-{
-	unsigned long index = first;
-	void *entry;
-
-	xa_for_each_range(&vm->memory.frames, index, entry, first, end - 1)
-		xa_erase(&vm->memory.frames, index);
-	if (smp_load_acquire(&vm->is_made))
-		pvm_mmu_unmap_gfns(&vm->pvm, (pvm_gfn_t){ first }, end - first);
-}
-
-/* What of @slot lies in [start, stop) of user space's addresses. */
-static void forget_part(struct pvm_kvm *vm, const struct kvm_memory_slot *slot, unsigned long start,
-			unsigned long stop)
-{
-	unsigned long first = max(start, slot->userspace_addr);
-	unsigned long last = min(stop, slot->userspace_addr + (slot->npages << PAGE_SHIFT));
-
-	if (first < last)
-		forget(vm, slot->base_gfn + ((first - slot->userspace_addr) >> PAGE_SHIFT),
-		       slot->base_gfn + ((last - slot->userspace_addr + PAGE_SIZE - 1) >> PAGE_SHIFT));
-}
-
-static struct pvm_kvm *vm_of_notifier(struct mmu_notifier *notifier)
-{
-	return container_of(notifier, struct pvm_kvm, memory.notifier);
-}
-
-/* Between start and end find_frame() finds nothing of the range, whatever becomes of slots. */
-static int invalidate_start(struct mmu_notifier *notifier, const struct mmu_notifier_range *range)
-{
-	struct pvm_kvm *vm = vm_of_notifier(notifier);
-	struct pvm_kvm_memory *memory = &vm->memory;
-	struct kvm_memory_slot *slot;
-	unsigned long flags;
-	int idx, space, bkt;
-
-	spin_lock_irqsave(&memory->lock, flags);
-	memory->taking_start = memory->taking ? min(memory->taking_start, range->start) : range->start;
-	memory->taking_end = memory->taking ? max(memory->taking_end, range->end) : range->end;
-	memory->taking++;
-	spin_unlock_irqrestore(&memory->lock, flags);
-
-	idx = srcu_read_lock(&vm->kvm.srcu);
-	for (space = 0; space < pvm_kvm_address_spaces(&vm->kvm); space++)
-		kvm_for_each_memslot(slot, bkt, __kvm_memslots(&vm->kvm, space))
-			forget_part(vm, slot, range->start, range->end);
-	srcu_read_unlock(&vm->kvm.srcu, idx);
-	return 0;
-}
-
-static void invalidate_end(struct mmu_notifier *notifier, const struct mmu_notifier_range *range)
-{
-	struct pvm_kvm_memory *memory = &vm_of_notifier(notifier)->memory;
-	unsigned long flags;
-
-	spin_lock_irqsave(&memory->lock, flags);
-	memory->taken++;
-	memory->taking--;
-	spin_unlock_irqrestore(&memory->lock, flags);
-}
-
-static const struct mmu_notifier_ops notifier_ops = {
-	.invalidate_range_start = invalidate_start,
-	.invalidate_range_end = invalidate_end,
-};
-
-static struct pvm_kvm *vm_of_track(struct kvm_page_track_notifier_node *node)
-{
-	return container_of(node, struct pvm_kvm, memory.track);
-}
-
-/* A slot goes, or moves. KVM has made it invalid: it is found no more, and who found it
- * before comes too late. */
-static void slot_goes(struct kvm_page_track_notifier_node *node, gfn_t first, unsigned long count)
-{
-	struct pvm_kvm *vm = vm_of_track(node);
-	unsigned long flags;
-
-	spin_lock_irqsave(&vm->memory.lock, flags);
-	vm->memory.taken++;
-	spin_unlock_irqrestore(&vm->memory.lock, flags);
-	forget(vm, first, first + count);
-}
-
-/* KVM's emulator has written: a page table of the guest's, perhaps. */
-static void emulator_wrote(struct kvm_page_track_notifier_node *node, gpa_t gpa, int bytes)
-{
-	struct pvm_kvm *vm = vm_of_track(node);
-
-	pvm_mmu_host_wrote(&vm->pvm, (pvm_gfn_t){ gpa >> PAGE_SHIFT });
-	if (offset_in_page(gpa) + bytes > PAGE_SIZE)
-		pvm_mmu_host_wrote(&vm->pvm, (pvm_gfn_t){ (gpa >> PAGE_SHIFT) + 1 });
-}
-
-PVM_KVM_TRACK_FUNCTIONS(slot_goes, emulator_wrote)
-
-/* The log of a range was read: writes are to be seen again. */
-int pvm_kvm_flush_range(struct kvm *kvm, gfn_t first, u64 count)
-{
-	struct pvm_kvm *vm = to_pvm_kvm(kvm);
-	unsigned long index = first;
-	void *entry;
-
-	xa_for_each_range(&vm->memory.frames, index, entry, first, first + count - 1)
-		xa_erase(&vm->memory.frames, index);	/* FRAME_LOGGED may have changed */
-	if (smp_load_acquire(&vm->is_made))
-		pvm_mmu_write_protect_gfns(&vm->pvm, (pvm_gfn_t){ first }, count);
-	return 0;
-}
-
-/* ------------------------------------------------------------------------
  * Pages of the engine's own, locks, life.
  */
 
+/* Where it has as many as it may have, the engine gives up others of its own. */
+static bool may_have_another(struct pvm_kvm *vm)
+{
+	unsigned long most = max(PAGES_LEAST, PAGES_TIMES * READ_ONCE(vm->kvm.arch.n_max_mmu_pages));
+
+	if (atomic_long_inc_return(&vm->memory.pages) <= most)
+		return true;
+	atomic_long_dec(&vm->memory.pages);
+	return false;
+}
+
 static int page_alloc(void *host, enum pvm_sleep sleep, struct pvm_host_page *page)
 {
+	struct pvm_kvm *vm = vm_of(host);
 	gfp_t gfp = sleep == PVM_MAY_SLEEP ? GFP_KERNEL_ACCOUNT : GFP_NOWAIT | __GFP_ACCOUNT | __GFP_NOWARN;
 
-	page->va = (void *)get_zeroed_page(gfp);
-	if (!page->va)
+	if (!may_have_another(vm))
 		return PVM_ENOMEM;
+	page->va = (void *)get_zeroed_page(gfp);
+	if (!page->va) {
+		atomic_long_dec(&vm->memory.pages);
+		return PVM_ENOMEM;
+	}
 	page->pa = (pvm_hpa_t){ __pa(page->va) };
 	return PVM_OK;
 }
@@ -300,6 +244,7 @@ static int page_alloc(void *host, enum pvm_sleep sleep, struct pvm_host_page *pa
 static void page_free(void *host, struct pvm_host_page page)
 {
 	free_page((unsigned long)page.va);
+	atomic_long_dec(&vm_of(host)->memory.pages);
 }
 
 static void *page_va(void *host, pvm_hpa_t pa)
@@ -344,36 +289,16 @@ const struct pvm_host_ops pvm_kvm_host_ops = {
 	.event_taken = pvm_kvm_event_taken,
 };
 
-int pvm_kvm_memory_init(struct pvm_kvm *vm)
+void pvm_kvm_memory_init(struct pvm_kvm *vm)
 {
 	struct pvm_kvm_memory *memory = &vm->memory;
 
 	xa_init(&memory->frames);
 	spin_lock_init(&memory->lock);
 	spin_lock_init(&memory->mmu_lock);
-	memory->notifier.ops = &notifier_ops;
-	return mmu_notifier_register(&memory->notifier, current->mm);
-}
-
-int pvm_kvm_memory_precreate(struct kvm *kvm)
-{
-	struct pvm_kvm_memory *memory = &to_pvm_kvm(kvm)->memory;
-	int error;
-
-	if (memory->is_tracked)
-		return 0;
-	error = pvm_kvm_track_register(kvm, &memory->track);
-	memory->is_tracked = !error;
-	return error;
 }
 
 void pvm_kvm_memory_destroy(struct pvm_kvm *vm)
 {
-	struct pvm_kvm_memory *memory = &vm->memory;
-
-	if (memory->is_tracked)
-		pvm_kvm_track_unregister(&vm->kvm, &memory->track);
-	if (memory->notifier.mm)
-		mmu_notifier_unregister(&memory->notifier, memory->notifier.mm);
-	xa_destroy(&memory->frames);
+	xa_destroy(&vm->memory.frames);
 }

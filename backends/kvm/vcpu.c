@@ -109,6 +109,7 @@ int pvm_kvm_pre_run(struct kvm_vcpu *vcpu)
 	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
 	const char *field;
 
+	pvm_kvm_stats_update(vcpu);
 	if (!v->is_pvm || !v->is_new)
 		return 1;
 	field = pvm_kvm_take_over(v);
@@ -146,7 +147,9 @@ enum exit_fastpath_completion pvm_kvm_run(struct kvm_vcpu *vcpu, u64 run_flags)
 		action = pvm_handle_exit(&v->pvm, &v->exit, &root, PVM_NO_SLEEP);
 	if (action == PVM_ACT_RESUME && !(run_flags & KVM_RUN_FORCE_IMMEDIATE_EXIT)) {
 		kvm_load_guest_xsave_state(vcpu);
+		pvm_kvm_debug_in(v);
 		enter(v, root);
+		pvm_kvm_debug_out(v);
 		kvm_load_host_xsave_state(vcpu);
 	} else if (action != PVM_ACT_RESUME && action != PVM_ACT_RETRY) {
 		v->action = action;
@@ -247,12 +250,12 @@ int pvm_kvm_handle_exit(struct kvm_vcpu *vcpu, enum exit_fastpath_completion fas
 	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
 	enum pvm_action action = v->action;
 	pvm_hpa_t root;
+	int ret;
 
 	if (!v->is_pvm)
 		return kvm_emulate_instruction(vcpu, 0);
 	if (v->is_new) {
-		int ret = pvm_kvm_pre_run(vcpu);
-
+		ret = pvm_kvm_pre_run(vcpu);
 		return ret > 0 ? 1 : fail(v, KVM_INTERNAL_ERROR_EMULATION, "registers of no PVM guest", "");
 	}
 	if (v->exit.kind == PVM_EXIT_FAILED)	/* for good: the engine would forget it */
@@ -260,12 +263,17 @@ int pvm_kvm_handle_exit(struct kvm_vcpu *vcpu, enum exit_fastpath_completion fas
 			    v->exit.message);
 	if (!v->acts) {
 		pvm_kvm_registers_in(v);
+		if (pvm_kvm_debug_exit(v))
+			return 0;
 		action = pvm_handle_exit(&v->pvm, &v->exit, &root, PVM_MAY_SLEEP);
 		pvm_kvm_registers_out(v);
 	}
 	v->acts = false;
 	pvm_kvm_ask_for_events(v);
-	return act(v, action);
+	ret = act(v, action);
+	if (ret <= 0)
+		pvm_kvm_stats_update(vcpu);
+	return ret;
 }
 
 int pvm_kvm_skip_instruction(struct kvm_vcpu *vcpu)

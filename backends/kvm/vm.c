@@ -66,11 +66,13 @@ int pvm_kvm_precreate(struct kvm *kvm)
 	mutex_lock(&vm->lock);
 	if (!vm->is_made) {
 		error = make_engine(vm);
-		if (!error)
+		if (!error) {
 			smp_store_release(&vm->is_made, true);
+			pvm_kvm_stats_init(vm);
+		}
 	}
 	if (!error)
-		error = pvm_kvm_memory_precreate(kvm);
+		error = pvm_kvm_notifier_precreate(kvm);
 	mutex_unlock(&vm->lock);
 	return error;
 }
@@ -125,7 +127,8 @@ int pvm_kvm_vm_init(struct kvm *kvm)
 
 	mutex_init(&vm->lock);
 	vm->abi = PVM_ABI_DUAL_CR3;
-	return pvm_kvm_memory_init(vm);
+	pvm_kvm_memory_init(vm);
+	return pvm_kvm_notifier_init(vm);
 }
 
 void pvm_kvm_vm_destroy(struct kvm *kvm)
@@ -136,11 +139,12 @@ void pvm_kvm_vm_destroy(struct kvm *kvm)
 
 	kvm_for_each_vcpu(i, vcpu, kvm)		/* some kernels free them later */
 		pvm_kvm_vcpu_free(vcpu);
+	pvm_kvm_notifier_destroy(vm);
+	if (vm->is_made) {
+		pvm_vm_destroy(&vm->pvm);
+		pvm_switcher_vm_destroy(&vm->switcher);
+	}
 	pvm_kvm_memory_destroy(vm);
-	if (!vm->is_made)
-		return;
-	pvm_vm_destroy(&vm->pvm);
-	pvm_switcher_vm_destroy(&vm->switcher);
 }
 
 /* What user space says of the first vCPU's CPU is the VM's; the engine filters it, and knows

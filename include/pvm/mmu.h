@@ -186,6 +186,8 @@ PVM_API void pvm_mmu_write_protect_gfns(struct pvm_vm *vm, pvm_gfn_t gfn, uint64
  * through a translation that a TLB holds is not seen. An executor that does not walk
  * the tables as a CPU does has to set the bits itself, or pages look unused. */
 PVM_API uint64_t pvm_mmu_age_gfns(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count);
+/* The same, and the bits stay as they are. */
+PVM_API uint64_t pvm_mmu_accessed_gfns(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count);
 /* The backend (a device, the monitor) wrote into guest memory: if a guest page
  * table was there, its shadow is out of date. */
 PVM_API void pvm_mmu_host_wrote(struct pvm_vm *vm, pvm_gfn_t gfn);

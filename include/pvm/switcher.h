@@ -250,6 +250,7 @@ struct pvm_switcher_vcpu {			/* the switcher's, but for inhibit and serve */
 	uint64_t waits_bit;
 	uint64_t window_gpa, window_pins;	/* of the PVCS in the window */
 	uint64_t pvcs;				/* its address in the window, 0: none */
+	struct pvm_switcher_cpu *shown_on;	/* whose area has all of what follows */
 	uint32_t published_count, published_next;
 	struct pvm_switcher_pgtbl published[PVM_SWITCHER_PUBLISHED];
 };
@@ -272,6 +273,7 @@ enum pvm_inhibit {
 	PVM_INHIBIT_ROOT	= 1 << 4,	/* the other mode's root is not at hand */
 	PVM_INHIBIT_ENTRY	= 1 << 5,	/* LSTAR is not a legal address */
 	PVM_INHIBIT_CR4		= 1 << 6,	/* user mode has another CR4 than supervisor mode */
+	PVM_INHIBIT_RETRY	= 1 << 7,	/* a #PF was raised: the return from it fills its page */
 };
 
 /* ------------------------------------------------------------------------

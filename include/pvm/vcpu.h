@@ -193,7 +193,8 @@ struct pvm_request {
 struct pvm_vcpu_mmu {
 	struct pvm_vcpu *next;	/* of the VM */
 	bool inside;		/* it fills a page beside others, without the lock */
-	uint32_t fills;		/* pages it filled so, not yet in the VM's statistics */
+	uint32_t fills, refusals;	/* pages it filled so, #PFs it raised; not yet counted for the VM */
+	uint32_t retries;	/* of the fills, those that came before their fault */
 	uint32_t spares;	/* objects in spare, which it may use so */
 	void *spare;		/* a chain through their first words */
 	void *root[2];		/* shadow root of the supervisor's and of the user's table */
@@ -206,14 +207,28 @@ struct pvm_vcpu_mmu {
 	bool is_shared;		/* the engine writes shared as it likes: no table there is exact */
 	pvm_gfn_t shared;	/* the frame of the PVCS */
 
-	/* The path of the last fill of a 4 KiB page: good for its neighbours as
-	 * long as no link between shadow pages changes. */
+	/* The last #PF that was raised: when the guest returns there, the access is made possible
+	 * before it faults again, if the guest's entry allows it by then. */
 	struct {
+		bool waits, user_mode;
+		uint32_t access;
+		pvm_gva_t gva;
+		uint64_t rip;
+	} retry;
+
+	/* The path of the last fill of a 4 KiB page, by mode: good for its neighbours as
+	 * long as no link between shadow pages changes. */
+	struct pvm_vcpu_path {
 		void *root, *table;	/* shadow pages at its top and bottom; NULL: none */
 		uint64_t region;	/* gva >> 21 */
 		uint64_t links_gen;	/* pvm_mmu's then */
-		uint64_t entry[4];	/* the guest's entries of levels 2 to 5 */
-	} path;
+		uint64_t frames_gen;	/* the same: the pointers below are good */
+		const uint64_t *leaves;	/* the guest's table of level 1 */
+		const uint64_t *at[4];	/* where its entries of levels 2 to 5 are */
+		uint64_t entry[4];	/* what they were */
+		uint8_t upper;		/* how many */
+		bool writable, user, executable;	/* what they allow together */
+	} path[2];
 };
 
 struct pvm_vcpu {

@@ -3,7 +3,7 @@
  * The entries of a shadow page: made and emptied here, each together with its place in a
  * list, so that the reverse maps always agree with what the CPU can walk. Elsewhere only
  * rights change (fill.c raises, sync.c, track.c and host.c lower them), and
- * pvm_fill_parallel() makes a leaf beside the lock. Flushes nothing.
+ * near.c makes a leaf beside the lock. Flushes nothing.
  */
 #include "entry.h"
 
@@ -58,7 +58,8 @@ bool pvm_spares_cover(struct pvm_vcpu *vcpu, struct pvm_shadow_page *page, unsig
 	return true;
 }
 
-static void set_value(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned index, uint64_t value)
+static inline void set_value(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned index,
+			     uint64_t value)
 {
 	struct pvm_entry_values **values = &page->values[index / CHUNK_ENTRIES];
 
@@ -67,16 +68,40 @@ static void set_value(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigne
 	pvm_entry_set_value(page, index, value);
 }
 
-/* Free the values around an entry if no entry needs them. From the end, because
- * a page is emptied from its start. */
+/* Are the words of a chunk's entries, or of their links, all 0? By eight, and from the end,
+ * because a page is emptied from its start. */
+static bool is_zero(const uint64_t *words)
+{
+	const uint64_t *w = words + CHUNK_ENTRIES;
+
+	while (w != words) {
+		w -= 8;
+		if (w[0] | w[1] | w[2] | w[3] | w[4] | w[5] | w[6] | w[7])
+			return false;
+	}
+	return true;
+}
+
+/* The switcher's slot is not 0. */
+static bool has_entries(const struct pvm_shadow_page *page, unsigned first)
+{
+	unsigned i = CHUNK_ENTRIES;
+
+	if (pvm_likely(is_zero(page->table + first)))
+		return false;
+	while (i--)
+		if (pvm_entry_present(page, first + i))
+			return true;
+	return false;
+}
+
+/* Free the values around an entry if no entry needs them. */
 static void trim_values(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned index)
 {
 	struct pvm_entry_values **values = &page->values[index / CHUNK_ENTRIES];
-	unsigned first = index - index % CHUNK_ENTRIES, i = CHUNK_ENTRIES;
 
-	while (i--)
-		if (pvm_entry_present(page, first + i))
-			return;
+	if (has_entries(page, index - index % CHUNK_ENTRIES))
+		return;
 	pvm_slab_give(mmu, &mmu->value_slab, *values);
 	*values = NULL;
 }
@@ -110,20 +135,18 @@ static struct pvm_entry_links *links_find(const struct pvm_mmu *mmu, uint32_t re
 
 static void links_trim(struct pvm_mmu *mmu, uint32_t ref)
 {
-	unsigned index, i = CHUNK_ENTRIES;
+	unsigned index;
 	struct pvm_shadow_page *page = pvm_ref_page(mmu, ref, &index);
 	struct pvm_entry_links **links = &page->links[index / CHUNK_ENTRIES];
 
-	while (*links && i--)
-		if ((*links)->of[i].next | (*links)->of[i].prev)
-			return;
-	if (!*links)
+	if (!*links || !is_zero((*links)->both))
 		return;
 	pvm_slab_give(mmu, &mmu->link_slab, *links);
 	*links = NULL;
 }
 
-static void list_add(struct pvm_mmu *mmu, uint32_t *head, struct pvm_shadow_page *page, unsigned index)
+static inline void list_add(struct pvm_mmu *mmu, uint32_t *head, struct pvm_shadow_page *page,
+			    unsigned index)
 {
 	uint32_t ref = pvm_entry_ref(page, index);
 
@@ -167,11 +190,6 @@ uint32_t pvm_ref_next(const struct pvm_mmu *mmu, uint32_t ref)
 	return links ? links->of[i].next : 0;
 }
 
-uint32_t *pvm_rmap_find(const struct pvm_mmu *mmu, pvm_gfn_t gfn, unsigned level)
-{
-	return pvm_radix_find(&mmu->rmap[level - 1], gfn.v >> (9 * (level - 1)));
-}
-
 uint32_t pvm_rmap_missing(const struct pvm_mmu *mmu, pvm_gfn_t gfn, unsigned level)
 {
 	return pvm_radix_missing(&mmu->rmap[level - 1], gfn.v >> (9 * (level - 1)));
@@ -188,15 +206,22 @@ void pvm_entry_link(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned 
 		       child->host.pa.v | PVM_PTE_P | PVM_PTE_U | PVM_PTE_A | rights);
 }
 
+void pvm_entry_map_at(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned index, uint32_t *head,
+		      uint64_t value, uint64_t entry)
+{
+	set_value(mmu, page, index, value);
+	list_add(mmu, head, page, index);
+	PVM_WRITE_ONCE(page->table[index], entry);
+}
+
 void pvm_entry_map(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned index, pvm_gfn_t gfn,
 		   uint64_t entry)
 {
 	uint64_t value = gfn.v >> (9 * (page->role.level - 1));
 
-	set_value(mmu, page, index, value);
-	list_add(mmu, pvm_radix_make(mmu, &mmu->rmap[page->role.level - 1], value), page, index);
 	mmu->stats.rmap_entries++;
-	PVM_WRITE_ONCE(page->table[index], entry);
+	pvm_entry_map_at(mmu, page, index, pvm_radix_make(mmu, &mmu->rmap[page->role.level - 1], value),
+			 value, entry);
 }
 
 void pvm_entry_drop(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned index)

@@ -101,13 +101,21 @@ static inline bool pvm_entry_lacks_values(const struct pvm_shadow_page *page, un
 uint32_t pvm_ref_next(const struct pvm_mmu *mmu, uint32_t ref);
 
 /* The head of the list of leaves of @level that map @gfn; NULL: there never was one. */
-uint32_t *pvm_rmap_find(const struct pvm_mmu *mmu, pvm_gfn_t gfn, unsigned level);
+static inline uint32_t *pvm_rmap_find(const struct pvm_mmu *mmu, pvm_gfn_t gfn, unsigned level)
+{
+	return pvm_radix_find(&mmu->rmap[level - 1], gfn.v >> (9 * (level - 1)));
+}
+
 /* Host pages that a first leaf there takes for the list's head. */
 uint32_t pvm_rmap_missing(const struct pvm_mmu *mmu, pvm_gfn_t gfn, unsigned level);
 
 /* Point an empty entry to @child. @rights: PVM_PTE_W and PVM_PTE_NX. */
 void pvm_entry_link(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned index,
 		    struct pvm_shadow_page *child, uint64_t rights);
+/* The same as pvm_entry_map() with @head, which pvm_rmap_find() found. @value: the number of the page
+ * of memory, as in struct pvm_entry_values. */
+void pvm_entry_map_at(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned index, uint32_t *head,
+		      uint64_t value, uint64_t entry);
 /* Let an empty entry map memory from @gfn on. */
 void pvm_entry_map(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned index, pvm_gfn_t gfn,
 		   uint64_t entry);

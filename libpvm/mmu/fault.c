@@ -11,6 +11,7 @@
 #include "internal.h"
 #include "late.h"
 #include "lock.h"
+#include "near.h"
 #include "page.h"
 #include "root.h"
 #include "track.h"
@@ -169,35 +170,6 @@ static void fault_locked(struct pvm_fill *fill, uint32_t error_code, enum pvm_sl
 	pvm_page_finish(mmu);
 }
 
-/* The common fault, beside other vCPUs: a first touch next to the last one. */
-static bool fault_parallel(struct pvm_fill *fill, uint32_t error_code, struct pvm_fault_result *result)
-{
-	struct pvm_vcpu *vcpu = fill->vcpu;
-	struct pvm_guest_walk *walk = &fill->walk;
-	struct pvm_vm *vm = vcpu->vm;
-	bool done, write = error_code & PVM_PF_W;
-
-	/* Cheap signs that it is not that one, or that there is no other vCPU: where the attempt
-	 * fails, the guest's tables are walked twice. */
-	if (vm->mmu->vcpus == 1 || !vcpu->mmu.path.root ||
-	    vcpu->mmu.path.region != walk->gva.v >> PVM_LEVEL_SHIFT(2) ||
-	    vcpu->mmu.range != vcpu->msr.linear_address_range || (error_code & PVM_PF_P) ||
-	    !pvm_enter(vcpu))
-		return false;
-	done = pvm_walk_guest(vcpu, walk->gva, error_code & (PVM_ACCESS_WRITE | PVM_ACCESS_EXEC), walk);
-	if (done) {
-		fill->gfn = pvm_gpa_to_gfn(walk->gpa);
-		done = !vm->mmu->taking &&
-			vm->ops->gfn_to_frame(vm->host, fill->gfn, write, PVM_NO_SLEEP,
-					      &fill->frame) == PVM_OK &&
-			(!write || fill->frame.writable) && pvm_fill_parallel(fill);
-	}
-	pvm_leave(vcpu);
-	if (done)
-		answer(result, PVM_FAULT_FIXED, walk->gpa);
-	return done;
-}
-
 static struct pvm_fault_result traced(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t error_code,
 				      struct pvm_fault_result result)
 {
@@ -205,8 +177,8 @@ static struct pvm_fault_result traced(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint
 	return result;
 }
 
-struct pvm_fault_result pvm_mmu_fault(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t error_code,
-				      enum pvm_sleep sleep)
+static struct pvm_fault_result fault_far(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t error_code,
+					 enum pvm_sleep sleep)
 {
 	struct pvm_vm *vm = vcpu->vm;
 	struct pvm_fault_result result;
@@ -218,8 +190,6 @@ struct pvm_fault_result pvm_mmu_fault(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint
 	fill.vcpu = vcpu;
 	fill.walk.gva = gva;
 	fill.wanted = 0;
-	if (fault_parallel(&fill, error_code, &result))
-		return traced(vcpu, gva, error_code, result);
 	hint.valid = false;
 	for (;;) {
 		fill.starved = PVM_READ_ONCE(vm->mmu->reserved) < RESERVE_GOAL &&
@@ -241,6 +211,21 @@ struct pvm_fault_result pvm_mmu_fault(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint
 		if (hint.rc == PVM_EAGAIN)
 			break;
 		hint.valid = true;
+	}
+	return traced(vcpu, gva, error_code, result);
+}
+
+struct pvm_fault_result pvm_mmu_fault(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t error_code,
+				      enum pvm_sleep sleep)
+{
+	struct pvm_fault_result result = { .kind = PVM_FAULT_FIXED, .gpa = { PVM_INVALID_ADDR } };
+	enum pvm_near near = pvm_near_fault(vcpu, gva, error_code, &result.error_code);
+
+	if (pvm_unlikely(near == PVM_NEAR_NOT))
+		return fault_far(vcpu, gva, error_code, sleep);
+	if (near == PVM_NEAR_ABSENT) {
+		result.kind = PVM_FAULT_INJECT;
+		result.vector = PVM_VEC_PF;
 	}
 	return traced(vcpu, gva, error_code, result);
 }

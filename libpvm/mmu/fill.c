@@ -14,14 +14,11 @@
 #include "entry.h"
 #include "internal.h"
 #include "lock.h"
+#include "near.h"
 #include "page.h"
 #include "root.h"
 #include "tlb.h"
 #include "track.h"
-
-/* Host pages that a leaf may take beyond its tables: one of values, one of links; and
- * of a radix tree over 40 bits of frame number, four to make it higher and four below. */
-#define LEAF_PAGES_MAX 10
 
 static unsigned walk_index(const struct pvm_fill *fill, unsigned level)
 {
@@ -277,65 +274,12 @@ void pvm_fill_pause(struct pvm_fill *fill, enum pvm_sleep sleep)
 	pvm_lock(vm);
 }
 
-/*
- * Neighbours are touched one after the other: their path is the last one's as
- * long as the root, the guest's entries above and the links are what they were.
- */
-static bool same_path(struct pvm_fill *fill)
-{
-	struct pvm_shadow_page *table;
-	const struct pvm_vcpu *vcpu = fill->vcpu;
-	const struct pvm_vcpu_mmu *v = &vcpu->mmu;
-	const struct pvm_guest_walk *walk = &fill->walk;
-	const struct pvm_shadow_page *root = v->path.root;
-	unsigned level;
-
-	if (!root || root != v->root[vcpu->user_mode] || v->path.links_gen != vcpu->vm->mmu->links_gen ||
-	    v->path.region != walk->gva.v >> PVM_LEVEL_SHIFT(2) || walk->level != 1 ||
-	    fill->target != 1 || !pvm_root_is_current(vcpu, root))
-		return false;
-	for (level = 2; level <= walk->top; level++)
-		if (v->path.entry[level - 2] != walk->entry[level])
-			return false;
-	fill->root_role = root->role;
-	table = v->path.table;
-	fill->path[1] = table;
-	if (PVM_READ_ONCE(table->used) != vcpu->vm->mmu->use_clock)
-		PVM_WRITE_ONCE(table->used, vcpu->vm->mmu->use_clock);
-	return true;
-}
-
-static void remember_path(const struct pvm_fill *fill)
-{
-	struct pvm_vcpu_mmu *v = &fill->vcpu->mmu;
-	unsigned level;
-
-	v->path.root = NULL;
-	if (fill->target != 1 || fill->walk.level != 1)
-		return;
-	v->path.root = fill->path[fill->vcpu->vm->mmu->host_levels];
-	v->path.table = fill->path[1];
-	v->path.region = fill->walk.gva.v >> PVM_LEVEL_SHIFT(2);
-	v->path.links_gen = fill->vcpu->vm->mmu->links_gen;
-	for (level = 2; level <= fill->walk.top; level++)
-		v->path.entry[level - 2] = fill->walk.entry[level];
-}
-
 int pvm_fill_prepare(struct pvm_fill *fill, enum pvm_sleep sleep)
 {
 	fill->target = target_level(fill);
 	fill->created = false;
-	fill->linked = fill->vcpu->vm->mmu->reserved >= LEAF_PAGES_MAX && same_path(fill);
+	fill->linked = fill->vcpu->vm->mmu->reserved >= LEAF_PAGES_MAX && pvm_near_is_linked(fill);
 	return fill->linked ? PVM_OK : make_path(fill, sleep);
-}
-
-/* M4: SMEP is done with NX: a page that is user mode's at every level is not executable
- * through a supervisor's root. */
-static uint64_t smep_nx(const struct pvm_fill *fill)
-{
-	union pvm_mmu_role role = fill->root_role;
-
-	return role.us && !role.user_root && role.nx && fill->walk.user ? PVM_PTE_NX : 0;
 }
 
 /* The rights of the link at @level. Links below a large page carry none of
@@ -350,7 +294,7 @@ static uint64_t link_rights(const struct pvm_fill *fill, unsigned level)
 	if (level == fill->walk.level && !(entry & PVM_PTE_D))
 		entry &= ~PVM_PTE_W;
 	if (level == fill->walk.level)
-		entry |= smep_nx(fill);
+		entry |= pvm_smep_nx(fill->root_role, fill->walk.user);
 	return entry & (PVM_PTE_W | PVM_PTE_NX);
 }
 
@@ -380,29 +324,18 @@ static void install_link(struct pvm_fill *fill, unsigned level)
 	mmu->links_gen++;
 }
 
-/* pvm_track_written() came before a write's fill, and only new pages or links can have had
- * its frame protected again since (M9). */
-static bool is_tracked(const struct pvm_fill *fill)
-{
-	if ((fill->walk.access & PVM_ACCESS_WRITE) && fill->linked)
-		return false;
-	return pvm_page_tracked(fill->vcpu->vm->mmu, fill->gfn);
-}
-
 static uint64_t leaf_entry(const struct pvm_fill *fill)
 {
 	const struct pvm_guest_walk *walk = &fill->walk;
 	uint64_t entry = (fill->frame.pa.v & ~(PVM_LEVEL_SIZE(fill->target) - 1)) |
-		PVM_PTE_P | PVM_PTE_U | PVM_PTE_A;	/* M1 */
+		pvm_leaf_bits(fill->path[fill->target]->role, walk->entry[walk->level], walk->user,
+			      fill->target == walk->level);
 
 	if (fill->target > 1)
 		entry |= PVM_PTE_PS;
-	if (fill->path[fill->target]->role.pke)
-		entry |= walk->entry[walk->level] & PVM_PTE_PK_MASK;	/* M8 */
-	if (fill->target == walk->level)
-		entry |= (walk->entry[walk->level] & PVM_PTE_NX) | smep_nx(fill);
 	/* Read-only until the guest's entry is dirty; tables are not writable. */
-	if (wants_write(fill, fill->target) && (fill->target > 1 || !is_tracked(fill)))
+	if (wants_write(fill, fill->target) &&
+	    (fill->target > 1 || !pvm_page_tracked(fill->vcpu->vm->mmu, fill->gfn)))
 		entry |= PVM_PTE_W | PVM_PTE_D;
 	return entry;
 }
@@ -461,53 +394,10 @@ bool pvm_fill_install(struct pvm_fill *fill)
 			return false;
 		for (level = fill->vcpu->vm->mmu->host_levels; level > fill->target; level--)
 			install_link(fill, level);
-		remember_path(fill);
+		pvm_near_remember(fill);
 	}
 	install_leaf(fill);
 	if (fill->vcpu->vm->mmu->vcpus > 1)
 		pvm_spares_top_up(fill->vcpu);	/* M11: after those for whom the pages were counted */
-	return true;
-}
-
-/* An entry that a vCPU is about to fill: not present, and not empty. */
-#define ENTRY_BUSY (1ull << 9)
-
-/*
- * Beside other vCPUs: where the table is in place, there is memory for the entry's value,
- * the entry is empty, and no leaf maps the frame yet. Others may do the same to the
- * entry next to it, to this one, or to the same frame; each word is won by one.
- */
-bool pvm_fill_parallel(struct pvm_fill *fill)
-{
-	const struct pvm_mmu *mmu = fill->vcpu->vm->mmu;
-	unsigned index = walk_index(fill, 1);
-	uint64_t empty = 0, entry;
-	struct pvm_shadow_page *page;
-	uint32_t *head, none = 0;
-
-	fill->target = target_level(fill);
-	fill->created = false;
-	fill->linked = same_path(fill);
-	if (!fill->linked || pvm_page_first(mmu, fill->gfn))
-		return false;
-	page = fill->path[1];
-	head = pvm_rmap_find(mmu, fill->gfn, 1);
-	if (!head || PVM_READ_ONCE(*head) || PVM_READ_ONCE(page->table[index]) ||
-	    !pvm_spares_cover(fill->vcpu, page, index) ||
-	    !pvm_walk_set_accessed(fill->vcpu, &fill->walk))
-		return false;
-	entry = leaf_entry(fill);
-	if (!__atomic_compare_exchange_n(&page->table[index], &empty, ENTRY_BUSY, false,
-					 __ATOMIC_RELAXED, __ATOMIC_RELAXED))
-		return false;
-	if (!__atomic_compare_exchange_n(head, &none, pvm_entry_ref(page, index), false,
-					 __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
-		PVM_WRITE_ONCE(page->table[index], 0);
-		return false;
-	}
-	pvm_entry_set_value(page, index, fill->gfn.v);
-	PVM_WRITE_ONCE(page->table[index], entry);
-	fill->vcpu->mmu.fills++;
-	pvm_trace_vcpu(fill->vcpu, PVM_TRACE_FILL, fill->walk.gva.v, fill->walk.gpa.v, 1, entry);
 	return true;
 }

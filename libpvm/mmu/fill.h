@@ -11,6 +11,10 @@
 /* Beside enum pvm_error: not in one hold of the lock. Give it up and try again. */
 #define FILL_AGAIN 1
 
+/* Host pages that a leaf may take beyond its tables: one of values, one of links; and
+ * of a radix tree over 40 bits of frame number, four to make it higher and four below. */
+#define LEAF_PAGES_MAX 10
+
 struct pvm_fill {
 	struct pvm_vcpu *vcpu;
 	struct pvm_guest_walk walk;		/* complete, and the access is allowed */
@@ -25,6 +29,26 @@ struct pvm_fill {
 	bool linked;			/* the path is the last one's, linked as this walk wants it */
 	struct pvm_shadow_page *path[MAX_LEVELS + 1];	/* by level */
 };
+
+/* M4: SMEP is done with NX: a page that is user mode's at every level is not executable
+ * through a supervisor's root. */
+static inline uint64_t pvm_smep_nx(union pvm_mmu_role role, bool user)
+{
+	return role.us && !role.user_root && role.nx && user ? PVM_PTE_NX : 0;
+}
+
+/* What a leaf in a table of @role has but for frame, size and the right to write. @guest: the guest's
+ * entry; @whole: all of what that maps is one leaf. @user: all entries of the walk have U. */
+static inline uint64_t pvm_leaf_bits(union pvm_mmu_role role, uint64_t guest, bool user, bool whole)
+{
+	uint64_t bits = PVM_PTE_P | PVM_PTE_U | PVM_PTE_A;	/* M1 */
+
+	if (role.pke)
+		bits |= guest & PVM_PTE_PK_MASK;	/* M8 */
+	if (whole)
+		bits |= (guest & PVM_PTE_NX) | pvm_smep_nx(role, user);
+	return bits;
+}
 
 /* After FILL_AGAIN, and whenever an attempt is made again: everything that is due is
  * flushed, the lock given up, what was wanted put into the reserve, the lock taken. */
@@ -45,9 +69,5 @@ int pvm_fill_prepare(struct pvm_fill *fill, enum pvm_sleep sleep);
  * in the guest's tables. False: the guest has changed its tables since the walk;
  * nothing was written. */
 bool pvm_fill_install(struct pvm_fill *fill);
-
-/* The whole fill of a 4 KiB page beside other vCPUs, between pvm_enter() and pvm_leave(),
- * where that can be. False: nothing was installed; take the lock. */
-bool pvm_fill_parallel(struct pvm_fill *fill);
 
 #endif /* MMU_FILL_H */

@@ -10,6 +10,7 @@
 #include "abi/abi.h"
 #include "entry.h"
 #include "lock.h"
+#include "near.h"
 #include "page.h"
 #include "sync.h"
 #include "tlb.h"
@@ -130,6 +131,16 @@ static unsigned sync_address(struct pvm_mmu *mmu, struct pvm_shadow_page *page, 
 	}
 }
 
+/* Where sync_address() must begin: at the root, or at the last table where the last fill has been
+ * there and no table above is out of sync. */
+static struct pvm_shadow_page *first_stale(const struct pvm_vcpu *vcpu, struct pvm_shadow_page *root,
+					   pvm_gva_t gva)
+{
+	struct pvm_shadow_page *table = vcpu->vm->mmu->unsync_upper ? NULL : pvm_near_table(vcpu, root, gva);
+
+	return table ? table : root;
+}
+
 void pvm_mmu_invlpg(struct pvm_vcpu *vcpu, pvm_gva_t gva)
 {
 	struct pvm_vm *vm = vcpu->vm;
@@ -141,12 +152,13 @@ void pvm_mmu_invlpg(struct pvm_vcpu *vcpu, pvm_gva_t gva)
 		return;		/* nothing is ever mapped there (M7) */
 	pvm_lock(vm);
 	/* It drops what a CPU remembers of upper levels, for any address. */
-	sync_tables(mmu, tables, count, true);
+	if (pvm_unlikely(mmu->unsync_upper))
+		sync_tables(mmu, tables, count, true);
 	for (i = 0; i < count; i++) {
 		struct pvm_shadow_page *root = NULL;
 
 		while ((root = pvm_page_next_root(mmu, root, tables[i]))) {
-			unsigned level = sync_address(mmu, root, gva);
+			unsigned level = sync_address(mmu, first_stale(vcpu, root, gva), gva);
 
 			pvm_tlb_tell(mmu, &(struct pvm_tlb_flush){
 				.scope = PVM_FLUSH_GVA, .vcpu = vcpu, .root = root->host.pa,

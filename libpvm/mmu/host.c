@@ -32,6 +32,7 @@ struct pass {
 	struct pvm_tlb_batch batch;
 	int budget;
 	uint64_t accessed;
+	uint64_t clear;		/* age(): the bits of a leaf that go */
 };
 
 /* What the pass does with the leaves of one page of memory. */
@@ -95,7 +96,7 @@ static void take_write(struct pass *pass, uint32_t *head)
 	}
 }
 
-/* Test and clear the accessed bits. What is mapped often counts as used. */
+/* Test the accessed bits, and clear them. What is mapped often counts as used. */
 static void age(struct pass *pass, uint32_t *head)
 {
 	bool used = more_than(pass->mmu, *head, LEAVES_MAX);
@@ -108,7 +109,7 @@ static void age(struct pass *pass, uint32_t *head)
 
 		pass->budget -= LEAF_COST;
 		/* The CPU sets it by itself. */
-		if (__atomic_fetch_and(&page->table[index], ~PVM_PTE_A, __ATOMIC_RELAXED) & PVM_PTE_A)
+		if (__atomic_fetch_and(&page->table[index], ~pass->clear, __ATOMIC_RELAXED) & PVM_PTE_A)
 			used = true;
 	}
 	pass->accessed += used;
@@ -274,9 +275,9 @@ void pvm_mmu_write_protect_gfns(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count
 	pvm_unlock(vm);
 }
 
-uint64_t pvm_mmu_age_gfns(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count)
+static uint64_t accessed(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count, uint64_t clear)
 {
-	struct pass pass = { .mmu = vm->mmu, .budget = HOLD_BUDGET };
+	struct pass pass = { .mmu = vm->mmu, .budget = HOLD_BUDGET, .clear = clear };
 
 	if (!clamp_range(gfn, &count))
 		return 0;
@@ -284,6 +285,16 @@ uint64_t pvm_mmu_age_gfns(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count)
 	for_leaves(&pass, gfn, count, age);
 	pvm_unlock(vm);
 	return pass.accessed;
+}
+
+uint64_t pvm_mmu_age_gfns(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count)
+{
+	return accessed(vm, gfn, count, PVM_PTE_A);
+}
+
+uint64_t pvm_mmu_accessed_gfns(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count)
+{
+	return accessed(vm, gfn, count, 0);
 }
 
 static void note_write(struct pvm_mmu *mmu, pvm_gfn_t gfn)

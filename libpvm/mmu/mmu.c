@@ -108,10 +108,12 @@ void pvm_stats_gather(struct pvm_mmu *mmu)
 	struct pvm_vcpu *vcpu;
 
 	for (vcpu = mmu->first_vcpu; vcpu; vcpu = vcpu->mmu.next) {
-		mmu->stats.faults += vcpu->mmu.fills;
+		mmu->stats.faults += vcpu->mmu.fills - vcpu->mmu.retries;
 		mmu->stats.fills += vcpu->mmu.fills;
 		mmu->stats.rmap_entries += vcpu->mmu.fills;
-		vcpu->mmu.fills = 0;
+		mmu->stats.faults += vcpu->mmu.refusals;
+		mmu->stats.injected += vcpu->mmu.refusals;
+		vcpu->mmu.fills = vcpu->mmu.retries = vcpu->mmu.refusals = 0;
 	}
 }
 

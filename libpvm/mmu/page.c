@@ -14,13 +14,6 @@
 #define PARENTS_MAX	64	/* unlinked in one hold of the lock */
 #define EVICT_LOOKS	64	/* pages that one eviction passes over */
 
-struct pvm_shadow_page *pvm_page_first(const struct pvm_mmu *mmu, pvm_gfn_t gfn)
-{
-	const uint32_t *id = pvm_radix_find(&mmu->tables, gfn.v);
-
-	return id && *id ? pvm_page_of_id(mmu, *id) : NULL;
-}
-
 /* Ranges other than the widest are one vCPU's, as long as it keeps them. */
 static uint64_t range_gen_of(union pvm_mmu_role role, uint64_t range_gen)
 {
@@ -34,15 +27,6 @@ struct pvm_shadow_page *pvm_page_find(const struct pvm_mmu *mmu, pvm_gfn_t gfn,
 
 	for (page = pvm_page_first(mmu, gfn); page; page = page->same_next)
 		if (page->role.word == role.word && page->range_gen == range_gen_of(role, range_gen))
-			return page;
-	return NULL;
-}
-
-struct pvm_shadow_page *pvm_page_next_root(const struct pvm_mmu *mmu, struct pvm_shadow_page *page,
-					   pvm_gfn_t gfn)
-{
-	for (page = page ? page->same_next : pvm_page_first(mmu, gfn); page; page = page->same_next)
-		if (pvm_page_is_root(mmu, page))
 			return page;
 	return NULL;
 }

@@ -5,19 +5,32 @@
 #ifndef MMU_PAGE_H
 #define MMU_PAGE_H
 
-#include "shadow.h"
+#include "entry.h"
 
 #define PVM_WAITING_MAX	32	/* dead pages that wait for a flush */
 
 /* The first of the shadow pages made from @gfn; the others by same_next. Few: one for
  * each role that it is used in. */
-struct pvm_shadow_page *pvm_page_first(const struct pvm_mmu *mmu, pvm_gfn_t gfn);
+static inline struct pvm_shadow_page *pvm_page_first(const struct pvm_mmu *mmu, pvm_gfn_t gfn)
+{
+	const uint32_t *id = pvm_radix_find(&mmu->tables, gfn.v);
+
+	return id && *id ? pvm_page_of_id(mmu, *id) : NULL;
+}
+
 /* @range_gen: counts only for what was made for a vCPU's own range. */
 struct pvm_shadow_page *pvm_page_find(const struct pvm_mmu *mmu, pvm_gfn_t gfn,
 				      union pvm_mmu_role role, uint64_t range_gen);
 /* The next root made from the guest's table at @gfn, after @page (NULL: the first). */
-struct pvm_shadow_page *pvm_page_next_root(const struct pvm_mmu *mmu, struct pvm_shadow_page *page,
-					   pvm_gfn_t gfn);
+static inline struct pvm_shadow_page *pvm_page_next_root(const struct pvm_mmu *mmu,
+							 struct pvm_shadow_page *page, pvm_gfn_t gfn)
+{
+	for (page = page ? page->same_next : pvm_page_first(mmu, gfn); page; page = page->same_next)
+		if (pvm_page_is_root(mmu, page))
+			return page;
+	return NULL;
+}
+
 /* Must the guest not write this frame, because a shadow page mirrors it? */
 bool pvm_page_tracked(const struct pvm_mmu *mmu, pvm_gfn_t gfn);
 /* May a table be in the large page around @gfn? */

@@ -16,12 +16,13 @@
 #include "page.h"
 #include "walk.h"
 
-union pvm_mmu_role pvm_root_role(const struct pvm_vcpu *vcpu, bool user_mode)
+/* Of the roots of both modes but for what the ABI says of each. */
+static inline union pvm_mmu_role common_role(const struct pvm_vcpu *vcpu)
 {
 	const struct pvm_mmu *mmu = vcpu->vm->mmu;
 	uint8_t levels = pvm_walk_levels(vcpu);
 	bool widest = vcpu->msr.linear_address_range == mmu->widest_range;
-	union pvm_mmu_role role = vcpu->vm->abi->root_role[user_mode];
+	union pvm_mmu_role role = { .word = 0 };
 
 	role.level = mmu->host_levels;	/* M5 */
 	role.guest_levels = levels;
@@ -30,6 +31,18 @@ union pvm_mmu_role pvm_root_role(const struct pvm_vcpu *vcpu, bool user_mode)
 	role.pke = !!(vcpu->cr4 & PVM_CR4_PKE);
 	role.range = (widest ? 1 : vcpu->id + 2) & 0x3fff;	/* PVM_VCPU_ID_MAX + 2: all 14 bits */
 	return role;
+}
+
+static inline union pvm_mmu_role of_mode(const struct pvm_vcpu *vcpu, union pvm_mmu_role common,
+					 bool user_mode)
+{
+	common.word |= vcpu->vm->abi->root_role[user_mode].word;
+	return common;
+}
+
+union pvm_mmu_role pvm_root_role(const struct pvm_vcpu *vcpu, bool user_mode)
+{
+	return of_mode(vcpu, common_role(vcpu), user_mode);
 }
 
 static void slot_replace(struct pvm_vcpu *vcpu, unsigned slot, struct pvm_shadow_page *root)
@@ -97,6 +110,36 @@ static int load(struct pvm_fill *fill, enum pvm_sleep sleep)
 	return pvm_fill_root(fill, sleep);
 }
 
+/* The root of a mode, if it has been made before; none stays there for other tables. */
+static struct pvm_shadow_page *take_found(struct pvm_vcpu *vcpu, union pvm_mmu_role common, bool user_mode)
+{
+	const struct pvm_vm *vm = vcpu->vm;
+	uint64_t cr3 = user_mode == vcpu->user_mode ? vcpu->cr3 : vm->abi->other_cr3(vcpu);
+	struct pvm_shadow_page *page = pvm_page_find(vm->mmu, pvm_cr3_gfn(cr3),
+						     of_mode(vcpu, common, user_mode), vcpu->mmu.range_gen);
+
+	slot_set(vcpu, user_mode, page);
+	return page;
+}
+
+/* Both roots, where this mode's has been made before: the other's with it, in the same hold of the lock. */
+static struct pvm_shadow_page *take_both(struct pvm_vcpu *vcpu)
+{
+	struct pvm_mmu *mmu = vcpu->vm->mmu;
+	union pvm_mmu_role common;
+	struct pvm_shadow_page *page;
+
+	pvm_root_refresh(vcpu);
+	common = common_role(vcpu);
+	page = take_found(vcpu, common, vcpu->user_mode);
+	if (!page)
+		return NULL;
+	page->used = ++mmu->use_clock;
+	take_found(vcpu, common, !vcpu->user_mode);
+	pvm_page_finish(mmu);
+	return page;
+}
+
 int pvm_mmu_load(struct pvm_vcpu *vcpu, pvm_hpa_t *root, enum pvm_sleep sleep)
 {
 	struct pvm_vm *vm = vcpu->vm;
@@ -105,6 +148,13 @@ int pvm_mmu_load(struct pvm_vcpu *vcpu, pvm_hpa_t *root, enum pvm_sleep sleep)
 	int rc;
 
 	if (page) {
+		*root = page->host.pa;
+		return PVM_OK;
+	}
+	pvm_lock(vm);
+	page = take_both(vcpu);
+	pvm_unlock(vm);
+	if (pvm_likely(page)) {
 		*root = page->host.pa;
 		return PVM_OK;
 	}
@@ -133,11 +183,7 @@ pvm_hpa_t pvm_mmu_other_root(struct pvm_vcpu *vcpu)
 	if (vcpu->mmu.range != vcpu->msr.linear_address_range)
 		return pvm_hpa(PVM_INVALID_ADDR);
 	pvm_lock(vm);
-	page = pvm_page_find(vm->mmu, pvm_cr3_gfn(vm->abi->other_cr3(vcpu)),
-			     pvm_root_role(vcpu, !vcpu->user_mode),
-			     vcpu->mmu.range_gen);
-	if (page)
-		slot_set(vcpu, !vcpu->user_mode, page);
+	page = take_found(vcpu, common_role(vcpu), !vcpu->user_mode);
 	pvm_unlock(vm);
 	return page ? page->host.pa : pvm_hpa(PVM_INVALID_ADDR);
 }

@@ -11,7 +11,7 @@
  * entries, and only where a list has more than one: most frames are mapped once.
  *
  * The files of mmu/ call each other in this direction only:
- *   fault, flush, host, memory -> root, fill -> track -> sync ->
+ *   fault, flush, host, memory -> root, near, fill -> track -> sync ->
  *   batch, page -> entry -> tlb
  *   and all of them walk, radix, pool.
  */
@@ -46,7 +46,10 @@ struct pvm_entry_link {
 };
 
 struct pvm_entry_links {
-	struct pvm_entry_link of[CHUNK_ENTRIES];
+	union {
+		struct pvm_entry_link of[CHUNK_ENTRIES];
+		uint64_t both[CHUNK_ENTRIES];
+	};
 };
 
 /* A shadow page: what is known of one table for the CPU. page.c */

@@ -10,6 +10,7 @@ list(APPEND PVM_SOURCES
   mmu/late.c
   mmu/memory.c
   mmu/mmu.c
+  mmu/near.c
   mmu/page.c
   mmu/pool.c
   mmu/radix.c

@@ -9,11 +9,8 @@
  */
 #include "walk.h"
 
-#include "abi/abi.h"
-
 #include "internal.h"
 #include "late.h"
-#include "pte.h"
 
 uint64_t *pvm_walk_entry_va(struct pvm_vm *vm, pvm_gfn_t table, unsigned index, bool write)
 {
@@ -38,16 +35,6 @@ uint8_t pvm_walk_levels(const struct pvm_vcpu *vcpu)
 	return (vcpu->cr4 & PVM_CR4_LA57) && vcpu->vm->config.host_la57 ? 5 : 4;
 }
 
-/* spec: Protection Keys: the mode decides if they count, U/S does not. */
-static bool key_refuses(const struct pvm_vcpu *vcpu, uint64_t leaf, uint32_t access)
-{
-	uint64_t enabled = vcpu->user_mode ? PVM_CR4_PKE : PVM_CR4_PKS;
-
-	if (!(vcpu->cr4 & enabled) || (access & PVM_ACCESS_EXEC))
-		return false;
-	return pvm_pkru_refuses(vcpu->pkru, pvm_pte_key(leaf), access & PVM_ACCESS_WRITE);
-}
-
 static bool refuse(const struct pvm_vcpu *vcpu, struct pvm_guest_walk *walk, uint32_t cause)
 {
 	walk->vector = PVM_VEC_PF;
@@ -59,34 +46,6 @@ static bool refuse(const struct pvm_vcpu *vcpu, struct pvm_guest_walk *walk, uin
 	return false;
 }
 
-/* Where U/S counts: a user's access to a supervisor's page, and with SMEP a supervisor's
- * fetch from a user's. SMAP is off. */
-static bool us_refuses(const struct pvm_vcpu *vcpu, const struct pvm_guest_walk *walk)
-{
-	if (!vcpu->vm->abi->root_role[vcpu->user_mode].us)
-		return false;
-	if (vcpu->user_mode)
-		return !walk->user;	/* M3 */
-	return walk->user && (walk->access & PVM_ACCESS_EXEC) && (vcpu->cr4 & PVM_CR4_SMEP);	/* M4 */
-}
-
-/* The rights of the whole walk; CR0.WP is always 1. */
-static bool judge(const struct pvm_vcpu *vcpu, struct pvm_guest_walk *walk, bool executable)
-{
-	uint64_t leaf = walk->entry[walk->level];
-	uint32_t cause = 0;
-
-	if ((walk->access & PVM_ACCESS_WRITE) && !walk->writable)
-		cause = PVM_PF_P;
-	if ((walk->access & PVM_ACCESS_EXEC) && !executable)
-		cause = PVM_PF_P;
-	if (us_refuses(vcpu, walk))
-		cause = PVM_PF_P;
-	else if (key_refuses(vcpu, leaf, walk->access))
-		cause = PVM_PF_P | PVM_PF_PK;
-	return cause ? refuse(vcpu, walk, cause) : true;
-}
-
 bool pvm_walk_guest(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t access, struct pvm_guest_walk *walk)
 {
 	struct pvm_vm *vm = vcpu->vm;
@@ -95,6 +54,7 @@ bool pvm_walk_guest(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t access, struc
 	uint64_t above;				/* without the last, by AND */
 	pvm_gfn_t table = pvm_cr3_gfn(vcpu->cr3);
 	unsigned level;
+	uint32_t cause;
 
 	walk->gva = gva;
 	walk->access = access;
@@ -122,6 +82,7 @@ bool pvm_walk_guest(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t access, struc
 		}
 		entry = PVM_READ_ONCE(*va);	/* M6 */
 		walk->entry[level] = entry;
+		walk->at[level] = va;
 		if (!(entry & PVM_PTE_P))
 			return refuse(vcpu, walk, 0);
 		if (entry & pvm_pte_reserved(entry, level, always))
@@ -139,7 +100,9 @@ bool pvm_walk_guest(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t access, struc
 	walk->above_accessed = above & PVM_PTE_A;
 	walk->gpa = pvm_gpa((pvm_pte_leaf_gfn(walk->entry[level], level).v << PVM_PAGE_SHIFT) |
 			    (gva.v & (PVM_LEVEL_SIZE(level) - 1)));
-	return judge(vcpu, walk, !(some & PVM_PTE_NX));
+	cause = pvm_walk_cause(vcpu, walk->entry[level], access, walk->writable, walk->user,
+			       !(some & PVM_PTE_NX));
+	return cause ? refuse(vcpu, walk, cause) : true;
 }
 
 bool pvm_walk_set_accessed(struct pvm_vcpu *vcpu, struct pvm_guest_walk *walk)

@@ -8,6 +8,9 @@
 
 #include <pvm/mmu.h>
 
+#include "abi/abi.h"
+#include "pte.h"
+
 #define WALK_LEVELS 6	/* levels count from 1; [0] is not used */
 /* A guest that changes its tables during each of so many walks in a row gets the last
  * walk, without accessed bits: no guest holds the lock without end. */
@@ -30,7 +33,44 @@ struct pvm_guest_walk {
 	pvm_gpa_t gpa;
 	pvm_gfn_t table[WALK_LEVELS];	/* the frame each entry lies in */
 	uint64_t entry[WALK_LEVELS];	/* as read, once (M6) */
+	const uint64_t *at[WALK_LEVELS];	/* where, in this hold of the lock */
 };
+
+/* spec: Protection Keys: the mode decides if they count, U/S does not. */
+static inline bool pvm_walk_key_refuses(const struct pvm_vcpu *vcpu, uint64_t leaf, uint32_t access)
+{
+	uint64_t enabled = vcpu->user_mode ? PVM_CR4_PKE : PVM_CR4_PKS;
+
+	if (!(vcpu->cr4 & enabled) || (access & PVM_ACCESS_EXEC))
+		return false;
+	return pvm_pkru_refuses(vcpu->pkru, pvm_pte_key(leaf), access & PVM_ACCESS_WRITE);
+}
+
+/* Where U/S counts: a user's access to a supervisor's page, and with SMEP a supervisor's
+ * fetch from a user's. SMAP is off. */
+static inline bool pvm_walk_us_refuses(const struct pvm_vcpu *vcpu, bool user, uint32_t access)
+{
+	if (!vcpu->vm->abi->root_role[vcpu->user_mode].us)
+		return false;
+	if (vcpu->user_mode)
+		return !user;	/* M3 */
+	return user && (access & PVM_ACCESS_EXEC) && (vcpu->cr4 & PVM_CR4_SMEP);	/* M4 */
+}
+
+/* Bits of the error code for what present entries refuse, by the rights of the whole walk; 0: they
+ * allow it. CR0.WP is always 1. */
+static inline uint32_t pvm_walk_cause(const struct pvm_vcpu *vcpu, uint64_t leaf, uint32_t access,
+				      bool writable, bool user, bool executable)
+{
+	bool refused = ((access & PVM_ACCESS_WRITE) && !writable) ||
+		((access & PVM_ACCESS_EXEC) && !executable);
+
+	if (pvm_walk_us_refuses(vcpu, user, access))
+		return PVM_PF_P;
+	if (pvm_walk_key_refuses(vcpu, leaf, access))
+		return PVM_PF_P | PVM_PF_PK;
+	return refused ? PVM_PF_P : 0;
+}
 
 /* May this vCPU's guest use the address at all (M7), the switcher's slot being
  * no guest's? */

@@ -149,6 +149,7 @@ struct pvm_switcher_cpu {
 	uint64_t tag_vm[PVM_SWITCHER_TAGS];	/* pvm_switcher_vm::id */
 	uint64_t tag_gen[PVM_SWITCHER_TAGS];
 	uint32_t next_tag, live_tags;
+	const struct pvm_switcher_vcpu *shown;	/* whose list published[] is, if its shown_on says so, too */
 	pvm_hpa_t own_root[2];
 	uint64_t host_dr7, host_dr[4];
 	uint64_t host_seg[4];		/* DS, ES, FS, GS that only the host's tables have; 0: none */
@@ -219,16 +220,13 @@ struct switcher_source {
 void pvm_switcher_identify(const struct switcher_source *source, struct pvm_switcher_cpu_id *id);
 
 /* Are the area's pairs of roots those of the vCPU, which was loaded here last, and its tags
- * of the generation @gen? With @answered as in run.c's enter() only the latter is asked:
- * another root's death is all that can have come between. */
+ * of the generation @gen? */
 static inline bool pvm_switcher_roots_are(const struct pvm_switcher_cpu *cpu,
-					  const struct pvm_switcher_vcpu *svcpu, uint64_t gen,
-					  bool answered)
+					  const struct pvm_switcher_vcpu *svcpu, uint64_t gen)
 {
-	return cpu->tags_gen == gen &&
-		(answered || (cpu->own_root[0].v == svcpu->root[0].v &&
-			      cpu->own_root[1].v == svcpu->root[1].v &&
-			      cpu->roots == (uint64_t)(uintptr_t)&cpu->own_roots));
+	return cpu->tags_gen == gen && cpu->own_root[0].v == svcpu->root[0].v &&
+	       cpu->own_root[1].v == svcpu->root[1].v &&
+	       cpu->roots == (uint64_t)(uintptr_t)&cpu->own_roots;
 }
 
 /* tag.c: the pairs of roots that @svcpu may run on, in the area: its own

@@ -19,24 +19,24 @@ static void relax(const struct pvm_switcher *switcher)
 static bool is_concerned(const struct pvm_switcher_cpu *cpu, unsigned tag,
 			 const struct pvm_switcher_vm *vm, const struct pvm_tlb_flush *flush)
 {
-	bool every_root = flush->scope == PVM_FLUSH_ALL || flush->root.v == PVM_INVALID_ADDR;
-
 	if (__atomic_load_n(&cpu->tag_vm[tag], __ATOMIC_SEQ_CST) != vm->id)
 		return false;
-	if (flush->vcpu && __atomic_load_n(&cpu->tag_vcpu[tag], __ATOMIC_SEQ_CST) != flush->vcpu)
-		return false;
-	return every_root || __atomic_load_n(&cpu->tag_root[tag].v, __ATOMIC_SEQ_CST) == flush->root.v;
+	return !flush->vcpu || __atomic_load_n(&cpu->tag_vcpu[tag], __ATOMIC_SEQ_CST) == flush->vcpu;
 }
 
 /* Those tags of a CPU, as bits. A root that has none there is flushed when it gets one. */
 static uint32_t tags_of(const struct pvm_switcher_cpu *cpu, const struct pvm_switcher_vm *vm,
 			const struct pvm_tlb_flush *flush)
 {
+	bool every_root = flush->scope == PVM_FLUSH_ALL || flush->root.v == PVM_INVALID_ADDR;
+	uint64_t root = flush->root.v;
 	uint32_t tags = 0;
 	unsigned i;
 
+	/* The root first: mostly it alone says no. */
 	for (i = 0; i < PVM_SWITCHER_TAGS; i++)
-		if (is_concerned(cpu, i, vm, flush))
+		if ((__atomic_load_n(&cpu->tag_root[i].v, __ATOMIC_SEQ_CST) == root || every_root) &&
+		    is_concerned(cpu, i, vm, flush))
 			tags |= 1u << i;
 	return tags;
 }
@@ -146,6 +146,14 @@ static bool flush_page(const struct pvm_tlb_flush *flush, struct pvm_switcher_cp
 	return true;
 }
 
+/* Without PCIDs a CPU that is in the host flushes when it writes CR3 for a guest. It says so by the
+ * signal, after which it walks what is new. */
+static bool is_flushed_anyway(const struct pvm_switcher_cpu *cpu)
+{
+	return !cpu->switcher->config.features.pcid &&
+	       __atomic_load_n(&cpu->signal, __ATOMIC_SEQ_CST) == HOST_SIGNAL;
+}
+
 void pvm_switcher_flush(struct pvm_switcher_vm *vm, const struct pvm_tlb_flush *flush)
 {
 	struct pvm_switcher *switcher = vm->switcher;
@@ -166,7 +174,7 @@ void pvm_switcher_flush(struct pvm_switcher_vm *vm, const struct pvm_tlb_flush *
 		uint64_t runs;
 		uint32_t tags;
 
-		if (!cpu)
+		if (!cpu || (!frees_tables && is_flushed_anyway(cpu)))
 			continue;
 		tags = tags_of(cpu, vm, flush);
 		if (flush_page(flush, cpu, tags))

@@ -14,6 +14,7 @@
 #include "abi/abi.h"
 #include "abi/switches.h"
 #include "events/deliver.h"
+#include "exit/fault.h"
 #include "switcher/hw.h"
 #include "vcpu/rules.h"
 
@@ -22,6 +23,13 @@
 #define PRED_CMD_IBPB	1
 #define FLUSH_CMD_L1D	1
 #define DR7_ARMED	0xffull		/* any L or G bit */
+
+/* What of the last exit is still so in the area and in the vCPU, whatever the engine did meanwhile. */
+enum kept {
+	KEPT_NOTHING,
+	KEPT_BUT_RESULT,	/* a hypercall that is PVM_SERVE_RESULT has been answered */
+	KEPT_REGISTERS,		/* a page fault that the engine resolved */
+};
 
 /* S8: the page of the PVCS is pinned (vcpu/pvcs.c) as long as the vCPU has it.
  * A host that cannot say now where it is is asked again at the next entry. */
@@ -133,7 +141,7 @@ static void copy_registers(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcp
 /* S3: one word, a bit for each reason, as wide as what entry.S compares with 0. */
 _Static_assert(sizeof(((struct pvm_switcher_cpu *)0)->inhibit) == sizeof(uint32_t), "CMPL");
 _Static_assert((PVM_INHIBIT_HOST | PVM_INHIBIT_PVCS | PVM_INHIBIT_NMI | PVM_INHIBIT_INTERRUPT |
-		PVM_INHIBIT_ROOT | PVM_INHIBIT_ENTRY | PVM_INHIBIT_CR4) == (1 << 7) - 1, "a bit for each reason");
+		PVM_INHIBIT_ROOT | PVM_INHIBIT_ENTRY | PVM_INHIBIT_CR4 | PVM_INHIBIT_RETRY) == (1 << 8) - 1, "a bit for each reason");
 
 /* S3: every reason not to switch directly, as one word. */
 static uint32_t inhibited(const struct pvm_switcher_cpu *cpu, const struct pvm_switcher_vcpu *svcpu)
@@ -143,6 +151,8 @@ static uint32_t inhibited(const struct pvm_switcher_cpu *cpu, const struct pvm_s
 
 	if (svcpu->waits && (*svcpu->waits & svcpu->waits_bit))
 		inhibit |= PVM_INHIBIT_INTERRUPT;
+	if (vcpu->mmu.retry.waits)
+		inhibit |= PVM_INHIBIT_RETRY;
 	if (vcpu->nmi_masked | vcpu->nmi_pending)
 		inhibit |= PVM_INHIBIT_NMI;
 	if (cpu->own_root[!vcpu->user_mode].v == PVM_INVALID_ADDR)
@@ -150,18 +160,32 @@ static uint32_t inhibited(const struct pvm_switcher_cpu *cpu, const struct pvm_s
 	return inhibit;
 }
 
-/* The area's pairs of roots, if they are not the vCPU's of now. @answered as in enter():
- * only another root's death can have come between. */
-static inline void load_roots(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu,
-			      bool same_vcpu, bool *answered)
+/* What the area has beside the registers, if it is not the vCPU's of now. Where anything is kept,
+ * only another root's death can have come between: load_root() has looked at the rest. */
+static inline void refresh_area(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu,
+				enum kept *kept)
 {
 	uint64_t gen = __atomic_load_n(&svcpu->vm->tags_gen, __ATOMIC_SEQ_CST);
+	bool same_vcpu;
 
-	if (pvm_likely(same_vcpu && pvm_switcher_roots_are(cpu, svcpu, gen, *answered)))
+	if (*kept != KEPT_NOTHING && pvm_likely(cpu->tags_gen == gen))
+		return;
+	*kept = KEPT_NOTHING;
+	same_vcpu = cpu->loaded == svcpu;
+	if (pvm_unlikely(!same_vcpu || cpu->state_gen != svcpu->vcpu->state_gen))
+		copy_registers(cpu, svcpu);
+	if (pvm_likely(same_vcpu && pvm_switcher_roots_are(cpu, svcpu, gen)))
 		return;
 	cpu->tags_gen = gen;	/* S7: tags of an older one are not found any more */
 	pvm_switcher_set_roots(cpu, svcpu, svcpu->root);
-	*answered = false;
+}
+
+/* How the guest goes on, in the area's frame. */
+static inline void fill_selectors(struct pvm_switcher_cpu *cpu, const struct pvm_vcpu *vcpu)
+{
+	cpu->frame.cs = vcpu->user_mode ? pvm_vcpu_underlying_cs(vcpu) : cpu->user_cs;
+	cpu->frame.rflags = pvm_rflags_sane(vcpu->rflags);	/* S2 */
+	cpu->frame.ss = cpu->user_ds;
 }
 
 static void fill_area(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu)
@@ -177,10 +201,8 @@ static void fill_area(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *sv
 	cpu->rdx = vcpu->gpr[PVM_RDX];
 	cpu->r11 = vcpu->gpr[PVM_R11];
 	cpu->frame.rip = vcpu->rip;
-	cpu->frame.cs = vcpu->user_mode ? pvm_vcpu_underlying_cs(vcpu) : cpu->user_cs;
-	cpu->frame.rflags = pvm_rflags_sane(vcpu->rflags);	/* S2 */
 	cpu->frame.rsp = vcpu->gpr[PVM_RSP];
-	cpu->frame.ss = cpu->user_ds;
+	fill_selectors(cpu, vcpu);
 }
 
 /* The direct switches since the entry: the other mode, another pair of tables. */
@@ -301,17 +323,25 @@ static enum pvm_serve hypercall_serve(const struct pvm_vcpu *vcpu)
 }
 
 /* PVM_ACT_RETRY: not ours, or it would sleep. */
-static enum pvm_action serve_vector(const struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu)
+static enum pvm_action serve_vector(const struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu,
+				    enum kept *kept)
 {
 	uint64_t vector = cpu->frame.vector;
 
+	*kept = KEPT_NOTHING;
 	if (vector >= PVM_VEC_EXCEPTIONS)
 		return PVM_ACT_RETRY;
 	take_selectors(cpu, vcpu);
 	if (vector == PVM_VEC_PF) {
+		enum pvm_action action;
+		bool fixed;
+
 		vcpu->cr2 = cpu->cr2;
-		return pvm_handle_page_fault(vcpu, pvm_gva(cpu->cr2), (uint32_t)cpu->frame.error,
-					     PVM_NO_SLEEP);
+		action = pvm_fault_answer(vcpu, pvm_gva(cpu->cr2), (uint32_t)cpu->frame.error, PVM_NO_SLEEP,
+					  &fixed);
+		if (fixed)
+			*kept = KEPT_REGISTERS;
+		return action;
 	}
 	if (SERVED_VECTORS >> vector & 1)
 		return pvm_deliver(vcpu, (uint8_t)vector, (uint32_t)cpu->frame.error);
@@ -337,12 +367,11 @@ static void prepare(struct pvm_switcher_vcpu *svcpu, pvm_hpa_t root)
 	svcpu->roots_gen = vcpu->mmu.roots_gen;
 }
 
-/* Into the guest and out again. @answered: a hypercall that is PVM_SERVE_RESULT has been answered
- * since the last time, and nothing else has changed in the vCPU. False: an exit is asked for. */
-static bool enter(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu, bool answered)
+/* Into the guest and out again. False: an exit is asked for. */
+static bool enter(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu, enum kept kept)
 {
 	struct pvm_vcpu *vcpu = svcpu->vcpu;
-	bool same_vcpu = cpu->loaded == svcpu, armed;
+	bool armed;
 	uint64_t dr7;
 
 	/* A CPU that asks for an exit from here on finds the vCPU active and interrupts
@@ -355,15 +384,13 @@ static bool enter(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu,
 		cpu->turned_back++;
 		return false;
 	}
-	if (pvm_unlikely(!same_vcpu || cpu->state_gen != vcpu->state_gen)) {
-		copy_registers(cpu, svcpu);
-		answered = false;
-	}
-	load_roots(cpu, svcpu, same_vcpu, &answered);
-	if (answered) {
+	refresh_area(cpu, svcpu, &kept);
+	if (kept == KEPT_BUT_RESULT) {
 		cpu->rax = vcpu->gpr[PVM_RAX];
 		cpu->rcx = vcpu->gpr[PVM_RCX];
 		cpu->frame.cs = cpu->user_cs;	/* a direct switch leaves the user's there */
+	} else if (kept == KEPT_REGISTERS) {
+		fill_selectors(cpu, vcpu);
 	} else {
 		fill_area(cpu, svcpu);
 	}
@@ -379,17 +406,17 @@ static bool enter(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu,
 	return true;
 }
 
-/* The roots to run on next; false: the host must make one. @answered as in enter(). */
+/* The roots to run on next; false: the host must make one. */
 static inline bool load_root(const struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu,
-			     bool *answered)
+			     enum kept *kept)
 {
 	struct pvm_vcpu *vcpu = svcpu->vcpu;
 	pvm_hpa_t root;
 
 	if (pvm_likely(svcpu->roots_gen == vcpu->mmu.roots_gen && cpu->state_gen == vcpu->state_gen &&
-		       (*answered || svcpu->root[vcpu->user_mode].v != PVM_INVALID_ADDR)))
+		       (*kept != KEPT_NOTHING || svcpu->root[vcpu->user_mode].v != PVM_INVALID_ADDR)))
 		return true;
-	*answered = false;
+	*kept = KEPT_NOTHING;
 	if (pvm_mmu_load(vcpu, &root, PVM_NO_SLEEP) != PVM_OK)
 		return false;
 	prepare(svcpu, root);
@@ -401,7 +428,7 @@ void pvm_switcher_run(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *sv
 {
 	struct pvm_vcpu *vcpu = svcpu->vcpu;
 	enum pvm_action action;
-	bool answered = false;
+	enum kept kept = KEPT_NOTHING;
 
 	exit->guest.kind = PVM_EXIT_KICK;
 	exit->nmi = exit->machine_check = false;
@@ -412,7 +439,7 @@ void pvm_switcher_run(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *sv
 		prepare(svcpu, root);
 	do {
 		action = PVM_ACT_RETRY;
-		if (!enter(cpu, svcpu, answered))
+		if (!enter(cpu, svcpu, kept))
 			return;
 		if (!svcpu->serve || cpu->pending || svcpu->inhibit)
 			break;
@@ -421,12 +448,16 @@ void pvm_switcher_run(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *sv
 
 			if (serve != PVM_SERVE_NOT)
 				action = pvm_handle_syscall(vcpu);
-			answered = serve == PVM_SERVE_RESULT && vcpu->rip == cpu->frame.rip;
+			kept = serve == PVM_SERVE_RESULT && vcpu->rip == cpu->frame.rip ?
+			       KEPT_BUT_RESULT : KEPT_NOTHING;
+		} else if (cpu->kind == KIND_SYSCALL && cpu->inhibit == PVM_INHIBIT_RETRY &&
+			   !vcpu->user_mode) {
+			action = pvm_handle_syscall(vcpu);
+			kept = KEPT_NOTHING;
 		} else if (cpu->kind == KIND_VECTOR) {
-			action = serve_vector(cpu, vcpu);
-			answered = false;
+			action = serve_vector(cpu, vcpu, &kept);
 		}
-	} while (action == PVM_ACT_RESUME && load_root(cpu, svcpu, &answered));
+	} while (action == PVM_ACT_RESUME && load_root(cpu, svcpu, &kept));
 
 	if (action == PVM_ACT_RETRY) {
 		explain(cpu, vcpu, exit);

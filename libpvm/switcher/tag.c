@@ -20,6 +20,7 @@ void pvm_switcher_void_tags(struct pvm_switcher_cpu *cpu)
 {
 	unsigned i;
 
+	cpu->shown = NULL;
 	for (i = 0; i < PVM_SWITCHER_TAGS; i++) {
 		__atomic_store_n(&cpu->tag_root[i].v, PVM_INVALID_ADDR, __ATOMIC_RELAXED);
 		__atomic_store_n(&cpu->tag_vm[i], 0, __ATOMIC_RELAXED);
@@ -47,10 +48,9 @@ static unsigned free_tag(struct pvm_switcher_cpu *cpu)
 }
 
 static bool is_tag_of(const struct pvm_switcher_cpu *cpu, unsigned tag,
-		      const struct pvm_switcher_vcpu *svcpu, pvm_hpa_t root)
+		      const struct pvm_switcher_vcpu *svcpu)
 {
-	return cpu->tag_root[tag].v == root.v && cpu->tag_vcpu[tag] == svcpu->vcpu &&
-	       cpu->tag_gen[tag] == cpu->tags_gen;
+	return cpu->tag_vcpu[tag] == svcpu->vcpu && cpu->tag_gen[tag] == cpu->tags_gen;
 }
 
 static unsigned tag_of(struct pvm_switcher_cpu *cpu, const struct pvm_switcher_vcpu *svcpu,
@@ -58,8 +58,9 @@ static unsigned tag_of(struct pvm_switcher_cpu *cpu, const struct pvm_switcher_v
 {
 	unsigned tag;
 
+	/* The root first: mostly it alone says no. */
 	for (tag = 0; tag < PVM_SWITCHER_TAGS; tag++)
-		if (is_tag_of(cpu, tag, svcpu, root))
+		if (cpu->tag_root[tag].v == root.v && is_tag_of(cpu, tag, svcpu))
 			return tag;
 	tag = free_tag(cpu);
 	/* Seen by a flush before the signal says that the root is loaded; stored before
@@ -97,8 +98,9 @@ static void set_pair(struct pvm_switcher_cpu *cpu, const struct pvm_switcher_vcp
 	}
 }
 
-static void publish(struct pvm_switcher_vcpu *svcpu, const pvm_hpa_t root[2], uint64_t cr3,
-		    uint64_t switch_cr3)
+/* Returns where in the list it is. */
+static uint32_t publish(struct pvm_switcher_vcpu *svcpu, const pvm_hpa_t root[2], uint64_t cr3,
+			uint64_t switch_cr3)
 {
 	struct pvm_switcher_pgtbl *pgtbl = svcpu->published;
 	uint32_t i;
@@ -111,6 +113,32 @@ static void publish(struct pvm_switcher_vcpu *svcpu, const pvm_hpa_t root[2], ui
 	else if (i == svcpu->published_count)
 		svcpu->published_count++;
 	pgtbl[i] = (struct pvm_switcher_pgtbl){ cr3, switch_cr3, { root[0], root[1] } };
+	return i;
+}
+
+/* The tags of the pairs that are published in the area. */
+static uint32_t published_tags(const struct pvm_switcher_cpu *cpu)
+{
+	uint64_t tags = 0;
+	uint32_t i;
+
+	for (i = 0; i < PVM_SWITCHER_PUBLISHED; i++)
+		tags |= cpu->published[i].tag_bit[0] | cpu->published[i].tag_bit[1];
+	return (uint32_t)tags;
+}
+
+/* Every pair of the list, into an area that had another vCPU's or an older list. */
+static void show_published(struct pvm_switcher_cpu *cpu, const struct pvm_switcher_vcpu *svcpu)
+{
+	uint32_t i;
+
+	for (i = 0; i < PVM_SWITCHER_PUBLISHED; i++) {
+		const struct pvm_switcher_pgtbl *pgtbl =
+			&svcpu->published[i < svcpu->published_count ? i : 0];
+
+		set_pair(cpu, svcpu, &cpu->published[i], pgtbl->root, pgtbl->cr3,
+			 pgtbl->switch_cr3);
+	}
 }
 
 void pvm_switcher_set_roots(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu,
@@ -121,27 +149,31 @@ void pvm_switcher_set_roots(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vc
 	uint64_t cr3 = vcpu->user_mode ? other : vcpu->cr3;
 	uint64_t switch_cr3 = vcpu->user_mode ? vcpu->cr3 : other;
 	uint64_t role = pvm_mmu_root_role(vcpu);
+	bool shown;
 	uint32_t i;
 
 	/* Roots published for another generation may be dead, those for another role
 	 * would show other translations. */
 	if (svcpu->tags_gen != cpu->tags_gen || svcpu->role != role)
 		svcpu->published_count = 0;
+	/* The area has the list already, as it is: only one pair changes. */
+	shown = cpu->shown == svcpu && svcpu->shown_on == cpu &&
+		svcpu->published_count == PVM_SWITCHER_PUBLISHED;
+	svcpu->shown_on = shown ? cpu : NULL;
 	svcpu->tags_gen = cpu->tags_gen;
 	svcpu->role = role;
-	cpu->live_tags = 0;
+	cpu->live_tags = shown ? published_tags(cpu) : 0;
 	set_pair(cpu, svcpu, &cpu->own_roots, root, cr3, switch_cr3);
 	cpu->roots = (uint64_t)(uintptr_t)&cpu->own_roots;
 	cpu->own_root[0] = root[0];
 	cpu->own_root[1] = root[1];
 	if (root[0].v == PVM_INVALID_ADDR || root[1].v == PVM_INVALID_ADDR)
 		return;		/* PVM_INHIBIT_ROOT: what is published is not looked at */
-	publish(svcpu, root, cr3, switch_cr3);
-	for (i = 0; i < PVM_SWITCHER_PUBLISHED; i++) {
-		const struct pvm_switcher_pgtbl *pgtbl =
-			&svcpu->published[i < svcpu->published_count ? i : 0];
-
-		set_pair(cpu, svcpu, &cpu->published[i], pgtbl->root, pgtbl->cr3,
-			 pgtbl->switch_cr3);
-	}
+	i = publish(svcpu, root, cr3, switch_cr3);
+	if (shown)
+		cpu->published[i] = cpu->own_roots;
+	else
+		show_published(cpu, svcpu);
+	svcpu->shown_on = cpu;
+	cpu->shown = svcpu;
 }

@@ -183,16 +183,23 @@ int pvm_msr_write(struct pvm_vcpu *vcpu, uint32_t index, uint64_t value)
 {
 	const struct pvm_abi_ops *abi = vcpu->vm->abi;
 	uint64_t *ignored;
+	int rc;
 
-	vcpu->state_gen++;
-	if (is_abis(abi, index))
+	if (is_abis(abi, index)) {
+		vcpu->state_gen++;
 		return abi->msr_write(vcpu, index, value);
+	}
 	ignored = ignored_msr(vcpu, index);
 	if (ignored) {
+		vcpu->state_gen++;
 		*ignored = value;
 		return PVM_OK;
 	}
-	return write_x86(vcpu, index, value);
+	rc = write_x86(vcpu, index, value);
+	/* One of the backend's, as an interrupt controller's, changes nothing here. */
+	if (rc != PVM_ENOENT)
+		vcpu->state_gen++;
+	return rc;
 }
 
 /* NULL: not an MSR that is a plain word of the vCPU. */

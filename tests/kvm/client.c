@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* The servant, driven: orders by its port, vCPUs in threads, and what both sides see of the region. */
 #define _GNU_SOURCE
 #include "client.h"
 

@@ -47,7 +47,8 @@ static uint64_t value(void)
 {
 	static const uint64_t known[] = {
 		0, 1, 2, 0xfff, 0x1000, 0x100000, 0x7fffffffffff, 0x800000000000, 0xffff800000000000,
-		0xffffffff80000000, 0xfffffffffffff000, ~0ull, 0x80050033, 0xd01, 0xfee00000, 0x10, 0x18, 0x23, 0x2b, 0x33,
+		0xffffffff80000000, 0xfffffffffffff000, ~0ull, 0x80050033, 0xd01, 0xfee00000,
+		0x10, 0x18, 0x23, 0x2b, 0x33,
 	};
 
 	switch (random64() % 4) {
@@ -95,9 +96,11 @@ static unsigned some(void)
 static void set_msrs(int fd)
 {
 	static const uint32_t known[] = {
-		0x10, 0x1b, 0x174, 0x175, 0x176, 0x1d9, 0x277, 0x6e0, 0x830, 0x838, 0xc0000080, 0xc0000081, 0xc0000082,
-		0xc0000083, 0xc0000084, 0xc0000100, 0xc0000101, 0xc0000102, 0xc0000103, 0x4b564d00, 0x4b564d01, 0x4b564d02,
-		0x4b564d03, 0x4b564d04,
+		0x10, 0x1b, 0x174, 0x175, 0x176, 0x1d9, 0x277, 0x6e0, 0x830, 0x838,
+		0xc0000080, 0xc0000081, 0xc0000082, 0xc0000083, 0xc0000084,
+		0xc0000100, 0xc0000101,
+		0xc0000102, 0xc0000103, 0x4b564d00, 0x4b564d01, 0x4b564d02, 0x4b564d03, 0x4b564d04,
+		PVM_KVM_MSR_ABIS, PVM_KVM_MSR_TLS0, PVM_KVM_MSR_TLS0 + 2, PVM_KVM_MSR_VCPU,
 	};
 	struct {
 		struct kvm_msrs head;
@@ -150,7 +153,8 @@ static void slot(void)
 	struct kvm_userspace_memory_region region = {
 		.slot = (uint32_t)(random64() % 4), .guest_phys_addr = value() & ~0xfffull,
 		.memory_size = one_in(3) ? 0 : random64() % MEMORY & ~0xfffull,
-		.userspace_addr = one_in(8) ? value() : (uintptr_t)m.memory, .flags = (uint32_t)(random64() % 4),
+		.userspace_addr = one_in(8) ? value() : (uintptr_t)m.memory,
+		.flags = (uint32_t)(random64() % 4),
 	};
 
 	ioctl(m.vm, KVM_SET_USER_MEMORY_REGION, &region);
@@ -164,8 +168,10 @@ static void slot(void)
 
 static void irq(int fd)
 {
-	struct kvm_irq_level level = { .irq = (uint32_t)(random64() % 24), .level = (uint32_t)(random64() % 2) };
-	struct kvm_msi msi = { .address_lo = 0xfee00000u | (uint32_t)(random64() & 0xff000), .data = (uint32_t)random64() };
+	struct kvm_irq_level level = { .irq = (uint32_t)(random64() % 24), .level = random64() % 2 };
+	struct kvm_msi msi = {
+		.address_lo = 0xfee00000u | (uint32_t)(random64() & 0xff000), .data = (uint32_t)random64(),
+	};
 
 	ioctl(m.vm, KVM_IRQ_LINE, &level);
 	ioctl(m.vm, KVM_SIGNAL_MSI, &msi);

@@ -28,6 +28,7 @@ mount -t devtmpfs dev /dev
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t tracefs tracefs /sys/kernel/tracing
+mount -t debugfs debugfs /sys/kernel/debug
 echo "@@ begin host"
 insmod /modules/irqbypass.ko
 insmod /modules/kvm.ko

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* /dev/kvm for the tests: a VM, its vCPUs in 64-bit mode, memory slots, and the lines of checks. */
 #define _GNU_SOURCE
 #include "machine.h"
 
@@ -236,6 +237,42 @@ int machine_slot(struct machine *m, unsigned slot, unsigned flags, uint64_t gpa,
 	};
 
 	return ioctl(m->vm, KVM_SET_USER_MEMORY_REGION, &region) < 0 ? errno : 0;
+}
+
+/* ------------------------------------------------------------------------
+ * The host.
+ */
+
+unsigned long machine_stat(struct machine *m, const char *name)
+{
+	char path[128], line[128];
+	unsigned long value = 0;
+	bool found = false;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/sys/kernel/debug/kvm/%d-%d/pvm", (int)getpid(), m->vm);
+	file = fopen(path, "re");
+	if (!file)
+		machine_die("%s: %s", path, strerror(errno));
+	while (!found && fgets(line, sizeof(line), file)) {
+		size_t length = strlen(name);
+
+		found = !strncmp(line, name, length) && line[length] == ' ';
+		value = strtoul(line + length, NULL, 10);
+	}
+	fclose(file);
+	if (!found)
+		machine_die("%s has no %s", path, name);
+	return value;
+}
+
+void machine_put(const char *file, const char *text)
+{
+	int fd = open(file, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
+		machine_die("%s: %s", file, strerror(errno));
+	close(fd);
 }
 
 /* ------------------------------------------------------------------------

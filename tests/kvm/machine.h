@@ -48,6 +48,12 @@ void machine_wait_for_start(struct machine *m, unsigned vcpu);
 /* 0, or errno. @size 0: the slot goes. */
 int machine_slot(struct machine *m, unsigned slot, unsigned flags, uint64_t gpa, uint64_t size, void *memory);
 
+/* A counter of the VM's file "pvm" in debugfs. */
+unsigned long machine_stat(struct machine *m, const char *name);
+
+/* A word to a file of the host's; it must be taken. */
+void machine_put(const char *file, const char *text);
+
 /* ok N - ..., not ok N - ...; the plan; and the status: 0 if all was well. */
 __attribute__((format(printf, 2, 3))) bool check(bool ok, const char *format, ...);
 int check_finish(void);

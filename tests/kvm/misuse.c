@@ -62,7 +62,8 @@ static void nothing_set(void)
 
 	machine_create_bare(&m, PVM_ABI_DUAL_CR3, MEMORY, 1);
 	error = run(&m);
-	check(error || m.run[0]->exit_reason == KVM_EXIT_MMIO || m.run[0]->exit_reason == KVM_EXIT_INTERNAL_ERROR,
+	check(error || m.run[0]->exit_reason == KVM_EXIT_MMIO ||
+	      m.run[0]->exit_reason == KVM_EXIT_INTERNAL_ERROR,
 	      "KVM_RUN before any register is set: no memory at the reset vector");
 	machine_destroy(&m);
 }

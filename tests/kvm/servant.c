@@ -5,6 +5,7 @@
 #include "servant.h"
 
 #define LARGE_BASE	(USER_BASE + (1ul << 39))
+#define SPREAD_BASE	(USER_BASE + (1ul << 40))
 
 _Static_assert(MAX_CPUS <= 8, "servant_box has a row for each");
 
@@ -42,6 +43,19 @@ static void check_pages(void)
 		if (found != box.value + i * box.step && !box.result++)
 			box.wrong = found;
 	}
+}
+
+/* A table for each address. */
+static void spread(void)
+{
+	static u64 mapped;
+	u64 i;
+
+	for (; mapped < box.count; mapped++)
+		map_user(&boot_space, SPREAD_BASE + mapped * 2 * MiB, box.gpa, PTE_USER_RW);
+	box.result = 0;
+	for (i = 0; i < box.count; i++)
+		box.result += *(volatile u64 *)(SPREAD_BASE + i * 2 * MiB) != box.value;
 }
 
 /* Adds to its own word of each page, which nobody else changes. */
@@ -82,6 +96,9 @@ void guest_main(void)
 			break;
 		case ORDER_CHECK:
 			check_pages();
+			break;
+		case ORDER_SPREAD:
+			spread();
 			break;
 		case ORDER_START:
 			box.result = smp_start(hammer);

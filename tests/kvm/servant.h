@@ -21,6 +21,8 @@ enum servant_order {
 	ORDER_NONE,
 	ORDER_WRITE,	/* the first word of @count pages from @gpa: value, value + step, ... */
 	ORDER_CHECK,	/* are they? result: of how many not; wrong: the first of those */
+	ORDER_SPREAD,	/* maps the first page of @gpa at @count addresses, 2 MiB apart, and reads it at each:
+			 * result: where it was not value */
 	ORDER_START,	/* the other CPUs hammer. result: how many */
 	ORDER_STOP,	/* they stop. result: words that were not as a CPU had left them */
 };

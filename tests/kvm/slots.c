@@ -34,8 +34,8 @@ static bool moved(uint8_t *memory)
 	uname(&host);
 	if (!strncmp(host.release, "6.1.", 4))
 		return !error;
-	return error == EINVAL && client_finds(&c, 0, PAGES, 0x3000, 1) && !slot(REGION_SLOT, 0, 0, 0, memory) &&
-		!slot(REGION_SLOT, 0, 512, PAGES, memory);
+	return error == EINVAL && client_finds(&c, 0, PAGES, 0x3000, 1) &&
+		!slot(REGION_SLOT, 0, 0, 0, memory) && !slot(REGION_SLOT, 0, 512, PAGES, memory);
 }
 
 static void coming_and_going(void)
@@ -73,8 +73,8 @@ static void coming_and_going(void)
 static void read_only(void)
 {
 	host_writes(c.region, 0, PAGES, 0x4000, 1);
-	check(!slot(REGION_SLOT, KVM_MEM_READONLY, 0, PAGES, c.region) && client_finds(&c, 0, PAGES, 0x4000, 1),
-	      "a read-only slot is read");
+	check(!slot(REGION_SLOT, KVM_MEM_READONLY, 0, PAGES, c.region) &&
+	      client_finds(&c, 0, PAGES, 0x4000, 1), "a read-only slot is read");
 	check(client_order(&c, ORDER_WRITE, 9, 1, 0xbad, 0) == MMIO && c.mmio_write &&
 	      c.mmio_gpa == REGION + 9 * PAGE, "a write to it is MMIO");
 	check(client_again(&c) == DONE && host_finds(c.region, 0, PAGES, 0x4000, 1), "and changes nothing");
@@ -107,7 +107,8 @@ static struct log get_log(void)
 static void clear_log(uint64_t first, uint32_t count, struct log log)
 {
 	struct kvm_clear_dirty_log ask = {
-		.slot = REGION_SLOT, .first_page = first, .num_pages = count, .dirty_bitmap = &log.bits[first / 64],
+		.slot = REGION_SLOT, .first_page = first, .num_pages = count,
+		.dirty_bitmap = &log.bits[first / 64],
 	};
 
 	ASK(c.m.vm, KVM_CLEAR_DIRTY_LOG, &ask);

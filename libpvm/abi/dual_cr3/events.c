@@ -205,6 +205,7 @@ enum pvm_action pvm_dual_cr3_return_supervisor(struct pvm_vcpu *vcpu)
 	vcpu->gpr[PVM_RCX] = frame.rcx;
 	vcpu->gpr[PVM_R11] = frame.r11;
 	pvm_trace_vcpu(vcpu, PVM_TRACE_RETURN_SUPERVISOR, frame.rip, 0, 0, 0);
+	pvm_returned(vcpu);
 	return pvm_dialect_unmask_nmi(vcpu);
 }
 

@@ -93,6 +93,7 @@ PVM_DIALECT bool pvm_dialect_return_user(struct pvm_vcpu *vcpu, const struct pvm
 	pvm_pvcs_change_flags(vcpu, l, PVM_EVENT_FLAGS_IP, 0);
 	pvm_mode_enter_user(vcpu, l, &user);
 	pvm_trace_vcpu(vcpu, PVM_TRACE_RETURN_USER, user.rip, 0, 0, 0);
+	pvm_returned(vcpu);
 	return true;
 }
 

@@ -183,6 +183,7 @@ enum pvm_action pvm_single_cr3_return_supervisor(struct pvm_vcpu *vcpu)
 	pvm_pvcs_change_flags(vcpu, &single_cr3, PVM_EVENT_FLAGS_IP | PVM_EVENT_FLAGS_IF,
 			      rflags & PVM_EVENT_FLAGS_IF);
 	pvm_trace_vcpu(vcpu, PVM_TRACE_RETURN_SUPERVISOR, rip, 0, 0, 0);
+	pvm_returned(vcpu);
 	return after_return(vcpu, vector);
 }
 

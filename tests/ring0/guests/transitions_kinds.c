@@ -27,6 +27,8 @@ const struct transition transitions[] = {
 	{ "INT3 in user mode", breakpoint_user },
 	{ "fill in user mode", fill_user },
 	{ "fill in supervisor mode", fill_supervisor },
+	{ "page fault in user mode that the guest answers", page_fault_user },
+	{ "INVLPG of an entry that is gone", invlpg_cleared },
 	{ "interrupt in user mode", interrupt_user },
 	{ "interrupt in supervisor mode", interrupt_supervisor },
 	{ "interrupt that waits for the return to user mode", interrupt_pending },

@@ -63,5 +63,7 @@ bool load_pgtbl_flush(void);
 bool load_pgtbl_then_user(void);
 bool fill_user(void);
 bool fill_supervisor(void);
+bool page_fault_user(void);
+bool invlpg_cleared(void);
 
 #endif /* GUEST_TRANSITIONS_KINDS_H */

@@ -94,16 +94,41 @@ bool load_pgtbl_then_user(void)
 	return load_pgtbl() && syscall_return_sysret();
 }
 
+static u64 touched_index(void)
+{
+	return transitions_control.turns % TOUCHED_PAGES;
+}
+
+/* A page that neither the guest's tables have nor a shadow table. */
+static u64 absent_page(void)
+{
+	u64 va = TOUCHED + touched_index() * PAGE_SIZE;
+
+	*user_pte(space_here(), va) = 0;
+	hc_invlpg(va);
+	return va;
+}
+
+/* What absent_page() took, back in the guest's tables. @bits: besides. */
+static void give_page(u64 va, u64 bits)
+{
+	*user_pte(space_here(), va) = (touched_pa + touched_index() * PAGE_SIZE) | PTE_USER_RW | bits;
+}
+
 /* A page that the guest's tables have and no shadow table. */
 static u64 fresh_page(void)
 {
-	u64 index = transitions_control.turns % TOUCHED_PAGES, va = TOUCHED + index * PAGE_SIZE;
-	u64 *pte = user_pte(space_here(), va);
+	u64 va = absent_page();
 
-	*pte = 0;
-	hc_invlpg(va);
-	*pte = (touched_pa + index * PAGE_SIZE) | PTE_USER_RW;
+	give_page(va, 0);
 	return va;
+}
+
+/* Has @u done its access, and then its system call? */
+static bool has_touched(struct user *u)
+{
+	return u->left_by == LEFT_BY_SYSCALL && u->rip == (u64)user_touch_next + 2 && u->rbx == PATTERN(2) &&
+	       u->r15 == PATTERN(13) && rest_is_whole();
 }
 
 bool fill_user(void)
@@ -113,8 +138,7 @@ bool fill_user(void)
 	user_prepare(&u, user_touch, fresh_page());
 	user_for_sysret(&u);
 	user_run_once(&u);
-	return u.left_by == LEFT_BY_SYSCALL && u.rip == (u64)user_touch_next + 2 && u.rbx == PATTERN(2) &&
-	       u.r15 == PATTERN(13) && rest_is_whole();
+	return has_touched(&u);
 }
 
 bool fill_supervisor(void)
@@ -125,4 +149,32 @@ bool fill_supervisor(void)
 	p.in.rdi = fresh_page();
 	probe_touch(&p);
 	return probe_is_whole(&p);
+}
+
+/* A #PF that the guest answers with an entry as kernels make them: with A and D. */
+bool page_fault_user(void)
+{
+	u64 va = absent_page();
+	struct user u;
+	bool ok;
+
+	user_prepare(&u, user_touch, va);
+	user_for_sysret(&u);
+	ok = user_event(&u, VEC_PF, user_touch_at, FLAGS) && u.cr2 == va;
+	give_page(va, PTE_A | PTE_D);
+	user_run_once(&u);
+	return ok && has_touched(&u);
+}
+
+/* An entry that is shadowed goes. */
+bool invlpg_cleared(void)
+{
+	u64 va = fresh_page();
+	struct user u;
+
+	user_prepare(&u, user_touch, va);
+	user_for_sysret(&u);
+	user_run_once(&u);
+	*user_pte(space_here(), va) = 0;
+	return has_touched(&u) && hypercall_kept(PVM_HC_TLB_INVLPG, va, 0, 0, 0);
 }

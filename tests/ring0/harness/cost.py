@@ -9,8 +9,10 @@ import dataclasses
 
 from image import slow_event
 from failure import Failure
+from machine import STUB_SIZE
 
 
+PF = 14		# #PF's vector
 PERIOD = 16	# turns after which every kind does the very same again
 
 
@@ -24,6 +26,7 @@ class Row:
     what: str = ""
     turns: int = 1			# the dearest of so many counts
     compiled: bool = False		# there is C in it: its count is the compiler's, too
+    until: str = ""				# a label: all legs from legs[0] on until it
 
 
 NEVER = ("wrmsr", 0)
@@ -49,7 +52,17 @@ ROWS = (
     Row("switcher.return_supervisor", "exception in supervisor mode, EVENT_RETURN_SUPERVISOR", ("rets_syscall",),
         0, (), "EVENT_RETURN_SUPERVISOR"),
     Row("switcher.fill", "fill in user mode", ("user_touch",),
-        0, (), "first touch of a page by user mode that the engine fills"),
+        940, (), "first touch of a page by user mode that the engine fills", compiled=True),
+    Row("switcher.page_fault", "page fault in user mode that the guest answers", ("user_touch_at",),
+        1680, (), "#PF in user mode: reflected, answered with an entry, EVENT_RETURN_USER, the same access again",
+        until="user_touch_next", compiled=True),
+    Row("switcher.invlpg", "INVLPG of an entry that is gone", ("probe_hypercall_at",),
+        1645, (), "TLB_INVLPG of an address whose shadowed entry the guest has cleared", compiled=True),
+    Row("switcher.load_pgtbl_new", "LOAD_PGTBL of halves of different pairs", ("probe_hypercall_at",),
+        1430, (), "LOAD_PGTBL of page tables that are not published", compiled=True),
+    Row("switcher.interrupt", "interrupt that waits for the return to user mode", ("retu_syscall",),
+        2055, (), "EVENT_RETURN_USER for which an interrupt waits: delivered, until its EOI is done; the local APIC"
+        " is minivisor's", until="interrupt_over", compiled=True),
 )
 WORLD_ROW = Row("switcher.world_switch", "hypercall in the engine", (), 0, (NEVER,),
                 "pvm_switcher_enter() alone: out of the guest and in again")
@@ -88,6 +101,21 @@ def legs_of(steps):
     return legs
 
 
+def legs_between(steps, start, end):
+    """All legs from the first at @start on, until the guest is at @end."""
+    legs, leg, begun = [], [], False
+    for step in steps:
+        if not step.guest:
+            leg.append(step)
+            continue
+        if begun and leg:
+            legs.append(Leg(leg))
+        if begun and step.rip == end:
+            return legs
+        begun, leg = begun or step.rip == start, []
+    return []
+
+
 class Counter:
     """Counts on one machine, which is at a turn."""
 
@@ -116,12 +144,11 @@ class Counter:
 
     def _cross_check(self, kind, steps, ticks):
         """Between its two RDTSCs the guest's TSC counted as many as were stepped, but for
-        a guest's instruction that faulted and was executed again: that counts once."""
+        a guest's instruction that raised #PF: that was not executed."""
         marks = [i for i, step in enumerate(steps) if step.guest and self.guest_code[step.rip][1] == "rdtsc"]
         between = steps[marks[0]:marks[-1]]
-        guest = [i for i, step in enumerate(between) if step.guest]
-        again = sum(1 for a, b in zip(guest, guest[1:]) if b > a + 1 and between[a].rip == between[b].rip)
-        counted = len(between) - again
+        page_fault = self.machine.host["pvm_switcher_stubs"] + PF * STUB_SIZE
+        counted = len(between) - sum(1 for step in between if step.rip == page_fault)
         if counted != ticks:
             raise Failure(f"{kind}: {counted} steps, but the TSC says {ticks}")
 
@@ -145,13 +172,7 @@ class Counter:
         return max(costs, key=lambda cost: cost.instructions)
 
     def _cost_of_turn(self, row, steps):
-        legs = legs_of(steps)
-        chosen, problems = [], []
-        for label in row.legs:
-            at = self.machine.guest[label]
-            if at not in legs:
-                raise Failure(f"{row.name}: the guest did not go to CPL 0 at {label}")
-            chosen.append(legs[at][0])
+        chosen, problems = self._chosen(row, steps), []
         instructions = sum(leg.instructions() for leg in chosen)
         most = self._most(row)
         if most and instructions > most:
@@ -163,6 +184,19 @@ class Counter:
                     problems.append(f"{found[event]} {event} from {label} on, at most {most}")
         return Cost(row, instructions, sum(events, collections.Counter()),
                     sum((self.functions(leg) for leg in chosen), collections.Counter()), problems)
+
+    def _chosen(self, row, steps):
+        guest = self.machine.guest
+        if row.until:
+            legs = legs_between(steps, guest[row.legs[0]], guest[row.until])
+            if not legs:
+                raise Failure(f"{row.name}: the guest did not go from {row.legs[0]} to {row.until}")
+            return legs
+        legs = legs_of(steps)
+        for label in row.legs:
+            if guest[label] not in legs:
+                raise Failure(f"{row.name}: the guest did not go to CPL 0 at {label}")
+        return [legs[guest[label]][0] for label in row.legs]
 
     def _most(self, row):
         """Instructions that are not too many; 0: there is no such number."""

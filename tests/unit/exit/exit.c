@@ -50,6 +50,36 @@ Test(exit_kind, page_fault_takes_its_address_from_cr2)
 	cr_assert_eq(dual_pvcs(vcpu)->cr2, 0x7000000000);
 }
 
+/* One exit less: the return to where the #PF came from makes the page reachable. */
+Test(exit_kind, a_return_from_a_page_fault_finds_the_page)
+{
+	const uint64_t page = 0x40001000, entry = 0x300000 | PVM_PTE_P | PVM_PTE_W | PVM_PTE_U;
+	struct pvm_shadow_leaf leaf;
+	uint64_t *at, rip;
+
+	guest_enter_user(&f);
+	fixture_map(&f, vcpu->cr3, 4, page - 0x1000, 0x2ff000, 1, PVM_PTE_P | PVM_PTE_W | PVM_PTE_U);
+	fixture_map(&f, vcpu->cr3, 4, page, 0x300000, 1, PVM_PTE_P | PVM_PTE_W | PVM_PTE_U);
+	at = fixture_entry(&f, vcpu->cr3, 4, page, 1);
+	*at = 0;
+	rip = vcpu->rip;
+	vcpu->cr2 = page - 0x1000;	/* its neighbour first */
+	raise_exception(PVM_VEC_PF, PVM_PF_U | PVM_PF_W);
+	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(vcpu->rip, rip);
+	vcpu->cr2 = page;
+	raise_exception(PVM_VEC_PF, PVM_PF_U | PVM_PF_W);
+	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(vcpu->rip, ENTRY);
+	*at = entry | PVM_PTE_A | PVM_PTE_D;
+	vcpu->rip = RETU_RIP + PVM_SYSCALL_LENGTH;
+	stop.kind = PVM_EXIT_SYSCALL;
+	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(vcpu->rip, rip);
+	cr_assert(pvm_mmu_shadow_walk(&f.vm, root, pvm_gva(page), &leaf));
+	cr_assert(leaf.entry & PVM_PTE_W);
+}
+
 Test(exit_kind, debug_exception_takes_its_cause_from_dr6)
 {
 	guest_enter_user(&f);

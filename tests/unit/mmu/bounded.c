@@ -482,7 +482,9 @@ Test(mmu_bounded, accessed_bits_are_tested_and_cleared_by_range)
 		guest_map(&g, GVA + i * 0x1000, DATA + i * 0x1000, 1, RWU);
 		guest_touch(&g, GVA + i * 0x1000, PVM_ACCESS_READ);
 	}
+	cr_assert_eq(pvm_mmu_accessed_gfns(g.vm, pvm_gfn(DATA >> 12), 3), 3);
 	cr_assert_eq(pvm_mmu_age_gfns(g.vm, pvm_gfn(DATA >> 12), 3), 3);
+	cr_assert_eq(pvm_mmu_accessed_gfns(g.vm, pvm_gfn(DATA >> 12), 3), 0);
 	cr_assert_eq(pvm_mmu_age_gfns(g.vm, pvm_gfn(DATA >> 12), 4), 1);
 	check_ok(&g);
 	page = pvm_page_first(g.vm->mmu, pvm_gfn(table_of(GVA, 1) >> 12));

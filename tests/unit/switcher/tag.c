@@ -249,10 +249,8 @@ Test(switcher_tag, S7_roots_are_set_anew_after_a_flush_of_the_vm)
 	set_roots_of(&svcpu, ROOT(1), ROOT(2));
 	svcpu.root[0].v = ROOT(1);
 	svcpu.root[1].v = ROOT(2);
-	cr_assert(pvm_switcher_roots_are(cpu, &svcpu, vm.tags_gen, false));
-	cr_assert(pvm_switcher_roots_are(cpu, &svcpu, vm.tags_gen, true));
-	cr_assert_not(pvm_switcher_roots_are(cpu, &svcpu, vm.tags_gen + 1, true), "also by a hypercall");
-	cr_assert_not(pvm_switcher_roots_are(cpu, &svcpu, vm.tags_gen + 1, false));
+	cr_assert(pvm_switcher_roots_are(cpu, &svcpu, vm.tags_gen));
+	cr_assert_not(pvm_switcher_roots_are(cpu, &svcpu, vm.tags_gen + 1));
 }
 
 Test(switcher_tag, roots_are_set_anew_when_the_vcpu_has_others)
@@ -261,13 +259,12 @@ Test(switcher_tag, roots_are_set_anew_when_the_vcpu_has_others)
 	for (unsigned mode = 0; mode < 2; mode++) {
 		svcpu.root[mode].v = ROOT(1 + mode);
 		svcpu.root[!mode].v = ROOT(5);
-		cr_assert_not(pvm_switcher_roots_are(cpu, &svcpu, vm.tags_gen, false));
+		cr_assert_not(pvm_switcher_roots_are(cpu, &svcpu, vm.tags_gen));
 	}
 	svcpu.root[0].v = ROOT(1);
 	svcpu.root[1].v = ROOT(2);
 	cpu->roots = (uint64_t)(uintptr_t)&cpu->published[0];	/* LOAD_PGTBL came between */
-	cr_assert_not(pvm_switcher_roots_are(cpu, &svcpu, vm.tags_gen, false));
-	cr_assert(pvm_switcher_roots_are(cpu, &svcpu, vm.tags_gen, true));
+	cr_assert_not(pvm_switcher_roots_are(cpu, &svcpu, vm.tags_gen));
 }
 
 Test(switcher_tag, a_root_of_another_role_is_not_published)
@@ -292,4 +289,83 @@ Test(switcher_tag, a_missing_root_has_no_tag_and_publishes_nothing)
 	cr_assert_eq(cpu->owed, 1u << tag(0));
 	cr_assert_eq(cpu->own_roots.signal[1], 0);
 	cr_assert_eq(svcpu.published_count, 0);
+}
+
+/* What entry.S finds on a CPU for a pair that was loaded before. */
+static const struct pvm_switcher_roots *shown(uint64_t supervisor, uint64_t user)
+{
+	unsigned i;
+
+	for (i = 0; i < PVM_SWITCHER_PUBLISHED; i++)
+		if (cpu->published[i].guest_cr3 == supervisor && cpu->published[i].guest_switch_cr3 == user)
+			return &cpu->published[i];
+	return NULL;
+}
+
+/* The last four pairs are published, and each with the tags that its roots have now. */
+static void check_shown(unsigned last)
+{
+	unsigned n, mode;
+
+	cr_assert_null(shown(ROOT(10 * (last - 4)), ROOT(10 * (last - 4) + 1)));
+	for (n = last - 3; n <= last; n++) {
+		const struct pvm_switcher_roots *pair = shown(ROOT(10 * n), ROOT(10 * n + 1));
+
+		cr_assert_not_null(pair);
+		for (mode = 0; mode < 2; mode++) {
+			unsigned its = (unsigned)pair->signal[mode] - 1;
+
+			cr_assert_eq(cpu->tag_root[its].v, ROOT(10 * n + mode), "pair %u", n);
+			cr_assert_eq(cpu->tag_gen[its], cpu->tags_gen);
+			cr_assert_eq(cpu->tag_vcpu[its], svcpu.vcpu);
+			cr_assert_eq(pair->tag_bit[mode], 1u << its);
+			cr_assert(cpu->live_tags >> its & 1, "no other root gets it");
+		}
+	}
+}
+
+static void load_pairs(unsigned first, unsigned last)
+{
+	for (; first <= last; first++)
+		set_roots_of(&svcpu, ROOT(10 * first), ROOT(10 * first + 1));
+}
+
+Test(switcher_tag, S7_what_is_published_keeps_its_tags_while_others_come_and_go)
+{
+	unsigned last;
+
+	load_pairs(1, 4);
+	for (last = 5; last < 40; last++) {
+		load_pairs(last, last);
+		check_shown(last);
+	}
+}
+
+Test(switcher_tag, S7_another_vcpu_or_cpu_in_between_leaves_nothing_of_its_own)
+{
+	add_sibling(&vm);
+	load_pairs(1, 8);
+	set_roots_of(&sibling, ROOT(500), ROOT(501));
+	load_pairs(9, 9);
+	check_shown(9);
+	cpu = cpus[1];
+	load_pairs(10, 11);
+	cpu = cpus[0];
+	load_pairs(12, 12);
+	check_shown(12);
+	pvm_switcher_void_tags_of(&vm);
+	load_pairs(13, 17);
+	check_shown(17);
+}
+
+Test(switcher_tag, S7_a_pair_without_a_root_leaves_no_older_list_behind)
+{
+	load_pairs(1, 8);
+	cpu = cpus[1];
+	load_pairs(9, 9);
+	cpu = cpus[0];
+	cpu->tags_gen = vm.tags_gen;
+	pvm_switcher_set_roots(cpu, &svcpu, (pvm_hpa_t[2]){ { ROOT(700) }, { PVM_INVALID_ADDR } });
+	load_pairs(10, 10);
+	check_shown(10);
 }
