@@ -448,6 +448,11 @@ static int __init pvm_kvm_module_init(void)
 {
 	int error = pvm_kvm_shrinker_init();
 
+	if (error == -EEXIST) {
+		/* Not EEXIST: modprobe takes that for success. */
+		pr_err("kvm_intel or kvm_amd is loaded, and kvm.ko works with one module: rmmod it first\n");
+		return -EBUSY;
+	}
 	if (error)
 		return error;
 	error = kvm_x86_vendor_init(&init_ops);
@@ -473,4 +478,5 @@ static void __exit pvm_kvm_module_exit(void)
 module_init(pvm_kvm_module_init);
 module_exit(pvm_kvm_module_exit);
 MODULE_DESCRIPTION("PVM guests on any x86-64 CPU, through /dev/kvm");
+MODULE_VERSION(PVM_VERSION);
 MODULE_LICENSE("GPL");

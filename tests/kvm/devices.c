@@ -70,8 +70,8 @@ static void port_events(void)
 	uint64_t count = 0;
 
 	ASK(c.m.vm, KVM_IOEVENTFD, &event);
-	check(client_order_at(&c, ORDER_OUT, PORT, 4, 0x1234) == DONE && read(fd, &count, sizeof(count)) == 8 &&
-	      count == 1, "a write to a port signals an event descriptor (ioeventfd), and does not leave KVM");
+	check(client_order_at(&c, ORDER_OUT, PORT, 4, 0x1234) == DONE &&
+	      read(fd, &count, sizeof(count)) == sizeof(count) && count == 1, "a write to a port signals an event descriptor (ioeventfd), and does not leave KVM");
 	event.flags |= KVM_IOEVENTFD_FLAG_DEASSIGN;
 	ASK(c.m.vm, KVM_IOEVENTFD, &event);
 	close(fd);
