@@ -81,6 +81,7 @@ static void aged(void)
 	if (mmap(c.region, REGION_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
 		 0) != c.region)
 		machine_die("mmap: %s", strerror(errno));
+	madvise(c.region, REGION_SIZE, MADV_NOHUGEPAGE);	/* one that is used keeps no others */
 	client_hammer(&c);	/* first: by age, theirs are the pages to go */
 	client_wait_for_lap(&c);
 	client_writes(&c, HAMMER_PAGES, REGION_PAGES - HAMMER_PAGES, 0x1000, 1);
