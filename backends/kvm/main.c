@@ -448,14 +448,14 @@ static int __init pvm_kvm_module_init(void)
 {
 	int error = pvm_kvm_shrinker_init();
 
-	if (error == -EEXIST) {
-		/* Not EEXIST: modprobe takes that for success. */
-		pr_err("kvm_intel or kvm_amd is loaded, and kvm.ko works with one module: rmmod it first\n");
-		return -EBUSY;
-	}
 	if (error)
 		return error;
 	error = kvm_x86_vendor_init(&init_ops);
+	if (error == -EEXIST) {
+		/* Not EEXIST: modprobe takes that for success. */
+		pr_err("kvm_intel or kvm_amd is loaded, and kvm.ko works with one module: rmmod it first\n");
+		error = -EBUSY;
+	}
 	if (error)
 		goto no_vendor;
 	error = pvm_kvm_init(&init_ops, sizeof(struct pvm_kvm_vcpu),
