@@ -217,7 +217,7 @@ struct pvm_vcpu_mmu {
 	} retry;
 
 	/* The path of the last fill of a 4 KiB page, by mode: good for its neighbours as
-	 * long as no link between shadow pages changes. */
+	 * long as no link between shadow pages goes or changes. */
 	struct pvm_vcpu_path {
 		void *root, *table;	/* shadow pages at its top and bottom; NULL: none */
 		uint64_t region;	/* gva >> 21 */

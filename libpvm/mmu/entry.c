@@ -200,8 +200,8 @@ void pvm_entry_link(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned 
 {
 	set_value(mmu, page, index, child->id);
 	list_add(mmu, &child->parents, page, index);
-	mmu->links_gen++;
-	/* M1: whatever the guest's U/S bit, it runs at CPL 3. */
+	/* links_gen stays: what is made here changes no path that there was.
+	 * M1: whatever the guest's U/S bit, it runs at CPL 3. */
 	PVM_WRITE_ONCE(page->table[index],
 		       child->host.pa.v | PVM_PTE_P | PVM_PTE_U | PVM_PTE_A | rights);
 }

@@ -219,13 +219,8 @@ struct pvm_fault_result pvm_mmu_fault(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint
 				      enum pvm_sleep sleep)
 {
 	struct pvm_fault_result result = { .kind = PVM_FAULT_FIXED, .gpa = { PVM_INVALID_ADDR } };
-	enum pvm_near near = pvm_near_fault(vcpu, gva, error_code, &result.error_code);
 
-	if (pvm_unlikely(near == PVM_NEAR_NOT))
+	if (pvm_unlikely(pvm_near_fault(vcpu, gva, error_code, &result) == PVM_NEAR_NOT))
 		return fault_far(vcpu, gva, error_code, sleep);
-	if (near == PVM_NEAR_ABSENT) {
-		result.kind = PVM_FAULT_INJECT;
-		result.vector = PVM_VEC_PF;
-	}
 	return traced(vcpu, gva, error_code, result);
 }

@@ -50,8 +50,8 @@ static inline void pvm_unlock(struct pvm_vm *vm)
 
 /*
  * False: take the lock. Whoever meets a thread that is alone waits first, because that is
- * mostly for one fill. Were he to queue for the lock, the next would meet him there and
- * queue as well, and from then on nobody would come inside.
+ * mostly for one fill. If it queued for the lock instead, the next vCPU would meet it there and
+ * queue as well, and from then on all would take the lock.
  */
 static inline bool pvm_enter(struct pvm_vcpu *vcpu)
 {

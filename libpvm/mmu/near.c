@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
  * The common page fault: at an entry of the table that the last fill of this mode was in. The path
- * of that fill is this one's as long as no link between shadow pages has changed, and the guest's
+ * of that fill is this one's as long as no link between shadow pages has gone or changed, and the guest's
  * upper entries are what they were: they are compared where they were found, because neither
  * has the host moved its memory since. So of a walk only its last step is left.
  *
@@ -222,8 +222,9 @@ static inline uint32_t absent(const struct pvm_vcpu *vcpu, uint32_t access)
 	return code | (vcpu->user_mode ? PVM_PF_U : 0);
 }
 
+/* *@entry: the guest's, of what is filled. */
 static inline enum pvm_near inside(struct pvm_vcpu *vcpu, const struct pvm_vcpu_path *path, pvm_gva_t gva,
-				   uint32_t access, bool untouched)
+				   uint32_t access, bool untouched, uint64_t *entry)
 {
 	const struct pvm_vm *vm = vcpu->vm;
 	struct touch t = { .vcpu = vcpu, .table = path->table, .index = PVM_LEVEL_INDEX(gva.v, 1),
@@ -240,24 +241,32 @@ static inline enum pvm_near inside(struct pvm_vcpu *vcpu, const struct pvm_vcpu_
 			   path->executable && !(t.guest & PVM_PTE_NX)) ||
 	    !fill(&t, gva))
 		return PVM_NEAR_NOT;
+	*entry = t.guest;
 	return PVM_NEAR_FILLED;
 }
 
-enum pvm_near pvm_near_fault(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t error_code, uint32_t *refusal)
+enum pvm_near pvm_near_fault(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t error_code,
+			     struct pvm_fault_result *result)
 {
 	const struct pvm_vcpu_path *path = &vcpu->mmu.path[vcpu->user_mode];
 	uint32_t access = error_code & (PVM_ACCESS_WRITE | PVM_ACCESS_EXEC);
-	enum pvm_near result;
+	enum pvm_near near;
+	uint64_t entry;
 
 	if ((error_code & PVM_PF_P) || path->region != gva.v >> PVM_LEVEL_SHIFT(2) || !pvm_enter(vcpu))
 		return PVM_NEAR_NOT;
-	result = inside(vcpu, path, gva, access, false);
+	near = inside(vcpu, path, gva, access, false, &entry);
 	pvm_leave(vcpu);
-	if (result == PVM_NEAR_ABSENT) {
+	if (near == PVM_NEAR_FILLED) {
+		result->kind = PVM_FAULT_FIXED;
+		result->gpa.v = pvm_gfn_to_gpa(pvm_pte_gfn(entry)).v | (gva.v & (PVM_PAGE_SIZE - 1));
+	} else if (near == PVM_NEAR_ABSENT) {
 		vcpu->mmu.refusals++;
-		*refusal = absent(vcpu, access);
+		result->kind = PVM_FAULT_INJECT;
+		result->vector = PVM_VEC_PF;
+		result->error_code = absent(vcpu, access);
 	}
-	return result;
+	return near;
 }
 
 /* A CPU may fill its TLB at any time by entries that have A, and D for a write: nothing of this can be
@@ -266,12 +275,13 @@ void pvm_mmu_retry(struct pvm_vcpu *vcpu)
 {
 	const struct pvm_vcpu_path *path = &vcpu->mmu.path[vcpu->user_mode];
 	pvm_gva_t gva = vcpu->mmu.retry.gva;
+	uint64_t entry;
 
 	vcpu->mmu.retry.waits = false;
 	if (vcpu->mmu.retry.rip != vcpu->rip || vcpu->mmu.retry.user_mode != vcpu->user_mode ||
 	    path->region != gva.v >> PVM_LEVEL_SHIFT(2) || !pvm_enter(vcpu))
 		return;
-	if (inside(vcpu, path, gva, vcpu->mmu.retry.access, true) == PVM_NEAR_FILLED)
+	if (inside(vcpu, path, gva, vcpu->mmu.retry.access, true, &entry) == PVM_NEAR_FILLED)
 		vcpu->mmu.retries++;
 	pvm_leave(vcpu);
 }

@@ -10,7 +10,7 @@
 enum pvm_near {
 	PVM_NEAR_NOT,		/* nothing was done: take the lock and walk */
 	PVM_NEAR_FILLED,
-	PVM_NEAR_ABSENT,	/* the guest's entry is not present: #PF with *@refusal */
+	PVM_NEAR_ABSENT,	/* the guest's entry is not present: #PF */
 };
 
 /* The path of a fill, for what is near it. With the lock. */
@@ -24,7 +24,9 @@ bool pvm_near_is_linked(struct pvm_fill *fill);
 struct pvm_shadow_page *pvm_near_table(const struct pvm_vcpu *vcpu, const struct pvm_shadow_page *root,
 				       pvm_gva_t gva);
 
-/* Without the lock. *@refusal: the error code, of what is absent. */
-enum pvm_near pvm_near_fault(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t error_code, uint32_t *refusal);
+/* Without the lock. @result is written where it is not PVM_NEAR_NOT: what differs from a new one that was
+ * fixed nowhere. */
+enum pvm_near pvm_near_fault(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t error_code,
+			     struct pvm_fault_result *result);
 
 #endif /* MMU_NEAR_H */

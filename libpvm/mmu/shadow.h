@@ -116,7 +116,7 @@ struct pvm_mmu {
 	uint64_t sync_clock;		/* counts flushes and new links */
 	uint64_t steps;			/* counts units of work, for tests of M12 */
 
-	uint64_t links_gen;		/* of entries that link */
+	uint64_t links_gen;		/* counts links that went or changed */
 	uint64_t range_gen;		/* counts changes of a vCPU's legal ranges */
 
 	/* host.c: the host is taking back, or changing, what backs these frames. */

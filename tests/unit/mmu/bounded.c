@@ -56,12 +56,6 @@ static void forget_steps(void)
 	holds = 0;
 }
 
-/* The gpa of the table that holds the entry of @gva at @level. */
-static uint64_t table_of(uint64_t gva, unsigned level)
-{
-	return (uint64_t)((uint8_t *)guest_entry(&g, gva, level) - g.f.host.memory) & ~0xfffull;
-}
-
 static void written(uint64_t gpa)
 {
 	pvm_mmu_host_wrote(g.vm, pvm_gfn(gpa >> PVM_PAGE_SHIFT));
@@ -85,7 +79,7 @@ static void unsync_tables(unsigned count, unsigned level)
 
 	touch_tables(count, level);
 	for (i = 0; i < count; i++)
-		written(table_of(GVA + i * PVM_LEVEL_SIZE(level + 1), level));
+		written(guest_table_of(&g, GVA + i * PVM_LEVEL_SIZE(level + 1), level));
 }
 
 /* To tables of its own, with one address in use. */
@@ -105,7 +99,7 @@ Test(mmu_bounded, M12_write_of_a_table_that_no_root_reaches_by_countless_ways)
 	start(5, 1);
 	guest_map(&g, gva, DATA, 1, RWU);
 	for (level = 4; level > 1; level--) {
-		uint64_t *table = (uint64_t *)(g.f.host.memory + table_of(gva, level));
+		uint64_t *table = (uint64_t *)(g.f.host.memory + guest_table_of(&g, gva, level));
 
 		for (i = 1; i < PVM_PTES_PER_TABLE; i++)
 			table[i] = table[0];
@@ -113,7 +107,7 @@ Test(mmu_bounded, M12_write_of_a_table_that_no_root_reaches_by_countless_ways)
 	for (level = 4; level > 1; level--)
 		for (i = 0; i < PVM_PTES_PER_TABLE; i++)
 			guest_touch(&g, gva + i * PVM_LEVEL_SIZE(level), PVM_ACCESS_READ);
-	deepest = table_of(gva, 1);
+	deepest = guest_table_of(&g, gva, 1);
 	*guest_entry(&g, gva, 5) = 0;
 	written(g.cr3);
 	pvm_mmu_flush_all(g.vcpu);
@@ -134,7 +128,7 @@ Test(mmu_bounded, M12_flush_of_everything_is_linear_and_gives_the_lock_up)
 	pvm_mmu_flush_all(g.vcpu);
 	pvm_mmu_flush_all(g.vcpu);
 	for (i = 0; i < 500; i++)	/* half of them will not be protected */
-		written(table_of(GVA + i * PVM_LEVEL_SIZE(2), 1));
+		written(guest_table_of(&g, GVA + i * PVM_LEVEL_SIZE(2), 1));
 	forget_steps();
 	for (i = 0; i < 100; i++) {
 		before = g.vm->mmu->steps;
@@ -193,7 +187,7 @@ Test(mmu_bounded, M12_entries_that_have_changed_are_counted)
 		guest_touch(&g, GVA + i * 0x1000ull, PVM_ACCESS_READ);
 	}
 	for (i = 0; i < tables; i++)
-		written(table_of(GVA + i * PVM_LEVEL_SIZE(2), 1));
+		written(guest_table_of(&g, GVA + i * PVM_LEVEL_SIZE(2), 1));
 	for (i = 0; i < tables * 512; i++)
 		*guest_entry(&g, GVA + i * 0x1000ull, 1) |= NX;
 	forget_steps();
@@ -420,80 +414,6 @@ Test(mmu_bounded, M10_frame_that_is_being_unmapped_is_not_installed_meanwhile)
 	guest_fini(&g);
 }
 
-Test(mmu_bounded, M10_nothing_is_installed_between_begin_and_end)
-{
-	start(4, 1);
-	guest_map(&g, GVA, DATA, 1, RWU);
-	guest_map(&g, GVA + 0x1000, DATA + 0x8000, 1, RWU);
-	guest_touch(&g, GVA, PVM_ACCESS_READ);
-	pvm_mmu_invalidate_begin(g.vm, pvm_gfn(DATA >> 12), 2);
-	pvm_mmu_invalidate_begin(g.vm, pvm_gfn((DATA >> 12) + 1), 1);
-	cr_assert_eq(guest_reaches(&g, GVA), ~0ull);
-	cr_assert_eq(guest_fault(&g, GVA, 0).kind, PVM_FAULT_FIXED);
-	cr_assert_eq(guest_reaches(&g, GVA), ~0ull);
-	guest_touch(&g, GVA + 0x1000, PVM_ACCESS_READ);		/* another frame */
-	pvm_mmu_invalidate_end(g.vm, pvm_gfn((DATA >> 12) + 1), 1);
-	cr_assert_eq(guest_fault(&g, GVA, 0).kind, PVM_FAULT_FIXED);
-	cr_assert_eq(guest_reaches(&g, GVA), ~0ull);
-	pvm_mmu_invalidate_end(g.vm, pvm_gfn(DATA >> 12), 2);
-	guest_touch(&g, GVA, PVM_ACCESS_READ);
-	guest_fini(&g);
-}
-
-static int (*fixture_frame)(void *host, pvm_gfn_t gfn, bool write, enum pvm_sleep sleep,
-			    struct pvm_frame *frame);
-static unsigned slept;
-
-/* The host sleeps, and meanwhile its notifier runs: what it answers is old. */
-static int frame_with_notifier(void *host, pvm_gfn_t gfn, bool write, enum pvm_sleep sleep,
-			       struct pvm_frame *frame)
-{
-	int rc = fixture_frame(host, gfn, write, sleep, frame);
-
-	if (sleep == PVM_MAY_SLEEP && !slept++) {
-		pvm_mmu_invalidate_begin(g.vm, gfn, 1);
-		pvm_mmu_invalidate_end(g.vm, gfn, 1);
-		frame->pa.v += 0x7000;	/* where it was before */
-	}
-	return rc;
-}
-
-Test(mmu_bounded, M10_frame_fetched_before_an_end_is_not_installed_after_it)
-{
-	start(4, 1);
-	guest_map(&g, GVA, DATA, 1, RWU);
-	fixture_frame = g.f.host.ops.gfn_to_frame;
-	g.f.host.ops.gfn_to_frame = frame_with_notifier;
-	g.f.host.frames_would_block = true;
-	guest_touch(&g, GVA, PVM_ACCESS_READ);
-	cr_assert_eq(slept, 2);
-	g.f.host.frames_would_block = false;
-	cr_assert_eq(guest_reaches(&g, GVA), DATA);
-	guest_fini(&g);
-}
-
-Test(mmu_bounded, accessed_bits_are_tested_and_cleared_by_range)
-{
-	struct pvm_shadow_page *page;
-	unsigned i;
-
-	start(4, 1);
-	for (i = 0; i < 4; i++) {
-		guest_map(&g, GVA + i * 0x1000, DATA + i * 0x1000, 1, RWU);
-		guest_touch(&g, GVA + i * 0x1000, PVM_ACCESS_READ);
-	}
-	cr_assert_eq(pvm_mmu_accessed_gfns(g.vm, pvm_gfn(DATA >> 12), 3), 3);
-	cr_assert_eq(pvm_mmu_age_gfns(g.vm, pvm_gfn(DATA >> 12), 3), 3);
-	cr_assert_eq(pvm_mmu_accessed_gfns(g.vm, pvm_gfn(DATA >> 12), 3), 0);
-	cr_assert_eq(pvm_mmu_age_gfns(g.vm, pvm_gfn(DATA >> 12), 4), 1);
-	check_ok(&g);
-	page = pvm_page_first(g.vm->mmu, pvm_gfn(table_of(GVA, 1) >> 12));
-	page->table[2] |= PVM_PTE_A;	/* as a CPU does */
-	cr_assert_eq(pvm_mmu_age_gfns(g.vm, pvm_gfn(DATA >> 12), 4), 1);
-	cr_assert_eq(guest_reaches(&g, GVA), DATA);	/* nothing was taken */
-	guest_fini(&g);
-}
-
 #define PARENTS		300	/* more than are marked for one page */
 #define SHARED		500	/* tables of level 1 below a page that has so many */
 #define LEAVES		32
@@ -512,19 +432,20 @@ static void share_tables(void)
 		for (j = 0; j < LEAVES; j++)
 			guest_map(&g, FIRST + i * PVM_LEVEL_SIZE(2) + j * 0x1000, DATA + j * 0x1000, 1, RWU);
 	guest_map(&g, SECOND, DATA, 1, RWU);
-	shared = table_of(SECOND, 2);
-	memcpy(g.f.host.memory + shared, g.f.host.memory + table_of(FIRST, 2), SHARED * sizeof(uint64_t));
+	shared = guest_table_of(&g, SECOND, 2);
+	memcpy(g.f.host.memory + shared, g.f.host.memory + guest_table_of(&g, FIRST, 2),
+	       SHARED * sizeof(uint64_t));
 	end = fixture_new_table(&g.f);
 	*(uint64_t *)(g.f.host.memory + end) = DATA | RWU;
 	((uint64_t *)(g.f.host.memory + shared))[511] = end | RWU;
 	for (i = 0; i < PARENTS; i++) {
-		((uint64_t *)(g.f.host.memory + table_of(SECOND, 3)))[i] = shared | RWU;
+		((uint64_t *)(g.f.host.memory + guest_table_of(&g, SECOND, 3)))[i] = shared | RWU;
 		guest_touch(&g, SECOND + i * PVM_LEVEL_SIZE(3) + 511 * PVM_LEVEL_SIZE(2), PVM_ACCESS_READ);
 	}
 	for (i = 0; i < SHARED; i++) {
 		for (j = 0; j < LEAVES; j++)
 			guest_touch(&g, FIRST + i * PVM_LEVEL_SIZE(2) + j * 0x1000, PVM_ACCESS_READ);
-		written(table_of(FIRST + i * PVM_LEVEL_SIZE(2), 1));
+		written(guest_table_of(&g, FIRST + i * PVM_LEVEL_SIZE(2), 1));
 	}
 }
 
@@ -555,7 +476,7 @@ Test(mmu_bounded, M9_table_that_its_own_fill_protects_is_not_writable)
 	share_tables();
 	for (i = 0; i < 8; i++)
 		guest_touch(&g, SECOND + i * PVM_LEVEL_SIZE(2), PVM_ACCESS_READ);
-	*guest_entry(&g, FIRST + 8 * PVM_LEVEL_SIZE(2) + 40 * 0x1000, 1) = table_of(FIRST, 1) | RWU;
+	*guest_entry(&g, FIRST + 8 * PVM_LEVEL_SIZE(2) + 40 * 0x1000, 1) = guest_table_of(&g, FIRST, 1) | RWU;
 	cr_assert_eq(g.vm->mmu->wide_count, 8);
 	guest_fault(&g, gva, PVM_PF_W);
 	check_ok(&g);
@@ -573,13 +494,13 @@ Test(mmu_bounded, M9_what_no_mark_would_lead_to_is_cut_off_at_the_link)
 
 	start(5, 1);
 	unsync_tables(1, 1);
-	marked = table_of(GVA, 2);
+	marked = guest_table_of(&g, GVA, 2);
 	g.cr3 = g.vcpu->cr3 = fixture_new_table(&g.f);
 	pvm_mmu_new_cr3(g.vcpu);
 	guest_map(&g, last, DATA + 0x1000, 1, RWU);
-	shared = table_of(gva, 3);
+	shared = guest_table_of(&g, gva, 3);
 	for (i = 0; i < PARENTS; i++) {
-		((uint64_t *)(g.f.host.memory + table_of(gva, 4)))[i] = shared | RWU;
+		((uint64_t *)(g.f.host.memory + guest_table_of(&g, gva, 4)))[i] = shared | RWU;
 		guest_touch(&g, last + i * PVM_LEVEL_SIZE(4), PVM_ACCESS_READ);
 	}
 	*(uint64_t *)(g.f.host.memory + shared) = marked | RWU;

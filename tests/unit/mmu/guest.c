@@ -55,6 +55,11 @@ void guest_map_tables(struct guest *g)
 		guest_map(g, TABLES + gpa, gpa, 1, RW);
 }
 
+uint64_t guest_table_of(struct guest *g, uint64_t gva, unsigned level)
+{
+	return (uint64_t)((uint8_t *)guest_entry(g, gva, level) - g->f.host.memory) & ~(PVM_PAGE_SIZE - 1);
+}
+
 uint64_t guest_entry_gva(struct guest *g, uint64_t gva, unsigned level)
 {
 	return TABLES + (uint64_t)((uint8_t *)guest_entry(g, gva, level) - g->f.host.memory);

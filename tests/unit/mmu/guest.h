@@ -41,6 +41,8 @@ void guest_fini(struct guest *g);
 /* Map one page of the supervisor's table (fixture_map with cr3 and levels). */
 void guest_map(struct guest *g, uint64_t gva, uint64_t gpa, unsigned level, uint64_t flags);
 uint64_t *guest_entry(struct guest *g, uint64_t gva, unsigned level);
+/* The gpa of the table that holds it. */
+uint64_t guest_table_of(struct guest *g, uint64_t gva, unsigned level);
 /* Where the guest sees the table that holds the entry of @gva at @level, after
  * guest_map_tables(). */
 uint64_t guest_entry_gva(struct guest *g, uint64_t gva, unsigned level);

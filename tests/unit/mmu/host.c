@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* The host takes memory back, takes the right to write, or writes. */
+/* The host takes memory back, takes the right to write, writes, or asks what is used. */
 #include "guest.h"
+
+#include "mmu/page.h"
 
 #define GFN	(DATA >> 12)
 
@@ -266,5 +268,28 @@ Test(mmu_host, shrink_keeps_only_loaded_roots_and_loses_nothing)
 	cr_assert_eq(guest_reaches(&g, GVA), ~0ull);
 	cr_assert_leq(pvm_mmu_shrink(g.vm, 100), 1);
 	guest_touch(&g, GVA, PVM_ACCESS_WRITE);
+	guest_fini(&g);
+}
+
+Test(mmu_host, accessed_bits_are_tested_and_cleared_by_range)
+{
+	struct pvm_shadow_page *page;
+	struct guest g;
+	unsigned i;
+
+	init(&g, 1);
+	for (i = 1; i < 4; i++) {
+		guest_map(&g, GVA + i * 0x1000, DATA + i * 0x1000, 1, RWU);
+		guest_touch(&g, GVA + i * 0x1000, PVM_ACCESS_READ);
+	}
+	cr_assert_eq(pvm_mmu_accessed_gfns(g.vm, pvm_gfn(GFN), 3), 3);
+	cr_assert_eq(pvm_mmu_age_gfns(g.vm, pvm_gfn(GFN), 3), 3);
+	cr_assert_eq(pvm_mmu_accessed_gfns(g.vm, pvm_gfn(GFN), 3), 0);
+	cr_assert_eq(pvm_mmu_age_gfns(g.vm, pvm_gfn(GFN), 4), 1);
+	check_ok(&g);
+	page = pvm_page_first(g.vm->mmu, pvm_gfn(guest_table_of(&g, GVA, 1) >> 12));
+	page->table[2] |= PVM_PTE_A;	/* as a CPU does */
+	cr_assert_eq(pvm_mmu_age_gfns(g.vm, pvm_gfn(GFN), 4), 1);
+	cr_assert_eq(guest_reaches(&g, GVA), DATA);	/* nothing was taken */
 	guest_fini(&g);
 }

@@ -153,7 +153,7 @@ static void assert_pvcs_is_seen(struct guest *g, uint64_t gpa)
 
 static void share_table(struct guest *g)
 {
-	uint64_t table = (uint64_t)((uint8_t *)guest_entry(g, SHARED_GVA, 1) - g->f.host.memory) & ~0xfffull;
+	uint64_t table = guest_table_of(g, SHARED_GVA, 1);
 
 	cr_assert_eq(pvm_msr_write(g->vcpu, MSR_PVM_VCPU_STRUCT, table + SHARED_INDEX * 8), PVM_OK);
 }

@@ -65,6 +65,15 @@ Test(mmu_near, a_touch_beside_the_last_takes_no_lock)
 	cr_assert_eq(*guest_entry(&g, GVA + PAGE(2), 1) & (PVM_PTE_A | PVM_PTE_D), PVM_PTE_A);
 }
 
+Test(mmu_near, what_is_filled_says_where_it_is)
+{
+	struct pvm_fault_result result = guest_fault(&g, GVA + PAGE(1) + 0x123, PVM_PF_W);
+
+	cr_assert_eq(locks, 0);
+	cr_assert_eq(result.kind, PVM_FAULT_FIXED);
+	cr_assert_eq(result.gpa.v, DATA + PAGE(1) + 0x123);
+}
+
 Test(mmu_near, a_frame_may_be_mapped_more_than_once)
 {
 	*guest_entry(&g, GVA + PAGE(1), 1) = DATA | RWU;
@@ -111,10 +120,8 @@ Test(mmu_near, what_is_present_and_refuses_is_refused_as_ever)
 /* The guest changes an upper entry of GVA. */
 static void change_entry(unsigned level, uint64_t entry)
 {
-	uint64_t *at = guest_entry(&g, GVA, level);
-
-	*at = entry;
-	pvm_mmu_host_wrote(g.vm, pvm_gfn((uint64_t)((uint8_t *)at - g.f.host.memory) >> PVM_PAGE_SHIFT));
+	*guest_entry(&g, GVA, level) = entry;
+	pvm_mmu_host_wrote(g.vm, pvm_gfn(guest_table_of(&g, GVA, level) >> PVM_PAGE_SHIFT));
 }
 
 /* What the upper entries refuse is refused for the neighbours too. */
@@ -232,6 +239,29 @@ Test(mmu_near, beside_others_a_frame_that_is_mapped_takes_the_lock)
 	locks = 0;
 	cr_assert_eq(guest_fault(&g, GVA + PAGE(2), PVM_PF_W).kind, PVM_FAULT_INJECT);
 	cr_assert_eq(locks, 0, "a refusal changes nothing");
+	check_ok(&g);
+}
+
+/* A link that is made takes nothing away: the other vCPU's next touch needs no lock. */
+Test(mmu_near, a_link_that_another_vcpu_makes_ends_no_path)
+{
+	const uint64_t far_away = GVA + (1ull << 30);
+	struct pvm_vcpu *other;
+
+	stop();
+	start_vcpus(2);
+	other = &g.f.vcpu[1];
+	other->cr3 = g.vcpu->cr3;
+	other->msr.switch_cr3 = g.vcpu->msr.switch_cr3;
+	guest_map(&g, far_away, DATA + PAGE(20), 1, RWU);
+	cr_assert_eq(pvm_mmu_fault(other, pvm_gva(far_away), 0, PVM_MAY_SLEEP).kind, PVM_FAULT_FIXED);
+	cr_assert_eq(guest_reaches(&g, far_away), DATA + PAGE(20));
+	locks = 0;
+	cr_assert_eq(guest_fault(&g, GVA + PAGE(1), 0).kind, PVM_FAULT_FIXED);
+	cr_assert_eq(locks, 0);
+	cr_assert_eq(guest_reaches(&g, GVA + PAGE(1)), DATA + PAGE(1));
+	change_entry(2, 0);		/* one that goes is another matter */
+	cr_assert_eq(guest_fault(&g, GVA + PAGE(2), 0).kind, PVM_FAULT_INJECT);
 	check_ok(&g);
 }
 

@@ -42,11 +42,6 @@ static void stop(void)
 
 TestSuite(mmu_taken, .init = start, .fini = stop);
 
-static uint64_t table_of(uint64_t gva, unsigned level)
-{
-	return (uint64_t)((uint8_t *)guest_entry(&g, gva, level) - g.f.host.memory) & ~0xfffull;
-}
-
 /* The host still answers with a large frame, which it may. */
 Test(mmu_taken, M10_no_large_leaf_covers_a_frame_that_is_being_taken)
 {
@@ -68,11 +63,11 @@ Test(mmu_taken, M10_nothing_is_installed_by_a_table_that_is_being_taken)
 {
 	guest_map(&g, GVA, DATA, 1, RWU);
 	guest_touch(&g, GVA, PVM_ACCESS_READ);
-	begin(pvm_gfn(table_of(GVA, 1) >> PVM_PAGE_SHIFT));
+	begin(pvm_gfn(guest_table_of(&g, GVA, 1) >> PVM_PAGE_SHIFT));
 	gone = pvm_gfn(~0ull);		/* the host still has it */
 	cr_assert_eq(guest_fault(&g, GVA, 0).kind, PVM_FAULT_FIXED);
 	cr_assert_eq(guest_reaches(&g, GVA), ~0ull);
-	gone = pvm_gfn(table_of(GVA, 1) >> PVM_PAGE_SHIFT);
+	gone = pvm_gfn(guest_table_of(&g, GVA, 1) >> PVM_PAGE_SHIFT);
 	end();
 	guest_touch(&g, GVA, PVM_ACCESS_READ);
 }
@@ -98,7 +93,7 @@ Test(mmu_taken, a_table_that_is_being_taken_is_no_fault_of_the_guests)
 
 	guest_map(&g, GVA, DATA, 1, RWU);
 	guest_touch(&g, GVA, PVM_ACCESS_READ);
-	begin(pvm_gfn(table_of(GVA, 1) >> PVM_PAGE_SHIFT));
+	begin(pvm_gfn(guest_table_of(&g, GVA, 1) >> PVM_PAGE_SHIFT));
 	cr_assert_eq(guest_fault(&g, GVA, 0).kind, PVM_FAULT_FIXED);
 	end();
 	begin(pvm_gfn(g.cr3 >> PVM_PAGE_SHIFT));
@@ -106,4 +101,52 @@ Test(mmu_taken, a_table_that_is_being_taken_is_no_fault_of_the_guests)
 	end();
 	cr_assert_eq(pvm_mmu_load(g.vcpu, &root, PVM_MAY_SLEEP), PVM_OK);
 	guest_touch(&g, GVA, PVM_ACCESS_READ);
+}
+
+Test(mmu_taken, M10_nothing_is_installed_between_begin_and_end)
+{
+	guest_map(&g, GVA, DATA, 1, RWU);
+	guest_map(&g, GVA + 0x1000, DATA + 0x8000, 1, RWU);
+	guest_touch(&g, GVA, PVM_ACCESS_READ);
+	pvm_mmu_invalidate_begin(g.vm, pvm_gfn(DATA >> 12), 2);
+	pvm_mmu_invalidate_begin(g.vm, pvm_gfn((DATA >> 12) + 1), 1);
+	cr_assert_eq(guest_reaches(&g, GVA), ~0ull);
+	cr_assert_eq(guest_fault(&g, GVA, 0).kind, PVM_FAULT_FIXED);
+	cr_assert_eq(guest_reaches(&g, GVA), ~0ull);
+	guest_touch(&g, GVA + 0x1000, PVM_ACCESS_READ);		/* another frame */
+	pvm_mmu_invalidate_end(g.vm, pvm_gfn((DATA >> 12) + 1), 1);
+	cr_assert_eq(guest_fault(&g, GVA, 0).kind, PVM_FAULT_FIXED);
+	cr_assert_eq(guest_reaches(&g, GVA), ~0ull);
+	pvm_mmu_invalidate_end(g.vm, pvm_gfn(DATA >> 12), 2);
+	guest_touch(&g, GVA, PVM_ACCESS_READ);
+}
+
+static int (*fixture_frame)(void *host, pvm_gfn_t gfn, bool write, enum pvm_sleep sleep,
+			    struct pvm_frame *frame);
+static unsigned slept;
+
+/* The host sleeps, and meanwhile its notifier runs: what it answers is old. */
+static int frame_with_notifier(void *host, pvm_gfn_t gfn, bool write, enum pvm_sleep sleep,
+			       struct pvm_frame *frame)
+{
+	int rc = fixture_frame(host, gfn, write, sleep, frame);
+
+	if (sleep == PVM_MAY_SLEEP && !slept++) {
+		pvm_mmu_invalidate_begin(g.vm, gfn, 1);
+		pvm_mmu_invalidate_end(g.vm, gfn, 1);
+		frame->pa.v += 0x7000;	/* where it was before */
+	}
+	return rc;
+}
+
+Test(mmu_taken, M10_frame_fetched_before_an_end_is_not_installed_after_it)
+{
+	guest_map(&g, GVA, DATA, 1, RWU);
+	fixture_frame = g.f.host.ops.gfn_to_frame;
+	g.f.host.ops.gfn_to_frame = frame_with_notifier;
+	g.f.host.frames_would_block = true;
+	guest_touch(&g, GVA, PVM_ACCESS_READ);
+	cr_assert_eq(slept, 2);
+	g.f.host.frames_would_block = false;
+	cr_assert_eq(guest_reaches(&g, GVA), DATA);
 }
