@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-"""`pvm run --backend=kvm` in trouble: guests that die, hang, print into pipes that nobody reads, a pvm
+"""`pvm run --backend=kvm` in trouble: guests that die, hang, print into pipes without a reader, a pvm
 that lacks something; and on a kernel whose /dev/kvm is not PVM's.
 
     cases.py cases|stock	# the shell script that runs them on the host of host.py

@@ -77,7 +77,7 @@ static void spread(void)
 		box.result += *(volatile u64 *)(SPREAD_BASE + i * 2 * MiB) != box.value;
 }
 
-/* Adds to its own word of each page, which nobody else changes. */
+/* Adds to its own word of each page, which it alone changes. */
 static void hammer(void)
 {
 	unsigned cpu = this_cpu()->index, p;
