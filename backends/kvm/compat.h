@@ -176,11 +176,11 @@ static inline int pvm_kvm_address_spaces(struct kvm *kvm)
 	}
 #endif
 
-/* The one shrinker of the module, and its registration. */
+/* The one shrinker of the module: pvm_kvm_shrinker_init() and pvm_kvm_shrinker_destroy(). */
 #if PVM_KVM_6_12
-#define PVM_KVM_SHRINKER(count, scan)								\
+#define PVM_KVM_SHRINKER_FUNCTIONS(count, scan)							\
 	static struct shrinker *pvm_kvm_shrinker;						\
-	static int pvm_kvm_shrinker_register(void)						\
+	int pvm_kvm_shrinker_init(void)								\
 	{											\
 		pvm_kvm_shrinker = shrinker_alloc(0, "kvm-pvm");				\
 		if (!pvm_kvm_shrinker)								\
@@ -190,20 +190,20 @@ static inline int pvm_kvm_address_spaces(struct kvm *kvm)
 		shrinker_register(pvm_kvm_shrinker);						\
 		return 0;									\
 	}											\
-	static void pvm_kvm_shrinker_unregister(void)						\
+	void pvm_kvm_shrinker_destroy(void)							\
 	{											\
 		shrinker_free(pvm_kvm_shrinker);						\
 	}
 #else
-#define PVM_KVM_SHRINKER(count, scan)								\
+#define PVM_KVM_SHRINKER_FUNCTIONS(count, scan)							\
 	static struct shrinker pvm_kvm_shrinker = {						\
 		.count_objects = count, .scan_objects = scan, .seeks = DEFAULT_SEEKS,		\
 	};											\
-	static int pvm_kvm_shrinker_register(void)						\
+	int pvm_kvm_shrinker_init(void)								\
 	{											\
 		return register_shrinker(&pvm_kvm_shrinker, "kvm-pvm");			\
 	}											\
-	static void pvm_kvm_shrinker_unregister(void)						\
+	void pvm_kvm_shrinker_destroy(void)							\
 	{											\
 		unregister_shrinker(&pvm_kvm_shrinker);					\
 	}

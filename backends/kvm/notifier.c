@@ -40,12 +40,12 @@ static bool for_parts(struct pvm_kvm *vm, unsigned long start, unsigned long sto
 	for (space = 0; space < pvm_kvm_address_spaces(&vm->kvm); space++) {
 		kvm_for_each_memslot(slot, bkt, __kvm_memslots(&vm->kvm, space)) {
 			unsigned long hva = slot->userspace_addr;
-			unsigned long first = max(start, hva) - hva;
-			unsigned long end = min(stop, hva + (slot->npages << PAGE_SHIFT)) - hva;
+			unsigned long first = max(start, hva);
+			unsigned long end = min(stop, hva + (slot->npages << PAGE_SHIFT));
 
-			if (max(start, hva) < min(stop, hva + (slot->npages << PAGE_SHIFT)))
-				fn(vm, slot->base_gfn + (first >> PAGE_SHIFT),
-				   slot->base_gfn + ((end + PAGE_SIZE - 1) >> PAGE_SHIFT), &found);
+			if (first < end)
+				fn(vm, slot->base_gfn + ((first - hva) >> PAGE_SHIFT),
+				   slot->base_gfn + ((end - hva + PAGE_SIZE - 1) >> PAGE_SHIFT), &found);
 		}
 	}
 	srcu_read_unlock(&vm->kvm.srcu, idx);
@@ -208,9 +208,11 @@ static unsigned long scan_pages(struct shrinker *shrinker, struct shrink_control
 		}
 	}
 	if (largest) {
-		u32 pages = pvm_mmu_shrink(&largest->pvm, U32_MAX);
+		struct pvm_mmu_stats stats;
 
-		pvm_mmu_shrink(&largest->pvm, pages > control->nr_to_scan ? pages - control->nr_to_scan : 0);
+		pvm_mmu_get_stats(&largest->pvm, &stats);
+		pvm_mmu_shrink(&largest->pvm, stats.shadow_pages - min_t(unsigned long, stats.shadow_pages,
+									 control->nr_to_scan));
 		freed = max(before - atomic_long_read(&largest->memory.pages), 0l);
 		largest->memory.shrunk += freed;
 	}
@@ -218,17 +220,7 @@ static unsigned long scan_pages(struct shrinker *shrinker, struct shrink_control
 	return freed ?: SHRINK_STOP;
 }
 
-PVM_KVM_SHRINKER(count_pages, scan_pages)
-
-int pvm_kvm_shrinker_init(void)
-{
-	return pvm_kvm_shrinker_register();
-}
-
-void pvm_kvm_shrinker_destroy(void)
-{
-	pvm_kvm_shrinker_unregister();
-}
+PVM_KVM_SHRINKER_FUNCTIONS(count_pages, scan_pages)
 
 /* ------------------------------------------------------------------------
  * Life.

@@ -19,7 +19,7 @@ struct console {
  * console_open - begin to use @in and @out.
  * A terminal at @in, if we are in its foreground, stops echoing and waiting for
  * lines until console_close(); the keys that send signals still do.
- * @over: when it is readable, output that nobody takes is dropped; -1: never.
+ * @over: when it is readable, output that its reader does not take is dropped; -1: never.
  */
 void console_open(struct console *console, int in, int out, int over);
 void console_close(struct console *console);

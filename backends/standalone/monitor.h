@@ -45,7 +45,7 @@ struct executor_stats {
 struct executor_ops {
 	const char *name;
 
-	/* May it be taken where nobody has asked for it by name? Says no where it cannot work,
+	/* May it be taken where the user has named none? Says no where it cannot work,
 	 * with one line in @why. NULL: it always may. Any thread. */
 	bool (*available)(char *why, size_t why_size);
 

@@ -4,7 +4,9 @@
 
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <pvm/abi.h>
 
@@ -90,6 +92,15 @@ static void add_script(Elf64_Ehdr *header, uint8_t *image)
 	header->e_shstrndx = 2;
 	memcpy(image + NAMES_OFFSET, section_names, sizeof(section_names));
 	memcpy(image + SECTIONS_OFFSET, sections, sizeof(sections));
+}
+
+bool elf_builder_file(char path[ELF_BUILDER_PATH])
+{
+	int fd;
+
+	strcpy(path, "/tmp/pvm-elf-XXXXXX");
+	fd = mkstemp(path);
+	return fd >= 0 && !close(fd);
 }
 
 bool elf_builder_write(const struct elf_builder *elf, const char *path)

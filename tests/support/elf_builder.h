@@ -37,6 +37,10 @@ void elf_builder_add_note(struct elf_builder *elf, size_t align, const char *nam
 /* The note that asks for @abi. */
 void elf_builder_note(struct elf_builder *elf, uint32_t abi);
 
+/* A new, empty file for one: its name in @path. False with errno set when there is none. */
+#define ELF_BUILDER_PATH 64
+bool elf_builder_file(char path[ELF_BUILDER_PATH]);
+
 /* Write it to @path; false with errno set when that fails. */
 bool elf_builder_write(const struct elf_builder *elf, const char *path);
 

@@ -110,7 +110,7 @@ static const char *internal_error_name(uint32_t suberror)
 {
 	switch (suberror) {
 	case KVM_INTERNAL_ERROR_EMULATION:
-		return "an instruction that it cannot emulate, or no memory for shadow tables";
+		return "an instruction that it cannot emulate";
 	case KVM_INTERNAL_ERROR_SIMUL_EX:
 		return "two exceptions at once";
 	case KVM_INTERNAL_ERROR_DELIVERY_EV:

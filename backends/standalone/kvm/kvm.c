@@ -34,7 +34,7 @@ static void kick_handler(int signal)
 	(void)signal;
 }
 
-/* For the whole process, and for good: a handler that does nothing disturbs nobody. SA_RESTART, so
+/* For the whole process, and for good: a handler that does nothing is no disturbance. SA_RESTART, so
  * that it ends nothing but KVM_RUN. */
 static void catch_kicks(void)
 {
@@ -212,6 +212,18 @@ static void trace_exit(struct monitor_vcpu *vcpu, int error)
 	trace_glue_exit(vcpu, &exit);
 }
 
+static const char *advice(int error)
+{
+	switch (error) {
+	case EFAULT:
+		return ": the host has lost guest memory, or cannot give any";
+	case ENOMEM:
+		return ": for shadow tables; the control group may have a limit";
+	default:
+		return "; the kernel's log may say more";
+	}
+}
+
 /* KVM_RUN has failed with @error. */
 static void look_at_error(struct monitor_vcpu *vcpu, int error)
 {
@@ -224,9 +236,7 @@ static void look_at_error(struct monitor_vcpu *vcpu, int error)
 		return;
 	}
 	loop_end(vcpu->vm, vcpu, MONITOR_END_FAILED, MONITOR_STATUS_FAILED,
-		 "vCPU %u: KVM_RUN: %s%s", vcpu->pvm.id, strerror(error),
-		 error == EFAULT ? ": the host has lost guest memory, or cannot give any" :
-				   "; the kernel's log may say more");
+		 "vCPU %u: KVM_RUN: %s%s", vcpu->pvm.id, strerror(error), advice(error));
 }
 
 static int run_once(struct kvm_vcpu *vcpu)

@@ -19,17 +19,13 @@
 
 static struct monitor_options options;
 static struct monitor_result result;
-static char path[64], why[512];
+static char path[ELF_BUILDER_PATH], why[512];
 
 static void setup(void)
 {
 	struct elf_builder elf;
-	int fd;
 
-	strcpy(path, "/tmp/pvm-kvm-XXXXXX");
-	fd = mkstemp(path);
-	cr_assert_geq(fd, 0);
-	close(fd);
+	cr_assert(elf_builder_file(path));
 	elf_builder_init(&elf);
 	cr_assert(elf_builder_write(&elf, path));
 	fake_kernel_install();
@@ -247,7 +243,7 @@ static int signals_come(unsigned vcpu, struct kvm_run *run)
 	return step > 100 ? 0 : step % 2 ? EINTR : EAGAIN;
 }
 
-Test(kvm_vm, a_signal_of_somebody_elses_ends_nothing)
+Test(kvm_vm, a_signal_of_another_sender_ends_nothing)
 {
 	fake_kernel.run = signals_come;
 	run();
@@ -375,23 +371,34 @@ static int unknown_exit(unsigned vcpu, struct kvm_run *run)
 	return 0;
 }
 
-Test(kvm_vm, an_exit_that_nobody_knows_ends_the_vm)
+Test(kvm_vm, an_exit_of_an_unknown_number_ends_the_vm)
 {
 	fake_kernel.run = unknown_exit;
 	run();
 	expect_end(MONITOR_END_FAILED, MONITOR_STATUS_FAILED, "KVM's exit 4711 (other)");
 }
 
-static int bad_memory(unsigned vcpu, struct kvm_run *run)
+static int error_of_run;
+
+static int fail_with_it(unsigned vcpu, struct kvm_run *run)
 {
 	(void)vcpu;
 	(void)run;
-	return EFAULT;
+	return error_of_run;
 }
 
 Test(kvm_vm, a_failing_KVM_RUN_ends_the_vm)
 {
-	fake_kernel.run = bad_memory;
+	error_of_run = EFAULT;
+	fake_kernel.run = fail_with_it;
 	run();
 	expect_end(MONITOR_END_FAILED, MONITOR_STATUS_FAILED, "KVM_RUN: Bad address: the host has lost guest memory");
+}
+
+Test(kvm_vm, a_KVM_RUN_without_memory_ends_the_vm)
+{
+	error_of_run = ENOMEM;
+	fake_kernel.run = fail_with_it;
+	run();
+	expect_end(MONITOR_END_FAILED, MONITOR_STATUS_FAILED, "KVM_RUN: Cannot allocate memory: for shadow tables");
 }

@@ -17,16 +17,11 @@
 
 static struct elf_builder builder;
 static struct elf_file elf;
-static char path[64], why[512];
+static char path[ELF_BUILDER_PATH], why[512];
 
 static void setup(void)
 {
-	int fd;
-
-	strcpy(path, "/tmp/pvm-elf-XXXXXX");
-	fd = mkstemp(path);
-	cr_assert_geq(fd, 0);
-	close(fd);
+	cr_assert(elf_builder_file(path));
 	elf_builder_init(&builder);
 	why[0] = 0;
 }

@@ -17,17 +17,13 @@
 
 static struct monitor_options options;
 static struct monitor_result result;
-static char path[64], why[512];
+static char path[ELF_BUILDER_PATH], why[512];
 
 static void setup(void)
 {
 	struct elf_builder elf;
-	int fd;
 
-	strcpy(path, "/tmp/pvm-vm-XXXXXX");
-	fd = mkstemp(path);
-	cr_assert_geq(fd, 0);
-	close(fd);
+	cr_assert(elf_builder_file(path));
 	elf_builder_init(&elf);
 	cr_assert(elf_builder_write(&elf, path));
 	fake_reset();
@@ -280,7 +276,7 @@ static void print_for_ever(struct monitor_vcpu *vcpu, struct pvm_guest_exit *exi
 	fake_out(vcpu, exit, SERIAL_PORT, 'x');
 }
 
-Test(vm, a_console_that_nobody_reads_does_not_keep_a_vm_that_is_over)
+Test(vm, a_console_without_a_reader_does_not_keep_a_vm_that_is_over)
 {
 	int ends[2];
 
