@@ -122,7 +122,11 @@ static void flush_tlb_guest(struct kvm_vcpu *vcpu)
 		pvm_mmu_flush_all(&v->pvm);
 }
 
+#ifdef PVM_KVM_HAS_FLUSH_GVA_FULL
+static void flush_tlb_gva(struct kvm_vcpu *vcpu, gva_t address, bool *full)
+#else
 static void flush_tlb_gva(struct kvm_vcpu *vcpu, gva_t address)
+#endif
 {
 	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
 
@@ -224,6 +228,22 @@ static void get_exit_info(struct kvm_vcpu *vcpu, u32 *reason, u64 *info1, u64 *i
 	*intr = 0;
 	*error = 0;
 }
+
+#ifdef PVM_KVM_HAS_ENTRY_INFO
+static void get_entry_info(struct kvm_vcpu *vcpu, u32 *intr, u32 *error)
+{
+	*intr = 0;
+	*error = 0;
+}
+#endif
+
+#ifdef PVM_KVM_HAS_UPDATE_IRTE
+static int no_posted_interrupts(struct kvm_kernel_irqfd *irqfd, struct kvm *kvm, unsigned int host_irq,
+				u32 guest_irq, struct kvm_vcpu *vcpu, u32 vector)
+{
+	return 0;
+}
+#endif
 
 static int check_intercept(struct kvm_vcpu *vcpu, struct x86_instruction_info *info,
 			   enum x86_intercept_stage stage, struct x86_exception *exception)
@@ -340,6 +360,9 @@ static struct kvm_x86_ops x86_ops = {
 	.get_segment = pvm_kvm_get_segment,
 	.set_segment = pvm_kvm_set_segment,
 	.get_cpl = pvm_kvm_get_cpl,
+#ifdef PVM_KVM_HAS_CPL_NO_CACHE
+	.get_cpl_no_cache = pvm_kvm_get_cpl,
+#endif
 	.get_cs_db_l_bits = pvm_kvm_get_cs_db_l_bits,
 	.is_valid_cr0 = pvm_kvm_is_valid_cr0,
 	.set_cr0 = pvm_kvm_set_cr0,
@@ -361,7 +384,9 @@ static struct kvm_x86_ops x86_ops = {
 	.flush_tlb_current = nothing,
 	.flush_tlb_gva = flush_tlb_gva,
 	.flush_tlb_guest = flush_tlb_guest,
+#ifdef PVM_KVM_HAS_PRE_RUN
 	.vcpu_pre_run = pvm_kvm_pre_run,
+#endif
 	.vcpu_run = pvm_kvm_run,
 	.handle_exit = pvm_kvm_handle_exit,
 	.skip_emulated_instruction = pvm_kvm_skip_instruction,
@@ -387,9 +412,17 @@ static struct kvm_x86_ops x86_ops = {
 	.write_tsc_offset = set_tsc_offset,
 	.write_tsc_multiplier = set_tsc_multiplier,
 	.get_exit_info = get_exit_info,
+#ifdef PVM_KVM_HAS_ENTRY_INFO
+	.get_entry_info = get_entry_info,
+#endif
+#ifdef PVM_KVM_HAS_UPDATE_IRTE
+	.pi_update_irte = no_posted_interrupts,
+#endif
 	.check_intercept = check_intercept,
 	.handle_exit_irqoff = nothing,
+#ifndef PVM_KVM_HAS_NESTED_INIT
 	.nested_ops = &nested_ops,
+#endif
 	.setup_mce = nothing,
 	.smi_allowed = smi_allowed,
 	.enter_smm = enter_smm,
@@ -397,7 +430,15 @@ static struct kvm_x86_ops x86_ops = {
 	.mem_enc_ioctl = pvm_kvm_private_op,
 	.enable_smi_window = nothing,
 	.apic_init_signal_blocked = init_signal_blocked,
+#ifdef PVM_KVM_HAS_MSR_FILTER_CHANGED
 	.msr_filter_changed = nothing,
+#endif
+#ifdef PVM_KVM_HAS_RECALC_MSR_INTERCEPTS
+	.recalc_msr_intercepts = nothing,
+#endif
+#ifdef PVM_KVM_HAS_RECALC_INTERCEPTS
+	.recalc_intercepts = nothing,
+#endif
 	.complete_emulated_msr = pvm_kvm_complete_msr,
 	.vcpu_deliver_sipi_vector = deliver_sipi,
 };
@@ -442,6 +483,9 @@ static struct kvm_x86_init_ops init_ops = {
 	.hardware_setup = hardware_setup,
 	.runtime_ops = &x86_ops,
 	.pmu_ops = &pmu_ops,
+#ifdef PVM_KVM_HAS_NESTED_INIT
+	.nested_ops = &nested_ops,
+#endif
 };
 
 static int __init pvm_kvm_module_init(void)
