@@ -27,15 +27,15 @@
  * REGS_RIP		RIP is one of arch.regs; then it is arch.rip
  * BOOL_YOUNG		what an mmu notifier is asked about ageing has the answer true or false
  * NESTED_INIT		operations for nested guests are in init_ops
+ * MEDIATED_PMU		a guest may own performance counters: more of struct kvm_pmu_ops, as 7.3 has it
+ * PMC_DISABLED		one more there
  * SET_CPU_CAPS		the function kvm_set_cpu_caps; then it is kvm_initialize_cpu_caps
  * EFER_BITS		the vendor says which bits of EFER there are; then KVM finds out
  * XSAVE_STATE		the vendor loads XCR0 and PKRU around an entry; then KVM does
  *
  * PVM_KVM_6_12: Debian 13's. What changed between 6.1 and it is not told apart.
- * PVM_KVM_7_0: performance counters that a guest may own. (Seen in 7.3.)
  */
 #define PVM_KVM_6_12	(LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0))
-#define PVM_KVM_7_0	(LINUX_VERSION_CODE >= KERNEL_VERSION(7, 0, 0))
 
 /* arch/x86/kvm/pmu.h: mandatory, and all of it. */
 struct kvm_pmu_ops {
@@ -59,8 +59,10 @@ struct kvm_pmu_ops {
 	void (*reset)(struct kvm_vcpu *vcpu);
 	void (*deliver_pmi)(struct kvm_vcpu *vcpu);
 	void (*cleanup)(struct kvm_vcpu *vcpu);
-#if PVM_KVM_7_0
+#ifdef PVM_KVM_HAS_PMC_DISABLED
 	bool (*pmc_is_disabled_in_current_mode)(struct kvm_pmc *pmc);
+#endif
+#ifdef PVM_KVM_HAS_MEDIATED_PMU
 	bool (*is_mediated_pmu_supported)(struct x86_pmu_capability *host_pmu);
 	void (*mediated_load)(struct kvm_vcpu *vcpu);
 	void (*mediated_put)(struct kvm_vcpu *vcpu);
@@ -71,7 +73,7 @@ struct kvm_pmu_ops {
 	const int MAX_NR_GP_COUNTERS;
 	const int MIN_NR_GP_COUNTERS;
 #endif
-#if PVM_KVM_7_0
+#ifdef PVM_KVM_HAS_MEDIATED_PMU
 	const u32 PERF_GLOBAL_CTRL;
 	const u32 GP_EVENTSEL_BASE;
 	const u32 GP_COUNTER_BASE;

@@ -81,6 +81,10 @@ static struct kvm_pmu_ops pmu_ops = {
 	.refresh = pmu_nothing,
 	.init = pmu_nothing,
 	.reset = pmu_nothing,
+#ifdef PVM_KVM_HAS_MEDIATED_PMU
+	.mediated_load = pmu_nothing,
+	.mediated_put = pmu_nothing,
+#endif
 };
 
 /* ------------------------------------------------------------------------
@@ -315,8 +319,52 @@ static void leave_nested(struct kvm_vcpu *vcpu)
 {
 }
 
+#ifdef PVM_KVM_HAS_NESTED_INIT	/* then they are mandatory; none is called */
+static bool no_vmexit(struct kvm_vcpu *vcpu, u8 vector, u32 error_code)
+{
+	return false;
+}
+
+static int no_events(struct kvm_vcpu *vcpu)
+{
+	return 0;
+}
+
+/* Without a vCPU: how many bytes there are. */
+static int no_state(struct kvm_vcpu *vcpu, struct kvm_nested_state __user *state, unsigned int size)
+{
+	return vcpu ? -EINVAL : 0;
+}
+
+static int refuse_state(struct kvm_vcpu *vcpu, struct kvm_nested_state __user *user, struct kvm_nested_state *state)
+{
+	return -EINVAL;
+}
+
+static bool no_pages(struct kvm_vcpu *vcpu)
+{
+	return false;
+}
+
+static gpa_t no_address(struct kvm_vcpu *vcpu, gpa_t gpa, u64 access, struct x86_exception *exception,
+			u64 pte_access)
+{
+	return INVALID_GPA;
+}
+#endif
+
 static struct kvm_x86_nested_ops nested_ops = {
 	.leave_nested = leave_nested,
+#ifdef PVM_KVM_HAS_NESTED_INIT
+	.is_exception_vmexit = no_vmexit,
+	.check_events = no_events,
+	.triple_fault = nothing,
+	.get_state = no_state,
+	.set_state = refuse_state,
+	.get_nested_state_pages = no_pages,
+	.translate_nested_gpa = no_address,
+	.hv_inject_synthetic_vmexit_post_tlb_flush = nothing,
+#endif
 };
 
 static struct kvm_x86_ops x86_ops = {
