@@ -146,7 +146,14 @@ void kvm_x86_vendor_exit(void);
 void kvm_set_cpu_caps(void);
 #else
 void kvm_initialize_cpu_caps(void);
-#define kvm_set_cpu_caps kvm_initialize_cpu_caps
+extern bool kvm_is_configuring_cpu_caps;
+
+/* KVM warns of changes once this is over, and of a module that is loaded when it is not. */
+static inline void kvm_set_cpu_caps(void)
+{
+	kvm_initialize_cpu_caps();
+	kvm_is_configuring_cpu_caps = false;
+}
 #endif
 #ifndef PVM_KVM_HAS_EFER_BITS
 static inline void kvm_enable_efer_bits(u64 mask)
