@@ -12,6 +12,7 @@
  * vm.c		a VM: its configuration, the engine, CPUID
  * vcpu.c	a vCPU: its life, entry, exit, and what the engine asks for
  * registers.c	registers, as KVM names them, of a vCPU
+ * debug.c	a guest that user space debugs
  * events.c	interrupts, NMIs and exceptions that KVM has for a vCPU
  *
  * Names: kvm is struct kvm, vcpu struct kvm_vcpu, v struct pvm_kvm_vcpu (ours around it).
@@ -79,6 +80,7 @@ struct pvm_kvm_vcpu {
 	struct kvm_segment seg[8];	/* VCPU_SREG_*: what user space and KVM's emulator set */
 	struct desc_ptr idt, gdt;
 	unsigned long rflags;		/* outside of PVM mode */
+	u64 guests_dr[4], guests_dr6, guests_dr7;	/* while user space's breakpoints are in pvm */
 };
 
 static inline struct pvm_kvm *to_pvm_kvm(struct kvm *kvm)
@@ -194,6 +196,16 @@ void pvm_kvm_cache_reg(struct kvm_vcpu *vcpu, enum kvm_reg reg);
 unsigned long pvm_kvm_get_rflags(struct kvm_vcpu *vcpu);
 void pvm_kvm_set_rflags(struct kvm_vcpu *vcpu, unsigned long rflags);
 bool pvm_kvm_get_if_flag(struct kvm_vcpu *vcpu);
+
+/* ------------------------------------------------------------------------
+ * debug.c
+ */
+void pvm_kvm_debug_changed(struct kvm_vcpu *vcpu);
+/* Around an entry. */
+void pvm_kvm_debug_in(struct pvm_kvm_vcpu *v);
+void pvm_kvm_debug_out(struct pvm_kvm_vcpu *v);
+/* The exit is for who debugs the guest, and KVM_RUN ends with it. */
+bool pvm_kvm_debug_exit(struct pvm_kvm_vcpu *v);
 
 /* ------------------------------------------------------------------------
  * events.c

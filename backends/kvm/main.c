@@ -401,7 +401,7 @@ static struct kvm_x86_ops x86_ops = {
 	.prepare_switch_to_guest = nothing,
 	.vcpu_load = load_vcpu,
 	.vcpu_put = nothing,
-	.update_exception_bitmap = nothing,
+	.update_exception_bitmap = pvm_kvm_debug_changed,
 	.get_msr = pvm_kvm_get_msr,
 	.set_msr = pvm_kvm_set_msr,
 	.get_segment_base = pvm_kvm_get_segment_base,
@@ -540,6 +540,11 @@ static int __init pvm_kvm_module_init(void)
 {
 	int error = pvm_kvm_shrinker_init();
 
+	if (error == -EEXIST) {
+		/* Not EEXIST: modprobe takes that for success. */
+		pr_err("kvm_intel or kvm_amd is loaded, and kvm.ko works with one module: rmmod it first\n");
+		return -EBUSY;
+	}
 	if (error)
 		return error;
 	error = kvm_x86_vendor_init(&init_ops);
@@ -565,4 +570,5 @@ static void __exit pvm_kvm_module_exit(void)
 module_init(pvm_kvm_module_init);
 module_exit(pvm_kvm_module_exit);
 MODULE_DESCRIPTION("PVM guests on any x86-64 CPU, through /dev/kvm");
+MODULE_VERSION(PVM_VERSION);
 MODULE_LICENSE("GPL");

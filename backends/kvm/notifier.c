@@ -39,13 +39,13 @@ static bool for_parts(struct pvm_kvm *vm, unsigned long start, unsigned long sto
 	idx = srcu_read_lock(&vm->kvm.srcu);
 	for (space = 0; space < pvm_kvm_address_spaces(&vm->kvm); space++) {
 		kvm_for_each_memslot(slot, bkt, __kvm_memslots(&vm->kvm, space)) {
-			unsigned long first = max(start, slot->userspace_addr);
-			unsigned long last = min(stop, slot->userspace_addr + (slot->npages << PAGE_SHIFT));
+			unsigned long hva = slot->userspace_addr;
+			unsigned long first = max(start, hva) - hva;
+			unsigned long end = min(stop, hva + (slot->npages << PAGE_SHIFT)) - hva;
 
-			if (first < last)
-				fn(vm, slot->base_gfn + ((first - slot->userspace_addr) >> PAGE_SHIFT),
-				   slot->base_gfn + ((last - slot->userspace_addr + PAGE_SIZE - 1) >> PAGE_SHIFT),
-				   &found);
+			if (max(start, hva) < min(stop, hva + (slot->npages << PAGE_SHIFT)))
+				fn(vm, slot->base_gfn + (first >> PAGE_SHIFT),
+				   slot->base_gfn + ((end + PAGE_SIZE - 1) >> PAGE_SHIFT), &found);
 		}
 	}
 	srcu_read_unlock(&vm->kvm.srcu, idx);

@@ -52,8 +52,9 @@ void pvm_kvm_cache_reg(struct kvm_vcpu *vcpu, enum kvm_reg reg)
 
 static void changed(struct pvm_kvm_vcpu *v)
 {
+	/* 32-bit code has no mode but the user's. */
 	bool is_pvm = (v->vcpu.arch.efer & EFER_LMA) && (v->vcpu.arch.cr0 & X86_CR0_PG) &&
-		      v->seg[VCPU_SREG_CS].l;
+		      (v->seg[VCPU_SREG_CS].l || v->seg[VCPU_SREG_SS].dpl == 3);
 
 	/* Only what is set while it is not: the mode stays until user space leaves it. */
 	v->is_pvm = is_pvm;
@@ -278,6 +279,9 @@ int pvm_kvm_set_efer(struct kvm_vcpu *vcpu, u64 efer)
 
 void pvm_kvm_set_dr7(struct kvm_vcpu *vcpu, unsigned long value)
 {
+	/* Else it is for user space's breakpoints: debug.c. */
+	if (vcpu->guest_debug & KVM_GUESTDBG_USE_HW_BP)
+		return;
 	vcpu->arch.dr7 = value;
 	changed(to_pvm_vcpu(vcpu));
 }
@@ -310,12 +314,46 @@ bool pvm_kvm_get_if_flag(struct kvm_vcpu *vcpu)
  * MSRs: the engine's, or else KVM's.
  */
 
+static bool is_snapshot_msr(u32 index)
+{
+	return index - PVM_KVM_MSR_TLS0 < PVM_KVM_TLS_COUNT || index == PVM_KVM_MSR_VCPU;
+}
+
+/* With the checks that a whole state gets. */
+static int set_snapshot_msr(struct pvm_kvm_vcpu *v, u32 index, u64 value)
+{
+	struct pvm_vcpu_state state;
+	const char *field;
+
+	pvm_vcpu_save(&v->pvm, &state);
+	if (index != PVM_KVM_MSR_VCPU)
+		state.tls[index - PVM_KVM_MSR_TLS0] = value;
+	else if (value & ~PVM_KVM_VCPU_NMI_PENDING)
+		return 1;
+	else
+		state.nmi_pending = value;
+	return pvm_vcpu_restore(&v->pvm, &state, &field) != PVM_OK;
+}
+
+static u64 get_snapshot_msr(const struct pvm_kvm_vcpu *v, u32 index)
+{
+	struct pvm_vcpu_state state;
+
+	pvm_vcpu_save(&v->pvm, &state);
+	return index == PVM_KVM_MSR_VCPU ? state.nmi_pending : state.tls[index - PVM_KVM_MSR_TLS0];
+}
+
 int pvm_kvm_get_msr(struct kvm_vcpu *vcpu, struct msr_data *msr)
 {
 	uint64_t value;
-	int error = msr->index == MSR_EFER ? PVM_ENOENT :
-		    pvm_msr_read(&to_pvm_vcpu(vcpu)->pvm, msr->index, &value);
+	int error;
 
+	if (msr->host_initiated && is_snapshot_msr(msr->index)) {
+		msr->data = get_snapshot_msr(to_pvm_vcpu(vcpu), msr->index);
+		return 0;
+	}
+	error = msr->index == MSR_EFER ? PVM_ENOENT :
+		pvm_msr_read(&to_pvm_vcpu(vcpu)->pvm, msr->index, &value);
 	if (error == PVM_ENOENT)
 		return kvm_get_msr_common(vcpu, msr);
 	msr->data = value;
@@ -325,12 +363,17 @@ int pvm_kvm_get_msr(struct kvm_vcpu *vcpu, struct msr_data *msr)
 int pvm_kvm_set_msr(struct kvm_vcpu *vcpu, struct msr_data *msr)
 {
 	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
-	int error = msr->index == MSR_EFER ? PVM_ENOENT : pvm_msr_write(&v->pvm, msr->index, msr->data);
+	int error;
 
+	if (msr->host_initiated && is_snapshot_msr(msr->index))
+		return set_snapshot_msr(v, msr->index, msr->data);
+	error = msr->index == MSR_EFER ? PVM_ENOENT : pvm_msr_write(&v->pvm, msr->index, msr->data);
 	if (error == PVM_ENOENT)
 		return kvm_set_msr_common(vcpu, msr);
-	/* As they will be taken over with the rest. */
-	v->seg[VCPU_SREG_FS].base = v->pvm.fs_base;
-	v->seg[VCPU_SREG_GS].base = v->pvm.gs_base;
+	/* As they will be taken over with the rest. Only these: KVM_SET_SREGS may have set the others. */
+	if (msr->index == MSR_FS_BASE)
+		v->seg[VCPU_SREG_FS].base = v->pvm.fs_base;
+	if (msr->index == MSR_GS_BASE)
+		v->seg[VCPU_SREG_GS].base = v->pvm.gs_base;
 	return error != PVM_OK;
 }

@@ -147,7 +147,9 @@ enum exit_fastpath_completion pvm_kvm_run(struct kvm_vcpu *vcpu, u64 run_flags)
 		action = pvm_handle_exit(&v->pvm, &v->exit, &root, PVM_NO_SLEEP);
 	if (action == PVM_ACT_RESUME && !(run_flags & KVM_RUN_FORCE_IMMEDIATE_EXIT)) {
 		kvm_load_guest_xsave_state(vcpu);
+		pvm_kvm_debug_in(v);
 		enter(v, root);
+		pvm_kvm_debug_out(v);
 		kvm_load_host_xsave_state(vcpu);
 	} else if (action != PVM_ACT_RESUME && action != PVM_ACT_RETRY) {
 		v->action = action;
@@ -264,6 +266,8 @@ int pvm_kvm_handle_exit(struct kvm_vcpu *vcpu, enum exit_fastpath_completion fas
 			    v->exit.message);
 	if (!v->acts) {
 		pvm_kvm_registers_in(v);
+		if (pvm_kvm_debug_exit(v))
+			return 0;
 		action = pvm_handle_exit(&v->pvm, &v->exit, &root, PVM_MAY_SLEEP);
 		pvm_kvm_registers_out(v);
 	}

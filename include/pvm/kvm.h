@@ -25,6 +25,15 @@
 #define PVM_KVM_ABIS_MASK	0x00000000ffffffffull
 
 /*
+ * What of a vCPU no other ioctl has: by KVM_GET_MSRS and KVM_SET_MSRS on it, for snapshots. The guest
+ * does not know them. The three TLS descriptors of LOAD_TLS, 8 bytes each; and PVM_KVM_VCPU_NMI_PENDING.
+ */
+#define PVM_KVM_MSR_TLS0	0x50564d10u
+#define PVM_KVM_TLS_COUNT	3u
+#define PVM_KVM_MSR_VCPU	0x50564d13u
+#define PVM_KVM_VCPU_NMI_PENDING 1ull	/* an NMI waits within the engine */
+
+/*
  * Which guest ABI the VM has: before its first vCPU. Without it: PVM_ABI_DUAL_CR3. Errors: EINVAL
  * (an ABI that is not built, bits in reserved), EBUSY (there is a vCPU), EFAULT.
  */

@@ -10,7 +10,8 @@ import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-SOURCES = ("include", "libpvm", "devices", "decode", "firmware", "backends", "examples", "tools", "tests", "bench")
+SOURCES = ("include", "libpvm", "devices", "decode", "firmware", "backends", "examples", "packaging", "tools", "tests",
+           "bench")
 CODE = {".c", ".h", ".S", ".py", ".sh", ".txt", ".cmake"}
 LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
 QUOTED = re.compile(r"`([^`\n]+)`")

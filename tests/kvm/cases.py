@@ -65,6 +65,9 @@ STOCK = {
     "stock-default": ("pvm run --stats hello", 0, ["ok 1 - user mode", "stub processes"]),
     "stock-info": ("pvm info hello", 0, ["kvm: +no, /dev/kvm is not PVM's"]),
     "stock-ignore-msrs": (f"echo 1 > /sys/module/kvm/parameters/ignore_msrs; {RUN} hello", 125, ["not PVM's"]),
+    "stock-load": ("insmod /modules/kvm-pvm.ko accept_meltdown=1; s=$?; dmesg | grep -o 'kvm-pvm: .*'; exit $s", 16,
+                   ["resource busy", "kvm-pvm: kvm_intel or kvm_amd is loaded"]),
+    "stock-unload": ("rmmod kvm_amd && insmod /modules/kvm-pvm.ko accept_meltdown=1 && " + RUN + " hello", 0, ["ok 1 - user mode"]),
 }
 
 

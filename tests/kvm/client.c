@@ -88,6 +88,16 @@ enum client_end client_order(struct client *c, enum servant_order order, uint64_
 	return client_again(c);
 }
 
+enum client_end client_order_at(struct client *c, enum servant_order order, uint64_t number, uint64_t count,
+				uint64_t value)
+{
+	c->box->order = order;
+	c->box->gpa = number;
+	c->box->count = count;
+	c->box->value = value;
+	return client_again(c);
+}
+
 bool client_writes(struct client *c, uint64_t page, uint64_t count, uint64_t value, uint64_t step)
 {
 	return client_order(c, ORDER_WRITE, page, count, value, step) == DONE;

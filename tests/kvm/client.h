@@ -46,6 +46,9 @@ uint8_t *client_region_memory(void);
 enum client_end client_order(struct client *c, enum servant_order order, uint64_t page, uint64_t count,
 			     uint64_t value, uint64_t step);
 enum client_end client_again(struct client *c);
+/* The same with any number instead of a page of the region. */
+enum client_end client_order_at(struct client *c, enum servant_order order, uint64_t number, uint64_t count,
+				uint64_t value);
 
 /* The guest writes, or finds, value, value + step, ... in the first words of pages of the region. */
 bool client_writes(struct client *c, uint64_t page, uint64_t count, uint64_t value, uint64_t step);

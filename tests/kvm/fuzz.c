@@ -100,6 +100,7 @@ static void set_msrs(int fd)
 		0xc0000080, 0xc0000081, 0xc0000082, 0xc0000083, 0xc0000084,
 		0xc0000100, 0xc0000101,
 		0xc0000102, 0xc0000103, 0x4b564d00, 0x4b564d01, 0x4b564d02, 0x4b564d03, 0x4b564d04,
+		PVM_KVM_MSR_ABIS, PVM_KVM_MSR_TLS0, PVM_KVM_MSR_TLS0 + 2, PVM_KVM_MSR_VCPU,
 	};
 	struct {
 		struct kvm_msrs head;

@@ -3,7 +3,7 @@
 """A Debian kernel with kvm-pvm.ko, emulated by QEMU's TCG, that runs jobs one after the other.
 
     host.py --kernel FOLDER --module kvm-pvm.ko --jobs JOBS.json --results FOLDER
-            [--cpu MODEL] [--append WORDS] [--vendor MODULE...] [--only NAME...]
+            [--cpu MODEL] [--append WORDS] [--vendor MODULE...] [--only NAME...] [--gdb]
 
 --kernel is a folder of tests/kvm/kernel. The module may have another name: jobs have it as $PVM_MODULE. JOBS.json is a list of jobs:
 
@@ -69,6 +69,7 @@ def arguments():
     parser.add_argument("--vendor", nargs="+", default=[], help="modules instead of kvm-pvm.ko")
     parser.add_argument("--timeout", type=int, default=3000, help="seconds, against hangs")
     parser.add_argument("--seconds", type=int, default=JOB_SECONDS, help="for each job, against hangs")
+    parser.add_argument("--gdb", action="store_true", help="QEMU listens for gdb at port 1234, and waits for it")
     parser.add_argument("--only", nargs="+", default=[], help="names of jobs")
     return parser.parse_args()
 
@@ -142,7 +143,7 @@ def boot(args, initramfs):
                "-kernel", str(one(args.kernel, "boot/vmlinuz-*")), "-initrd", str(initramfs),
                "-append", f"console=ttyS0 panic=-1 quiet oops=panic panic_on_warn=1 numa=fake=2 {args.append}",
                "-display", "none", "-monitor", "none", "-serial", f"file:{args.results / 'console'}", "-no-reboot",
-               "-nic", "none"]
+               "-nic", "none", *(["-s", "-S"] if args.gdb else [])]
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               timeout=args.timeout, check=False)

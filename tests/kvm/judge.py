@@ -6,18 +6,22 @@
 
 Without names, all. A job with "guest" (its file), "kind" and "cpus" is a conformance guest, compared with
 `pvm run`, line by line, as ../ring0/matrix.py does for minivisor. Any other one prints lines and a plan as
-guests do, with "checks" of them; without "checks" it is right with status 0. "cases" names a set of cases.py.
+guests do, with "checks" of them; without "checks" it is right with status 0. "cases" names a set of cases.py,
+"hostile" a guest of tests/hostile/: it ends well with at least "checks", or the VM dies of "dies".
 """
 import argparse
 import json
 import pathlib
+import re
 import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "ring0"))
+TESTS = pathlib.Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(TESTS / "ring0"), str(TESTS / "hostile")]
 import cases			# noqa: E402
 import compare			# noqa: E402
 import machine as machines	# noqa: E402
 import probe			# noqa: E402
+import ring0 as hostile		# noqa: E402
 
 
 def judge_guest(args, job, run):
@@ -26,6 +30,28 @@ def judge_guest(args, job, run):
     verdict = compare.judge_alone(job["kind"], here, run, 1)
     reference = machines.run_standalone(args.pvm, job["guest"], job["cpus"])
     compare.judge_against(job["kind"], here, run, reference, verdict)
+    for note in verdict.notes:
+        print(f"  excused: {job['name']}: {note}")
+    return verdict.problems, f"{verdict.checks} checks"
+
+
+def until_plan(text):
+    """Without what pvm says after a guest's end."""
+    lines = text.splitlines()
+    ends = [i for i, line in enumerate(lines) if compare.PLAN.match(line)]
+    return "\n".join(lines[:ends[-1] + 1] if ends else lines) + "\n"
+
+
+def judge_hostile(args, job, run):
+    if "dies" in job:
+        problems = [] if run.status == 126 else [f"status {run.status} instead of 126"]
+        if not re.search(f"triple fault.*{job['dies']}", run.console):
+            problems.append(f"no line says: triple fault ... {job['dies']}")
+        return problems, "dies"
+    compare.REASONS += hostile.REASONS
+    probe.use(args.probe, job["hostile"])
+    run.console = until_plan(run.console)
+    verdict = compare.judge_alone(job["hostile"], machines.Machine(cpus=1), run, job["checks"])
     for note in verdict.notes:
         print(f"  excused: {job['name']}: {note}")
     return verdict.problems, f"{verdict.checks} checks"
@@ -56,7 +82,12 @@ def judge(args, job):
         return False
     result = json.loads(file.read_text())
     run = machines.Run(result["status"], result["output"], "")
-    problems, what = judge_guest(args, job, run) if "guest" in job else judge_program(job, run)
+    if "guest" in job:
+        problems, what = judge_guest(args, job, run)
+    elif "hostile" in job:
+        problems, what = judge_hostile(args, job, run)
+    else:
+        problems, what = judge_program(job, run)
     print(f"{name}: {what}{', FAILED' if problems else ''}")
     for problem in problems:
         print(f"    {problem}")

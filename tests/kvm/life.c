@@ -78,7 +78,8 @@ static void cpu_goes_or_comes(unsigned round)
 static void other_ldt(unsigned round)
 {
 	struct user_desc descriptor = {
-		.entry_number = round % 8, .base_addr = round * 0x1000, .limit = 0xfff, .seg_32bit = 1, .useable = 1,
+		.entry_number = round % 8, .base_addr = round * 0x1000, .limit = 0xfff, .seg_32bit = 1,
+		.useable = 1,
 	};
 
 	if (syscall(SYS_modify_ldt, 1, &descriptor, sizeof(descriptor)))
@@ -109,8 +110,8 @@ static bool killed(uint64_t *state)
 		client_hammer(&c);
 		for (round = 0;; round++) {
 			client_writes(&c, 0, REGION_PAGES / 2, round, 1);
-			machine_slot(&c.m, 2, round & 1 ? KVM_MEM_LOG_DIRTY_PAGES : 0, REGION + REGION_SIZE / 2,
-				     round % 3 ? PAGES * PAGE : 0, c.region);
+			machine_slot(&c.m, 2, round & 1 ? KVM_MEM_LOG_DIRTY_PAGES : 0,
+				     REGION + REGION_SIZE / 2, round % 3 ? PAGES * PAGE : 0, c.region);
 		}
 	}
 	*state ^= *state << 13;

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -232,6 +233,22 @@ static void merged(void)
 	check(client_finds(&c, 0, PAGES / 2, 0xa100, 1), "and unmerging loses nothing");
 }
 
+/* The log of the region has the pages that the guest writes meanwhile, and no other. */
+static bool logged_alone(uint64_t first, uint64_t count)
+{
+	static uint64_t bits[REGION_PAGES / 64];
+	struct kvm_dirty_log log = { .slot = REGION_SLOT, .dirty_bitmap = bits };
+	uint64_t i;
+	bool right;
+
+	right = !machine_slot(&c.m, REGION_SLOT, KVM_MEM_LOG_DIRTY_PAGES, REGION, REGION_SIZE, c.region) &&
+		client_writes(&c, first, count, 1, 1);
+	ASK(c.m.vm, KVM_GET_DIRTY_LOG, &log);
+	for (i = 0; i < REGION_PAGES; i++)
+		right &= (bits[i / 64] >> i % 64 & 1) == (i >= first && i < first + count);
+	return !machine_slot(&c.m, REGION_SLOT, 0, REGION, REGION_SIZE, c.region) && right;
+}
+
 /* Small pages become a large one, and small again. */
 static void collapsed(void)
 {
@@ -251,6 +268,8 @@ static void collapsed(void)
 	      "the guest maps it as one, too");
 	fills = machine_stat(&c.m, "fills") - fills;
 	check(fills < LARGE_PAGES / 8, "and so does the host: %lu fills", fills);
+	check(logged_alone(20, 3), "what is written of it is logged page by page");
+	client_writes(&c, 0, LARGE_PAGES, 0xbc00, 1);
 	madvise(c.region + 7 * PAGE, PAGE, MADV_DONTNEED);
 	check(client_finds(&c, 7, 1, 0, 0) && client_finds(&c, 8, 100, 0xbc08, 1) &&
 	      client_writes(&c, 7, 1, 7, 0) && host_finds(c.region, 7, 1, 7, 0), "M10: a page of it that is dropped is seen by itself");

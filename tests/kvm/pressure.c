@@ -84,8 +84,8 @@ static unsigned long reclaim(int advice, unsigned long *back)
 	unsigned long before, round;
 
 	munmap(c.region, REGION_SIZE);
-	if (mmap(c.region, REGION_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) !=
-	    c.region)
+	if (mmap(c.region, REGION_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+		 0) != c.region)
 		machine_die("mmap: %s", strerror(errno));
 	madvise(c.region, REGION_SIZE, advice);
 	client_hammer(&c);	/* first: by age, theirs are the pages to go */

@@ -10,6 +10,25 @@
 _Static_assert(MAX_CPUS <= 8, "servant_box has a row for each");
 
 static struct servant_box box;
+static volatile u64 irqs;
+
+static bool on_irq(struct frame *frame)
+{
+	(void)frame;
+	irqs = irqs + 1;
+	apic_eoi();
+	return true;
+}
+
+static void wait_for_irqs(void)
+{
+	irq_disable();
+	while (irqs < box.count) {
+		hc_irq_hlt();
+		irq_disable();
+	}
+	box.result = irqs;
+}
 
 static volatile u64 *word_of(u64 gpa, bool large)
 {
@@ -86,6 +105,7 @@ static void stop(void)
 
 void guest_main(void)
 {
+	on_event(SERVANT_VECTOR, on_irq);
 	map_region();
 	for (;;) {
 		outl(SERVANT_PORT, (u32)virt_to_phys(&box));
@@ -99,6 +119,18 @@ void guest_main(void)
 			break;
 		case ORDER_SPREAD:
 			spread();
+			break;
+		case ORDER_IRQS:
+			wait_for_irqs();
+			break;
+		case ORDER_OUT:
+			if (box.count == 1)
+				outb((u16)box.gpa, (u8)box.value);
+			else
+				outl((u16)box.gpa, (u32)box.value);
+			break;
+		case ORDER_WRMSR:
+			box.result = (u64)hc_wrmsr((u32)box.gpa, box.value);
 			break;
 		case ORDER_START:
 			box.result = smp_start(hammer);

@@ -8,6 +8,7 @@
 #define KVM_SERVANT_H
 
 #define SERVANT_PORT	0x700
+#define SERVANT_VECTOR	0x71
 /* What the orders are about; the guest maps it all by 4 KiB pages, and once more by 2 MiB ones.
  * Behind its own memory. */
 #define REGION		0x20000000ull
@@ -23,6 +24,9 @@ enum servant_order {
 	ORDER_CHECK,	/* are they? result: of how many not; wrong: the first of those */
 	ORDER_SPREAD,	/* maps the first page of @gpa at @count addresses, 2 MiB apart, and reads it at each:
 			 * result: where it was not value */
+	ORDER_IRQS,	/* sleeps until @count interrupts of SERVANT_VECTOR have come */
+	ORDER_OUT,	/* a write of @value to port @gpa, @count bytes: 1 or 4 */
+	ORDER_WRMSR,	/* by hypercall: of @value to MSR @gpa. result: what it answers */
 	ORDER_START,	/* the other CPUs hammer. result: how many */
 	ORDER_STOP,	/* they stop. result: words that were not as a CPU had left them */
 };

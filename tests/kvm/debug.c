@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * debug SERVANT.elf: single steps and breakpoints that user space sets in a guest.
+ */
+#include "client.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#define USER_BASE	0x10000000000ull	/* of the servant's library: where it maps the region */
+#define DR7_EXECUTE	0x401ull
+#define DR7_WRITE_8	0x90401ull
+#define DR6_BS		(1ull << 14)
+
+static struct client c;
+
+static void set_debug(uint32_t control, uint64_t dr0, uint64_t dr7)
+{
+	struct kvm_guest_debug debug = { .control = control };
+
+	debug.arch.debugreg[0] = dr0;
+	debug.arch.debugreg[7] = dr7;
+	ASK(c.m.vcpu[0], KVM_SET_GUEST_DEBUG, &debug);
+}
+
+/* An order that the guest does not get to the end of. */
+static bool stops(void)
+{
+	c.box->order = ORDER_WRITE;
+	c.box->gpa = REGION;
+	c.box->count = 1;
+	c.box->value = 0x7e57;
+	return ioctl(c.m.vcpu[0], KVM_RUN, 0) == 0 && c.m.run[0]->exit_reason == KVM_EXIT_DEBUG;
+}
+
+static bool stops_again(void)
+{
+	return ioctl(c.m.vcpu[0], KVM_RUN, 0) == 0 && c.m.run[0]->exit_reason == KVM_EXIT_DEBUG;
+}
+
+static uint64_t rip(void)
+{
+	struct kvm_regs regs;
+
+	ASK(c.m.vcpu[0], KVM_GET_REGS, &regs);
+	return regs.rip;
+}
+
+int main(int argc, char **argv)
+{
+	const struct kvm_debug_exit_arch *at;
+	uint64_t first, second;
+	uint8_t byte;
+
+	if (argc != 2)
+		machine_die("usage: debug SERVANT.elf");
+	client_create(&c, argv[1], 1);
+	at = &c.m.run[0]->debug.arch;
+	client_writes(&c, 0, 1, 1, 0);
+
+	set_debug(KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP, 0, 0);
+	check(stops() && at->exception == 1 && (at->dr6 & DR6_BS), "a single step is user space's");
+	first = at->pc;
+	check(rip() == first && stops_again() && at->pc != first, "and the next one is another instruction");
+	second = at->pc;
+	set_debug(0, 0, 0);
+	check(client_again(&c) == DONE && host_finds(c.region, 0, 1, 0x7e57, 0), "without it the guest goes on");
+
+	byte = c.m.memory[second];	/* its code is where it is linked */
+	c.m.memory[second] = 0xcc;
+	set_debug(KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_SW_BP, 0, 0);
+	check(stops() && at->exception == 3 && at->pc == second && rip() == second, "INT3 is user space's");
+	c.m.memory[second] = byte;
+	check(client_again(&c) == DONE, "and the instruction that was there is executed after it");
+
+	set_debug(KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_HW_BP, second, DR7_EXECUTE);
+	check(stops() && at->exception == 1 && at->pc == second && (at->dr6 & 1), "a breakpoint of the CPU's");
+	set_debug(KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_HW_BP, USER_BASE + REGION, DR7_WRITE_8);
+	check(stops_again() && (at->dr6 & 1), "a watchpoint on memory");
+	set_debug(0, 0, 0);
+	check(client_again(&c) == DONE && client_finds(&c, 0, 1, 0x7e57, 0), "and at last nothing stops the guest");
+	client_destroy(&c);
+	return check_finish();
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * devices SERVANT.elf: what KVM itself does for guests: interrupts from event descriptors and by messages,
+ * ports that signal one, its clock, its timer of the PC.
+ */
+#define _GNU_SOURCE
+#include "client.h"
+
+#include <errno.h>
+#include <linux/kvm_para.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <pvm/abi.h>
+
+#define GSI		24	/* above those of the IO-APIC */
+#define PORT		0x1234
+#define APIC_MESSAGES	0xfee00000u
+#define PIT_COMMAND	0x43
+#define SYSTEM_TIME	MSR_KVM_SYSTEM_TIME_NEW
+
+static struct client c;
+
+static bool waits_for(uint64_t count)
+{
+	return client_order_at(&c, ORDER_IRQS, 0, count, 0) == DONE && c.box->result == count;
+}
+
+static void messages(void)
+{
+	struct kvm_msi msi = { .address_lo = APIC_MESSAGES, .data = SERVANT_VECTOR };
+
+	ASK(c.m.vm, KVM_SIGNAL_MSI, &msi);
+	check(waits_for(1), "a message is an interrupt of the guest's");
+}
+
+static void event_descriptors(void)
+{
+	struct {
+		struct kvm_irq_routing head;
+		struct kvm_irq_routing_entry entry;
+	} routing = {
+		.head.nr = 1,
+		.entry = { .gsi = GSI, .type = KVM_IRQ_ROUTING_MSI,
+			   .u.msi = { .address_lo = APIC_MESSAGES, .data = SERVANT_VECTOR } },
+	};
+	struct kvm_irqfd irqfd = { .gsi = GSI };
+	int fd = eventfd(0, EFD_CLOEXEC);
+	uint64_t one = 1;
+
+	irqfd.fd = (uint32_t)fd;
+	ASK(c.m.vm, KVM_SET_GSI_ROUTING, &routing);
+	ASK(c.m.vm, KVM_IRQFD, &irqfd);
+	check(fd >= 0 && write(fd, &one, sizeof(one)) == sizeof(one) && waits_for(2),
+	      "so is an event descriptor (irqfd)");
+	irqfd.flags = KVM_IRQFD_FLAG_DEASSIGN;
+	ASK(c.m.vm, KVM_IRQFD, &irqfd);
+	close(fd);
+}
+
+static void port_events(void)
+{
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	struct kvm_ioeventfd event = {
+		.addr = PORT, .len = 4, .fd = fd, .datamatch = 0x1234,
+		.flags = KVM_IOEVENTFD_FLAG_PIO | KVM_IOEVENTFD_FLAG_DATAMATCH,
+	};
+	uint64_t count = 0;
+
+	ASK(c.m.vm, KVM_IOEVENTFD, &event);
+	check(client_order_at(&c, ORDER_OUT, PORT, 4, 0x1234) == DONE &&
+	      read(fd, &count, sizeof(count)) == sizeof(count) && count == 1, "a write to a port signals an event descriptor (ioeventfd), and does not leave KVM");
+	event.flags |= KVM_IOEVENTFD_FLAG_DEASSIGN;
+	ASK(c.m.vm, KVM_IOEVENTFD, &event);
+	close(fd);
+}
+
+/* The structure is in the region, as a page of the guest's. */
+static void system_time(void)
+{
+	struct pvclock_vcpu_time_info {
+		uint32_t version, pad;
+		uint64_t tsc_timestamp, system_time;
+		uint32_t tsc_to_system_mul;
+		int8_t tsc_shift;
+		uint8_t flags, more[2];
+	} time;
+
+	check(client_order_at(&c, ORDER_WRMSR, SYSTEM_TIME, 0, REGION | 1) == DONE && c.box->result == 0,
+	      "the MSR of KVM's clock can be written by a hypercall");
+	client_finds(&c, 100, 1, 0, 0);		/* KVM fills it before an entry */
+	memcpy(&time, c.region, sizeof(time));
+	check(time.version && !(time.version & 1) && time.tsc_to_system_mul && time.tsc_timestamp,
+	      "and the clock is in the guest's memory");
+	client_order_at(&c, ORDER_WRMSR, SYSTEM_TIME, 0, 0);
+}
+
+/* Channel 0, once around: its counter moves. */
+static void pc_timer(void)
+{
+	struct kvm_pit_state2 before, after;
+
+	ASK(c.m.vm, KVM_GET_PIT2, &before);
+	before.channels[0].count = 0x4321;
+	before.channels[0].mode = 2;
+	ASK(c.m.vm, KVM_SET_PIT2, &before);
+	ASK(c.m.vm, KVM_GET_PIT2, &after);
+	check(after.channels[0].count == 0x4321 && after.channels[0].mode == 2, "the PIT keeps its state");
+	check(client_order_at(&c, ORDER_OUT, PIT_COMMAND, 1, 0x34) == DONE, "and its ports do not leave KVM");
+}
+
+int main(int argc, char **argv)
+{
+	struct kvm_pit_config pit = { 0 };
+
+	if (argc != 2)
+		machine_die("usage: devices SERVANT.elf");
+	client_create(&c, argv[1], 1);
+	ASK(c.m.vm, KVM_CREATE_PIT2, &pit);
+	messages();
+	event_descriptors();
+	port_events();
+	system_time();
+	pc_timer();
+	check(client_writes(&c, 0, 8, 1, 1) && host_finds(c.region, 0, 8, 1, 1), "the guest goes on");
+	client_destroy(&c);
+	return check_finish();
+}

@@ -1,0 +1,202 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+"""A Debian kernel with kvm-pvm.ko, emulated by QEMU's TCG, that runs jobs one after the other.
+
+    host.py --kernel FOLDER --module kvm-pvm.ko --jobs JOBS.json --results FOLDER
+            [--cpu MODEL] [--append WORDS] [--vendor MODULE...] [--only NAME...]
+
+--kernel is a folder of tests/kvm/kernel. The module may have another name: jobs have it as $PVM_MODULE. JOBS.json is a list of jobs:
+
+    name      in results: NAME.json has the status and the output
+    command   what the shell of the host runs
+    files     what is put into /files for it, as PATH or PATH=NAME, with the libraries of programs
+
+The host has two NUMA nodes, and swap on a RAM disk. It must stay clean: it panics at the first warning, and the module must go at the end. That is
+the job "host": status 0 if so. --vendor: these modules of the kernel's own instead of kvm-pvm.ko. The initramfs is made of busybox, the jobs' files and the kernel's modules.
+"""
+import argparse
+import json
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+INIT = """#!/bin/sh
+mount -t devtmpfs dev /dev
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t tracefs tracefs /sys/kernel/tracing
+mount -t debugfs debugfs /sys/kernel/debug
+export PVM_MODULE=$(cat /module)
+echo "@@ begin host"
+insmod /modules/irqbypass.ko
+insmod /modules/kvm.ko
+while read -r module; do
+	insmod /modules/$module || { echo "$module cannot be loaded"; poweroff -f; }
+done < /vendor
+insmod /modules/brd.ko rd_nr=1 rd_size=131072
+mkswap /dev/ram0 >/dev/null && swapon /dev/ram0
+while read -r name limit command; do
+	echo "@@ begin $name"
+	timeout -s KILL $limit sh -c "$command" 2>&1 </dev/null
+	status=$?
+	echo
+	echo "@@ end $status"
+done < /list
+[ -z "$PVM_MODULE" ] || rmmod $PVM_MODULE && echo "@@ clean"
+echo "@@ log"
+dmesg
+echo "@@ done"
+poweroff -f
+"""
+APPLETS = ("sh", "mount", "umount", "insmod", "rmmod", "timeout", "echo", "dmesg", "poweroff", "sleep", "mkswap",
+           "swapon", "swapoff", "kill", "cat", "seq", "true", "ls", "grep", "wc", "head", "chmod", "mkfifo", "mkdir",
+           "mv", "sort", "su", "uniq")
+MODULES = ("irqbypass", "kvm", "brd")
+JOB_SECONDS = 300	# against hangs
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kernel", required=True, type=pathlib.Path)
+    parser.add_argument("--module", required=True, type=pathlib.Path)
+    parser.add_argument("--jobs", required=True, type=pathlib.Path)
+    parser.add_argument("--results", required=True, type=pathlib.Path)
+    parser.add_argument("--cpu", default="EPYC,svm=off,smap=off")
+    parser.add_argument("--append", default="")
+    parser.add_argument("--vendor", nargs="+", default=[], help="modules instead of kvm-pvm.ko")
+    parser.add_argument("--timeout", type=int, default=3000, help="seconds, against hangs")
+    parser.add_argument("--seconds", type=int, default=JOB_SECONDS, help="for each job, against hangs")
+    parser.add_argument("--only", nargs="+", default=[], help="names of jobs")
+    return parser.parse_args()
+
+
+def one(folder, pattern):
+    found = sorted(folder.glob(pattern))
+    if not found:
+        sys.exit(f"host.py: {folder} has no {pattern}")
+    return found[-1]
+
+
+def unpack_module(kernel, name, folder):
+    module = one(kernel, f"lib/modules/*/kernel/**/{name}.ko*")
+    target = folder / f"{name}.ko"
+    if module.suffix == ".xz":
+        target.write_bytes(subprocess.check_output(["xz", "-dc", module]))
+    else:
+        shutil.copy(module, target)
+
+
+def libraries(program):
+    """Of a program that is not static; else none."""
+    listed = subprocess.run(["ldd", program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=False)
+    return re.findall(r"(/\S+) \(0x", listed.stdout)
+
+
+def add_file(root, entry):
+    path, _, name = entry.partition("=")
+    target = root / "files" / (name or pathlib.Path(path).name)
+    shutil.copy(path, target)
+    for library in libraries(path):
+        copy = root / library.lstrip("/")
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(library, copy)
+
+
+def make_initramfs(args, jobs, folder):
+    """Returns the file."""
+    root = folder / "root"
+    for name in ("bin", "dev", "proc", "sys", "tmp", "files", "modules"):
+        (root / name).mkdir(parents=True)
+    busybox = shutil.which("busybox")
+    if not busybox:
+        sys.exit("host.py: busybox is missing: apt-get install busybox-static")
+    shutil.copy(busybox, root / "bin/busybox")
+    for applet in APPLETS:
+        (root / "bin" / applet).symlink_to("busybox")
+    for name in (*MODULES, *args.vendor):
+        unpack_module(args.kernel, name, root / "modules")
+    subprocess.run(["strip", "--strip-debug", "-o", root / "modules/kvm-pvm.ko", args.module], check=True)
+    # The loader goes by the name in the module, not by the file's.
+    (root / "module").write_text("" if args.vendor else args.module.stem.replace("-", "_"))
+    (root / "vendor").write_text("".join(f"{name}.ko\n" for name in args.vendor) or "kvm-pvm.ko accept_meltdown=1\n")
+    for entry in sorted({file for job in jobs for file in job.get("files", ())}):
+        add_file(root, entry)
+    (root / "list").write_text("".join(f"{job['name']} {args.seconds} {job['command']}\n" for job in jobs))
+    (root / "init").write_text(INIT)
+    (root / "init").chmod(0o755)
+    names = "".join(f"{path.relative_to(root)}\n" for path in sorted(root.rglob("*")))
+    archive = subprocess.run(["cpio", "-o", "-H", "newc", "--quiet"], cwd=root, input=names.encode(),
+                             stdout=subprocess.PIPE, check=True).stdout
+    (folder / "initramfs").write_bytes(archive)
+    return folder / "initramfs"
+
+
+def boot(args, initramfs):
+    """Returns what was printed; it is in the file console all the while."""
+    # One thread: where QEMU 7.2 runs CPUs in several, a CPU may execute a breakpoint of Linux's text
+    # patching for ever. KVM_CREATE_VM patches; the kernel's own kvm-amd hangs there as well.
+    command = ["qemu-system-x86_64", "-accel", "tcg,thread=single", "-cpu", args.cpu, "-m", "1G", "-smp", "2",
+               "-kernel", str(one(args.kernel, "boot/vmlinuz-*")), "-initrd", str(initramfs),
+               "-append", f"console=ttyS0 panic=-1 quiet oops=panic panic_on_warn=1 numa=fake=2 {args.append}",
+               "-display", "none", "-monitor", "none", "-gdb", "unix:/tmp/l7gdb,server=on,wait=off", "-serial", f"file:{args.results / 'console'}", "-no-reboot",
+               "-nic", "none"]
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              timeout=args.timeout, check=False)
+        said = done.stdout.decode(errors="replace")
+    except subprocess.TimeoutExpired:
+        said = "time is over\n"
+    console = args.results / "console"
+    text = console.read_text(errors="replace") if console.exists() else ""
+    return text.replace("\r", "") + said
+
+
+def results(console):
+    """{ job: { status, output } } of those that ended, and what the last one printed that did not."""
+    found, current, lines = {}, None, []
+    for line in console.splitlines():
+        begin = re.match(r"@@ begin (\S+)$", line)
+        if begin:
+            current, lines = begin.group(1), []
+        elif line.startswith("@@ end") and current:
+            while lines and not lines[-1]:
+                lines.pop()
+            found[current] = {"status": int(line.split()[2]), "output": "\n".join(lines) + "\n"}
+            current = None
+        elif current and not re.match(r"\[ *\d+\.\d+\] ", line):	# not the kernel's
+            lines.append(line)
+    return found
+
+
+def main():
+    args = arguments()
+    jobs = json.loads(args.jobs.read_text())
+    if args.only:
+        unknown = set(args.only) - {job["name"] for job in jobs}
+        if unknown:
+            sys.exit(f"host.py: no such job: {', '.join(sorted(unknown))}")
+        jobs = [job for job in jobs if job["name"] in args.only]
+    shutil.rmtree(args.results, ignore_errors=True)
+    args.results.mkdir(parents=True)
+    with tempfile.TemporaryDirectory(prefix="kvm-pvm-") as folder:
+        console = boot(args, make_initramfs(args, jobs, pathlib.Path(folder)))
+    found = results(console)
+    for name, result in found.items():
+        (args.results / f"{name}.json").write_text(json.dumps(result))
+    missing = [job["name"] for job in jobs if job["name"] not in found]
+    clean = "@@ clean" in console and "@@ done" in console and not missing
+    output = "" if clean else console[-6000:]
+    (args.results / "host.json").write_text(json.dumps({"status": 0 if clean else 1, "output": output}))
+    print(f"{len(found)} jobs ended, of {len(jobs)}; the host {'stayed clean' if clean else 'did not stay clean'}")
+    if missing:
+        print(f"did not end: {', '.join(missing)}")
+    if not found:
+        print(output)
+    return not found		# what is missing fails by itself
+
+
+if __name__ == "__main__":
+    sys.exit(main())
