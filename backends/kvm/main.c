@@ -540,14 +540,16 @@ static int __init pvm_kvm_module_init(void)
 {
 	int error = pvm_kvm_shrinker_init();
 
+	if (error)
+		return error;
+	if (strcmp(KBUILD_MODNAME, "kvm_pvm") != 0)
+		pr_notice("this is kvm-pvm, built as " KBUILD_MODNAME ", as this kernel's kvm.ko wants it\n");
+	error = kvm_x86_vendor_init(&init_ops);
 	if (error == -EEXIST) {
 		/* Not EEXIST: modprobe takes that for success. */
 		pr_err("kvm_intel or kvm_amd is loaded, and kvm.ko works with one module: rmmod it first\n");
-		return -EBUSY;
+		error = -EBUSY;
 	}
-	if (error)
-		return error;
-	error = kvm_x86_vendor_init(&init_ops);
 	if (error)
 		goto no_vendor;
 	error = pvm_kvm_init(&init_ops, sizeof(struct pvm_kvm_vcpu),

@@ -151,6 +151,10 @@ enum exit_fastpath_completion pvm_kvm_run(struct kvm_vcpu *vcpu, u64 run_flags)
 		enter(v, root);
 		pvm_kvm_debug_out(v);
 		kvm_load_host_xsave_state(vcpu);
+#ifndef PVM_KVM_HAS_XSAVE_STATE	/* then KVM takes the guest's PKRU from the CPU, and loads the host's */
+		if ((vcpu->arch.xcr0 & XFEATURE_MASK_PKRU) || (v->pvm.cr4 & X86_CR4_PKE))
+			write_pkru(v->pvm.pkru);
+#endif
 	} else if (action != PVM_ACT_RESUME && action != PVM_ACT_RETRY) {
 		v->action = action;
 		v->acts = true;
