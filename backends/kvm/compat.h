@@ -119,7 +119,7 @@ enum x86_intercept_stage {
 	X86_ICPT_POST_MEMACCESS,
 };
 
-/* arch/x86/kvm/: mmu.h, lapic.h, cpuid.h, x86.h. Some kernels have some in public headers, and the same. */
+/* arch/x86/kvm/: mmu.h, lapic.h, cpuid.h, x86.h. In some kernels some are in public headers, too. */
 void kvm_configure_mmu(bool enable_tdp, int tdp_forced_root_level, int tdp_max_root_level,
 		       int tdp_huge_page_level);
 void kvm_mmu_set_me_spte_mask(u64 me_value, u64 me_mask);
@@ -182,7 +182,7 @@ static inline unsigned long *pvm_kvm_rip(struct kvm_vcpu_arch *arch)
 #endif
 }
 
-/* All registers of KVM's own cache are valid, none is to be written back. Bits, in a number or in an array. */
+/* All registers of KVM's own cache are valid, none is to be written back. A number, or an array of bits. */
 static inline void pvm_kvm_cache_is_valid(struct kvm_vcpu_arch *arch)
 {
 	memset(&arch->regs_avail, 0xff, sizeof(arch->regs_avail));

@@ -128,7 +128,7 @@ static int find_frame(struct pvm_kvm *vm, gfn_t gfn, bool write, enum pvm_sleep 
 		return sleep == PVM_NO_SLEEP ? PVM_EAGAIN : PVM_EFAULT;
 	*frame = page_to_pfn(page) << FRAME_SHIFT | (writable ? FRAME_WRITABLE : 0) |
 		 (logged ? FRAME_LOGGED : is_large(vm, slot, gfn, hva) ? FRAME_2M : 0);
-	if (writable)		/* the shadow entry's dirty bit is not user space's: without this one a clean page is dropped */
+	if (writable)		/* a guest's writes do not mark user space's entry; a clean page is dropped */
 		folio_set_dirty(page_folio(page));
 	put_page(page);		/* the notifier says when it goes */
 	return remember(&vm->memory, gfn, hva, *frame, taken,
