@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What the kernel's header packages leave out of kvm.ko's interface, and what differs between
- * kernels, by their version.
+ * kernels.
  */
 #ifndef PVM_KVM_COMPAT_H
 #define PVM_KVM_COMPAT_H
@@ -12,7 +12,29 @@
 #include <linux/shrinker.h>
 #include <linux/version.h>
 
-/* 6.12: Debian 13. What changed in between is not told apart. */
+/*
+ * What changed in kvm.ko's interface. What the headers or Module.symvers show, Kbuild looks for, as stable
+ * updates bring such changes too: PVM_KVM_HAS_*. The rest goes by the version.
+ *
+ * PRE_RUN		the operation vcpu_pre_run; without it an entry finds what user space has set
+ * MSR_FILTER_CHANGED	the operation that hears of a new filter; then it was called
+ * RECALC_MSR_INTERCEPTS	so, and
+ * RECALC_INTERCEPTS	so
+ * CPL_NO_CACHE		the operation get_cpl_no_cache
+ * ENTRY_INFO		the operation get_entry_info, for tracing
+ * UPDATE_IRTE		the operation pi_update_irte is mandatory
+ * FLUSH_GVA_FULL	flush_tlb_gva may answer that it has flushed everything
+ * REGS_RIP		RIP is one of arch.regs; then it is arch.rip
+ * BOOL_YOUNG		what an mmu notifier is asked about ageing has the answer true or false
+ * NESTED_INIT		operations for nested guests are in init_ops
+ * MEDIATED_PMU		a guest may own performance counters: more of struct kvm_pmu_ops, as 7.3 has it
+ * PMC_DISABLED		one more there
+ * SET_CPU_CAPS		the function kvm_set_cpu_caps; then it is kvm_initialize_cpu_caps
+ * EFER_BITS		the vendor says which bits of EFER there are; then KVM finds out
+ * XSAVE_STATE		the vendor loads XCR0 and PKRU around an entry; then KVM does
+ *
+ * PVM_KVM_6_12: Debian 13's. What changed between 6.1 and it is not told apart.
+ */
 #define PVM_KVM_6_12	(LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0))
 
 /* arch/x86/kvm/pmu.h: mandatory, and all of it. */
@@ -37,10 +59,26 @@ struct kvm_pmu_ops {
 	void (*reset)(struct kvm_vcpu *vcpu);
 	void (*deliver_pmi)(struct kvm_vcpu *vcpu);
 	void (*cleanup)(struct kvm_vcpu *vcpu);
+#ifdef PVM_KVM_HAS_PMC_DISABLED
+	bool (*pmc_is_disabled_in_current_mode)(struct kvm_pmc *pmc);
+#endif
+#ifdef PVM_KVM_HAS_MEDIATED_PMU
+	bool (*is_mediated_pmu_supported)(struct x86_pmu_capability *host_pmu);
+	void (*mediated_load)(struct kvm_vcpu *vcpu);
+	void (*mediated_put)(struct kvm_vcpu *vcpu);
+	void (*write_global_ctrl)(u64 global_ctrl);
+#endif
 #if PVM_KVM_6_12
 	const u64 EVENTSEL_EVENT;
 	const int MAX_NR_GP_COUNTERS;
 	const int MIN_NR_GP_COUNTERS;
+#endif
+#ifdef PVM_KVM_HAS_MEDIATED_PMU
+	const u32 PERF_GLOBAL_CTRL;
+	const u32 GP_EVENTSEL_BASE;
+	const u32 GP_COUNTER_BASE;
+	const u32 FIXED_COUNTER_BASE;
+	const u32 MSR_STRIDE;
 #endif
 };
 
@@ -81,17 +119,75 @@ enum x86_intercept_stage {
 	X86_ICPT_POST_MEMACCESS,
 };
 
-/* arch/x86/kvm/mmu.h, lapic.h, cpuid.h, x86.h */
+/* arch/x86/kvm/: mmu.h, lapic.h, cpuid.h, x86.h. In some kernels some are in public headers, too. */
+void kvm_configure_mmu(bool enable_tdp, int tdp_forced_root_level, int tdp_max_root_level,
+		       int tdp_huge_page_level);
 void kvm_mmu_set_me_spte_mask(u64 me_value, u64 me_mask);
+/* @pir: 256 bits, as words of 32 bits until 6.15. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 16, 0)
+bool kvm_apic_update_irr(struct kvm_vcpu *vcpu, unsigned long *pir, int *max_irr);
+#else
 bool kvm_apic_update_irr(struct kvm_vcpu *vcpu, u32 *pir, int *max_irr);
-void kvm_set_cpu_caps(void);
-void kvm_load_guest_xsave_state(struct kvm_vcpu *vcpu);
-void kvm_load_host_xsave_state(struct kvm_vcpu *vcpu);
+#endif
 int kvm_set_msr_common(struct kvm_vcpu *vcpu, struct msr_data *msr);
 int kvm_get_msr_common(struct kvm_vcpu *vcpu, struct msr_data *msr);
+int kvm_emulate_instruction(struct kvm_vcpu *vcpu, int emulation_type);
+int kvm_emulate_rdmsr(struct kvm_vcpu *vcpu);
+int kvm_emulate_wrmsr(struct kvm_vcpu *vcpu);
+int kvm_emulate_hypercall(struct kvm_vcpu *vcpu);
+int kvm_emulate_halt_noskip(struct kvm_vcpu *vcpu);
+int kvm_fast_pio(struct kvm_vcpu *vcpu, int size, unsigned short port, int in);
+unsigned long kvm_get_cr8(struct kvm_vcpu *vcpu);
+void kvm_vcpu_deliver_sipi_vector(struct kvm_vcpu *vcpu, u8 vector);
+int kvm_add_user_return_msr(u32 msr);
+int kvm_x86_vendor_init(struct kvm_x86_init_ops *ops);
+void kvm_x86_vendor_exit(void);
+#ifdef PVM_KVM_HAS_SET_CPU_CAPS
+void kvm_set_cpu_caps(void);
+#else
+void kvm_initialize_cpu_caps(void);
+extern bool kvm_is_configuring_cpu_caps;
 
-/* All registers of KVM's own cache are valid. */
-#define PVM_KVM_ALL_REGS	(~0u)
+/* KVM warns of changes once this is over, and of a module that is loaded when it is not. */
+static inline void kvm_set_cpu_caps(void)
+{
+	kvm_initialize_cpu_caps();
+	kvm_is_configuring_cpu_caps = false;
+}
+#endif
+#ifndef PVM_KVM_HAS_EFER_BITS
+static inline void kvm_enable_efer_bits(u64 mask)
+{
+}
+#endif
+#ifdef PVM_KVM_HAS_XSAVE_STATE
+void kvm_load_guest_xsave_state(struct kvm_vcpu *vcpu);
+void kvm_load_host_xsave_state(struct kvm_vcpu *vcpu);
+#else
+static inline void kvm_load_guest_xsave_state(struct kvm_vcpu *vcpu)
+{
+}
+
+static inline void kvm_load_host_xsave_state(struct kvm_vcpu *vcpu)
+{
+}
+#endif
+
+static inline unsigned long *pvm_kvm_rip(struct kvm_vcpu_arch *arch)
+{
+#ifdef PVM_KVM_HAS_REGS_RIP
+	return &arch->regs[VCPU_REGS_RIP];
+#else
+	return &arch->rip;
+#endif
+}
+
+/* All registers of KVM's own cache are valid, none is to be written back. A number, or an array of bits. */
+static inline void pvm_kvm_cache_is_valid(struct kvm_vcpu_arch *arch)
+{
+	memset(&arch->regs_avail, 0xff, sizeof(arch->regs_avail));
+	memset(&arch->regs_dirty, 0, sizeof(arch->regs_dirty));
+}
 
 /* An interrupt that does nothing but come. */
 static inline void pvm_kvm_kick_cpu(int cpu)
@@ -102,6 +198,12 @@ static inline void pvm_kvm_kick_cpu(int cpu)
 	smp_send_reschedule(cpu);
 #endif
 }
+
+#ifdef PVM_KVM_HAS_BOOL_YOUNG
+typedef bool pvm_kvm_young_t;
+#else
+typedef int pvm_kvm_young_t;
+#endif
 
 /* ------------------------------------------------------------------------
  * Slots, and who hears of them.

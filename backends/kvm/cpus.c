@@ -134,7 +134,7 @@ int pvm_kvm_cpus_init(void)
 	if (pvm_switcher_init(&pvm_kvm_switcher, &config, &ops, NULL, cpus, PVM_KVM_CPUS, &why)) {
 		pr_err("guests cannot run here: %s\n", why);
 		if (config.features.meltdown && !accept_meltdown)
-			pr_err("to run guests all the same: modprobe kvm-pvm accept_meltdown=1\n");
+			pr_err("to run guests all the same: load the module with accept_meltdown=1\n");
 		return -ENODEV;
 	}
 	say_mitigations(config.features.mitigations);

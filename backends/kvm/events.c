@@ -112,11 +112,11 @@ int pvm_kvm_apic_check(struct kvm_vcpu *vcpu)
 
 void pvm_kvm_deliver_interrupt(struct kvm_lapic *apic, int delivery_mode, int trig_mode, int vector)
 {
-	u32 requested[8] = { };
+	DECLARE_BITMAP(requested, 256) = { };
 	int highest;
 
-	requested[vector / 32] = 1u << vector % 32;
-	kvm_apic_update_irr(apic->vcpu, requested, &highest);
+	__set_bit(vector, requested);
+	kvm_apic_update_irr(apic->vcpu, (void *)requested, &highest);
 	smp_mb__before_atomic();
 	WRITE_ONCE(apic->irr_pending, true);	/* after IRR, as who clears it looks there again */
 	kvm_make_request(KVM_REQ_EVENT, apic->vcpu);

@@ -5,6 +5,7 @@
  * guest's state, its shadow tables and the way into it.
  *
  * main.c	the module, and the table of operations that kvm.ko calls
+ * absent.c	tables for what PVM does not have
  * cpus.c	the host's CPUs: areas of the switcher, and what it asks of the host
  * memory.c	guest memory: frames by number; the engine's own pages
  * notifier.c	what takes memory away, and asks which is used (M10); the shrinker
@@ -97,6 +98,12 @@ static inline struct pvm_kvm_vcpu *pvm_kvm_vcpu_of(struct pvm_vcpu *pvm)
 {
 	return pvm->backend;
 }
+
+/* ------------------------------------------------------------------------
+ * absent.c
+ */
+extern struct kvm_pmu_ops pvm_kvm_pmu_ops;
+extern struct kvm_x86_nested_ops pvm_kvm_nested_ops;
 
 /* ------------------------------------------------------------------------
  * cpus.c

@@ -1,87 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The module: what kvm.ko calls, and what a CPU must be for it. Operations that mean nothing for
- * PVM (nested virtualisation, posted interrupts, SMM, performance counters) are here, and empty.
+ * PVM (posted interrupts, SMM) are here, and empty.
  */
 #include <linux/module.h>
 #include <asm/cpufeature.h>
 
 #include "kvm_pvm.h"
-
-/* ------------------------------------------------------------------------
- * No performance counters.
- */
-#if !PVM_KVM_6_12
-static bool pmu_hw_event_available(struct kvm_pmc *pmc)
-{
-	return false;
-}
-
-static bool pmu_pmc_is_enabled(struct kvm_pmc *pmc)
-{
-	return false;
-}
-
-static struct kvm_pmc *pmu_idx_to_pmc(struct kvm_pmu *pmu, int index)
-{
-	return NULL;
-}
-
-static bool pmu_is_valid_rdpmc(struct kvm_vcpu *vcpu, unsigned int index)
-{
-	return false;
-}
-#else
-static int pmu_check_rdpmc(struct kvm_vcpu *vcpu, unsigned int index)
-{
-	return 1;
-}
-#endif
-
-static struct kvm_pmc *pmu_rdpmc_to_pmc(struct kvm_vcpu *vcpu, unsigned int index, u64 *mask)
-{
-	return NULL;
-}
-
-static struct kvm_pmc *pmu_msr_to_pmc(struct kvm_vcpu *vcpu, u32 msr)
-{
-	return NULL;
-}
-
-static bool pmu_is_valid_msr(struct kvm_vcpu *vcpu, u32 msr)
-{
-	return false;
-}
-
-static int pmu_msr(struct kvm_vcpu *vcpu, struct msr_data *msr)
-{
-	return 1;
-}
-
-static void pmu_nothing(struct kvm_vcpu *vcpu)
-{
-}
-
-static struct kvm_pmu_ops pmu_ops = {
-#if PVM_KVM_6_12
-	.check_rdpmc_early = pmu_check_rdpmc,
-	.MIN_NR_GP_COUNTERS = 1,
-	.MAX_NR_GP_COUNTERS = 1,
-#else
-	.hw_event_available = pmu_hw_event_available,
-	.pmc_is_enabled = pmu_pmc_is_enabled,
-	.pmc_idx_to_pmc = pmu_idx_to_pmc,
-	.is_valid_rdpmc_ecx = pmu_is_valid_rdpmc,
-#endif
-	.rdpmc_ecx_to_pmc = pmu_rdpmc_to_pmc,
-	.msr_idx_to_pmc = pmu_msr_to_pmc,
-	.is_valid_msr = pmu_is_valid_msr,
-	.get_msr = pmu_msr,
-	.set_msr = pmu_msr,
-	.refresh = pmu_nothing,
-	.init = pmu_nothing,
-	.reset = pmu_nothing,
-};
 
 /* ------------------------------------------------------------------------
  * Operations with one answer.
@@ -122,7 +47,11 @@ static void flush_tlb_guest(struct kvm_vcpu *vcpu)
 		pvm_mmu_flush_all(&v->pvm);
 }
 
+#ifdef PVM_KVM_HAS_FLUSH_GVA_FULL
+static void flush_tlb_gva(struct kvm_vcpu *vcpu, gva_t address, bool *full)
+#else
 static void flush_tlb_gva(struct kvm_vcpu *vcpu, gva_t address)
+#endif
 {
 	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
 
@@ -225,6 +154,22 @@ static void get_exit_info(struct kvm_vcpu *vcpu, u32 *reason, u64 *info1, u64 *i
 	*error = 0;
 }
 
+#ifdef PVM_KVM_HAS_ENTRY_INFO
+static void get_entry_info(struct kvm_vcpu *vcpu, u32 *intr, u32 *error)
+{
+	*intr = 0;
+	*error = 0;
+}
+#endif
+
+#ifdef PVM_KVM_HAS_UPDATE_IRTE
+static int no_posted_interrupts(struct kvm_kernel_irqfd *irqfd, struct kvm *kvm, unsigned int host_irq,
+				u32 guest_irq, struct kvm_vcpu *vcpu, u32 vector)
+{
+	return 0;
+}
+#endif
+
 static int check_intercept(struct kvm_vcpu *vcpu, struct x86_instruction_info *info,
 			   enum x86_intercept_stage stage, struct x86_exception *exception)
 {
@@ -291,14 +236,6 @@ static void deliver_sipi(struct kvm_vcpu *vcpu, u8 vector)
 	kvm_vcpu_deliver_sipi_vector(vcpu, vector);
 }
 
-static void leave_nested(struct kvm_vcpu *vcpu)
-{
-}
-
-static struct kvm_x86_nested_ops nested_ops = {
-	.leave_nested = leave_nested,
-};
-
 static struct kvm_x86_ops x86_ops = {
 	.name = "kvm_pvm",
 #if PVM_KVM_6_12
@@ -340,6 +277,9 @@ static struct kvm_x86_ops x86_ops = {
 	.get_segment = pvm_kvm_get_segment,
 	.set_segment = pvm_kvm_set_segment,
 	.get_cpl = pvm_kvm_get_cpl,
+#ifdef PVM_KVM_HAS_CPL_NO_CACHE
+	.get_cpl_no_cache = pvm_kvm_get_cpl,
+#endif
 	.get_cs_db_l_bits = pvm_kvm_get_cs_db_l_bits,
 	.is_valid_cr0 = pvm_kvm_is_valid_cr0,
 	.set_cr0 = pvm_kvm_set_cr0,
@@ -361,7 +301,9 @@ static struct kvm_x86_ops x86_ops = {
 	.flush_tlb_current = nothing,
 	.flush_tlb_gva = flush_tlb_gva,
 	.flush_tlb_guest = flush_tlb_guest,
+#ifdef PVM_KVM_HAS_PRE_RUN
 	.vcpu_pre_run = pvm_kvm_pre_run,
+#endif
 	.vcpu_run = pvm_kvm_run,
 	.handle_exit = pvm_kvm_handle_exit,
 	.skip_emulated_instruction = pvm_kvm_skip_instruction,
@@ -387,9 +329,17 @@ static struct kvm_x86_ops x86_ops = {
 	.write_tsc_offset = set_tsc_offset,
 	.write_tsc_multiplier = set_tsc_multiplier,
 	.get_exit_info = get_exit_info,
+#ifdef PVM_KVM_HAS_ENTRY_INFO
+	.get_entry_info = get_entry_info,
+#endif
+#ifdef PVM_KVM_HAS_UPDATE_IRTE
+	.pi_update_irte = no_posted_interrupts,
+#endif
 	.check_intercept = check_intercept,
 	.handle_exit_irqoff = nothing,
-	.nested_ops = &nested_ops,
+#ifndef PVM_KVM_HAS_NESTED_INIT
+	.nested_ops = &pvm_kvm_nested_ops,
+#endif
 	.setup_mce = nothing,
 	.smi_allowed = smi_allowed,
 	.enter_smm = enter_smm,
@@ -397,7 +347,15 @@ static struct kvm_x86_ops x86_ops = {
 	.mem_enc_ioctl = pvm_kvm_private_op,
 	.enable_smi_window = nothing,
 	.apic_init_signal_blocked = init_signal_blocked,
+#ifdef PVM_KVM_HAS_MSR_FILTER_CHANGED
 	.msr_filter_changed = nothing,
+#endif
+#ifdef PVM_KVM_HAS_RECALC_MSR_INTERCEPTS
+	.recalc_msr_intercepts = nothing,
+#endif
+#ifdef PVM_KVM_HAS_RECALC_INTERCEPTS
+	.recalc_intercepts = nothing,
+#endif
 	.complete_emulated_msr = pvm_kvm_complete_msr,
 	.vcpu_deliver_sipi_vector = deliver_sipi,
 };
@@ -441,7 +399,10 @@ static struct kvm_x86_init_ops init_ops = {
 #endif
 	.hardware_setup = hardware_setup,
 	.runtime_ops = &x86_ops,
-	.pmu_ops = &pmu_ops,
+	.pmu_ops = &pvm_kvm_pmu_ops,
+#ifdef PVM_KVM_HAS_NESTED_INIT
+	.nested_ops = &pvm_kvm_nested_ops,
+#endif
 };
 
 static int __init pvm_kvm_module_init(void)
@@ -450,6 +411,8 @@ static int __init pvm_kvm_module_init(void)
 
 	if (error)
 		return error;
+	if (strcmp(KBUILD_MODNAME, "kvm_pvm") != 0)
+		pr_notice("this is kvm-pvm, built as " KBUILD_MODNAME ", as this kernel's kvm.ko wants it\n");
 	error = kvm_x86_vendor_init(&init_ops);
 	if (error == -EEXIST) {
 		/* Not EEXIST: modprobe takes that for success. */

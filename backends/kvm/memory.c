@@ -130,7 +130,7 @@ static int find_frame(struct pvm_kvm *vm, gfn_t gfn, bool write, enum pvm_sleep 
 		 (logged ? FRAME_LOGGED : is_large(vm, slot, gfn, hva) ? FRAME_2M : 0);
 	/* User space's table does not learn that the guest writes: what is clean there is dropped. */
 	if (writable)
-		SetPageDirty(page);
+		folio_set_dirty(page_folio(page));
 	put_page(page);		/* the notifier says when it goes */
 	return remember(&vm->memory, gfn, hva, *frame, taken,
 			sleep == PVM_NO_SLEEP ? GFP_NOWAIT : GFP_KERNEL_ACCOUNT);

@@ -107,13 +107,14 @@ static void test_part(struct pvm_kvm *vm, gfn_t first, gfn_t end, bool *found)
 		*found |= pvm_mmu_accessed_gfns(&vm->pvm, (pvm_gfn_t){ first }, end - first) > 0;
 }
 
-static int clear_young(struct mmu_notifier *notifier, struct mm_struct *mm, unsigned long start,
-		       unsigned long stop)
+static pvm_kvm_young_t clear_young(struct mmu_notifier *notifier, struct mm_struct *mm, unsigned long start,
+				   unsigned long stop)
 {
 	return for_parts(vm_of_notifier(notifier), start, stop, age_part);
 }
 
-static int test_young(struct mmu_notifier *notifier, struct mm_struct *mm, unsigned long address)
+static pvm_kvm_young_t test_young(struct mmu_notifier *notifier, struct mm_struct *mm,
+				  unsigned long address)
 {
 	return for_parts(vm_of_notifier(notifier), address, address + PAGE_SIZE, test_part);
 }

@@ -17,7 +17,7 @@ void pvm_kvm_registers_out(struct pvm_kvm_vcpu *v)
 	struct kvm_vcpu_arch *arch = &v->vcpu.arch;
 
 	memcpy(arch->regs, v->pvm.gpr, sizeof(v->pvm.gpr));
-	arch->regs[VCPU_REGS_RIP] = v->pvm.rip;
+	*pvm_kvm_rip(arch) = v->pvm.rip;
 	arch->cr2 = v->pvm.cr2;
 	arch->cr3 = v->pvm.cr3;
 	arch->cr4 = v->pvm.cr4;
@@ -26,8 +26,7 @@ void pvm_kvm_registers_out(struct pvm_kvm_vcpu *v)
 	memcpy(arch->db, v->pvm.dr, sizeof(v->pvm.dr));
 	arch->dr6 = v->pvm.dr6;
 	arch->dr7 = v->pvm.dr7;
-	arch->regs_avail = PVM_KVM_ALL_REGS;
-	arch->regs_dirty = 0;
+	pvm_kvm_cache_is_valid(arch);
 }
 
 void pvm_kvm_registers_in(struct pvm_kvm_vcpu *v)
@@ -35,7 +34,7 @@ void pvm_kvm_registers_in(struct pvm_kvm_vcpu *v)
 	const struct kvm_vcpu_arch *arch = &v->vcpu.arch;
 
 	memcpy(v->pvm.gpr, arch->regs, sizeof(v->pvm.gpr));
-	v->pvm.rip = arch->regs[VCPU_REGS_RIP];
+	v->pvm.rip = *pvm_kvm_rip(&v->vcpu.arch);
 	v->pvm.cr2 = arch->cr2;
 	if (has_keys())
 		v->pvm.pkru = arch->pkru;
@@ -44,7 +43,7 @@ void pvm_kvm_registers_in(struct pvm_kvm_vcpu *v)
 /* Every register has its value in KVM's copies. */
 void pvm_kvm_cache_reg(struct kvm_vcpu *vcpu, enum kvm_reg reg)
 {
-	vcpu->arch.regs_avail = PVM_KVM_ALL_REGS;
+	memset(&vcpu->arch.regs_avail, 0xff, sizeof(vcpu->arch.regs_avail));
 }
 
 /* ------------------------------------------------------------------------
@@ -82,7 +81,7 @@ const char *pvm_kvm_take_over(struct pvm_kvm_vcpu *v)
 	pvm_vcpu_save(&v->pvm, &state);
 	for (i = 0; i < PVM_GPR_COUNT; i++)
 		state.gpr[i] = arch->regs[i];
-	state.rip = arch->regs[VCPU_REGS_RIP];
+	state.rip = *pvm_kvm_rip(&v->vcpu.arch);
 	state.rflags = pvm_rflags_sanitize(v->rflags);
 	state.user_mode = v->seg[VCPU_SREG_SS].dpl == 3;
 	if (state.user_mode) {

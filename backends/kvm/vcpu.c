@@ -151,12 +151,15 @@ enum exit_fastpath_completion pvm_kvm_run(struct kvm_vcpu *vcpu, u64 run_flags)
 		enter(v, root);
 		pvm_kvm_debug_out(v);
 		kvm_load_host_xsave_state(vcpu);
+#ifndef PVM_KVM_HAS_XSAVE_STATE	/* then KVM takes the guest's PKRU from the CPU, and loads the host's */
+		if ((vcpu->arch.xcr0 & XFEATURE_MASK_PKRU) || (v->pvm.cr4 & X86_CR4_PKE))
+			write_pkru(v->pvm.pkru);
+#endif
 	} else if (action != PVM_ACT_RESUME && action != PVM_ACT_RETRY) {
 		v->action = action;
 		v->acts = true;
 	}
 	pvm_kvm_registers_out(v);
-	vcpu->arch.regs_avail = PVM_KVM_ALL_REGS;
 	return EXIT_FASTPATH_NONE;
 }
 
@@ -256,6 +259,10 @@ int pvm_kvm_handle_exit(struct kvm_vcpu *vcpu, enum exit_fastpath_completion fas
 		return kvm_emulate_instruction(vcpu, 0);
 	if (v->is_new) {
 		ret = pvm_kvm_pre_run(vcpu);
+#ifndef PVM_KVM_HAS_PRE_RUN	/* then these are likely to be what user space has set */
+		if (ret < 0)
+			return ret;
+#endif
 		return ret > 0 ? 1 : fail(v, KVM_INTERNAL_ERROR_EMULATION, "registers of no PVM guest", "");
 	}
 	if (v->exit.kind == PVM_EXIT_FAILED)	/* for good: the engine would forget it */

@@ -155,5 +155,4 @@ void pvm_switcher_offsets(void)
 	ROOTS(GUEST_CR3, guest_cr3);
 	ROOTS(GUEST_SWITCH_CR3, guest_switch_cr3);
 	VALUE(ROOTS_SIZE, sizeof(struct pvm_switcher_roots));
-	VALUE(FRAME_SIZE, sizeof(struct switcher_frame));
 }

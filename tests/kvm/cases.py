@@ -55,7 +55,7 @@ CASES = {
     "no-device-default": ("pvm run --stats hello; mv /kvm /dev/kvm", 0, ["stub processes"]),
     "many": (f"for i in $(seq 20); do {RUN} --smp=2 --timeout=0.3 forever 2>&1 | grep -c timeout; done | sort | uniq -c",
              0, [r"20 1"]),
-    "unload": ("rmmod kvm_pvm", 0, []),
+    "unload": ("rmmod $PVM_MODULE", 0, []),
     "no-module": (f"{RUN} hello", 125, ["/dev/kvm"]),
     "no-module-default": ("pvm run --stats hello", 0, ["stub processes"]),
     "load": ("insmod /modules/kvm-pvm.ko accept_meltdown=1", 0, []),

@@ -5,7 +5,7 @@
     host.py --kernel FOLDER --module kvm-pvm.ko --jobs JOBS.json --results FOLDER
             [--cpu MODEL] [--append WORDS] [--vendor MODULE...] [--only NAME...] [--gdb]
 
---kernel is a folder of tests/kvm/kernel. JOBS.json is a list of jobs:
+--kernel is a folder of tests/kvm/kernel. The module may have another name: jobs have it as $PVM_MODULE. JOBS.json is a list of jobs:
 
     name      in results: NAME.json has the status and the output
     command   what the shell of the host runs
@@ -29,6 +29,7 @@ mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t tracefs tracefs /sys/kernel/tracing
 mount -t debugfs debugfs /sys/kernel/debug
+export PVM_MODULE=$(cat /module)
 echo "@@ begin host"
 insmod /modules/irqbypass.ko
 insmod /modules/kvm.ko
@@ -44,7 +45,7 @@ while read -r name limit command; do
 	echo
 	echo "@@ end $status"
 done < /list
-[ ! -e /sys/module/kvm_pvm ] || rmmod kvm_pvm && echo "@@ clean"
+[ -z "$PVM_MODULE" ] || rmmod $PVM_MODULE && echo "@@ clean"
 echo "@@ log"
 dmesg
 echo "@@ done"
@@ -119,6 +120,8 @@ def make_initramfs(args, jobs, folder):
     for name in (*MODULES, *args.vendor):
         unpack_module(args.kernel, name, root / "modules")
     subprocess.run(["strip", "--strip-debug", "-o", root / "modules/kvm-pvm.ko", args.module], check=True)
+    # The loader goes by the name in the module, not by the file's.
+    (root / "module").write_text("" if args.vendor else args.module.stem.replace("-", "_"))
     (root / "vendor").write_text("".join(f"{name}.ko\n" for name in args.vendor) or "kvm-pvm.ko accept_meltdown=1\n")
     for entry in sorted({file for job in jobs for file in job.get("files", ())}):
         add_file(root, entry)

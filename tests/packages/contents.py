@@ -94,6 +94,7 @@ def check_dkms(source, version):
     check(values["MAKE"] == f"make -C /K M=/D/kvm-pvm/{version}/build modules", f"dkms.conf: {values}")
     check(values["DEST_MODULE_LOCATION"].startswith("/updates") and values["AUTOINSTALL"] == "yes", f"dkms.conf: {values}")
     known = re.search(r'^KNOWN="(.*)"$', (source / "backends/kvm/check").read_text(), re.M).group(1).split()
+    known.remove("7.3")		# whose module has another name: by hand, docs/kvm-backend.md
     for kernel in ("5.10", "6.1", "6.2", "6.6", "6.11", "6.12", "6.13", "6.18", "6.19", "7.3"):
         taken = bool(re.search(values["BUILD_EXCLUSIVE_KERNEL"], f"{kernel}.0-56-amd64"))
         check(taken == (kernel in known), f"{kernel}: dkms.conf and backends/kvm/check do not agree")

@@ -18,6 +18,8 @@ CONFIG = "CONFIG_X86_64=y\nCONFIG_KVM=m\nCONFIG_PREEMPT=y\n"
 CONFIG_FILE = "include/config/auto.conf"
 VERSION_FILE = "include/generated/uapi/linux/version.h"
 KVM_HOST = "common/arch/x86/include/asm/kvm_host.h"
+# Of a kernel that says which modules may use kvm.ko.
+SYMVERS = "0x00000000\tkvm_x86_vendor_init\tarch/x86/kvm/kvm\tEXPORT_SYMBOL_GPL\tmodule:kvm-amd,kvm-intel\n"
 # What build and check call, but for make and the compiler.
 TOOLS = ("sh", "cat", "cmp", "cp", "dirname", "env", "find", "grep", "mkdir", "rm", "sed", "sort", "tail", "true")
 
@@ -60,11 +62,12 @@ CASES = {
     "no-headers": (remove("Makefile"), "has no Makefile: these are no kernel headers"),
     "not-configured": (remove(CONFIG_FILE), "has no include/config/auto.conf"),
     "no-version": (remove(VERSION_FILE), "which Linux is it"),
-    "linux-5.10": (version("5.10.223"), r"is of Linux 5\.10; the module is for 6\.1 and 6\.12 only"),
+    "linux-5.10": (version("5.10.223"), r"is of Linux 5\.10; the module is for 6\.1, 6\.12 and 7\.3 only"),
     "linux-6.6": (version("6.6.30"), r"is of Linux 6\.6; "),
     "linux-6.11": (version("6.11.2"), r"is of Linux 6\.11; "),
     "linux-6.19": (version("6.19.0"), r"is of Linux 6\.19; "),
-    "linux-7.3": (version("7.3.1"), r"is of Linux 7\.3; "),
+    "linux-7.2": (version("7.2.1"), r"is of Linux 7\.2; "),
+    "only-vendors": (write("Module.symvers", SYMVERS), "for modules named kvm-amd only: set PVM_KVM_NAME=kvm-amd"),
     "other-architecture": (write(CONFIG_FILE, CONFIG.replace("CONFIG_X86_64=y", "CONFIG_ARM64=y")), "another architecture"),
     "no-kvm": (write(CONFIG_FILE, CONFIG.replace("CONFIG_KVM=m\n", "")), "without KVM"),
     "realtime": (write(CONFIG_FILE, CONFIG + "CONFIG_PREEMPT_RT=y\n"), "PREEMPT_RT"),
@@ -74,7 +77,7 @@ CASES = {
     "no-compiler": (write(".kernelvariables", "CC = $(CROSS_COMPILE)gcc-99\n"),
                     "the compiler of this kernel, gcc-99, is missing: apt-get install gcc-99"),
 }
-GOOD = {"linux-6.1": ("6.1.192", None), "linux-6.12": ("6.12.95", None),
+GOOD = {"linux-6.1": ("6.1.192", None), "linux-6.12": ("6.12.95", None), "linux-7.3": ("7.3.4", None),
         "built-in": ("6.12.0", write(CONFIG_FILE, CONFIG.replace("KVM=m", "KVM=y"))),
         "kernel-tree": ("6.1.3", lambda kdir: [(kdir / "common/arch").rename(kdir / "arch"),
                                                (kdir / "common/Makefile").rename(kdir / "Makefile"),
