@@ -127,10 +127,6 @@ int pvm_kvm_cpus_init(void)
 		return -ENOSPC;
 	}
 	pvm_switcher_detect(&config.features);
-	if (config.features.la57) {
-		pr_err("the host has 5-level paging, which the module cannot use yet: boot it with no5lvl\n");
-		return -ENODEV;
-	}
 	if (pvm_switcher_init(&pvm_kvm_switcher, &config, &ops, NULL, cpus, PVM_KVM_CPUS, &why)) {
 		pr_err("guests cannot run here: %s\n", why);
 		if (config.features.meltdown && !accept_meltdown)

@@ -33,11 +33,12 @@ static int make_engine(struct pvm_kvm *vm)
 		.tls_index = switcher->tls_index,
 		.kernel_cs = SUPERVISOR_CS,
 		.kernel_ds = SUPERVISOR_SS,
-		/* The upper half but the switcher's slot. */
+		/* The upper half but the switcher's slot; with 5 levels that is one of the last table. */
 		.range = { .pml4_start = 256, .pml4_end = 510,
 			   .pml5_start = PVM_RANGE_INDEX_NONE, .pml5_end = PVM_RANGE_INDEX_NONE },
 		.cpuid = vm->cpuid,
 		.switcher_slot = pvm_kvm_switcher.slot,
+		.switcher_pml4_slot = pvm_kvm_switcher.pml4_slot,
 	};
 	const char *why = NULL;
 	int error;
@@ -46,6 +47,7 @@ static int make_engine(struct pvm_kvm *vm)
 	if (error)
 		return error;
 	config.switcher_entry = vm->switcher.entry;
+	config.switcher_pml4_entry = vm->switcher.pml4_entry;
 	if (pvm_vm_config_check(&config, &why)) {
 		pr_err_ratelimited("this host cannot run guests: %s\n", why);
 		error = -EINVAL;

@@ -165,6 +165,7 @@ struct pvm_switcher {
 	const struct pvm_switcher_ops *ops;
 	void *host;
 	uint16_t slot;				/* top-level index that holds text and areas */
+	uint16_t pml4_slot;			/* the same of the table of level 4, with CR4.LA57 or without */
 	struct pvm_switcher_cpu **cpus;		/* [cpu_count], the host's array */
 	uint32_t cpu_count;
 	uint64_t tags_gen;			/* the last one that a VM got */
@@ -215,12 +216,14 @@ struct pvm_switcher_vm {
 	uint64_t id;				/* no other VM of this switcher ever has it; not 0 */
 	uint64_t tags_gen;			/* of its tags: older ones are void; of no other VM */
 	uint64_t entry;				/* for pvm_vm_config::switcher_entry */
+	uint64_t pml4_entry;			/* for ::switcher_pml4_entry, with CR4.LA57; else 0 */
 	void *pages;				/* list of the tables */
 	struct pvm_switcher_vcpu *vcpus;	/* list */
 };
 
 /* PVM_OK, PVM_ENOMEM. Then: config.switcher_slot = switcher->slot, .switcher_entry
- * = vm->entry. */
+ * = vm->entry; and where slot is the last of 5-level tables, so that guests may have what is not the
+ * switcher's of it: .switcher_pml4_slot = switcher->pml4_slot, .switcher_pml4_entry = vm->pml4_entry. */
 PVM_API int pvm_switcher_vm_init(struct pvm_switcher_vm *vm, struct pvm_switcher *switcher);
 /* After pvm_vm_destroy(). */
 PVM_API void pvm_switcher_vm_destroy(struct pvm_switcher_vm *vm);

@@ -149,8 +149,11 @@ static const char *check_page(const struct pvm_mmu *mmu, const struct pvm_shadow
 	for (index = 0; index < PVM_PTES_PER_TABLE; index++) {
 		const char *wrong;
 
-		if (root && config->switcher_entry && index == config->switcher_slot) {
-			if (page->table[index] != (config->switcher_entry & ~PVM_PTE_U))
+		uint64_t switchers = pvm_entry_switchers(mmu, page, index);
+		bool shared = root && config->switcher_pml4_entry;
+
+		if (switchers && !(shared && pvm_entry_present(page, index))) {
+			if (page->table[index] != switchers)
 				return "M1: the switcher's slot is not the switcher's";
 			continue;
 		}

@@ -226,6 +226,7 @@ void pvm_entry_map(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned i
 
 void pvm_entry_drop(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned index)
 {
+	uint64_t empty = 0;
 	uint32_t *head;
 
 	if (pvm_entry_is_leaf(page, index)) {
@@ -234,8 +235,9 @@ void pvm_entry_drop(struct pvm_mmu *mmu, struct pvm_shadow_page *page, unsigned 
 	} else {
 		head = &pvm_entry_child(mmu, page, index)->parents;
 		mmu->links_gen++;
+		empty = pvm_entry_switchers(mmu, page, index);
 	}
-	PVM_WRITE_ONCE(page->table[index], 0);
+	PVM_WRITE_ONCE(page->table[index], empty);
 	list_del(mmu, head, pvm_entry_ref(page, index));
 	trim_values(mmu, page, index);
 }

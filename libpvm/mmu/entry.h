@@ -36,6 +36,24 @@ static inline bool pvm_entry_present(const struct pvm_shadow_page *page, unsigne
 	return pvm_pte_is_guests(page->table[index]);
 }
 
+/*
+ * What the switcher has at an index of a page, or 0. Of a root whose slot it shares with the guest: what
+ * is there as long as the guest has nothing (M1, S6: without U, and never out of the CPU's reach).
+ */
+static inline uint64_t pvm_entry_switchers(const struct pvm_mmu *mmu, const struct pvm_shadow_page *page,
+					   unsigned index)
+{
+	const struct pvm_vm_config *config = &mmu->vm->config;
+
+	if (!config->switcher_entry)
+		return 0;
+	if (pvm_page_is_root(mmu, page))
+		return index == config->switcher_slot ? config->switcher_entry & ~PVM_PTE_U : 0;
+	if (page->role.last_slot && index == config->switcher_pml4_slot)
+		return config->switcher_pml4_entry & ~PVM_PTE_U;
+	return 0;
+}
+
 /* Of a present entry. */
 static inline bool pvm_entry_is_leaf(const struct pvm_shadow_page *page, unsigned index)
 {

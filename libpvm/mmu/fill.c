@@ -307,6 +307,8 @@ static void install_link(struct pvm_fill *fill, unsigned level)
 
 	if (pvm_entry_child(mmu, parent, index) != child) {
 		pvm_entry_clear(mmu, parent, index);
+		if (parent->table[index])
+			pvm_tlb_note_link(mmu, child);	/* a CPU may remember the switcher's own table */
 		pvm_track_below(mmu, child);		/* M9 */
 		pvm_entry_link(mmu, parent, index, child, rights);
 		pvm_track_linked(mmu, parent, index, child);

@@ -131,8 +131,11 @@ struct pvm_shadow_page *pvm_page_new(struct pvm_mmu *mmu, pvm_gfn_t gfn, union p
 	page->role = role;
 	page->range_gen = range_gen_of(role, range_gen);
 	page->used = page->queued = mmu->use_clock;
-	if (pvm_page_is_root(mmu, page) && config->switcher_entry)
-		page->table[config->switcher_slot] = config->switcher_entry & ~PVM_PTE_U; /* M1 */
+	if (pvm_page_is_root(mmu, page))
+		page->table[config->switcher_slot] = pvm_entry_switchers(mmu, page, config->switcher_slot);
+	if (role.last_slot)
+		page->table[config->switcher_pml4_slot] =
+			pvm_entry_switchers(mmu, page, config->switcher_pml4_slot);
 	pvm_list_init(&page->unsync_link);
 	pvm_list_init(&page->wide_link);
 	pvm_list_init(&page->harden_link);

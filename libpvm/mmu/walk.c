@@ -25,7 +25,8 @@ bool pvm_walk_address_legal(const struct pvm_vcpu *vcpu, pvm_gva_t gva)
 	unsigned host_levels = config->host_la57 ? 5 : 4;
 
 	/* M1: the switcher's slot is never the guest's, whatever the ranges say. */
-	if (config->switcher_entry && PVM_LEVEL_INDEX(gva.v, host_levels) == config->switcher_slot)
+	if (config->switcher_entry && PVM_LEVEL_INDEX(gva.v, host_levels) == config->switcher_slot &&
+	    (!config->switcher_pml4_entry || PVM_LEVEL_INDEX(gva.v, 4) == config->switcher_pml4_slot))
 		return false;
 	return pvm_legal_address(vcpu, gva);	/* M7 */
 }

@@ -9,11 +9,6 @@
 
 #define SELECTOR_INDEX(sel)	((sel) >> 3)
 
-static unsigned top_shift(bool la57)
-{
-	return PVM_LEVEL_SHIFT(la57 ? 5 : 4);
-}
-
 const char *pvm_switcher_missing_feature(const struct pvm_switcher_features *features)
 {
 	/* S9 */
@@ -75,13 +70,13 @@ static const char *bad_selectors(const struct pvm_switcher_config *config)
 static const char *bad_window(const struct pvm_switcher_config *config)
 {
 	uint64_t last = config->window_va + config->window_count * (uint64_t)PVM_PAGE_SIZE - 1;
-	unsigned shift = top_shift(config->features.la57);
 	uint64_t text = (uint64_t)(uintptr_t)pvm_switcher_text_start;
+	unsigned shift = PVM_LEVEL_SHIFT(4);
 
 	if (!config->window_count || config->window_va & (PVM_PAGE_SIZE - 1))
 		return "window_va, window_count: no whole pages";
 	if (config->window_va >> shift != text >> shift || last >> shift != text >> shift)
-		return "window_va: not in the top-level slot of the switcher's text";
+		return "window_va: not in the 512 GiB around the switcher's text";
 	return NULL;
 }
 
@@ -120,7 +115,8 @@ int pvm_switcher_init(struct pvm_switcher *switcher, const struct pvm_switcher_c
 		.config = *config,
 		.ops = ops,
 		.host = host,
-		.slot = (text >> top_shift(config->features.la57)) & (PVM_PTES_PER_TABLE - 1),
+		.slot = PVM_LEVEL_INDEX(text, config->features.la57 ? 5 : 4),
+		.pml4_slot = PVM_LEVEL_INDEX(text, 4),
 		.cpus = cpus,
 		.cpu_count = cpu_count,
 		.tags_gen = 1,

@@ -142,13 +142,13 @@ int pvm_switcher_make_tables(struct pvm_switcher_cpu *cpu, const struct switcher
 
 const char *pvm_switcher_bad_area(const struct pvm_switcher *switcher, const void *area, uint32_t id)
 {
-	unsigned shift = PVM_LEVEL_SHIFT(switcher->config.features.la57 ? 5 : 4);
+	unsigned shift = PVM_LEVEL_SHIFT(4);
 
 	if (id >= switcher->cpu_count)
 		return "the CPU's number is not below cpu_count";
 	if ((uintptr_t)area & (PVM_SWITCHER_AREA_SIZE - 1))
 		return "the area is not aligned to its size";
 	if ((uintptr_t)area >> shift != (uintptr_t)pvm_switcher_text_start >> shift)
-		return "the area is not in the top-level slot of the switcher's text";
+		return "the area is not in the 512 GiB around the switcher's text";
 	return NULL;
 }

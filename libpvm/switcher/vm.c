@@ -131,6 +131,8 @@ int pvm_switcher_vm_init(struct pvm_switcher_vm *vm, struct pvm_switcher *switch
 		rc = map_everything(vm);
 	if (rc != PVM_OK)
 		pvm_switcher_vm_destroy(vm);
+	else if (top_level(switcher) == 5)
+		vm->pml4_entry = table_va(vm, vm->entry)[switcher->pml4_slot];
 	return rc;
 }
 
@@ -145,7 +147,7 @@ void pvm_switcher_vm_destroy(struct pvm_switcher_vm *vm)
 		switcher->ops->page_free(switcher->host, pages->page[--pages->count]);
 	switcher->ops->page_free(switcher->host, pages->page[0]);
 	vm->pages = NULL;
-	vm->entry = 0;
+	vm->entry = vm->pml4_entry = 0;
 }
 
 void pvm_switcher_map_window(struct pvm_switcher_vm *vm, uint32_t id, pvm_hpa_t page)

@@ -109,6 +109,22 @@ static const char *check_range(const struct pvm_vm_config *config)
 	return NULL;
 }
 
+/* M1, M2: the same of its slot in the table of level 4 that it shares with the guest. */
+static const char *check_shared_slot(const struct pvm_vm_config *config)
+{
+	uint16_t slot = config->switcher_pml4_slot;
+
+	if (!config->host_la57 || config->switcher_slot != SLOTS - 1)
+		return "switcher_pml4_entry is for switcher_slot 511 of a host with 5 levels";
+	if (!(config->switcher_pml4_entry & PVM_PTE_P) || (config->switcher_pml4_entry & PVM_PTE_U))
+		return "switcher_pml4_entry must be present and not for user mode";
+	if (slot < SLOTS / 2 || slot >= SLOTS)
+		return "switcher_pml4_slot must be 256 to 511";
+	if (slot >= config->range.pml4_start && slot < config->range.pml4_end)
+		return "switcher_pml4_slot is within range";
+	return NULL;
+}
+
 /* M1, M2: the guest can neither name the switcher's slot nor reach it. */
 static const char *check_switcher(const struct pvm_vm_config *config)
 {
@@ -123,6 +139,8 @@ static const char *check_switcher(const struct pvm_vm_config *config)
 		return "switcher_entry must be present and not for user mode";
 	if (slot < SLOTS / 2 || slot >= SLOTS)
 		return "switcher_slot must be 256 to 511";
+	if (config->switcher_pml4_entry)
+		return check_shared_slot(config);
 	/* With 5 levels the PML4 range is below the last slot. */
 	if ((slot >= start && slot < end) ||
 	    (config->host_la57 && slot == SLOTS - 1 && range->pml4_start != PVM_RANGE_INDEX_NONE))

@@ -145,6 +145,9 @@ static struct pvm_vm_config vm_config(const struct machine_config *config)
 	if (config->la57) {
 		vm.range.pml5_start = 280;
 		vm.range.pml5_end = 400;
+		vm.switcher_slot = 511;
+		vm.switcher_pml4_slot = 510;
+		vm.switcher_pml4_entry = 0x124000 | PVM_PTE_P | PVM_PTE_W;
 	}
 	return vm;
 }
@@ -269,13 +272,31 @@ static void forget(struct machine_cpu *cpu, uint64_t root, uint64_t gva)
 	upper_slot(cpu, root, gva)->valid = false;
 }
 
+/* On any root, whatever the guest has beside it. */
+static bool switcher_is_there(struct machine *m, pvm_hpa_t root)
+{
+	const struct pvm_vm_config *config = &m->vm.config;
+	const uint64_t *table = test_host_page_va(&m->host, root);
+	uint64_t entry = table[config->switcher_slot];
+
+	if (entry == config->switcher_entry)
+		return true;
+	if (!config->switcher_pml4_entry || !(entry & PVM_PTE_P))
+		return false;
+	table = test_host_page_va(&m->host, pvm_hpa(entry & PVM_PTE_ADDR_MASK));
+	return table && table[config->switcher_pml4_slot] == config->switcher_pml4_entry;
+}
+
 static int load(struct machine *m, struct pvm_vcpu *vcpu, pvm_hpa_t *root)
 {
 	int rc = PVM_EAGAIN;
 
 	if (machine_chance(m, 50))
 		rc = pvm_mmu_load(vcpu, root, PVM_NO_SLEEP);
-	return rc == PVM_EAGAIN ? pvm_mmu_load(vcpu, root, PVM_MAY_SLEEP) : rc;
+	if (rc == PVM_EAGAIN)
+		rc = pvm_mmu_load(vcpu, root, PVM_MAY_SLEEP);
+	require(rc != PVM_OK || switcher_is_there(m, *root), "S6: the switcher is not in a root");
+	return rc;
 }
 
 static struct pvm_fault_result fault(struct machine *m, struct pvm_vcpu *vcpu, uint64_t gva,

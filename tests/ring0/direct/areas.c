@@ -71,7 +71,7 @@ static void the_tss_overlaps_nothing(const struct pvm_switcher_config *config)
 
 static void places_are_checked(const struct pvm_switcher_config *config)
 {
-	uint64_t slot = 1ull << PVM_LEVEL_SHIFT(config->features.la57 ? 5 : 4);
+	uint64_t slot = 1ull << PVM_LEVEL_SHIFT(4);
 
 	if (init_area(config, (uint8_t *)area + PVM_PAGE_SIZE, 0) != PVM_EINVAL ||
 	    init_area(config, (void *)((uint64_t)area ^ slot), 0) != PVM_EINVAL ||

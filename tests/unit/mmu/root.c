@@ -189,6 +189,77 @@ Test(mmu_root, M1_M2_switcher_slot_is_in_every_root_without_U_and_out_of_reach)
 	guest_fini(&g);
 }
 
+/* A host with 5 levels whose own text is in the last slot. */
+static struct pvm_vm_config sharing(void)
+{
+	struct pvm_vm_config config = fixture_config();
+
+	config.host_la57 = true;
+	config.switcher_slot = 511;
+	config.switcher_entry = 0x77000 | RW;
+	config.switcher_pml4_slot = 511;
+	config.switcher_pml4_entry = 0x78000 | RW;
+	return config;
+}
+
+static void shares_the_last_slot(unsigned levels)
+{
+	struct pvm_vm_config config = sharing();
+	const uint64_t upper = 0xffff800000000000, switchers = 0xffffff8000000000;
+	const uint64_t *table, *below;
+	struct pvm_shadow_leaf leaf;
+	struct guest g;
+
+	guest_init_config(&g, &config, 1, levels);
+	guest_map(&g, upper, DATA, 1, RWU);
+	guest_map(&g, switchers, DATA, 1, RWU);
+	table = g.f.host.ops.page_va(&g.f, pvm_hpa(load(&g)));
+	cr_assert_eq(table[511], config.switcher_entry, "nothing of the guest's yet");
+	cr_assert_not(guest_walk(&g, 0, switchers, &leaf));
+	guest_touch(&g, upper, PVM_ACCESS_READ);
+	cr_assert_eq(guest_reaches(&g, upper), DATA);
+	below = g.f.host.ops.page_va(&g.f, pvm_hpa(table[511] & PVM_PTE_ADDR_MASK));
+	cr_assert_neq(table[511], config.switcher_entry);
+	cr_assert_eq(below[511], config.switcher_pml4_entry);
+	cr_assert_not(guest_walk(&g, 0, switchers, &leaf));
+	cr_assert_eq(guest_fault(&g, switchers, 0).kind, PVM_FAULT_INJECT);
+	check_ok(&g);
+	/* Back to the switcher's own table when the guest's goes. */
+	pvm_mmu_shrink(g.vm, 0);
+	cr_assert_eq(table[511], config.switcher_entry);
+	check_ok(&g);
+	guest_touch(&g, upper, PVM_ACCESS_READ);
+	cr_assert_eq(guest_reaches(&g, upper), DATA);
+	guest_fini(&g);
+}
+
+Test(mmu_root, M1_S6_switcher_shares_the_last_slot_with_a_4_level_guest)
+{
+	shares_the_last_slot(4);
+}
+
+Test(mmu_root, M1_S6_switcher_shares_the_last_slot_with_a_5_level_guest)
+{
+	shares_the_last_slot(5);
+}
+
+Test(mmu_root, M10_cpus_forget_the_switchers_own_table_when_the_guest_gets_one)
+{
+	struct pvm_vm_config config = sharing();
+	struct guest g;
+
+	guest_init_config(&g, &config, 1, 4);
+	guest_map(&g, 0xffff800000000000, DATA, 1, RWU);
+	guest_map(&g, 0xffff800000001000, DATA + 0x1000, 1, RWU);
+	load(&g);
+	guest_forget_flushes(&g);
+	guest_touch(&g, 0xffff800000000000, PVM_ACCESS_READ);
+	cr_assert_eq(g.f.host.flush_count, 1);
+	guest_touch(&g, 0xffff800000001000, PVM_ACCESS_READ);
+	cr_assert_eq(g.f.host.flush_count, 1);
+	guest_fini(&g);
+}
+
 Test(mmu_root, M2_S6_new_root_holds_nothing)
 {
 	const uint64_t *table;

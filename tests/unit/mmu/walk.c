@@ -197,6 +197,27 @@ Test(mmu_walk, M1_switcher_slot_is_never_the_guests)
 	guest_fini(&g);
 }
 
+Test(mmu_walk, M1_of_a_shared_slot_only_the_switchers_is_refused)
+{
+	struct pvm_vm_config config = fixture_config();
+	struct guest g;
+
+	config.host_la57 = true;
+	guest_init_config(&g, &config, 1, 4);
+	/* Within the ranges, as above. */
+	g.vm->config.switcher_slot = 511;
+	g.vm->config.switcher_entry = 0x5000 | RW;
+	g.vm->config.switcher_pml4_slot = 300;
+	g.vm->config.switcher_pml4_entry = 0x6000 | RW;
+	guest_map(&g, 0xffff960000000000, DATA, 1, RWU);
+	guest_map(&g, 0xffff968000000000, DATA, 1, RWU);
+	guest_map(&g, 300ull << 39 & 0x7fffffffffff, DATA, 1, RWU);
+	assert_refused(&g, 0xffff960000000000, PVM_ACCESS_READ, 0);
+	cr_assert_eq(guest_translate(&g, 0xffff968000000000, PVM_ACCESS_READ).kind, PVM_FAULT_FIXED);
+	g.vm->config.switcher_entry = 0;
+	guest_fini(&g);
+}
+
 /* spec: C-138 */
 Test(mmu_walk, key_of_the_leaf_guards_every_data_access_whatever_U_says)
 {

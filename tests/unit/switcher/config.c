@@ -34,6 +34,7 @@ Test(switcher_config, the_hosts_is_good_and_its_slot_is_the_texts)
 	config.features.la57 = true;
 	host_init(&config);
 	cr_assert_eq(switcher.slot, (uint64_t)(uintptr_t)pvm_switcher_text_start >> 48 & 511);
+	cr_assert_eq(switcher.pml4_slot, (uint64_t)(uintptr_t)pvm_switcher_text_start >> 39 & 511);
 }
 
 Test(switcher_config, S9_names_the_feature_that_is_missing)

@@ -84,6 +84,7 @@ Test(switcher_slot, M1_M2_S6_only_text_and_areas_without_U_on_4_levels)
 	cr_assert_eq(pvm_switcher_vm_init(&vm, &switcher), PVM_OK);
 	check(4, 0);
 	cr_assert_eq(window_pages, 0);
+	cr_assert_eq(vm.pml4_entry, 0);
 	pvm_switcher_vm_destroy(&vm);
 	cr_assert_eq(pages_live, 0);
 }
@@ -97,6 +98,10 @@ Test(switcher_slot, M1_M2_S6_only_text_and_areas_without_U_on_5_levels)
 	cr_assert_eq(pvm_switcher_vm_init(&vm, &switcher), PVM_OK);
 	check(5, 0);
 	cr_assert_eq(window_pages, 0);
+	text_pages = area_pages = 0;
+	walk((uint64_t)(uintptr_t)pvm_switcher_text_start >> 39 << 39, vm.pml4_entry, 3, 0);
+	cr_assert_eq(text_pages, (unsigned)(pvm_switcher_text_end - pvm_switcher_text_start) / PVM_PAGE_SIZE);
+	cr_assert_eq(area_pages, 2 * PVM_SWITCHER_AREA_USED / PVM_PAGE_SIZE);
 	pvm_switcher_vm_destroy(&vm);
 	cr_assert_eq(pages_live, 0);
 }

@@ -215,6 +215,39 @@ Test(config, M2_the_switchers_slot_with_5_levels)
 	accepted();
 }
 
+Test(config, M1_M2_the_switchers_slot_below_one_it_shares_is_out_of_the_guests_reach)
+{
+	config.host_la57 = true;
+	config.range = (struct pvm_linear_range){ 256, 510, 280, 290 };
+	with_switcher(511);
+	config.switcher_pml4_slot = 510;
+	config.switcher_pml4_entry = 0x124000 | PVM_PTE_P | PVM_PTE_W;
+	accepted();
+	config.switcher_pml4_slot = 509;
+	refused("switcher_pml4_slot");
+	config.switcher_pml4_slot = 256;
+	refused("switcher_pml4_slot");
+	config.range.pml4_start = 257;
+	accepted();
+	config.switcher_pml4_slot = 255;
+	refused("switcher_pml4_slot");
+	config.switcher_pml4_slot = 512;
+	refused("switcher_pml4_slot");
+	config.switcher_pml4_slot = 511;
+	accepted();
+	config.switcher_pml4_entry |= PVM_PTE_U;
+	refused("switcher_pml4_entry");
+	config.switcher_pml4_entry = 0x124000;
+	refused("switcher_pml4_entry");
+	config.switcher_pml4_entry |= PVM_PTE_P;
+	with_switcher(510);
+	refused("switcher_pml4_entry");
+	with_switcher(511);
+	config.host_la57 = false;
+	config.range.pml5_start = config.range.pml5_end = PVM_RANGE_INDEX_NONE;
+	refused("switcher_pml4_entry");
+}
+
 Test(config, without_a_switcher_its_slot_does_not_matter)
 {
 	config.switcher_slot = 3;
