@@ -68,7 +68,9 @@ int pvm_kvm_interrupt_allowed(struct kvm_vcpu *vcpu, bool for_injection)
 {
 	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
 
-	return v->is_pvm && !v->is_new && pvm_event_interrupt_allowed(&v->pvm);
+	if (!v->is_pvm)
+		return pvm_kvm_boot_interrupt_allowed(v);
+	return !v->is_new && pvm_event_interrupt_allowed(&v->pvm);
 }
 
 int pvm_kvm_nmi_allowed(struct kvm_vcpu *vcpu, bool for_injection)

@@ -81,6 +81,7 @@ struct pvm_kvm_vcpu {
 	struct kvm_segment seg[8];	/* VCPU_SREG_*: what user space and KVM's emulator set */
 	struct desc_ptr idt, gdt;
 	unsigned long rflags;		/* outside of PVM mode */
+	u32 shadow;			/* the same: KVM_X86_SHADOW_INT_* */
 	u64 guests_dr[4], guests_dr6, guests_dr7;	/* while user space's breakpoints are in pvm */
 };
 
@@ -104,6 +105,21 @@ static inline struct pvm_kvm_vcpu *pvm_kvm_vcpu_of(struct pvm_vcpu *pvm)
  */
 extern struct kvm_pmu_ops pvm_kvm_pmu_ops;
 extern struct kvm_x86_nested_ops pvm_kvm_nested_ops;
+
+/* ------------------------------------------------------------------------
+ * boot.c
+ */
+
+/* Some instructions before 64-bit mode. As pvm_kvm_handle_exit(). */
+int pvm_kvm_boot_run(struct kvm_vcpu *vcpu);
+bool pvm_kvm_boot_interrupt_allowed(const struct pvm_kvm_vcpu *v);
+/* KVM has queued it; before 64-bit mode it is the guest's at once. */
+void pvm_kvm_inject_interrupt(struct kvm_vcpu *vcpu, bool reinjected);
+void pvm_kvm_inject_exception(struct kvm_vcpu *vcpu);
+/* After that, whether or not there is an entry: KVM is not to do it again. */
+void pvm_kvm_boot_is_injected(struct kvm_vcpu *vcpu);
+void pvm_kvm_set_interrupt_shadow(struct kvm_vcpu *vcpu, int mask);
+u32 pvm_kvm_get_interrupt_shadow(struct kvm_vcpu *vcpu);
 
 /* ------------------------------------------------------------------------
  * cpus.c

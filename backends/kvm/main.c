@@ -15,11 +15,6 @@ static void nothing(struct kvm_vcpu *vcpu)
 {
 }
 
-/* KVM has queued it: pvm_kvm_events() finds it. */
-static void inject_irq(struct kvm_vcpu *vcpu, bool reinjected)
-{
-}
-
 /* The switcher is loaded within an entry. */
 static void load_vcpu(struct kvm_vcpu *vcpu, int cpu)
 {
@@ -85,15 +80,6 @@ static void sched_in(struct kvm_vcpu *vcpu, int cpu)
 {
 }
 #endif
-
-static void set_interrupt_shadow(struct kvm_vcpu *vcpu, int mask)
-{
-}
-
-static u32 get_interrupt_shadow(struct kvm_vcpu *vcpu)
-{
-	return 0;
-}
 
 static void patch_hypercall(struct kvm_vcpu *vcpu, unsigned char *text)
 {
@@ -307,13 +293,13 @@ static struct kvm_x86_ops x86_ops = {
 	.vcpu_run = pvm_kvm_run,
 	.handle_exit = pvm_kvm_handle_exit,
 	.skip_emulated_instruction = pvm_kvm_skip_instruction,
-	.set_interrupt_shadow = set_interrupt_shadow,
-	.get_interrupt_shadow = get_interrupt_shadow,
+	.set_interrupt_shadow = pvm_kvm_set_interrupt_shadow,
+	.get_interrupt_shadow = pvm_kvm_get_interrupt_shadow,
 	.patch_hypercall = patch_hypercall,
-	.inject_irq = inject_irq,
+	.inject_irq = pvm_kvm_inject_interrupt,
 	.inject_nmi = nothing,
-	.inject_exception = nothing,
-	.cancel_injection = nothing,
+	.inject_exception = pvm_kvm_inject_exception,
+	.cancel_injection = pvm_kvm_boot_is_injected,
 	.interrupt_allowed = pvm_kvm_interrupt_allowed,
 	.nmi_allowed = pvm_kvm_nmi_allowed,
 	.get_nmi_mask = pvm_kvm_get_nmi_mask,

@@ -256,6 +256,10 @@ bool pvm_kvm_is_valid_cr4(struct kvm_vcpu *vcpu, unsigned long cr4)
 void pvm_kvm_set_cr0(struct kvm_vcpu *vcpu, unsigned long cr0)
 {
 	vcpu->arch.cr0 = cr0;
+	if (!(cr0 & X86_CR0_PG))
+		vcpu->arch.efer &= ~EFER_LMA;
+	else if (vcpu->arch.efer & EFER_LME)
+		vcpu->arch.efer |= EFER_LMA;
 	changed(to_pvm_vcpu(vcpu));
 }
 

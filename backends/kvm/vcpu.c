@@ -81,6 +81,7 @@ void pvm_kvm_vcpu_reset(struct kvm_vcpu *vcpu, bool init_event)
 	v->seg[VCPU_SREG_LDTR] = (struct kvm_segment){ .limit = 0xffff, .type = 0x2, .present = 1 };
 	v->idt = v->gdt = (struct desc_ptr){ .size = 0xffff };
 	v->rflags = X86_EFLAGS_FIXED;
+	v->shadow = 0;
 	v->exit.kind = PVM_EXIT_KICK;
 	v->acts = v->wants_irq = v->wants_nmi = false;
 	v->is_pvm = false;
@@ -138,6 +139,7 @@ enum exit_fastpath_completion pvm_kvm_run(struct kvm_vcpu *vcpu, u64 run_flags)
 	enum pvm_action action;
 	pvm_hpa_t root;
 
+	pvm_kvm_boot_is_injected(vcpu);
 	if (!v->is_pvm || v->is_new || v->acts || v->exit.kind == PVM_EXIT_FAILED)
 		return EXIT_FASTPATH_NONE;	/* pvm_kvm_handle_exit() has work */
 	pvm_kvm_registers_in(v);
@@ -256,7 +258,7 @@ int pvm_kvm_handle_exit(struct kvm_vcpu *vcpu, enum exit_fastpath_completion fas
 	int ret;
 
 	if (!v->is_pvm)
-		return kvm_emulate_instruction(vcpu, 0);
+		return pvm_kvm_boot_run(vcpu);
 	if (v->is_new) {
 		ret = pvm_kvm_pre_run(vcpu);
 #ifndef PVM_KVM_HAS_PRE_RUN	/* then these are likely to be what user space has set */

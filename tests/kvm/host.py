@@ -31,6 +31,9 @@ mount -t tracefs tracefs /sys/kernel/tracing
 mount -t debugfs debugfs /sys/kernel/debug
 export PVM_MODULE=$(cat /module)
 echo "@@ begin host"
+while read -r what; do
+	grep -q "$what" /proc/cpuinfo || { echo "this CPU has no $what"; poweroff -f; }
+done < /cpu
 insmod /modules/irqbypass.ko
 insmod /modules/kvm.ko
 while read -r module; do
@@ -125,6 +128,9 @@ def make_initramfs(args, jobs, folder):
     (root / "vendor").write_text("".join(f"{name}.ko\n" for name in args.vendor) or "kvm-pvm.ko accept_meltdown=1\n")
     for entry in sorted({file for job in jobs for file in job.get("files", ())}):
         add_file(root, entry)
+    # What was asked for may be turned off by the emulator or by Linux.
+    wanted = {"la57=on": "57 bits virtual", "pku=on": " ospke "}
+    (root / "cpu").write_text("".join(f"{wanted[word]}\n" for word in args.cpu.split(",") if word in wanted))
     (root / "list").write_text("".join(f"{job['name']} {args.seconds} {job['command']}\n" for job in jobs))
     (root / "init").write_text(INIT)
     (root / "init").chmod(0o755)

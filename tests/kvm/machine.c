@@ -208,6 +208,44 @@ void machine_create(struct machine *m, const char *guest, uint64_t memory_size, 
 	machine_set_registers(m, 0, m->start, BOOT_PARAMS);
 }
 
+#define ROM_SIZE	0x10000ull
+#define ROM_SLOT	30
+#define ROM		(0x100000000ull - ROM_SIZE)
+#define ROM_LOW		(0x100000ull - ROM_SIZE)
+
+static void add_rom(struct machine *m, const char *path)
+{
+	void *rom = mmap(NULL, ROM_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int fd = open(path, O_RDONLY | O_CLOEXEC), error;
+
+	if (rom == MAP_FAILED || fd < 0 || pread(fd, rom, ROM_SIZE, 0) != (ssize_t)ROM_SIZE)
+		machine_die("%s: %s", path, strerror(errno));
+	close(fd);
+	memcpy(m->memory + ROM_LOW, rom, ROM_SIZE);
+	error = machine_slot(m, ROM_SLOT, KVM_MEM_READONLY, ROM, ROM_SIZE, rom);
+	if (error)
+		machine_die("the ROM's slot: %s", strerror(error));
+}
+
+void machine_create_with_firmware(struct machine *m, const char *guest, uint64_t memory_size, unsigned vcpus,
+				  const char *firmware)
+{
+	struct machine_firmware told = { 0 };
+	struct kvm_pit_config pit = { 0 };
+	struct elf_file elf = { 0 };
+
+	make_memory(m, memory_size, vcpus);
+	load(m, &elf, guest);
+	m->abi = elf.has_abi ? elf.abi : (uint32_t)PVM_ABI_DUAL_CR3;
+	m->start = elf.start;
+	make_vm(m);
+	ASK(m->vm, KVM_CREATE_PIT2, &pit);
+	add_rom(m, firmware);
+	told.start = m->start;
+	told.switch_cr3_msr = m->abi == PVM_ABI_DUAL_CR3 ? MSR_PVM_SWITCH_CR3 : 0;
+	memcpy(m->memory + MACHINE_FIRMWARE, &told, sizeof(told));
+}
+
 void machine_create_bare(struct machine *m, uint32_t abi, uint64_t memory_size, unsigned vcpus)
 {
 	make_memory(m, memory_size, vcpus);

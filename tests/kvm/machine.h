@@ -34,6 +34,23 @@ int machine_ask(int fd, unsigned long request, const char *name, void *arg);
 /* A VM with the guest of an ELF file in @memory_size bytes, and @vcpus vCPUs; the first can run. */
 void machine_create(struct machine *m, const char *guest, uint64_t memory_size, unsigned vcpus);
 
+/* The same, but the vCPUs start as CPUs do, with tests/kvm/firmware.S in the ROM, @firmware. There is a PIT. */
+void machine_create_with_firmware(struct machine *m, const char *guest, uint64_t memory_size, unsigned vcpus,
+				  const char *firmware);
+
+/* What the firmware finds and is told, in guest memory: firmware.S. */
+struct machine_firmware {
+	uint16_t soft, divided, ticks, shadow, waited;
+	uint8_t pad[22];
+	uint64_t start;
+	uint32_t switch_cr3_msr;
+};
+
+#define MACHINE_FIRMWARE	0x600
+#define MACHINE_POST		0x80	/* port: how far it is */
+#define MACHINE_POST_REAL_MODE	1
+#define MACHINE_POST_64_BIT	2
+
 /* A machine without a guest's file: @memory_size bytes, vCPUs whose registers are not set. */
 void machine_create_bare(struct machine *m, uint32_t abi, uint64_t memory_size, unsigned vcpus);
 void machine_destroy(struct machine *m);

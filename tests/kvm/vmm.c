@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * vmm GUEST.elf [MIB [VCPUS]]: a small virtual machine monitor for the tests of kvm-pvm: a machine with
- * a serial port and the debug-exit port. Ends with the status that the guest writes there.
+ * vmm GUEST.elf [MIB [VCPUS [FIRMWARE]]]: a small virtual machine monitor for the tests of kvm-pvm: a machine
+ * with a serial port and the debug-exit port. Ends with the status that the guest writes there. With a firmware
+ * (firmware.S) the vCPUs start in real mode.
  */
 #include "machine.h"
 
@@ -20,6 +21,7 @@
 
 static struct machine m;
 static struct serial16550 uart;
+static bool by_firmware;
 static pthread_mutex_t devices = PTHREAD_MUTEX_INITIALIZER;
 
 static void print_byte(void *host, uint8_t byte)
@@ -70,7 +72,7 @@ static void *run_vcpu(void *arg)
 	struct kvm_run *run = m.run[id];
 	struct kvm_regs regs;
 
-	if (id)
+	if (id && !by_firmware)
 		machine_wait_for_start(&m, id);
 	for (;;) {
 		if (ioctl(m.vcpu[id], KVM_RUN, 0) < 0) {
@@ -95,14 +97,20 @@ static void *run_vcpu(void *arg)
 int main(int argc, char **argv)
 {
 	pthread_t thread;
-	unsigned i;
+	unsigned i, vcpus;
+	uint64_t memory;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	serial16550_init(&uart, print_byte, NULL);
 	if (argc < 2)
-		machine_die("usage: vmm GUEST.elf [MIB [VCPUS]]");
-	machine_create(&m, argv[1], (argc > 2 ? strtoull(argv[2], NULL, 0) : 64) << 20,
-		       argc > 3 ? (unsigned)strtoul(argv[3], NULL, 0) : 1);
+		machine_die("usage: vmm GUEST.elf [MIB [VCPUS [FIRMWARE]]]");
+	memory = (argc > 2 ? strtoull(argv[2], NULL, 0) : 64) << 20;
+	vcpus = argc > 3 ? (unsigned)strtoul(argv[3], NULL, 0) : 1;
+	by_firmware = argc > 4;
+	if (by_firmware)
+		machine_create_with_firmware(&m, argv[1], memory, vcpus, argv[4]);
+	else
+		machine_create(&m, argv[1], memory, vcpus);
 	for (i = 1; i < m.vcpus; i++)
 		if (pthread_create(&thread, NULL, run_vcpu, (void *)(uintptr_t)i))
 			machine_die("no thread");

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * boot GUEST.elf FIRMWARE: a vCPU from reset to 64-bit mode. vmm runs whole guests that way, with several vCPUs.
+ */
+#include "machine.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#define CR0_PE		1
+#define X2APIC		(3 << 10)
+#define EFER_LMA	(1 << 10)
+
+static struct machine m;
+
+/* The exit reason of the next exit that is not for a port but POST's, which is *@post then. */
+static uint32_t run(uint8_t *post)
+{
+	const struct kvm_run *run = m.run[0];
+
+	for (;;) {
+		if (ioctl(m.vcpu[0], KVM_RUN, 0) < 0) {
+			if (errno == EINTR || errno == EAGAIN)
+				continue;
+			machine_die("KVM_RUN: %s", strerror(errno));
+		}
+		if (run->exit_reason != KVM_EXIT_IO)
+			return run->exit_reason;
+		*post = *((const uint8_t *)run + run->io.data_offset);
+		if (run->io.port == MACHINE_POST)
+			return KVM_EXIT_IO;
+	}
+}
+
+static const struct machine_firmware *found(void)
+{
+	return (const struct machine_firmware *)(m.memory + MACHINE_FIRMWARE);
+}
+
+static bool reaches(uint8_t wanted)
+{
+	uint8_t post = 0;
+
+	return run(&post) == KVM_EXIT_IO && post == wanted;
+}
+
+static void starts(void)
+{
+	struct kvm_sregs sregs;
+
+	check(reaches(MACHINE_POST_REAL_MODE), "a vCPU runs from reset");
+	ASK(m.vcpu[0], KVM_GET_SREGS, &sregs);
+	check(!(sregs.cr0 & CR0_PE) && sregs.cs.base == 0xf0000 && sregs.cs.selector == 0xf000, "in real mode");
+	check(found()->soft == 1, "INT n goes by the vector table");
+	check(found()->divided == 1, "and so does an exception");
+	check(found()->ticks >= 2, "and so do interrupts");
+	check(!found()->shadow, "but not right after STI");
+	check(found()->waited >= 1, "one ends HLT");
+	check(reaches(MACHINE_POST_64_BIT), "it comes into 64-bit mode");
+	ASK(m.vcpu[0], KVM_GET_SREGS, &sregs);
+	check((sregs.efer & EFER_LMA) && sregs.cs.l && sregs.cs.dpl == 0 && (sregs.apic_base & X2APIC) == X2APIC,
+	      "which KVM_GET_SREGS says");
+}
+
+/* #GP in protected mode, from an MSR that there is not. */
+static void dies(void)
+{
+	struct machine_firmware *told = (struct machine_firmware *)(m.memory + MACHINE_FIRMWARE);
+	uint8_t post;
+
+	told->switch_cr3_msr = 0x12345678;
+	check(reaches(MACHINE_POST_REAL_MODE) && run(&post) == KVM_EXIT_SHUTDOWN,
+	      "an exception in protected mode is a triple fault");
+}
+
+int main(int argc, char **argv)
+{
+	if (argc != 3)
+		machine_die("usage: boot GUEST.elf FIRMWARE");
+	machine_create_with_firmware(&m, argv[1], 64 << 20, 1, argv[2]);
+	starts();
+	machine_destroy(&m);
+	machine_create_with_firmware(&m, argv[1], 64 << 20, 1, argv[2]);
+	dies();
+	machine_destroy(&m);
+	return check_finish();
+}
