@@ -190,6 +190,7 @@ def main():
     args.results.mkdir(parents=True)
     with tempfile.TemporaryDirectory(prefix="kvm-pvm-") as folder:
         console = boot(args, make_initramfs(args, jobs, pathlib.Path(folder)))
+    (args.results / "machine").write_text(args.cpu)
     found = results(console)
     for name, result in found.items():
         (args.results / f"{name}.json").write_text(json.dumps(result))

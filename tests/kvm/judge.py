@@ -24,9 +24,14 @@ import probe			# noqa: E402
 import ring0 as hostile		# noqa: E402
 
 
+def machine(args, cpus):
+    model = (args.results / "machine").read_text().split(",")
+    return machines.Machine(cpus=cpus, la57="la57=on" in model, pku="pku=on" in model)
+
+
 def judge_guest(args, job, run):
     probe.use(args.probe, job["kind"])
-    here = machines.Machine(cpus=job["cpus"])
+    here = machine(args, job["cpus"])
     verdict = compare.judge_alone(job["kind"], here, run, 1)
     reference = machines.run_standalone(args.pvm, job["guest"], job["cpus"])
     compare.judge_against(job["kind"], here, run, reference, verdict)
@@ -51,7 +56,7 @@ def judge_hostile(args, job, run):
     compare.REASONS += hostile.REASONS
     probe.use(args.probe, job["hostile"])
     run.console = until_plan(run.console)
-    verdict = compare.judge_alone(job["hostile"], machines.Machine(cpus=1), run, job["checks"])
+    verdict = compare.judge_alone(job["hostile"], machine(args, 1), run, job["checks"])
     for note in verdict.notes:
         print(f"  excused: {job['name']}: {note}")
     return verdict.problems, f"{verdict.checks} checks"
