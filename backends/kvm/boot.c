@@ -23,13 +23,27 @@ bool pvm_kvm_boot_interrupt_allowed(const struct pvm_kvm_vcpu *v)
 	return is_real_mode(v) && (v->rflags & X86_EFLAGS_IF) && !v->shadow;
 }
 
+/* In real mode. A table or a stack that is no memory is a device for KVM's emulator. User space never
+ * hears of it, and KVM warns of what is left: hardware would find nothing there either. */
+static void inject(struct kvm_vcpu *vcpu, unsigned int vector)
+{
+	kvm_inject_realmode_interrupt(vcpu, vector, 0);
+	if (!vcpu->mmio_needed)
+		return;
+	vcpu->mmio_needed = 0;
+	pr_info_ratelimited(
+		"vCPU %d: triple fault: vector %u in real mode, without memory for its table or stack\n",
+		vcpu->vcpu_id, vector);
+	kvm_make_request(KVM_REQ_TRIPLE_FAULT, vcpu);
+}
+
 void pvm_kvm_inject_interrupt(struct kvm_vcpu *vcpu, bool reinjected)
 {
 	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
 
 	if (v->is_pvm)
 		return;		/* pvm_kvm_events() finds it */
-	kvm_inject_realmode_interrupt(vcpu, vcpu->arch.interrupt.nr, 0);
+	inject(vcpu, vcpu->arch.interrupt.nr);
 }
 
 void pvm_kvm_inject_exception(struct kvm_vcpu *vcpu)
@@ -40,7 +54,7 @@ void pvm_kvm_inject_exception(struct kvm_vcpu *vcpu)
 	if (v->is_pvm)
 		return;		/* pvm_kvm_deliver_exception() does */
 	if (is_real_mode(v)) {
-		kvm_inject_realmode_interrupt(vcpu, vector, 0);
+		inject(vcpu, vector);
 		return;
 	}
 	pr_info_ratelimited("vCPU %d: triple fault: exception %u before 64-bit mode, at rip 0x%lx\n",

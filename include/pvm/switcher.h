@@ -165,7 +165,7 @@ struct pvm_switcher {
 	const struct pvm_switcher_ops *ops;
 	void *host;
 	uint16_t slot;				/* top-level index that holds text and areas */
-	uint16_t pml4_slot;			/* the same of the table of level 4, with CR4.LA57 or without */
+	uint16_t pml4_slot;			/* the same of the table of level 4 */
 	struct pvm_switcher_cpu **cpus;		/* [cpu_count], the host's array */
 	uint32_t cpu_count;
 	uint64_t tags_gen;			/* the last one that a VM got */

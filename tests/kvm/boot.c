@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * boot GUEST.elf FIRMWARE: a vCPU from reset to 64-bit mode. vmm runs whole guests that way, with several vCPUs.
+ * boot GUEST.elf FIRMWARE: a vCPU from reset to 64-bit mode. vmm runs whole guests that way, with several
+ * vCPUs.
  */
 #include "machine.h"
 
@@ -45,6 +46,7 @@ static bool reaches(uint8_t wanted)
 	return run(&post) == KVM_EXIT_IO && post == wanted;
 }
 
+/* spec: C-021 */
 static void starts(void)
 {
 	struct kvm_sregs sregs;
@@ -59,8 +61,8 @@ static void starts(void)
 	check(found()->waited >= 1, "one ends HLT");
 	check(reaches(MACHINE_POST_64_BIT), "it comes into 64-bit mode");
 	ASK(m.vcpu[0], KVM_GET_SREGS, &sregs);
-	check((sregs.efer & EFER_LMA) && sregs.cs.l && sregs.cs.dpl == 0 && (sregs.apic_base & X2APIC) == X2APIC,
-	      "which KVM_GET_SREGS says");
+	check((sregs.efer & EFER_LMA) && sregs.cs.l && sregs.cs.dpl == 0 &&
+	      (sregs.apic_base & X2APIC) == X2APIC, "which KVM_GET_SREGS says");
 }
 
 /* #GP in protected mode, from an MSR that there is not. */
@@ -74,6 +76,33 @@ static void dies(void)
 	      "an exception in protected mode is a triple fault");
 }
 
+#define CODE	0x1000
+#define NOTHING	0xd0000000u	/* no memory is there */
+
+/* #DE in real mode, where its table or the stack is no memory. */
+static void nowhere(bool stack)
+{
+	static const uint8_t div_cl[] = { 0xf6, 0xf1 };
+	struct kvm_regs regs = { .rip = CODE, .rsp = 0x800, .rflags = 2 };
+	struct kvm_sregs sregs;
+	uint8_t post;
+
+	machine_create_bare(&m, 0, 64 << 20, 1);
+	memcpy(m.memory + CODE, div_cl, sizeof(div_cl));
+	ASK(m.vcpu[0], KVM_GET_SREGS, &sregs);
+	sregs.cs.selector = 0;
+	sregs.cs.base = 0;
+	if (stack)
+		sregs.ss.base = NOTHING;
+	else
+		sregs.idt.base = NOTHING;
+	ASK(m.vcpu[0], KVM_SET_SREGS, &sregs);
+	ASK(m.vcpu[0], KVM_SET_REGS, &regs);
+	check(run(&post) == KVM_EXIT_SHUTDOWN, "an exception without memory for its %s is a triple fault",
+	      stack ? "stack" : "table");
+	machine_destroy(&m);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 3)
@@ -84,5 +113,7 @@ int main(int argc, char **argv)
 	machine_create_with_firmware(&m, argv[1], 64 << 20, 1, argv[2]);
 	dies();
 	machine_destroy(&m);
+	nowhere(true);
+	nowhere(false);
 	return check_finish();
 }

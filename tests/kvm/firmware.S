@@ -2,8 +2,8 @@
 /*
  * The firmware of a machine whose vCPUs start as CPUs do: 64 KiB that end at 4 GiB, and again at 1 MiB. From
  * reset in real mode it tries exceptions and interrupts, wakes the other CPUs by INIT and SIPI, and goes by
- * protected mode into 64-bit mode with the start tables, as the boot protocol wants it. The other CPUs come the
- * same way and wait there for the guest at the mailbox.
+ * protected mode into 64-bit mode with the start tables, as the boot protocol wants it. The other CPUs
+ * come the same way and wait there for the guest at the mailbox.
  *
  * What it finds is at FOUND, for the program that runs the machine. What it is told: at TOLD.
  */

@@ -34,7 +34,8 @@ int machine_ask(int fd, unsigned long request, const char *name, void *arg);
 /* A VM with the guest of an ELF file in @memory_size bytes, and @vcpus vCPUs; the first can run. */
 void machine_create(struct machine *m, const char *guest, uint64_t memory_size, unsigned vcpus);
 
-/* The same, but the vCPUs start as CPUs do, with tests/kvm/firmware.S in the ROM, @firmware. There is a PIT. */
+/* The same, but the vCPUs start as CPUs do, with @firmware, tests/kvm/firmware.S, in the ROM. There is
+ * a PIT. */
 void machine_create_with_firmware(struct machine *m, const char *guest, uint64_t memory_size, unsigned vcpus,
 				  const char *firmware);
 

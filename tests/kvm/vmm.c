@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
  * vmm GUEST.elf [MIB [VCPUS [FIRMWARE]]]: a small virtual machine monitor for the tests of kvm-pvm: a machine
- * with a serial port and the debug-exit port. Ends with the status that the guest writes there. With a firmware
- * (firmware.S) the vCPUs start in real mode.
+ * with a serial port and the debug-exit port. Ends with the status that the guest writes there. With a
+ * firmware (firmware.S) the vCPUs start in real mode.
  */
 #include "machine.h"
 
