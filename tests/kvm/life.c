@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
  * life DUAL.elf SINGLE.elf SEED KILLS: what happens to a host while VMs run on it: other VMs, CPUs that go
- * and come, local descriptor tables, tracing, and a VMM that is killed.
+ * and come, local descriptor tables, tracing, sleep, and a VMM that is killed.
  */
 #define _GNU_SOURCE
 #include "client.h"
@@ -20,6 +20,7 @@
 #define PAGES	64
 #define CPU1	"/sys/devices/system/cpu/cpu1/online"
 #define TRACING	"/sys/kernel/tracing/"
+#define POWER	"/sys/power/"
 #define ROUNDS	6
 
 static const char *servant[2];
@@ -94,6 +95,17 @@ static void traced(unsigned round)
 	machine_put(TRACING "current_tracer", round % 2 ? "nop" : "function");
 }
 
+/* As far as to the point where the machine would go to sleep, and back. */
+static void sleeps(unsigned round)
+{
+	if (round % 2)
+		return;
+	machine_put(POWER "mem_sleep", "deep");
+	machine_put(POWER "pm_test", "core");
+	machine_put(POWER "state", "mem");
+	machine_put(POWER "pm_test", "none");
+}
+
 /* Whatever it was doing. */
 static bool killed(uint64_t *state)
 {
@@ -138,6 +150,8 @@ int main(int argc, char **argv)
 	disturbed("a CPU goes and comes while vCPUs run", cpu_goes_or_comes);
 	disturbed("another thread changes the local descriptor table", other_ldt);
 	disturbed("the kernel's tracing goes on and off", traced);
+	machine_put("/sys/module/suspend/parameters/pm_test_delay", "1");
+	disturbed("the host goes to sleep and wakes up", sleeps);
 	for (n = strtoul(argv[4], NULL, 0); n; n--)
 		all &= killed(&state);
 	check(all, "a VMM is killed at any moment");
