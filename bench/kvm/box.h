@@ -14,12 +14,12 @@
 #define BOX_ROWS(row) \
 	row(ROW_EMPTY, "empty") \
 	row(ROW_LOOP, "loop") \
-	row(ROW_HYPERCALL, "hypercall") \
 	row(ROW_FILL_NEW, "fill_new") \
 	row(ROW_FILL, "fill") \
 	row(ROW_PAGE_FAULT_NEW, "page_fault_new") \
 	row(ROW_PAGE_FAULT, "page_fault") \
 	row(ROW_INVLPG, "invlpg") \
+	row(ROW_HYPERCALL, "hypercall") \
 	row(ROW_LOAD, "load") \
 	row(ROW_LOAD_NEW, "load_new") \
 	row(ROW_SYSCALL, "syscall") \

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* For both entry files. ANSWER_PAGE_FAULT: a #PF of user mode gets its entry, in 12 instructions. @cr2: where CR2 is. */
+/*
+ * For both entry files. ANSWER_PAGE_FAULT: a #PF of user mode gets its entry, in 12 instructions.
+ * @cr2: where CR2 is.
+ */
 .macro ANSWER_PAGE_FAULT cr2:vararg
 	pushq	%rax
 	pushq	%rdx

@@ -6,7 +6,7 @@
 #include "ops.h"
 
 #define TOUCHED		USER_BASE	/* one page table */
-#define NEW_PAGES	(32 * MiB)	/* nothing has touched them: neither the guest's allocator nor the host for it */
+#define NEW_PAGES	(32 * MiB)	/* neither the guest has touched them nor KVM for it */
 #define SPACES		8
 #define PUBLISHED	4		/* spaces that a PVM hypervisor may load without the engine */
 
@@ -24,14 +24,14 @@ static user_code void user_leave(void)
 	__asm__ volatile("xorl %%eax, %%eax\n\tsyscall\n\tud2" : : : "memory");
 }
 
-static user_code void user_touch(u64 va)
+static noinline user_code void user_touch(u64 va)
 {
 	for (unsigned i = 0; i < BOX_COUNT; i++)
 		box.ticks[i] = MEASURE("movb $1, (%%rbx)", "b"(va + i * PAGE_SIZE));
 	user_leave();
 }
 
-static user_code void user_syscalls(void)
+static noinline user_code void user_syscalls(void)
 {
 	for (unsigned i = 0; i < BOX_COUNT; i++)
 		box.ticks[i] = MEASURE_SYSCALL();
@@ -77,7 +77,7 @@ static void loop(void)
 	end();
 }
 
-static void hypercalls(void)
+static noinline void hypercalls(void)
 {
 	begin(ROW_HYPERCALL, OWN_HYPERCALL);
 	for (unsigned i = 0; i < BOX_COUNT; i++)
@@ -122,7 +122,7 @@ static void page_faults(enum box_row row, u64 pa)
 	end();
 }
 
-static void invlpg(void)
+static noinline void invlpg(void)
 {
 	unmap();
 	give(fault_ptes, pages_pa, PTE_A | PTE_D);
@@ -141,7 +141,8 @@ static void pages(void)
 	fault_ptes = user_pte(&boot_space, TOUCHED);
 	unmap();
 	give(fault_ptes, pages_pa, 0);
-	user_mode(user_touch, TOUCHED);		/* the box, too, is there now */
+	user_mode(user_nothing, 0);		/* its code is there now, */
+	user_mode(user_touch, TOUCHED);		/* and the box */
 	fill(ROW_FILL_NEW, NEW_PAGES);
 	fill(ROW_FILL, pages_pa);
 	page_faults(ROW_PAGE_FAULT_NEW, NEW_PAGES + 2 * MiB);
@@ -154,7 +155,7 @@ static void pages(void)
  */
 
 /* @n spaces in turn. */
-static void load(enum box_row row, unsigned n)
+static __attribute__((noipa)) void load(enum box_row row, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {	/* each has been in use */
 		space_enter(&spaces[i]);
@@ -210,8 +211,8 @@ void guest_main(void)
 	ops_init();
 	empty();
 	loop();
-	hypercalls();
 	pages();
+	hypercalls();
 	loads();
 	syscalls();
 	interrupts();

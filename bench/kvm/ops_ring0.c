@@ -64,7 +64,8 @@ static void load_tables(void)
 	gdt[KERNEL_SS / 8] = DATA(0);
 	gdt[USER_SS / 8] = DATA(3);
 	gdt[USER_CS / 8] = CODE64(3);
-	gdt[TSS_SEL / 8] = (sizeof(tss) - 1) | (at & 0xffffff) << 16 | TSS_AVAILABLE | (at >> 24 & 0xff) << 56;
+	gdt[TSS_SEL / 8] = TSS_AVAILABLE | (sizeof(tss) - 1) | (at & 0xffffff) << 16 |
+			   (at >> 24 & 0xff) << 56;
 	gdt[TSS_SEL / 8 + 1] = at >> 32;
 	tss.rsp[0] = (u64)event_stack + sizeof(event_stack);
 	for (unsigned i = 0; i < array_size(idt); i++)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* The ordinary guest's selectors. Those of ring 0 are what the counter starts it with. Usable from assembly. */
+/* The ordinary guest's selectors; it is started with those of ring 0. Usable from assembly. */
 #ifndef BENCH_KVM_RING0_H
 #define BENCH_KVM_RING0_H
 
