@@ -3,7 +3,7 @@
 """A Debian kernel with kvm-pvm.ko, emulated by QEMU's TCG, that runs jobs one after the other.
 
     host.py --kernel FOLDER --module kvm-pvm.ko --jobs JOBS.json --results FOLDER
-            [--cpu MODEL] [--append WORDS] [--vendor MODULE...] [--only NAME...] [--gdb]
+            [--cpu MODEL] [--append WORDS] [--vendor MODULE...] [--only NAME...] [--gdb] [--count]
 
 --kernel is a folder of tests/kvm/kernel. The module may have another name: jobs have it as $PVM_MODULE. JOBS.json is a list of jobs:
 
@@ -12,7 +12,8 @@
     files     what is put into /files for it, as PATH or PATH=NAME, with the libraries of programs
 
 The host has two NUMA nodes, and swap on a RAM disk. It must stay clean: it panics at the first warning, and the module must go at the end. That is
-the job "host": status 0 if so. --vendor: these modules of the kernel's own instead of kvm-pvm.ko. The initramfs is made of busybox, the jobs' files and the kernel's modules.
+the job "host": status 0 if so. --vendor: these modules of the kernel's own instead of kvm-pvm.ko, each with its
+parameters: "kvm-amd npt=0". --count: one CPU, whose TSC and time count its instructions. The initramfs is made of busybox, the jobs' files and the kernel's modules.
 """
 import argparse
 import json
@@ -73,6 +74,7 @@ def arguments():
     parser.add_argument("--timeout", type=int, default=3000, help="seconds, against hangs")
     parser.add_argument("--seconds", type=int, default=JOB_SECONDS, help="for each job, against hangs")
     parser.add_argument("--gdb", action="store_true", help="QEMU listens for gdb at port 1234, and waits for it")
+    parser.add_argument("--count", action="store_true", help="one CPU, whose time counts instructions")
     parser.add_argument("--only", nargs="+", default=[], help="names of jobs")
     return parser.parse_args()
 
@@ -120,12 +122,14 @@ def make_initramfs(args, jobs, folder):
     shutil.copy(busybox, root / "bin/busybox")
     for applet in APPLETS:
         (root / "bin" / applet).symlink_to("busybox")
-    for name in (*MODULES, *args.vendor):
+    for name in (*MODULES, *(entry.split()[0] for entry in args.vendor)):
         unpack_module(args.kernel, name, root / "modules")
     subprocess.run(["strip", "--strip-debug", "-o", root / "modules/kvm-pvm.ko", args.module], check=True)
     # The loader goes by the name in the module, not by the file's.
     (root / "module").write_text("" if args.vendor else args.module.stem.replace("-", "_"))
-    (root / "vendor").write_text("".join(f"{name}.ko\n" for name in args.vendor) or "kvm-pvm.ko accept_meltdown=1\n")
+    vendor = args.vendor or ["kvm-pvm accept_meltdown=1"]
+    (root / "vendor").write_text("".join(" ".join((f"{name}.ko", *words)) + "\n"
+                                         for name, *words in (entry.split() for entry in vendor)))
     for entry in sorted({file for job in jobs for file in job.get("files", ())}):
         add_file(root, entry)
     # What was asked for may be turned off by the emulator or by Linux.
@@ -146,7 +150,8 @@ def boot(args, initramfs):
     # One thread: where QEMU 7.2 runs CPUs in several, a CPU may execute a breakpoint of Linux's text
     # patching for ever. KVM_CREATE_VM patches; the kernel's own kvm-amd hangs there as well.
     # no_timer_check: Linux gives the timer a fixed number of instructions, too few on a machine with other work.
-    command = ["qemu-system-x86_64", "-accel", "tcg,thread=single", "-cpu", args.cpu, "-m", "1G", "-smp", "2",
+    command = ["qemu-system-x86_64", "-accel", "tcg,thread=single", "-cpu", args.cpu, "-m", "1G",
+               *(("-smp", "1", "-icount", "shift=0") if args.count else ("-smp", "2")),
                "-kernel", str(one(args.kernel, "boot/vmlinuz-*")), "-initrd", str(initramfs),
                "-append", f"console=ttyS0 panic=-1 quiet oops=panic panic_on_warn=1 numa=fake=2 "
                f"no_timer_check {args.append}",

@@ -188,12 +188,20 @@ static void make_vm(struct machine *m)
 	if (m->kvm < 0)
 		machine_die("/dev/kvm: %s", strerror(errno));
 	m->vm = ASK(m->kvm, KVM_CREATE_VM, 0);
-	ASK(m->vm, KVM_MEMORY_ENCRYPT_OP, &set);
+	if (m->abi != MACHINE_RING0)
+		ASK(m->vm, KVM_MEMORY_ENCRYPT_OP, &set);
 	ASK(m->vm, KVM_CREATE_IRQCHIP, 0);
 	error = machine_slot(m, 0, 0, 0, m->memory_size, m->memory);
 	if (error)
 		machine_die("memory slot 0: %s", strerror(error));
 	make_vcpus(m);
+}
+
+static void start(struct machine *m, const struct elf_file *elf)
+{
+	m->start = elf->start;
+	make_vm(m);
+	machine_set_registers(m, 0, m->start, BOOT_PARAMS);
 }
 
 void machine_create(struct machine *m, const char *guest, uint64_t memory_size, unsigned vcpus)
@@ -203,9 +211,17 @@ void machine_create(struct machine *m, const char *guest, uint64_t memory_size, 
 	make_memory(m, memory_size, vcpus);
 	load(m, &elf, guest);
 	m->abi = elf.has_abi ? elf.abi : (uint32_t)PVM_ABI_DUAL_CR3;
-	m->start = elf.start;
-	make_vm(m);
-	machine_set_registers(m, 0, m->start, BOOT_PARAMS);
+	start(m, &elf);
+}
+
+void machine_create_ring0(struct machine *m, const char *guest, uint64_t memory_size)
+{
+	struct elf_file elf = { 0 };
+
+	make_memory(m, memory_size, 1);
+	load(m, &elf, guest);
+	m->abi = MACHINE_RING0;
+	start(m, &elf);
 }
 
 #define ROM_SIZE	0x10000ull

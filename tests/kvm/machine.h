@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #define MACHINE_VCPUS	16
+#define MACHINE_RING0	UINT32_MAX	/* the guest is no PVM guest */
 
 struct machine {
 	int kvm, vm;
@@ -20,7 +21,7 @@ struct machine {
 	struct kvm_run *run[MACHINE_VCPUS];
 	uint8_t *memory;		/* slot 0, from address 0 */
 	uint64_t memory_size;
-	uint32_t abi;
+	uint32_t abi;			/* enum pvm_abi, or MACHINE_RING0 */
 	uint64_t start;			/* the guest's first instruction */
 };
 
@@ -51,6 +52,9 @@ struct machine_firmware {
 #define MACHINE_POST		0x80	/* port: how far it is */
 #define MACHINE_POST_REAL_MODE	1
 #define MACHINE_POST_64_BIT	2
+
+/* The same with one vCPU on a vendor module of the kernel's own, which starts the guest at ring 0. */
+void machine_create_ring0(struct machine *m, const char *guest, uint64_t memory_size);
 
 /* A machine without a guest's file: @memory_size bytes, vCPUs whose registers are not set. */
 void machine_create_bare(struct machine *m, uint32_t abi, uint64_t memory_size, unsigned vcpus);
