@@ -127,7 +127,7 @@ int pvm_kvm_cpus_init(void)
 		return -ENOSPC;
 	}
 	pvm_switcher_detect(&config.features);
-	if (pvm_switcher_init(&pvm_kvm_switcher, &config, &ops, NULL, cpus, PVM_KVM_CPUS, &why)) {
+	if (pvm_switcher_init(&pvm_kvm_switcher, &config, &ops, NULL, cpus, nr_cpu_ids, &why)) {
 		pr_err("guests cannot run here: %s\n", why);
 		if (config.features.meltdown && !accept_meltdown)
 			pr_err("to run guests all the same: load the module with accept_meltdown=1\n");

@@ -23,7 +23,6 @@
 
 #include <linux/kvm_host.h>
 #include <linux/mmu_notifier.h>
-#include <linux/xarray.h>
 #include <asm/kvm_page_track.h>
 
 #include <pvm/events.h>
@@ -40,9 +39,16 @@
 
 #define PVM_KVM_CPUID_MAX	256	/* leaves that user space may give a VM */
 
+#define PVM_KVM_FRAMES_TOP	16
+
+/* Words by gfn, of the 52 bits that an address may have. Zeroed at first. frames.c */
+struct pvm_kvm_frames {
+	unsigned long top[PVM_KVM_FRAMES_TOP];
+};
+
 /* Guest memory as the engine sees it. memory.c, notifier.c */
 struct pvm_kvm_memory {
-	struct xarray frames;		/* by gfn: what is known of its frame */
+	struct pvm_kvm_frames frames;	/* what is known of each */
 	spinlock_t lock;		/* of what follows: a frame comes in or goes */
 	unsigned int taking;		/* ranges of user space's addresses that are being taken away */
 	unsigned long taken;		/* counts them, and slots that go */
@@ -133,6 +139,17 @@ int pvm_kvm_cpu_enable(void);
 void pvm_kvm_cpu_disable(void);
 /* This CPU's area. */
 struct pvm_switcher_cpu *pvm_kvm_this_cpu(void);
+
+/* ------------------------------------------------------------------------
+ * frames.c
+ */
+void pvm_kvm_frames_destroy(struct pvm_kvm_frames *frames);
+/* 0: nothing is known. Without a lock. */
+unsigned long pvm_kvm_frame_get(const struct pvm_kvm_frames *frames, gfn_t gfn);
+/* The word itself, with memory for it; or NULL. Who writes it sees to it that nobody forgets it meanwhile. */
+unsigned long *pvm_kvm_frame_place(struct pvm_kvm_frames *frames, gfn_t gfn, gfp_t gfp);
+/* [@first, @end) is known no more. Without a lock. */
+void pvm_kvm_frames_forget(struct pvm_kvm_frames *frames, gfn_t first, gfn_t end);
 
 /* ------------------------------------------------------------------------
  * memory.c

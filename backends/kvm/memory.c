@@ -12,11 +12,12 @@
 #include "decode.h"
 #include "kvm_pvm.h"
 
-/* A frame as the xarray has it: its number and what may be done with it. */
-#define FRAME_WRITABLE	1ul		/* for writing, too */
-#define FRAME_LOGGED	2ul		/* a write is to be logged first */
-#define FRAME_2M	4ul		/* the whole of its 2 MiB is mapped as one in user space */
-#define FRAME_SHIFT	3
+/* A frame as frames.c has it: its number and what may be done with it. */
+#define FRAME_KNOWN	1ul		/* of all that are */
+#define FRAME_WRITABLE	2ul		/* for writing, too */
+#define FRAME_LOGGED	4ul		/* a write is to be logged first */
+#define FRAME_2M	8ul		/* the whole of its 2 MiB is mapped as one in user space */
+#define FRAME_SHIFT	4
 
 #define PAGES_LEAST	1024ul		/* of the engine's, that a VM may have whatever its memory */
 #define PAGES_TIMES	4ul		/* what KVM reckons for shadow pages: we have two roots, and lists */
@@ -35,15 +36,15 @@ static int remember(struct pvm_kvm_memory *memory, gfn_t gfn, unsigned long hva,
 		    unsigned long taken, gfp_t gfp)
 {
 	unsigned long size = frame & FRAME_2M ? PMD_SIZE : PAGE_SIZE, start = hva & ~(size - 1);
+	unsigned long *word = pvm_kvm_frame_place(&memory->frames, gfn, gfp), flags;
 	int error = PVM_EAGAIN;
-	unsigned long flags;
 
-	if (xa_reserve(&memory->frames, gfn, gfp))
+	if (!word)
 		return PVM_ENOMEM;
 	spin_lock_irqsave(&memory->lock, flags);
 	if (memory->taken == taken &&
 	    !(memory->taking && start + size > memory->taking_start && start < memory->taking_end)) {
-		xa_store(&memory->frames, gfn, xa_mk_value(frame), 0);	/* reserved: allocates nothing */
+		WRITE_ONCE(*word, frame);
 		error = PVM_OK;
 	}
 	spin_unlock_irqrestore(&memory->lock, flags);
@@ -126,29 +127,26 @@ static int find_frame(struct pvm_kvm *vm, gfn_t gfn, bool write, enum pvm_sleep 
 	}
 	if (!page)
 		return sleep == PVM_NO_SLEEP ? PVM_EAGAIN : PVM_EFAULT;
-	*frame = page_to_pfn(page) << FRAME_SHIFT | (writable ? FRAME_WRITABLE : 0) |
+	*frame = page_to_pfn(page) << FRAME_SHIFT | FRAME_KNOWN | (writable ? FRAME_WRITABLE : 0) |
 		 (logged ? FRAME_LOGGED : is_large(vm, slot, gfn, hva) ? FRAME_2M : 0);
 	/* User space's table does not learn that the guest writes: what is clean there is dropped. */
 	if (writable)
 		folio_set_dirty(page_folio(page));
 	put_page(page);		/* the notifier says when it goes */
 	return remember(&vm->memory, gfn, hva, *frame, taken,
-			sleep == PVM_NO_SLEEP ? GFP_NOWAIT : GFP_KERNEL_ACCOUNT);
+			sleep == PVM_NO_SLEEP ? GFP_NOWAIT | __GFP_ACCOUNT : GFP_KERNEL_ACCOUNT);
 }
 
 /* A frame that may be read, or written: known, or looked up. */
 static int frame_of(struct pvm_kvm *vm, gfn_t gfn, bool write, enum pvm_sleep sleep, unsigned long *frame)
 {
-	void *entry = xa_load(&vm->memory.frames, gfn);
 	int idx, error = PVM_OK;
 
-	if (likely(xa_is_value(entry))) {
-		*frame = xa_to_value(entry);
-		if (!write || (*frame & (FRAME_WRITABLE | FRAME_LOGGED)) == FRAME_WRITABLE)
-			return PVM_OK;
-	}
+	*frame = pvm_kvm_frame_get(&vm->memory.frames, gfn);
+	if (likely(*frame) && (!write || (*frame & (FRAME_WRITABLE | FRAME_LOGGED)) == FRAME_WRITABLE))
+		return PVM_OK;
 	idx = srcu_read_lock(&vm->kvm.srcu);
-	if (!xa_is_value(entry) || (write && !(*frame & FRAME_WRITABLE)))
+	if (!*frame || (write && !(*frame & FRAME_WRITABLE)))
 		error = find_frame(vm, gfn, write, sleep, frame);
 	if (!error && write && (*frame & FRAME_LOGGED) && (*frame & FRAME_WRITABLE))
 		mark_page_dirty(&vm->kvm, gfn);
@@ -296,12 +294,11 @@ void pvm_kvm_memory_init(struct pvm_kvm *vm)
 {
 	struct pvm_kvm_memory *memory = &vm->memory;
 
-	xa_init(&memory->frames);
 	spin_lock_init(&memory->lock);
 	spin_lock_init(&memory->mmu_lock);
 }
 
 void pvm_kvm_memory_destroy(struct pvm_kvm *vm)
 {
-	xa_destroy(&vm->memory.frames);
+	pvm_kvm_frames_destroy(&vm->memory.frames);
 }

@@ -20,11 +20,8 @@ typedef void (*part_fn)(struct pvm_kvm *vm, gfn_t first, gfn_t end, bool *found)
  * are part of a large page. */
 static void forget(struct pvm_kvm *vm, gfn_t first, gfn_t end)
 {
-	unsigned long index, from = first & ~(gfn_t)(PTRS_PER_PMD - 1);
-	void *entry;
-
-	xa_for_each_range(&vm->memory.frames, index, entry, from, round_up(end, PTRS_PER_PMD) - 1)
-		xa_erase(&vm->memory.frames, index);
+	pvm_kvm_frames_forget(&vm->memory.frames, round_down(first, PTRS_PER_PMD),
+			      round_up(end, PTRS_PER_PMD));
 	if (smp_load_acquire(&vm->is_made))
 		pvm_mmu_unmap_gfns(&vm->pvm, (pvm_gfn_t){ first }, end - first);
 }
@@ -165,11 +162,9 @@ PVM_KVM_TRACK_FUNCTIONS(slot_goes, emulator_wrote)
 int pvm_kvm_flush_range(struct kvm *kvm, gfn_t first, u64 count)
 {
 	struct pvm_kvm *vm = to_pvm_kvm(kvm);
-	unsigned long index = first;
-	void *entry;
 
-	xa_for_each_range(&vm->memory.frames, index, entry, first, first + count - 1)
-		xa_erase(&vm->memory.frames, index);	/* FRAME_LOGGED may have changed */
+	/* FRAME_LOGGED may have changed. */
+	pvm_kvm_frames_forget(&vm->memory.frames, first, first + count);
 	if (smp_load_acquire(&vm->is_made))
 		pvm_mmu_write_protect_gfns(&vm->pvm, (pvm_gfn_t){ first }, count);
 	return 0;
