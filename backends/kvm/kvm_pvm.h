@@ -139,7 +139,7 @@ struct pvm_switcher_cpu *pvm_kvm_this_cpu(void);
 /* ------------------------------------------------------------------------
  * memory.c
  */
-extern const struct pvm_host_ops pvm_kvm_host_ops;
+extern struct pvm_host_ops pvm_kvm_host_ops;	/* trace.c sets and clears .trace */
 
 void pvm_kvm_memory_init(struct pvm_kvm *vm);
 void pvm_kvm_memory_destroy(struct pvm_kvm *vm);

@@ -1,13 +1,89 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What tools for tracing see. Of KVM's own events this has what an exit looks like in kvm_exit, which
- * vcpu.c raises with kvm_entry and kvm_page_fault.
+ * What tools for tracing see: of KVM's own events, what an exit looks like in kvm_exit, which vcpu.c raises
+ * with kvm_entry and kvm_page_fault; and the module's own (trace.h), which are the engine's records.
+ *
+ * Records are made anywhere between an entry and its exit, under the MMU's lock, and with the switcher's GDT,
+ * TSS and system call MSRs loaded. In C the IDT, CR3, GS base and interrupt stacks are Linux's all
+ * the same, and interrupts are off: exceptions and NMIs work as ever, so may probes, and programs of perf and
+ * BPF that are attached to an event.
  */
 #include <asm/processor.h>
 #include <asm/svm.h>
 #include <asm/vmx.h>
 
 #include "kvm_pvm.h"
+
+/* While at least one of the events is on the engine has a function for its records, else none: then a place
+ * where one would be made costs the test that it has anyway. Called under the tracepoints' own mutex. */
+static unsigned int events_on;
+
+static void pvm_kvm_record(void *host, const struct pvm_trace_record *record);
+
+static int pvm_kvm_trace_on(void)
+{
+	if (!events_on++)
+		WRITE_ONCE(pvm_kvm_host_ops.trace, pvm_kvm_record);
+	return 0;
+}
+
+static void pvm_kvm_trace_off(void)
+{
+	if (!--events_on)
+		WRITE_ONCE(pvm_kvm_host_ops.trace, NULL);
+}
+
+#define CREATE_TRACE_POINTS
+#include "trace.h"
+
+static void pvm_kvm_record(void *host, const struct pvm_trace_record *record)
+{
+	const struct pvm_kvm *vm = host;
+	pid_t pid = vm->kvm.userspace_pid;
+
+	switch (record->kind) {
+	case PVM_TRACE_EVENT:
+		trace_pvm_event(pid, record);
+		break;
+	case PVM_TRACE_SYSCALL:
+		trace_pvm_syscall(pid, record);
+		break;
+	case PVM_TRACE_RETURN_USER:
+	case PVM_TRACE_RETURN_SUPERVISOR:
+		trace_pvm_return(pid, record);
+		break;
+	case PVM_TRACE_HYPERCALL:
+		trace_pvm_hypercall(pid, record);
+		break;
+	case PVM_TRACE_HYPERCALL_RESULT:
+		trace_pvm_hypercall_result(pid, record);
+		break;
+	case PVM_TRACE_INSN:
+		trace_pvm_insn(pid, record);
+		break;
+	case PVM_TRACE_MSR:
+		trace_pvm_msr(pid, record);
+		break;
+	case PVM_TRACE_FAULT:
+		trace_pvm_fault(pid, record);
+		break;
+	case PVM_TRACE_FILL:
+		trace_pvm_fill(pid, record);
+		break;
+	case PVM_TRACE_FLUSH:
+		trace_pvm_flush(pid, record);
+		break;
+	case PVM_TRACE_SHUTDOWN:
+		trace_pvm_shutdown(pid, record);
+		break;
+	case PVM_TRACE_CR4:
+		trace_pvm_cr4(pid, record);
+		break;
+	case PVM_TRACE_EXIT:	/* kvm_exit has it */
+	case PVM_TRACE_KINDS:
+		break;
+	}
+}
 
 /* ------------------------------------------------------------------------
  * kvm_exit. There are names for the exits of VMX and of SVM only, and `perf kvm stat` takes those of
