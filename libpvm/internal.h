@@ -42,10 +42,12 @@ static inline uint64_t pvm_sign_extend_host(const struct pvm_vcpu *vcpu, uint64_
 static inline void pvm_trace(struct pvm_vm *vm, uint32_t vcpu, enum pvm_trace_kind kind,
 			     uint64_t a, uint64_t b, uint64_t c, uint64_t d)
 {
-	if (pvm_unlikely(vm->ops->trace)) {
+	void (*trace)(void *host, const struct pvm_trace_record *record) = PVM_READ_ONCE(vm->ops->trace);
+
+	if (pvm_unlikely(trace)) {
 		struct pvm_trace_record record = { kind, vcpu, a, b, c, d };
 
-		vm->ops->trace(vm->host, &record);
+		trace(vm->host, &record);
 	}
 }
 

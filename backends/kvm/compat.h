@@ -10,6 +10,7 @@
 #include <linux/hrtimer.h>
 #include <linux/kvm_host.h>
 #include <linux/shrinker.h>
+#include <linux/tracepoint.h>
 #include <linux/version.h>
 
 /*
@@ -118,6 +119,24 @@ enum x86_intercept_stage {
 	X86_ICPT_POST_EXCEPT,
 	X86_ICPT_POST_MEMACCESS,
 };
+
+/*
+ * arch/x86/kvm/trace.h: what KVM leaves to its vendor module to raise. Their arguments are the same in
+ * all kernels that have KVM_RUN_FORCE_IMMEDIATE_EXIT, which ./check asks for. kvm_exit has
+ * get_exit_info() called, and takes the codes for those of ISA: of no other there are names.
+ */
+#ifdef DECLARE_TRACE_EVENT	/* then DECLARE_TRACE is for tracepoints that are no events */
+#define PVM_KVM_DECLARE_EVENT	DECLARE_TRACE_EVENT
+#else
+#define PVM_KVM_DECLARE_EVENT	DECLARE_TRACE
+#endif
+#define PVM_KVM_ISA_VMX	1
+#define PVM_KVM_ISA_SVM	2
+PVM_KVM_DECLARE_EVENT(kvm_entry, TP_PROTO(struct kvm_vcpu *vcpu, bool force_immediate_exit),
+		      TP_ARGS(vcpu, force_immediate_exit));
+PVM_KVM_DECLARE_EVENT(kvm_exit, TP_PROTO(struct kvm_vcpu *vcpu, u32 isa), TP_ARGS(vcpu, isa));
+PVM_KVM_DECLARE_EVENT(kvm_page_fault, TP_PROTO(struct kvm_vcpu *vcpu, u64 fault_address, u64 error_code),
+		      TP_ARGS(vcpu, fault_address, error_code));
 
 /* arch/x86/kvm/: mmu.h, lapic.h, cpuid.h, x86.h. In some kernels some are in public headers, too. */
 void kvm_configure_mmu(bool enable_tdp, int tdp_forced_root_level, int tdp_max_root_level,

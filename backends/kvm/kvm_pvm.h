@@ -10,6 +10,7 @@
  * memory.c	guest memory: frames by number; the engine's own pages
  * notifier.c	what takes memory away, and asks which is used (M10); the shrinker
  * stats.c	counters, in KVM's statistics and in debugfs
+ * trace.c	what tools for tracing see
  * vm.c		a VM: its configuration, the engine, CPUID
  * vcpu.c	a vCPU: its life, entry, exit, and what the engine asks for
  * registers.c	registers, as KVM names them, of a vCPU
@@ -84,6 +85,7 @@ struct pvm_kvm_vcpu {
 	bool is_new;			/* user space has changed registers: take them over */
 	bool is_pvm;			/* in 64-bit mode: runs on the switcher */
 	bool wants_irq, wants_nmi;	/* KVM has one more, for when it is let in */
+	bool exit_by_nmi;		/* the last one: for tracing */
 	struct kvm_segment seg[8];	/* VCPU_SREG_*: what user space and KVM's emulator set */
 	struct desc_ptr idt, gdt;
 	unsigned long rflags;		/* outside of PVM mode */
@@ -154,7 +156,7 @@ void pvm_kvm_frames_forget(struct pvm_kvm_frames *frames, gfn_t first, gfn_t end
 /* ------------------------------------------------------------------------
  * memory.c
  */
-extern const struct pvm_host_ops pvm_kvm_host_ops;
+extern struct pvm_host_ops pvm_kvm_host_ops;	/* trace.c sets and clears .trace */
 
 void pvm_kvm_memory_init(struct pvm_kvm *vm);
 void pvm_kvm_memory_destroy(struct pvm_kvm *vm);
@@ -179,6 +181,14 @@ void pvm_kvm_shrinker_destroy(void);
 void pvm_kvm_stats_init(struct pvm_kvm *vm);
 /* From the engine's counters to KVM's, when KVM_RUN begins and when it ends with an exit. */
 void pvm_kvm_stats_update(struct kvm_vcpu *vcpu);
+
+/* ------------------------------------------------------------------------
+ * trace.c
+ */
+
+/* For the event kvm_exit: whose exits the codes of pvm_kvm_get_exit_info() are, PVM_KVM_ISA_*. */
+u32 pvm_kvm_exit_isa(void);
+void pvm_kvm_get_exit_info(struct kvm_vcpu *vcpu, u32 *reason, u64 *info1, u64 *info2, u32 *intr, u32 *error);
 
 /* ------------------------------------------------------------------------
  * vm.c

@@ -129,17 +129,6 @@ static void set_tsc_multiplier(struct kvm_vcpu *vcpu, u64 multiplier)
 }
 #endif
 
-static void get_exit_info(struct kvm_vcpu *vcpu, u32 *reason, u64 *info1, u64 *info2, u32 *intr, u32 *error)
-{
-	const struct pvm_guest_exit *exit = &to_pvm_vcpu(vcpu)->exit;
-
-	*reason = exit->kind;
-	*info1 = exit->vector;
-	*info2 = exit->error_code;
-	*intr = 0;
-	*error = 0;
-}
-
 #ifdef PVM_KVM_HAS_ENTRY_INFO
 static void get_entry_info(struct kvm_vcpu *vcpu, u32 *intr, u32 *error)
 {
@@ -314,7 +303,7 @@ static struct kvm_x86_ops x86_ops = {
 	.get_l2_tsc_multiplier = no_l2_tsc,
 	.write_tsc_offset = set_tsc_offset,
 	.write_tsc_multiplier = set_tsc_multiplier,
-	.get_exit_info = get_exit_info,
+	.get_exit_info = pvm_kvm_get_exit_info,
 #ifdef PVM_KVM_HAS_ENTRY_INFO
 	.get_entry_info = get_entry_info,
 #endif

@@ -273,7 +273,7 @@ static void tlb_flush(void *host, const struct pvm_tlb_flush *flush)
 	pvm_switcher_flush(&vm_of(host)->switcher, flush);
 }
 
-const struct pvm_host_ops pvm_kvm_host_ops = {
+struct pvm_host_ops pvm_kvm_host_ops __read_mostly = {
 	.page_alloc = page_alloc,
 	.page_free = page_free,
 	.page_va = page_va,

@@ -120,16 +120,26 @@ int pvm_kvm_pre_run(struct kvm_vcpu *vcpu)
 	return -EINVAL;
 }
 
+/* As the tools have it, an interrupt's handler is part of handling the exit. Events show KVM's registers. */
 static void enter(struct pvm_kvm_vcpu *v, pvm_hpa_t root)
 {
 	struct pvm_switcher_cpu *cpu = pvm_kvm_this_cpu();
 	struct pvm_switcher_exit out;
 
+	if (trace_kvm_entry_enabled()) {
+		pvm_kvm_registers_out(v);
+		trace_kvm_entry(&v->vcpu, false);
+	}
 	pvm_switcher_load(cpu);
 	pvm_switcher_run(cpu, &v->switcher, root, &out);
 	pvm_switcher_unload(cpu);
-	pvm_switcher_host_events(cpu, &out);
 	v->exit = out.guest;
+	v->exit_by_nmi = out.nmi;
+	if (trace_kvm_exit_enabled()) {
+		pvm_kvm_registers_out(v);
+		trace_kvm_exit(&v->vcpu, pvm_kvm_exit_isa());
+	}
+	pvm_switcher_host_events(cpu, &out);
 }
 
 /* Interrupts are off. */
@@ -274,6 +284,8 @@ int pvm_kvm_handle_exit(struct kvm_vcpu *vcpu, enum exit_fastpath_completion fas
 		pvm_kvm_registers_in(v);
 		if (pvm_kvm_debug_exit(v))
 			return 0;
+		if (v->exit.kind == PVM_EXIT_EXCEPTION && v->exit.vector == PVM_VEC_PF)
+			trace_kvm_page_fault(vcpu, v->pvm.cr2, v->exit.error_code);
 		action = pvm_handle_exit(&v->pvm, &v->exit, &root, PVM_MAY_SLEEP);
 		pvm_kvm_registers_out(v);
 	}

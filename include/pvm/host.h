@@ -130,7 +130,8 @@ struct pvm_host_ops {
 	 * NULL only where events is. */
 	void (*event_taken)(void *host, struct pvm_vcpu *vcpu, uint32_t waits, uint8_t vector);
 
-	/* May be NULL. May be called under the MMU lock; must not sleep. */
+	/* May be NULL. May be called under the MMU lock; must not sleep. A host may set and clear
+	 * it at any time, atomically; a call that had begun before may still come. */
 	void (*trace)(void *host, const struct pvm_trace_record *record);
 };
 

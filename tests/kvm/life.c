@@ -90,6 +90,7 @@ static void other_ldt(unsigned round)
 static void traced(unsigned round)
 {
 	machine_put(TRACING "events/kvm/enable", round % 2 ? "0" : "1");
+	machine_put(TRACING "events/kvm_pvm/enable", round % 2 ? "0" : "1");
 	machine_put(TRACING "events/irq_vectors/enable", round % 2 ? "0" : "1");
 	machine_put(TRACING "set_ftrace_filter", "*spin*lock*");
 	machine_put(TRACING "current_tracer", round % 2 ? "nop" : "function");
