@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What is known of guest frames, by their number: words, in a tree of pages as the CPU's tables are. Once there,
- * a page stays as long as the VM, so that it can be read at any time without a lock; all are charged to
- * who uses the VM. Owns nothing but the words: what they say, and when it is true, is memory.c's.
+ * What is known of guest frames, by their number: words, in a tree of pages as the CPU's tables are. Once
+ * there, a page stays as long as the VM, so that it can be read at any time without a lock; all are charged
+ * to who uses the VM. Owns nothing but the words: what they say, and when it is true, is memory.c's.
  */
 #include "kvm_pvm.h"
 

@@ -30,6 +30,7 @@ int pvm_kvm_vcpu_create(struct kvm_vcpu *vcpu)
 	if (error)
 		return error;
 	v->pvm.backend = v;
+	v->pvm.preemptible = true;	/* but in pvm_kvm_run() */
 	mutex_lock(&vm->lock);
 	spin_lock(&vm->memory.mmu_lock);	/* a flush goes through the list */
 	error = pvm_switcher_vcpu_init(&v->switcher, &vm->switcher, &v->pvm);
@@ -152,6 +153,7 @@ enum exit_fastpath_completion pvm_kvm_run(struct kvm_vcpu *vcpu, u64 run_flags)
 	pvm_kvm_boot_is_injected(vcpu);
 	if (!v->is_pvm || v->is_new || v->acts || v->exit.kind == PVM_EXIT_FAILED)
 		return EXIT_FASTPATH_NONE;	/* pvm_kvm_handle_exit() has work */
+	v->pvm.preemptible = false;
 	pvm_kvm_registers_in(v);
 	pvm_switcher_clear_request(&v->switcher);
 	action = pvm_kvm_deliver_exception(v);
@@ -172,6 +174,7 @@ enum exit_fastpath_completion pvm_kvm_run(struct kvm_vcpu *vcpu, u64 run_flags)
 		v->acts = true;
 	}
 	pvm_kvm_registers_out(v);
+	v->pvm.preemptible = true;
 	return EXIT_FASTPATH_NONE;
 }
 

@@ -108,7 +108,8 @@ struct pvm_host_ops {
 	/* May be NULL. Under the MMU lock, again and again, while a vCPU that fills, reads or
 	 * writes one page without the lock has not finished; without the lock, a limited
 	 * number of times, while another thread has it. Either takes about a microsecond,
-	 * unless the host's own scheduler has stopped that thread: then let it run. */
+	 * unless the host's own scheduler has stopped that thread: then let it run, or set
+	 * pvm_vcpu::preemptible where that may happen and cannot be helped. */
 	void (*relax)(void *host);
 
 	/*

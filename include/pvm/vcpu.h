@@ -282,6 +282,12 @@ struct pvm_vcpu {
 	 * place: a host that keeps copies of those compares this alone. */
 	uint64_t state_gen;
 
+	/*
+	 * The host's: the thread that calls for this vCPU may lose its CPU to one that then spins
+	 * for it, as a holder of a kernel's spin lock does. The engine takes the MMU lock then,
+	 * instead of working beside others.
+	 */
+	bool preemptible;
 	void *backend;			/* the backend's; the engine never looks at it */
 };
 

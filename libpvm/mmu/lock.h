@@ -58,6 +58,8 @@ static inline bool pvm_enter(struct pvm_vcpu *vcpu)
 	struct pvm_vm *vm = vcpu->vm;
 	unsigned spins = 0;
 
+	if (pvm_unlikely(vcpu->preemptible))
+		return false;
 	for (;;) {
 		__atomic_store_n(&vcpu->mmu.inside, true, __ATOMIC_SEQ_CST);
 		if (pvm_likely(!__atomic_load_n(&vm->mmu->alone, __ATOMIC_SEQ_CST)))

@@ -74,6 +74,17 @@ Test(mmu_near, what_is_filled_says_where_it_is)
 	cr_assert_eq(result.gpa.v, DATA + PAGE(1) + 0x123);
 }
 
+Test(mmu_near, M12_a_thread_that_may_lose_its_cpu_takes_the_lock)
+{
+	g.vcpu->preemptible = true;
+	cr_assert_eq(guest_fault(&g, GVA + PAGE(1), 0).kind, PVM_FAULT_FIXED);
+	cr_assert_gt(locks, 0);
+	locks = 0;
+	g.vcpu->preemptible = false;
+	cr_assert_eq(guest_fault(&g, GVA + PAGE(2), 0).kind, PVM_FAULT_FIXED);
+	cr_assert_eq(locks, 0);
+}
+
 Test(mmu_near, a_frame_may_be_mapped_more_than_once)
 {
 	*guest_entry(&g, GVA + PAGE(1), 1) = DATA | RWU;
