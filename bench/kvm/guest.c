@@ -155,8 +155,9 @@ static void pages(void)
  */
 
 /* @n spaces in turn. */
-static __attribute__((noipa)) void load(enum box_row row, unsigned n)
+static __attribute__((__noinline__)) void load(enum box_row row, unsigned n)
 {
+	__asm__("" : "+r"(n));	/* the same code for each */
 	for (unsigned i = 0; i < n; i++) {	/* each has been in use */
 		space_enter(&spaces[i]);
 		user_mode(user_nothing, 0);
