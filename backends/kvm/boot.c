@@ -41,8 +41,8 @@ void pvm_kvm_inject_interrupt(struct kvm_vcpu *vcpu, bool reinjected)
 {
 	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
 
-	if (v->is_pvm)
-		return;		/* pvm_kvm_events() finds it */
+	if (v->is_pvm || !is_real_mode(v))
+		return;		/* pvm_kvm_events() finds it; before that it waits */
 	inject(vcpu, vcpu->arch.interrupt.nr);
 }
 
@@ -64,10 +64,13 @@ void pvm_kvm_inject_exception(struct kvm_vcpu *vcpu)
 
 void pvm_kvm_boot_is_injected(struct kvm_vcpu *vcpu)
 {
-	if (to_pvm_vcpu(vcpu)->is_pvm)
+	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
+
+	if (v->is_pvm)
 		return;
 	vcpu->arch.exception.injected = false;
-	vcpu->arch.interrupt.injected = false;
+	if (is_real_mode(v))
+		vcpu->arch.interrupt.injected = false;
 }
 
 /* Has KVM's loop something to do first? */

@@ -118,6 +118,7 @@ int pvm_kvm_cpus_init(void)
 		.pcid_count = PVM_SWITCHER_TAGS,
 		.window_va = WINDOW_VA,
 		.window_count = KVM_MAX_VCPUS,
+		.areas = area_of(0),	/* CPUs come online at any time */
 	};
 	const char *why = NULL;
 

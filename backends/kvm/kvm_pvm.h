@@ -7,11 +7,13 @@
  * main.c	the module, and the table of operations that kvm.ko calls
  * absent.c	tables for what PVM does not have
  * cpus.c	the host's CPUs: areas of the switcher, and what it asks of the host
- * memory.c	guest memory: frames by number; the engine's own pages
+ * memory.c	guest memory: frames; the engine's own pages
+ * frames.c	what is known of frames, by number
  * notifier.c	what takes memory away, and asks which is used (M10); the shrinker
  * stats.c	counters, in KVM's statistics and in debugfs
  * trace.c	what tools for tracing see
  * vm.c		a VM: its configuration, the engine, CPUID
+ * boot.c	a vCPU before 64-bit mode
  * vcpu.c	a vCPU: its life, entry, exit, and what the engine asks for
  * registers.c	registers, as KVM names them, of a vCPU
  * debug.c	a guest that user space debugs
@@ -83,6 +85,7 @@ struct pvm_kvm_vcpu {
 	bool acts;			/* there is one */
 	bool is_made;			/* pvm is initialised */
 	bool is_new;			/* user space has changed registers: take them over */
+	bool has_no_cpu;		/* the CPU of the last entry was refused */
 	bool is_pvm;			/* in 64-bit mode: runs on the switcher */
 	bool wants_irq, wants_nmi;	/* KVM has one more, for when it is let in */
 	bool exit_by_nmi;		/* the last one: for tracing */

@@ -39,8 +39,8 @@ static int remember(struct pvm_kvm_memory *memory, gfn_t gfn, unsigned long hva,
 	unsigned long *word = pvm_kvm_frame_place(&memory->frames, gfn, gfp), flags;
 	int error = PVM_EAGAIN;
 
-	if (!word)
-		return PVM_ENOMEM;
+	if (!word)	/* M11: with sleep there may be some */
+		return gfpflags_allow_blocking(gfp) ? PVM_ENOMEM : PVM_EAGAIN;
 	spin_lock_irqsave(&memory->lock, flags);
 	if (memory->taken == taken &&
 	    !(memory->taking && start + size > memory->taking_start && start < memory->taking_end)) {
@@ -134,7 +134,7 @@ static int find_frame(struct pvm_kvm *vm, gfn_t gfn, bool write, enum pvm_sleep 
 		folio_set_dirty(page_folio(page));
 	put_page(page);		/* the notifier says when it goes */
 	return remember(&vm->memory, gfn, hva, *frame, taken,
-			sleep == PVM_NO_SLEEP ? GFP_NOWAIT | __GFP_ACCOUNT : GFP_KERNEL_ACCOUNT);
+			sleep == PVM_NO_SLEEP ? GFP_NOWAIT | __GFP_ACCOUNT | __GFP_NOWARN : GFP_KERNEL_ACCOUNT);
 }
 
 /* A frame that may be read, or written: known, or looked up. */

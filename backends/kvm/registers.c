@@ -50,6 +50,25 @@ void pvm_kvm_cache_reg(struct kvm_vcpu *vcpu, enum kvm_reg reg)
  * Into 64-bit mode.
  */
 
+static bool runs(const struct pvm_kvm_vcpu *v)
+{
+	return v->is_pvm && !v->is_new;
+}
+
+/* Something of a vCPU that runs is about to be set here: all else is as the engine has it. */
+static void take_back(struct pvm_kvm_vcpu *v)
+{
+	unsigned int i;
+
+	if (!runs(v))
+		return;
+	for (i = 0; i <= VCPU_SREG_GS; i++)
+		pvm_kvm_get_segment(&v->vcpu, &v->seg[i], i);
+	pvm_kvm_get_idt(&v->vcpu, &v->idt);
+	pvm_kvm_get_gdt(&v->vcpu, &v->gdt);
+	v->rflags = pvm_vcpu_rflags(&v->pvm);
+}
+
 static void changed(struct pvm_kvm_vcpu *v)
 {
 	/* 32-bit code has no mode but the user's. */
@@ -120,11 +139,6 @@ const char *pvm_kvm_take_over(struct pvm_kvm_vcpu *v)
  * Segments and tables.
  */
 
-static bool runs(const struct pvm_kvm_vcpu *v)
-{
-	return v->is_pvm && !v->is_new;
-}
-
 static void flat(struct kvm_segment *var, u16 selector, u64 base, bool code, bool is64, int dpl)
 {
 	*var = (struct kvm_segment){
@@ -170,11 +184,8 @@ void pvm_kvm_get_segment(struct kvm_vcpu *vcpu, struct kvm_segment *var, int seg
 void pvm_kvm_set_segment(struct kvm_vcpu *vcpu, struct kvm_segment *var, int seg)
 {
 	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
-	unsigned int i;
 
-	if (runs(v))	/* what is not set now stays as it is */
-		for (i = 0; i <= VCPU_SREG_GS; i++)
-			pvm_kvm_get_segment(vcpu, &v->seg[i], i);
+	take_back(v);
 	v->seg[seg] = *var;
 	changed(v);
 }
@@ -218,6 +229,7 @@ void pvm_kvm_set_idt(struct kvm_vcpu *vcpu, struct desc_ptr *dt)
 {
 	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
 
+	take_back(v);
 	v->idt = *dt;
 	changed(v);
 }
@@ -235,6 +247,7 @@ void pvm_kvm_set_gdt(struct kvm_vcpu *vcpu, struct desc_ptr *dt)
 {
 	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
 
+	take_back(v);
 	v->gdt = *dt;
 	changed(v);
 }
@@ -255,6 +268,7 @@ bool pvm_kvm_is_valid_cr4(struct kvm_vcpu *vcpu, unsigned long cr4)
 
 void pvm_kvm_set_cr0(struct kvm_vcpu *vcpu, unsigned long cr0)
 {
+	take_back(to_pvm_vcpu(vcpu));
 	vcpu->arch.cr0 = cr0;
 	if (!(cr0 & X86_CR0_PG))
 		vcpu->arch.efer &= ~EFER_LMA;
@@ -265,17 +279,20 @@ void pvm_kvm_set_cr0(struct kvm_vcpu *vcpu, unsigned long cr0)
 
 void pvm_kvm_post_set_cr3(struct kvm_vcpu *vcpu, unsigned long cr3)
 {
+	take_back(to_pvm_vcpu(vcpu));
 	changed(to_pvm_vcpu(vcpu));
 }
 
 void pvm_kvm_set_cr4(struct kvm_vcpu *vcpu, unsigned long cr4)
 {
+	take_back(to_pvm_vcpu(vcpu));
 	vcpu->arch.cr4 = cr4;
 	changed(to_pvm_vcpu(vcpu));
 }
 
 int pvm_kvm_set_efer(struct kvm_vcpu *vcpu, u64 efer)
 {
+	take_back(to_pvm_vcpu(vcpu));
 	vcpu->arch.efer = efer;
 	changed(to_pvm_vcpu(vcpu));
 	return 0;
@@ -286,6 +303,7 @@ void pvm_kvm_set_dr7(struct kvm_vcpu *vcpu, unsigned long value)
 	/* Else it is for user space's breakpoints: debug.c. */
 	if (vcpu->guest_debug & KVM_GUESTDBG_USE_HW_BP)
 		return;
+	take_back(to_pvm_vcpu(vcpu));
 	vcpu->arch.dr7 = value;
 	changed(to_pvm_vcpu(vcpu));
 }

@@ -83,6 +83,7 @@ void pvm_kvm_vcpu_reset(struct kvm_vcpu *vcpu, bool init_event)
 	v->idt = v->gdt = (struct desc_ptr){ .size = 0xffff };
 	v->rflags = X86_EFLAGS_FIXED;
 	v->shadow = 0;
+	vcpu->arch.halt_request = 0;
 	v->exit.kind = PVM_EXIT_KICK;
 	v->acts = v->wants_irq = v->wants_nmi = false;
 	v->is_pvm = false;
@@ -151,7 +152,8 @@ enum exit_fastpath_completion pvm_kvm_run(struct kvm_vcpu *vcpu, u64 run_flags)
 	pvm_hpa_t root;
 
 	pvm_kvm_boot_is_injected(vcpu);
-	if (!v->is_pvm || v->is_new || v->acts || v->exit.kind == PVM_EXIT_FAILED)
+	v->has_no_cpu = !pvm_kvm_this_cpu();
+	if (v->has_no_cpu || !v->is_pvm || v->is_new || v->acts || v->exit.kind == PVM_EXIT_FAILED)
 		return EXIT_FASTPATH_NONE;	/* pvm_kvm_handle_exit() has work */
 	v->pvm.preemptible = false;
 	pvm_kvm_registers_in(v);
@@ -280,6 +282,8 @@ int pvm_kvm_handle_exit(struct kvm_vcpu *vcpu, enum exit_fastpath_completion fas
 #endif
 		return ret > 0 ? 1 : fail(v, KVM_INTERNAL_ERROR_EMULATION, "registers of no PVM guest", "");
 	}
+	if (v->has_no_cpu)	/* 6.1 leaves a CPU online that pvm_kvm_cpu_enable() has refused */
+		return fail(v, KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON, "it was on a CPU that cannot run guests", "");
 	if (v->exit.kind == PVM_EXIT_FAILED)	/* for good: the engine would forget it */
 		return fail(v, KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON, "the switcher failed: ",
 			    v->exit.message);

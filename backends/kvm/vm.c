@@ -39,6 +39,7 @@ static int make_engine(struct pvm_kvm *vm)
 		.cpuid = vm->cpuid,
 		.switcher_slot = pvm_kvm_switcher.slot,
 		.switcher_pml4_slot = pvm_kvm_switcher.pml4_slot,
+		.guest_cr4 = PVM_CR4_GUEST & ~(u64)PVM_CR4_LA57,
 	};
 	const char *why = NULL;
 	int error;

@@ -157,6 +157,11 @@ struct pvm_switcher_config {
 	 */
 	uint64_t window_va;
 	uint32_t window_count;			/* vCPUs per VM, at most */
+	/*
+	 * For CPUs that may come after the first VM: the areas of all, below cpu_count, one after the
+	 * other, with memory. NULL: every CPU has its own before.
+	 */
+	const void *areas;
 };
 
 /* One per host. Fields are the switcher's. */
@@ -193,7 +198,7 @@ PVM_API int pvm_switcher_init(struct pvm_switcher *switcher, const struct pvm_sw
  * Reads the host's IDTR, GDTR, TR and the IST stacks of its TSS: three IST entries
  * must be free. A CPU that is not as config.features says is refused. Returns PVM_OK,
  * PVM_EINVAL or PVM_ENOSYS with @why as above. Must come before the first
- * pvm_switcher_vm_init().
+ * pvm_switcher_vm_init(), unless config.areas has the area.
  */
 PVM_API int pvm_switcher_cpu_init(struct pvm_switcher *switcher, void *area, uint32_t cpu,
 				  const char **why);

@@ -94,7 +94,8 @@ struct pvm_vm_config {
 	 * With host_la57 and slot 511: the switcher needs but one slot of the table of level 4 there,
 	 * @switcher_pml4_slot, and the guest may have the others, which are a 4-level guest's upper
 	 * half. Every table of that place has the entry, and without one of the guest's
-	 * switcher_entry leads to the switcher's own. switcher_pml4_entry 0: it keeps the whole slot.
+	 * switcher_entry leads to the switcher's own. guest_cr4 has no LA57 then, as the root's entry
+	 * would have the guest's rights. switcher_pml4_entry 0: it keeps the whole slot.
 	 */
 	uint16_t switcher_pml4_slot;
 	uint64_t switcher_pml4_entry;

@@ -106,10 +106,14 @@ static int map_everything(struct pvm_switcher_vm *vm)
 	int rc = map(vm, pvm_switcher_text_start,
 		     (uint64_t)(pvm_switcher_text_end - pvm_switcher_text_start), 0);
 
-	for (i = 0; i < switcher->cpu_count && rc == PVM_OK; i++)
-		if (switcher->cpus[i])
-			rc = map(vm, switcher->cpus[i], sizeof(*switcher->cpus[i]),
-				 data_bits(switcher));
+	for (i = 0; i < switcher->cpu_count && rc == PVM_OK; i++) {
+		const void *area = switcher->cpus[i];
+
+		if (switcher->config.areas)
+			area = (const char *)switcher->config.areas + i * (uint64_t)PVM_SWITCHER_AREA_SIZE;
+		if (area)
+			rc = map(vm, area, sizeof(struct pvm_switcher_cpu), data_bits(switcher));
+	}
 	for (i = 0; i < switcher->config.window_count && rc == PVM_OK; i++)
 		if (!leaf_entry(vm, window + i * PVM_PAGE_SIZE))
 			rc = PVM_ENOMEM;

@@ -118,6 +118,9 @@ static const char *check_shared_slot(const struct pvm_vm_config *config)
 		return "switcher_pml4_entry is for switcher_slot 511 of a host with 5 levels";
 	if (!(config->switcher_pml4_entry & PVM_PTE_P) || (config->switcher_pml4_entry & PVM_PTE_U))
 		return "switcher_pml4_entry must be present and not for user mode";
+	/* The guest's entry above would say whether the switcher may be written and executed (S6). */
+	if (!config->guest_cr4 || (config->guest_cr4 & PVM_CR4_LA57))
+		return "guest_cr4 must be without LA57 where switcher_pml4_entry is set";
 	if (slot < SLOTS / 2 || slot >= SLOTS)
 		return "switcher_pml4_slot must be 256 to 511";
 	if (slot >= config->range.pml4_start && slot < config->range.pml4_end)

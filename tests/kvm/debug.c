@@ -47,10 +47,18 @@ static uint64_t rip(void)
 	return regs.rip;
 }
 
+static uint64_t gs_base(void)
+{
+	struct kvm_sregs sregs;
+
+	ASK(c.m.vcpu[0], KVM_GET_SREGS, &sregs);
+	return sregs.gs.base;
+}
+
 int main(int argc, char **argv)
 {
 	const struct kvm_debug_exit_arch *at;
-	uint64_t first, second;
+	uint64_t first, second, base;
 	uint8_t byte;
 
 	if (argc != 2)
@@ -58,6 +66,7 @@ int main(int argc, char **argv)
 	client_create(&c, argv[1], 1);
 	at = &c.m.run[0]->debug.arch;
 	client_writes(&c, 0, 1, 1, 0);
+	base = gs_base();
 
 	set_debug(KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP, 0, 0);
 	check(stops() && at->exception == 1 && (at->dr6 & DR6_BS), "a single step is user space's");
@@ -80,6 +89,7 @@ int main(int argc, char **argv)
 	check(stops_again() && (at->dr6 & 1), "a watchpoint on memory");
 	set_debug(0, 0, 0);
 	check(client_again(&c) == DONE && client_finds(&c, 0, 1, 0x7e57, 0), "and at last nothing stops the guest");
+	check(base && gs_base() == base, "and it has the GS base that it had set itself");
 	client_destroy(&c);
 	return check_finish();
 }

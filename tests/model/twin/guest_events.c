@@ -97,7 +97,7 @@ void guest_change_controls(struct guest *g)
 		v->cr4 ^= v->cr4 & PVM_CR4_PKE ? PVM_CR4_PKS : 0;
 		break;
 	case 3:
-		if (g->machine.config.la57) {
+		if (g->machine.config.la57 && !g->machine.config.shares_slot) {
 			v->cr4 ^= PVM_CR4_LA57;
 			v->cr3 = guest_random_cr3(g);
 			v->msr.switch_cr3 = guest_random_cr3(g);

@@ -145,6 +145,9 @@ static struct pvm_vm_config vm_config(const struct machine_config *config)
 	if (config->la57) {
 		vm.range.pml5_start = 280;
 		vm.range.pml5_end = 400;
+	}
+	if (config->shares_slot) {
+		vm.guest_cr4 = PVM_CR4_GUEST & ~(uint64_t)PVM_CR4_LA57;
 		vm.switcher_slot = 511;
 		vm.switcher_pml4_slot = 510;
 		vm.switcher_pml4_entry = 0x124000 | PVM_PTE_P | PVM_PTE_W;

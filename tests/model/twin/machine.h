@@ -20,6 +20,7 @@
 
 struct machine_config {
 	bool la57, page1g;
+	bool shares_slot;		/* with la57: the last slot is the switcher's and the guest's */
 	bool single_cr3;		/* the guest ABI, else dual CR3 */
 	unsigned cpus;
 	uint8_t max_level;		/* of host frames */

@@ -45,8 +45,11 @@ static struct machine_config random_config(struct guest *g, unsigned forget)
 {
 	static const uint32_t limits[4] = { 0, 0, 16, 40 };
 
+	bool la57 = guest_chance(g, 50);
+
 	return (struct machine_config){
-		.la57 = guest_chance(g, 50),
+		.la57 = la57,
+		.shares_slot = la57 && guest_chance(g, 50),
 		.page1g = guest_chance(g, 50),
 		.cpus = 1 + (unsigned)guest_pick(g, MACHINE_CPUS),
 		.max_level = 1 + (uint8_t)guest_pick(g, 2),

@@ -222,6 +222,10 @@ Test(config, M1_M2_the_switchers_slot_below_one_it_shares_is_out_of_the_guests_r
 	with_switcher(511);
 	config.switcher_pml4_slot = 510;
 	config.switcher_pml4_entry = 0x124000 | PVM_PTE_P | PVM_PTE_W;
+	refused("guest_cr4");	/* S6 */
+	config.guest_cr4 = PVM_CR4_GUEST;
+	refused("guest_cr4");
+	config.guest_cr4 &= ~(uint64_t)PVM_CR4_LA57;
 	accepted();
 	config.switcher_pml4_slot = 509;
 	refused("switcher_pml4_slot");
