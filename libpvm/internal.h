@@ -42,12 +42,13 @@ static inline uint64_t pvm_sign_extend_host(const struct pvm_vcpu *vcpu, uint64_
 static inline void pvm_trace(struct pvm_vm *vm, uint32_t vcpu, enum pvm_trace_kind kind,
 			     uint64_t a, uint64_t b, uint64_t c, uint64_t d)
 {
-	void (*trace)(void *host, const struct pvm_trace_record *record) = PVM_READ_ONCE(vm->ops->trace);
-
-	if (pvm_unlikely(trace)) {
+	if (pvm_unlikely(vm->ops->trace)) {	/* one instruction; read again, as it may have gone */
+		void (*trace)(void *host, const struct pvm_trace_record *record) =
+			PVM_READ_ONCE(vm->ops->trace);
 		struct pvm_trace_record record = { kind, vcpu, a, b, c, d };
 
-		trace(vm->host, &record);
+		if (trace)
+			trace(vm->host, &record);
 	}
 }
 

@@ -134,7 +134,8 @@ static int find_frame(struct pvm_kvm *vm, gfn_t gfn, bool write, enum pvm_sleep 
 		folio_set_dirty(page_folio(page));
 	put_page(page);		/* the notifier says when it goes */
 	return remember(&vm->memory, gfn, hva, *frame, taken,
-			sleep == PVM_NO_SLEEP ? GFP_NOWAIT | __GFP_ACCOUNT | __GFP_NOWARN : GFP_KERNEL_ACCOUNT);
+			sleep == PVM_NO_SLEEP ? GFP_NOWAIT | __GFP_ACCOUNT | __GFP_NOWARN :
+			GFP_KERNEL_ACCOUNT);
 }
 
 /* A frame that may be read, or written: known, or looked up. */

@@ -258,8 +258,7 @@ enum pvm_near pvm_near_fault(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t erro
 	near = inside(vcpu, path, gva, access, false, &entry);
 	pvm_leave(vcpu);
 	if (near == PVM_NEAR_FILLED) {
-		result->kind = PVM_FAULT_FIXED;
-		result->gpa.v = pvm_gfn_to_gpa(pvm_pte_gfn(entry)).v | (gva.v & (PVM_PAGE_SIZE - 1));
+		result->gpa.v = (entry & PVM_PTE_ADDR_MASK) | (gva.v & (PVM_PAGE_SIZE - 1));
 	} else if (near == PVM_NEAR_ABSENT) {
 		vcpu->mmu.refusals++;
 		result->kind = PVM_FAULT_INJECT;

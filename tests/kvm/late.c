@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * late SERVANT.elf: a CPU that runs guests for the first time when there are VMs already. The first job, as it is
- * no first time after any other.
+ * late SERVANT.elf: a CPU that runs guests for the first time when there are VMs already. The first job, as
+ * it is no first time after any other.
  */
 #define _GNU_SOURCE
 #include "client.h"

@@ -52,7 +52,7 @@ ROWS = (
     Row("switcher.return_supervisor", "exception in supervisor mode, EVENT_RETURN_SUPERVISOR", ("rets_syscall",),
         0, (), "EVENT_RETURN_SUPERVISOR"),
     Row("switcher.fill", "fill in user mode", ("user_touch",),
-        940, (), "first touch of a page by user mode that the engine fills", compiled=True),
+        950, (), "first touch of a page by user mode that the engine fills", compiled=True),
     Row("switcher.page_fault", "page fault in user mode that the guest answers", ("user_touch_at",),
         1680, (), "#PF in user mode: reflected, answered with an entry, EVENT_RETURN_USER, the same access again",
         until="user_touch_next", compiled=True),
