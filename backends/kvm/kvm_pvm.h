@@ -52,7 +52,7 @@ struct pvm_kvm_frames {
 /* Guest memory as the engine sees it. memory.c, notifier.c */
 struct pvm_kvm_memory {
 	struct pvm_kvm_frames frames;	/* what is known of each */
-	spinlock_t lock;		/* of what follows: a frame comes in or goes */
+	spinlock_t lock;		/* of what follows, and of writing to frames */
 	unsigned int taking;		/* ranges of user space's addresses that are being taken away */
 	unsigned long taken;		/* counts them, and slots that go */
 	unsigned long taking_start, taking_end;	/* around all of them */
@@ -151,7 +151,8 @@ struct pvm_switcher_cpu *pvm_kvm_this_cpu(void);
 void pvm_kvm_frames_destroy(struct pvm_kvm_frames *frames);
 /* 0: nothing is known. Without a lock. */
 unsigned long pvm_kvm_frame_get(const struct pvm_kvm_frames *frames, gfn_t gfn);
-/* The word itself, with memory for it; or NULL. Who writes it sees to it that nobody forgets it meanwhile. */
+/* The word itself, with memory for it; or NULL. It is written under pvm_kvm_memory::lock, and only if
+ * taking and taken say that pvm_kvm_frames_forget() is not due. */
 unsigned long *pvm_kvm_frame_place(struct pvm_kvm_frames *frames, gfn_t gfn, gfp_t gfp);
 /* [@first, @end) is known no more. Without a lock. */
 void pvm_kvm_frames_forget(struct pvm_kvm_frames *frames, gfn_t first, gfn_t end);

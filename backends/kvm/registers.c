@@ -55,7 +55,7 @@ static bool runs(const struct pvm_kvm_vcpu *v)
 	return v->is_pvm && !v->is_new;
 }
 
-/* Something of a vCPU that runs is about to be set here: all else is as the engine has it. */
+/* A vCPU that runs is taken back from the engine: what is not set now stays as it is there. */
 static void take_back(struct pvm_kvm_vcpu *v)
 {
 	unsigned int i;
@@ -67,16 +67,16 @@ static void take_back(struct pvm_kvm_vcpu *v)
 	pvm_kvm_get_idt(&v->vcpu, &v->idt);
 	pvm_kvm_get_gdt(&v->vcpu, &v->gdt);
 	v->rflags = pvm_vcpu_rflags(&v->pvm);
+	v->is_new = true;
 }
 
+/* Something was set, here or in KVM's copies. What is kept here is set after take_back(). */
 static void changed(struct pvm_kvm_vcpu *v)
 {
+	take_back(v);
 	/* 32-bit code has no mode but the user's. */
-	bool is_pvm = (v->vcpu.arch.efer & EFER_LMA) && (v->vcpu.arch.cr0 & X86_CR0_PG) &&
-		      (v->seg[VCPU_SREG_CS].l || v->seg[VCPU_SREG_SS].dpl == 3);
-
-	/* Only what is set while it is not: the mode stays until user space leaves it. */
-	v->is_pvm = is_pvm;
+	v->is_pvm = (v->vcpu.arch.efer & EFER_LMA) && (v->vcpu.arch.cr0 & X86_CR0_PG) &&
+		    (v->seg[VCPU_SREG_CS].l || v->seg[VCPU_SREG_SS].dpl == 3);
 	v->is_new = true;
 }
 
@@ -268,7 +268,6 @@ bool pvm_kvm_is_valid_cr4(struct kvm_vcpu *vcpu, unsigned long cr4)
 
 void pvm_kvm_set_cr0(struct kvm_vcpu *vcpu, unsigned long cr0)
 {
-	take_back(to_pvm_vcpu(vcpu));
 	vcpu->arch.cr0 = cr0;
 	if (!(cr0 & X86_CR0_PG))
 		vcpu->arch.efer &= ~EFER_LMA;
@@ -279,20 +278,17 @@ void pvm_kvm_set_cr0(struct kvm_vcpu *vcpu, unsigned long cr0)
 
 void pvm_kvm_post_set_cr3(struct kvm_vcpu *vcpu, unsigned long cr3)
 {
-	take_back(to_pvm_vcpu(vcpu));
 	changed(to_pvm_vcpu(vcpu));
 }
 
 void pvm_kvm_set_cr4(struct kvm_vcpu *vcpu, unsigned long cr4)
 {
-	take_back(to_pvm_vcpu(vcpu));
 	vcpu->arch.cr4 = cr4;
 	changed(to_pvm_vcpu(vcpu));
 }
 
 int pvm_kvm_set_efer(struct kvm_vcpu *vcpu, u64 efer)
 {
-	take_back(to_pvm_vcpu(vcpu));
 	vcpu->arch.efer = efer;
 	changed(to_pvm_vcpu(vcpu));
 	return 0;
@@ -303,7 +299,6 @@ void pvm_kvm_set_dr7(struct kvm_vcpu *vcpu, unsigned long value)
 	/* Else it is for user space's breakpoints: debug.c. */
 	if (vcpu->guest_debug & KVM_GUESTDBG_USE_HW_BP)
 		return;
-	take_back(to_pvm_vcpu(vcpu));
 	vcpu->arch.dr7 = value;
 	changed(to_pvm_vcpu(vcpu));
 }

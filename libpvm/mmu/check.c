@@ -147,10 +147,9 @@ static const char *check_page(const struct pvm_mmu *mmu, const struct pvm_shadow
 		    other->unsync != page->unsync)
 			return "M9: a table is in sync and out of sync at once";
 	for (index = 0; index < PVM_PTES_PER_TABLE; index++) {
-		const char *wrong;
-
 		uint64_t switchers = pvm_entry_switchers(mmu, page, index);
 		bool shared = root && config->switcher_pml4_entry;
+		const char *wrong;
 
 		if (switchers && !(shared && pvm_entry_present(page, index))) {
 			if (page->table[index] != switchers)

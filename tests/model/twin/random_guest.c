@@ -44,7 +44,6 @@ static void check(struct guest *g)
 static struct machine_config random_config(struct guest *g, unsigned forget)
 {
 	static const uint32_t limits[4] = { 0, 0, 16, 40 };
-
 	bool la57 = guest_chance(g, 50);
 
 	return (struct machine_config){
