@@ -285,7 +285,8 @@ static bool switcher_is_there(struct machine *m, pvm_hpa_t root)
 	if (entry == config->switcher_entry)
 		return true;
 	/* A CPU joins the rights of all levels. */
-	if (!config->switcher_pml4_entry || !(entry & PVM_PTE_P) || !(entry & PVM_PTE_W) || (entry & PVM_PTE_NX))
+	if (!config->switcher_pml4_entry || !(entry & PVM_PTE_P) || !(entry & PVM_PTE_W) ||
+	    (entry & PVM_PTE_NX))
 		return false;
 	table = test_host_page_va(&m->host, pvm_hpa(entry & PVM_PTE_ADDR_MASK));
 	return table && table[config->switcher_pml4_slot] == config->switcher_pml4_entry;

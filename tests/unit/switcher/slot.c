@@ -106,6 +106,23 @@ Test(switcher_slot, M1_M2_S6_only_text_and_areas_without_U_on_5_levels)
 	cr_assert_eq(pages_live, 0);
 }
 
+Test(switcher_slot, S6_the_area_of_a_CPU_that_comes_later_is_there)
+{
+	struct pvm_switcher_config config = host_config();
+	struct pvm_switcher_cpu *late;
+
+	config.areas = cpus[0];
+	host_init(&config);
+	late = cpus[1];
+	cr_assert_eq((char *)late - (char *)cpus[0], PVM_SWITCHER_AREA_SIZE, "one after the other");
+	cpus[1] = NULL;
+	switcher.cpu_count = 2;
+	cr_assert_eq(pvm_switcher_vm_init(&vm, &switcher), PVM_OK);
+	cpus[1] = late;
+	check(4, 0);
+	pvm_switcher_vm_destroy(&vm);
+}
+
 Test(switcher_slot, M1_S8_a_window_shows_one_page_and_then_none_and_voids_tags)
 {
 	uint64_t before;
