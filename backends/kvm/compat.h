@@ -148,6 +148,8 @@ bool kvm_apic_update_irr(struct kvm_vcpu *vcpu, unsigned long *pir, int *max_irr
 #else
 bool kvm_apic_update_irr(struct kvm_vcpu *vcpu, u32 *pir, int *max_irr);
 #endif
+int kvm_cpu_has_interrupt(struct kvm_vcpu *vcpu);
+void kvm_lapic_set_eoi(struct kvm_vcpu *vcpu);
 int kvm_set_msr_common(struct kvm_vcpu *vcpu, struct msr_data *msr);
 int kvm_get_msr_common(struct kvm_vcpu *vcpu, struct msr_data *msr);
 int kvm_emulate_instruction(struct kvm_vcpu *vcpu, int emulation_type);

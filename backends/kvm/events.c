@@ -9,6 +9,10 @@
 
 #define ANY_VECTOR 0xff		/* of an interrupt that is not let in now */
 
+#define X2APIC_MSR(reg)		(APIC_BASE_MSR + ((reg) >> 4))
+#define X2APIC_BROADCAST	0xffffffffu
+#define APIC_SHORTHANDS		APIC_DEST_ALLBUT	/* all of the field's bits */
+
 uint32_t pvm_kvm_events(void *host, struct pvm_vcpu *pvm, uint8_t *vector)
 {
 	struct pvm_kvm_vcpu *v = pvm_kvm_vcpu_of(pvm);
@@ -123,4 +127,75 @@ void pvm_kvm_deliver_interrupt(struct kvm_lapic *apic, int delivery_mode, int tr
 	WRITE_ONCE(apic->irr_pending, true);	/* after IRR, as who clears it looks there again */
 	kvm_make_request(KVM_REQ_EVENT, apic->vcpu);
 	kvm_vcpu_kick(apic->vcpu);
+}
+
+/* To one vCPU or a cluster, and no more than its vector is set there: neither sleeps nor looks at all vCPUs. */
+static bool is_plain_ipi(u64 icr)
+{
+	return (icr & (APIC_SHORTHANDS | APIC_DM_FIXED_MASK)) == APIC_DM_FIXED && icr >> 32 != X2APIC_BROADCAST;
+}
+
+/* KVM checks the value, and refuses what does nothing. */
+static bool set_msr(struct kvm_vcpu *vcpu, u32 index, u64 value)
+{
+	struct msr_data msr = { .index = index, .data = value };
+
+	return !kvm_set_msr_common(vcpu, &msr);
+}
+
+/* Does nobody but the local APIC want to know of the end of the interrupt in service? An IO-APIC tells
+ * who set the interrupt up, who may be many. */
+static bool eoi_is_local(struct kvm_vcpu *vcpu)
+{
+	struct msr_data ppr = { .index = X2APIC_MSR(APIC_PROCPRI) };
+	u64 class;
+
+	if (kvm_get_msr_common(vcpu, &ppr))
+		return false;
+	class = ppr.data >> 4 & 0xf;
+	if (class <= kvm_get_cr8(vcpu))		/* the task's priority: it says nothing */
+		return false;
+	return !((const u16 *)vcpu->arch.ioapic_handled_vectors)[class];
+}
+
+static bool write_now(struct kvm_vcpu *vcpu, u32 index, u64 value)
+{
+	switch (index) {
+	case X2APIC_MSR(APIC_EOI):
+		if (value || !eoi_is_local(vcpu))
+			return false;
+		kvm_lapic_set_eoi(vcpu);
+		return true;
+	case X2APIC_MSR(APIC_ICR):
+		return is_plain_ipi(value) && set_msr(vcpu, index, value);
+	case X2APIC_MSR(APIC_SELF_IPI):
+	case MSR_IA32_TSC_DEADLINE:
+		return set_msr(vcpu, index, value);
+	}
+	return false;
+}
+
+/* KVM_REQ_EVENT alone, with no interrupt that may come now, can wait for the next exit. A vCPU that has
+ * kicked itself gets no other kick before it is out. */
+static bool must_leave(struct kvm_vcpu *vcpu)
+{
+	return READ_ONCE(vcpu->mode) != IN_GUEST_MODE ||
+	       (READ_ONCE(vcpu->requests) & ~BIT_ULL(KVM_REQ_EVENT & KVM_REQUEST_MASK)) ||
+	       kvm_cpu_has_interrupt(vcpu);
+}
+
+bool pvm_kvm_wrmsr(void *host, struct pvm_vcpu *pvm, u32 index, u64 value)
+{
+	struct pvm_kvm_vcpu *v = pvm_kvm_vcpu_of(pvm);
+	struct kvm_vcpu *vcpu = &v->vcpu;
+
+	if (!vcpu->arch.apic || !(vcpu->arch.apic_base & X2APIC_ENABLE))
+		return false;
+	if (rcu_access_pointer(vcpu->kvm->arch.msr_filter))	/* user space's: KVM asks it */
+		return false;
+	if (!write_now(vcpu, index, value))
+		return false;
+	if (must_leave(vcpu))
+		pvm_switcher_kick(&v->switcher);
+	return true;
 }

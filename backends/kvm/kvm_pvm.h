@@ -276,6 +276,8 @@ bool pvm_kvm_get_nmi_mask(struct kvm_vcpu *vcpu);
 void pvm_kvm_set_nmi_mask(struct kvm_vcpu *vcpu, bool masked);
 void pvm_kvm_enable_nmi_window(struct kvm_vcpu *vcpu);
 void pvm_kvm_enable_irq_window(struct kvm_vcpu *vcpu);
+/* pvm_host_ops::wrmsr: of the local APIC, what KVM would neither sleep for nor ask user space about. */
+bool pvm_kvm_wrmsr(void *host, struct pvm_vcpu *pvm, u32 index, u64 value);
 int pvm_kvm_apic_check(struct kvm_vcpu *vcpu);
 void pvm_kvm_deliver_interrupt(struct kvm_lapic *apic, int delivery_mode, int trig_mode, int vector);
 

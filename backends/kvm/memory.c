@@ -289,6 +289,7 @@ struct pvm_host_ops pvm_kvm_host_ops __read_mostly = {
 	.decode = decode_insn,
 	.events = pvm_kvm_events,
 	.event_taken = pvm_kvm_event_taken,
+	.wrmsr = pvm_kvm_wrmsr,
 };
 
 void pvm_kvm_memory_init(struct pvm_kvm *vm)

@@ -5,7 +5,8 @@
  *	row NAME INSTRUCTIONS EXITS
  *
  * the median of its operations, without the guest's own instructions, and exits for each. The TSC has to
- * count instructions: QEMU's -icount shift=0. With check: whether each row came, whatever it counted.
+ * count instructions: QEMU's -icount shift=0. With check: whether each row came, whatever it counted, and
+ * what a PVM guest's is to be without KVM was.
  */
 #include "machine.h"
 
@@ -29,7 +30,7 @@
 static const char *const names[ROWS] = { BOX_ROWS(ROW_NAME) };
 
 static struct machine m;
-static bool checking;
+static bool checking, is_pvm;
 static unsigned long exits_before;
 static unsigned overhead, rows;		/* of a measurement; that came */
 
@@ -55,6 +56,13 @@ static int order(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* What kvm-pvm serves in the switcher: an exit now and then is the host's timer. An interrupt is
+ * sent and delivered by KVM, its EOI is not. */
+static double exits_wanted(enum box_row row)
+{
+	return row == ROW_SEND || row == ROW_EMPTY || row == ROW_LOOP ? 1 : row == ROW_INTERRUPT ? 2 : 0;
+}
+
 static void row_ends(const struct box *box)
 {
 	/* The exit that brought us here is not the row's. */
@@ -67,7 +75,7 @@ static void row_ends(const struct box *box)
 	if (box->row == ROW_EMPTY)
 		overhead = median;
 	if (checking)
-		check(box->row == rows, "row %s", names[box->row]);
+		check(box->row == rows && (!is_pvm || each < exits_wanted(box->row) + 0.5), "row %s", names[box->row]);
 	else
 		printf("row %s %d %.2f\n", names[box->row], (int)(median - overhead - box->own), each);
 	rows++;
@@ -144,7 +152,8 @@ int main(int argc, char **argv)
 	if (argc < 3)
 		machine_die("usage: counter GUEST.elf pvm|ring0 [check]");
 	checking = argc > 3;
-	if (strcmp(argv[2], "ring0"))
+	is_pvm = strcmp(argv[2], "ring0");
+	if (is_pvm)
 		machine_create(&m, argv[1], MEMORY, 1);
 	else
 		machine_create_ring0(&m, argv[1], MEMORY);

@@ -131,6 +131,15 @@ struct pvm_host_ops {
 	 * NULL only where events is. */
 	void (*event_taken)(void *host, struct pvm_vcpu *vcpu, uint32_t waits, uint8_t vector);
 
+	/*
+	 * May be NULL. An MSR that is not the engine's, written at once: what an interrupt
+	 * controller is told most. Asked without any lock, from the vCPU's own thread, and must
+	 * not sleep; in pvm_switcher_run(), too, where nothing of the host's is looked at
+	 * afterwards, but pvm_switcher_kick() on the vCPU ends it before the guest goes on.
+	 * False: nothing has happened, and PVM_ACT_WRMSR asks again.
+	 */
+	bool (*wrmsr)(void *host, struct pvm_vcpu *vcpu, uint32_t index, uint64_t value);
+
 	/* May be NULL. May be called under the MMU lock; must not sleep. A host may set and clear
 	 * it at any time, atomically; a call that had begun before may still come. */
 	void (*trace)(void *host, const struct pvm_trace_record *record);

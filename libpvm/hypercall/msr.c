@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
  * RDMSR and WRMSR, as instructions and as hypercalls. The MSRs themselves are
- * vcpu/'s; one that is not the engine's goes to the backend and comes back
- * through pvm_complete_rdmsr() and pvm_complete_wrmsr().
+ * vcpu/'s; one that is not the engine's goes to the backend: at once by
+ * pvm_host_ops::wrmsr, or it comes back through pvm_complete_rdmsr() and pvm_complete_wrmsr().
  *
  * spec: PVM_HC_RDMSR, PVM_HC_WRMSR
  */
@@ -35,11 +35,24 @@ enum pvm_action pvm_insn_rdmsr(struct pvm_vcpu *vcpu, const struct pvm_insn *ins
 	return finish_rdmsr(vcpu, insn->length, value);
 }
 
+/* As pvm_msr_write(); PVM_ENOENT: it is the backend's, and not to be had at once. */
+static int write_msr(struct pvm_vcpu *vcpu, uint32_t index, uint64_t value)
+{
+	const struct pvm_vm *vm = vcpu->vm;
+	int err = pvm_msr_write(vcpu, index, value);
+
+	if (err == PVM_ENOENT && vm->ops->wrmsr && vm->ops->wrmsr(vm->host, vcpu, index, value))
+		err = PVM_OK;
+	if (err == PVM_OK)
+		pvm_trace_vcpu(vcpu, PVM_TRACE_MSR, index, value, 1, 0);
+	return err;
+}
+
 enum pvm_action pvm_insn_wrmsr(struct pvm_vcpu *vcpu, const struct pvm_insn *insn)
 {
 	uint32_t index = (uint32_t)vcpu->gpr[PVM_RCX];
 	uint64_t value = vcpu->gpr[PVM_RDX] << 32 | (uint32_t)vcpu->gpr[PVM_RAX];
-	int err = pvm_msr_write(vcpu, index, value);
+	int err = write_msr(vcpu, index, value);
 
 	if (err == PVM_ENOENT) {
 		vcpu->request.msr.index = index;
@@ -50,10 +63,7 @@ enum pvm_action pvm_insn_wrmsr(struct pvm_vcpu *vcpu, const struct pvm_insn *ins
 	}
 	if (err == PVM_EAGAIN)
 		return PVM_ACT_RETRY;
-	if (err != PVM_OK)
-		return pvm_event_gp(vcpu, 0);
-	pvm_trace_vcpu(vcpu, PVM_TRACE_MSR, index, value, 1, 0);
-	return pvm_insn_done(vcpu, insn->length);
+	return err == PVM_OK ? pvm_insn_done(vcpu, insn->length) : pvm_event_gp(vcpu, 0);
 }
 
 enum pvm_action pvm_hc_rdmsr(struct pvm_vcpu *vcpu)
@@ -77,7 +87,7 @@ enum pvm_action pvm_hc_wrmsr(struct pvm_vcpu *vcpu)
 {
 	uint32_t index = (uint32_t)vcpu->gpr[PVM_RBX];
 	uint64_t value = vcpu->gpr[PVM_RCX];
-	int err = pvm_msr_write(vcpu, index, value);
+	int err = write_msr(vcpu, index, value);
 
 	if (err == PVM_ENOENT) {
 		vcpu->request.msr.index = index;
@@ -87,10 +97,7 @@ enum pvm_action pvm_hc_wrmsr(struct pvm_vcpu *vcpu)
 	}
 	if (err == PVM_EAGAIN)
 		return PVM_ACT_RETRY;
-	if (err != PVM_OK)
-		return pvm_hypercall_done(vcpu, HC_EINVAL);
-	pvm_trace_vcpu(vcpu, PVM_TRACE_MSR, index, value, 1, 0);
-	return pvm_hypercall_done(vcpu, 0);
+	return pvm_hypercall_done(vcpu, err == PVM_OK ? 0 : HC_EINVAL);
 }
 
 enum pvm_action pvm_complete_rdmsr(struct pvm_vcpu *vcpu, bool ok, uint64_t value)

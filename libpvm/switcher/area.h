@@ -136,6 +136,7 @@ struct pvm_switcher_cpu {
 	struct pvm_switcher_vcpu *active;	/* in pvm_switcher_run(); read by others */
 	uint64_t runs;			/* entries begun; read by others */
 	uint64_t turned_back;		/* of them, those that were asked for an exit first */
+	uint64_t copies_cr4;		/* the CR4 of the host that they are for */
 	uint64_t loaded_vm;		/* pvm_switcher_vm::id of the guest that ran last */
 	const char *syscall;		/* what LSTAR is, or will be when loaded; NULL: no guest ran yet */
 	uint32_t id;

@@ -146,7 +146,9 @@ void pvm_switcher_load(struct pvm_switcher_cpu *cpu)
 	hw_lldt(0);
 	hw_ltr(cpu->switcher->config.tss_sel);
 	load_msrs(cpu);
-	cpu->loaded = NULL;	/* CR4 may be another one than before: see run.c */
+	/* What Linux, or another host, has done meanwhile left the area as it was; but see set_cr4(). */
+	if (cpu->copies_cr4 != hw_read_cr4())
+		cpu->loaded = NULL;
 	cpu->is_loaded = true;
 }
 

@@ -94,13 +94,14 @@ static void change_vcpu(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *
 	cpu->vcpu = (uint64_t)(uintptr_t)svcpu->vcpu;
 }
 
-/* CR4 with the guest: looked at here only, so that it costs nothing where nothing differs. A
- * guest whose two modes differ comes out at each switch between them. */
+/* CR4 with the guest: looked at here and in pvm_switcher_load(), so that it costs nothing where
+ * nothing differs. A guest whose two modes differ comes out at each switch between them. */
 static void set_cr4(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu)
 {
 	const struct pvm_vcpu *vcpu = svcpu->vcpu;
 	uint64_t host = hw_read_cr4();
 
+	cpu->copies_cr4 = host;
 	cpu->cr4_keep = pvm_vcpu_underlying_cr4(vcpu, ~0ull, false);
 	cpu->cr4_user = pvm_vcpu_underlying_cr4(vcpu, 0, true);
 	cpu->extras &= ~EXTRA_CR4;

@@ -11,8 +11,8 @@
     command   what the shell of the host runs
     files     what is put into /files for it, as PATH or PATH=NAME, with the libraries of programs
 
-The host has two NUMA nodes, and swap on a RAM disk. It must stay clean: it panics at the first warning, and the module must go at the end. That is
-the job "host": status 0 if so. --vendor: these modules of the kernel's own instead of kvm-pvm.ko, each with its
+The host has two NUMA nodes, and swap on a RAM disk. It must stay clean: it panics at the first warning, the module must go at the end, and where
+the kernel has kmemleak or page_owner nothing may be lost. That is the job "host": status 0 if so. --vendor: these modules of the kernel's own instead of kvm-pvm.ko, each with its
 parameters: "kvm-amd npt=0". --count: one CPU, whose TSC and time count its instructions. The initramfs is made of busybox, the jobs' files and the kernel's modules.
 """
 import argparse
@@ -35,11 +35,36 @@ echo "@@ begin host"
 while read -r what; do
 	grep -q "$what" /proc/cpuinfo || { echo "this CPU has no $what"; poweroff -f; }
 done < /cpu
+KMEMLEAK=/sys/kernel/debug/kmemleak
+# Objects that nothing points to any more. A look takes none for lost in its first seconds.
+scan_twice() {
+	for look in first second; do
+		sleep 6
+		echo scan > $KMEMLEAK
+	done
+}
+no_leaks() {
+	[ -e $KMEMLEAK ] || return 0
+	scan_twice
+	[ -z "$(cat $KMEMLEAK)" ] && return 0
+	echo "@@ leaks"
+	cat $KMEMLEAK
+	return 1
+}
+# Pages that the module has taken, where the kernel knows who took which.
+pages() {
+	grep -s -c '\[kvm_pvm\]' /sys/kernel/debug/page_owner
+}
+if [ -e $KMEMLEAK ]; then
+	scan_twice
+	echo clear > $KMEMLEAK
+fi
 insmod /modules/irqbypass.ko
 insmod /modules/kvm.ko
 while read -r module; do
 	insmod /modules/$module || { echo "$module cannot be loaded"; poweroff -f; }
 done < /vendor
+at_load=$(pages)
 insmod /modules/brd.ko rd_nr=1 rd_size=131072
 mkswap /dev/ram0 >/dev/null && swapon /dev/ram0
 while read -r name limit command; do
@@ -49,7 +74,10 @@ while read -r name limit command; do
 	echo
 	echo "@@ end $status"
 done < /list
-[ -z "$PVM_MODULE" ] || rmmod $PVM_MODULE && echo "@@ clean"
+# With the module, which has the names in what is lost of a VM; and without it.
+at_end=$(pages)
+[ "$at_load" = "$at_end" ] || echo "@@ leaks: lines of page_owner with kvm_pvm: $at_load at first, $at_end now"
+[ "$at_load" = "$at_end" ] && no_leaks && { [ -z "$PVM_MODULE" ] || rmmod $PVM_MODULE; } && no_leaks && echo "@@ clean"
 echo "@@ log"
 dmesg
 echo "@@ done"

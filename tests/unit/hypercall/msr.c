@@ -228,6 +228,40 @@ Test(msr, instruction_write_that_the_backend_refuses_is_gp)
 	assert_gp();
 }
 
+static unsigned written;
+
+/* A host that takes ICR at once, and refuses to say of any value but one. */
+static bool take_icr(void *host, struct pvm_vcpu *of, uint32_t index, uint64_t value)
+{
+	cr_assert_eq(host, f.vm.host);
+	cr_assert_eq(of, vcpu);
+	if (index != X2APIC_ICR || value != 0x0000000200004040)
+		return false;
+	written++;
+	return true;
+}
+
+Test(msr, a_host_may_take_a_write_at_once)
+{
+	static struct pvm_host_ops ops;
+
+	ops = *f.vm.ops;
+	ops.wrmsr = take_icr;
+	f.vm.ops = &ops;
+	written = 0;
+	cr_assert_eq(hc_wrmsr(X2APIC_ICR, 0x0000000200004040), PVM_ACT_RESUME);
+	cr_assert_eq(vcpu->gpr[PVM_RAX], 0);
+	cr_assert_eq(vcpu->rip, 0x200000);
+	cr_assert_eq(insn_wrmsr(X2APIC_ICR, 0x0000000200004040), PVM_ACT_RESUME);
+	cr_assert_eq(vcpu->rip, 0x200003);
+	cr_assert_eq(written, 2);
+	cr_assert_eq(hc_wrmsr(X2APIC_ICR, 1), PVM_ACT_WRMSR, "it did not take this one");
+	cr_assert_eq(vcpu->request.msr.value, 1);
+	cr_assert_eq(hc_wrmsr(PVM_MSR_LSTAR, 0x800000000000), PVM_ACT_RESUME, "the engine's are not asked for");
+	cr_assert_eq(vcpu->gpr[PVM_RAX], (uint64_t)-PVM_HC_EINVAL);
+	cr_assert_eq(written, 2);
+}
+
 Test(msr, in_user_mode_the_instructions_are_gp)
 {
 	guest_enter_user(&f);
