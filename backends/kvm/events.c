@@ -189,8 +189,6 @@ bool pvm_kvm_wrmsr(void *host, struct pvm_vcpu *pvm, u32 index, u64 value)
 	struct pvm_kvm_vcpu *v = pvm_kvm_vcpu_of(pvm);
 	struct kvm_vcpu *vcpu = &v->vcpu;
 
-	if (!vcpu->arch.apic || !(vcpu->arch.apic_base & X2APIC_ENABLE))
-		return false;
 	if (rcu_access_pointer(vcpu->kvm->arch.msr_filter))	/* user space's: KVM asks it */
 		return false;
 	if (!write_now(vcpu, index, value))

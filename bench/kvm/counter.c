@@ -34,21 +34,6 @@ static bool checking, is_pvm;
 static unsigned long exits_before;
 static unsigned overhead, rows;		/* of a measurement; that came */
 
-/* KVM's own counter of turns of its loop. */
-static unsigned long exits(void)
-{
-	char path[128];
-	unsigned long value;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/sys/kernel/debug/kvm/%d-%d/exits", (int)getpid(), m.vm);
-	file = fopen(path, "re");
-	if (!file || fscanf(file, "%lu", &value) != 1)
-		machine_die("%s: %s", path, strerror(errno));
-	fclose(file);
-	return value;
-}
-
 static int order(const void *a, const void *b)
 {
 	unsigned x = *(const unsigned *)a, y = *(const unsigned *)b;
@@ -66,7 +51,7 @@ static double exits_wanted(enum box_row row)
 static void row_ends(const struct box *box)
 {
 	/* The exit that brought us here is not the row's. */
-	double each = (double)(exits() - exits_before - 1) / BOX_COUNT;
+	double each = (double)(machine_exits(&m) - exits_before - 1) / BOX_COUNT;
 	unsigned ticks[BOX_COUNT], median;
 
 	memcpy(ticks, box->ticks, sizeof(ticks));
@@ -88,7 +73,7 @@ static void box_came(uint32_t address)
 	if (address > m.memory_size - sizeof(*box) || box->row >= ROWS)
 		machine_die("a box at 0x%x that is none", address);
 	if (box->state == BOX_BEGIN)
-		exits_before = exits();
+		exits_before = machine_exits(&m);
 	else
 		row_ends(box);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
  * devices SERVANT.elf: what KVM itself does for guests: interrupts from event descriptors and by messages,
- * ports that signal one, its clock, its timer of the PC.
+ * ports that signal one, its local APIC, its clock, its timer of the PC.
  */
 #define _GNU_SOURCE
 #include "client.h"
@@ -19,6 +19,8 @@
 #define PORT		0x1234
 #define APIC_MESSAGES	0xfee00000u
 #define PIT_COMMAND	0x43
+#define TSC_DEADLINE	0x6e0
+#define MASKED		64
 #define SYSTEM_TIME	MSR_KVM_SYSTEM_TIME_NEW
 
 static struct client c;
@@ -111,6 +113,39 @@ static void pc_timer(void)
 	check(client_order_at(&c, ORDER_OUT, PIT_COMMAND, 1, 0x34) == DONE, "and its ports do not leave KVM");
 }
 
+/* KVM's local APIC, whose registers kvm-pvm writes where KVM's loop is not asked. What it must be asked
+ * for at once is here: it would come with the next tick of the host's anyway. */
+static void local_apic(void)
+{
+	unsigned long before;
+
+	check(client_order_at(&c, ORDER_END, 0, 0, 0) == DONE && c.box->result,
+	      "an interrupt that waits for another's end comes right behind the EOI");
+	check(client_order_at(&c, ORDER_LATE, 0, 0, 0) == DONE && c.box->result,
+	      "a deadline that is over interrupts at once");
+	before = machine_exits(&c.m);
+	check(client_order_at(&c, ORDER_MASKED, 0, MASKED, 0) == DONE && machine_exits(&c.m) - before >= MASKED,
+	      "a vCPU that has kicked itself leaves: nobody else could kick it");
+}
+
+/* User space's filter of MSRs holds for the deadline, too. */
+static void filtered(void)
+{
+	uint8_t denied = 0;
+	struct kvm_msr_filter filter = {
+		.flags = KVM_MSR_FILTER_DEFAULT_ALLOW,
+		.ranges[0] = { .flags = KVM_MSR_FILTER_WRITE, .nmsrs = 1, .base = TSC_DEADLINE, .bitmap = &denied },
+	};
+
+	ASK(c.m.vm, KVM_X86_SET_MSR_FILTER, &filter);
+	check(client_order_at(&c, ORDER_WRMSR, TSC_DEADLINE, 0, 0) == DONE && c.box->result,
+	      "an MSR that user space's filter denies is refused");
+	filter = (struct kvm_msr_filter){ .flags = KVM_MSR_FILTER_DEFAULT_ALLOW };
+	ASK(c.m.vm, KVM_X86_SET_MSR_FILTER, &filter);
+	check(client_order_at(&c, ORDER_WRMSR, TSC_DEADLINE, 0, 0) == DONE && !c.box->result,
+	      "and without the filter it is not");
+}
+
 int main(int argc, char **argv)
 {
 	struct kvm_pit_config pit = { 0 };
@@ -124,6 +159,8 @@ int main(int argc, char **argv)
 	port_events();
 	system_time();
 	pc_timer();
+	local_apic();
+	filtered();
 	check(client_writes(&c, 0, 8, 1, 1) && host_finds(c.region, 0, 8, 1, 1), "the guest goes on");
 	client_destroy(&c);
 	return check_finish();

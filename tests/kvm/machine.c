@@ -269,6 +269,20 @@ void machine_create_bare(struct machine *m, uint32_t abi, uint64_t memory_size, 
 	make_vm(m);
 }
 
+unsigned long machine_exits(const struct machine *m)
+{
+	char path[128];
+	unsigned long value;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/sys/kernel/debug/kvm/%d-%d/exits", (int)getpid(), m->vm);
+	file = fopen(path, "re");
+	if (!file || fscanf(file, "%lu", &value) != 1)
+		machine_die("%s: %s", path, strerror(errno));
+	fclose(file);
+	return value;
+}
+
 void machine_destroy(struct machine *m)
 {
 	size_t run_size = (size_t)ASK(m->kvm, KVM_GET_VCPU_MMAP_SIZE, 0);

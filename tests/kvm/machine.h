@@ -60,6 +60,9 @@ void machine_create_ring0(struct machine *m, const char *guest, uint64_t memory_
 void machine_create_bare(struct machine *m, uint32_t abi, uint64_t memory_size, unsigned vcpus);
 void machine_destroy(struct machine *m);
 
+/* KVM's own counter of turns of its loop, of all vCPUs. */
+unsigned long machine_exits(const struct machine *m);
+
 /* 64-bit mode at @rip, as the boot protocol wants it. The first says whether KVM takes it. */
 bool machine_try_registers(struct machine *m, unsigned vcpu, uint64_t rip, uint64_t rsi);
 void machine_set_registers(struct machine *m, unsigned vcpu, uint64_t rip, uint64_t rsi);

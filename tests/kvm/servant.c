@@ -20,6 +20,44 @@ static bool on_irq(struct frame *frame)
 	return true;
 }
 
+static bool on_higher(struct frame *frame)
+{
+	u64 i, before;
+
+	(void)frame;
+	for (i = 0; box.order == ORDER_MASKED && i < box.count; i++)
+		apic_send_self(SERVANT_VECTOR);
+	before = irqs;
+	if (box.order == ORDER_END) {
+		apic_send_self(SERVANT_VECTOR);
+		irq_enable();
+	}
+	box.result = irqs == before;
+	apic_eoi();
+	box.result = box.result && irqs == before + 1;
+	irq_disable();
+	return true;
+}
+
+static void nest_irqs(void)
+{
+	irq_disable();
+	apic_send_self(SERVANT_HIGHER);
+	irq_enable();
+	irq_disable();
+}
+
+static void late_deadline(void)
+{
+	u64 before = irqs;
+
+	irq_enable();
+	hc_wrmsr(MSR_X2APIC_LVT_TIMER, TIMER_DEADLINE | SERVANT_VECTOR);
+	hc_wrmsr(MSR_TSC_DEADLINE, 1);
+	box.result = irqs == before + 1;
+	irq_disable();
+}
+
 static void wait_for_irqs(void)
 {
 	irq_disable();
@@ -106,6 +144,7 @@ static void stop(void)
 void guest_main(void)
 {
 	on_event(SERVANT_VECTOR, on_irq);
+	on_event(SERVANT_HIGHER, on_higher);
 	map_region();
 	for (;;) {
 		outl(SERVANT_PORT, (u32)virt_to_phys(&box));
@@ -131,6 +170,13 @@ void guest_main(void)
 			break;
 		case ORDER_WRMSR:
 			box.result = (u64)hc_wrmsr((u32)box.gpa, box.value);
+			break;
+		case ORDER_END:
+		case ORDER_MASKED:
+			nest_irqs();
+			break;
+		case ORDER_LATE:
+			late_deadline();
 			break;
 		case ORDER_START:
 			box.result = smp_start(hammer);

@@ -9,6 +9,7 @@
 
 #define SERVANT_PORT	0x700
 #define SERVANT_VECTOR	0x71
+#define SERVANT_HIGHER	0x81	/* of a higher priority */
 /* What the orders are about; the guest maps it all by 4 KiB pages, and once more by 2 MiB ones.
  * Behind its own memory. */
 #define REGION		0x20000000ull
@@ -27,6 +28,9 @@ enum servant_order {
 	ORDER_IRQS,	/* sleeps until @count interrupts of SERVANT_VECTOR have come */
 	ORDER_OUT,	/* a write of @value to port @gpa, @count bytes: 1 or 4 */
 	ORDER_WRMSR,	/* by hypercall: of @value to MSR @gpa. result: what it answers */
+	ORDER_END,	/* result: does SERVANT_VECTOR come right behind the EOI of SERVANT_HIGHER? */
+	ORDER_MASKED,	/* sends itself SERVANT_VECTOR @count times, which has to wait for SERVANT_HIGHER's end */
+	ORDER_LATE,	/* result: does the interrupt of a deadline that is over come right behind its WRMSR? */
 	ORDER_START,	/* the other CPUs hammer. result: how many */
 	ORDER_STOP,	/* they stop. result: words that were not as a CPU had left them */
 };
