@@ -13,11 +13,21 @@
 #define X2APIC_BROADCAST	0xffffffffu
 #define APIC_SHORTHANDS		APIC_DEST_ALLBUT	/* all of the field's bits */
 
+/* The vectors of the PICs are the guest's to choose, or what firmware has left in them: 8. On a CPU it would be an
+ * exception's handler that gets the interrupt; a PVM guest has no such event, and does not get it. */
+static void discard_exceptions_vector(struct kvm_vcpu_arch *arch)
+{
+	if (arch->interrupt.injected && arch->interrupt.nr < PVM_VEC_APIC_FIRST)
+		arch->interrupt.injected = false;
+}
+
 uint32_t pvm_kvm_events(void *host, struct pvm_vcpu *pvm, uint8_t *vector)
 {
 	struct pvm_kvm_vcpu *v = pvm_kvm_vcpu_of(pvm);
-	const struct kvm_vcpu_arch *arch = &v->vcpu.arch;
+	struct kvm_vcpu_arch *arch = &v->vcpu.arch;
 	uint32_t waits = 0;
+
+	discard_exceptions_vector(arch);
 
 	if (arch->nmi_injected)
 		waits |= PVM_WAITS_NMI;

@@ -92,6 +92,7 @@ struct pvm_kvm_vcpu {
 	struct kvm_segment seg[8];	/* VCPU_SREG_*: what user space and KVM's emulator set */
 	struct desc_ptr idt, gdt;
 	unsigned long rflags;		/* outside of PVM mode */
+	u64 early_star;			/* the same: MSR_STAR */
 	u32 shadow;			/* the same: KVM_X86_SHADOW_INT_* */
 	u64 guests_dr[4], guests_dr6, guests_dr7;	/* while user space's breakpoints are in pvm */
 };

@@ -29,9 +29,17 @@ static void unsetup(void)
 {
 }
 
+/* Those of KVM's list that a vendor module carries out; user space takes each that is listed for one that
+ * it can read and write. */
 static bool has_emulated_msr(struct kvm *kvm, u32 index)
 {
-	return index != MSR_IA32_SMBASE && (index < MSR_IA32_VMX_BASIC || index > MSR_IA32_VMX_VMFUNC);
+	switch (index) {
+	case MSR_IA32_SMBASE:
+	case MSR_AMD64_VIRT_SPEC_CTRL:
+	case MSR_AMD64_TSC_RATIO:
+		return false;
+	}
+	return index < MSR_IA32_VMX_BASIC || index > MSR_IA32_VMX_VMFUNC;
 }
 
 static void flush_tlb_guest(struct kvm_vcpu *vcpu)

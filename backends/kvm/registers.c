@@ -360,10 +360,22 @@ static u64 get_snapshot_msr(const struct pvm_kvm_vcpu *v, u32 index)
 	return index == PVM_KVM_MSR_VCPU ? state.nmi_pending : state.tls[index - PVM_KVM_MSR_TLS0];
 }
 
+/* Before 64-bit mode STAR is as x86 has it, any value. What a PVM guest may not have is not taken along.
+ * spec: States or registers on PVM modes */
+static bool is_early_star(const struct pvm_kvm_vcpu *v, u32 index)
+{
+	return index == MSR_STAR && !v->is_pvm;
+}
+
 int pvm_kvm_get_msr(struct kvm_vcpu *vcpu, struct msr_data *msr)
 {
 	uint64_t value;
 	int error;
+
+	if (is_early_star(to_pvm_vcpu(vcpu), msr->index)) {
+		msr->data = to_pvm_vcpu(vcpu)->early_star;
+		return 0;
+	}
 
 	if (msr->host_initiated && is_snapshot_msr(msr->index)) {
 		msr->data = get_snapshot_msr(to_pvm_vcpu(vcpu), msr->index);
@@ -387,6 +399,10 @@ int pvm_kvm_set_msr(struct kvm_vcpu *vcpu, struct msr_data *msr)
 	error = msr->index == MSR_EFER ? PVM_ENOENT : pvm_msr_write(&v->pvm, msr->index, msr->data);
 	if (error == PVM_ENOENT)
 		return kvm_set_msr_common(vcpu, msr);
+	if (is_early_star(v, msr->index)) {
+		v->early_star = msr->data;
+		return 0;
+	}
 	/* As they will be taken over with the rest. Only these: KVM_SET_SREGS may have set the others. */
 	if (msr->index == MSR_FS_BASE)
 		v->seg[VCPU_SREG_FS].base = v->pvm.fs_base;

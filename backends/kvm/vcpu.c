@@ -83,6 +83,7 @@ void pvm_kvm_vcpu_reset(struct kvm_vcpu *vcpu, bool init_event)
 	v->idt = v->gdt = (struct desc_ptr){ .size = 0xffff };
 	v->rflags = X86_EFLAGS_FIXED;
 	v->shadow = 0;
+	v->early_star = 0;
 	vcpu->arch.halt_request = 0;
 	v->exit.kind = PVM_EXIT_KICK;
 	v->acts = v->wants_irq = v->wants_nmi = false;
@@ -94,14 +95,15 @@ void pvm_kvm_vcpu_reset(struct kvm_vcpu *vcpu, bool init_event)
  * Entry.
  */
 
-/* The vCPU cannot go on: user space gets the reason, and the log the words. */
-static int fail(struct pvm_kvm_vcpu *v, u32 reason, const char *what, const char *detail)
+/* The vCPU cannot go on: user space is told, and the log has the words. Never KVM_INTERNAL_ERROR_EMULATION:
+ * in user mode some VMMs take that for the guest's program's, and try again for ever. */
+static int fail(struct pvm_kvm_vcpu *v, const char *what, const char *detail)
 {
 	struct kvm_run *run = v->vcpu.run;
 
 	pr_err_ratelimited("vCPU %d: %s%s, at rip 0x%llx\n", v->vcpu.vcpu_id, what, detail, v->pvm.rip);
 	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
-	run->internal.suberror = reason;
+	run->internal.suberror = KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON;
 	run->internal.ndata = 1;
 	run->internal.data[0] = v->pvm.rip;
 	return 0;
@@ -235,6 +237,8 @@ static int do_shutdown(struct pvm_kvm_vcpu *v)
 
 static int act(struct pvm_kvm_vcpu *v, enum pvm_action action)
 {
+	char code[16];
+
 	v->action = action;
 	switch (action) {
 	case PVM_ACT_RESUME:
@@ -262,7 +266,8 @@ static int act(struct pvm_kvm_vcpu *v, enum pvm_action action)
 		return -EFAULT;
 	if (v->pvm.request.error.code == PVM_ENOMEM)
 		return -ENOMEM;
-	return fail(v, KVM_INTERNAL_ERROR_EMULATION, "the engine failed", "");
+	snprintf(code, sizeof(code), "%d", v->pvm.request.error.code);
+	return fail(v, "the engine failed with error ", code);
 }
 
 int pvm_kvm_handle_exit(struct kvm_vcpu *vcpu, enum exit_fastpath_completion fastpath)
@@ -280,13 +285,12 @@ int pvm_kvm_handle_exit(struct kvm_vcpu *vcpu, enum exit_fastpath_completion fas
 		if (ret < 0)
 			return ret;
 #endif
-		return ret > 0 ? 1 : fail(v, KVM_INTERNAL_ERROR_EMULATION, "registers of no PVM guest", "");
+		return ret > 0 ? 1 : fail(v, "registers of no PVM guest", "");
 	}
 	if (v->has_no_cpu)	/* 6.1 leaves a CPU online that pvm_kvm_cpu_enable() has refused */
-		return fail(v, KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON, "it was on a CPU that cannot run guests", "");
+		return fail(v, "it was on a CPU that cannot run guests", "");
 	if (v->exit.kind == PVM_EXIT_FAILED)	/* for good: the engine would forget it */
-		return fail(v, KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON, "the switcher failed: ",
-			    v->exit.message);
+		return fail(v, "the switcher failed: ", v->exit.message);
 	if (!v->acts) {
 		pvm_kvm_registers_in(v);
 		if (pvm_kvm_debug_exit(v))

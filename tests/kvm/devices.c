@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * devices SERVANT.elf: what KVM itself does for guests: interrupts from event descriptors and by messages,
+ * devices SERVANT.elf: what KVM itself does for guests: interrupts from event descriptors, by messages and lines,
  * ports that signal one, its local APIC, its clock, its timer of the PC.
  */
 #define _GNU_SOURCE
@@ -16,6 +16,8 @@
 #include <pvm/abi.h>
 
 #define GSI		24	/* above those of the IO-APIC */
+#define PIC_LINE	1
+#define LINE		11
 #define PORT		0x1234
 #define APIC_MESSAGES	0xfee00000u
 #define PIT_COMMAND	0x43
@@ -24,10 +26,19 @@
 #define SYSTEM_TIME	MSR_KVM_SYSTEM_TIME_NEW
 
 static struct client c;
+static uint64_t irqs;		/* of SERVANT_VECTOR that the guest has had */
 
-static bool waits_for(uint64_t count)
+/* It has one more. */
+static bool comes(void)
 {
-	return client_order_at(&c, ORDER_IRQS, 0, count, 0) == DONE && c.box->result == count;
+	irqs++;
+	return client_order_at(&c, ORDER_IRQS, 0, irqs, 0) == DONE && c.box->result == irqs;
+}
+
+static bool nests(void)
+{
+	irqs++;
+	return client_order_at(&c, ORDER_END, 0, 0, 0) == DONE && c.box->result;
 }
 
 static void messages(void)
@@ -35,7 +46,7 @@ static void messages(void)
 	struct kvm_msi msi = { .address_lo = APIC_MESSAGES, .data = SERVANT_VECTOR };
 
 	ASK(c.m.vm, KVM_SIGNAL_MSI, &msi);
-	check(waits_for(1), "a message is an interrupt of the guest's");
+	check(comes(), "a message is an interrupt of the guest's");
 }
 
 static void event_descriptors(void)
@@ -55,11 +66,66 @@ static void event_descriptors(void)
 	irqfd.fd = (uint32_t)fd;
 	ASK(c.m.vm, KVM_SET_GSI_ROUTING, &routing);
 	ASK(c.m.vm, KVM_IRQFD, &irqfd);
-	check(fd >= 0 && write(fd, &one, sizeof(one)) == sizeof(one) && waits_for(2),
+	check(fd >= 0 && write(fd, &one, sizeof(one)) == sizeof(one) && comes(),
 	      "so is an event descriptor (irqfd)");
 	irqfd.flags = KVM_IRQFD_FLAG_DEASSIGN;
 	ASK(c.m.vm, KVM_IRQFD, &irqfd);
 	close(fd);
+}
+
+/* Vectors of the PC's PICs are below those of the local APIC until a guest has set them otherwise. */
+static void pics(void)
+{
+	struct kvm_irqchip chip = { .chip_id = KVM_IRQCHIP_PIC_MASTER };
+	struct kvm_irq_level level = { .irq = PIC_LINE, .level = 1 };
+
+	ASK(c.m.vm, KVM_GET_IRQCHIP, &chip);
+	chip.chip.pic.irq_base = 8;
+	chip.chip.pic.imr = (uint8_t)~(1u << PIC_LINE);
+	chip.chip.pic.init_state = 0;
+	ASK(c.m.vm, KVM_SET_IRQCHIP, &chip);
+	ASK(c.m.vm, KVM_IRQ_LINE, &level);
+	check(nests(), "an interrupt with the vector of an exception is nothing to the guest");
+	ASK(c.m.vm, KVM_GET_IRQCHIP, &chip);
+	check(chip.chip.pic.isr & 1u << PIC_LINE, "though it has been taken from the PIC");
+	chip.chip.pic.imr = 0xff;
+	chip.chip.pic.isr = 0;
+	ASK(c.m.vm, KVM_SET_IRQCHIP, &chip);
+}
+
+/* A level-triggered line through the IO-APIC: its end is told to who raised it. */
+static void lines(void)
+{
+	struct {
+		struct kvm_irq_routing head;
+		struct kvm_irq_routing_entry entry;
+	} routing = {
+		.head.nr = 1,
+		.entry = { .gsi = LINE, .type = KVM_IRQ_ROUTING_IRQCHIP,
+			   .u.irqchip = { .irqchip = KVM_IRQCHIP_IOAPIC, .pin = LINE } },
+	};
+	struct kvm_irqchip chip = { .chip_id = KVM_IRQCHIP_IOAPIC };
+	int raise = eventfd(0, EFD_CLOEXEC), ended = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	struct kvm_irqfd irqfd = {
+		.gsi = LINE, .flags = KVM_IRQFD_FLAG_RESAMPLE, .fd = (uint32_t)raise, .resamplefd = (uint32_t)ended,
+	};
+	uint64_t one = 1, count = 0;
+
+	ASK(c.m.vm, KVM_SET_GSI_ROUTING, &routing);
+	ASK(c.m.vm, KVM_GET_IRQCHIP, &chip);
+	chip.chip.ioapic.redirtbl[LINE].bits = 0;
+	chip.chip.ioapic.redirtbl[LINE].fields.vector = SERVANT_VECTOR;
+	chip.chip.ioapic.redirtbl[LINE].fields.trig_mode = 1;
+	ASK(c.m.vm, KVM_SET_IRQCHIP, &chip);
+	ASK(c.m.vm, KVM_IRQFD, &irqfd);
+	check(write(raise, &one, sizeof(one)) == sizeof(one) && comes() &&
+	      read(ended, &count, sizeof(count)) == sizeof(count) && count == 1, "the end of a level-triggered interrupt is told");
+	irqfd.flags |= KVM_IRQFD_FLAG_DEASSIGN;
+	ASK(c.m.vm, KVM_IRQFD, &irqfd);
+	chip.chip.ioapic.redirtbl[LINE].fields.mask = 1;
+	ASK(c.m.vm, KVM_SET_IRQCHIP, &chip);
+	close(raise);
+	close(ended);
 }
 
 static void port_events(void)
@@ -119,7 +185,7 @@ static void local_apic(void)
 {
 	unsigned long before;
 
-	check(client_order_at(&c, ORDER_END, 0, 0, 0) == DONE && c.box->result,
+	check(nests(),
 	      "an interrupt that waits for another's end comes right behind the EOI");
 	check(client_order_at(&c, ORDER_LATE, 0, 0, 0) == DONE && c.box->result,
 	      "a deadline that is over interrupts at once");
@@ -154,8 +220,10 @@ int main(int argc, char **argv)
 		machine_die("usage: devices SERVANT.elf");
 	client_create(&c, argv[1], 1);
 	ASK(c.m.vm, KVM_CREATE_PIT2, &pit);
+	pics();
 	messages();
 	event_descriptors();
+	lines();
 	port_events();
 	system_time();
 	pc_timer();
