@@ -15,19 +15,24 @@
 
 /* The vectors of the PICs are the guest's to choose, or what firmware has left in them: 8. On a CPU it would be an
  * exception's handler that gets the interrupt; a PVM guest has no such event, and does not get it. */
-static void discard_exceptions_vector(struct kvm_vcpu_arch *arch)
+static void discard_exceptions_vector(struct pvm_kvm_vcpu *v)
 {
-	if (arch->interrupt.injected && arch->interrupt.nr < PVM_VEC_APIC_FIRST)
-		arch->interrupt.injected = false;
+	struct kvm_queued_interrupt *interrupt = &v->vcpu.arch.interrupt;
+
+	if (likely(!interrupt->injected || interrupt->nr >= PVM_VEC_APIC_FIRST))
+		return;
+	interrupt->injected = false;
+	kvm_make_request(KVM_REQ_EVENT, &v->vcpu);	/* there may be another */
+	pvm_switcher_kick(&v->switcher);
 }
 
 uint32_t pvm_kvm_events(void *host, struct pvm_vcpu *pvm, uint8_t *vector)
 {
 	struct pvm_kvm_vcpu *v = pvm_kvm_vcpu_of(pvm);
-	struct kvm_vcpu_arch *arch = &v->vcpu.arch;
+	const struct kvm_vcpu_arch *arch = &v->vcpu.arch;
 	uint32_t waits = 0;
 
-	discard_exceptions_vector(arch);
+	discard_exceptions_vector(v);
 
 	if (arch->nmi_injected)
 		waits |= PVM_WAITS_NMI;

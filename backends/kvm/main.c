@@ -35,6 +35,7 @@ static bool has_emulated_msr(struct kvm *kvm, u32 index)
 {
 	switch (index) {
 	case MSR_IA32_SMBASE:
+	case MSR_IA32_MCG_EXT_CTL:
 	case MSR_AMD64_VIRT_SPEC_CTRL:
 	case MSR_AMD64_TSC_RATIO:
 		return false;
@@ -198,8 +199,13 @@ static int leave_smm(struct kvm_vcpu *vcpu, const char *state)
 	return -EOPNOTSUPP;
 }
 
+/* Without an answer for a feature MSR, some kernels refuse to set the MSR of a vCPU at all. */
 static int get_msr_feature(struct kvm_msr_entry *entry)
 {
+	if (entry->index == MSR_IA32_PERF_CAPABILITIES) {
+		entry->data = 0;
+		return 0;
+	}
 	return !pvm_kvm_feature_msr(entry->index, &entry->data);
 }
 

@@ -6,8 +6,14 @@
 #include "machine.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+
+#include <pvm/x86.h>
+
+#define MSRS_MOST	4096
 
 #define CR0_PE		1
 #define X2APIC		(3 << 10)
@@ -103,10 +109,55 @@ static void nowhere(bool stack)
 	machine_destroy(&m);
 }
 
+static bool can_have(uint32_t index, uint64_t value)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry;
+	} msrs = { .head.nmsrs = 1, .entry = { .index = index, .data = value } };
+
+	return ioctl(m.vcpu[0], KVM_SET_MSRS, &msrs) == 1;
+}
+
+static bool is_kept(uint32_t index)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry;
+	} msrs = { .head.nmsrs = 1, .entry.index = index };
+
+	return ioctl(m.vcpu[0], KVM_GET_MSRS, &msrs) == 1 && can_have(index, msrs.entry.data);
+}
+
+/* A monitor saves what KVM lists, and sets it in a vCPU that has been reset. */
+static void listed(void)
+{
+	struct kvm_msr_list *list = calloc(1, sizeof(*list) + MSRS_MOST * sizeof(list->indices[0]));
+	unsigned i, refused = 0;
+
+	machine_create_bare(&m, 0, 64 << 20, 1);
+	if (!list)
+		machine_die("out of memory");
+	list->nmsrs = MSRS_MOST;
+	ASK(m.kvm, KVM_GET_MSR_INDEX_LIST, list);
+	for (i = 0; i < list->nmsrs; i++) {
+		if (!is_kept(list->indices[i])) {
+			printf("# MSR 0x%x\n", list->indices[i]);
+			refused++;
+		}
+	}
+	check(list->nmsrs && !refused, "a vCPU has each MSR that is listed, and takes its value back");
+	check(can_have(PVM_MSR_STAR, 0) && can_have(PVM_MSR_STAR, 0x0013000800000000),
+	      "before 64-bit mode STAR is anything");
+	free(list);
+	machine_destroy(&m);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 3)
 		machine_die("usage: boot GUEST.elf FIRMWARE");
+	listed();
 	machine_create_with_firmware(&m, argv[1], 64 << 20, 1, argv[2]);
 	starts();
 	machine_destroy(&m);
