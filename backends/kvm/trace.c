@@ -188,7 +188,7 @@ void pvm_kvm_get_exit_info(struct kvm_vcpu *vcpu, u32 *reason, u64 *info1, u64 *
 	*reason = pvm_kvm_exit_isa() == PVM_KVM_ISA_SVM ? codes.svm : codes.vmx;
 	*info1 = is_syscall ? v->pvm.gpr[PVM_RAX] : 0;
 	if (is_exception && v->exit.vector == PVM_VEC_PF)
-		*info1 = v->pvm.cr2;
+		*info1 = v->exit.gva.v;
 	*info2 = v->pvm.user_mode;
 	*intr = event_of(v);
 	*error = is_exception ? v->exit.error_code : 0;

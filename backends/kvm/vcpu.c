@@ -296,7 +296,7 @@ int pvm_kvm_handle_exit(struct kvm_vcpu *vcpu, enum exit_fastpath_completion fas
 		if (pvm_kvm_debug_exit(v))
 			return 0;
 		if (v->exit.kind == PVM_EXIT_EXCEPTION && v->exit.vector == PVM_VEC_PF)
-			trace_kvm_page_fault(vcpu, v->pvm.cr2, v->exit.error_code);
+			trace_kvm_page_fault(vcpu, v->exit.gva.v, v->exit.error_code);
 		action = pvm_handle_exit(&v->pvm, &v->exit, &root, PVM_MAY_SLEEP);
 		pvm_kvm_registers_out(v);
 	}

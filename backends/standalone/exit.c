@@ -111,13 +111,14 @@ static void end_by_shutdown(struct monitor_vcpu *vcpu)
 static void end_by_mmio(struct monitor_vcpu *vcpu)
 {
 	const struct pvm_request *request = &vcpu->pvm.request;
+	char address[40] = "";
 
-	loop_end(
-		vcpu->vm, vcpu, MONITOR_END_DIED, MONITOR_STATUS_DIED,
-		"vCPU %u: the guest %s guest-physical 0x%llx (address 0x%llx), where there is no memory, at rip 0x%llx",
-		vcpu->pvm.id, request->mmio.write ? "wrote to" : "touched",
-		(unsigned long long)request->mmio.gpa.v, (unsigned long long)request->mmio.gva.v,
-		(unsigned long long)vcpu->pvm.rip);
+	if (request->mmio.gva.v != PVM_INVALID_ADDR)
+		snprintf(address, sizeof(address), " (address 0x%llx)", (unsigned long long)request->mmio.gva.v);
+	loop_end(vcpu->vm, vcpu, MONITOR_END_DIED, MONITOR_STATUS_DIED,
+		 "vCPU %u: the guest %s guest-physical 0x%llx%s, where there is no memory, at rip 0x%llx",
+		 vcpu->pvm.id, request->mmio.write ? "wrote to" : "touched",
+		 (unsigned long long)request->mmio.gpa.v, address, (unsigned long long)vcpu->pvm.rip);
 }
 
 static void end_by_error(struct monitor_vcpu *vcpu)

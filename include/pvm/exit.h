@@ -35,7 +35,7 @@ enum pvm_exit_kind {
 	PVM_EXIT_SYSCALL,	/* SYSCALL in 64-bit code; rip after it, rcx = rip, r11 = rflags */
 	PVM_EXIT_SYSCALL32,	/* SYSCALL or SYSENTER in 32-bit code; rip at it; insn.op, or
 				 * PVM_INSN_UNKNOWN where it is to be read and decoded */
-	PVM_EXIT_EXCEPTION,	/* vector 0..31, error_code; #PF: cr2, #DB: dr6 of the vCPU */
+	PVM_EXIT_EXCEPTION,	/* vector 0..31, error_code; #PF: gva, #DB: dr6 of the vCPU */
 	PVM_EXIT_SOFTWARE,	/* INT3, INTO, INT 0x80 or INT 4 by an open gate: vector; rip after it */
 	PVM_EXIT_INSN,		/* an instruction that is decoded already, insn; it raised vector,
 				 * error_code; rip at it */
@@ -50,6 +50,7 @@ struct pvm_guest_exit {
 	enum pvm_exit_kind kind;
 	uint8_t vector;
 	uint32_t error_code;
+	pvm_gva_t gva;			/* #PF: the CPU's CR2; the guest's is another until the fault is its own */
 	enum pvm_action action;		/* PVM_EXIT_ACTION */
 	struct pvm_insn insn;		/* PVM_EXIT_INSN, PVM_EXIT_SYSCALL32 */
 	const char *message;		/* PVM_EXIT_DEAD, _FAILED: one line, the host's memory */

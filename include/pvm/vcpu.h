@@ -4,7 +4,7 @@
  * and writing its registers. Also the VM's fixed configuration.
  *
  * Owned by libpvm/vcpu/. The backend fills gpr, rip, rflags, seg, fs_base,
- * gs_base, cr2, dr6 and pkru from the CPU at each exit, makes one engine call,
+ * gs_base, dr6 and pkru from the CPU at each exit, makes one engine call,
  * and loads the CPU from them again; it touches nothing else in here.
  *
  * spec: PVM modes and states

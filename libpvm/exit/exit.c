@@ -19,12 +19,14 @@ static enum pvm_action error(struct pvm_vcpu *vcpu, int code)
 	return PVM_ACT_ERROR;
 }
 
-static enum pvm_action exception(struct pvm_vcpu *vcpu, uint8_t vector, uint32_t error_code,
-				 enum pvm_sleep sleep)
+static enum pvm_action exception(struct pvm_vcpu *vcpu, const struct pvm_guest_exit *exit, enum pvm_sleep sleep)
 {
+	uint32_t error_code = exit->error_code;
+	uint8_t vector = exit->vector;
+
 	switch (vector) {
 	case PVM_VEC_PF:
-		return pvm_handle_page_fault(vcpu, pvm_gva(vcpu->cr2), error_code, sleep);
+		return pvm_handle_page_fault(vcpu, exit->gva, error_code, sleep);
 	case PVM_VEC_GP:
 	case PVM_VEC_UD:
 		return pvm_exit_trapped(vcpu, vector, error_code);
@@ -66,7 +68,7 @@ static enum pvm_action handle(struct pvm_vcpu *vcpu, const struct pvm_guest_exit
 			return pvm_exit_trapped(vcpu, PVM_VEC_GP, 0);
 		return pvm_handle_insn(vcpu, &exit->insn, PVM_VEC_GP, 0);
 	case PVM_EXIT_EXCEPTION:
-		return exception(vcpu, exit->vector, exit->error_code, sleep);
+		return exception(vcpu, exit, sleep);
 	case PVM_EXIT_SOFTWARE:
 		return pvm_exit_software(vcpu, exit->vector);
 	case PVM_EXIT_INSN:

@@ -258,7 +258,7 @@ static void explain_vector(const struct pvm_switcher_cpu *cpu, struct pvm_vcpu *
 	exit->guest.error_code = (uint32_t)cpu->frame.error;
 	take_selectors(cpu, vcpu);
 	if (exit->guest.vector == PVM_VEC_PF)
-		vcpu->cr2 = cpu->cr2;
+		exit->guest.gva = pvm_gva(cpu->cr2);
 	if (exit->guest.vector == PVM_VEC_DB)
 		vcpu->dr6 = cpu->dr6;
 	if (exit->guest.vector == PVM_VEC_BP || exit->guest.vector == PVM_VEC_OF ||
@@ -337,7 +337,6 @@ static enum pvm_action serve_vector(const struct pvm_switcher_cpu *cpu, struct p
 		enum pvm_action action;
 		bool fixed;
 
-		vcpu->cr2 = cpu->cr2;
 		action = pvm_fault_answer(vcpu, pvm_gva(cpu->cr2), (uint32_t)cpu->frame.error, PVM_NO_SLEEP,
 					  &fixed);
 		if (fixed)

@@ -86,7 +86,8 @@ poweroff -f
 """
 APPLETS = ("sh", "mount", "umount", "insmod", "rmmod", "timeout", "echo", "dmesg", "poweroff", "sleep", "mkswap",
            "swapon", "swapoff", "kill", "cat", "seq", "true", "ls", "grep", "wc", "head", "chmod", "mkfifo", "mkdir",
-           "mv", "sort", "su", "uniq", "awk")
+           "mv", "sort", "su", "uniq", "awk", "gzip",
+           "gunzip", "base64")
 MODULES = ("irqbypass", "kvm", "brd")
 JOB_SECONDS = 300	# against hangs
 

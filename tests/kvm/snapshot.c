@@ -16,43 +16,13 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include <pvm/abi.h>
-#include <pvm/kvm.h>
-#include <pvm/vcpu.h>
-#include <pvm/x86.h>
-
 #include "serial16550.h"
+#include "vcpu_state.h"
 
 #define MEMORY		(64ull << 20)
 #define SERIAL		0x3f8
 #define DEBUG_EXIT	0xf4
 #define MOVES_LEAST	10
-#define MSRS		(sizeof(msr_list) / sizeof(msr_list[0]))
-
-/* The TSC's deadline comes after the local APIC, which it belongs to. */
-static const uint32_t msr_list[] = {
-	PVM_MSR_STAR, PVM_MSR_LSTAR, PVM_MSR_CSTAR, PVM_MSR_SYSCALL_MASK, PVM_MSR_KERNEL_GS_BASE,
-	PVM_MSR_IA32_SYSENTER_CS, PVM_MSR_IA32_SYSENTER_ESP, PVM_MSR_IA32_SYSENTER_EIP, PVM_MSR_IA32_PAT,
-	PVM_MSR_IA32_PKRS, PVM_MSR_TSC_AUX, MSR_PVM_LINEAR_ADDRESS_RANGE, MSR_PVM_VCPU_STRUCT,
-	MSR_PVM_SUPERVISOR_RSP, MSR_PVM_SUPERVISOR_REDZONE, MSR_PVM_EVENT_ENTRY, MSR_PVM_RETU_RIP,
-	MSR_PVM_RETS_RIP, MSR_PVM_SWITCH_CR3, PVM_KVM_MSR_TLS0, PVM_KVM_MSR_TLS0 + 1,
-	PVM_KVM_MSR_TLS0 + 2, PVM_KVM_MSR_VCPU, PVM_MSR_IA32_TSC_DEADLINE,
-};
-
-struct state {
-	struct kvm_regs regs;
-	struct kvm_sregs sregs;
-	struct kvm_vcpu_events events;
-	struct kvm_debugregs debugregs;
-	struct kvm_lapic_state lapic;
-	struct kvm_mp_state mp;
-	struct kvm_xsave xsave;
-	struct kvm_xcrs xcrs;
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entry[MSRS];
-	} msrs;
-};
 
 static struct machine m;
 static struct serial16550 uart;
@@ -65,66 +35,17 @@ static void print_byte(void *host, uint8_t byte)
 	putchar(byte);
 }
 
-/* Those that a dialect does not have, or the CPU, are left out. */
-static void get_msrs(struct state *s)
-{
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entry;
-	} one = { .head.nmsrs = 1 };
-	unsigned i;
-
-	for (i = 0; i < MSRS; i++) {
-		one.entry.index = msr_list[i];
-		if (ioctl(m.vcpu[0], KVM_GET_MSRS, &one) == 1)
-			s->msrs.entry[s->msrs.head.nmsrs++] = one.entry;
-	}
-}
-
-static void save(struct state *s)
-{
-	int fd = m.vcpu[0];
-
-	memset(s, 0, sizeof(*s));
-	ASK(fd, KVM_GET_REGS, &s->regs);
-	ASK(fd, KVM_GET_SREGS, &s->sregs);
-	ASK(fd, KVM_GET_VCPU_EVENTS, &s->events);
-	ASK(fd, KVM_GET_DEBUGREGS, &s->debugregs);
-	ASK(fd, KVM_GET_LAPIC, &s->lapic);
-	ASK(fd, KVM_GET_MP_STATE, &s->mp);
-	ASK(fd, KVM_GET_XSAVE, &s->xsave);
-	ASK(fd, KVM_GET_XCRS, &s->xcrs);
-	get_msrs(s);
-}
-
-static void restore(struct state *s)
-{
-	int fd = m.vcpu[0], set;
-
-	ASK(fd, KVM_SET_XCRS, &s->xcrs);
-	ASK(fd, KVM_SET_XSAVE, &s->xsave);
-	ASK(fd, KVM_SET_SREGS, &s->sregs);
-	ASK(fd, KVM_SET_LAPIC, &s->lapic);
-	set = ASK(fd, KVM_SET_MSRS, &s->msrs);
-	if (set != (int)s->msrs.head.nmsrs)
-		machine_die("MSR 0x%x is refused: 0x%llx", s->msrs.entry[set].index, s->msrs.entry[set].data);
-	ASK(fd, KVM_SET_REGS, &s->regs);
-	ASK(fd, KVM_SET_DEBUGREGS, &s->debugregs);
-	ASK(fd, KVM_SET_VCPU_EVENTS, &s->events);
-	ASK(fd, KVM_SET_MP_STATE, &s->mp);
-}
-
 /* Into another VM. */
 static void move(void)
 {
-	static struct state state;
+	static struct vcpu_state state;
 	struct machine old = m;
 
-	save(&state);
+	vcpu_state_get(m.vcpu[0], &state);
 	in_user_mode += state.sregs.ss.dpl == 3;
 	machine_create_bare(&m, old.abi, old.memory_size, 1);
 	memcpy(m.memory, old.memory, old.memory_size);
-	restore(&state);
+	vcpu_state_set(m.vcpu[0], &state);
 	machine_destroy(&old);
 	moves++;
 }

@@ -102,7 +102,7 @@ static void do_mmio(struct monitor_vcpu *vcpu, const struct kvm_run *run)
 	};
 
 	kvm_registers_get(vcpu);
-	request.mmio.gva = pvm_gva(vcpu->pvm.cr2);	/* of the fault that led to it */
+	request.mmio.gva = pvm_gva(PVM_INVALID_ADDR);	/* KVM does not say it */
 	end_as(vcpu, request, PVM_ACT_MMIO);
 }
 

@@ -188,6 +188,7 @@ static enum script_result run_raise(struct script_vcpu *v, const struct script_l
 	if (!script_stop_once(v))
 		return SCRIPT_NEXT;
 	model_step_exception((uint8_t)vector, (uint32_t)code, exit);
+	exit->gva = pvm_gva(v->vcpu->cr2);
 	return SCRIPT_EXIT;
 }
 

@@ -26,8 +26,8 @@ enum model_step model_step_access(struct model_cpu *cpu, struct pvm_vcpu *vcpu, 
 			model_step_insn(&(struct pvm_insn){ .op = PVM_INSN_UNKNOWN }, PVM_VEC_GP, exit);
 			return MODEL_STEP_EXIT;
 		}
-		vcpu->cr2 = fault.gva;
 		model_step_exception(fault.vector, fault.error_code, exit);
+		exit->gva = pvm_gva(fault.gva);
 		return MODEL_STEP_EXIT;
 	case MODEL_RELOAD:
 		memset(exit, 0, sizeof(*exit));

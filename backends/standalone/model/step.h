@@ -29,7 +29,7 @@ void model_step_syscall(struct pvm_vcpu *vcpu, struct pvm_guest_exit *exit);
 /* INT 0x80 at vcpu->rip. */
 void model_step_int80(struct pvm_vcpu *vcpu, struct pvm_guest_exit *exit);
 
-/* An exception; #PF wants vcpu->cr2 set, #DB vcpu->dr6. */
+/* An exception; #PF wants exit->gva set afterwards, #DB vcpu->dr6. */
 void model_step_exception(uint8_t vector, uint32_t error_code, struct pvm_guest_exit *exit);
 
 /* An instruction that raises @vector, decoded. */

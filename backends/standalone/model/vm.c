@@ -351,6 +351,7 @@ struct model_outcome model_exception(struct model_vm *vm, unsigned vcpu, uint8_t
 	struct pvm_guest_exit exit;
 
 	model_step_exception(vector, error_code, &exit);
+	exit.gva = pvm_gva(vm->vcpu[vcpu].cr2);
 	return served(&vm->vcpu[vcpu], &exit);
 }
 

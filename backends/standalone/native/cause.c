@@ -51,7 +51,7 @@ static enum cause exception(struct pvm_guest_exit *exit, uint8_t vector, uint64_
 
 static enum cause fetch_fault(struct pvm_guest_exit *exit, struct pvm_vcpu *vcpu)
 {
-	vcpu->cr2 = vcpu->rip;
+	exit->gva = pvm_gva(vcpu->rip);
 	return exception(exit, PVM_VEC_PF, PVM_PF_U | PVM_PF_I);
 }
 
@@ -173,7 +173,7 @@ static enum cause segment_fault(const struct sigframe *frame, struct pvm_vcpu *v
 	}
 	switch (frame->vector) {
 	case PVM_VEC_PF:
-		vcpu->cr2 = frame->cr2;
+		exit->gva = pvm_gva(frame->cr2);
 		return exception(exit, PVM_VEC_PF, frame->error_code);
 	case PVM_VEC_GP:
 	case PVM_VEC_TS:

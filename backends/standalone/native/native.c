@@ -333,7 +333,7 @@ static bool look_at_frame(struct monitor_vcpu *vcpu, struct space *space, struct
 	}
 	if (exit->kind == PVM_EXIT_EXCEPTION && exit->vector == PVM_VEC_PF)
 		native->fault = (struct fill_fault){
-			.pending = true, .root = vcpu->root.v, .gva = vcpu->pvm.cr2,
+			.pending = true, .root = vcpu->root.v, .gva = exit->gva.v,
 			.error_code = exit->error_code,
 		};
 	return true;

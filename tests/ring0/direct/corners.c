@@ -91,7 +91,7 @@ void run_to_ud2(const char *name)
 		if (exit.guest.kind == PVM_EXIT_SYSCALL)
 			pvm_handle_syscall(&test.vcpu);
 		else if (exit.guest.kind == PVM_EXIT_EXCEPTION && exit.guest.vector == PVM_VEC_PF)
-			pvm_handle_page_fault(&test.vcpu, pvm_gva(test.vcpu.cr2), exit.guest.error_code,
+			pvm_handle_page_fault(&test.vcpu, exit.guest.gva, exit.guest.error_code,
 					      PVM_MAY_SLEEP);
 		else
 			break;
@@ -109,7 +109,7 @@ static void run_to_syscall(struct pvm_switcher_exit *exit, uint64_t lstar)
 		test_vm_run(exit);
 		if (exit->guest.kind != PVM_EXIT_EXCEPTION || exit->guest.vector != PVM_VEC_PF)
 			return;
-		if (pvm_handle_page_fault(&test.vcpu, pvm_gva(test.vcpu.cr2), exit->guest.error_code,
+		if (pvm_handle_page_fault(&test.vcpu, exit->guest.gva, exit->guest.error_code,
 					  PVM_MAY_SLEEP) != PVM_ACT_RESUME)
 			return;
 	}
@@ -533,7 +533,7 @@ static void double_fault(uint64_t rip, const char *name)
 	       (exit.guest.kind == PVM_EXIT_EXCEPTION && exit.guest.vector == PVM_VEC_PF &&
 		rip == USER_CODE)) {
 		if (exit.guest.kind == PVM_EXIT_EXCEPTION)
-			pvm_mmu_fault(&test.vcpu, pvm_gva(test.vcpu.cr2), exit.guest.error_code,
+			pvm_mmu_fault(&test.vcpu, exit.guest.gva, exit.guest.error_code,
 				      PVM_MAY_SLEEP);
 		if (exit.guest.kind == PVM_EXIT_INTERRUPT)
 			pvm_switcher_host_vector(test.cpu, exit.guest.vector);

@@ -65,7 +65,6 @@ void exits_say_what_they_are(bool serve)
 	test.svcpu.serve = serve;
 	for (i = 0; i < sizeof(exits) / sizeof(exits[0]); i++) {
 		uint64_t dr6 = DR6_NONE | (exits[i].vector == PVM_VEC_DB ? DR6_BS : 0);
-		uint64_t cr2 = exits[i].vector == PVM_VEC_PF ? NOWHERE | NO_SELECTOR : CR2_BEFORE;
 		uint64_t rip = USER_CODE + (uint64_t)exits[i].length;
 
 		if (serve && exits[i].served)
@@ -84,8 +83,10 @@ void exits_say_what_they_are(bool serve)
 			fail("exit %d, vector %u, error code %x, rip %lx instead of %d, %u, %x, %lx",
 			     exit.guest.kind, exit.guest.vector, exit.guest.error_code, vcpu->rip,
 			     exits[i].kind, exits[i].vector, exits[i].error_code, rip);
-		if (vcpu->dr6 != dr6 || vcpu->cr2 != cr2)
+		if (vcpu->dr6 != dr6 || vcpu->cr2 != CR2_BEFORE)
 			fail("vector %u: DR6 %lx, CR2 %lx", exits[i].vector, vcpu->dr6, vcpu->cr2);
+		if (exits[i].vector == PVM_VEC_PF && exit.guest.gva.v != (NOWHERE | NO_SELECTOR))
+			fail("a #PF at %lx", exit.guest.gva.v);
 	}
 	print("exits say what they are%s\n", serve ? ", and what is not served is one" : "");
 }

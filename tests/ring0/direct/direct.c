@@ -316,10 +316,10 @@ static bool run_syscall(void)
 		if (test.vcpu.rip != before.rip)
 			return false;
 		/* The first touch of the code page. */
-		if (pvm_mmu_fault(&test.vcpu, pvm_gva(test.vcpu.cr2), exit.guest.error_code,
+		if (pvm_mmu_fault(&test.vcpu, exit.guest.gva, exit.guest.error_code,
 				  PVM_MAY_SLEEP)
 			    .kind != PVM_FAULT_FIXED)
-			fail("the code page cannot be filled: cr2 %lx", test.vcpu.cr2);
+			fail("the code page cannot be filled: cr2 %lx", exit.guest.gva.v);
 	}
 }
 

@@ -196,7 +196,7 @@ static void run_program(const char *name, bool user_mode, bool guest_breakpoints
 			break;
 		if (exit.guest.kind != PVM_EXIT_EXCEPTION || exit.guest.vector != PVM_VEC_PF)
 			fail("%s: exit %d, vector %u, rip %lx", name, exit.guest.kind, exit.guest.vector, test.vcpu.rip);
-		pvm_mmu_fault(&test.vcpu, pvm_gva(test.vcpu.cr2), exit.guest.error_code, PVM_MAY_SLEEP);
+		pvm_mmu_fault(&test.vcpu, exit.guest.gva, exit.guest.error_code, PVM_MAY_SLEEP);
 	}
 	if (tries == 20)
 		fail("%s: does not get there", name);

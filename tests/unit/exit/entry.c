@@ -130,7 +130,7 @@ Test(exit_entry, m11_a_fault_that_found_no_memory_is_tried_again)
 	stop.kind = PVM_EXIT_EXCEPTION;
 	stop.vector = PVM_VEC_PF;
 	stop.error_code = PVM_PF_U;
-	vcpu->cr2 = 0x400000;
+	stop.gva = pvm_gva(0x400000);
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME, "shadow pages were given back");
 	cr_assert_eq(vcpu->rip, rip);
 }

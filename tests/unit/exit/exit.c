@@ -39,15 +39,27 @@ Test(exit_kind, syscall_is_classified)
 	assert_runnable();
 }
 
-Test(exit_kind, page_fault_takes_its_address_from_cr2)
+Test(exit_kind, page_fault_has_its_address_in_the_exit)
 {
 	guest_enter_user(&f);
-	vcpu->cr2 = 0x7000000000;
+	stop.gva = pvm_gva(0x7000000000);
 	raise_exception(PVM_VEC_PF, PVM_PF_U | PVM_PF_W);
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->rip, ENTRY);
 	cr_assert_eq(dual_pvcs(vcpu)->event_vector, PVM_VEC_PF);
 	cr_assert_eq(dual_pvcs(vcpu)->cr2, 0x7000000000);
+}
+
+/* What the engine fills is no fault of the guest's: its CR2 is from the last that was. */
+Test(exit_kind, a_fill_leaves_the_guests_cr2)
+{
+	guest_enter_user(&f);
+	vcpu->cr2 = 0x1234;
+	stop.gva = pvm_gva(0x5000);
+	raise_exception(PVM_VEC_PF, PVM_PF_U);
+	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
+	cr_assert(vcpu->user_mode, "it was filled");
+	cr_assert_eq(vcpu->cr2, 0x1234);
 }
 
 /* One exit less: the return to where the #PF came from makes the page reachable. */
@@ -63,11 +75,11 @@ Test(exit_kind, a_return_from_a_page_fault_finds_the_page)
 	at = fixture_entry(&f, vcpu->cr3, 4, page, 1);
 	*at = 0;
 	rip = vcpu->rip;
-	vcpu->cr2 = page - 0x1000;	/* its neighbour first */
+	stop.gva = pvm_gva(page - 0x1000);	/* its neighbour first */
 	raise_exception(PVM_VEC_PF, PVM_PF_U | PVM_PF_W);
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->rip, rip);
-	vcpu->cr2 = page;
+	stop.gva = pvm_gva(page);
 	raise_exception(PVM_VEC_PF, PVM_PF_U | PVM_PF_W);
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->rip, ENTRY);
@@ -168,7 +180,7 @@ Test(exit_kind, what_would_sleep_stays_to_be_handled)
 {
 	guest_enter_user(&f);
 	f.host.frames_would_block = true;
-	vcpu->cr2 = 0x5000;
+	stop.gva = pvm_gva(0x5000);
 	raise_exception(PVM_VEC_PF, PVM_PF_U);
 	cr_assert_eq(handle(PVM_NO_SLEEP), PVM_ACT_RETRY);
 	cr_assert_eq(stop.kind, PVM_EXIT_EXCEPTION);

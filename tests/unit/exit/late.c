@@ -310,7 +310,7 @@ Test(exit_late, a_fault_by_a_table_that_is_away_is_no_fault_of_the_guests)
 {
 	map_window();
 	send_away(window_table());
-	vcpu->cr2 = WINDOW;
+	stop.gva = pvm_gva(WINDOW);
 	stopped(PVM_EXIT_EXCEPTION, PVM_VEC_PF);
 	assert_needs_sleep();
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
@@ -323,7 +323,7 @@ Test(exit_late, no_accessed_or_dirty_bit_is_lost)
 {
 	map_window();
 	test_host_send_away(&f.host, window_table() >> PVM_PAGE_SHIFT, true);
-	vcpu->cr2 = WINDOW;
+	stop.gva = pvm_gva(WINDOW);
 	stopped(PVM_EXIT_EXCEPTION, PVM_VEC_PF);
 	stop.error_code = PVM_PF_W;
 	assert_needs_sleep();
@@ -363,7 +363,7 @@ Test(exit_late, a_host_that_does_not_wait_gets_its_thread_back)
 	cr_assert_eq(vcpu->rip, ENTRY + PVM_ENTRY_SUPERVISOR_EXCEPTION);
 
 	host_wants_its_thread = true;
-	vcpu->cr2 = PAGE;
+	stop.gva = pvm_gva(PAGE);
 	stopped(PVM_EXIT_EXCEPTION, PVM_VEC_PF);
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RETRY, "a fault does not wait either");
 	host_wants_its_thread = false;

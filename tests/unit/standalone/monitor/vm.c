@@ -116,8 +116,9 @@ Test(vm, a_triple_fault_names_the_event_and_the_place)
 
 static void touch_the_end_of_memory(struct monitor_vcpu *vcpu, struct pvm_guest_exit *exit)
 {
-	vcpu->pvm.cr2 = 17 << 20;
+	(void)vcpu;
 	fake_exception(exit, PVM_VEC_PF, PVM_PF_W | PVM_PF_U);
+	exit->gva = pvm_gva(17 << 20);
 }
 
 Test(vm, an_access_where_no_memory_is_names_the_address)
@@ -304,8 +305,8 @@ Test(vm, M11_shadow_memory_that_is_too_small_for_the_vm_is_named)
 
 static void fault_at_home(struct monitor_vcpu *vcpu, struct pvm_guest_exit *exit)
 {
-	vcpu->pvm.cr2 = vcpu->pvm.rip;
 	fake_exception(exit, PVM_VEC_PF, PVM_PF_U);
+	exit->gva = pvm_gva(vcpu->pvm.rip);
 }
 
 Test(vm, M11_shadow_memory_that_holds_no_path_is_named_after_trying_again)

@@ -206,7 +206,7 @@ Test(native_exits, a_jump_into_page_0_is_page_fault_there)
 	cpu()->gpr[PVM_RAX] = 0xfffffff2;
 	cpu()->gpr[PVM_RBX] = 0x5e9;
 	exit = run();
-	assert_page_fault(exit, m.vcpu[0], 0x5e9);
+	assert_page_fault(exit, 0x5e9);
 	cr_assert_eq(cpu()->rip, 0x5e9);
 }
 
@@ -220,7 +220,7 @@ Test(native_exits, a_read_of_nothing_is_page_fault_with_its_address)
 	machine_code(&m, code_read);
 	cpu()->gpr[PVM_RBX] = 0x7654321000;
 	exit = run();
-	assert_page_fault(exit, m.vcpu[0], 0x7654321000);
+	assert_page_fault(exit, 0x7654321000);
 	cr_assert_eq(exit.error_code, 0);
 	cr_assert_eq(cpu()->rip, CODE);
 }
@@ -233,7 +233,7 @@ Test(native_exits, a_write_to_a_read_only_page_is_page_fault)
 	machine_code(&m, code_write);
 	cpu()->gpr[PVM_RBX] = DATA + 8;
 	exit = run();
-	assert_page_fault(exit, m.vcpu[0], DATA + 8);
+	assert_page_fault(exit, DATA + 8);
 	cr_assert_eq(exit.error_code, PVM_PF_P | PVM_PF_W);
 }
 
@@ -246,7 +246,7 @@ Test(native_exits, a_jump_into_a_no_execute_page_is_page_fault)
 	machine_code(&m, code_jump);
 	cpu()->gpr[PVM_RBX] = DATA;
 	exit = run();
-	assert_page_fault(exit, m.vcpu[0], DATA);
+	assert_page_fault(exit, DATA);
 	cr_assert_eq(exit.error_code, PVM_PF_P | PVM_PF_I);
 	cr_assert_eq(cpu()->rip, DATA);
 }
@@ -258,9 +258,9 @@ Test(native_exits, a_page_of_the_upper_half_is_page_fault)
 	machine_code(&m, code_read);
 	cpu()->gpr[PVM_RBX] = 0xffff888000000000;
 	exit = machine_run_once(m.vcpu[0]);	/* the code */
-	cr_assert_eq(cpu()->cr2, CODE);
+	assert_page_fault(exit, CODE);
 	exit = run();
-	assert_page_fault(exit, m.vcpu[0], 0xffff888000000000);
+	assert_page_fault(exit, 0xffff888000000000);
 }
 
 Test(native_exits, an_address_that_is_not_canonical_is_gp)
@@ -484,7 +484,7 @@ Test(native_exits, a_call_of_the_vsyscall_page_is_a_fetch_fault_there)
 		cpu()->gpr[PVM_RDI] = DATA;
 		*(uint64_t *)machine_at(&m, STACK - 64) = CODE + 0x100;
 		exit = run();
-		assert_page_fault(exit, m.vcpu[0], vsyscalls[i]);
+		assert_page_fault(exit, vsyscalls[i]);
 		cr_assert_eq(cpu()->rip, vsyscalls[i]);
 		cr_assert_eq(cpu()->gpr[PVM_RSP], STACK - 64);
 		cr_assert_eq(exit.error_code & PVM_PF_I, PVM_PF_I);
@@ -500,6 +500,6 @@ Test(native_exits, a_call_of_the_vsyscall_page_without_a_stack_is_a_fetch_fault_
 	cpu()->gpr[PVM_RBX] = vsyscalls[1];
 	cpu()->gpr[PVM_RSP] = 0x7654321000;
 	exit = run();
-	assert_page_fault(exit, m.vcpu[0], vsyscalls[1]);
+	assert_page_fault(exit, vsyscalls[1]);
 	cr_assert_eq(cpu()->rip, vsyscalls[1]);
 }

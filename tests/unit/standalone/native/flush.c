@@ -104,7 +104,7 @@ Test(native_flush, M10_memory_that_the_host_takes_back_is_not_mapped_any_more)
 	machine_code(&m, code_read);
 	cpu()->gpr[PVM_RBX] = PAGE_A;
 	exit = machine_run_once(m.vcpu[0]);
-	assert_page_fault(exit, m.vcpu[0], PAGE_A);
+	assert_page_fault(exit, PAGE_A);
 }
 
 Test(native_flush, M10_memory_that_the_host_write_protects_faults_at_the_next_write)
@@ -119,7 +119,7 @@ Test(native_flush, M10_memory_that_the_host_write_protects_faults_at_the_next_wr
 	machine_code(&m, code_write);
 	cpu()->gpr[PVM_RBX] = PAGE_A;
 	exit = machine_run_once(m.vcpu[0]);
-	assert_page_fault(exit, m.vcpu[0], PAGE_A);
+	assert_page_fault(exit, PAGE_A);
 	cr_assert(exit.error_code & PVM_PF_W);
 }
 
@@ -294,7 +294,7 @@ Test(native_flush, M2_what_a_root_left_in_its_stub_is_gone_when_another_root_get
 	machine_code(&m, code_read);
 	cpu()->gpr[PVM_RBX] = 0x7654321000;
 	exit = machine_run(m.vcpu[0]);
-	assert_page_fault(exit, m.vcpu[0], 0x7654321000);
+	assert_page_fault(exit, 0x7654321000);
 	cr_assert_eq(machine_stub(m.vcpu[0]), stub, "not the same process");
 	for (i = 0; i < (STUB_SLOT_SIZE - 8) / 8; i++)
 		cr_assert_neq(((uint64_t *)(void *)space->control)[i], 0x5ec4e75ec4e7, "at %#x", i * 8);
@@ -303,5 +303,5 @@ Test(native_flush, M2_what_a_root_left_in_its_stub_is_gone_when_another_root_get
 	machine_map(&m, m.user_cr3, PAGE_A, 0, 1, 0);
 	machine_code(&m, code_read);
 	exit = machine_run(m.vcpu[0]);
-	assert_page_fault(exit, m.vcpu[0], PAGE_A);
+	assert_page_fault(exit, PAGE_A);
 }

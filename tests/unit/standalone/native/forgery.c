@@ -150,7 +150,7 @@ Test(native_forgery, M2_after_a_kick_inside_the_stub_every_mapping_is_made_anew)
 	cpu()->gpr[PVM_RDX] = STUB_SHARED + RECORD_REASON;
 	cpu()->gpr[PVM_RBX] = STUB_TEXT + (uint64_t)find(insn_stop, sizeof(insn_stop), 0);
 	exit = machine_run_once(m.vcpu[0]);
-	assert_page_fault(exit, m.vcpu[0], DATA);
+	assert_page_fault(exit, DATA);
 }
 
 Test(native_forgery, a_forged_end_of_commands_is_gp_for_the_user_program)

@@ -108,7 +108,7 @@ Test(native_host, M2_a_shadow_entry_outside_guest_memory_is_an_error_and_no_mapp
 	machine_init(&m, 1);
 	machine_code(&m, code_syscall);
 	exit = machine_run_once(m.vcpu[0]);
-	assert_page_fault(exit, m.vcpu[0], CODE);
+	assert_page_fault(exit, CODE);
 	cr_assert_eq(pvm_mmu_fault(&m.vcpu[0]->pvm, pvm_gva(CODE), exit.error_code, PVM_MAY_SLEEP).kind,
 		     PVM_FAULT_FIXED);
 	size = m.vm.memory.size;

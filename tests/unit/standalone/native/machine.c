@@ -144,16 +144,16 @@ struct pvm_guest_exit machine_run(struct monitor_vcpu *vcpu)
 		exit = machine_run_once(vcpu);
 		if (exit.kind != PVM_EXIT_EXCEPTION || exit.vector != PVM_VEC_PF)
 			return exit;
-		fault = pvm_mmu_fault(&vcpu->pvm, pvm_gva(vcpu->pvm.cr2), exit.error_code, PVM_MAY_SLEEP);
+		fault = pvm_mmu_fault(&vcpu->pvm, exit.gva, exit.error_code, PVM_MAY_SLEEP);
 		if (fault.kind == PVM_FAULT_FIXED)
 			continue;
 		cr_assert_eq(fault.kind, PVM_FAULT_INJECT, "fault kind %d at %#lx", fault.kind,
-			     (unsigned long)vcpu->pvm.cr2);
+			     (unsigned long)exit.gva.v);
 		exit.vector = fault.vector;
 		exit.error_code = fault.error_code;
 		return exit;
 	}
-	cr_assert_fail("1000 page faults and no end, the last at %#lx", (unsigned long)vcpu->pvm.cr2);
+	cr_assert_fail("1000 page faults and no end, the last at %#lx", (unsigned long)exit.gva.v);
 	return exit;
 }
 

@@ -72,11 +72,11 @@ struct space *machine_space(struct monitor_vcpu *vcpu);
 pid_t machine_stub(struct monitor_vcpu *vcpu);
 
 /* The exit is a #PF at @gva. */
-#define assert_page_fault(exit, v, gva) do { \
+#define assert_page_fault(exit, address) do { \
 	cr_assert_eq((exit).kind, PVM_EXIT_EXCEPTION, "%s %s", pvm_exit_name((exit).kind), \
 		     (exit).message); \
 	cr_assert_eq((exit).vector, PVM_VEC_PF, "vector %u", (exit).vector); \
-	cr_assert_eq((v)->pvm.cr2, (gva), "cr2 %#lx", (unsigned long)(v)->pvm.cr2); \
+	cr_assert_eq((exit).gva.v, (address), "address %#lx", (unsigned long)(exit).gva.v); \
 } while (0)
 #define assert_exception(exit, v) do { \
 	cr_assert_eq((exit).kind, PVM_EXIT_EXCEPTION, "%s %s", pvm_exit_name((exit).kind), \
