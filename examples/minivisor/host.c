@@ -129,6 +129,19 @@ static void host_event_taken(void *host, struct pvm_vcpu *pvm, uint32_t waits, u
 	local_apic_taken(vcpu->apic, waits, vector);
 }
 
+/* The local APIC's, without the way out of the switcher; what can be delivered now has to have it. */
+static bool host_wrmsr(void *host, struct pvm_vcpu *pvm, uint32_t index, uint64_t value)
+{
+	struct vm_vcpu *vcpu = pvm->backend;
+	uint8_t vector;
+
+	if (!platform_wrmsr(vcpu, index, value))
+		return false;
+	if (host_events(host, pvm, &vector))
+		pvm_switcher_kick(&vcpu->switcher);
+	return true;
+}
+
 const struct pvm_host_ops host_ops = {
 	.page_alloc = host_page_alloc,
 	.page_free = host_page_free,
@@ -143,6 +156,7 @@ const struct pvm_host_ops host_ops = {
 	.decode = decode_insn,
 	.events = host_events,
 	.event_taken = host_event_taken,
+	.wrmsr = host_wrmsr,
 };
 
 /* ------------------------------------------------------------------------

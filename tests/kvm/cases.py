@@ -58,6 +58,8 @@ CASES = {
     "unload": ("rmmod $PVM_MODULE", 0, []),
     "no-module": (f"{RUN} hello", 125, ["/dev/kvm"]),
     "no-module-default": ("pvm run --stats hello", 0, ["stub processes"]),
+    "reload": ("for i in $(seq 50); do insmod /modules/kvm-pvm.ko accept_meltdown=1 && "
+               "{ [ $((i % 10)) != 0 ] || pvm run --backend=kvm hello >/dev/null; } && rmmod $PVM_MODULE || exit 1; done", 0, []),
     "load": ("insmod /modules/kvm-pvm.ko accept_meltdown=1", 0, []),
 }
 STOCK = {

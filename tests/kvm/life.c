@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
  * life DUAL.elf SINGLE.elf SEED KILLS: what happens to a host while VMs run on it: other VMs, CPUs that go
- * and come, local descriptor tables, tracing, sleep, and a VMM that is killed.
+ * and come, local descriptor tables, tracing, NMIs, sleep, and a VMM that is killed.
  */
 #define _GNU_SOURCE
 #include "client.h"
@@ -96,6 +96,34 @@ static void traced(unsigned round)
 	machine_put(TRACING "current_tracer", round % 2 ? "nop" : "function");
 }
 
+static unsigned long nmis(void)
+{
+	char line[256];
+	unsigned long cpu[2] = { 0 };
+	FILE *file = fopen("/proc/interrupts", "re");
+
+	while (file && fgets(line, sizeof(line), file))
+		sscanf(line, " NMI: %lu %lu", &cpu[0], &cpu[1]);
+	if (file)
+		fclose(file);
+	return cpu[0] + cpu[1];
+}
+
+/* Linux asks the other CPUs where they are, by NMI: mostly in a guest. */
+static void asked_by_nmi(unsigned round)
+{
+	(void)round;
+	machine_put("/proc/sysrq-trigger", "l");
+}
+
+static void host_nmis(void)
+{
+	unsigned long before = nmis();
+
+	disturbed("NMIs of the host's come while vCPUs run", asked_by_nmi);
+	check(nmis() - before >= ROUNDS, "and its own handler has had them");
+}
+
 /* As far as to the point where the machine would go to sleep, and back. */
 static void sleeps(unsigned round)
 {
@@ -151,6 +179,7 @@ int main(int argc, char **argv)
 	disturbed("a CPU goes and comes while vCPUs run", cpu_goes_or_comes);
 	disturbed("another thread changes the local descriptor table", other_ldt);
 	disturbed("the kernel's tracing goes on and off", traced);
+	host_nmis();
 	machine_put("/sys/module/suspend/parameters/pm_test_delay", "1");
 	disturbed("the host goes to sleep and wakes up", sleeps);
 	for (n = strtoul(argv[4], NULL, 0); n; n--)
