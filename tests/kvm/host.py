@@ -24,7 +24,7 @@ import subprocess
 import sys
 import tempfile
 
-INIT = """#!/bin/sh
+INIT = r"""#!/bin/sh
 mount -t devtmpfs dev /dev
 mount -t proc proc /proc
 mount -t sysfs sys /sys
@@ -54,7 +54,13 @@ no_leaks() {
 # Pages that the module has taken, where the kernel knows who took which. Those of slabs are the kernel's.
 pages() {
 	[ -e /sys/kernel/debug/page_owner ] || return 0
-	awk 'BEGIN { RS = "" } /\[kvm_pvm\]/ && !/slab/' /sys/kernel/debug/page_owner
+	cat /sys/kernel/debug/page_owner | awk '
+		function tell() { if (ours && !slab) print record; record = ""; ours = slab = 0 }
+		/^Page allocated/ { tell() }
+		{ record = record $0 "\n"; lines++ }
+		/\[kvm_pvm\]/ { ours = 1 }
+		/slab/ { slab = 1 }
+		END { tell(); if (lines < 1000) print "page_owner cannot be read" }'
 }
 if [ -e $KMEMLEAK ]; then
 	scan_twice
