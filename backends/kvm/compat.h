@@ -12,6 +12,11 @@
 #include <linux/shrinker.h>
 #include <linux/tracepoint.h>
 #include <linux/version.h>
+#if __has_include(<linux/entry-virt.h>)
+#include <linux/entry-virt.h>
+#else
+#include <linux/entry-kvm.h>
+#endif
 
 /*
  * What changed in kvm.ko's interface. What the headers or Module.symvers show, Kbuild looks for, as stable

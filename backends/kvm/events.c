@@ -10,6 +10,7 @@
 #define ANY_VECTOR 0xff		/* of an interrupt that is not let in now */
 
 #define X2APIC_MSR(reg)		(APIC_BASE_MSR + ((reg) >> 4))
+#define XAPIC_BROADCAST		0xffu
 #define X2APIC_BROADCAST	0xffffffffu
 #define APIC_SHORTHANDS		APIC_DEST_ALLBUT	/* all of the field's bits */
 
@@ -144,10 +145,13 @@ void pvm_kvm_deliver_interrupt(struct kvm_lapic *apic, int delivery_mode, int tr
 	kvm_vcpu_kick(apic->vcpu);
 }
 
-/* To one vCPU or a cluster, and no more than its vector is set there: neither sleeps nor looks at all vCPUs. */
+/* To one vCPU, by its number: for every other kind KVM may look at all vCPUs. Both broadcasts are such a kind. */
 static bool is_plain_ipi(u64 icr)
 {
-	return (icr & (APIC_SHORTHANDS | APIC_DM_FIXED_MASK)) == APIC_DM_FIXED && icr >> 32 != X2APIC_BROADCAST;
+	u32 to = icr >> 32;
+
+	return !(icr & (APIC_SHORTHANDS | APIC_DEST_LOGICAL | APIC_DM_FIXED_MASK)) && to != XAPIC_BROADCAST &&
+	       to != X2APIC_BROADCAST;
 }
 
 /* KVM checks the value, and refuses what does nothing. */
@@ -158,13 +162,15 @@ static bool set_msr(struct kvm_vcpu *vcpu, u32 index, u64 value)
 	return !kvm_set_msr_common(vcpu, &msr);
 }
 
-/* Does nobody but the local APIC want to know of the end of the interrupt in service? An IO-APIC tells
- * who set the interrupt up, who may be many. */
+/* Does nobody but the local APIC want to know of the end of the interrupt in service? An IO-APIC and Hyper-V's
+ * controller tell who set the interrupt up, who may be many. */
 static bool eoi_is_local(struct kvm_vcpu *vcpu)
 {
 	struct msr_data ppr = { .index = X2APIC_MSR(APIC_PROCPRI) };
 	u64 class;
 
+	if (vcpu->arch.hyperv_enabled)
+		return false;
 	if (kvm_get_msr_common(vcpu, &ppr))
 		return false;
 	class = ppr.data >> 4 & 0xf;
@@ -191,10 +197,11 @@ static bool write_now(struct kvm_vcpu *vcpu, u32 index, u64 value)
 }
 
 /* KVM_REQ_EVENT alone, with no interrupt that may come now, can wait for the next exit. A vCPU that has
- * kicked itself gets no other kick before it is out. */
+ * kicked itself gets no other kick before it is out. One that has woken another on this CPU gets no interrupt
+ * that says so: Linux counts on our looking. */
 static bool must_leave(struct kvm_vcpu *vcpu)
 {
-	return READ_ONCE(vcpu->mode) != IN_GUEST_MODE ||
+	return __xfer_to_guest_mode_work_pending() || READ_ONCE(vcpu->mode) != IN_GUEST_MODE ||
 	       (READ_ONCE(vcpu->requests) & ~BIT_ULL(KVM_REQ_EVENT & KVM_REQUEST_MASK)) ||
 	       kvm_cpu_has_interrupt(vcpu);
 }

@@ -135,7 +135,8 @@ struct pvm_host_ops {
 	 * May be NULL. An MSR that is not the engine's, written at once: what an interrupt
 	 * controller is told most. Asked without any lock, from the vCPU's own thread, and must
 	 * not sleep; in pvm_switcher_run(), too, where nothing of the host's is looked at
-	 * afterwards, but pvm_switcher_kick() on the vCPU ends it before the guest goes on.
+	 * afterwards, whether an interrupt waits now or another thread was woken, but
+	 * pvm_switcher_kick() on the vCPU ends it before the guest goes on.
 	 * False: nothing has happened, and PVM_ACT_WRMSR asks again.
 	 */
 	bool (*wrmsr)(void *host, struct pvm_vcpu *vcpu, uint32_t index, uint64_t value);

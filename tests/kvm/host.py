@@ -40,12 +40,12 @@ KMEMLEAK=/sys/kernel/debug/kmemleak
 scan_twice() {
 	for look in first second; do
 		sleep 6
-		echo scan > $KMEMLEAK
+		echo scan > $KMEMLEAK || { echo "@@ leaks: kmemleak has turned itself off"; return 1; }
 	done
 }
 no_leaks() {
 	[ -e $KMEMLEAK ] || return 0
-	scan_twice
+	scan_twice || return 1
 	[ -z "$(cat $KMEMLEAK)" ] && return 0
 	echo "@@ leaks"
 	cat $KMEMLEAK
@@ -139,6 +139,9 @@ def libraries(program):
 
 def add_file(root, entry):
     path, _, name = entry.partition("=")
+    if not pathlib.Path(path).exists():
+        sys.exit(f"host.py: {path} is missing" + (": apt-get install qemu-system-x86 qemu-system-data seabios"
+                                                  if path.startswith("/usr/") else ""))
     target = root / "files" / (name or pathlib.Path(path).name)
     shutil.copy(path, target)
     for library in libraries(path):

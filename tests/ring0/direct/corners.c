@@ -463,6 +463,7 @@ static unsigned vector_of(const uint8_t *insn, size_t size, bool user)
 static void cr4_goes_with_the_guest(void)
 {
 	static const uint8_t rdtsc[] = { 0x0f, 0x31 }, rdpmc[] = { 0x0f, 0x33 };
+	struct pvm_switcher_exit exit;
 	uint64_t host = read_cr4();
 
 	pvm_switcher_unload(test.cpu);
@@ -478,9 +479,16 @@ static void cr4_goes_with_the_guest(void)
 	if (vector_of(rdtsc, sizeof(rdtsc), false) != PVM_VEC_UD)
 		fail("CR4.TSD of the guest is on in its supervisor mode");
 	pvm_cr_write(&test.vcpu, 4, test.vcpu.cr4 & ~PVM_CR4_TSD);
+	/* The copies in the area are for a host that has nothing on; then it has. */
+	pvm_switcher_unload(test.cpu);
+	write_cr4(host);
+	if (vector_of(rdtsc, sizeof(rdtsc), true) != PVM_VEC_UD)
+		fail("CR4.TSD is on again");
 	pvm_switcher_unload(test.cpu);
 	write_cr4(host | PVM_CR4_TSD);
-	if (vector_of(rdtsc, sizeof(rdtsc), true) != PVM_VEC_UD)
+	test.vcpu.rip = USER_CODE;	/* and nothing else: the copies are kept */
+	run_once(&exit);
+	if (exit.guest.kind != PVM_EXIT_EXCEPTION || exit.guest.vector != PVM_VEC_UD)
 		fail("CR4.TSD of the host is on in the guest");
 	pvm_switcher_unload(test.cpu);
 	write_cr4(host);
