@@ -14,8 +14,8 @@
 #define X2APIC_BROADCAST	0xffffffffu
 #define APIC_SHORTHANDS		APIC_DEST_ALLBUT	/* all of the field's bits */
 
-/* The vectors of the PICs are the guest's to choose, or what firmware has left in them: 8. On a CPU it would be an
- * exception's handler that gets the interrupt; a PVM guest has no such event, and does not get it. */
+/* The vectors of the PICs are the guest's to choose, or what firmware has left in them: 8. On a CPU an
+ * exception's handler would get the interrupt; a PVM guest has no such event, and does not get it. */
 static void discard_exceptions_vector(struct pvm_kvm_vcpu *v)
 {
 	struct kvm_queued_interrupt *interrupt = &v->vcpu.arch.interrupt;
@@ -145,7 +145,7 @@ void pvm_kvm_deliver_interrupt(struct kvm_lapic *apic, int delivery_mode, int tr
 	kvm_vcpu_kick(apic->vcpu);
 }
 
-/* To one vCPU, by its number: for every other kind KVM may look at all vCPUs. Both broadcasts are such a kind. */
+/* To one vCPU, by its number: for every other kind, as for broadcasts, KVM may look at all vCPUs. */
 static bool is_plain_ipi(u64 icr)
 {
 	u32 to = icr >> 32;
@@ -162,8 +162,8 @@ static bool set_msr(struct kvm_vcpu *vcpu, u32 index, u64 value)
 	return !kvm_set_msr_common(vcpu, &msr);
 }
 
-/* Does nobody but the local APIC want to know of the end of the interrupt in service? An IO-APIC and Hyper-V's
- * controller tell who set the interrupt up, who may be many. */
+/* Does nobody but the local APIC want to know of the end of the interrupt in service? An IO-APIC and
+ * Hyper-V's controller tell who set the interrupt up, who may be many. */
 static bool eoi_is_local(struct kvm_vcpu *vcpu)
 {
 	struct msr_data ppr = { .index = X2APIC_MSR(APIC_PROCPRI) };

@@ -50,7 +50,7 @@ struct pvm_guest_exit {
 	enum pvm_exit_kind kind;
 	uint8_t vector;
 	uint32_t error_code;
-	pvm_gva_t gva;			/* #PF: the CPU's CR2; the guest's is another until the fault is its own */
+	pvm_gva_t gva;			/* #PF: the CPU's CR2; the guest's only if the fault is, too */
 	enum pvm_action action;		/* PVM_EXIT_ACTION */
 	struct pvm_insn insn;		/* PVM_EXIT_INSN, PVM_EXIT_SYSCALL32 */
 	const char *message;		/* PVM_EXIT_DEAD, _FAILED: one line, the host's memory */

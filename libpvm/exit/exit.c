@@ -19,7 +19,8 @@ static enum pvm_action error(struct pvm_vcpu *vcpu, int code)
 	return PVM_ACT_ERROR;
 }
 
-static enum pvm_action exception(struct pvm_vcpu *vcpu, const struct pvm_guest_exit *exit, enum pvm_sleep sleep)
+static enum pvm_action exception(struct pvm_vcpu *vcpu, const struct pvm_guest_exit *exit,
+				 enum pvm_sleep sleep)
 {
 	uint32_t error_code = exit->error_code;
 	uint8_t vector = exit->vector;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
  * carry save GUEST.elf LINES FILE: a guest until it has printed so many lines; then all of it into FILE.
- * carry load FILE: it goes on. Prints what the guest has printed and prints, and ends with the guest's status.
+ * carry load FILE: it goes on. Prints what the guest has printed and prints, and ends with its status.
  *
  * For hosts that are not the same one: see between. snapshot has moments of every kind, within one.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * devices SERVANT.elf: what KVM itself does for guests: interrupts from event descriptors, by messages and lines,
- * ports that signal one, its local APIC, its clock, its timer of the PC.
+ * devices SERVANT.elf: what KVM itself does for guests: interrupts from event descriptors, by messages and
+ * lines, ports that signal one, its local APIC, its clock, its timer of the PC.
  */
 #define _GNU_SOURCE
 #include "client.h"
@@ -107,7 +107,8 @@ static void lines(void)
 	struct kvm_irqchip chip = { .chip_id = KVM_IRQCHIP_IOAPIC };
 	int raise = eventfd(0, EFD_CLOEXEC), ended = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	struct kvm_irqfd irqfd = {
-		.gsi = LINE, .flags = KVM_IRQFD_FLAG_RESAMPLE, .fd = (uint32_t)raise, .resamplefd = (uint32_t)ended,
+		.gsi = LINE, .flags = KVM_IRQFD_FLAG_RESAMPLE, .fd = (uint32_t)raise,
+		.resamplefd = (uint32_t)ended,
 	};
 	uint64_t one = 1, count = 0;
 
@@ -190,7 +191,8 @@ static void local_apic(void)
 	check(client_order_at(&c, ORDER_LATE, 0, 0, 0) == DONE && c.box->result,
 	      "a deadline that is over interrupts at once");
 	before = machine_exits(&c.m);
-	check(client_order_at(&c, ORDER_MASKED, 0, MASKED, 0) == DONE && machine_exits(&c.m) - before >= MASKED,
+	check(client_order_at(&c, ORDER_MASKED, 0, MASKED, 0) == DONE &&
+	      machine_exits(&c.m) - before >= MASKED,
 	      "a vCPU that has kicked itself leaves: nobody else could kick it");
 }
 
@@ -200,7 +202,8 @@ static void filtered(void)
 	uint8_t denied = 0;
 	struct kvm_msr_filter filter = {
 		.flags = KVM_MSR_FILTER_DEFAULT_ALLOW,
-		.ranges[0] = { .flags = KVM_MSR_FILTER_WRITE, .nmsrs = 1, .base = TSC_DEADLINE, .bitmap = &denied },
+		.ranges[0] = { .flags = KVM_MSR_FILTER_WRITE, .nmsrs = 1, .base = TSC_DEADLINE,
+			       .bitmap = &denied },
 	};
 
 	ASK(c.m.vm, KVM_X86_SET_MSR_FILTER, &filter);

@@ -29,8 +29,8 @@ enum servant_order {
 	ORDER_OUT,	/* a write of @value to port @gpa, @count bytes: 1 or 4 */
 	ORDER_WRMSR,	/* by hypercall: of @value to MSR @gpa. result: what it answers */
 	ORDER_END,	/* result: does SERVANT_VECTOR come right behind the EOI of SERVANT_HIGHER? */
-	ORDER_MASKED,	/* sends itself SERVANT_VECTOR @count times, which has to wait for SERVANT_HIGHER's end */
-	ORDER_LATE,	/* result: does the interrupt of a deadline that is over come right behind its WRMSR? */
+	ORDER_MASKED,	/* sends itself SERVANT_VECTOR @count times, which has to wait for SERVANT_HIGHER */
+	ORDER_LATE,	/* result: does the interrupt of a past deadline come right behind its WRMSR? */
 	ORDER_START,	/* the other CPUs hammer. result: how many */
 	ORDER_STOP,	/* they stop. result: words that were not as a CPU had left them */
 };

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* What of a vCPU there is to get and set, and in which order. */
 #include "vcpu_state.h"
 
 #include <string.h>

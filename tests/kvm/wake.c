@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * A guest with two vCPUs, for a host with one CPU whose TSC counts instructions: an IPI wakes the other one, which
- * has to have the CPU at once, not when the host's timer ticks.
+ * A guest with two vCPUs, for a host with one CPU whose TSC counts instructions: an IPI wakes the other
+ * one, which has to have the CPU at once, not when the host's timer ticks.
  */
 #include "guest.h"
 

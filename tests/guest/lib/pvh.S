@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * Where a monitor that knows nothing of PVM starts a guest: the direct boot protocol of QEMU and others (PVH), in
- * 32-bit protected mode without paging, EBX = struct hvm_start_info. Makes of that what a PVM monitor
- * gives a guest, the boot_params and start tables of the first GiB, and enters 64-bit mode.
+ * Where a monitor that knows nothing of PVM starts a guest: the direct boot protocol of QEMU and others
+ * (PVH), in 32-bit protected mode without paging, EBX = struct hvm_start_info. Makes of that what a PVM
+ * monitor gives a guest, the boot_params and start tables of the first GiB, and enters 64-bit mode.
  *
  * Only the interface of the protocol is used: offsets in its structures, and the number of its ELF note.
  */
