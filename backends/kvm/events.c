@@ -34,7 +34,6 @@ uint32_t pvm_kvm_events(void *host, struct pvm_vcpu *pvm, uint8_t *vector)
 	uint32_t waits = 0;
 
 	discard_exceptions_vector(v);
-
 	if (arch->nmi_injected)
 		waits |= PVM_WAITS_NMI;
 	if (arch->interrupt.injected) {

@@ -376,7 +376,6 @@ int pvm_kvm_get_msr(struct kvm_vcpu *vcpu, struct msr_data *msr)
 		msr->data = to_pvm_vcpu(vcpu)->early_star;
 		return 0;
 	}
-
 	if (msr->host_initiated && is_snapshot_msr(msr->index)) {
 		msr->data = get_snapshot_msr(to_pvm_vcpu(vcpu), msr->index);
 		return 0;

@@ -96,7 +96,7 @@ void pvm_kvm_vcpu_reset(struct kvm_vcpu *vcpu, bool init_event)
  */
 
 /* The vCPU cannot go on: user space is told, and the log has the words. Never KVM_INTERNAL_ERROR_EMULATION:
- * in user mode some VMMs take that for the guest's program's, and try again for ever. */
+ * in user mode QEMU takes that for a fault of the guest's program, and runs it again without end. */
 static int fail(struct pvm_kvm_vcpu *v, const char *what, const char *detail)
 {
 	struct kvm_run *run = v->vcpu.run;

@@ -193,7 +193,7 @@ static void local_apic(void)
 	before = machine_exits(&c.m);
 	check(client_order_at(&c, ORDER_MASKED, 0, MASKED, 0) == DONE &&
 	      machine_exits(&c.m) - before >= MASKED,
-	      "a vCPU that has kicked itself leaves: nobody else could kick it");
+	      "a vCPU that has kicked itself leaves, as no other kick would reach it");
 }
 
 /* User space's filter of MSRs holds for the deadline, too. */

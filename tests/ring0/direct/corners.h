@@ -19,9 +19,14 @@ void start_user(uint16_t cs, uint64_t rip);
 void run_once(struct pvm_switcher_exit *exit);
 /* To the #UD that ends each program; @name says where it does not. */
 void run_to_ud2(const char *name);
+/* To the first exit that is no page fault, with the supervisor's entry at @lstar. */
+void run_to_syscall(struct pvm_switcher_exit *exit, uint64_t lstar);
 
 /* The byte of a gate of the switcher's IDT that has its type and its DPL. */
 uint8_t *gate_type(uint8_t vector);
+
+/* corners_cr4.c */
+void cr4_goes_with_the_guest(void);
 
 /* corners_exits.c */
 void waiting_interrupt_is_seen(void);
