@@ -16,6 +16,10 @@ _pvm()
 		mapfile -t COMPREPLY < <(compgen -W "kvm native model" -- "$cur")
 		return
 		;;
+	--mitigations)
+		mapfile -t COMPREPLY < <(compgen -W "default strict" -- "$cur")
+		return
+		;;
 	--abi)
 		mapfile -t COMPREPLY < <(compgen -W "dual-cr3 single-cr3" -- "$cur")
 		return
@@ -33,6 +37,10 @@ _pvm()
 		mapfile -t COMPREPLY < <(compgen -P --backend= -W "kvm native model" -- "${cur#*=}")
 		return
 		;;
+	--mitigations=*)
+		mapfile -t COMPREPLY < <(compgen -P --mitigations= -W "default strict" -- "${cur#*=}")
+		return
+		;;
 	--abi=*)
 		mapfile -t COMPREPLY < <(compgen -P --abi= -W "dual-cr3 single-cr3" -- "${cur#*=}")
 		return
@@ -44,7 +52,7 @@ _pvm()
 	esac
 	options="--help -h"
 	if [[ ${COMP_WORDS[1]} == run ]]; then
-		options="--backend= --memory= --smp= --append= --abi= --trace= --stats --timeout= --shadow-memory= --help"
+		options="--backend= --memory= --smp= --append= --abi= --trace= --stats --timeout= --shadow-memory= --mitigations= --help"
 		options+=" -b -m -s -a -t -S -T -h"
 	fi
 	if [[ $cur == -* ]]; then

@@ -2,10 +2,13 @@
 /* pvm run: options, a VM, its end in words. Must leave no file and no process. */
 #include "pvm.h"
 
+#include <errno.h>
 #include <getopt.h>
+#include <linux/prctl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "backtrace.h"
@@ -31,6 +34,9 @@ static const char help[] =
 "  -S, --stats               print exit counts and memory to standard error at the end\n"
 "  -T, --timeout=SEC         end the guest after that many seconds, with status 124\n"
 "      --shadow-memory=SIZE  limit for shadow page tables (default 256M); not with kvm\n"
+"      --mitigations=LEVEL   strict: the CPU's branch predictors are flushed at each\n"
+"                            switch between pvm and its guest, three times slower;\n"
+"                            default: as the host does for any process\n"
 "  -h, --help                print this and exit\n"
 "\n"
 "Exit status: the guest's own, or 124 after a timeout, 125 when pvm could not run it\n"
@@ -41,7 +47,7 @@ static const char help[] =
 "  pvm run --smp=2 --memory=128M --append='quiet test=all' smp.elf\n"
 "  pvm run --stats --trace=work.json --timeout=60 work.elf\n";
 
-enum { SHADOW_MEMORY = 256, ABI };
+enum { SHADOW_MEMORY = 256, ABI, MITIGATIONS };
 
 static const struct option long_options[] = {
 	{ "backend", required_argument, NULL, 'b' },
@@ -53,6 +59,7 @@ static const struct option long_options[] = {
 	{ "stats", no_argument, NULL, 'S' },
 	{ "timeout", required_argument, NULL, 'T' },
 	{ "shadow-memory", required_argument, NULL, SHADOW_MEMORY },
+	{ "mitigations", required_argument, NULL, MITIGATIONS },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
 };
@@ -60,6 +67,7 @@ static const struct option long_options[] = {
 struct run_options {
 	struct monitor_options vm;
 	bool stats;
+	bool strict_mitigations;
 	bool help;
 };
 
@@ -130,10 +138,25 @@ static int take_option(struct run_options *options, int option)
 		if (!parse_size(optarg, &options->vm.shadow_memory))
 			return bad_value("shadow-memory", optarg, "not a size such as 16M");
 		return 0;
+	case MITIGATIONS:
+		options->strict_mitigations = !strcmp(optarg, "strict");
+		if (!options->strict_mitigations && strcmp(optarg, "default"))
+			return bad_value("mitigations", optarg, "there are 'default' and 'strict'");
+		return 0;
 	case 'h':
 		options->help = true;
 		return 0;
 	}
+	return -1;
+}
+
+/* For this process and all that it starts: docs/mitigations.md. */
+static int set_strict_mitigations(void)
+{
+	if (prctl(PR_SET_SPECULATION_CTRL, PR_SPEC_INDIRECT_BRANCH, PR_SPEC_FORCE_DISABLE, 0, 0) == 0)
+		return 0;
+	fprintf(stderr, "pvm: --mitigations=strict: the host has no such switch for a process (%s)\n",
+		strerror(errno));
 	return -1;
 }
 
@@ -242,6 +265,8 @@ int run_command(int argc, char **argv)
 		fputs("pvm: this build has no backend\n", stderr);
 		return MONITOR_STATUS_FAILED;
 	}
+	if (options.strict_mitigations && set_strict_mitigations())
+		return MONITOR_STATUS_FAILED;
 	/* A console whose reader is gone is an error that we report, not a signal. */
 	signal(SIGPIPE, SIG_IGN);
 	backtrace_install_monitor_handlers();

@@ -5,7 +5,7 @@
  *
  * The frame may be forged: a guest that jumps into the stub's text can show any
  * frame. All it gains is an exit that it could have caused honestly; so only
- * vectors that code at CPL 3 can raise come out of here.
+ * vectors and error codes that code at CPL 3 can raise come out of here.
  */
 #include "cause.h"
 
@@ -32,6 +32,9 @@
 #define INSN_SYSENTER	0x34
 
 #define LOWER_HALF	0xffffffffull
+
+/* What an error code of #PF can say of an access at CPL 3, beside U. */
+#define PF_OF_USER_CODE	(PVM_PF_P | PVM_PF_W | PVM_PF_I | PVM_PF_PK)
 
 /* RAX of a 32-bit system call whose argument on the stack can not be read. */
 #define LINUX_EFAULT	(-(uint64_t)14)
@@ -129,10 +132,8 @@ static enum cause system_call(const struct sigframe *frame, struct pvm_vcpu *vcp
 		vcpu->gpr[PVM_RSP] -= sizeof(uint64_t);
 		return fetch_fault(exit, vcpu);
 	}
-	if (frame->info.code != SYS_DISPATCH) {
-		fetch_fault(exit, vcpu);
-		return CAUSE_SABOTAGE;
-	}
+	if (frame->info.code != SYS_DISPATCH)
+		return fetch_fault(exit, vcpu);
 	if (frame->info.arch == AUDIT_ARCH_I386) {
 		if (landed(frame->rip))
 			return syscall32(exit, vcpu, entry, fetch);
@@ -174,7 +175,7 @@ static enum cause segment_fault(const struct sigframe *frame, struct pvm_vcpu *v
 	switch (frame->vector) {
 	case PVM_VEC_PF:
 		exit->gva = pvm_gva(frame->cr2);
-		return exception(exit, PVM_VEC_PF, frame->error_code);
+		return exception(exit, PVM_VEC_PF, (frame->error_code & PF_OF_USER_CODE) | PVM_PF_U);
 	case PVM_VEC_GP:
 	case PVM_VEC_TS:
 	case PVM_VEC_CP:
@@ -237,11 +238,6 @@ enum cause cause_of_stop(const struct sigframe *frame, struct pvm_vcpu *vcpu,
 			 const struct cause_entry *entry, cause_fetch_fn *fetch,
 			 struct pvm_guest_exit *exit)
 {
-	/* M2: in the stub's own code. Whatever it did there, the stub is ended. */
-	if (frame->rip >= STUB_REGION && frame->rip < STUB_REGION_END && !landed(frame->rip)) {
-		fetch_fault(exit, vcpu);
-		return CAUSE_SABOTAGE;
-	}
 	/* Sent by some process, not made by the CPU. */
 	if (frame->info.code <= 0)
 		return CAUSE_NOTHING;
@@ -261,4 +257,9 @@ enum cause cause_of_stop(const struct sigframe *frame, struct pvm_vcpu *vcpu,
 	default:
 		return CAUSE_NOTHING;
 	}
+}
+
+void cause_of_jump(struct pvm_guest_exit *exit, struct pvm_vcpu *vcpu)
+{
+	fetch_fault(exit, vcpu);
 }

@@ -13,7 +13,6 @@ enum cause {
 	CAUSE_EXIT,		/* @exit says what happened */
 	CAUSE_NOTHING,		/* the kick signal, or a signal that nothing of the guest's made */
 	CAUSE_DEBUG,		/* as EXIT, and dr6 still lacks the breakpoints that were hit */
-	CAUSE_SABOTAGE,		/* @exit is what the guest gets; the stub can not be used any more */
 };
 
 /* The guest's registers when it was last entered, for what the kernel does not keep. */
@@ -37,5 +36,9 @@ typedef bool cause_fetch_fn(struct pvm_vcpu *vcpu, uint64_t gva, uint8_t *bytes,
 enum cause cause_of_stop(const struct sigframe *frame, struct pvm_vcpu *vcpu,
 			 const struct cause_entry *entry, cause_fetch_fn *fetch,
 			 struct pvm_guest_exit *exit);
+
+/* The guest has jumped into the stub's text, where it has no page: @exit is the #PF
+ * of that fetch. */
+void cause_of_jump(struct pvm_guest_exit *exit, struct pvm_vcpu *vcpu);
 
 #endif /* NATIVE_CAUSE_H */

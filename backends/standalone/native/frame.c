@@ -2,8 +2,8 @@
 /*
  * Loading and storing the guest's registers. Owns the knowledge of the kernel's
  * frame. The guest can write into the frame pages while it runs, so nothing of
- * a frame is trusted but as the guest's own registers: frame_load() writes anew
- * all that it uses.
+ * a frame is trusted but as the guest's own registers, of the mode that the vCPU
+ * is in; and nothing there is used on the way back in.
  */
 #include "frame.h"
 
@@ -12,8 +12,6 @@
 #include <string.h>
 
 #define UC_FP_XSTATE		0x1
-#define UC_SIGCONTEXT_SS	0x2
-#define UC_STRICT_RESTORE_SS	0x4
 
 /* The FXSAVE area and the XSAVE header, SDM vol. 1, 13.4. */
 #define FX_FCW			0
@@ -28,16 +26,12 @@
 #define MXCSR_MASK_DEFAULT	0xffbf	/* where FXSAVE leaves the mask 0 */
 #define XFEATURE_PKRU		(1ull << 9)
 
-/* RFLAGS bits that rt_sigreturn does not load: the stub does, with POPF. */
-#define RFLAGS_BY_STUB		(PVM_RFLAGS_ID | PVM_RFLAGS_NT)
-
-#define PKRU_KEY0		3u
-#define DR7_ENABLED		0xffu
+#define PKRU_KEY0_DENIED	1u
 
 #define CPUID_XSTATE		0xd
 
 _Static_assert(offsetof(struct sigframe, r8) == 48, "ucontext");
-_Static_assert(offsetof(struct sigframe, mask) == 304, "sigcontext");
+_Static_assert(sizeof(((struct stub_control *)0)->xstate) >= MONITOR_XSTATE_MAX, "xstate");
 _Static_assert(offsetof(struct sigframe, info) == 312, "siginfo");
 _Static_assert(offsetof(struct sigframe, rip) == SIGFRAME_RIP, "SIGFRAME_RIP");
 _Static_assert(offsetof(struct sigframe, info.code) == SIGFRAME_CODE, "SIGFRAME_CODE");
@@ -70,26 +64,25 @@ static void write64(uint8_t *p, uint64_t v)
 	memcpy(p, &v, sizeof(v));
 }
 
-bool sigframe_learn(struct sigframe_place *place, uint8_t *shared, uint64_t address)
+bool sigframe_learn(struct sigframe_place *place, const uint8_t *shared, uint64_t address)
 {
 	uint32_t eax, ebx, ecx, edx;
 	const uint64_t end = STUB_SHARED + STUB_SHARED_SIZE;
+	uint64_t xstate;
 
 	memset(place, 0, sizeof(*place));
 	if (address < STUB_ALTSTACK || address % 8 || address + sizeof(struct sigframe) > end)
 		return false;
 	place->address = address;
-	place->frame = (struct sigframe *)(void *)(shared + (address - STUB_SHARED));
-	place->xstate_address = place->frame->xstate;
-	if (place->xstate_address % 64 || place->xstate_address < address + sizeof(struct sigframe) ||
-	    place->xstate_address + FX_SIZE > end)
+	place->frame = (const struct sigframe *)(void *)(shared + (address - STUB_SHARED));
+	xstate = place->frame->xstate;
+	if (xstate % 64 || xstate < address + sizeof(struct sigframe) || xstate + FX_SIZE > end)
 		return false;
-	place->xstate = shared + (place->xstate_address - STUB_SHARED);
-	place->flags = place->frame->flags;
+	place->xstate = shared + (xstate - STUB_SHARED);
 	memcpy(&place->layout, place->xstate + FX_SW_RESERVED, sizeof(place->layout));
-	if (!(place->flags & UC_FP_XSTATE) || place->layout.magic != FP_XSTATE_MAGIC1 ||
-	    place->layout.size < XSAVE_HEADER_END || place->layout.size > MONITOR_XSTATE_MAX ||
-	    place->xstate_address + place->layout.size + 4 > end)
+	if (!(place->frame->flags & UC_FP_XSTATE) || place->layout.magic != FP_XSTATE_MAGIC1 ||
+	    place->layout.size < XSAVE_HEADER_END || place->layout.size > CONTROL_XSTATE_SIZE ||
+	    xstate + place->layout.size + 4 > end)
 		return false;
 	place->mxcsr_mask = read32(place->xstate + FX_MXCSR_MASK);
 	if (!place->mxcsr_mask)
@@ -121,10 +114,9 @@ static void sanitize_xstate(const struct sigframe_place *place, uint8_t *x)
 	memset(x + XSAVE_BV + 8, 0, XSAVE_HEADER_END - XSAVE_BV - 8);
 }
 
-static void load_xstate(const struct sigframe_place *place, const struct monitor_vcpu *vcpu)
+static void load_xstate(const struct sigframe_place *place, uint8_t *x, const struct monitor_vcpu *vcpu)
 {
 	uint32_t size = place->layout.size;
-	uint8_t *x = place->xstate;
 
 	if (vcpu->xstate_size >= XSAVE_HEADER_END && vcpu->xstate_size <= size) {
 		memcpy(x, vcpu->xstate, vcpu->xstate_size);
@@ -137,8 +129,6 @@ static void load_xstate(const struct sigframe_place *place, const struct monitor
 		write32(x + place->pkru_offset, vcpu->pvm.pkru);
 		write64(x + XSAVE_BV, read64(x + XSAVE_BV) | XFEATURE_PKRU);
 	}
-	memcpy(x + FX_SW_RESERVED, &place->layout, sizeof(place->layout));
-	write32(x + size, FP_XSTATE_MAGIC2);
 }
 
 static void store_xstate(const struct sigframe_place *place, struct monitor_vcpu *vcpu)
@@ -174,29 +164,6 @@ static uint16_t loadable(const struct pvm_vcpu *vcpu, unsigned seg, const uint64
 	return sel;
 }
 
-static void load_gprs(struct sigframe *f, const struct pvm_vcpu *vcpu)
-{
-	const uint64_t *gpr = vcpu->gpr;
-
-	f->rax = gpr[PVM_RAX];
-	f->rcx = gpr[PVM_RCX];
-	f->rdx = gpr[PVM_RDX];
-	f->rbx = gpr[PVM_RBX];
-	f->rsp = gpr[PVM_RSP];
-	f->rbp = gpr[PVM_RBP];
-	f->rsi = gpr[PVM_RSI];
-	f->rdi = gpr[PVM_RDI];
-	f->r8 = gpr[PVM_R8];
-	f->r9 = gpr[PVM_R9];
-	f->r10 = gpr[PVM_R10];
-	f->r11 = gpr[PVM_R11];
-	f->r12 = gpr[PVM_R12];
-	f->r13 = gpr[PVM_R13];
-	f->r14 = gpr[PVM_R14];
-	f->r15 = gpr[PVM_R15];
-	f->rip = vcpu->rip;
-}
-
 static void store_gprs(const struct sigframe *f, struct pvm_vcpu *vcpu)
 {
 	uint64_t *gpr = vcpu->gpr;
@@ -220,71 +187,38 @@ static void store_gprs(const struct sigframe *f, struct pvm_vcpu *vcpu)
 	vcpu->rip = f->rip;
 }
 
-/* For rt_sigreturn: the whole frame, whatever is in there. */
-static void load_frame(const struct sigframe_place *place, const struct pvm_vcpu *vcpu,
-		       uint64_t rflags)
-{
-	struct sigframe *f = place->frame;
-
-	load_gprs(f, vcpu);
-	f->rflags = rflags;
-	f->cs = pvm_vcpu_underlying_cs(vcpu);
-	f->ss = pvm_vcpu_underlying_ss(vcpu);
-	f->gs = 0;
-	f->fs = 0;
-	f->flags = place->flags | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS;
-	f->link = 0;
-	f->stack_sp = STUB_ALTSTACK;
-	f->stack_flags = 0;
-	f->stack_size = STUB_ALTSTACK_SIZE;
-	f->mask = 0;
-	f->xstate = place->xstate_address;
-	memset(f->reserved, 0, sizeof(f->reserved));
-}
-
-/* Can code at CPL 3 in the stub bring the guest to where it was? */
-static bool direct(const struct sigframe_place *place, const struct pvm_vcpu *vcpu, uint64_t rflags)
-{
-	/* POPF does not load RF, which matters to breakpoints only. */
-	if ((rflags & PVM_RFLAGS_RF) && (pvm_vcpu_underlying_dr7(vcpu) & DR7_ENABLED))
-		return false;
-	return pvm_vcpu_underlying_cs(vcpu) == vcpu->vm->config.user_cs &&
-	       !(rflags & PVM_RFLAGS_TF) && vcpu->rip < STUB_REGION &&
-	       !(place->pkru_offset && (vcpu->pkru & PKRU_KEY0));
-}
-
 void frame_load(const struct sigframe_place *place, struct stub_control *control,
-		const struct monitor_vcpu *vcpu, const uint64_t tls[3], bool heal)
+		const struct monitor_vcpu *vcpu, const uint64_t tls[3])
 {
 	const struct pvm_vcpu *pvm = &vcpu->pvm;
-	/* S2, at the last place before the CPU. */
-	uint64_t rflags = pvm_rflags_sanitize(pvm->rflags);
 
-	load_xstate(place, vcpu);
+	load_xstate(place, control->xstate, vcpu);
+	control->xfeatures = place->layout.features;
 	control->ds = loadable(pvm, PVM_DS, tls);
 	control->es = loadable(pvm, PVM_ES, tls);
 	control->fs = loadable(pvm, PVM_FS, tls);
 	control->gs = loadable(pvm, PVM_GS, tls);
 	control->fs_base = canonical_base(pvm->fs_base);
 	control->gs_base = canonical_base(pvm->gs_base);
-	if (!heal && direct(place, pvm, rflags)) {
-		control->enter = ENTER_DIRECT;
-		control->xstate = place->xstate_address;
-		control->xfeatures = place->layout.features;
-		control->rflags = rflags;
-		control->rip = pvm->rip;
-		memcpy(control->gpr, pvm->gpr, sizeof(control->gpr));
-	} else {
-		control->enter = ENTER_SIGRETURN;
-		control->rflags = (rflags & RFLAGS_BY_STUB) | PVM_RFLAGS_FIXED;
-		load_frame(place, pvm, rflags);
-	}
+	control->flags = PVM_RFLAGS_FIXED;
+	control->enter = place->pkru_offset && (pvm->pkru & PKRU_KEY0_DENIED) ? ENTER_TRACED : ENTER_IRET;
+	memcpy(control->gpr, pvm->gpr, sizeof(control->gpr));
+	control->iret = (struct stub_iret){
+		.rip = pvm->rip,
+		.cs = pvm_vcpu_underlying_cs(pvm),
+		/* S2, at the last place before the CPU. */
+		.rflags = pvm_rflags_sanitize(pvm->rflags),
+		.rsp = pvm->gpr[PVM_RSP],
+		.ss = pvm_vcpu_underlying_ss(pvm),
+	};
 }
 
-bool frame_needs_healing(const struct sigframe *frame, const struct pvm_vcpu *vcpu)
+void frame_grant_key0(const struct sigframe_place *place, struct stub_control *control)
 {
-	return frame->info.number == STUB_SIGNAL_KICK || frame->mask ||
-	       frame->ss != pvm_vcpu_underlying_ss(vcpu);
+	uint8_t *pkru = control->xstate + place->pkru_offset;
+
+	write32(pkru, read32(pkru) & ~PKRU_KEY0_DENIED);
+	control->enter = ENTER_IRET;
 }
 
 void frame_store(const struct sigframe_place *place, const struct stub_record *record,

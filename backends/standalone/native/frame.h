@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * Registers of the guest <-> the signal frame of a stub. A frame is where the
- * kernel left the guest's registers, and where it takes them from again.
+ * Registers of the guest: from the signal frame of a stub, where the kernel left
+ * them, and into its control pages, from where the stub loads them.
  */
 #ifndef NATIVE_FRAME_H
 #define NATIVE_FRAME_H
@@ -45,15 +45,13 @@ struct sigframe_xstate {
 	uint32_t pad[7];
 };
 
-/* Where this host puts frames, and how it fills what we only repeat. */
+/* Where this host puts frames, and what is in them. */
 struct sigframe_place {
 	uint64_t address;		/* in the stub */
-	struct sigframe *frame;		/* the same in the monitor */
-	uint8_t *xstate;		/* in the monitor */
-	uint64_t xstate_address;	/* in the stub */
-	uint64_t flags;			/* uc_flags */
+	const struct sigframe *frame;	/* the same in the monitor */
+	const uint8_t *xstate;		/* in the monitor */
 	struct sigframe_xstate layout;
-	uint32_t pkru_offset;		/* in xstate; 0: the host has no PKU */
+	uint32_t pkru_offset;		/* in the extended state; 0: the host has no PKU */
 	uint32_t mxcsr_mask;		/* bits of MXCSR that the CPU has */
 };
 
@@ -63,22 +61,22 @@ struct sigframe_place {
  * @address: rsp at its handler's entry.
  * Returns false when it lies outside the pages or has no extended state.
  */
-bool sigframe_learn(struct sigframe_place *place, uint8_t *shared, uint64_t address);
+bool sigframe_learn(struct sigframe_place *place, const uint8_t *shared, uint64_t address);
 
 /**
  * frame_load - put the guest's registers where the stub takes them from.
  * @tls: the descriptors that the stub's thread has.
- * @heal: the thread's signal mask and stack may not be as they should: go on
- * by rt_sigreturn, which sets them.
  *
  * Every value is made valid here, wherever it came from: a bad value must not kill the
- * stub. Most guests go on directly; rt_sigreturn loads what only the kernel can.
+ * stub. But rip: one that no process can execute faults in the stub's own IRET; see
+ * native.c.
  */
 void frame_load(const struct sigframe_place *place, struct stub_control *control,
-		const struct monitor_vcpu *vcpu, const uint64_t tls[3], bool heal);
+		const struct monitor_vcpu *vcpu, const uint64_t tls[3]);
 
-/* Has the frame of a stopped stub left its thread as frame_load() expects? */
-bool frame_needs_healing(const struct sigframe *frame, const struct pvm_vcpu *vcpu);
+/* Where nobody can enter by ENTER_TRACED: the guest gets key 0, which it has denied
+ * itself, and goes on by IRET. */
+void frame_grant_key0(const struct sigframe_place *place, struct stub_control *control);
 
 /* The guest's registers back from the frame and the record. */
 void frame_store(const struct sigframe_place *place, const struct stub_record *record,

@@ -23,13 +23,14 @@
 
 #define GATE_FLUSHES 32
 
+struct space;
 struct watchdog;
 
 struct gate {
-	struct watchdog *watchdog;	/* may be NULL: then lost kicks are not noticed */
+	struct watchdog *watchdog;	/* may be NULL: then stubs stay where they are bound */
 	pthread_mutex_t lock;
 	pthread_cond_t left;		/* the vCPU has left the guest */
-	pid_t running;			/* the stub that runs the guest, or 0 */
+	const struct space *running;	/* the stub that runs the guest, or NULL */
 	uint64_t entries;		/* how often the guest was entered */
 	bool loose;			/* the watchdog has let the stub run on any CPU */
 	bool kicked;
@@ -39,11 +40,7 @@ struct gate {
 	unsigned count;
 	struct pvm_tlb_flush flush[GATE_FLUSHES];
 
-	/* The watchdog's notes: of the last look, and of when a kick came. */
-	uint64_t seen_entry;
-	uint64_t watched_entry;
-	int64_t watched_cpu;		/* CPU time of the stub then, ns */
-	unsigned watched_asleep;	/* looks that found it asleep since */
+	uint64_t seen_entry;		/* the watchdog's note, of its last look */
 };
 
 enum gate_answer {
@@ -55,10 +52,10 @@ enum gate_answer {
 void gate_init(struct gate *gate, struct watchdog *watchdog);
 void gate_destroy(struct gate *gate);
 
-/* vCPU thread: may the guest run now, in process @pid? gate->loose is false then. */
-enum gate_answer gate_enter(struct gate *gate, pid_t pid);
-/* vCPU thread: it has stopped. Before a dead stub is reaped: until here others
- * may send signals to its pid. */
+/* vCPU thread: may the guest run now, in @space? gate->loose is false then. */
+enum gate_answer gate_enter(struct gate *gate, const struct space *space);
+/* vCPU thread: it has stopped. Before its process is ended, unless that is what
+ * stops it: until here others may send it signals. */
 void gate_leave(struct gate *gate);
 
 /* What gate_take() hands over. */

@@ -237,27 +237,47 @@ static bool queue_commands(struct monitor_vcpu *vcpu, struct space *space, struc
 	}
 }
 
-/* TLS and breakpoints. A host without ptrace runs all but these. */
-static void sync_by_ptrace(struct monitor_vcpu *vcpu, struct space *space)
+static void ptrace_refused(struct monitor_vcpu *vcpu, int error)
 {
-	struct native_vm *vm = native_vm(vcpu->vm);
-	int error = tracer_sync(space, &vcpu->pvm);
-
-	if (error && !atomic_exchange(&vm->ptrace_refused, true))
-		fprintf(stderr, "pvm: native executor: ptrace is refused (%s): no hardware breakpoints and no TLS segments\n",
+	if (error != -ESRCH && !atomic_exchange(&native_vm(vcpu->vm)->ptrace_refused, true))
+		fprintf(stderr, "pvm: native executor: ptrace is refused (%s): no hardware breakpoints, no TLS segments, no denial of protection key 0\n",
 			strerror(-error));
 }
 
+/* All that the stub's thread gets before it goes on. TLS, breakpoints and one case
+ * of PKRU take ptrace; a host without it runs all but these. */
+static void load_registers(struct monitor_vcpu *vcpu, struct space *space)
+{
+	int error = tracer_sync(space, &vcpu->pvm);
+
+	if (error)
+		ptrace_refused(vcpu, error);
+	frame_load(&space->frame, space->control, vcpu, space->tls);
+}
+
+/* ENTER_TRACED takes a tracer. */
+static void hold(struct monitor_vcpu *vcpu, struct space *space)
+{
+	int error;
+
+	if (space->control->enter != ENTER_TRACED)
+		return;
+	error = tracer_hold(space);
+	if (error) {
+		ptrace_refused(vcpu, error);
+		frame_grant_key0(&space->frame, space->control);
+	}
+}
+
 /*
- * The host has refused a mapping (vm.max_map_count, memory), or the guest
- * pretends so. A TLB may forget: a new process starts empty, and tries before
- * the guest runs in it, so that its answer can be believed.
+ * The host has refused a mapping (vm.max_map_count, memory). A TLB may forget: a
+ * new process starts empty.
  */
 static bool start_over(struct monitor_vcpu *vcpu, struct space *space, struct pvm_guest_exit *exit)
 {
 	struct native_vcpu *native = vcpu->executor;
 	char why[256] = "";
-	enum space_stop stop;
+	int error;
 
 	pool_discard(&native->pool, space);
 	space = pool_get(&native->pool, vcpu->root.v, why, sizeof(why));
@@ -267,34 +287,41 @@ static bool start_over(struct monitor_vcpu *vcpu, struct space *space, struct pv
 	}
 	if (!queue_commands(vcpu, space, exit))
 		return false;
-	stop = space_prepare(space);
-	if (stop == SPACE_COMMANDS_DONE)
+	error = space_prepare(space);
+	if (error == 0)
 		return true;
 	pool_discard(&native->pool, space);
 	executor_fail(exit, PVM_EXIT_FAILED, "the host refuses to map guest address %#lx: %s",
 		      (unsigned long)native->fault.gva,
-		      stop == SPACE_COMMAND_FAILED ? strerror(space->failed_errno) : "the stub died");
+		      error == -ESRCH ? "the stub died" : strerror(-error));
 	return false;
 }
 
-/* The stub is gone, and the guest's registers with it. In user mode that is the
- * user program's own doing and harm: it sees #GP where it was entered last. */
-static void stub_died(struct monitor_vcpu *vcpu, struct space *space, struct pvm_guest_exit *exit)
+/* The stub is dead, and the guest's registers with it. By a signal that no guest can
+ * bring about, that is the host's doing. Else it is the guest's own: a user program
+ * sees #GP where it was entered last. */
+static void stub_died(struct monitor_vcpu *vcpu, struct space *space, bool tampered,
+		      struct pvm_guest_exit *exit)
 {
 	struct native_vcpu *native = vcpu->executor;
-	char end[96];
+	char end[160];
 
 	pool_discard(&native->pool, space);
+	space_describe_end(space, end, sizeof(end));
+	if (!tampered && space_was_ended_by_host(space)) {
+		executor_fail(exit, PVM_EXIT_FAILED, "a process of vCPU %u %s, by the host and not by the guest",
+			      vcpu->pvm.id, end);
+		return;
+	}
 	if (vcpu->pvm.user_mode) {
 		exit->kind = PVM_EXIT_EXCEPTION;
 		exit->vector = PVM_VEC_GP;
 		exit->error_code = 0;
 		return;
 	}
-	space_describe_end(space, end, sizeof(end));
-	executor_fail(exit, PVM_EXIT_DEAD,
-		      "the stub process of vCPU %u %s: the guest's kernel, entered at %#lx, destroyed it",
-		 vcpu->pvm.id, end, (unsigned long)vcpu->pvm.rip);
+	executor_fail(exit, PVM_EXIT_DEAD, "the guest's kernel, entered at %#lx on vCPU %u, destroyed its stub process, which %s",
+		      (unsigned long)vcpu->pvm.rip, vcpu->pvm.id,
+		      tampered ? "was ended for what it did in the stub's own code" : end);
 }
 
 static bool fetch(struct pvm_vcpu *vcpu, uint64_t gva, uint8_t *bytes, size_t len)
@@ -317,16 +344,12 @@ static bool look_at_frame(struct monitor_vcpu *vcpu, struct space *space, struct
 		.host_sysenter = native_vm(vcpu->vm)->sysenter,
 	};
 
-	space->heal = frame_needs_healing(space->frame.frame, &vcpu->pvm);
 	frame_store(&space->frame, space->record, vcpu);
 	switch (cause_of_stop(space->frame.frame, &vcpu->pvm, &entry, fetch, exit)) {
 	case CAUSE_NOTHING:
 		return false;
 	case CAUSE_DEBUG:
 		vcpu->pvm.dr6 |= tracer_breakpoints_hit(space);
-		break;
-	case CAUSE_SABOTAGE:
-		pool_discard(&native->pool, space);
 		break;
 	case CAUSE_EXIT:
 		break;
@@ -343,25 +366,45 @@ static bool look_at_frame(struct monitor_vcpu *vcpu, struct space *space, struct
 static bool look_at_stop(struct monitor_vcpu *vcpu, struct space *space, enum space_stop stop,
 			 struct pvm_guest_exit *exit)
 {
+	struct native_vcpu *native = vcpu->executor;
+
 	switch (stop) {
 	case SPACE_SIGNAL:
 		return look_at_frame(vcpu, space, exit);
+	case SPACE_KICKED:
+		return false;
 	case SPACE_COMMAND_FAILED:
 		return !start_over(vcpu, space, exit);
-	case SPACE_KICKED:
-		/*
-		 * M2: a kick may also have come between a mapping that a guest
-		 * made from the stub's text and the check after it.
-		 */
-		space->forget_all = true;
-		return false;
-	case SPACE_DEAD:
+	case SPACE_IN_TEXT:
+		frame_store(&space->frame, space->record, vcpu);
+		cause_of_jump(exit, &vcpu->pvm);
+		pool_discard(&native->pool, space);
+		return true;
 	case SPACE_TAMPERED:
-	case SPACE_COMMANDS_DONE:
+	case SPACE_DEAD:
 	default:
-		stub_died(vcpu, space, exit);
+		stub_died(vcpu, space, stop == SPACE_TAMPERED, exit);
 		return true;
 	}
+}
+
+/* Commands that take long are carried out before the gate: who flushes or kicks
+ * meanwhile does not wait for them. 0, or -errno as space_prepare(). */
+static int prepare(struct space *space)
+{
+	return space_commands_are_long(space) ? space_prepare(space) : 0;
+}
+
+/* No process can execute there, not even to fault: the stub's IRET would. */
+static bool faults_at_once(const struct pvm_vcpu *vcpu, struct pvm_guest_exit *exit)
+{
+	if ((uint64_t)((int64_t)(vcpu->rip << 16) >> 16) == vcpu->rip)
+		return false;
+	/* S1 */
+	exit->kind = PVM_EXIT_EXCEPTION;
+	exit->vector = PVM_VEC_GP;
+	exit->error_code = 0;
+	return true;
 }
 
 static void native_run(struct monitor_vcpu *vcpu, struct pvm_guest_exit *exit)
@@ -370,11 +413,14 @@ static void native_run(struct monitor_vcpu *vcpu, struct pvm_guest_exit *exit)
 	char why[256] = "";
 	enum space_stop stop;
 	struct space *space;
+	int error;
 
 	for (;;) {
 		exit->kind = PVM_EXIT_KICK;
 		exit->message = NULL;
 		if (atomic_load(&native->gate.flushes) && !apply_flushes(native, vcpu->root.v))
+			return;
+		if (faults_at_once(&vcpu->pvm, exit))
 			return;
 		space = pool_get(&native->pool, vcpu->root.v, why, sizeof(why));
 		if (!space) {
@@ -383,10 +429,17 @@ static void native_run(struct monitor_vcpu *vcpu, struct pvm_guest_exit *exit)
 		}
 		if (!queue_commands(vcpu, space, exit))
 			return;
-		sync_by_ptrace(vcpu, space);
-		frame_load(&space->frame, space->control, vcpu, space->tls, space->heal);
 		placement_bind(&native->placement, space, native->gate.loose);
-		switch (gate_enter(&native->gate, space->pid)) {
+		error = prepare(space);
+		if (error) {
+			stop = error == -ESRCH ? SPACE_DEAD : SPACE_COMMAND_FAILED;
+			space->failed_errno = -error;
+			if (look_at_stop(vcpu, space, stop, exit))
+				return;
+			continue;
+		}
+		load_registers(vcpu, space);
+		switch (gate_enter(&native->gate, space)) {
 		case GATE_FLUSH:
 			continue;
 		case GATE_KICK:
@@ -394,7 +447,11 @@ static void native_run(struct monitor_vcpu *vcpu, struct pvm_guest_exit *exit)
 		case GATE_ENTERED:
 			break;
 		}
+		hold(vcpu, space);
 		stop = space_run(space);
+		/* M9, M10: see space.c. */
+		if (stop == SPACE_IN_TEXT || stop == SPACE_TAMPERED)
+			space_kill(space);
 		gate_leave(&native->gate);
 		if (stop != SPACE_COMMAND_FAILED && stop != SPACE_KICKED)
 			native->fault.pending = false;

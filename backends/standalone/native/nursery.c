@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -24,15 +25,39 @@
 extern const char native_image[], native_image_end[];
 extern char **environ;
 
-int child_kill(pid_t pid)
+/* Wait for the end of a child, and reap it. */
+static siginfo_t reap(int pidfd)
 {
-	int status;
+	siginfo_t status = { 0 };
 
-	kill(pid, SIGKILL);
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return -1;
+	while (waitid(P_PIDFD, (id_t)pidfd, &status, WEXITED) < 0) {
+		if (errno != EINTR) {
+			status.si_code = 0;
+			break;
+		}
+	}
 	return status;
+}
+
+siginfo_t nursery_kill(int pidfd)
+{
+	pidfd_send_signal(pidfd, SIGKILL, NULL, 0);
+	return reap(pidfd);
+}
+
+/* A handle for a process that was just started: -1 when that is not ours to wait
+ * for, because it is gone already and nobody keeps it for us. */
+static int open_child(pid_t pid)
+{
+	siginfo_t status = { 0 };
+	int pidfd = pidfd_open(pid, 0);
+
+	if (pidfd >= 0 && waitid(P_PIDFD, (id_t)pidfd, &status, WEXITED | WNOHANG | WNOWAIT) < 0) {
+		close(pidfd);
+		errno = ECHILD;
+		return -1;
+	}
+	return pidfd;
 }
 
 static int fail(char *why, size_t why_size, const char *what)
@@ -102,7 +127,8 @@ static int spawn_zygote(struct nursery *nursery, const int fds[4])
 		errno = error;
 		return -1;
 	}
-	return 0;
+	nursery->zygote_pidfd = open_child(nursery->zygote);
+	return nursery->zygote_pidfd < 0 ? -1 : 0;
 }
 
 static int start(struct nursery *nursery, int guest_fd, int arena, char *why, size_t why_size)
@@ -132,7 +158,7 @@ int nursery_open(struct nursery *nursery, int guest_fd, unsigned slots, unsigned
 	int arena = memfd_create("pvm-stub-pages", MFD_CLOEXEC);
 	int result = 0;
 
-	*nursery = (struct nursery){ .socket = -1, .slots = slots, .pkeys = pkeys };
+	*nursery = (struct nursery){ .socket = -1, .zygote_pidfd = -1, .slots = slots, .pkeys = pkeys };
 	if (arena < 0)
 		return fail(why, why_size, "memfd_create");
 	if (ftruncate(arena, (off_t)size) < 0) {
@@ -154,24 +180,26 @@ int nursery_open(struct nursery *nursery, int guest_fd, unsigned slots, unsigned
 
 void nursery_close(struct nursery *nursery)
 {
-	if (nursery->zygote > 0)
-		child_kill(nursery->zygote);
+	if (nursery->zygote_pidfd >= 0) {
+		nursery_kill(nursery->zygote_pidfd);
+		close(nursery->zygote_pidfd);
+	}
 	if (nursery->socket >= 0)
 		close(nursery->socket);
 	if (nursery->arena)
 		munmap(nursery->arena, (size_t)nursery->slots * STUB_SLOT_SIZE);
-	*nursery = (struct nursery){ .socket = -1 };
+	*nursery = (struct nursery){ .socket = -1, .zygote_pidfd = -1 };
 }
 
-/* Send the request with the stub's two descriptors. */
-static int ask(struct nursery *nursery, unsigned slot, int go, int stop)
+/* Send the request with the stub's descriptors. */
+static int ask(struct nursery *nursery, unsigned slot, const int fds[3])
 {
 	struct zygote_request request = {
 		.slot = slot, .monitor = getpid(), .pkeys = nursery->pkeys,
 	};
 	union {
 		struct cmsghdr header;
-		char space[CMSG_SPACE(2 * sizeof(int))];
+		char space[CMSG_SPACE(3 * sizeof(int))];
 	} control = { .space = { 0 } };
 	struct iovec iov = { &request, sizeof(request) };
 	struct msghdr message = {
@@ -181,8 +209,8 @@ static int ask(struct nursery *nursery, unsigned slot, int go, int stop)
 
 	control.header.cmsg_level = SOL_SOCKET;
 	control.header.cmsg_type = SCM_RIGHTS;
-	control.header.cmsg_len = CMSG_LEN(2 * sizeof(int));
-	memcpy(CMSG_DATA(&control.header), (int[2]){ go, stop }, 2 * sizeof(int));
+	control.header.cmsg_len = CMSG_LEN(3 * sizeof(int));
+	memcpy(CMSG_DATA(&control.header), fds, 3 * sizeof(int));
 	while (sendmsg(nursery->socket, &message, MSG_NOSIGNAL) < 0)
 		if (errno != EINTR)
 			return -EPIPE;
@@ -200,30 +228,54 @@ static int answer(struct nursery *nursery)
 	return n == sizeof(pid) ? pid : -EPIPE;
 }
 
+static void close_all(const int *fds, unsigned count)
+{
+	unsigned i;
+
+	for (i = 0; i < count; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+}
+
+/* The zygote does not answer: it is dead, or as good as that. Keep what it died of. */
+static int zygote_is_gone(struct nursery *nursery)
+{
+	if (nursery->zygote_pidfd >= 0) {
+		nursery->status = reap(nursery->zygote_pidfd);
+		close(nursery->zygote_pidfd);
+		nursery->zygote_pidfd = -1;
+	}
+	return -EPIPE;
+}
+
 int nursery_clone(struct nursery *nursery, unsigned slot, struct nursery_stub *stub)
 {
-	int stop[2];
-	int go, result;
+	/* Events, not pipes: writing to a dead stub must not raise SIGPIPE. */
+	int stop[2] = { -1, -1 };
+	int go = eventfd(0, EFD_CLOEXEC), order = eventfd(0, EFD_CLOEXEC);
+	int pidfd, result = 0;
 
-	/* An event, not a pipe: writing to a dead stub must not raise SIGPIPE. */
-	go = eventfd(0, EFD_CLOEXEC);
-	if (go < 0)
-		return -errno;
-	if (pipe2(stop, O_CLOEXEC) < 0) {
+	if (go < 0 || order < 0 || pipe2(stop, O_CLOEXEC) < 0)
 		result = -errno;
-		close(go);
-		return result;
-	}
-	result = ask(nursery, slot, go, stop[1]);
+	else
+		result = ask(nursery, slot, (int[3]){ go, stop[1], order });
 	/* The write end is the stub's alone: its death shows as end of file. */
-	close(stop[1]);
+	close_all(&stop[1], 1);
 	if (result == 0)
 		result = answer(nursery);
-	if (result <= 0) {
-		close(go);
-		close(stop[0]);
-		return result ? result : -EPIPE;
+	if (result == -EPIPE)
+		result = zygote_is_gone(nursery);
+	if (result > 0) {
+		pidfd = open_child(result);
+		if (pidfd >= 0) {
+			*stub = (struct nursery_stub){
+				.pid = result, .pidfd = pidfd, .go = go, .order = order, .stop = stop[0],
+			};
+			return 0;
+		}
+		/* It sees that nobody reads its pipe, or that its monitor has gone. */
+		result = -errno;
 	}
-	*stub = (struct nursery_stub){ .pid = result, .go = go, .stop = stop[0] };
-	return 0;
+	close_all((int[3]){ go, order, stop[0] }, 3);
+	return result;
 }

@@ -6,6 +6,7 @@
 #ifndef NATIVE_NURSERY_H
 #define NATIVE_NURSERY_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,16 +16,20 @@
 
 struct nursery {
 	pid_t zygote;		/* 0: none */
+	int zygote_pidfd;
+	siginfo_t status;	/* of a zygote that has ended by itself; si_code 0: none has */
 	int socket;		/* to it */
 	uint8_t *arena;		/* @slots of STUB_SLOT_SIZE bytes */
 	unsigned slots;
 	unsigned pkeys;		/* protection keys that each stub allocates */
 };
 
-/* A new stub: the event that it waits for, and the read end of its pipe. */
+/* A new stub: its process, as a number and as a handle that stays its own; the
+ * events that its threads wait for; the read end of its pipe. */
 struct nursery_stub {
 	pid_t pid;
-	int go, stop;
+	int pidfd;
+	int go, order, stop;
 };
 
 /**
@@ -41,12 +46,13 @@ void nursery_close(struct nursery *nursery);
 /**
  * nursery_clone - a new stub on the pages of @slot, on its way to its first stop.
  * Returns 0, or -errno: -EAGAIN and -ENOMEM when the host has no more
- * processes or memory, -EPIPE when the zygote is gone.
+ * processes or memory, -EPIPE when the zygote is gone: nursery->status says how.
  */
 int nursery_clone(struct nursery *nursery, unsigned slot, struct nursery_stub *stub);
 
-/* End a child, which may be dying already, and wait for it. Returns its wait
- * status, or -1 if the kernel has reaped it (SIGCHLD is ignored). */
-int child_kill(pid_t pid);
+/* End a child, which may be dead already, and wait for it. Its status, as of
+ * waitid(), or si_code 0 if the kernel has reaped it (SIGCHLD is ignored). Never
+ * reaches another process that has got the child's number since. */
+siginfo_t nursery_kill(int pidfd);
 
 #endif /* NATIVE_NURSERY_H */

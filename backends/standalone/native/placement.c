@@ -18,20 +18,31 @@ static int64_t now(void)
 	return t.tv_sec * 1000000000ll + t.tv_nsec;
 }
 
-static void bind_to(pid_t pid, int cpu)
+/* Both threads of it. */
+static void let_run_on(const struct space *space, const cpu_set_t *cpus)
+{
+	sched_setaffinity(space->pid, sizeof(*cpus), cpus);
+	sched_setaffinity(space->mapper, sizeof(*cpus), cpus);
+}
+
+/* @space, or this thread. */
+static void bind_to(const struct space *space, int cpu)
 {
 	cpu_set_t set;
 
 	CPU_ZERO(&set);
 	CPU_SET(cpu, &set);
-	sched_setaffinity(pid, sizeof(set), &set);
+	if (space)
+		let_run_on(space, &set);
+	else
+		sched_setaffinity(0, sizeof(set), &set);
 }
 
 static void set_loose(struct placement *placement, struct space *space)
 {
 	placement->cpu = -1;
 	sched_setaffinity(0, sizeof(placement->allowed), &placement->allowed);
-	sched_setaffinity(space->pid, sizeof(placement->allowed), &placement->allowed);
+	let_run_on(space, &placement->allowed);
 	space->cpu = -1;
 }
 
@@ -50,13 +61,13 @@ void placement_bind(struct placement *placement, struct space *space, bool loose
 		placement->cpu = sched_getcpu();
 		placement->since = now();
 		if (placement->cpu >= 0)
-			bind_to(0, placement->cpu);
+			bind_to(NULL, placement->cpu);
 	} else if (loosened || now() - placement->since > BOUND_NS) {
 		set_loose(placement, space);
 		return;
 	}
 	if (placement->cpu >= 0 && space->cpu != placement->cpu) {
-		bind_to(space->pid, placement->cpu);
+		bind_to(space, placement->cpu);
 		space->cpu = placement->cpu;
 	}
 }

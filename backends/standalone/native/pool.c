@@ -14,7 +14,7 @@ int pool_open(struct pool *pool, int guest_fd, unsigned pkeys, char *why, size_t
 
 	*pool = (struct pool){ .limit = POOL_SPACES };
 	for (i = 0; i < POOL_SPACES; i++)
-		pool->spaces[i] = (struct space){ .go = -1, .stop = -1, .root = PVM_INVALID_ADDR };
+		pool->spaces[i] = SPACE_NONE;
 	return nursery_open(&pool->nursery, guest_fd, POOL_SPACES, pkeys, why, why_size);
 }
 

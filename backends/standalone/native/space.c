@@ -1,90 +1,139 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
  * One stub process as the monitor sees it: its birth, its runs, its commands,
- * its end. Owns the protocol of go and stop. Never decides what to map and
+ * its end. Owns the protocol of order, go and stop. Never decides what to map and
  * never looks at the guest's registers.
  *
  * A stop is believed only when the stop pipe says so with the number of the
  * current run. The guest can not write to the pipe: the seccomp filter lets
- * only the stub's own instruction do it, which then waits for the go event. So
- * a stub that has sent the number executes no guest instruction until space_run()
- * is called again, whatever the guest has written into the shared pages. A
- * number sent twice (a signal in the middle of a forged stop) is old by the
- * next run and dropped.
+ * only the stub's own instruction do it, which leads to the wait for the go
+ * event. So a stub that has sent the number executes no guest instruction until
+ * space_run() is called again, whatever the guest has written into the shared
+ * pages. A number that is not the current one is dropped.
+ *
+ * A guest that plays with this may send the number of a run before its own code
+ * has run in it (a signal that finds it in the wait makes the handler say stop
+ * once more), and the go that it has not taken yet still stands. The frame of
+ * such a stop lies in the stub's text: SPACE_IN_TEXT or SPACE_TAMPERED, and the
+ * process is killed before anybody relies on its being stopped.
  */
 #include "space.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/pidfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Wait for this run's stop message. False: the process is gone. */
-static bool wait_stop(struct space *space)
+#include "tracer.h"
+
+/* Commands on more bytes than this are long: at least a millisecond for the host. */
+#define LONG_COMMANDS	(16ull << 20)
+
+/* The next message that means anything; 0: the process is gone. */
+static uint64_t wait_message(struct space *space)
 {
-	uint64_t turn;
+	uint64_t message;
 	ssize_t n;
 
 	for (;;) {
-		n = read(space->stop, &turn, sizeof(turn));
+		n = read(space->stop, &message, sizeof(message));
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n != sizeof(turn))
-			return false;
-		if (turn == space->turn)
-			return true;
+		if (n != sizeof(message))
+			return 0;
+		if (message == space->turn || message >= MESSAGE_MAPPER)
+			return message;
 	}
 }
 
-static bool say_go(struct space *space)
+static void post(int event)
 {
-	ssize_t n;
+	const uint64_t one = 1;
 
-	space->control->turn = ++space->turn;
-	do
-		n = write(space->go, &space->turn, sizeof(space->turn));
-	while (n < 0 && errno == EINTR);
-	return n == sizeof(space->turn);
+	while (write(event, &one, sizeof(one)) < 0 && errno == EINTR)
+		;
 }
 
-enum space_stop space_run(struct space *space)
+/* Have the mapper carry out the commands, and @then THEN_*. */
+static void order(struct space *space, uint32_t then)
 {
-	uint32_t reason;
+	space->control->then = then;
+	post(space->order);
+}
 
-	if (!say_go(space) || !wait_stop(space))
-		return SPACE_DEAD;
-	/* Nothing stale may be repeated by a guest that jumps into the stub. */
+/* The commands are no business of the guest's, nor to be done twice. */
+static void commands_done(struct space *space, bool all)
+{
+	memset(space->control->commands, 0, space->control->count * sizeof(struct stub_command));
 	space->control->count = 0;
-	reason = space->record->reason;
-	space->heal = reason != STOP_SIGNAL;
-	if (reason == STOP_SIGNAL || reason == STOP_COMMANDS_DONE) {
+	if (all) {
 		space->forget_all = false;
 		space->forget_count = 0;
 	}
-	switch (reason) {
+}
+
+static enum space_stop look_at_stop(struct space *space)
+{
+	const struct sigframe *frame = space->frame.frame;
+
+	switch (space->record->reason) {
 	case STOP_SIGNAL:
-		return space->record->frame == space->frame.address ? SPACE_SIGNAL : SPACE_TAMPERED;
-	case STOP_COMMAND:
-		space->failed_errno = (int)-space->record->result;
-		return SPACE_COMMAND_FAILED;
+		if (space->record->frame != space->frame.address)
+			return SPACE_TAMPERED;
+		if (frame->rip >= STUB_TEXT && frame->rip < STUB_TEXT + STUB_TEXT_SIZE)
+			return SPACE_IN_TEXT;
+		return SPACE_SIGNAL;
 	case STOP_KICKED:
 		return SPACE_KICKED;
-	case STOP_COMMANDS_DONE:
-		return space->control->enter == ENTER_NOT ? SPACE_COMMANDS_DONE : SPACE_TAMPERED;
 	default:
 		return SPACE_TAMPERED;
 	}
 }
 
-enum space_stop space_prepare(struct space *space)
+enum space_stop space_run(struct space *space)
 {
-	space->control->enter = ENTER_NOT;
-	return space_run(space);
+	bool commands = space->control->count > 0;
+	bool traced = space->control->enter == ENTER_TRACED;
+	uint64_t message;
+
+	space->control->turn = ++space->turn;
+	if (commands)
+		order(space, THEN_GO);
+	else
+		post(space->go);
+	if (traced)
+		tracer_enter(space);
+	message = wait_message(space);
+	if (!message)
+		return SPACE_DEAD;
+	if (commands)
+		commands_done(space, message == space->turn);
+	if (message != space->turn) {
+		space->failed_errno = (int)(message - MESSAGE_MAPPER);
+		return SPACE_COMMAND_FAILED;
+	}
+	return look_at_stop(space);
 }
+
+int space_prepare(struct space *space)
+{
+	uint64_t message;
+
+	order(space, THEN_TELL);
+	message = wait_message(space);
+	if (message < MESSAGE_MAPPER)
+		return -ESRCH;
+	commands_done(space, message == MESSAGE_MAPPER);
+	return -(int)(message - MESSAGE_MAPPER);
+}
+
+/* ------------------------------------------------------------------------
+ * Ends.
+ */
 
 static const char *stage_name(int stage)
 {
@@ -95,25 +144,100 @@ static const char *stage_name(int stage)
 		[STAGE_SIGNALS] = "signals",
 		[STAGE_PKEYS] = "protection keys",
 		[STAGE_NO_NEW_PRIVS] = "no_new_privs",
+		[STAGE_MAPPER] = "a second thread",
 		[STAGE_SECCOMP] = "seccomp filter",
 		[STAGE_DISPATCH] = "syscall user dispatch (needs Linux 5.11)",
+		[STAGE_ROOM] = "the host does not let a process unmap what the kernel put there at its start "
+			"(CONFIG_MSEAL_SYSTEM_MAPPINGS, or a sealed page 0)",
 	};
 
 	return stage >= 0 && stage < STAGES ? names[stage] : NULL;
 }
 
+static void describe(const siginfo_t *status, char *text, size_t size)
+{
+	int value = status->si_status;
+
+	if (status->si_code == CLD_KILLED || status->si_code == CLD_DUMPED)
+		snprintf(text, size, "was killed by signal %d (%s)", value, strsignal(value));
+	else if (status->si_code == CLD_EXITED && stage_name(value - STUB_EXIT))
+		snprintf(text, size, "could not be set up: %s", stage_name(value - STUB_EXIT));
+	else if (status->si_code == CLD_EXITED)
+		snprintf(text, size, "exited with status %d", value);
+	else
+		snprintf(text, size, "ended");
+}
+
 void space_describe_end(const struct space *space, char *text, size_t size)
 {
-	int status = space->status;
+	describe(&space->status, text, size);
+}
 
-	if (status == -1)
-		snprintf(text, size, "ended");
-	else if (WIFSIGNALED(status))
-		snprintf(text, size, "killed by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
-	else if (stage_name(WEXITSTATUS(status) - STUB_EXIT))
-		snprintf(text, size, "could not be set up: %s", stage_name(WEXITSTATUS(status) - STUB_EXIT));
-	else
-		snprintf(text, size, "exited with status %d", WEXITSTATUS(status));
+bool space_was_ended_by_host(const struct space *space)
+{
+	if (space->status.si_code != CLD_KILLED && space->status.si_code != CLD_DUMPED)
+		return false;
+	switch (space->status.si_status) {
+	case SIGSEGV:	/* a frame that finds no room */
+	case SIGBUS:
+	case SIGILL:
+	case SIGTRAP:
+	case SIGFPE:
+	case SIGSYS:
+		return false;
+	default:
+		return true;
+	}
+}
+
+void space_kill(struct space *space)
+{
+	siginfo_t status;
+
+	pidfd_send_signal(space->pidfd, SIGKILL, NULL, 0);
+	while (waitid(P_PIDFD, (id_t)space->pidfd, &status, WEXITED | WNOWAIT) < 0 && errno == EINTR)
+		;
+}
+
+void space_destroy(struct space *space)
+{
+	const int fds[] = { space->pidfd, space->go, space->order, space->stop };
+	unsigned i;
+
+	if (space->pid > 0)
+		space->status = nursery_kill(space->pidfd);
+	for (i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	space->pid = 0;
+	space->pidfd = space->go = space->order = space->stop = -1;
+	space->root = PVM_INVALID_ADDR;
+}
+
+/* ------------------------------------------------------------------------
+ * Beginnings.
+ */
+
+static int explain_no_process(const struct nursery *nursery, int error, char *why, size_t why_size)
+{
+	char end[160];
+
+	if (error == -EPIPE && nursery->status.si_code) {
+		describe(&nursery->status, end, sizeof(end));
+		snprintf(why, why_size, "native executor: no new stub process: the stubs' zygote %s", end);
+	} else {
+		snprintf(why, why_size, "native executor: no new stub process: %s", strerror(-error));
+	}
+	return error;
+}
+
+/* The first stop has come. */
+static bool learn(struct space *space, uint8_t *shared)
+{
+	struct stub_record *record = (struct stub_record *)(void *)shared;
+
+	space->mapper = record->mapper;
+	return sigframe_learn(&space->frame, shared, record->frame);
 }
 
 int space_create(struct space *space, struct nursery *nursery, unsigned slot, char *why,
@@ -121,60 +245,50 @@ int space_create(struct space *space, struct nursery *nursery, unsigned slot, ch
 {
 	uint8_t *pages = nursery->arena + (size_t)slot * STUB_SLOT_SIZE;
 	struct nursery_stub stub;
-	char end[96];
+	char end[160];
 	int error;
 
-	*space = (struct space){ .go = -1, .stop = -1, .slot = slot, .cpu = -1 };
+	*space = SPACE_NONE;
+	space->slot = slot;
 	space->control = (struct stub_control *)(void *)pages;
-	space->record = (struct stub_record *)(void *)(pages + 4096);
+	space->record = (const struct stub_record *)(void *)(pages + STUB_CONTROL_SIZE);
 	memset(pages, 0, STUB_SLOT_SIZE);
+	/* What the first stop carries: it comes without a go. */
+	space->control->turn = ++space->turn;
 	error = nursery_clone(nursery, slot, &stub);
-	if (error) {
-		snprintf(why, why_size, "native executor: no new stub process: %s", strerror(-error));
-		return error;
-	}
+	if (error)
+		return explain_no_process(nursery, error, why, why_size);
 	space->pid = stub.pid;
+	space->pidfd = stub.pidfd;
 	space->go = stub.go;
+	space->order = stub.order;
 	space->stop = stub.stop;
-	space->root = PVM_INVALID_ADDR;
 	space->forget_all = true;	/* of the zygote itself */
-	space->heal = true;
-	if (!wait_stop(space)) {
+	if (wait_message(space) != space->turn) {
 		space_destroy(space);
 		space_describe_end(space, end, sizeof(end));
 		snprintf(why, why_size, "native executor: a stub process %s", end);
 		return -EPROTO;
 	}
-	if (!sigframe_learn(&space->frame, pages + 4096, space->record->frame)) {
+	if (!learn(space, pages + STUB_CONTROL_SIZE)) {
 		space_destroy(space);
 		snprintf(why, why_size,
 			 "native executor: the host's signal frame is not what is expected");
 		return -EPROTO;
 	}
-	space->control->frame = space->frame.address + 8;
 	return 0;
-}
-
-void space_destroy(struct space *space)
-{
-	if (space->pid > 0)
-		space->status = child_kill(space->pid);
-	if (space->go >= 0)
-		close(space->go);
-	if (space->stop >= 0)
-		close(space->stop);
-	space->pid = 0;
-	space->go = -1;
-	space->stop = -1;
-	space->root = PVM_INVALID_ADDR;
 }
 
 void space_recycle(struct space *space, uint64_t root)
 {
-	memset(space->record, 0, STUB_SHARED_SIZE);
+	memset(space->control, 0, STUB_SLOT_SIZE);
 	space->forget_all = true;
 	space->root = root;
 }
+
+/* ------------------------------------------------------------------------
+ * Commands.
+ */
 
 void space_forget(struct space *space, uint64_t start, uint64_t size)
 {
@@ -245,4 +359,14 @@ bool space_command_map(struct space *space, uint64_t start, uint64_t size, int p
 		command->arg[3] = pkey;
 	}
 	return true;
+}
+
+bool space_commands_are_long(const struct space *space)
+{
+	uint64_t size = 0;
+	unsigned i;
+
+	for (i = 0; i < space->control->count; i++)
+		size += space->control->commands[i].arg[1];
+	return size > LONG_COMMANDS;
 }

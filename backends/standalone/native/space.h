@@ -6,6 +6,7 @@
 #ifndef NATIVE_SPACE_H
 #define NATIVE_SPACE_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -22,24 +23,25 @@ struct space_range {
 /* What ended a run of the stub. */
 enum space_stop {
 	SPACE_SIGNAL,		/* the frame says what happened */
+	SPACE_KICKED,		/* a signal came before the guest ran: nothing has happened */
 	SPACE_COMMAND_FAILED,	/* the guest has not run: see failed_errno */
-	SPACE_COMMANDS_DONE,	/* space_prepare(): the guest has not run */
-	SPACE_KICKED,		/* the guest has not run, nor perhaps the commands */
-	SPACE_TAMPERED,		/* impossible state: kill it */
+	SPACE_IN_TEXT,		/* the guest has jumped into the stub's text: space_kill() */
+	SPACE_TAMPERED,		/* the guest has damaged the stub: space_kill() */
 	SPACE_DEAD,		/* it is gone, but not reaped: space_destroy() */
 };
 
 struct space {
-	pid_t pid;		/* 0: no process */
-	int go, stop;
+	pid_t pid;		/* of the guest's thread; 0: no process */
+	pid_t mapper;		/* the other thread */
+	int pidfd;
+	int go, order, stop;
 	unsigned slot;		/* of the arena */
 	struct stub_control *control;
-	struct stub_record *record;
+	const struct stub_record *record;	/* the guest can write there: believe nothing */
 	struct sigframe_place frame;	/* where its signal frames lie */
 	uint64_t turn;
-	int status;		/* after space_destroy(): wait status, or -1 */
+	siginfo_t status;	/* after space_destroy(): as nursery_kill() says */
 	int failed_errno;	/* SPACE_COMMAND_FAILED */
-	bool heal;		/* for frame_load() */
 
 	uint64_t root;		/* hpa of the shadow root it stands for */
 	uint64_t used;		/* for LRU */
@@ -49,10 +51,15 @@ struct space {
 	unsigned forget_count;
 	struct space_range forget[SPACE_FORGET_MAX];
 
-	/* What the thread has: changed by ptrace only. */
+	/* What the guest's thread has: changed by ptrace only. */
 	uint64_t tls[3];
 	uint64_t dr[4], dr7;
 };
+
+/* One without a process. */
+#define SPACE_NONE ((struct space){ \
+	.pidfd = -1, .go = -1, .order = -1, .stop = -1, .cpu = -1, .root = PVM_INVALID_ADDR, \
+})
 
 /**
  * space_create - start the process of an empty space, up to its first stop.
@@ -62,9 +69,17 @@ struct space {
 int space_create(struct space *space, struct nursery *nursery, unsigned slot, char *why,
 		 size_t why_size);
 
-/* End the process, if there is one, and reap it: its pid means nothing after
- * this, and all translations are gone. */
+/* End the process, before others are told that it has stopped: it may have a go that
+ * it has not taken. To be reaped by space_destroy(). */
+void space_kill(struct space *space);
+
+/* End the process, if there is one, and reap it: no signal reaches it after this,
+ * and all translations are gone. */
 void space_destroy(struct space *space);
+
+/* After space_destroy(): was it a signal that no guest can bring about, as of the
+ * host's out-of-memory killer, of a limit or of an operator? */
+bool space_was_ended_by_host(const struct space *space);
 
 /* Nothing of the former root may be seen under the next: forget everything,
  * and wipe the pages that the guest can read. */
@@ -73,8 +88,7 @@ void space_recycle(struct space *space, uint64_t root);
 /* Forget the translations of [start, start+size), at the next entry. */
 void space_forget(struct space *space, uint64_t start, uint64_t size);
 
-/* Begin a list of commands with what must be forgotten: forgetting comes
- * first, so that no later order of the same commands brings anything back. */
+/* Begin a list of commands with what must be forgotten. */
 void space_commands_begin(struct space *space);
 
 /* Add a mapping of guest memory. @prot: PROT_*. @pkey: protection key or 0.
@@ -82,14 +96,19 @@ void space_commands_begin(struct space *space);
 bool space_command_map(struct space *space, uint64_t start, uint64_t size, int prot,
 		       uint64_t offset, bool populate, unsigned pkey);
 
-/* Carry out the commands, and do not run the guest. */
-enum space_stop space_prepare(struct space *space);
+/* Do the commands take so long that nobody should have to wait for a kick or a
+ * flush meanwhile? Then space_prepare() before gate_enter(). */
+bool space_commands_are_long(const struct space *space);
+
+/* Carry out the commands, and do not run the guest. 0, -errno of one that the
+ * host refused, or -ESRCH when the stub is gone. */
+int space_prepare(struct space *space);
 
 /* Carry out the commands, run the guest as frame_load() left it, wait for the
  * stop. */
 enum space_stop space_run(struct space *space);
 
-/* "killed by signal 9 (Killed)", for messages. */
+/* "killed by signal 9 (Killed)", for messages. After space_destroy(). */
 void space_describe_end(const struct space *space, char *text, size_t size);
 
 #endif /* NATIVE_SPACE_H */

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
  * Short visits with ptrace: attach to a stub that waits for its monitor, change
- * its thread, detach. Both kinds of state stay when the tracer leaves. Never
+ * its thread, detach. TLS and debug registers stay when the tracer leaves. Never
  * attached while the guest runs, because every signal would stop twice.
+ *
+ * One kind of entry needs a visit that goes on into it: a guest that denies itself
+ * protection key 0, which the stub's own pages have. The stub loads PKRU last
+ * and then executes INT3; the tracer sets the general registers there, so that the
+ * next instruction is the guest's.
  */
 #include "tracer.h"
 
@@ -18,21 +23,36 @@
 #define DESC_AVL		(1ull << 52)
 #define DESC_G			(1ull << 55)
 
-static int attach(pid_t pid)
+/* Wait for the next stop. Returns what waitid() calls its status, a signal with an
+ * event in the bits above, or -ESRCH when the process has ended. Never reaps it:
+ * that is space_destroy()'s. */
+static int wait_for_stop(const struct space *space)
+{
+	siginfo_t info = { 0 };
+
+	while (waitid(P_PIDFD, (id_t)space->pidfd, &info, WSTOPPED | WEXITED | WNOWAIT | __WALL) < 0)
+		if (errno != EINTR)
+			return -ESRCH;
+	info = (siginfo_t){ 0 };
+	if (waitid(P_PIDFD, (id_t)space->pidfd, &info, WSTOPPED | WNOHANG | __WALL) < 0 || !info.si_pid)
+		return -ESRCH;
+	return info.si_status;
+}
+
+static int attach(const struct space *space)
 {
 	int status;
 
-	if (ptrace(PTRACE_SEIZE, pid, NULL, NULL) < 0 || ptrace(PTRACE_INTERRUPT, pid, NULL, NULL) < 0)
+	if (ptrace(PTRACE_SEIZE, space->pid, NULL, NULL) < 0 ||
+	    ptrace(PTRACE_INTERRUPT, space->pid, NULL, NULL) < 0)
 		return -errno;
-	while (waitpid(pid, &status, __WALL) < 0)
-		if (errno != EINTR)
-			return -errno;
-	return WIFSTOPPED(status) ? 0 : -ESRCH;
+	status = wait_for_stop(space);
+	return status < 0 ? status : 0;
 }
 
-static void detach(pid_t pid)
+static void detach(const struct space *space, int signal)
 {
-	ptrace(PTRACE_DETACH, pid, NULL, NULL);
+	ptrace(PTRACE_DETACH, space->pid, NULL, signal);
 }
 
 /* ------------------------------------------------------------------------
@@ -144,14 +164,14 @@ int tracer_sync(struct space *space, const struct pvm_vcpu *vcpu)
 
 	if (!tls && !dr)
 		return 0;
-	error = attach(space->pid);
+	error = attach(space);
 	if (error)
 		return error;
 	if (tls)
 		set_tls(space, vcpu);
 	if (dr)
 		set_breakpoints(space, &want);
-	detach(space->pid);
+	detach(space, 0);
 	return 0;
 }
 
@@ -159,10 +179,72 @@ uint64_t tracer_breakpoints_hit(struct space *space)
 {
 	uint64_t dr6;
 
-	if (attach(space->pid))
+	if (attach(space))
 		return 0;
 	dr6 = (uint64_t)ptrace(PTRACE_PEEKUSER, space->pid, offsetof(struct user, u_debugreg) + 8 * 6,
 			       NULL);
-	detach(space->pid);
+	detach(space, 0);
 	return dr6 & PVM_DR6_BP_MASK;
+}
+
+/* ------------------------------------------------------------------------
+ * Entries of guests that deny themselves key 0.
+ */
+
+int tracer_hold(struct space *space)
+{
+	int error = attach(space);
+
+	if (error == 0)
+		ptrace(PTRACE_CONT, space->pid, NULL, NULL);
+	return error;
+}
+
+static void set_registers(const struct space *space)
+{
+	const struct stub_control *control = space->control;
+	const uint64_t *gpr = control->gpr;
+	struct user_regs_struct regs;
+
+	if (ptrace(PTRACE_GETREGS, space->pid, NULL, &regs) < 0)
+		return;
+	regs.orig_rax = ~0ull;	/* no system call that could be restarted */
+	regs.rax = gpr[PVM_RAX];
+	regs.rcx = gpr[PVM_RCX];
+	regs.rdx = gpr[PVM_RDX];
+	regs.rbx = gpr[PVM_RBX];
+	regs.rbp = gpr[PVM_RBP];
+	regs.rsi = gpr[PVM_RSI];
+	regs.rdi = gpr[PVM_RDI];
+	regs.r8 = gpr[PVM_R8];
+	regs.r9 = gpr[PVM_R9];
+	regs.r10 = gpr[PVM_R10];
+	regs.r11 = gpr[PVM_R11];
+	regs.r12 = gpr[PVM_R12];
+	regs.r13 = gpr[PVM_R13];
+	regs.r14 = gpr[PVM_R14];
+	regs.r15 = gpr[PVM_R15];
+	regs.rip = control->iret.rip;
+	regs.cs = control->iret.cs;
+	regs.eflags = control->iret.rflags;
+	regs.rsp = control->iret.rsp;
+	regs.ss = control->iret.ss;
+	ptrace(PTRACE_SETREGS, space->pid, NULL, &regs);
+}
+
+void tracer_enter(struct space *space)
+{
+	int status = wait_for_stop(space);
+	unsigned long rip;
+
+	if (status < 0)
+		return;
+	rip = (unsigned long)ptrace(PTRACE_PEEKUSER, space->pid, offsetof(struct user, regs.rip), NULL);
+	if (status == SIGTRAP && rip >= STUB_TEXT && rip < STUB_TEXT + STUB_TEXT_SIZE) {
+		set_registers(space);
+		detach(space, 0);
+	} else {
+		/* A kick, say: the stub's handler answers it. */
+		detach(space, status > 0xff ? 0 : status);
+	}
 }

@@ -20,4 +20,10 @@ int tracer_sync(struct space *space, const struct pvm_vcpu *vcpu);
  * ptrace is refused. */
 uint64_t tracer_breakpoints_hit(struct space *space);
 
+/* For ENTER_TRACED: attach to the stopped stub and stay, until tracer_enter(),
+ * which waits for the stub to be ready, sets the registers of its control page, and
+ * leaves. 0, or -errno when ptrace is refused. */
+int tracer_hold(struct space *space);
+void tracer_enter(struct space *space);
+
 #endif /* NATIVE_TRACER_H */

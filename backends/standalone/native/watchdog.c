@@ -4,94 +4,29 @@
  *
  * A stub is bound to its monitor's CPU because they take turns. One that has run
  * from one look to the next takes no turns: it may go where there is room.
- *
- * A guest can make its stub deaf (see gate.c). A stub whose kick or flush has been
- * pending for the same run since the last look is killed when it
- *  - blocks the kick and has burnt CPU time meanwhile: an honest one blocks it
- *    only in its handler, where it executes a few system calls and waits; or
- *  - has been asleep for LOOKS looks: it waits for the monitor and has not told
- *    it, or the run would be over.
- * One that is merely not scheduled, or starved of memory, does neither.
  */
 #include "watchdog.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <signal.h>
 #include <time.h>
 
 #include "gate.h"
-#include "stub/protocol.h"
+#include "space.h"
 
 #define PERIOD_NS	50000000	/* between looks */
-#define BURNT_NS	20000000	/* CPU time that is not honest */
-#define LOOKS		10
-
-static int64_t cpu_time(pid_t pid)
-{
-	struct timespec t;
-	clockid_t clock;
-
-	if (clock_getcpuclockid(pid, &clock) || clock_gettime(clock, &t))
-		return 0;
-	return t.tv_sec * 1000000000ll + t.tv_nsec;
-}
-
-struct sight {
-	bool blocks_kick, asleep;
-};
-
-static struct sight see(pid_t pid)
-{
-	struct sight sight = { false, false };
-	unsigned long long mask;
-	char path[32], line[128], state;
-	FILE *status;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-	status = fopen(path, "re");
-	if (!status)
-		return sight;
-	while (fgets(line, sizeof(line), status)) {
-		if (sscanf(line, "State: %c", &state) == 1)
-			sight.asleep = state == 'S';
-		else if (sscanf(line, "SigBlk: %llx", &mask) == 1)
-			sight.blocks_kick = mask & 1ull << (STUB_SIGNAL_KICK - 1);
-	}
-	fclose(status);
-	return sight;
-}
-
-static bool deaf(struct gate *gate)
-{
-	struct sight sight = see(gate->running);
-
-	if (sight.blocks_kick && cpu_time(gate->running) - gate->watched_cpu > BURNT_NS)
-		return true;
-	gate->watched_asleep = sight.asleep ? gate->watched_asleep + 1 : 0;
-	return gate->watched_asleep > LOOKS;
-}
 
 /* Look at one vCPU. Returns whether its guest runs. */
 static bool look(struct watchdog *watchdog, struct gate *gate)
 {
-	bool running, pending;
+	bool running;
 
 	pthread_mutex_lock(&gate->lock);
-	running = gate->running > 0;
+	running = gate->running;
 	if (running && gate->seen_entry == gate->entries && !gate->loose) {
-		sched_setaffinity(gate->running, sizeof(watchdog->cpus), &watchdog->cpus);
+		sched_setaffinity(gate->running->pid, sizeof(watchdog->cpus), &watchdog->cpus);
 		gate->loose = true;
 	}
 	gate->seen_entry = gate->entries;
-	pending = running && (gate->kicked || gate->count || gate->overflow);
-	if (pending && gate->watched_entry != gate->entries) {
-		gate->watched_entry = gate->entries;
-		gate->watched_cpu = cpu_time(gate->running);
-		gate->watched_asleep = 0;
-	} else if (pending && deaf(gate)) {
-		kill(gate->running, SIGKILL);
-	}
 	pthread_mutex_unlock(&gate->lock);
 	return running;
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * The watchdog of a VM: one thread that looks at guests that run for long. It
- * makes sure that a kick works whatever the guest does, and that a guest that
- * computes is not tied to a busy CPU. Asleep while no guest runs.
+ * The watchdog of a VM: one thread that looks at guests that run for long, so that
+ * a guest that computes is not tied to a busy CPU. Asleep while no guest runs.
  */
 #ifndef NATIVE_WATCHDOG_H
 #define NATIVE_WATCHDOG_H

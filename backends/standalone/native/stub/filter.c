@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * The seccomp filter of a stub. Owns the list of what a stub may ask of the
- * host kernel: wait for the monitor, return from its signal handler, and change
- * mappings of guest memory below STUB_REGION, each from one instruction.
+ * The seccomp filters of a stub's two threads. Owns the lists of what each may
+ * ask of the host kernel.
  *
- * All else raises SIGSYS, so that it reaches the monitor as an event instead of
- * killing anything. Syscall User Dispatch comes first and catches what the
- * guest itself executes; the filter is for a guest that jumps into the stub's
- * text, and for the vsyscall page, which the dispatch does not see.
+ * The guest's thread: say stop, wait, arm the signal stack, unblock all signals. Each
+ * from one instruction and with one set of arguments. All else raises
+ * SIGSYS, so that it reaches the monitor as an event instead of killing
+ * anything. Syscall User Dispatch comes first and catches what the guest itself
+ * executes; the filter is for a guest that jumps into the stub's text, and for the
+ * vsyscall page, which the dispatch does not see.
+ *
+ * The mapper: wait for orders, tell results, and change mappings of guest memory
+ * below STUB_REGION. No guest can reach it; anything else ends the process.
  */
 #include <linux/audit.h>
 #include <linux/filter.h>
@@ -23,6 +27,7 @@
 struct program {
 	struct sock_filter code[FILTER_MAX];
 	unsigned short len;
+	uint32_t refusal;	/* SECCOMP_RET_* of what is not allowed */
 };
 
 static void emit(struct program *p, uint16_t code, uint8_t jt, uint8_t jf, uint32_t k)
@@ -42,9 +47,10 @@ static void load(struct program *p, uint32_t offset)
 	emit(p, BPF_LD | BPF_W | BPF_ABS, 0, 0, offset);
 }
 
-static void trap(struct program *p)
+/* What is not allowed. */
+static void refuse(struct program *p)
 {
-	emit(p, BPF_RET | BPF_K, 0, 0, SECCOMP_RET_TRAP);
+	emit(p, BPF_RET | BPF_K, 0, 0, p->refusal);
 }
 
 static void allow(struct program *p)
@@ -56,13 +62,13 @@ static void allow(struct program *p)
 static void must_be(struct program *p, uint32_t k)
 {
 	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 1, 0, k);
-	trap(p);
+	refuse(p);
 }
 
 static void must_be_below(struct program *p, uint32_t k)
 {
 	emit(p, BPF_JMP | BPF_JGE | BPF_K, 0, 1, k);
-	trap(p);
+	refuse(p);
 }
 
 #define ARG_LOW(n)	((uint32_t)offsetof(struct seccomp_data, args[n]))
@@ -87,14 +93,21 @@ static void must_be_guest_range(struct program *p)
 	must_be(p, 0);
 }
 
-/* What follows is for system call @nr from @site only. Returns where to note
- * its end. The number is in the accumulator before and, if it is another one,
- * after. */
-static unsigned short begin(struct program *p, uint32_t nr, uint64_t site)
+/* What follows is for system call @nr. Returns where to note its end. The
+ * number is in the accumulator before and, if it is another one, after. */
+static unsigned short begin(struct program *p, uint32_t nr)
 {
 	unsigned short jump = p->len;
 
 	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, nr);
+	return jump;
+}
+
+/* ... from @site only. */
+static unsigned short begin_at(struct program *p, uint32_t nr, uint64_t site)
+{
+	unsigned short jump = begin(p, nr);
+
 	load(p, IP_LOW);
 	must_be(p, (uint32_t)site);
 	return jump;
@@ -106,35 +119,48 @@ static void end(struct program *p, unsigned short jump)
 	p->code[jump].jf = (uint8_t)(p->len - jump - 1);
 }
 
-static void waiting(struct program *p)
+/* Each argument is named: no register of the guest decides anything. */
+static void guests_calls(struct program *p)
 {
 	unsigned short jump;
 
-	jump = begin(p, __NR_write, STUB_ADDRESS(stub_after_write));
+	jump = begin_at(p, __NR_write, STUB_ADDRESS(stub_after_write));
 	arg_must_be(p, 0, STUB_FD_STOP);
 	arg_must_be(p, 1, STUB_CONTROL + CONTROL_TURN);
 	arg_must_be(p, 2, 8);
 	end(p, jump);
-	jump = begin(p, __NR_read, STUB_ADDRESS(stub_after_read));
+	jump = begin_at(p, __NR_read, STUB_ADDRESS(stub_after_read));
 	arg_must_be(p, 0, STUB_FD_GO);
 	arg_must_be(p, 1, STUB_SHARED + RECORD_GO);
 	arg_must_be(p, 2, 8);
 	end(p, jump);
-	jump = p->len;
-	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, __NR_rt_sigreturn);
-	load(p, IP_LOW);
-	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 2, 0, (uint32_t)STUB_ADDRESS(stub_after_nested));
-	must_be(p, (uint32_t)STUB_ADDRESS(stub_after_sigreturn));
+	jump = begin_at(p, __NR_sigaltstack, STUB_ADDRESS(stub_after_arm));
+	arg_must_be(p, 0, STUB_ADDRESS(stub_altstack));
+	arg_must_be(p, 1, 0);
+	end(p, jump);
+	jump = begin_at(p, __NR_rt_sigprocmask, STUB_ADDRESS(stub_after_unblock));
+	arg_must_be(p, 0, SIG_SETMASK);
+	arg_must_be(p, 1, STUB_ADDRESS(stub_no_signals));
+	arg_must_be(p, 2, 0);
+	arg_must_be(p, 3, SIGSET_SIZE);
 	end(p, jump);
 }
 
-static void mapping(struct program *p)
+static void mappers_calls(struct program *p)
 {
-	uint64_t site = STUB_ADDRESS(stub_after_command);
 	unsigned short jump;
 
+	jump = begin(p, __NR_read);
+	arg_must_be(p, 0, STUB_FD_ORDER);
+	end(p, jump);
+	jump = begin(p, __NR_write);
+	load(p, ARG_LOW(0));
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 2, 0, STUB_FD_GO);
+	must_be(p, STUB_FD_STOP);
+	end(p, jump);
+
 	/* M2: nothing but the guest's memory, nowhere but in the guest's part. */
-	jump = begin(p, __NR_mmap, site);
+	jump = begin(p, __NR_mmap);
 	must_be_guest_range(p);
 	load(p, ARG_LOW(2));
 	must_be_below(p, (PROT_READ | PROT_WRITE | PROT_EXEC) + 1);
@@ -144,7 +170,7 @@ static void mapping(struct program *p)
 	arg_must_be(p, 4, STUB_FD_GUEST);
 	end(p, jump);
 
-	jump = begin(p, __NR_munmap, site);
+	jump = begin(p, __NR_munmap);
 	load(p, ARG_HIGH(1));
 	/* Short: anywhere below the region. Else exactly all that is below it. */
 	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 4, 0);
@@ -155,7 +181,7 @@ static void mapping(struct program *p)
 	arg_must_be(p, 1, STUB_REGION);
 	end(p, jump);
 
-	jump = begin(p, __NR_pkey_mprotect, site);
+	jump = begin(p, __NR_pkey_mprotect);
 	must_be_guest_range(p);
 	load(p, ARG_LOW(2));
 	must_be_below(p, (PROT_READ | PROT_WRITE | PROT_EXEC) + 1);
@@ -182,13 +208,22 @@ static void dispatch(struct program *p)
 	allow(p);
 }
 
+static long install(struct program *p)
+{
+	struct sock_fprog prog;
+
+	prog.len = p->len;
+	prog.filter = p->code;
+	return sys3(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog);
+}
+
 long stub_seccomp(void)
 {
 	struct program p;
-	struct sock_fprog prog;
 	unsigned short in_text;
 
 	p.len = 0;
+	p.refusal = SECCOMP_RET_TRAP;
 	load(&p, offsetof(struct seccomp_data, arch));
 	must_be(&p, AUDIT_ARCH_X86_64);
 	load(&p, IP_HIGH);
@@ -197,11 +232,21 @@ long stub_seccomp(void)
 	dispatch(&p);
 	p.code[in_text].jt = (uint8_t)(p.len - in_text - 1);
 	load(&p, offsetof(struct seccomp_data, nr));
-	waiting(&p);
-	mapping(&p);
-	trap(&p);
+	guests_calls(&p);
+	refuse(&p);
+	return install(&p);
+}
 
-	prog.len = p.len;
-	prog.filter = p.code;
-	return sys3(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog);
+long stub_mapper_seccomp(void)
+{
+	struct program p;
+
+	p.len = 0;
+	p.refusal = SECCOMP_RET_KILL_PROCESS;
+	load(&p, offsetof(struct seccomp_data, arch));
+	must_be(&p, AUDIT_ARCH_X86_64);
+	load(&p, offsetof(struct seccomp_data, nr));
+	mappers_calls(&p);
+	refuse(&p);
+	return install(&p);
 }

@@ -31,14 +31,20 @@ static inline long sys6(long nr, long a, long b, long c, long d, long e, long f)
 #define sys5(nr, a, b, c, d, e)	sys6(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), 0)
 
 /* The labels of stub.S. */
-extern const char stub_text[], stub_text_end[], stub_birth[], stub_handler[], stub_die[];
-extern const char stub_after_nested[], stub_after_write[], stub_after_read[];
-extern const char stub_after_command[], stub_after_sigreturn[];
+extern const char stub_text[], stub_text_end[], stub_birth[], stub_handler[], stub_die[], stub_mapper[];
+extern const char stub_after_write[], stub_after_read[], stub_after_arm[], stub_after_unblock[];
+extern const char stub_no_signals[], stub_altstack[];
 
 /* Where a label of stub.S lies once its page is mapped at STUB_TEXT. */
 #define STUB_ADDRESS(label)	(STUB_TEXT + (uint64_t)((label) - stub_text))
 
-/* filter.c: confine the calling process for good. 0, or -errno. */
+#define SIG_SETMASK	2
+#define SIGSET_SIZE	8
+#define ALL_SIGNALS	(~0ull)
+
+/* filter.c: confine the calling thread for good, as the guest's, or as the
+ * mapper. 0, or -errno. */
 long stub_seccomp(void);
+long stub_mapper_seccomp(void);
 
 #endif /* STUB_SYS_H */

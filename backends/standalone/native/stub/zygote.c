@@ -9,6 +9,7 @@
  * Owns the making of a stub up to its first stop. It never sees the guest run:
  * stubs are children of the monitor (CLONE_PARENT), which alone talks to them.
  */
+#include <asm/fcntl.h>
 #include <linux/mman.h>
 #include <linux/prctl.h>
 #include <linux/sched.h>
@@ -16,8 +17,6 @@
 
 #include "protocol.h"
 #include "sys.h"
-
-#define SIGSET_SIZE	8
 
 #define SIGNAL_ILL	4
 #define SIGNAL_TRAP	5
@@ -31,7 +30,6 @@
 #define ACTION_RESTORER	0x04000000u
 #define ACTION_ONSTACK	0x08000000u
 #define ACTION_RESTART	0x10000000u
-#define ACTION_NODEFER	0x40000000u
 
 #define AUX_END		0
 #define AUX_VDSO	33	/* AT_SYSINFO_EHDR */
@@ -42,13 +40,6 @@ struct kernel_sigaction {
 	uint64_t flags;
 	uint64_t restorer;
 	uint64_t mask;
-};
-
-struct kernel_sigaltstack {
-	uint64_t sp;
-	uint32_t flags;
-	uint32_t pad;
-	uint64_t size;
 };
 
 extern const char __executable_start[];
@@ -77,26 +68,30 @@ static void check(long result, enum stub_stage stage)
 }
 
 /* ------------------------------------------------------------------------
- * The stub, from clone() to its first instruction in its own text.
+ * What a stub's threads set up.
  */
 
 static void map_pages(uint32_t slot)
 {
 	uint64_t offset = (uint64_t)slot * STUB_SLOT_SIZE;
 
-	check(sys6(__NR_mmap, STUB_CONTROL, 4096, PROT_READ, MAP_SHARED | MAP_FIXED,
+	check(sys6(__NR_mmap, STUB_CONTROL, STUB_CONTROL_SIZE, PROT_READ, MAP_SHARED | MAP_FIXED,
 		   ZYGOTE_FD_ARENA, (long)offset), STAGE_MAP);
-	check(sys6(__NR_mmap, STUB_SHARED, STUB_SHARED_SIZE, PROT_READ | PROT_WRITE,
-		   MAP_SHARED | MAP_FIXED, ZYGOTE_FD_ARENA, (long)offset + 4096), STAGE_MAP);
+	check(sys6(__NR_mmap, STUB_SHARED, STUB_SHARED_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+		   ZYGOTE_FD_ARENA, (long)offset + STUB_CONTROL_SIZE), STAGE_MAP);
 }
 
-static void keep_descriptors(int go, int stop)
+/* Its own number for each, and no other but @also; 0: none. */
+static void keep_descriptors(const int fds[3], int order, int also)
 {
-	check(sys3(__NR_dup3, go, STUB_FD_GO, 0), STAGE_FDS);
-	check(sys3(__NR_dup3, stop, STUB_FD_STOP, 0), STAGE_FDS);
-	check(sys3(__NR_close_range, 0, STUB_FD_GUEST - 1, 0), STAGE_FDS);
-	check(sys3(__NR_close_range, STUB_FD_GUEST + 1, STUB_FD_GO - 1, 0), STAGE_FDS);
-	check(sys3(__NR_close_range, STUB_FD_STOP + 1, ~0u, 0), STAGE_FDS);
+	check(sys3(__NR_dup3, fds[0], STUB_FD_GO, 0), STAGE_FDS);
+	check(sys3(__NR_dup3, fds[1], STUB_FD_STOP, 0), STAGE_FDS);
+	if (order)
+		check(sys3(__NR_dup3, fds[2], order, 0), STAGE_FDS);
+	check(sys3(__NR_close_range, 0, (also ? also : STUB_FD_GO) - 1, 0), STAGE_FDS);
+	if (also)
+		check(sys3(__NR_close_range, also + 1, STUB_FD_GO - 1, 0), STAGE_FDS);
+	check(sys3(__NR_close_range, (order ? order : STUB_FD_STOP) + 1, ~0u, 0), STAGE_FDS);
 }
 
 static void take_signals(void)
@@ -106,29 +101,66 @@ static void take_signals(void)
 		STUB_SIGNAL_KICK,
 	};
 	struct kernel_sigaction action;
-	struct kernel_sigaltstack stack;
 	unsigned i;
 
-	/* A frame is always at the top of it, unless the guest's rsp is inside:
-	 * that shows, and ends the stub. */
-	stack.sp = STUB_ALTSTACK;
-	stack.flags = 0;
-	stack.pad = 0;
-	stack.size = STUB_ALTSTACK_SIZE;
-	check(sys2(__NR_sigaltstack, &stack, 0), STAGE_SIGNALS);
+	check(sys2(__NR_sigaltstack, stub_altstack, 0), STAGE_SIGNALS);
 	for (i = 0; i < sizeof(signals); i++) {
 		action.handler = STUB_ADDRESS(stub_handler);
 		action.flags = ACTION_SIGINFO | ACTION_RESTORER | ACTION_ONSTACK | ACTION_RESTART;
-		/* stub.S says why. */
-		if (signals[i] != STUB_SIGNAL_KICK)
-			action.flags |= ACTION_NODEFER;
 		action.restorer = STUB_ADDRESS(stub_die);
-		action.mask = 0;
+		action.mask = ALL_SIGNALS;	/* stub.S says why */
 		check(sys4(__NR_rt_sigaction, signals[i], &action, 0, SIGSET_SIZE), STAGE_SIGNALS);
 	}
 }
 
-static __attribute__((noreturn)) void become_stub(const struct zygote_request *request, int go, int stop)
+static void set_signal_mask(uint64_t mask)
+{
+	check(sys4(__NR_rt_sigprocmask, SIG_SETMASK, &mask, 0, SIGSET_SIZE), STAGE_SIGNALS);
+}
+
+/* ------------------------------------------------------------------------
+ * The mapper, which shares the memory, but no descriptor and no filter.
+ */
+
+char mapper_stack[4096] __attribute__((aligned(4096), visibility("hidden")));
+static const int *mapper_fds;
+
+void mapper_main(void) __attribute__((noreturn));
+void mapper_main(void)
+{
+	keep_descriptors(mapper_fds, STUB_FD_ORDER, STUB_FD_GUEST);
+	check(stub_mapper_seccomp(), STAGE_SECCOMP);
+	((void (*)(void))STUB_ADDRESS(stub_mapper))();
+	leave(STUB_EXIT + STAGE_MAPPER);
+}
+
+/* The new thread must not return on its empty stack. */
+long start_mapper(long flags, void *stack, int32_t *tid);
+__asm__(".section .text\n"
+	"start_mapper:\n"
+	"	xorl	%r10d, %r10d\n"
+	"	xorl	%r8d, %r8d\n"
+	"	movl	$56, %eax\n"	/* clone */
+	"	syscall\n"
+	"	testq	%rax, %rax\n"
+	"	jz	mapper_main\n"
+	"	ret\n");
+
+/* With all signals blocked, in it for good. */
+static void make_mapper(const int fds[3])
+{
+	struct stub_record *record = (struct stub_record *)STUB_SHARED;
+
+	mapper_fds = fds;
+	check(start_mapper(CLONE_VM | CLONE_FS | CLONE_SIGHAND | CLONE_THREAD | CLONE_PARENT_SETTID,
+			   mapper_stack + sizeof(mapper_stack), &record->mapper), STAGE_MAPPER);
+}
+
+/* ------------------------------------------------------------------------
+ * The stub, from clone() to its first instruction in its own text.
+ */
+
+static __attribute__((noreturn)) void become_stub(const struct zygote_request *request, const int fds[3])
 {
 	uint32_t i;
 
@@ -137,11 +169,14 @@ static __attribute__((noreturn)) void become_stub(const struct zygote_request *r
 	if (sys0(__NR_getppid) != request->monitor)
 		leave(STUB_EXIT + STAGE_PARENT);
 	map_pages(request->slot);
-	keep_descriptors(go, stop);
 	take_signals();
 	for (i = 0; i < request->pkeys; i++)
 		check(sys2(__NR_pkey_alloc, 0, 0), STAGE_PKEYS);
 	check(sys5(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), STAGE_NO_NEW_PRIVS);
+	set_signal_mask(ALL_SIGNALS);
+	make_mapper(fds);
+	set_signal_mask(0);
+	keep_descriptors(fds, 0, 0);
 	check(stub_seccomp(), STAGE_SECCOMP);
 	/* Last, because it forbids system calls from here. No selector: the
 	 * dispatch is always on, and no byte in memory can turn it off. */
@@ -181,30 +216,49 @@ static void make_room(const uint64_t *initial_stack)
 	if (vdso)
 		bury_vdso(vdso);
 	/* S6: all but this program, which is linked low and goes later, goes now. */
-	check(sys2(__NR_munmap, 0x100000000, STUB_REGION_END - 0x100000000), STAGE_MAP);
+	check(sys2(__NR_munmap, 0x100000000, STUB_REGION_END - 0x100000000), STAGE_ROOM);
 	check(sys6(__NR_mmap, STUB_TEXT, STUB_TEXT_SIZE, PROT_READ | PROT_EXEC,
 		   MAP_PRIVATE | MAP_FIXED, ZYGOTE_FD_IMAGE, stub_text - __executable_start), STAGE_MAP);
 }
 
+/*
+ * No core of a stub, ever: it would hold the guest's memory. A limit of 1 is what
+ * stops a core_pattern of "|program", too, where 0 does not. Where the limit can not
+ * be raised to that, no mapping goes into the core.
+ */
+static void dump_no_core(void)
+{
+	static const char path[] = "/proc/self/coredump_filter";
+	uint64_t limit[2] = { 1, 1 };
+	long file = sys3(__NR_open, path, O_WRONLY, 0);
+
+	if (file >= 0) {
+		sys3(__NR_write, file, "0", 1);
+		sys1(__NR_close, file);
+	}
+	sys2(__NR_setrlimit, RESOURCE_CORE, limit);
+}
+
 static void harden(void)
 {
-	uint64_t no_core[2] = { 0, 0 };
-	uint64_t no_signals = 0;
 
 	sys2(__NR_prctl, PR_SET_PDEATHSIG, SIGNAL_KILL);
 	sys0(__NR_setsid);	/* the terminal's signals are the monitor's */
-	sys2(__NR_setrlimit, RESOURCE_CORE, no_core);
-	sys4(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &no_signals, 0, SIGSET_SIZE);
+	dump_no_core();
+	set_signal_mask(0);
+	/* Stubs inherit it. Branches are `pvm run --mitigations`': docs/mitigations.md. A
+	 * CPU or kernel without this switch needs none, or can not be helped. */
+	sys5(__NR_prctl, PR_SET_SPECULATION_CTRL, PR_SPEC_STORE_BYPASS, PR_SPEC_FORCE_DISABLE, 0, 0);
 	sys3(__NR_close_range, 0, 2, 0);
 	sys3(__NR_close_range, ZYGOTE_FD_IMAGE + 1, ~0u, 0);
 }
 
-/* The next request, with the two descriptors that come along; < 0: none. */
-static long receive(struct zygote_request *request, int fds[2])
+/* The next request, with the descriptors that come along; < 0: none. */
+static long receive(struct zygote_request *request, int fds[3])
 {
 	union {
 		struct cmsghdr header;
-		char space[CMSG_SPACE(2 * sizeof(int))];
+		char space[CMSG_SPACE(3 * sizeof(int))];
 	} control;
 	struct iovec iov;
 	struct msghdr message;
@@ -220,10 +274,11 @@ static long receive(struct zygote_request *request, int fds[2])
 	message.msg_controllen = sizeof(control);
 	message.msg_flags = 0;
 	got = sys3(__NR_recvmsg, ZYGOTE_FD_SOCKET, &message, 0);
-	if (got != (long)sizeof(*request) || message.msg_controllen < CMSG_LEN(2 * sizeof(int)))
+	if (got != (long)sizeof(*request) || message.msg_controllen < CMSG_LEN(3 * sizeof(int)))
 		return -1;
 	fds[0] = ((int *)(void *)CMSG_DATA(&control.header))[0];
 	fds[1] = ((int *)(void *)CMSG_DATA(&control.header))[1];
+	fds[2] = ((int *)(void *)CMSG_DATA(&control.header))[2];
 	return 0;
 }
 
@@ -231,7 +286,7 @@ void zygote_main(const uint64_t *initial_stack)
 {
 	struct zygote_request request;
 	int32_t answer;
-	int fds[2];
+	int fds[3];
 
 	harden();
 	make_room(initial_stack);
@@ -239,9 +294,10 @@ void zygote_main(const uint64_t *initial_stack)
 	while (receive(&request, fds) == 0) {
 		answer = (int32_t)sys5(__NR_clone, CLONE_PARENT, 0, 0, 0, 0);
 		if (answer == 0)
-			become_stub(&request, fds[0], fds[1]);
+			become_stub(&request, fds);
 		sys1(__NR_close, fds[0]);
 		sys1(__NR_close, fds[1]);
+		sys1(__NR_close, fds[2]);
 		if (sys3(__NR_write, ZYGOTE_FD_SOCKET, &answer, sizeof(answer)) != sizeof(answer))
 			break;
 	}

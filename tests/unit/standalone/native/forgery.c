@@ -6,8 +6,11 @@
 #include "stub_text.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include <pvm/mmu.h>
 
 static struct machine m;
 
@@ -114,28 +117,13 @@ static void *kick_later(void *argument)
 	return NULL;
 }
 
-/* A guest that pretends that its mappings fail gets new ones, for ever, in its
- * own time; a kick comes through. */
-Test(native_forgery, a_forged_failure_costs_only_the_guests_own_time)
-{
-	struct sigframe frame = honest_frame();
-	struct pvm_guest_exit exit;
-	pthread_t thread;
-
-	forge(&frame, STOP_COMMAND);
-	pthread_create(&thread, NULL, kick_later, NULL);
-	exit = machine_run(m.vcpu[0]);
-	pthread_join(thread, NULL);
-	assert_kind(exit, PVM_EXIT_KICK);
-	check_alive();
-}
-
 GUEST_CODE(code_touch, "movq $0, (%rsi); syscall");
 GUEST_CODE(code_kicked,
 	   "cmpq $0, (%rsi); jne 1f; movq $1, (%rsi); movl %eax, (%rdx); jmp *%rbx; 1: syscall");
 
-/* A kick can hide what a guest did in the stub's text just before it. */
-Test(native_forgery, M2_after_a_kick_inside_the_stub_every_mapping_is_made_anew)
+/* What the stub says when a kick comes before the guest has run. It is no reason to
+ * map anything anew: the guest could map nothing meanwhile. */
+Test(native_forgery, a_kick_before_the_guest_runs_costs_no_mapping)
 {
 	struct pvm_guest_exit exit;
 
@@ -150,135 +138,197 @@ Test(native_forgery, M2_after_a_kick_inside_the_stub_every_mapping_is_made_anew)
 	cpu()->gpr[PVM_RDX] = STUB_SHARED + RECORD_REASON;
 	cpu()->gpr[PVM_RBX] = STUB_TEXT + (uint64_t)find(insn_stop, sizeof(insn_stop), 0);
 	exit = machine_run_once(m.vcpu[0]);
-	assert_page_fault(exit, DATA);
+	assert_kind(exit, PVM_EXIT_SYSCALL);
 }
 
-Test(native_forgery, a_forged_end_of_commands_is_gp_for_the_user_program)
+Test(native_forgery, a_reason_that_does_not_exist_is_gp_for_the_user_program)
 {
 	struct sigframe frame = honest_frame();
 	struct pvm_guest_exit exit;
+	pid_t stub = machine_stub(m.vcpu[0]);
 
-	forge(&frame, STOP_COMMANDS_DONE);
-	exit = machine_run(m.vcpu[0]);
-	assert_exception(exit, PVM_VEC_GP);
-	check_alive();
 	forge(&frame, 77);
 	exit = machine_run(m.vcpu[0]);
 	assert_exception(exit, PVM_VEC_GP);
+	cr_assert_neq(machine_stub(m.vcpu[0]), stub);
 	check_alive();
+}
+
+Test(native_forgery, a_forged_frame_elsewhere_is_gp_for_the_user_program)
+{
+	struct sigframe frame = honest_frame();
+	struct pvm_guest_exit exit;
+
+	forge(&frame, STOP_SIGNAL);
+	/* By way of the handler's own code, with a frame in the guest's memory. */
+	cpu()->gpr[PVM_RSP] = DATA;
+	cpu()->gpr[PVM_RBX] = STUB_TEXT + 16;
+	exit = machine_run(m.vcpu[0]);
+	assert_exception(exit, PVM_VEC_GP);
+	check_alive();
+}
+
+/* S4: frames say what they like, the mode is the vCPU's. */
+Test(native_forgery, S4_a_forged_frame_sets_no_selector_error_code_or_flag_that_is_not_the_guests)
+{
+	struct sigframe frame = honest_frame();
+	struct pvm_guest_exit exit;
+
+	frame.info.number = SIGSEGV;
+	frame.info.code = SEGV_MAPERR;
+	frame.vector = PVM_VEC_PF;
+	frame.error_code = ~0ull;
+	frame.cr2 = DATA + 0x10000;
+	frame.cs = 0x10;
+	frame.ss = 0x18;
+	frame.rflags = ~0ull;
+	forge(&frame, STOP_SIGNAL);
+	do {
+		exit = machine_run_once(m.vcpu[0]);
+		if (exit.gva.v != DATA + 0x10000)
+			pvm_mmu_fault(cpu(), exit.gva, exit.error_code, PVM_MAY_SLEEP);
+	} while (exit.kind == PVM_EXIT_EXCEPTION && exit.gva.v != DATA + 0x10000);
+	assert_page_fault(exit, DATA + 0x10000);
+	cr_assert_eq(exit.error_code & ~(uint32_t)(PVM_PF_P | PVM_PF_W | PVM_PF_U | PVM_PF_I | PVM_PF_PK), 0);
+	cr_assert(cpu()->user_mode);
+	cr_assert_eq(cpu()->seg[PVM_CS], m.config.user_cs);
+	cr_assert_eq(cpu()->seg[PVM_SS], m.config.user_ds);
+	cr_assert_eq(cpu()->rflags, pvm_rflags_sanitize(~0ull));
 }
 
 /* ------------------------------------------------------------------------
- * Forged returns from signals: the mask, the alternate stack, the rest.
+ * What a guest may do to the thread that it runs in.
  */
 
-GUEST_CODE(code_sigreturn, "movq (%rsp), %rcx; movl $15, %eax; jmp *%rbx");
-GUEST_CODE(code_spin, "1: jmp 1b");
-
-/* Return to @rip with signals masked and the alternate stack at @stack. */
-static void forge_return(struct sigframe frame, uint64_t rip, uint64_t mask, uint64_t stack)
+static void jump(uint64_t address)
 {
-	frame.rip = rip;
-	frame.rsp = STACK;
-	frame.xstate = 0;
-	frame.mask = mask;
-	frame.stack_sp = stack;
-	memcpy(machine_at(&m, DATA), &frame, sizeof(frame));
-	machine_code(&m, code_sigreturn);
-	cpu()->gpr[PVM_RSP] = DATA + 8;
-	cpu()->gpr[PVM_RBX] = STUB_TEXT + (uint64_t)find(insn_syscall, 2, SIGRETURN);
+	machine_code(&m, code_jump);
+	cpu()->gpr[PVM_RBX] = address;
 }
 
-Test(native_forgery, a_user_program_that_blocks_its_signals_dies_of_gp_alone)
+/* It waits for a monitor that waits for it. */
+Test(native_forgery, M9_a_user_program_that_waits_for_the_monitor_is_kicked_all_the_same)
 {
-	struct sigframe frame = honest_frame();
-	struct pvm_guest_exit exit;
-
-	memcpy(machine_at(&m, CODE + 0x100), code_syscall, 2);
-	forge_return(frame, CODE + 0x100, ~0ull, STUB_ALTSTACK);
-	exit = machine_run(m.vcpu[0]);
-	assert_exception(exit, PVM_VEC_GP);
-	cr_assert_eq(cpu()->rip, CODE, "entered at %#lx", (unsigned long)cpu()->rip);
-	check_alive();
-}
-
-Test(native_forgery, a_user_program_that_blocks_the_kick_is_kicked_all_the_same)
-{
-	struct sigframe frame = honest_frame();
-	struct pvm_guest_exit exit;
-	pthread_t thread;
-
-	memcpy(machine_at(&m, CODE + 0x100), code_spin, 2);
-	forge_return(frame, CODE + 0x100, ~0ull, STUB_ALTSTACK);
-	pthread_create(&thread, NULL, kick_later, NULL);
-	exit = machine_run(m.vcpu[0]);
-	pthread_join(thread, NULL);
-	assert_exception(exit, PVM_VEC_GP);
-	exit = machine_run(m.vcpu[0]);
-	assert_kind(exit, PVM_EXIT_KICK);
-	check_alive();
-}
-
-/* It waits for a monitor that waits for it, with the kick blocked. */
-Test(native_forgery, a_user_program_that_waits_for_the_monitor_is_kicked_all_the_same)
-{
-	struct sigframe frame = honest_frame();
 	static const uint8_t insn_wait[] = { 0xbf, STUB_FD_GO };	/* movl $STUB_FD_GO, %edi */
 	struct pvm_guest_exit exit;
 	pthread_t thread;
-	int wait = find(insn_wait, sizeof(insn_wait), 0);
+	pid_t stub;
+	int wait;
 
+	honest_frame();
+	stub = machine_stub(m.vcpu[0]);
+	wait = find(insn_wait, sizeof(insn_wait), 0);
 	cr_assert_gt(wait, 5);
-	frame.rax = SYS_read;
-	forge_return(frame, STUB_TEXT + (uint64_t)wait, ~0ull, STUB_ALTSTACK);
+	cpu()->gpr[PVM_RAX] = SYS_read;
+	jump(STUB_TEXT + (uint64_t)wait);
 	pthread_create(&thread, NULL, kick_later, NULL);
 	exit = machine_run(m.vcpu[0]);
 	pthread_join(thread, NULL);
-	assert_exception(exit, PVM_VEC_GP);
+	assert_exception(exit, PVM_VEC_PF);
+	cr_assert_neq(machine_stub(m.vcpu[0]), stub);
 	exit = machine_run(m.vcpu[0]);
 	assert_kind(exit, PVM_EXIT_KICK);
 	check_alive();
 }
 
-Test(native_forgery, a_user_program_that_moves_its_signal_stack_dies_of_gp_alone)
+/* The handler, with a frame that leads back to the handler: no loop of the stub's own
+ * code may be deaf. */
+Test(native_forgery, M9_a_user_program_that_plays_handler_is_stopped_by_that)
 {
 	struct sigframe frame = honest_frame();
 	struct pvm_guest_exit exit;
 
-	memcpy(machine_at(&m, CODE + 0x100), code_syscall, 2);
-	forge_return(frame, CODE + 0x100, 0, 0x380000);
+	read_stub_text(&m);
+	frame.rip = STUB_TEXT + (uint64_t)find(insn_syscall, 2, SYSCALL_UNBLOCK) + 2;
+	frame.info.code = SI_USER;
+	memcpy(machine_at(&m, DATA), &frame, sizeof(frame));
+	jump(STUB_TEXT + 16);
+	cpu()->gpr[PVM_RSP] = DATA;
+	cpu()->gpr[PVM_RDI] = STUB_SIGNAL_KICK;
+	/* STOP_KICKED: the run begins again, for ever; a kick ends that. */
+	native_executor.kick(m.vcpu[0]);
 	exit = machine_run(m.vcpu[0]);
-	assert_exception(exit, PVM_VEC_GP);
+	assert_kind(exit, PVM_EXIT_KICK);
 	check_alive();
 }
 
-Test(native_forgery, a_kernel_that_kills_its_stub_is_dead_with_one_line_that_says_so)
+/* Also a kernel's: where the ABI has it go back with the user's rsp in the register, the
+ * user program chooses it. */
+static void any_rsp_is_as_good(void)
 {
-	struct sigframe frame;
+	struct pvm_guest_exit exit;
+	uint64_t rsp;
+
+	for (rsp = STUB_SHARED; rsp <= STUB_SHARED + STUB_SHARED_SIZE + 256; rsp += 64) {
+		machine_code(&m, code_syscall);
+		cpu()->gpr[PVM_RSP] = rsp;
+		exit = machine_run(m.vcpu[0]);
+		assert_kind(exit, PVM_EXIT_SYSCALL);
+		cr_assert_eq(cpu()->gpr[PVM_RSP], rsp);
+	}
+}
+
+Test(native_forgery, M9_a_stack_pointer_into_the_signal_stack_is_like_any_other)
+{
+	pid_t stub;
+
+	check_alive();
+	stub = machine_stub(m.vcpu[0]);
+	any_rsp_is_as_good();
+	cr_assert_eq(machine_stub(m.vcpu[0]), stub);
+	machine_user(&m, true);
+	check_alive();
+	stub = machine_stub(m.vcpu[0]);
+	any_rsp_is_as_good();
+	cr_assert_eq(machine_stub(m.vcpu[0]), stub);
+}
+
+Test(native_forgery, a_kernel_that_damages_its_stub_is_dead_with_one_line_that_says_so)
+{
 	struct pvm_guest_exit exit;
 
 	check_alive();
 	read_stub_text(&m);
-	frame = *machine_space(m.vcpu[0])->frame.frame;
-	memcpy(machine_at(&m, CODE + 0x100), code_syscall, 2);
-	forge_return(frame, CODE + 0x100, ~0ull, STUB_ALTSTACK);
+	/* The handler, with a frame in the guest's memory. */
+	jump(STUB_TEXT + 16);
+	cpu()->gpr[PVM_RSP] = CODE;
 	exit = machine_run(m.vcpu[0]);
 	assert_kind(exit, PVM_EXIT_DEAD);
 	cr_assert(strstr(exit.message, "vCPU 0"), "%s", exit.message);
-	cr_assert(strstr(exit.message, "signal 31"), "%s", exit.message);
+	cr_assert(strstr(exit.message, "destroyed its stub process"), "%s", exit.message);
 	cr_assert(!strchr(exit.message, '\n'));
 }
 
-Test(native_forgery, a_stub_that_another_process_kills_is_gp_in_user_mode)
+static void check_that_the_host_is_named(bool user, int signal)
 {
 	struct pvm_guest_exit exit;
+	char number[32];
 
-	machine_user(&m, true);
+	if (user)
+		machine_user(&m, true);
 	check_alive();
-	kill(machine_stub(m.vcpu[0]), SIGKILL);
+	kill(machine_stub(m.vcpu[0]), signal);
 	machine_code(&m, code_syscall);
 	exit = machine_run(m.vcpu[0]);
-	assert_exception(exit, PVM_VEC_GP);
-	cr_assert_eq(cpu()->rip, CODE);
+	assert_kind(exit, PVM_EXIT_FAILED);
+	snprintf(number, sizeof(number), "signal %d", signal);
+	cr_assert(strstr(exit.message, number), "%s", exit.message);
+	cr_assert(strstr(exit.message, "by the host"), "%s", exit.message);
+	cr_assert(!strchr(exit.message, '\n'));
 	check_alive();
+}
+
+Test(native_forgery, a_stub_that_another_process_kills_is_the_hosts_doing_in_user_mode)
+{
+	check_that_the_host_is_named(true, SIGKILL);
+}
+
+Test(native_forgery, a_stub_that_another_process_kills_is_the_hosts_doing_in_supervisor_mode)
+{
+	check_that_the_host_is_named(false, SIGKILL);
+}
+
+Test(native_forgery, a_stub_that_a_limit_kills_is_the_hosts_doing)
+{
+	check_that_the_host_is_named(true, SIGXCPU);
 }

@@ -97,15 +97,14 @@ Test(native_isolation, S6_a_stub_maps_nothing_but_its_own_pages_and_guest_memory
 	cr_assert_eq(own, 3);
 }
 
-Test(native_isolation, a_stub_has_three_descriptors)
+static void check_descriptors(pid_t process, pid_t thread, const int *fds, unsigned count)
 {
-	char path[64];
 	struct dirent *entry;
-	unsigned seen = 0;
+	unsigned seen = 0, i;
+	char path[64];
 	DIR *dir;
 
-	check_alive();
-	snprintf(path, sizeof(path), "/proc/%d/fd", machine_stub(m.vcpu[0]));
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/fd", process, thread);
 	dir = opendir(path);
 	cr_assert(dir);
 	while ((entry = readdir(dir))) {
@@ -113,14 +112,28 @@ Test(native_isolation, a_stub_has_three_descriptors)
 
 		if (entry->d_name[0] == '.')
 			continue;
-		cr_assert(fd == STUB_FD_GUEST || fd == STUB_FD_GO || fd == STUB_FD_STOP, "%d", fd);
+		for (i = 0; i < count && fds[i] != fd; i++)
+			;
+		cr_assert_lt(i, count, "%d", fd);
 		seen++;
 	}
 	closedir(dir);
-	cr_assert_eq(seen, 3);
+	cr_assert_eq(seen, count);
 }
 
-Test(native_isolation, M2_the_stubs_text_enters_the_kernel_at_five_places_only)
+Test(native_isolation, M2_the_guests_thread_has_no_descriptor_of_guest_memory)
+{
+	static const int guests[] = { STUB_FD_GO, STUB_FD_STOP };
+	static const int mappers[] = { STUB_FD_GUEST, STUB_FD_GO, STUB_FD_STOP, STUB_FD_ORDER };
+	const struct space *space;
+
+	check_alive();
+	space = machine_space(m.vcpu[0]);
+	check_descriptors(space->pid, space->pid, guests, 2);
+	check_descriptors(space->pid, space->mapper, mappers, 4);
+}
+
+Test(native_isolation, M2_the_stubs_text_enters_the_kernel_at_seven_places_only)
 {
 	check_alive();
 	read_stub_text(&m);
@@ -166,6 +179,13 @@ static const struct call hostile[] = {
 	{ "write the control page", SYS_pkey_mprotect, { STUB_CONTROL, 4096, 3, 0 } },
 	{ "mprotect", SYS_mprotect, { STUB_CONTROL, 4096, 3 } },
 	{ "unblock the dispatch", SYS_prctl, { 59, 0, 0, 0, 0 } },
+	{ "map up to the stub's region", SYS_mmap,
+	  { SECRET_GVA, 4096, 7, MAP_SHARED | MAP_FIXED | MAP_POPULATE, STUB_FD_GUEST, SECRET_GPA } },
+	{ "return from a signal", SYS_rt_sigreturn, { 0 } },
+	{ "block all signals", SYS_rt_sigprocmask, { 2, STUB_SHARED, 0, 8 } },
+	{ "block them in another way", SYS_rt_sigprocmask, { 0, STUB_TEXT, 0, 8 } },
+	{ "give itself a go", SYS_write, { STUB_FD_GO, STUB_TEXT, 8 } },
+	{ "give the mapper an order", SYS_write, { STUB_FD_ORDER, STUB_TEXT, 8 } },
 	{ "write guest memory's file", SYS_write, { STUB_FD_GUEST, CODE, 8 } },
 	{ "say stop with another number", SYS_write, { STUB_FD_STOP, CODE, 8 } },
 	{ "read guest memory's file", SYS_read, { STUB_FD_GUEST, DATA, 8 } },
@@ -234,7 +254,7 @@ Test(native_isolation, M2_no_system_call_of_the_stub_does_anything_for_a_guest_t
 	}
 }
 
-Test(native_isolation, M2_a_mapping_made_at_the_command_instruction_ends_the_stub_at_once)
+Test(native_isolation, M2_the_mappers_instruction_maps_nothing_for_a_guest_and_ends_the_stub)
 {
 	struct pvm_guest_exit exit;
 	pid_t stub;
@@ -245,7 +265,7 @@ Test(native_isolation, M2_a_mapping_made_at_the_command_instruction_ends_the_stu
 	check_alive();
 	stub = machine_stub(m.vcpu[0]);
 	set_call(&hostile[0]);
-	exit = jump_from_user(STUB_TEXT + (uint64_t)find(insn_syscall, 2, COMMAND));
+	exit = jump_from_user(STUB_TEXT + (uint64_t)find(insn_syscall, 2, SYSCALL_COMMAND));
 	assert_exception(exit, PVM_VEC_PF);
 	cr_assert_eq(exit.gva.v, cpu()->rip);
 	cr_assert(cpu()->rip >= STUB_TEXT && cpu()->rip < STUB_TEXT + STUB_TEXT_SIZE);
@@ -253,45 +273,60 @@ Test(native_isolation, M2_a_mapping_made_at_the_command_instruction_ends_the_stu
 	check_no_secret();
 }
 
-/* Touches (%r14), which is not mapped yet, and then jumps with all registers of
- * a system call set but %rbx, the index of the command, which is 0. */
-GUEST_CODE(code_touch_and_jump, "movb (%r14), %cl; jmp *%r15");
+static atomic_bool done;
 
-Test(native_isolation, M2_arguments_beside_those_of_the_monitors_own_command_end_the_stub)
+static void *kick_often(void *argument)
 {
+	useconds_t period = *(const useconds_t *)argument;
+
+	while (!atomic_load(&done)) {
+		usleep(period);
+		native_executor.kick(m.vcpu[0]);
+	}
+	return NULL;
+}
+
+/* A kick may hide what a system call did in the stub's text. One of these mappings
+ * would reach from below the region to above it, where no flush unmaps. */
+Test(native_isolation, M2_no_mapping_is_left_when_a_kick_comes_right_behind_it)
+{
+	static const struct call reach = {
+		"map from below the region to above it", SYS_mmap,
+		{ STUB_REGION - 4096, MACHINE_MEMORY, 7, MAP_SHARED | MAP_FIXED | MAP_POPULATE,
+		  STUB_FD_GUEST, 0 },
+	};
+	static const useconds_t period = 200;
 	struct pvm_guest_exit exit;
+	pthread_t thread;
+	unsigned i;
 
 	check_alive();
 	read_stub_text(&m);
 	machine_user(&m, true);
 	check_alive();
-	set_call(&hostile[0]);
-	machine_code(&m, code_touch_and_jump);
-	cpu()->gpr[PVM_RBX] = 0;
-	cpu()->gpr[PVM_R14] = DATA;
-	cpu()->gpr[PVM_R15] = STUB_TEXT + (uint64_t)find(insn_syscall, 2, COMMAND);
-	exit = machine_run(m.vcpu[0]);
-	assert_exception(exit, PVM_VEC_PF);
-	cr_assert(cpu()->rip >= STUB_TEXT && cpu()->rip < STUB_TEXT + STUB_TEXT_SIZE);
-	check_no_secret();
-}
-
-static atomic_bool done;
-
-static void *kick_often(void *argument)
-{
-	(void)argument;
-	while (!atomic_load(&done)) {
-		usleep(20000);
-		native_executor.kick(m.vcpu[0]);
+	pthread_create(&thread, NULL, kick_often, (void *)&period);
+	for (i = 0; i < 300; i++) {
+		set_call(&reach);
+		machine_code(&m, code_jump);
+		cpu()->gpr[PVM_RBX] = STUB_TEXT + (uint64_t)find(insn_syscall, 2, SYSCALL_COMMAND);
+		machine_run(m.vcpu[0]);
+		machine_code(&m, code_read);
+		cpu()->gpr[PVM_RBX] = STUB_REGION + SECRET_GPA - 4096;
+		cpu()->gpr[PVM_RSP] = STACK;
+		do
+			exit = machine_run(m.vcpu[0]);
+		while (exit.kind == PVM_EXIT_KICK);
+		assert_page_fault(exit, STUB_REGION + SECRET_GPA - 4096);
 	}
-	return NULL;
+	atomic_store(&done, true);
+	pthread_join(thread, NULL);
 }
 
 /* Some bytes make the stub wait for a monitor that waits for it: a guest that
  * never ends, which a kick ends. */
 Test(native_isolation, every_byte_of_the_stubs_text_can_be_jumped_to)
 {
+	static const useconds_t period = 20000;
 	struct pvm_guest_exit exit;
 	pthread_t thread;
 	unsigned offset;
@@ -300,9 +335,8 @@ Test(native_isolation, every_byte_of_the_stubs_text_can_be_jumped_to)
 	read_stub_text(&m);
 	machine_user(&m, true);
 	machine_map(&m, m.user_cr3, 0, 0, 1, 0);	/* the hole is another test's */
-	pthread_create(&thread, NULL, kick_often, NULL);
-	/* All code, and a few bytes of what fills the page. */
-	for (offset = 0; offset < 0x320; offset++) {
+	pthread_create(&thread, NULL, kick_often, (void *)&period);
+	for (offset = 0; offset < STUB_TEXT_SIZE; offset++) {
 		set_call(&hostile[0]);
 		cpu()->gpr[PVM_RSP] = DATA + 0x800;
 		cpu()->gpr[PVM_R12] = DATA;
@@ -324,12 +358,12 @@ Test(native_isolation, the_control_page_and_the_text_can_not_be_written)
 {
 	struct pvm_guest_exit exit;
 	static const uint64_t places[] = {
-		STUB_TEXT, STUB_CONTROL, STUB_CONTROL + CONTROL_COMMANDS,
+		STUB_TEXT, STUB_CONTROL, STUB_CONTROL + CONTROL_COMMANDS, STUB_CONTROL + CONTROL_XSTATE,
 	};
 	unsigned i;
 
 	machine_user(&m, true);
-	for (i = 0; i < 3; i++) {
+	for (i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
 		machine_code(&m, code_write);
 		cpu()->gpr[PVM_RBX] = places[i];
 		exit = machine_run(m.vcpu[0]);

@@ -171,7 +171,7 @@ Test(native_life, a_host_that_refuses_the_first_mapping_is_an_error_that_says_so
 	cr3 = another_cr3();
 	/* The zygote's limit is what every new stub starts with. */
 	prlimit(native->pool.nursery.zygote, RLIMIT_AS, NULL, &limit);
-	limit.rlim_cur = STUB_SLOT_SIZE + 8 * PVM_PAGE_SIZE;	/* its text, and too little more */
+	limit.rlim_cur = STUB_SLOT_SIZE + 16 * PVM_PAGE_SIZE;	/* its text, and too little more */
 	cr_assert_eq(prlimit(native->pool.nursery.zygote, RLIMIT_AS, &limit, NULL), 0);
 	machine_map(&m, cr3, 0x40000000, 16 << 20, 2, RWX);
 	cr_assert_eq(pvm_cr_write(&m.vcpu[0]->pvm, 3, cr3), PVM_OK);
@@ -339,14 +339,22 @@ Test(native_life, a_kick_ends_a_run_whenever_it_comes)
 GUEST_CODE(code_count, "1: incq %rbx; syscall; jmp 1b");
 
 static atomic_bool stop_kicking;
-static atomic_ullong kicks;
+static atomic_ullong runs;
 
-static void *kick_all_the_time(void *argument)
+/* Once per run, another moment each time: @argument steps, over some 20 ns each. */
+static void *kick_each_run(void *argument)
 {
-	(void)argument;
+	uint64_t steps = *(const uint64_t *)argument, seen = 0, now;
+	volatile uint64_t i;
+
 	while (!atomic_load(&stop_kicking)) {
+		now = atomic_load(&runs);
+		if (now == seen)
+			continue;
+		seen = now;
+		for (i = 0; i < seen % steps * 20; i++)
+			;
 		native_executor.kick(m.vcpu[0]);
-		atomic_fetch_add(&kicks, 1);
 	}
 	return NULL;
 }
@@ -355,7 +363,7 @@ static void *kick_all_the_time(void *argument)
  * executed twice and nothing is lost. */
 Test(native_life, kicks_at_any_instruction_neither_repeat_nor_lose_what_the_guest_does)
 {
-	uint64_t calls = 0, kicked = 0;
+	uint64_t calls = 0, kicked = 0, steps = 3000;
 	struct pvm_guest_exit exit;
 	pthread_t thread;
 	unsigned i;
@@ -363,8 +371,9 @@ Test(native_life, kicks_at_any_instruction_neither_repeat_nor_lose_what_the_gues
 	machine_init(&m, 1);
 	machine_code(&m, code_count);
 	m.vcpu[0]->pvm.gpr[PVM_RBX] = 0;
-	pthread_create(&thread, NULL, kick_all_the_time, NULL);
+	pthread_create(&thread, NULL, kick_each_run, &steps);
 	for (i = 0; i < 20000; i++) {
+		atomic_fetch_add(&runs, 1);
 		exit = machine_run(m.vcpu[0]);
 		if (exit.kind == PVM_EXIT_KICK) {
 			kicked++;
@@ -381,36 +390,17 @@ Test(native_life, kicks_at_any_instruction_neither_repeat_nor_lose_what_the_gues
 	machine_fini(&m);
 }
 
-static atomic_ullong runs;
-
-static void *kick_each_run(void *argument)
-{
-	uint64_t seen = 0, now;
-	volatile uint64_t i;
-
-	(void)argument;
-	while (!atomic_load(&stop_kicking)) {
-		now = atomic_load(&runs);
-		if (now == seen)
-			continue;
-		seen = now;
-		for (i = 0; i < seen % 500 * 20; i++)
-			;	/* another moment each time, over some 10 us */
-		native_executor.kick(m.vcpu[0]);
-	}
-	return NULL;
-}
-
 /* One kick per run, and a guest that does not end by itself: none is lost. */
 Test(native_life, no_kick_is_lost_at_any_moment_of_the_entry)
 {
 	struct pvm_guest_exit exit;
+	uint64_t steps = 500;
 	pthread_t thread;
 	unsigned i;
 
 	machine_init(&m, 1);
 	machine_code(&m, code_spin);
-	pthread_create(&thread, NULL, kick_each_run, NULL);
+	pthread_create(&thread, NULL, kick_each_run, &steps);
 	for (i = 0; i < 3000; i++) {
 		atomic_fetch_add(&runs, 1);
 		exit = machine_run(m.vcpu[0]);

@@ -90,8 +90,7 @@ Test(native_registers, S2_rflags_that_reach_the_cpu_are_sanitized_whatever_the_v
 	cpu()->rflags = forbidden;
 	exit = machine_run(m.vcpu[0]);
 	assert_exception(exit, PVM_VEC_BP);
-	cr_assert_eq(machine_space(m.vcpu[0])->control->enter, ENTER_DIRECT);
-	cr_assert_eq(machine_space(m.vcpu[0])->control->rflags, PVM_RFLAGS_IF | PVM_RFLAGS_FIXED);
+	cr_assert_eq(machine_space(m.vcpu[0])->control->iret.rflags, PVM_RFLAGS_IF | PVM_RFLAGS_FIXED);
 }
 
 Test(native_registers, every_flag_of_the_guest_is_loaded_and_none_leaks_from_before)
@@ -386,6 +385,31 @@ Test(native_registers, S11_pkru_is_the_vcpus_and_comes_back)
 	assert_exception(exit, PVM_VEC_BP);
 	cr_assert_eq(cpu()->gpr[PVM_RBX], 0x55555550);
 	cr_assert_eq(cpu()->pkru, 0xc0);
+}
+
+GUEST_CODE(code_pkru_denied, "movq %rsp, %rbp; xorl %ecx, %ecx; rdpkru; movl %eax, %ebx; xorl %edx, %edx;"
+	   "xorl %eax, %eax; wrpkru; int3");
+
+/* The stub's own pages have key 0. */
+Test(native_registers, S11_a_guest_may_be_entered_with_protection_key_0_denied)
+{
+	struct pvm_guest_exit exit;
+	unsigned i;
+
+	if (!m.config.host_pke)
+		cr_skip_test("this CPU has no protection keys");
+	for (i = 0; i < 3; i++) {
+		machine_code(&m, code_pkru_denied);
+		cpu()->pkru = 0x55555555;
+		cpu()->gpr[PVM_RSP] = STACK - 8 * i;
+		cpu()->gpr[PVM_R15] = 0x1234567890 + i;
+		exit = machine_run(m.vcpu[0]);
+		assert_exception(exit, PVM_VEC_BP);
+		cr_assert_eq(cpu()->gpr[PVM_RBX], 0x55555555);
+		cr_assert_eq(cpu()->gpr[PVM_RBP], STACK - 8 * i);
+		cr_assert_eq(cpu()->gpr[PVM_R15], 0x1234567890 + i);
+		cr_assert_eq(cpu()->pkru, 0);
+	}
 }
 
 /* ------------------------------------------------------------------------

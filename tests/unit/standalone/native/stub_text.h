@@ -34,8 +34,12 @@ static inline int find(const uint8_t *bytes, size_t len, unsigned n)
 }
 
 static const uint8_t insn_syscall[] = { 0x0f, 0x05 };
-#define SYSCALLS 5	/* rt_sigreturn of a nested signal, write, read, command, rt_sigreturn */
-#define COMMAND 3
-#define SIGRETURN 4
+/* The guest's thread: stop, wait, arm the signal stack, unblock signals. The mapper:
+ * wait, command, tell. */
+#define SYSCALLS 7
+#define SYSCALL_STOP 0
+#define SYSCALL_WAIT 1
+#define SYSCALL_UNBLOCK 3
+#define SYSCALL_COMMAND 5
 
 #endif /* NATIVE_TEST_STUB_TEXT_H */

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * M2, M9, M10: a rootless host has a page of its own code in every address space of
+ * the guest, because it has nowhere else to be. A user program executes every byte
+ * of it, with the registers of system calls that it would like to make and with random
+ * ones, and writes over every page beside it that it can write, while a timer ticks. It gets no page
+ * of its kernel's, its kernel gets every tick, and afterwards all is as before.
+ *
+ * Other hosts have nothing there: every jump is a #PF.
+ */
+#include "attack.h"
+
+#define STUB_TEXT	0x7fff80000000ul
+#define STUB_END	0x7fff80010000ul	/* of what may be there, the pages beside it included */
+#define VECTOR		0x71
+#define SECRET		0x5ec2e75ec2e75ec2ul
+#define WANTED		(USER_BASE + GiB)	/* where it would like to see the kernel's page */
+#define BEYOND		(HIGHEST_VA - PAGE_SIZE)
+#ifndef ROUNDS
+#define ROUNDS		2000
+#endif
+
+static u64 secret[PAGE_SIZE / sizeof(u64)] __attribute__((aligned(PAGE_SIZE)));
+static u64 ticks, mute;
+
+USER_CODE(user_read, "	movq	(%rdi), %rax\n	syscall\n	ud2\n");
+USER_CODE(user_write, "	movq	%rax, (%rdi)\n	syscall\n	ud2\n");
+USER_CODE(user_copy, "	cld\n	rep	movsb\n	syscall\n	ud2\n");
+
+/* Run user mode at @rip with attack_in's registers. Ticks are taken; each begins the same
+ * again, as it would for a kernel that does not keep the registers. */
+static u64 visit(u64 rip)
+{
+	unsigned tick;
+	u64 by;
+
+	for (tick = 0; tick < 4; tick++) {
+		u64 rsp = attack_in.gpr[RSP];
+
+		fill_pvcs(rip);
+		set_user_rsp(rsp);
+		by = attack(attack_retu);
+		if (by != BY_USER_EVENT || pvcs()->event_vector != VECTOR)
+			return by;
+		ticks++;
+		apic_eoi();
+	}
+	/* The tick is all that ends this: good enough. */
+	mute++;
+	return BY_INTERRUPT;
+}
+
+static bool user_has(u64 va)
+{
+	fill_registers();
+	attack_in.gpr[RDI] = va;
+	attack_in.gpr[RSP] = user_stack_top() - 64;
+	return visit((u64)user_read) == BY_SYSCALL;
+}
+
+static bool secret_is_safe(void)
+{
+	return secret[0] == SECRET && !user_has(WANTED) &&
+	       !user_has(HIGHEST_VA + virt_to_phys(secret) - PAGE_SIZE);
+}
+
+/* Numbers of Linux on x86-64, which such a host is. */
+#define SYS_WRITE	1
+#define SYS_MMAP	9
+#define SYS_MPROTECT	10
+#define SYS_MUNMAP	11
+#define SYS_SIGPROCMASK	14
+#define SYS_SIGRETURN	15
+#define SYS_MREMAP	25
+#define SYS_SIGALTSTACK	131
+#define SYS_PKEY_MPROTECT 329
+#define MAP_SHARED_FIXED_POPULATE 0x8011
+
+struct call {
+	u64 nr, arg[6];
+};
+
+static void set_call(const struct call *call)
+{
+	static const u8 registers[6] = { RDI, RSI, RDX, R10, R8, R9 };
+
+	fill_registers();
+	attack_in.gpr[RAX] = call->nr;
+	for (unsigned i = 0; i < 6; i++)
+		attack_in.gpr[registers[i]] = call->arg[i];
+	attack_in.gpr[RSP] = user_stack_top() - 64;
+}
+
+/* Each byte of the page with each call: the descriptor of guest memory is a small number. */
+static void call_everything(void)
+{
+	const u64 page = virt_to_phys(secret) & ~(PAGE_SIZE - 1);
+	const struct call calls[] = {
+		{ SYS_MMAP, { WANTED, PAGE_SIZE, 7, MAP_SHARED_FIXED_POPULATE, 5, page } },
+		{ SYS_MMAP, { BEYOND, page + 2 * PAGE_SIZE, 7, MAP_SHARED_FIXED_POPULATE, 5, 0 } },
+		{ SYS_MUNMAP, { STUB_TEXT, 0x10000 } },
+		{ SYS_MPROTECT, { STUB_TEXT, PAGE_SIZE, 7 } },
+		{ SYS_PKEY_MPROTECT, { STUB_TEXT + PAGE_SIZE, PAGE_SIZE, 3, 0 } },
+		{ SYS_MREMAP, { STUB_TEXT, PAGE_SIZE, PAGE_SIZE, 3, WANTED } },
+		{ SYS_SIGRETURN, { 0 } },
+		{ SYS_SIGPROCMASK, { 2, STUB_TEXT, 0, 8 } },
+		{ SYS_SIGALTSTACK, { STUB_TEXT, 0 } },
+		{ SYS_WRITE, { 11, STUB_TEXT + PAGE_SIZE, 8 } },
+	};
+	struct tally t = { 0 };
+
+	for (unsigned c = 0; c < sizeof(calls) / sizeof(calls[0]); c++) {
+		for (u64 at = STUB_TEXT; at < STUB_TEXT + 0x320; at++) {
+			set_call(&calls[c]);
+			visit(at);
+		}
+		tally(&t, secret_is_safe(), c);
+	}
+	check_tally(&t, "M2: no system call of the host's code gives a user program anything");
+}
+
+/* Random registers, random bytes where they can be written, a random place. */
+static void play_at_random(void)
+{
+	struct tally t = { 0 };
+
+	seed_random(0x6d30327374756221);
+	for (u64 round = 0; round < ROUNDS; round++) {
+		u64 value = random64();
+		u64 place = STUB_TEXT + random64() % (STUB_END - STUB_TEXT);
+
+		if (round % 2) {
+			fill_registers();
+			attack_in.gpr[RAX] = value;
+			attack_in.gpr[RDI] = place & ~7ul;
+			attack_in.gpr[RSP] = user_stack_top() - 64;
+			visit((u64)user_write);
+		}
+		for (unsigned i = 0; i < 16; i++) {
+			value = random64();
+			attack_in.gpr[i] = value & 1 ? value : value & 2 ? value & 0xff :
+				STUB_TEXT + (value >> 8) % (STUB_END - STUB_TEXT);
+		}
+		visit(STUB_TEXT + random64() % PAGE_SIZE);
+		tally(&t, secret[0] == SECRET, round);
+	}
+	tally(&t, secret_is_safe(), ROUNDS);
+	check_tally(&t, "M2: nor do random registers anywhere in it");
+}
+
+/* All pages beside the code that a user program can write, byte by byte. */
+static void write_all_over(void)
+{
+	struct tally t = { 0 };
+
+	for (u64 va = STUB_TEXT; va < STUB_END; va += PAGE_SIZE) {
+		fill_registers();
+		attack_in.gpr[RSI] = (u64)user_copy & ~(PAGE_SIZE - 1);
+		attack_in.gpr[RDI] = va;
+		attack_in.gpr[RCX] = 64;
+		attack_in.gpr[RSP] = user_stack_top() - 64;
+		visit((u64)user_copy);
+		tally(&t, secret_is_safe(), va);
+	}
+	check_tally(&t, "M2: nor does what it writes beside it");
+}
+
+void guest_main(void)
+{
+	u64 before;
+
+	secret[0] = SECRET;
+	hc_wrmsr(MSR_X2APIC_TIMER_DIV, TIMER_DIV_1);
+	hc_wrmsr(MSR_X2APIC_LVT_TIMER, TIMER_PERIODIC | VECTOR);
+	attack_begin();
+	hc_wrmsr(MSR_X2APIC_TIMER_INIT, apic_timer_khz());	/* 1 ms */
+	call_everything();
+	write_all_over();
+	play_at_random();
+	before = ticks;
+	while (ticks == before) {
+		set_call(&(struct call){ 0 });
+		visit((u64)user_read);
+	}
+	hc_wrmsr(MSR_X2APIC_TIMER_INIT, 0);
+	check(ticks > before, "M9: the kernel gets its ticks, whatever the user program executes");
+	fill_registers();
+	fill_pvcs((u64)attack_user_syscall);
+	while (visit((u64)attack_user_syscall) == BY_USER_EVENT)
+		;
+	check(secret[0] == SECRET, "M2: the kernel's page is as it was");
+	attack_end();
+}
