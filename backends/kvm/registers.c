@@ -84,7 +84,7 @@ static u16 data_selector(struct pvm_kvm_vcpu *v, int seg)
 {
 	u16 selector = v->seg[seg].selector;
 
-	return pvm_data_selector_valid(&v->pvm, selector) ? selector : 0;
+	return pvm_selector_loadable(&v->pvm, selector) ? selector : 0;
 }
 
 const char *pvm_kvm_take_over(struct pvm_kvm_vcpu *v)

@@ -398,8 +398,12 @@ PVM_API bool pvm_canonical(const struct pvm_vcpu *vcpu, uint64_t addr);
  * canonical? (M7) spec: MSR_PVM_LINEAR_ADDRESS_RANGE */
 PVM_API bool pvm_legal_address(const struct pvm_vcpu *vcpu, pvm_gva_t gva);
 
-/* May @sel be loaded into DS, ES, FS or GS? spec: DS/ES/FS/GS */
+/* Is @sel data, as a hypercall that loads a selector takes it? spec: DS/ES/FS/GS */
 PVM_API bool pvm_data_selector_valid(const struct pvm_vcpu *vcpu, uint16_t sel);
+
+/* May DS, ES, FS or GS hold @sel? What the guest's own MOV loads: data, and the code
+ * segments of user mode, which can be read (push %cs; pop %es). */
+PVM_API bool pvm_selector_loadable(const struct pvm_vcpu *vcpu, uint16_t sel);
 
 /**
  * pvm_load_gs - load GS and its base, NULL on a bad selector.

@@ -62,6 +62,11 @@ bool pvm_data_selector_valid(const struct pvm_vcpu *vcpu, uint16_t sel)
 	}
 }
 
+bool pvm_selector_loadable(const struct pvm_vcpu *vcpu, uint16_t sel)
+{
+	return classify(&vcpu->vm->config, sel) == SELECTOR_CODE || pvm_data_selector_valid(vcpu, sel);
+}
+
 uint64_t pvm_load_gs(struct pvm_vcpu *vcpu, uint16_t sel)
 {
 	if (!pvm_data_selector_valid(vcpu, sel))

@@ -101,6 +101,26 @@ static void system_calls(void)
 	check_eq(u.cs, user64_cs(), "CS is the 64-bit one");
 }
 
+USER32(user32_es_is_cs,
+       "	pushl	%cs\n"
+       "	popl	%es\n"
+       "	movl	%es:(%edi), %eax\n"
+       AT(user32_es_is_cs, "movl %es:(%edi), %ecx"));
+
+/* A page fault there and back, with ES a code segment. */
+static void code_segments_hold_data(void)
+{
+	static const u64 fresh = 0x50000000;
+	u64 page = page_alloc();
+	struct user u;
+
+	*(u32 *)phys_to_virt(page) = 0x77665544;
+	map_user(&boot_space, fresh, page, PTE_USER_RW);
+	run32(&u, user32_es_is_cs, fresh);
+	check(user_left_by_vector(&u, VEC_SYSCALL32) && (u32)u.rax == 0x77665544 && (u32)u.rcx == 0x77665544,
+	      "ES = CS outlasts an exit");
+}
+
 /* spec: C-078, C-079, C-113 */
 static void what_does_not_work(void)
 {
@@ -159,6 +179,7 @@ static void exceptions(void)
 void guest_main(void)
 {
 	system_calls();
+	code_segments_hold_data();
 	what_does_not_work();
 	exceptions();
 }

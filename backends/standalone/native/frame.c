@@ -159,7 +159,7 @@ static uint16_t loadable(const struct pvm_vcpu *vcpu, unsigned seg, const uint64
 	uint16_t sel = vcpu->seg[seg];
 	unsigned entry = PVM_SEL_INDEX(sel) - vcpu->vm->config.tls_index;
 
-	if (!pvm_data_selector_valid(vcpu, sel) || (entry < 3 && !tls[entry]))
+	if (!pvm_selector_loadable(vcpu, sel) || (entry < 3 && !tls[entry]))
 		return 0;
 	return sel;
 }

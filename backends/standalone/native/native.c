@@ -309,8 +309,7 @@ static void stub_died(struct monitor_vcpu *vcpu, struct space *space, bool tampe
 	pool_discard(&native->pool, space);
 	space_describe_end(space, end, sizeof(end));
 	if (!tampered && space_was_ended_by_host(space)) {
-		executor_fail(exit, PVM_EXIT_FAILED, "a process of vCPU %u %s, by the host and not by the guest",
-			      vcpu->pvm.id, end);
+		executor_fail(exit, PVM_EXIT_FAILED, "its stub process %s, by the host and not by the guest", end);
 		return;
 	}
 	if (vcpu->pvm.user_mode) {
@@ -319,8 +318,8 @@ static void stub_died(struct monitor_vcpu *vcpu, struct space *space, bool tampe
 		exit->error_code = 0;
 		return;
 	}
-	executor_fail(exit, PVM_EXIT_DEAD, "the guest's kernel, entered at %#lx on vCPU %u, destroyed its stub process, which %s",
-		      (unsigned long)vcpu->pvm.rip, vcpu->pvm.id,
+	executor_fail(exit, PVM_EXIT_DEAD, "the guest's kernel, entered at %#lx, destroyed its stub process, which %s",
+		      (unsigned long)vcpu->pvm.rip,
 		      tampered ? "was ended for what it did in the stub's own code" : end);
 }
 

@@ -34,6 +34,9 @@ Test(segment, everything_else_is_not)
 	cr_assert_not(pvm_data_selector_valid(vcpu, 0x33), "code");
 	cr_assert_not(pvm_data_selector_valid(vcpu, 0x23), "32-bit code");
 	cr_assert_not(pvm_data_selector_valid(vcpu, 0x10), "the emulated CS");
+	cr_assert(pvm_selector_loadable(vcpu, 0x33) && pvm_selector_loadable(vcpu, 0x23), "code can be read");
+	cr_assert(pvm_selector_loadable(vcpu, 0) && pvm_selector_loadable(vcpu, 0x2b));
+	cr_assert_not(pvm_selector_loadable(vcpu, 0x10), "the emulated CS");
 	cr_assert_not(pvm_data_selector_valid(vcpu, 0x18), "the emulated SS");
 	cr_assert_not(pvm_data_selector_valid(vcpu, 0x43), "the host's TSS");
 	cr_assert_not(pvm_data_selector_valid(vcpu, 0xfffb), "after the GDT");

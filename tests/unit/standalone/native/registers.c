@@ -182,7 +182,7 @@ Test(native_registers, a_selector_that_could_not_be_loaded_becomes_null_and_kill
 	struct pvm_guest_exit exit;
 	unsigned i;
 
-	static const uint16_t bad[] = { 0x10, 0x1b, 0x33, 0x63, 0x50, 0x0f, 0x7fff, 0xffff };
+	static const uint16_t bad[] = { 0x10, 0x1b, 0x63, 0x50, 0x0f, 0x7fff, 0xffff };
 
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		machine_code(&m, code_cs_ss);
@@ -190,6 +190,23 @@ Test(native_registers, a_selector_that_could_not_be_loaded_becomes_null_and_kill
 		exit = machine_run(m.vcpu[0]);
 		assert_exception(exit, PVM_VEC_BP);
 		cr_assert_eq(cpu()->gpr[PVM_RDX], 0, "%#x", bad[i]);
+	}
+}
+
+/* push %cs; pop %es, as real code does. */
+Test(native_registers, a_code_selector_that_can_be_read_stays)
+{
+	struct pvm_guest_exit exit;
+	const uint16_t code[] = { m.config.user_cs, m.config.user32_cs };
+	unsigned i;
+
+	for (i = 0; i < 2; i++) {
+		machine_code(&m, code_cs_ss);
+		cpu()->seg[PVM_DS] = cpu()->seg[PVM_ES] = code[i];
+		exit = machine_run(m.vcpu[0]);
+		assert_exception(exit, PVM_VEC_BP);
+		cr_assert_eq(cpu()->gpr[PVM_RDX], code[i]);
+		cr_assert_eq(cpu()->gpr[PVM_RSI], code[i]);
 	}
 }
 
