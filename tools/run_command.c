@@ -3,16 +3,20 @@
 #include "pvm.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <linux/prctl.h>
-#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include "backtrace.h"
+#include "console.h"
 #include "guest_abi.h"
+#include "output.h"
+#include "signals.h"
 #include "vm.h"
 
 /* With the names of the guest ABIs. */
@@ -212,15 +216,37 @@ static bool shows_stack(const struct monitor_result *result, uint32_t vcpu)
 }
 
 /* One line that says how it ended; what the guest was doing, if it did not mean to end. */
-static void report(struct monitor_vm *vm, const struct monitor_result *result)
+static void report(struct monitor_vm *vm, const struct monitor_result *result, bool stats, FILE *to)
 {
 	uint32_t i;
 
 	if (result->message[0])
-		fprintf(stderr, "pvm: %s: %s\n", vm->guest, result->message);
+		fprintf(to, "pvm: %s: %s\n", vm->guest, result->message);
 	for (i = 0; i < vm->vcpu_count; i++)
 		if (vm->vcpus[i]->started && shows_stack(result, i))
-			backtrace_guest(stderr, vm->vcpus[i], vm->guest);
+			backtrace_guest(to, vm->vcpus[i], vm->guest);
+	if (stats)
+		monitor_print_stats(vm, to);
+}
+
+/* To standard error, but not for ever: nobody may be reading it. */
+static void print_report(struct monitor_vm *vm, const struct monitor_result *result, bool stats)
+{
+	int own = output_own(STDERR_FILENO, O_WRONLY);
+	char *text = NULL;
+	size_t size = 0;
+	FILE *to = open_memstream(&text, &size);
+
+	if (!to) {
+		report(vm, result, stats, stderr);
+	} else {
+		report(vm, result, stats, to);
+		if (fclose(to) == 0)
+			output_write(own >= 0 ? own : STDERR_FILENO, -1, OUTPUT_PATIENCE_MS, text, size);
+		free(text);
+	}
+	if (own >= 0)
+		close(own);
 }
 
 static int run(const struct run_options *options)
@@ -235,9 +261,7 @@ static int run(const struct run_options *options)
 		return MONITOR_STATUS_FAILED;
 	}
 	monitor_vm_run(vm, &result);
-	report(vm, &result);
-	if (options->stats)
-		monitor_print_stats(vm, stderr);
+	print_report(vm, &result, options->stats);
 	if (monitor_vm_destroy(vm, why, sizeof(why))) {
 		fprintf(stderr, "pvm: %s\n", why);
 		if (result.status == 0)
@@ -267,8 +291,7 @@ int run_command(int argc, char **argv)
 	}
 	if (options.strict_mitigations && set_strict_mitigations())
 		return MONITOR_STATUS_FAILED;
-	/* A console whose reader is gone is an error that we report, not a signal. */
-	signal(SIGPIPE, SIG_IGN);
-	backtrace_install_monitor_handlers();
+	signals_prepare_process();
+	backtrace_install_monitor_handlers(console_restore_in_handler);
 	return run(&options);
 }

@@ -27,9 +27,10 @@ void backtrace_guest(FILE *out, struct monitor_vcpu *vcpu, const char *elf_path)
 
 /**
  * backtrace_install_monitor_handlers - from now on SIGSEGV, SIGBUS, SIGILL,
- * SIGFPE and SIGABRT of this process print the stack of the thread they hit to
- * stderr; the process then dies of that signal, as it would have.
+ * SIGFPE, SIGABRT, SIGTRAP and SIGSYS of this process print the stack of the thread
+ * they hit to stderr; the process then dies of that signal, as it would have.
+ * @first: called in the handler, before anything is printed.
  */
-void backtrace_install_monitor_handlers(void);
+void backtrace_install_monitor_handlers(void (*first)(void));
 
 #endif /* STANDALONE_BACKTRACE_H */

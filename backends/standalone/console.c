@@ -1,22 +1,42 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
  * The console's host side. Owns the terminal's settings: whatever happens, they
- * are put back (console_close(), and at exit of the process).
+ * are put back: by console_close(), while the process is stopped, at its exit and when it
+ * dies of a fault. In the background the terminal is somebody else's and is left alone.
  */
 #include "console.h"
 
 #include <errno.h>
-#include <poll.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-/* The terminal to put back when the process exits without console_close(). */
-static struct console *open_console;
+#include "output.h"
 
-static void restore_at_exit(void)
+/* The terminal to put back when the process ends without console_close(). */
+static struct console *volatile open_console;
+
+/* tcsetattr(), tcgetpgrp() and getpgrp() may be called in handlers. */
+static bool is_ours(const struct console *console)
 {
-	if (open_console)
-		console_close(open_console);
+	return tcgetpgrp(console->in) == getpgrp();
+}
+
+static void make_cooked(struct console *console)
+{
+	if (console->raw && is_ours(console))
+		tcsetattr(console->in, TCSANOW, &console->saved);
+	console->raw = false;
+}
+
+void console_restore_in_handler(void)
+{
+	struct console *console = open_console;
+	int error = errno;
+
+	if (console)
+		make_cooked(console);
+	errno = error;
 }
 
 static void make_raw(struct console *console)
@@ -24,7 +44,7 @@ static void make_raw(struct console *console)
 	static bool registered;
 	struct termios raw;
 
-	if (!isatty(console->in) || tcgetpgrp(console->in) != getpgrp() ||
+	if (!console->terminal || console->raw || !is_ours(console) ||
 	    tcgetattr(console->in, &console->saved))
 		return;
 	raw = console->saved;
@@ -33,64 +53,83 @@ static void make_raw(struct console *console)
 	raw.c_cc[VMIN] = 1;
 	raw.c_cc[VTIME] = 0;
 	if (!registered)
-		registered = !atexit(restore_at_exit);
-	if (registered && !tcsetattr(console->in, TCSANOW, &raw)) {
-		console->raw = true;
-		open_console = console;
-	}
+		registered = !atexit(console_restore_in_handler);
+	if (!registered)
+		return;
+	/* Before the change: a fault in between finds it. */
+	open_console = console;
+	console->raw = true;
+	if (tcsetattr(console->in, TCSANOW, &raw))
+		console->raw = false;
 }
 
 void console_open(struct console *console, int in, int out, int over)
 {
 	*console = (struct console){ .in = in, .out = out, .over = over };
-	if (in >= 0)
-		make_raw(console);
+	console->terminal = in >= 0 && isatty(in);
+	console->own_in = output_own(in, O_RDONLY);
+	console->own_out = output_own(out, O_WRONLY);
+	make_raw(console);
 }
 
 void console_close(struct console *console)
 {
-	if (console->raw)
-		tcsetattr(console->in, TCSANOW, &console->saved);
-	console->raw = false;
+	make_cooked(console);
 	if (open_console == console)
 		open_console = NULL;
+	if (console->own_in >= 0)
+		close(console->own_in);
+	if (console->own_out >= 0)
+		close(console->own_out);
+	console->own_in = console->own_out = -1;
 }
 
-/* A reader that takes nothing must not keep a VM that is over. False: it is. */
-static bool wait_for_room(const struct console *console)
+void console_suspend(struct console *console)
 {
-	struct pollfd fds[] = {
-		{ .fd = console->out, .events = POLLOUT },
-		{ .fd = console->over, .events = POLLIN },
-	};
+	make_cooked(console);
+}
 
-	while (poll(fds, 2, -1) < 0 && (errno == EINTR || errno == EAGAIN))
-		;
-	return fds[0].revents || !fds[1].revents;
+void console_resume(struct console *console)
+{
+	make_raw(console);
 }
 
 int console_put(struct console *console, uint8_t byte)
 {
+	int error;
+
 	if (console->out < 0)
 		return 0;
 	if (console->error)
 		return console->error;
-	while (wait_for_room(console)) {
-		if (write(console->out, &byte, 1) == 1)
-			return 0;
-		if (errno != EAGAIN && errno != EINTR) {
-			console->error = errno;
-			return console->error;
-		}
-	}
-	return 0;
+	error = output_write(console->own_out >= 0 ? console->own_out : console->out, console->over, 0,
+			     &byte, 1);
+	/* A VM that is over and a reader that takes nothing: no error of the guest's. */
+	if (error == EAGAIN)
+		error = 0;
+	console->error = error;
+	return error;
+}
+
+int console_input(const struct console *console)
+{
+	if (console->in < 0 || (console->terminal && !is_ours(console)))
+		return -1;
+	return console->own_in >= 0 ? console->own_in : console->in;
 }
 
 int console_get(struct console *console, uint8_t *buffer, unsigned size)
 {
-	ssize_t n = read(console->in, buffer, size);
+	int from = console_input(console);
+	ssize_t n;
 
+	if (from < 0)
+		return 0;
+	n = read(from, buffer, size);
 	if (n > 0)
 		return (int)n;
-	return n < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	/* It went to the background in between. */
+	return n < 0 && errno == EIO && console->terminal && !is_ours(console) ? 0 : -1;
 }

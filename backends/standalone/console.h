@@ -9,24 +9,36 @@
 
 struct console {
 	int in, out;		/* fds, or -1 */
+	int own_in, own_out;	/* the same, as descriptions that do not block; or -1 */
 	int over;		/* fd: readable once there is to be no more output; or -1 */
-	bool raw;		/* the terminal was changed */
+	bool terminal;		/* @in is one */
+	bool raw;		/* it was changed */
 	struct termios saved;
 	int error;		/* errno of the first output that failed, or 0 */
 };
 
 /**
  * console_open - begin to use @in and @out.
- * A terminal at @in, if we are in its foreground, stops echoing and waiting for
+ * A terminal at @in, while we are in its foreground, does not echo nor wait for
  * lines until console_close(); the keys that send signals still do.
  * @over: when it is readable, output that its reader does not take is dropped; -1: never.
  */
 void console_open(struct console *console, int in, int out, int over);
 void console_close(struct console *console);
 
+/* The process is about to stop, or was continued: the terminal is the shell's meanwhile. */
+void console_suspend(struct console *console);
+void console_resume(struct console *console);
+
+/* From a signal handler of a dying process: the terminal as it was. */
+void console_restore_in_handler(void);
+
 /* One byte of the guest's. Waits for a slow reader, until @over. Returns 0, or the errno of the
  * first output that failed; there is no output after that. */
 int console_put(struct console *console, uint8_t byte);
+
+/* What to poll() for input; -1: nothing now (none wanted, or the terminal is another's). */
+int console_input(const struct console *console);
 
 /* At most @size bytes of input; 0: none now; -1: never again (end of file). */
 int console_get(struct console *console, uint8_t *buffer, unsigned size);

@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -25,25 +24,13 @@
 
 static int open_fds(struct monitor_loop *loop, bool signals)
 {
-	sigset_t set;
-
 	loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	loop->over_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	loop->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	loop->timeout_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (loop->wake_fd < 0 || loop->over_fd < 0 || loop->timer_fd < 0 || loop->timeout_fd < 0)
 		return -1;
-	if (!signals)
-		return 0;
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	loop->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (loop->signal_fd < 0)
-		return -1;
-	loop->masked = !pthread_sigmask(SIG_BLOCK, &set, &loop->saved_mask);
-	return loop->masked ? 0 : -1;
+	return signals ? signals_open(&loop->signals) : 0;
 }
 
 int loop_create(struct monitor_vm *vm, uint64_t timeout, bool signals, char *why, size_t why_size)
@@ -55,7 +42,9 @@ int loop_create(struct monitor_vm *vm, uint64_t timeout, bool signals, char *why
 		return -1;
 	}
 	pthread_mutex_init(&loop->lock, NULL);
-	loop->wake_fd = loop->over_fd = loop->timer_fd = loop->timeout_fd = loop->signal_fd = -1;
+	pthread_cond_init(&loop->came_out, NULL);
+	pthread_cond_init(&loop->resumed, NULL);
+	loop->wake_fd = loop->over_fd = loop->timer_fd = loop->timeout_fd = loop->signals.fd = -1;
 	loop->timeout = timeout;
 	vm->loop = loop;
 	if (!open_fds(loop, signals))
@@ -81,10 +70,10 @@ void loop_destroy(struct monitor_vm *vm)
 	close_fd(loop->over_fd);
 	close_fd(loop->timer_fd);
 	close_fd(loop->timeout_fd);
-	close_fd(loop->signal_fd);
-	if (loop->masked)
-		pthread_sigmask(SIG_SETMASK, &loop->saved_mask, NULL);
+	signals_close(&loop->signals);
 	pthread_mutex_destroy(&loop->lock);
+	pthread_cond_destroy(&loop->came_out);
+	pthread_cond_destroy(&loop->resumed);
 	free(loop);
 	vm->loop = NULL;
 }
@@ -123,6 +112,15 @@ void loop_set_timer(struct monitor_vm *vm, uint64_t time)
  * The end.
  */
 
+static void let_vcpus_go(struct monitor_loop *loop)
+{
+	pthread_mutex_lock(&loop->lock);
+	atomic_store(&loop->paused, false);
+	pthread_cond_broadcast(&loop->resumed);
+	pthread_cond_broadcast(&loop->came_out);
+	pthread_mutex_unlock(&loop->lock);
+}
+
 static void end(struct monitor_vm *vm, const struct monitor_vcpu *vcpu, enum monitor_end how,
 		int status, const char *message)
 {
@@ -142,6 +140,7 @@ static void end(struct monitor_vm *vm, const struct monitor_vcpu *vcpu, enum mon
 	pthread_mutex_unlock(&loop->lock);
 	atomic_store(&vm->over, true);
 	raise_fd(loop->over_fd);	/* who waits for the console's reader */
+	let_vcpus_go(loop);
 	for (i = 0; i < vm->vcpu_count; i++)
 		run_kick(vm->vcpus[i]);
 	loop_wake(vm);
@@ -176,13 +175,90 @@ static void drain(int fd)
 		;
 }
 
+/* ------------------------------------------------------------------------
+ * Stopping the process. A guest that runs in processes of its own would go on: so every
+ * vCPU comes out first.
+ */
+
+/*
+ * Each vCPU says that it is inside before it looks at paused, and paused is set before
+ * anybody looks who is inside: one of the two sees the other.
+ */
+bool loop_enter(struct monitor_vcpu *vcpu)
+{
+	struct monitor_loop *loop = vcpu->vm->loop;
+
+	for (;;) {
+		atomic_store(&vcpu->inside, true);
+		if (!atomic_load(&loop->paused))
+			return true;
+		loop_leave(vcpu);
+		pthread_mutex_lock(&loop->lock);
+		while (atomic_load(&loop->paused) && !atomic_load(&vcpu->vm->over))
+			pthread_cond_wait(&loop->resumed, &loop->lock);
+		pthread_mutex_unlock(&loop->lock);
+		if (atomic_load(&vcpu->vm->over))
+			return false;
+	}
+}
+
+void loop_leave(struct monitor_vcpu *vcpu)
+{
+	struct monitor_loop *loop = vcpu->vm->loop;
+
+	atomic_store(&vcpu->inside, false);
+	if (atomic_load(&loop->paused)) {
+		pthread_mutex_lock(&loop->lock);
+		pthread_cond_broadcast(&loop->came_out);
+		pthread_mutex_unlock(&loop->lock);
+	}
+}
+
+static void pause_vcpus(struct monitor_vm *vm)
+{
+	struct monitor_loop *loop = vm->loop;
+	uint32_t i;
+
+	atomic_store(&loop->paused, true);
+	for (i = 0; i < vm->vcpu_count; i++)
+		run_kick(vm->vcpus[i]);
+	pthread_mutex_lock(&loop->lock);
+	for (i = 0; i < vm->vcpu_count; i++)
+		while (atomic_load(&vm->vcpus[i]->inside) && !atomic_load(&vm->over))
+			pthread_cond_wait(&loop->came_out, &loop->lock);
+	pthread_mutex_unlock(&loop->lock);
+}
+
+static void stop_process(struct monitor_vm *vm, int signal)
+{
+	pause_vcpus(vm);
+	console_suspend(&vm->platform->console);
+	signals_stop(signal);
+	console_resume(&vm->platform->console);
+	let_vcpus_go(vm->loop);
+}
+
 static void take_signal(struct monitor_vm *vm)
 {
-	struct signalfd_siginfo info;
+	int signal = signals_next(&vm->loop->signals);
+	const char *name = sigabbrev_np(signal);
+	char number[16];
 
-	if (read(vm->loop->signal_fd, &info, sizeof(info)) == sizeof(info))
-		loop_end(vm, NULL, MONITOR_END_SIGNAL, MONITOR_STATUS_SIGNAL + (int)info.ssi_signo,
-			 "ended by SIG%s", sigabbrev_np((int)info.ssi_signo));
+	if (!signal)
+		return;
+	switch (signals_kind(signal)) {
+	case SIGNALS_STOP:
+		stop_process(vm, signal);
+		break;
+	case SIGNALS_CONTINUE:
+		console_resume(&vm->platform->console);
+		break;
+	case SIGNALS_END:
+		snprintf(number, sizeof(number), "RT%d", signal);
+		loop_end(vm, NULL, MONITOR_END_SIGNAL, MONITOR_STATUS_SIGNAL + signal, "ended by SIG%s",
+			 name ? name : number);
+		break;
+	}
 }
 
 enum { WAKE, TIMER, TIMEOUT, SIGNAL, INPUT, SOURCES };
@@ -194,7 +270,7 @@ void loop_run(struct monitor_vm *vm)
 		[WAKE] = { .fd = loop->wake_fd, .events = POLLIN },
 		[TIMER] = { .fd = loop->timer_fd, .events = POLLIN },
 		[TIMEOUT] = { .fd = loop->timeout_fd, .events = POLLIN },
-		[SIGNAL] = { .fd = loop->signal_fd, .events = POLLIN },
+		[SIGNAL] = { .fd = loop->signals.fd, .events = POLLIN },
 	};
 
 	if (loop->timeout)
@@ -202,7 +278,7 @@ void loop_run(struct monitor_vm *vm)
 	while (!atomic_load(&vm->over)) {
 		bool input = !loop->input_ended && platform_wants_input(vm->platform);
 
-		fds[INPUT] = (struct pollfd){ .fd = input ? vm->platform->console.in : -1,
+		fds[INPUT] = (struct pollfd){ .fd = input ? console_input(&vm->platform->console) : -1,
 					      .events = POLLIN };
 		if (poll(fds, SOURCES, -1) < 0)
 			continue;
@@ -221,4 +297,6 @@ void loop_run(struct monitor_vm *vm)
 				 "timeout: the guest still ran after %.3g s",
 				 (double)loop->timeout / 1e9);
 	}
+	console_suspend(&vm->platform->console);
+	signals_close(&loop->signals);
 }

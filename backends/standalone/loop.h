@@ -6,30 +6,36 @@
 #ifndef STANDALONE_LOOP_H
 #define STANDALONE_LOOP_H
 
-#include <signal.h>
-
+#include "signals.h"
 #include "vm.h"
 
 struct monitor_loop {
 	pthread_mutex_t lock;
+	pthread_cond_t came_out;	/* of the guest, for who pauses the vCPUs */
+	pthread_cond_t resumed;		/* not paused any more */
 	struct monitor_result result;	/* under lock, until the VM is over */
 	int wake_fd;			/* eventfd: look again */
 	int over_fd;			/* eventfd: readable once the VM is over, and never read */
 	int timer_fd;			/* timerfd: the APICs' next expiry */
 	int timeout_fd;			/* timerfd */
-	int signal_fd;			/* or -1 */
-	sigset_t saved_mask;
-	bool masked;
+	struct signals signals;
 	uint64_t timeout;		/* nanoseconds; 0: none */
 	bool input_ended;
+	atomic_bool paused;		/* no vCPU is to enter the guest */
 };
 
 /* Makes vm->loop. Blocks the signals it waits for, for threads made from here on. */
 int loop_create(struct monitor_vm *vm, uint64_t timeout, bool signals, char *why, size_t why_size);
 void loop_destroy(struct monitor_vm *vm);
 
-/* Until the VM is over. */
+/* Until the VM is over. Signals have their usual effect again then, and the terminal is as it
+ * was: what is left to be done may block. */
 void loop_run(struct monitor_vm *vm);
+
+/* A vCPU's thread, around each run of the guest. loop_enter() waits while the process is
+ * about to stop; false: the VM is over. */
+bool loop_enter(struct monitor_vcpu *vcpu);
+void loop_leave(struct monitor_vcpu *vcpu);
 
 /* Any thread: the main thread looks again (there is room for console input). */
 void loop_wake(struct monitor_vm *vm);

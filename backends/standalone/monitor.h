@@ -122,6 +122,7 @@ struct monitor_vcpu {
 	bool waiting;		/* the thread is in wake */
 	bool live;		/* the executor knows it: kick() is allowed */
 	bool started;		/* it has been told where to begin */
+	atomic_bool inside;	/* of the guest, or on the way: loop.c */
 	uint64_t exits[PVM_EXIT_KINDS];
 	uint64_t exceptions[PVM_VEC_EXCEPTIONS];	/* PVM_EXIT_EXCEPTION by vector */
 	uint64_t hypercalls[MONITOR_HYPERCALLS];

@@ -24,6 +24,8 @@ static const struct {
 	{ SIGILL, "SIGILL" },
 	{ SIGFPE, "SIGFPE" },
 	{ SIGABRT, "SIGABRT" },
+	{ SIGTRAP, "SIGTRAP" },
+	{ SIGSYS, "SIGSYS" },
 };
 
 #define FATAL_SIGNALS (sizeof(fatal_signals) / sizeof(fatal_signals[0]))
@@ -46,6 +48,8 @@ __attribute__((format(printf, 1, 2))) static void print(const char *format, ...)
 		return;
 }
 
+static void (*before_printing)(void);
+
 static const char *signal_name(int number)
 {
 	size_t i;
@@ -61,6 +65,8 @@ static void die_with_backtrace(int number, siginfo_t *info, void *context)
 	unw_cursor_t cursor;
 	unsigned frame = 0;
 
+	if (before_printing)
+		before_printing();
 	print("pvm: the monitor died of %s at address %p; its stack:\n", signal_name(number),
 	      number == SIGABRT ? NULL : info->si_addr);
 	if (unw_init_local2(&cursor, context, UNW_INIT_SIGNAL_FRAME) == 0) {
@@ -80,12 +86,13 @@ static void die_with_backtrace(int number, siginfo_t *info, void *context)
 	raise(number);
 }
 
-void backtrace_install_monitor_handlers(void)
+void backtrace_install_monitor_handlers(void (*first)(void))
 {
 	stack_t stack = { .ss_sp = handler_stack, .ss_size = sizeof(handler_stack) };
 	struct sigaction action;
 	size_t i;
 
+	before_printing = first;
 	sigaltstack(&stack, NULL);
 	memset(&action, 0, sizeof(action));
 	action.sa_sigaction = die_with_backtrace;

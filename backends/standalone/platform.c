@@ -243,7 +243,7 @@ bool platform_wants_input(struct platform *platform)
 {
 	unsigned room;
 
-	if (platform->console.in < 0)
+	if (console_input(&platform->console) < 0)
 		return false;
 	pthread_mutex_lock(&platform->serial_lock);
 	room = serial16550_room(&platform->serial);

@@ -4,18 +4,23 @@
  * Owns the file; what an event is called and shows is trace_event.c's.
  * Never holds more than one stdio buffer of events.
  */
+#define _GNU_SOURCE
 #include "trace.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "monitor.h"
+#include "output.h"
 #include "trace_event.h"
 
 #define TRACE_VCPUS_MAX		4096	/* more than any VM has; bounds the table below */
@@ -42,7 +47,8 @@ struct slice {
 
 struct trace {
 	enum pvm_abi abi;
-	FILE *file;
+	FILE *file;			/* of write_out() */
+	int fd, over;
 	char *path;
 	int error;			/* the first errno, 0: none */
 	bool first;			/* nothing is written yet: no comma before the next event */
@@ -137,21 +143,63 @@ static void end_slice(struct trace *trace, uint32_t vcpu, struct slice *slice, u
 	slice->kind = SLICE_NONE;
 }
 
-struct trace *trace_open(const char *path, enum pvm_abi abi, char *why, size_t why_size)
+/* A reader that takes nothing holds up the VM, but not its end. */
+static ssize_t write_out(void *cookie, const char *bytes, size_t size)
 {
+	struct trace *trace = cookie;
+	int error = output_write(trace->fd, trace->over, OUTPUT_PATIENCE_MS, bytes, size);
+
+	if (!error)
+		return (ssize_t)size;
+	remember(trace, error);
+	errno = error;
+	return 0;
+}
+
+static int close_out(void *cookie)
+{
+	return close(((struct trace *)cookie)->fd);
+}
+
+static const char *reason(int error)
+{
+	if (error == ENXIO)
+		return "a pipe that nobody reads";
+	return error == EAGAIN ? "its reader takes nothing" : strerror(error);
+}
+
+bool trace_would_overwrite(const char *path, const char *file)
+{
+	struct stat a, b;
+
+	return stat(path, &a) == 0 && stat(file, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+static struct trace *give_up(struct trace *trace, const char *path, int error, char *why, size_t why_size)
+{
+	snprintf(why, why_size, "trace %s: %s", path, reason(error));
+	if (trace)
+		free(trace->path);
+	free(trace);
+	return NULL;
+}
+
+struct trace *trace_open(const char *path, enum pvm_abi abi, int over, char *why, size_t why_size)
+{
+	static const cookie_io_functions_t functions = { .write = write_out, .close = close_out };
 	struct trace *trace = calloc(1, sizeof(*trace));
 
-	if (!trace || !(trace->path = strdup(path))) {
-		snprintf(why, why_size, "trace %s: %s", path, strerror(ENOMEM));
-		free(trace);
-		return NULL;
-	}
-	trace->file = fopen(path, "we");	/* e: no stub process inherits it */
+	if (!trace || !(trace->path = strdup(path)))
+		return give_up(trace, path, ENOMEM, why, why_size);
+	/* No stub process inherits it, and a pipe without a reader is not waited for. */
+	trace->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0666);
+	if (trace->fd < 0)
+		return give_up(trace, path, errno, why, why_size);
+	trace->over = over;
+	trace->file = fopencookie(trace, "w", functions);
 	if (!trace->file) {
-		snprintf(why, why_size, "trace %s: %s", path, strerror(errno));
-		free(trace->path);
-		free(trace);
-		return NULL;
+		close(trace->fd);
+		return give_up(trace, path, ENOMEM, why, why_size);
 	}
 	setvbuf(trace->file, trace->buffer, _IOFBF, sizeof(trace->buffer));
 	pthread_mutex_init(&trace->lock, NULL);
@@ -221,7 +269,7 @@ int trace_close(struct trace *trace, char *why, size_t why_size)
 		remember(trace, errno);
 	error = trace->error;
 	if (error)
-		snprintf(why, why_size, "trace %s: %s", trace->path, strerror(error));
+		snprintf(why, why_size, "trace %s: %s", trace->path, reason(error));
 	pthread_mutex_destroy(&trace->lock);
 	free(trace->slices);
 	free(trace->path);

@@ -10,6 +10,7 @@
 #ifndef STANDALONE_TRACE_H
 #define STANDALONE_TRACE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,12 +26,18 @@ struct trace;
 
 /**
  * trace_open - start a trace; its clock starts at 0 now.
- * @path: created, or emptied if it exists. @abi: the guest's, for names of hypercalls.
+ * @path: created, or emptied if it exists; a pipe must have a reader by now.
+ * @abi: the guest's, for names of hypercalls.
+ * @over: descriptor that is readable once the VM is over, which must outlive the trace: a
+ * pipe's reader is waited for until then, and a little longer; -1: it is over.
  * @why: on failure one line that names the file and the reason.
  *
  * Returns NULL on failure.
  */
-struct trace *trace_open(const char *path, enum pvm_abi abi, char *why, size_t why_size);
+struct trace *trace_open(const char *path, enum pvm_abi abi, int over, char *why, size_t why_size);
+
+/* Would a trace at @path overwrite @file? Also by another name of it. */
+bool trace_would_overwrite(const char *path, const char *file);
 
 /**
  * trace_enter - the vCPU is about to run guest instructions.

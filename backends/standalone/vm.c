@@ -207,7 +207,11 @@ static int make_parts(struct monitor_vm *vm, const struct elf_file *elf,
 	    make_engine(vm, &config, why, why_size))
 		return -1;
 	if (options->trace) {
-		vm->trace = trace_open(options->trace, config.abi, why, why_size);
+		if (trace_would_overwrite(options->trace, elf->path)) {
+			snprintf(why, why_size, "trace %s: that is the guest", options->trace);
+			return -1;
+		}
+		vm->trace = trace_open(options->trace, config.abi, vm->loop->over_fd, why, why_size);
 		if (!vm->trace)
 			return -1;
 	}
@@ -282,6 +286,8 @@ int monitor_vm_destroy(struct monitor_vm *vm, char *why, size_t why_size)
 	if (vm->private->engine)
 		pvm_vm_destroy(&vm->pvm);
 	platform_destroy(vm);
+	result = trace_close(vm->trace, why, why_size);
+	vm->trace = NULL;
 	loop_destroy(vm);
 	host_fini(vm);
 	for (i = 0; i < vm->vcpu_count; i++) {
@@ -291,7 +297,6 @@ int monitor_vm_destroy(struct monitor_vm *vm, char *why, size_t why_size)
 	}
 	free(vm->vcpus);
 	guest_memory_destroy(&vm->memory);
-	result = trace_close(vm->trace, why, why_size);
 	free(vm->private->cpuid);
 	free(vm->private);
 	free(vm);

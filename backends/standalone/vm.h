@@ -32,7 +32,7 @@ struct monitor_options {
 	uint64_t timeout;		/* nanoseconds; 0: none */
 	int console_in;			/* fd, or -1 */
 	int console_out;		/* fd, or -1: what the guest prints is dropped */
-	bool signals;			/* SIGINT, SIGTERM and SIGHUP end the VM */
+	bool signals;			/* signals.h: they end the VM, or stop it */
 	bool count_events;		/* fill monitor_vcpu::events, for statistics */
 };
 

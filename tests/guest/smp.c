@@ -6,7 +6,7 @@
  */
 #include "guest.h"
 
-#define IPI_VECTOR	0x81	/* + index of the sender */
+#define IPI_VECTOR	0x30	/* + index of the sender */
 #define ALL_VECTOR	0xa1
 #define FLUSH_VECTOR	0xb1
 #define DATA		USER_BASE

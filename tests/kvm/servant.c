@@ -7,7 +7,7 @@
 #define LARGE_BASE	(USER_BASE + (1ul << 39))
 #define SPREAD_BASE	(USER_BASE + (1ul << 40))
 
-_Static_assert(MAX_CPUS <= 8, "servant_box has a row for each");
+_Static_assert(MAX_CPUS <= SERVANT_CPUS, "servant_box has a row for each");
 
 static struct servant_box box;
 static volatile u64 irqs;

@@ -18,6 +18,7 @@
 /* The first pages of the region, two words of each for a CPU that hammers. */
 #define HAMMER_PAGES	64
 #define HAMMER_WORD	8
+#define SERVANT_CPUS	64	/* at most */
 
 enum servant_order {
 	ORDER_NONE,
@@ -39,7 +40,7 @@ struct servant_box {
 	unsigned long long order, gpa, count, value, step, large;
 	unsigned long long result, wrong;
 	unsigned long long stop, stopped, lost;
-	unsigned long long added[8][HAMMER_PAGES];	/* by each CPU to each page */
+	unsigned long long added[SERVANT_CPUS][HAMMER_PAGES];	/* by each CPU to each page */
 };
 
 #endif /* KVM_SERVANT_H */

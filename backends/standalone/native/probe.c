@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -90,7 +91,11 @@ static int refuse(char *why, size_t why_size, const char *what)
 static int check_host(char *why, size_t why_size)
 {
 	uint32_t action = SECCOMP_RET_TRAP;
+	int pidfd = pidfd_open(getpid(), 0);
 
+	if (pidfd < 0)
+		return refuse(why, why_size, "pidfd_open (Linux 5.4, and no filter against it)");
+	close(pidfd);
 	if (!(getauxval(AT_HWCAP2) & HWCAP2_USER_FSGSBASE))
 		return refuse(why, why_size, "FSGSBASE in user space (a CPU that has it, and Linux 5.9)");
 	if (prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_OFF, 0, 0, 0) < 0)

@@ -10,7 +10,7 @@
 #include "layout.h"
 #include "types.h"
 
-#define MAX_CPUS 8
+#define MAX_CPUS 64
 #define CPU_STACK_SIZE (16 * KiB)
 
 struct cpu {

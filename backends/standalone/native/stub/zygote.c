@@ -216,6 +216,7 @@ static void make_room(const uint64_t *initial_stack)
 	if (vdso)
 		bury_vdso(vdso);
 	/* S6: all but this program, which is linked low and goes later, goes now. */
+	check(sys2(__NR_munmap, 0, (uint64_t)__executable_start), STAGE_ROOM);
 	check(sys2(__NR_munmap, 0x100000000, STUB_REGION_END - 0x100000000), STAGE_ROOM);
 	check(sys6(__NR_mmap, STUB_TEXT, STUB_TEXT_SIZE, PROT_READ | PROT_EXEC,
 		   MAP_PRIVATE | MAP_FIXED, ZYGOTE_FD_IMAGE, stub_text - __executable_start), STAGE_MAP);

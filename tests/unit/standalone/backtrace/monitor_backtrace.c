@@ -60,7 +60,7 @@ static int status_of(void (*die)(void))
 
 		setrlimit(RLIMIT_CORE, &no_core);
 		dup2(pipes[1], STDERR_FILENO);
-		backtrace_install_monitor_handlers();
+		backtrace_install_monitor_handlers(NULL);
 		die();
 		_exit(0);
 	}

@@ -48,7 +48,7 @@ TestSuite(trace, .init = setup, .fini = teardown);
 
 static struct trace *open_trace(void)
 {
-	struct trace *trace = trace_open(path, PVM_ABI_DUAL_CR3, why, sizeof(why));
+	struct trace *trace = trace_open(path, PVM_ABI_DUAL_CR3, -1, why, sizeof(why));
 
 	cr_assert_not_null(trace, "%s", why);
 	return trace;
@@ -415,7 +415,7 @@ Test(trace, what_a_killed_process_left_can_be_repaired_by_closing_the_array)
 	cr_assert_geq(child, 0);
 	if (!child) {
 		const struct pvm_trace_record record = { PVM_TRACE_FILL, 0, 1, 1, 1, 1 };
-		struct trace *trace = trace_open(path, PVM_ABI_DUAL_CR3, why, sizeof(why));
+		struct trace *trace = trace_open(path, PVM_ABI_DUAL_CR3, -1, why, sizeof(why));
 		unsigned i;
 
 		for (i = 0; trace && i < 2000; i++)
@@ -437,16 +437,16 @@ Test(trace, what_a_killed_process_left_can_be_repaired_by_closing_the_array)
 
 Test(trace, a_file_that_cannot_be_written_is_named_with_the_reason)
 {
-	cr_assert_null(trace_open("/nonexistent/dir/t.json", PVM_ABI_DUAL_CR3, why, sizeof(why)));
+	cr_assert_null(trace_open("/nonexistent/dir/t.json", PVM_ABI_DUAL_CR3, -1, why, sizeof(why)));
 	cr_assert_str_eq(why, "trace /nonexistent/dir/t.json: No such file or directory");
-	cr_assert_null(trace_open("/tmp", PVM_ABI_DUAL_CR3, why, sizeof(why)));
+	cr_assert_null(trace_open("/tmp", PVM_ABI_DUAL_CR3, -1, why, sizeof(why)));
 	cr_assert_str_eq(why, "trace /tmp: Is a directory");
 }
 
 Test(trace, a_full_disk_is_reported_once_at_the_end)
 {
 	const struct pvm_trace_record record = { PVM_TRACE_FILL, 0, 1, 1, 1, 1 };
-	struct trace *trace = trace_open("/dev/full", PVM_ABI_DUAL_CR3, why, sizeof(why));
+	struct trace *trace = trace_open("/dev/full", PVM_ABI_DUAL_CR3, -1, why, sizeof(why));
 	unsigned i;
 
 	cr_assert_not_null(trace, "%s", why);
@@ -458,7 +458,7 @@ Test(trace, a_full_disk_is_reported_once_at_the_end)
 
 Test(trace, a_short_trace_on_a_full_disk_is_reported_too)
 {
-	struct trace *trace = trace_open("/dev/full", PVM_ABI_DUAL_CR3, why, sizeof(why));
+	struct trace *trace = trace_open("/dev/full", PVM_ABI_DUAL_CR3, -1, why, sizeof(why));
 
 	cr_assert_not_null(trace, "%s", why);
 	cr_assert_eq(trace_close(trace, why, sizeof(why)), -1);

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* Waiting for readers, with an end. Owns no descriptor. */
+#define _GNU_SOURCE
+#include "output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int output_own(int fd, int flags)
+{
+	char path[32];
+	struct stat status;
+
+	if (fd < 0 || fstat(fd, &status) < 0 || !(S_ISFIFO(status.st_mode) || isatty(fd)))
+		return -1;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+}
+
+/* 0: there is room; EAGAIN: the VM is over and there is none. */
+static int wait_for_room(int fd, int over, int patience)
+{
+	struct pollfd fds[] = { { .fd = fd, .events = POLLOUT }, { .fd = over, .events = POLLIN } };
+	int n;
+
+	for (;;) {
+		n = poll(fds, 2, over >= 0 ? -1 : patience);
+		if (n < 0 && errno != EINTR && errno != EAGAIN)
+			return errno;
+		if (n > 0 && fds[0].revents)
+			return 0;
+		if (n == 0)
+			return EAGAIN;
+		if (n > 0)
+			over = fds[1].fd = -1;
+	}
+}
+
+int output_write(int fd, int over, int patience, const void *bytes, size_t size)
+{
+	const char *from = bytes;
+	size_t part;
+	ssize_t n;
+	int error;
+
+	while (size) {
+		error = wait_for_room(fd, over, patience);
+		if (error)
+			return error;
+		/* A pipe that has room has it for that many: no write blocks, even where
+		 * the description does, unless others write there, too. */
+		part = size < PIPE_BUF ? size : PIPE_BUF;
+		n = write(fd, from, part);
+		if (n < 0 && errno != EAGAIN && errno != EINTR)
+			return errno;
+		if (n > 0) {
+			from += n;
+			size -= (size_t)n;
+		}
+	}
+	return 0;
+}

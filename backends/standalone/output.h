@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * Input and output that never keep a VM from its end: descriptors of our own that do not block,
+ * and writes that wait for a slow reader while the VM runs, and give up on one that takes
+ * nothing once it is over.
+ */
+#ifndef STANDALONE_OUTPUT_H
+#define STANDALONE_OUTPUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* How long a reader that takes nothing may be waited for when the VM is over. */
+#define OUTPUT_PATIENCE_MS 2000
+
+/**
+ * output_own - the pipe or terminal @fd once more, so that it does not block while the
+ * description that others share stays as it is. @flags: O_RDONLY or O_WRONLY.
+ * Returns a new descriptor, or -1: a file, a socket, or no /proc; use @fd then, after poll().
+ */
+int output_own(int fd, int flags);
+
+/**
+ * output_write - all of @size bytes.
+ * @over: readable once the VM is over; -1: it is.
+ * @patience: milliseconds, from then on, for a reader that takes nothing.
+ * Returns 0, or errno: EAGAIN when that was not enough.
+ */
+int output_write(int fd, int over, int patience, const void *bytes, size_t size);
+
+#endif /* STANDALONE_OUTPUT_H */

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+"""pvm run where the host denies something: denied.py WHAT PVM GUEST
+
+A seccomp filter, as a container's, denies one system call to pvm and all that it starts. The
+run must end with status 125 and one line that names what is lacking.
+"""
+import ctypes
+import errno
+import struct
+import subprocess
+import sys
+
+PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
+LOAD, EQUAL, RETURN = 0x20, 0x15, 0x06		# BPF: ld abs, jeq, ret
+ALLOW, ERRNO = 0x7fff0000, 0x00050000
+ARG0_LOW, ARG0_HIGH = 16, 20			# in struct seccomp_data
+
+CLONE_THREAD_FLAGS = 0x10000 | 0x100 | 0x800 | 0x200 | 0x100000	# of the stub's second thread
+
+# The system call; the first argument's halves, None: any; the error; what the line says.
+DENIED = {
+    "seccomp": (317, None, None, errno.ENOSYS, "seccomp filters"),
+    "dispatch": (157, 59, 0, errno.EINVAL, "Syscall User Dispatch"),
+    "memfd": (319, None, None, errno.EPERM, "memfd_create"),
+    "pidfd": (434, None, None, errno.ENOSYS, "pidfd_open"),
+    # What the kernel maps at exec() is sealed: CONFIG_MSEAL_SYSTEM_MAPPINGS.
+    "munmap": (11, 0, 1, errno.EPERM, "does not let a process unmap what the kernel put there"),
+    "thread": (56, CLONE_THREAD_FLAGS, 0, errno.EAGAIN, "could not be set up: a second thread"),
+    "close-range": (436, None, None, errno.ENOSYS, "close_range needs Linux 5.9"),
+    "altstack": (131, None, None, errno.EPERM, "could not be set up: signals"),
+}
+
+
+def program(number, low, high, error):
+    def insn(code, true, false, value):
+        return struct.pack("HBBI", code, true, false, value)
+    checks = [(0, number)]
+    if low is not None:
+        checks += [(ARG0_LOW, low), (ARG0_HIGH, high)]
+    code = []
+    for i, (offset, value) in enumerate(checks):
+        left = 2 * (len(checks) - i - 1) + 1	# to the last instruction
+        code += [insn(LOAD, 0, 0, offset), insn(EQUAL, 0, left, value)]
+    code += [insn(RETURN, 0, 0, ERRNO | error), insn(RETURN, 0, 0, ALLOW)]
+    return b"".join(code), len(code)
+
+
+def main():
+    what, pvm, guest = sys.argv[1:]
+    number, low, high, error, words = DENIED[what]
+    code, length = program(number, low, high, error)
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def deny():
+        buffer = ctypes.create_string_buffer(code, len(code))
+        fprog = struct.pack("HxxxxxxQ", length, ctypes.addressof(buffer))
+        if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) or \
+           libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.create_string_buffer(fprog, len(fprog)), 0, 0):
+            raise OSError(ctypes.get_errno(), "prctl")
+
+    done = subprocess.run([pvm, "run", "--backend=native", "--timeout=30", guest], preexec_fn=deny, timeout=50,
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if done.returncode != 125 or words not in done.stderr.splitlines()[0]:
+        sys.exit(f"denied.py: {what}: status {done.returncode}, not a line with '{words}': {done.stderr}")
+
+
+main()

@@ -1,0 +1,303 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+"""pvm run as a citizen of a terminal, a shell and a host: terminal.py SCENE PVM GUESTS
+
+GUESTS has forever.elf, print.elf and random_pvcs.elf of tests/cli/guests. Each scene is one test. What is
+waited for is an event, with a limit that only a hang reaches.
+"""
+import ctypes
+import fcntl
+import os
+import pty
+import resource
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+from pathlib import Path
+
+LIMIT = 60		# seconds, for anything
+PIPE_SIZE = 4096
+F_SETPIPE_SZ = 1031
+PR_SET_PDEATHSIG = 1
+
+
+def fail(text):
+    sys.exit(f"terminal.py: {text}")
+
+
+def until(what, condition):
+    end = time.monotonic() + LIMIT
+    while not condition():
+        if time.monotonic() > end:
+            fail(f"{LIMIT} s, and not yet: {what}")
+        time.sleep(0.01)
+
+
+def is_raw(terminal):
+    return not termios.tcgetattr(terminal)[3] & (termios.ICANON | termios.ECHO)
+
+
+def children(pid):
+    try:
+        return sorted({int(child) for task in Path(f"/proc/{pid}/task").iterdir()
+                       for child in (task / "children").read_text().split()})
+    except OSError:
+        return []
+
+
+def state(pid):
+    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+
+
+class Terminal:
+    """A pseudo terminal whose session has a little shell with job control: this process's child."""
+
+    def __init__(self):
+        self.master, self.slave = pty.openpty()
+        self.before = termios.tcgetattr(self.slave)
+        self.output = b""
+
+    def drain(self):
+        while select.select([self.master], [], [], 0)[0]:
+            try:
+                self.output += os.read(self.master, 65536)
+            except OSError:
+                break
+
+    def is_as_before(self):
+        return termios.tcgetattr(self.slave) == self.before
+
+    def start(self, command, foreground=True):
+        """The command in a process group of its own, in a session whose leader lives on."""
+        ready, told = os.pipe()
+        self.leader = os.fork()
+        if self.leader == 0:
+            # Nothing outlives this test: no shell, and so no terminal and no job.
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            os.close(self.master)
+            os.setsid()
+            fcntl.ioctl(self.slave, termios.TIOCSCTTY, 0)
+            signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+            job = os.fork()
+            if job == 0:
+                os.setpgid(0, 0)
+                if foreground:
+                    os.tcsetpgrp(self.slave, os.getpid())
+                for number in (signal.SIGTTOU, signal.SIGPIPE, signal.SIGXFSZ):
+                    signal.signal(number, signal.SIG_DFL)
+                for fd in (0, 1, 2):
+                    os.dup2(self.slave, fd)
+                os.execv(command[0], command)
+            os.write(told, b"%d\n" % job)
+            self.serve(job)
+        os.close(told)
+        self.job = int(os.read(ready, 16))
+        os.close(ready)
+
+    def serve(self, job):
+        """The shell: reports each change of its job, and puts it back to the foreground when it is told."""
+        signal.signal(signal.SIGUSR1, lambda number, frame: None)
+        while True:
+            _, status = os.waitpid(job, os.WUNTRACED)
+            Path(self.report).write_text(str(status))
+            if not os.WIFSTOPPED(status):
+                os._exit(0)
+            os.tcsetpgrp(self.slave, os.getpgrp())
+            signal.sigtimedwait([signal.SIGUSR1], LIMIT)
+            os.tcsetpgrp(self.slave, job)
+            os.kill(-job, signal.SIGCONT)
+
+    def status(self):
+        """Of the job's last change, which is waited for."""
+        report = Path(self.report)
+        until("the command ends or stops", lambda: (self.drain(), report.exists() and report.read_text())[1])
+        status = int(report.read_text())
+        report.unlink()
+        return status
+
+    def expect_end(self, wanted):
+        code = os.waitstatus_to_exitcode(self.status())
+        os.waitpid(self.leader, 0)
+        self.drain()
+        if code != wanted:
+            fail(f"status {code}, not {wanted}: {self.output.decode(errors='replace')}")
+        if not self.is_as_before():
+            fail(f"the terminal is not as it was after status {wanted}")
+
+
+def on_terminal(folder, command, foreground=True):
+    terminal = Terminal()
+    terminal.report = f"{folder}/status"
+    # Blocked in the shell, so that it is there to be waited for.
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+    terminal.start(command, foreground)
+    return terminal
+
+
+def run(pvm, *arguments):
+    return [pvm, "run", "--backend=native", *arguments]
+
+
+def scene_ends(pvm, guests, folder):
+    """By any signal and any key the terminal is as it was, and a line says what ended it."""
+    ending = ("TERM", "INT", "HUP", "QUIT", "USR2", "ALRM", "VTALRM", "PROF", "XCPU", "PWR", "POLL")
+    for name in ending + ("SEGV", "ABRT", "BUS", "TRAP", "SYS"):
+        terminal = on_terminal(folder, run(pvm, f"{guests}/forever.elf"))
+        until("the terminal is raw", lambda: is_raw(terminal.slave))
+        number = getattr(signal, "SIG" + name)
+        os.kill(terminal.job, number)
+        terminal.expect_end(128 + number if name in ending else -number)
+        wanted = f"ended by SIG{name}" if name in ending else f"the monitor died of SIG{name}"
+        if wanted.encode() not in terminal.output:
+            fail(f"no '{wanted}' in {terminal.output}")
+    for key, number in ((b"\x03", signal.SIGINT), (b"\x1c", signal.SIGQUIT)):
+        terminal = on_terminal(folder, run(pvm, f"{guests}/forever.elf"))
+        until("the terminal is raw", lambda: is_raw(terminal.slave))
+        os.write(terminal.master, key)
+        terminal.expect_end(128 + number)
+
+
+def scene_stop(pvm, guests, folder):
+    """Ctrl-Z: the shell's terminal, and no guest code runs; fg: raw again, and the guest goes on."""
+    terminal = on_terminal(folder, run(pvm, "--smp=2", f"{guests}/forever.elf"))
+    until("the guest runs", lambda: is_raw(terminal.slave) and
+          "R" in [state(child) for child in children(terminal.job)])
+    for _ in range(3):
+        os.write(terminal.master, b"\x1a")
+        if not os.WIFSTOPPED(terminal.status()):
+            fail("it has ended instead of stopping")
+        if not terminal.is_as_before():
+            fail("the terminal is raw while pvm is stopped")
+        running = [child for child in children(terminal.job) if state(child) == "R"]
+        if running:
+            fail(f"processes {running} run while pvm is stopped")
+        os.kill(terminal.leader, signal.SIGUSR1)
+        until("the terminal is raw after fg", lambda: is_raw(terminal.slave))
+        until("the guest runs after fg", lambda: "R" in [state(child) for child in children(terminal.job)])
+    os.kill(terminal.job, signal.SIGTERM)
+    terminal.expect_end(143)
+
+
+def scene_background(pvm, guests, folder):
+    """A run in the background comes to its end and leaves the terminal alone."""
+    terminal = on_terminal(folder, run(pvm, f"{guests}/random_pvcs.elf"), foreground=False)
+    code = os.waitstatus_to_exitcode(terminal.status())
+    if code != 3 or not terminal.is_as_before():
+        fail(f"status {code}: {terminal.output}")
+
+
+def scene_ignored(pvm, guests, folder):
+    """What was ignored at the start stays ignored (nohup; & without job control)."""
+    def ignore():
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+            signal.signal(number, signal.SIG_IGN)
+    process = subprocess.Popen(run(pvm, f"{guests}/forever.elf"), preexec_fn=ignore, stdin=subprocess.DEVNULL,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    until("the guest runs", lambda: "R" in [state(child) for child in children(process.pid)])
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+        process.send_signal(number)
+    errors = process.communicate(timeout=LIMIT)[1]
+    if process.returncode != 143 or "ended by SIGTERM" not in errors:
+        fail(f"status {process.returncode}: {errors}")
+
+
+def full_pipe():
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, F_SETPIPE_SZ, PIPE_SIZE)
+    os.set_blocking(writer, False)
+    try:
+        while True:
+            os.write(writer, b"x" * PIPE_SIZE)
+    except BlockingIOError:
+        os.set_blocking(writer, True)
+    return reader, writer
+
+
+def scene_unread(pvm, guests, folder):
+    """Nobody reads the console, nor standard error, nor the trace: --timeout and SIGTERM end it."""
+    del folder
+    for ending in ("timeout", "signal"):
+        _, writer = full_pipe()
+        process = subprocess.Popen(run(pvm, "--timeout=1" if ending == "timeout" else "--timeout=100",
+                                       f"{guests}/print.elf"),
+                                   stdin=subprocess.DEVNULL, stdout=writer, stderr=writer)
+        if ending == "signal":
+            until("it has begun", lambda: len(children(process.pid)) > 1)
+            process.terminate()
+        code = process.wait(timeout=LIMIT)
+        if code != (124 if ending == "timeout" else 143):
+            fail(f"by {ending}: status {code}")
+
+
+def scene_trace(pvm, guests, folder):
+    """Traces into pipes; a trace that would be the guest."""
+    fifo = f"{folder}/fifo"
+    os.mkfifo(fifo)
+    done = subprocess.run(run(pvm, f"--trace={fifo}", f"{guests}/print.elf"), stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, timeout=LIMIT)
+    if done.returncode != 125 or f"trace {fifo}: a pipe that nobody reads" not in done.stderr:
+        fail(f"without a reader: status {done.returncode}: {done.stderr}")
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    fcntl.fcntl(reader, F_SETPIPE_SZ, PIPE_SIZE)
+    done = subprocess.run(run(pvm, "--timeout=1", f"--trace={fifo}", f"{guests}/random_pvcs.elf"),
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LIMIT)
+    if f"trace {fifo}: its reader takes nothing" not in done.stderr:
+        fail(f"a reader that takes nothing: status {done.returncode}: {done.stderr}")
+    os.close(reader)
+    guest = Path(f"{folder}/guest.elf")
+    guest.write_bytes(Path(f"{guests}/print.elf").read_bytes())
+    os.link(guest, f"{folder}/other.elf")
+    for name in ("guest.elf", "other.elf"):
+        done = subprocess.run(run(pvm, f"--trace={folder}/{name}", str(guest)), stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=LIMIT)
+        if done.returncode != 125 or "that is the guest" not in done.stderr:
+            fail(f"a trace over the guest: status {done.returncode}: {done.stderr}")
+    if guest.read_bytes() != Path(f"{guests}/print.elf").read_bytes():
+        fail("the guest was overwritten")
+
+
+def scene_limit(pvm, guests, folder):
+    """A file size limit is an error in a line, for memory and for the console."""
+    def limit(size):
+        def set_it():
+            signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+        return set_it
+    done = subprocess.run(run(pvm, f"{guests}/print.elf"), preexec_fn=limit(8192), stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, timeout=LIMIT)
+    if done.returncode != 125 or "guest memory" not in done.stderr or "File too large" not in done.stderr:
+        fail(f"memory over the limit: status {done.returncode}: {done.stderr}")
+    size = 32 << 20
+    with open(f"{folder}/console", "ab") as console:
+        console.truncate(size - 2)
+        done = subprocess.run(run(pvm, "--memory=17M", f"{guests}/print.elf"), preexec_fn=limit(size),
+                              stdin=subprocess.DEVNULL, stdout=console, stderr=subprocess.PIPE, text=True,
+                              timeout=LIMIT)
+    if done.returncode != 125 or "console: File too large" not in done.stderr:
+        fail(f"the console over the limit: status {done.returncode}: {done.stderr}")
+
+
+def scene_killed(pvm, guests, folder):
+    """A stub that the host kills is no fault of the guest's."""
+    del folder
+    process = subprocess.Popen(run(pvm, f"{guests}/forever.elf"), stdin=subprocess.DEVNULL,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    until("the guest runs", lambda: "R" in [state(child) for child in children(process.pid)])
+    for child in children(process.pid):
+        if state(child) == "R":
+            os.kill(child, signal.SIGKILL)
+    errors = process.communicate(timeout=LIMIT)[1]
+    if process.returncode != 125 or "killed by signal 9 (Killed), by the host and not by the guest" not in errors:
+        fail(f"status {process.returncode}: {errors}")
+
+
+def main():
+    scene, pvm, guests = sys.argv[1:]
+    with tempfile.TemporaryDirectory() as folder:
+        globals()["scene_" + scene](pvm, guests, folder)
+
+
+main()
