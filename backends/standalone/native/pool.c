@@ -5,16 +5,16 @@
  */
 #include "pool.h"
 
-#include <errno.h>
-#include <stdio.h>
+#include <stddef.h>
+#include <string.h>
 
 int pool_open(struct pool *pool, int guest_fd, unsigned pkeys, char *why, size_t why_size)
 {
-	unsigned i;
-
-	*pool = (struct pool){ .limit = POOL_SPACES };
-	for (i = 0; i < POOL_SPACES; i++)
-		pool->spaces[i] = SPACE_NONE;
+	memset(pool, 0, offsetof(struct pool, spaces));
+	pool->limit = POOL_SPACES;
+	pool->count = 0;
+	pool->recent[0] = pool->recent[1] = NULL;
+	pool->clock = pool->created = pool->alive = pool->peak = 0;
 	return nursery_open(&pool->nursery, guest_fd, POOL_SPACES, pkeys, why, why_size);
 }
 
@@ -22,7 +22,7 @@ void pool_close(struct pool *pool)
 {
 	unsigned i;
 
-	for (i = 0; i < POOL_SPACES; i++)
+	for (i = 0; i < pool->count; i++)
 		pool_discard(pool, &pool->spaces[i]);
 	nursery_close(&pool->nursery);
 }
@@ -42,10 +42,12 @@ static struct space *create(struct pool *pool, char *why, size_t why_size, int *
 	*error = 0;
 	if (pool->alive >= pool->limit)
 		return NULL;
-	for (i = 0; i < POOL_SPACES && pool->spaces[i].pid; i++)
+	for (i = 0; i < pool->count && pool->spaces[i].pid; i++)
 		;
 	if (i == POOL_SPACES)
 		return NULL;
+	if (i == pool->count)
+		pool->spaces[pool->count++] = SPACE_NONE;
 	*error = space_create(&pool->spaces[i], &pool->nursery, i, why, why_size);
 	if (*error)
 		return NULL;
@@ -55,22 +57,49 @@ static struct space *create(struct pool *pool, char *why, size_t why_size, int *
 	return &pool->spaces[i];
 }
 
-/* One without a root, else the one unused for longest. */
-static struct space *oldest(struct pool *pool)
+/* Of so many that were unused for longest, the one with the fewest pages goes. */
+#define OLDEST 8
+
+struct oldest {
+	struct space *space[OLDEST];	/* from the oldest on */
+	unsigned count;
+};
+
+static void note_age(struct oldest *oldest, struct space *space)
 {
+	unsigned i, place;
+
+	for (place = 0; place < oldest->count && oldest->space[place]->used < space->used; place++)
+		;
+	if (place == OLDEST)
+		return;
+	if (oldest->count < OLDEST)
+		oldest->count++;
+	for (i = oldest->count - 1; i > place; i--)
+		oldest->space[i] = oldest->space[i - 1];
+	oldest->space[place] = space;
+}
+
+/* One without a root, else the cheapest of the oldest. */
+static struct space *to_recycle(struct pool *pool)
+{
+	struct oldest oldest = { .count = 0 };
 	struct space *found = NULL;
 	unsigned i;
 
-	for (i = 0; i < POOL_SPACES; i++) {
+	for (i = 0; i < pool->count; i++) {
 		struct space *space = &pool->spaces[i];
 
 		if (!space->pid)
 			continue;
 		if (space->root == PVM_INVALID_ADDR)
 			return space;
-		if (!found || space->used < found->used)
-			found = space;
+		note_age(&oldest, space);
 	}
+	/* Half of them at most: a small pool must not lose what was used just now. */
+	for (i = 0; i < oldest.count && i <= pool->alive / 2; i++)
+		if (!found || oldest.space[i]->mapped < found->mapped)
+			found = oldest.space[i];
 	return found;
 }
 
@@ -95,7 +124,7 @@ struct space *pool_get(struct pool *pool, uint64_t root, char *why, size_t why_s
 		if (space && space->pid && space->root == root)
 			return used(pool, space);
 	}
-	for (i = 0; i < POOL_SPACES; i++) {
+	for (i = 0; i < pool->count; i++) {
 		space = &pool->spaces[i];
 		if (!space->pid)
 			continue;
@@ -109,7 +138,7 @@ struct space *pool_get(struct pool *pool, uint64_t root, char *why, size_t why_s
 		/* M11: with fewer processes than we would like the guest still runs. */
 		if (!idle && error)
 			pool->limit = pool->alive;
-		space = idle ? idle : oldest(pool);
+		space = idle ? idle : to_recycle(pool);
 		if (!space)
 			return NULL;
 	}
@@ -123,7 +152,7 @@ void pool_flush(struct pool *pool, const struct pvm_tlb_flush *flush)
 	uint64_t size;
 	unsigned i;
 
-	for (i = 0; i < POOL_SPACES; i++) {
+	for (i = 0; i < pool->count; i++) {
 		struct space *space = &pool->spaces[i];
 
 		if (!space->pid || space->root == PVM_INVALID_ADDR ||
@@ -144,6 +173,6 @@ void pool_forget_roots(struct pool *pool)
 {
 	unsigned i;
 
-	for (i = 0; i < POOL_SPACES; i++)
+	for (i = 0; i < pool->count; i++)
 		pool->spaces[i].root = PVM_INVALID_ADDR;
 }

@@ -10,11 +10,13 @@
 
 #include "space.h"
 
-#define POOL_SPACES 32
+/* At most; fewer where the host has no more processes or descriptors for us. */
+#define POOL_SPACES 512
 
 struct pool {
 	struct nursery nursery;
 	struct space spaces[POOL_SPACES];
+	unsigned count;			/* of them that were ever used: the first ones */
 	unsigned limit;			/* spaces with a process; lowered when the host refuses more */
 	struct space *recent[2];	/* usually the supervisor's and the user's */
 	uint64_t clock;
@@ -26,8 +28,8 @@ int pool_open(struct pool *pool, int guest_fd, unsigned pkeys, char *why, size_t
 void pool_close(struct pool *pool);
 
 /**
- * pool_get - the space for @root: the one it has, a new one, or the one unused
- * for longest, emptied.
+ * pool_get - the space for @root: the one it has, a new one, or, of those unused for
+ * longest, the one that costs least to fill again, emptied.
  * Returns NULL, with one line in @why, when there is none and none can be made.
  */
 struct space *pool_get(struct pool *pool, uint64_t root, char *why, size_t why_size);

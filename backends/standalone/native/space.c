@@ -71,6 +71,8 @@ static void commands_done(struct space *space, bool all)
 	memset(space->control->commands, 0, space->control->count * sizeof(struct stub_command));
 	space->control->count = 0;
 	if (all) {
+		if (space->forget_all)
+			space->mapped = 0;
 		space->forget_all = false;
 		space->forget_count = 0;
 	}
@@ -340,6 +342,7 @@ bool space_command_map(struct space *space, uint64_t start, uint64_t size, int p
 {
 	struct stub_command *command;
 
+	space->mapped += size >> PVM_PAGE_SHIFT;
 	if (space->control->count + 2 > STUB_COMMANDS)
 		return false;
 	command = next_command(space);

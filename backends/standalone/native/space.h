@@ -44,7 +44,8 @@ struct space {
 	int failed_errno;	/* SPACE_COMMAND_FAILED */
 
 	uint64_t root;		/* hpa of the shadow root it stands for */
-	uint64_t used;		/* for LRU */
+	uint64_t used;		/* the pool's clock when it was last */
+	uint64_t mapped;	/* 4 KiB pages mapped since it was empty: what it costs to fill again */
 	int cpu;		/* that it is bound to, or -1 */
 
 	bool forget_all;

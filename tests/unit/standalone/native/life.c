@@ -65,25 +65,88 @@ Test(native_life, each_root_has_a_stub_of_its_own_and_keeps_it)
 	machine_fini(&m);
 }
 
+#define STUBS 24
+
 Test(native_life, more_roots_than_stubs_take_turns)
 {
+	struct native_vcpu *native;
 	struct executor_stats stats;
 	unsigned i, round;
-	uint64_t cr3[POOL_SPACES + 5];
+	uint64_t cr3[STUBS + 5];
 
 	machine_init(&m, 1);
-	for (i = 0; i < POOL_SPACES + 5; i++)
+	native = m.vcpu[0]->executor;
+	native->pool.limit = STUBS;
+	for (i = 0; i < STUBS + 5; i++)
 		cr3[i] = another_cr3();
 	for (round = 0; round < 2; round++) {
-		for (i = 0; i < POOL_SPACES + 5; i++) {
+		for (i = 0; i < STUBS + 5; i++) {
 			cr_assert_eq(pvm_cr_write(&m.vcpu[0]->pvm, 3, cr3[i]), PVM_OK);
 			run_syscall();
 		}
 	}
 	native_executor.stats(&m.vm, &stats);
-	cr_assert_eq(stats.processes_peak, POOL_SPACES);
-	cr_assert_eq(stats.processes, POOL_SPACES);
-	cr_assert_gt(stats.translations, 2 * POOL_SPACES);
+	cr_assert_eq(stats.processes_peak, STUBS);
+	cr_assert_eq(stats.processes, STUBS);
+	cr_assert_gt(stats.translations, 2 * STUBS);
+	machine_fini(&m);
+}
+
+/* A guest with many processes: none is emptied to make room. */
+Test(native_life, as_many_roots_as_a_busy_guest_has_keep_their_stubs)
+{
+	struct executor_stats stats;
+	uint64_t cr3[100];
+	pid_t stub[100];
+	unsigned i, round;
+
+	machine_init(&m, 1);
+	for (i = 0; i < 100; i++)
+		cr3[i] = another_cr3();
+	for (round = 0; round < 2; round++) {
+		for (i = 0; i < 100; i++) {
+			cr_assert_eq(pvm_cr_write(&m.vcpu[0]->pvm, 3, cr3[i]), PVM_OK);
+			run_syscall();
+			if (round == 0)
+				stub[i] = machine_stub(m.vcpu[0]);
+			cr_assert_eq(machine_stub(m.vcpu[0]), stub[i]);
+		}
+	}
+	native_executor.stats(&m.vm, &stats);
+	cr_assert_eq(stats.processes, 100);
+	machine_fini(&m);
+}
+
+GUEST_CODE(code_touch_page, "movq (%rbx), %rax; syscall");
+
+Test(native_life, of_the_oldest_the_cheapest_is_emptied)
+{
+	struct native_vcpu *native;
+	uint64_t cr3[7];
+	pid_t costly;
+	unsigned i, page;
+
+	machine_init(&m, 1);
+	native = m.vcpu[0]->executor;
+	native->pool.limit = 6;
+	for (i = 0; i < 7; i++)
+		cr3[i] = another_cr3();
+	for (page = 0; page < 64; page++)
+		machine_map(&m, cr3[0], DATA + page * 0x20000, DATA + page * PVM_PAGE_SIZE, 1, RWX);
+	cr_assert_eq(pvm_cr_write(&m.vcpu[0]->pvm, 3, cr3[0]), PVM_OK);
+	for (page = 0; page < 64; page++) {
+		machine_code(&m, code_touch_page);
+		m.vcpu[0]->pvm.gpr[PVM_RBX] = DATA + page * 0x20000;
+		assert_kind(machine_run(m.vcpu[0]), PVM_EXIT_SYSCALL);
+	}
+	costly = machine_stub(m.vcpu[0]);
+	for (i = 1; i < 7; i++) {
+		cr_assert_eq(pvm_cr_write(&m.vcpu[0]->pvm, 3, cr3[i]), PVM_OK);
+		run_syscall();
+	}
+	cr_assert_eq(pvm_cr_write(&m.vcpu[0]->pvm, 3, cr3[0]), PVM_OK);
+	run_syscall();
+	cr_assert_eq(machine_stub(m.vcpu[0]), costly, "the one with 64 pages was emptied");
 	machine_fini(&m);
 }
 

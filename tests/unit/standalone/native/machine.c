@@ -162,7 +162,7 @@ struct space *machine_space(struct monitor_vcpu *vcpu)
 	struct native_vcpu *native = vcpu->executor;
 	unsigned i;
 
-	for (i = 0; i < POOL_SPACES; i++)
+	for (i = 0; i < native->pool.count; i++)
 		if (native->pool.spaces[i].root == vcpu->root.v)
 			return &native->pool.spaces[i];
 	return NULL;
