@@ -85,8 +85,9 @@ static void *gfn_to_va(void *host, pvm_gfn_t gfn, bool write)
 	return gfn.v < e->memory_size >> PVM_PAGE_SHIFT ? e->memory + (gfn.v << PVM_PAGE_SHIFT) : NULL;
 }
 
-static int pin(void *host, pvm_gfn_t gfn, void **va)
+static int pin(void *host, pvm_gfn_t gfn, void **va, pvm_hpa_t *pa)
 {
+	*pa = pvm_hpa(GUEST_BASE + (gfn.v << PVM_PAGE_SHIFT));
 	*va = gfn_to_va(host, gfn, true);
 	return *va ? PVM_OK : PVM_EFAULT;
 }

@@ -182,7 +182,7 @@ static void *gfn_to_va(void *host, pvm_gfn_t gfn, bool write)
  * The page of a PVCS.
  */
 
-static int pin(void *host, pvm_gfn_t gfn, void **va)
+static int pin(void *host, pvm_gfn_t gfn, void **va, pvm_hpa_t *pa)
 {
 	struct pvm_kvm *vm = vm_of(host);
 	struct page *page = NULL;
@@ -203,6 +203,7 @@ static int pin(void *host, pvm_gfn_t gfn, void **va)
 	if (got != 1)
 		return PVM_EFAULT;
 	*va = page_address(page);
+	*pa = pvm_hpa(page_to_phys(page));
 	return PVM_OK;
 }
 

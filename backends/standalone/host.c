@@ -153,8 +153,9 @@ static void *host_gfn_to_va(void *host, pvm_gfn_t gfn, bool write)
 }
 
 /* S8: the whole memfd stays mapped and writable while the VM exists. */
-static int host_pin(void *host, pvm_gfn_t gfn, void **va)
+static int host_pin(void *host, pvm_gfn_t gfn, void **va, pvm_hpa_t *pa)
 {
+	*pa = pvm_hpa(GUEST_HPA_BASE + (gfn.v << PVM_PAGE_SHIFT));
 	*va = host_gfn_to_va(host, gfn, true);
 	return *va ? PVM_OK : PVM_EFAULT;
 }

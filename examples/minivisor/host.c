@@ -81,9 +81,10 @@ static void *host_gfn_to_va(void *host, pvm_gfn_t gfn, bool write)
 }
 
 /* S8: guest memory never moves and is always writable. */
-static int host_pin(void *host, pvm_gfn_t gfn, void **va)
+static int host_pin(void *host, pvm_gfn_t gfn, void **va, pvm_hpa_t *pa)
 {
 	*va = host_gfn_to_va(host, gfn, true);
+	*pa = pvm_hpa(*va ? direct_to_phys(*va) : PVM_INVALID_ADDR);
 	return *va ? PVM_OK : PVM_EFAULT;
 }
 

@@ -93,9 +93,9 @@ struct pvm_host_ops {
 
 	/* Keep a frame in place and writable (S8): the PVCS. PVM_OK; PVM_EFAULT; PVM_EAGAIN: the
 	 * host would have to sleep, and is called where it must not: it is asked again after
-	 * gfn_to_frame() with PVM_MAY_SLEEP. @va: where the frame is, as pin() said; the guest's
-	 * may be backed by another page by the time of unpin(). */
-	int (*pin)(void *host, pvm_gfn_t gfn, void **va);
+	 * gfn_to_frame() with PVM_MAY_SLEEP. @va, @pa: where the frame is, for as long as it is
+	 * pinned, whatever backs @gfn meanwhile; unpin() gets @va back. */
+	int (*pin)(void *host, pvm_gfn_t gfn, void **va, pvm_hpa_t *pa);
 	void (*unpin)(void *host, pvm_gfn_t gfn, void *va);
 
 	/* Under the MMU lock. Must not fail. */

@@ -266,6 +266,7 @@ struct pvm_vcpu {
 	struct pvm_msrs msr;
 	void *pvcs;			/* msr.vcpu_struct in host memory, pinned, laid out as
 					 * its ABI says; NULL: none */
+	pvm_hpa_t pvcs_page;		/* the pinned page; valid while pvcs is */
 	uint64_t pins;			/* counts pages pinned for it (S8) */
 	struct {
 		bool waits;		/* for memory: pvm_handle_exit() delivers it */

@@ -31,27 +31,20 @@ enum kept {
 	KEPT_REGISTERS,		/* a page fault that the engine resolved */
 };
 
-/* S8: the page of the PVCS is pinned (vcpu/pvcs.c) as long as the vCPU has it.
- * A host that cannot say now where it is is asked again at the next entry. */
+/* S8: the page that is pinned (vcpu/pvcs.c), and not what the host has at that address
+ * today: that is not held, and may be anybody's tomorrow. */
 static void show_pvcs(struct pvm_switcher_vcpu *svcpu)
 {
 	struct pvm_vcpu *vcpu = svcpu->vcpu;
 	uint64_t gpa = vcpu->msr.vcpu_struct;
-	struct pvm_frame frame = { .pa = { PVM_INVALID_ADDR } };
-	int rc = PVM_OK;
+	pvm_hpa_t page = vcpu->pvcs ? vcpu->pvcs_page : pvm_hpa(PVM_INVALID_ADDR);
 
-	if (vcpu->pvcs)
-		rc = vcpu->vm->ops->gfn_to_frame(vcpu->vm->host, pvm_gfn(gpa >> PVM_PAGE_SHIFT), true,
-						 PVM_NO_SLEEP, &frame);
-	if (rc != PVM_OK || !frame.writable)
-		frame.pa.v = PVM_INVALID_ADDR;
-	if (svcpu->pvcs || frame.pa.v != PVM_INVALID_ADDR)
-		pvm_switcher_map_window(svcpu->vm, vcpu->id, frame.pa);
+	if (svcpu->pvcs || vcpu->pvcs)
+		pvm_switcher_map_window(svcpu->vm, vcpu->id, page);
 	svcpu->window_pins = vcpu->pins;
-	svcpu->window_gpa = rc == PVM_OK ? gpa : PVM_INVALID_ADDR;
-	svcpu->pvcs = frame.pa.v == PVM_INVALID_ADDR ? 0 :
-		      svcpu->vm->switcher->config.window_va + vcpu->id * PVM_PAGE_SIZE +
-		      (gpa & (PVM_PAGE_SIZE - 1));
+	svcpu->window_gpa = gpa;
+	svcpu->pvcs = vcpu->pvcs ? svcpu->vm->switcher->config.window_va + vcpu->id * PVM_PAGE_SIZE +
+				   (gpa & (PVM_PAGE_SIZE - 1)) : 0;
 }
 
 /* S8: the page that is pinned now, not one that was when the same address was used before. */

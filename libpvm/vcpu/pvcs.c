@@ -57,7 +57,8 @@ int pvm_pvcs_attach(struct pvm_vcpu *vcpu, uint64_t gpa)
 	/* S8: the new page is pinned before the old one is let go; one that is
 	 * pinned already stays so. */
 	if (!page || vcpu->msr.vcpu_struct >> PVM_PAGE_SHIFT != gfn) {
-		int error = vcpu->vm->ops->pin(vcpu->vm->host, pvm_gfn(gfn), &page);
+		pvm_hpa_t pa;
+		int error = vcpu->vm->ops->pin(vcpu->vm->host, pvm_gfn(gfn), &page, &pa);
 
 		if (error == PVM_EAGAIN)
 			pvm_late_note(vcpu, pvm_gfn(gfn), true);
@@ -65,6 +66,7 @@ int pvm_pvcs_attach(struct pvm_vcpu *vcpu, uint64_t gpa)
 			return error == PVM_EAGAIN ? error : PVM_EFAULT;
 		release(vcpu);
 		pvm_mmu_share(vcpu, pvm_gfn(gfn), true);	/* M9 */
+		vcpu->pvcs_page = pa;
 		vcpu->pins++;
 	}
 	vcpu->msr.vcpu_struct = gpa;

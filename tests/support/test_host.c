@@ -205,13 +205,14 @@ static void *gfn_to_va(void *host, pvm_gfn_t gfn, bool write)
 	return h->memory + (gfn.v << PVM_PAGE_SHIFT);
 }
 
-static int pin(void *host, pvm_gfn_t gfn, void **va)
+static int pin(void *host, pvm_gfn_t gfn, void **va, pvm_hpa_t *pa)
 {
 	struct test_host *h = host;
 
 	*va = gfn_to_va(host, gfn, true);
 	if (!*va)
 		return PVM_EFAULT;
+	*pa = pvm_hpa(TEST_HOST_GUEST_BASE + (gfn.v << PVM_PAGE_SHIFT));
 	h->pins++;
 	return PVM_OK;
 }

@@ -109,13 +109,14 @@ static void *gfn_to_va(void *host, pvm_gfn_t gfn, bool write)
 	return vm->memory + ((uint64_t)vm->frame[gfn.v].host << PVM_PAGE_SHIFT);
 }
 
-static int pin(void *host, pvm_gfn_t gfn, void **va)
+static int pin(void *host, pvm_gfn_t gfn, void **va, pvm_hpa_t *pa)
 {
 	struct model_vm *vm = host;
 
 	*va = gfn_to_va(host, gfn, true);
 	if (!*va)
 		return PVM_EFAULT;
+	*pa = pvm_hpa(GUEST_HPA_BASE + ((uint64_t)vm->frame[gfn.v].host << PVM_PAGE_SHIFT));
 	vm->frame[gfn.v].pins++;
 	vm->pins++;
 	return PVM_OK;

@@ -530,9 +530,9 @@ void minivisor_main(void)
 	test.svcpu.serve = true;
 	supervisor_is_64_bit();
 	syscall_of_32_bit_code_is_known();
-	window_is_asked_for_again();
 	window_follows_a_move_within_the_page();
 	window_follows_the_pin();
+	window_is_of_the_pinned_page();
 	events_are_the_hosts();
 	waiting_interrupt_is_seen();
 	exits_say_what_they_are(false);

@@ -35,7 +35,7 @@ void events_are_the_hosts(void);
 
 /* corners_window.c */
 void window_follows_the_pin(void);
-void window_is_asked_for_again(void);
+void window_is_of_the_pinned_page(void);
 void window_follows_a_move_within_the_page(void);
 
 #endif /* CORNERS_H */

@@ -25,7 +25,6 @@ static uint64_t random_state;
 uint64_t *test_writable_gdt;
 static uint64_t replaced_gfn = ~0ull;
 static void *replacement;
-bool test_frames_would_block;
 
 /* ------------------------------------------------------------------------
  * Host operations.
@@ -72,17 +71,17 @@ static int op_gfn_to_frame(void *host, pvm_gfn_t gfn, bool write, enum pvm_sleep
 {
 	void *va = op_gfn_to_va(host, gfn, write);
 
-	if (test_frames_would_block && sleep == PVM_NO_SLEEP)
-		return PVM_EAGAIN;
+	(void)sleep;
 	if (!va)
 		return PVM_ENOENT;
 	*frame = (struct pvm_frame){ pvm_hpa(virt_to_phys(va)), 1, true };
 	return PVM_OK;
 }
 
-static int op_pin(void *host, pvm_gfn_t gfn, void **va)
+static int op_pin(void *host, pvm_gfn_t gfn, void **va, pvm_hpa_t *pa)
 {
 	*va = op_gfn_to_va(host, gfn, true);
+	*pa = pvm_hpa(*va ? virt_to_phys(*va) : PVM_INVALID_ADDR);
 	return *va ? PVM_OK : PVM_EFAULT;
 }
 

@@ -50,8 +50,6 @@ void test_vm_run(struct pvm_switcher_exit *exit);
 /* The host backs guest page @gpa, which is unmapped first, with another page from now on.
  * Returns it, zeroed. One page at a time. */
 void *test_vm_replace(uint64_t gpa);
-/* The host cannot say where a page is without sleeping. */
-extern bool test_frames_would_block;
 /* What pvm_switcher_ops::gdt answers; NULL: the GDT itself. */
 extern uint64_t *test_writable_gdt;
 

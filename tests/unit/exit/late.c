@@ -80,12 +80,12 @@ Test(exit_late, an_exceptions_frame_waits_for_its_stack)
 /* A host that pins a page of the guest's only where it may sleep. */
 static bool may_pin;
 static unsigned pin_refusals;
-static int (*real_pin)(void *host, pvm_gfn_t gfn, void **va);
+static int (*real_pin)(void *host, pvm_gfn_t gfn, void **va, pvm_hpa_t *pa);
 
-static int pin_by_sleeping(void *host, pvm_gfn_t gfn, void **va)
+static int pin_by_sleeping(void *host, pvm_gfn_t gfn, void **va, pvm_hpa_t *pa)
 {
 	if (may_pin)
-		return real_pin(host, gfn, va);
+		return real_pin(host, gfn, va, pa);
 	pin_refusals++;
 	return PVM_EAGAIN;
 }

@@ -72,6 +72,7 @@ Test(host, a_frame_outside_memory_is_not_there)
 {
 	uint64_t frames = vm.memory.size >> PVM_PAGE_SHIFT;
 	struct pvm_frame frame;
+	pvm_hpa_t pa;
 	void *va;
 
 	cr_assert_eq(vm.ops.gfn_to_frame(&vm, pvm_gfn(frames), false, PVM_NO_SLEEP, &frame),
@@ -79,7 +80,7 @@ Test(host, a_frame_outside_memory_is_not_there)
 	cr_assert_eq(vm.ops.gfn_to_frame(&vm, pvm_gfn(~0ull >> 12), false, PVM_NO_SLEEP, &frame),
 		     PVM_ENOENT);
 	cr_assert_null(vm.ops.gfn_to_va(&vm, pvm_gfn(frames), false));
-	cr_assert_eq(vm.ops.pin(&vm, pvm_gfn(frames), &va), PVM_EFAULT);
+	cr_assert_eq(vm.ops.pin(&vm, pvm_gfn(frames), &va, &pa), PVM_EFAULT);
 	cr_assert_not_null(vm.ops.gfn_to_va(&vm, pvm_gfn(frames - 1), true));
 }
 
@@ -101,10 +102,12 @@ Test(host, large_pages_only_where_all_of_them_is_memory)
 
 Test(host, S8_a_pinned_frame_is_the_guest_s_memory)
 {
+	pvm_hpa_t pa;
 	void *va;
 
-	cr_assert_eq(vm.ops.pin(&vm, pvm_gfn(3), &va), PVM_OK);
+	cr_assert_eq(vm.ops.pin(&vm, pvm_gfn(3), &va, &pa), PVM_OK);
 	cr_assert_eq(va, vm.memory.va + 3 * PVM_PAGE_SIZE);
+	cr_assert_eq(pa.v, GUEST_HPA_BASE + 3 * PVM_PAGE_SIZE);
 	vm.ops.unpin(&vm, pvm_gfn(3), va);
 }
 
