@@ -5,6 +5,7 @@
  */
 #include <linux/module.h>
 #include <asm/cpufeature.h>
+#include <asm/fpu/xcr.h>
 
 #include "kvm_pvm.h"
 
@@ -365,12 +366,27 @@ static int disabled_by_bios(void)
 }
 #endif
 
+u64 pvm_kvm_host_xcr0 = XFEATURE_MASK_FP, pvm_kvm_host_xss;
+
+static void read_xsave_state(void)
+{
+	u32 low, high;
+
+	if (boot_cpu_has(X86_FEATURE_XSAVE))
+		pvm_kvm_host_xcr0 = xgetbv(XCR_XFEATURE_ENABLED_MASK);
+	if (boot_cpu_has(X86_FEATURE_XSAVES)) {
+		rdmsr(MSR_IA32_XSS, low, high);
+		pvm_kvm_host_xss = (u64)high << 32 | low;
+	}
+}
+
 static int hardware_setup(void)
 {
 	int error = pvm_kvm_cpus_init();
 
 	if (error)
 		return error;
+	read_xsave_state();
 	kvm_configure_mmu(true, 4, 4, PG_LEVEL_1G);
 	kvm_mmu_set_me_spte_mask(0, 0);
 	enable_apicv = false;

@@ -117,7 +117,7 @@ const char *pvm_kvm_take_over(struct pvm_kvm_vcpu *v)
 	if (has_keys())
 		state.pkru = arch->pkru;
 	state.cr3 = arch->cr3;
-	state.cr4 = arch->cr4 | v->pvm.cr4;
+	state.cr4 = arch->cr4 | v->cr4_always;
 	state.cr8 = kvm_get_cr8((struct kvm_vcpu *)&v->vcpu);
 	for (i = 0; i < 4; i++)
 		state.dr[i] = arch->db[i];

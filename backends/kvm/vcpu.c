@@ -9,6 +9,8 @@
 #include <linux/sched.h>
 #include <asm/fpu/api.h>
 
+#include <asm/mce.h>
+
 #include "kvm_pvm.h"
 
 #define REAL_MODE_CS	0xf000
@@ -26,9 +28,15 @@ int pvm_kvm_vcpu_create(struct kvm_vcpu *vcpu)
 
 	if (error)
 		return error;
+	/* KVM has no call by which a vendor could write-protect what a ring has told of. */
+	if (vcpu->kvm->dirty_ring_size) {
+		pr_err_ratelimited("no dirty rings for PVM guests: use KVM_GET_DIRTY_LOG\n");
+		return -EOPNOTSUPP;
+	}
 	error = pvm_vcpu_init(&v->pvm, &vm->pvm, vcpu->vcpu_id);
 	if (error)
 		return error;
+	v->cr4_always = v->pvm.cr4;
 	v->pvm.backend = v;
 	v->pvm.preemptible = true;	/* but in pvm_kvm_run() */
 	mutex_lock(&vm->lock);
@@ -109,11 +117,26 @@ static int fail(struct pvm_kvm_vcpu *v, const char *what, const char *detail)
 	return 0;
 }
 
+/*
+ * A PVM guest runs on the host's XCR0 and XSS, as the engine has it, whatever user space has
+ * set: nothing is loaded for it. So the host's handlers, which run before KVM would load the
+ * host's again and may use the FPU (kernel_fpu_begin() in a softirq), save all there is.
+ */
+static void set_xsave_state(struct kvm_vcpu *vcpu, u64 xcr0, u64 xss)
+{
+	vcpu->arch.xcr0 = xcr0;
+	vcpu->arch.ia32_xss = xss;
+}
+
 int pvm_kvm_pre_run(struct kvm_vcpu *vcpu)
 {
 	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
 	const char *field;
 
+#ifndef PVM_KVM_HAS_XSAVE_STATE	/* then KVM loads it, before pvm_kvm_run() */
+	if (v->is_pvm)
+		set_xsave_state(vcpu, pvm_kvm_host_xcr0, pvm_kvm_host_xss);
+#endif
 	pvm_kvm_stats_update(vcpu);
 	if (!v->is_pvm || !v->is_new)
 		return 1;
@@ -122,6 +145,22 @@ int pvm_kvm_pre_run(struct kvm_vcpu *vcpu)
 		return 1;
 	pr_err_ratelimited("vCPU %d: its registers are none of a PVM guest: %s\n", vcpu->vcpu_id, field);
 	return -EINVAL;
+}
+
+/*
+ * The host's handlers. A machine check is told as one of user mode: the guest's code is no
+ * kernel code, and Linux ends the process, not the host, for memory that it can do
+ * without. KVM's other vendors do the same.
+ */
+static void host_events(struct pvm_switcher_cpu *cpu, struct pvm_switcher_exit *out)
+{
+	struct pt_regs regs = { .cs = 3, .flags = X86_EFLAGS_IF };
+	bool machine_check = out->machine_check;
+
+	out->machine_check = false;
+	pvm_switcher_host_events(cpu, out);
+	if (machine_check)
+		do_machine_check(&regs);
 }
 
 /* As the tools have it, an interrupt's handler is part of handling the exit. Events show KVM's registers. */
@@ -143,13 +182,14 @@ static void enter(struct pvm_kvm_vcpu *v, pvm_hpa_t root)
 		pvm_kvm_registers_out(v);
 		trace_kvm_exit(&v->vcpu, pvm_kvm_exit_isa());
 	}
-	pvm_switcher_host_events(cpu, &out);
+	host_events(cpu, &out);
 }
 
 /* Interrupts are off. */
 enum exit_fastpath_completion pvm_kvm_run(struct kvm_vcpu *vcpu, u64 run_flags)
 {
 	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
+	u64 __maybe_unused xcr0 = vcpu->arch.xcr0, xss = vcpu->arch.ia32_xss;
 	enum pvm_action action;
 	pvm_hpa_t root;
 
@@ -164,12 +204,15 @@ enum exit_fastpath_completion pvm_kvm_run(struct kvm_vcpu *vcpu, u64 run_flags)
 	if (action == PVM_ACT_RESUME)
 		action = pvm_handle_exit(&v->pvm, &v->exit, &root, PVM_NO_SLEEP);
 	if (action == PVM_ACT_RESUME && !(run_flags & KVM_RUN_FORCE_IMMEDIATE_EXIT)) {
+		set_xsave_state(vcpu, pvm_kvm_host_xcr0, pvm_kvm_host_xss);
 		kvm_load_guest_xsave_state(vcpu);
 		pvm_kvm_debug_in(v);
 		enter(v, root);
 		pvm_kvm_debug_out(v);
 		kvm_load_host_xsave_state(vcpu);
-#ifndef PVM_KVM_HAS_XSAVE_STATE	/* then KVM takes the guest's PKRU from the CPU, and loads the host's */
+#ifdef PVM_KVM_HAS_XSAVE_STATE
+		set_xsave_state(vcpu, xcr0, xss);
+#else	/* then KVM takes the guest's PKRU from the CPU, and loads the host's */
 		if ((vcpu->arch.xcr0 & XFEATURE_MASK_PKRU) || (v->pvm.cr4 & X86_CR4_PKE))
 			write_pkru(v->pvm.pkru);
 #endif
@@ -303,6 +346,9 @@ int pvm_kvm_handle_exit(struct kvm_vcpu *vcpu, enum exit_fastpath_completion fas
 	v->acts = false;
 	pvm_kvm_ask_for_events(v);
 	ret = act(v, action);
+	/* The engine and the switcher have written there, and no fault has told of it. */
+	if (v->pvm.pvcs)
+		kvm_vcpu_mark_page_dirty(vcpu, v->pvm.msr.vcpu_struct >> PAGE_SHIFT);
 	if (ret <= 0)
 		pvm_kvm_stats_update(vcpu);
 	return ret;

@@ -150,6 +150,14 @@ void pvm_kvm_vm_destroy(struct kvm *kvm)
 	pvm_kvm_memory_destroy(vm);
 }
 
+static u32 cpuid_ebx_of(u32 leaf, u32 subleaf)
+{
+	u32 eax, ebx, ecx, edx;
+
+	cpuid_count(leaf, subleaf, &eax, &ebx, &ecx, &edx);
+	return ebx;
+}
+
 /* What user space says of the first vCPU's CPU is the VM's; the engine filters it, and knows
  * which vCPU asks. */
 void pvm_kvm_after_set_cpuid(struct kvm_vcpu *vcpu)
@@ -167,6 +175,9 @@ void pvm_kvm_after_set_cpuid(struct kvm_vcpu *vcpu)
 			.subleaf_matters = entry->flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX,
 			.eax = entry->eax, .ebx = entry->ebx, .ecx = entry->ecx, .edx = entry->edx,
 		};
+		/* Sizes for the XCR0 that the guest has: see set_xsave_state(). */
+		if (entry->function == 0xd && entry->index <= 1)
+			vm->cpuid[i].ebx = cpuid_ebx_of(entry->function, entry->index);
 	}
 	if (vm->is_made)
 		vm->pvm.config.cpuid_count = count;

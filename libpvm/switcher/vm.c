@@ -200,7 +200,9 @@ void pvm_switcher_vcpu_destroy(struct pvm_switcher_vcpu *svcpu)
 	while (*link != svcpu)
 		link = &(*link)->next;
 	*link = svcpu->next;
-	pvm_switcher_map_window(vm, svcpu->vcpu->id, pvm_hpa(PVM_INVALID_ADDR));
+	/* The window is of an id, and a host may have made a second vCPU of it in vain. */
+	if (svcpu->pvcs)
+		pvm_switcher_map_window(vm, svcpu->vcpu->id, pvm_hpa(PVM_INVALID_ADDR));
 	for (i = 0; i < vm->switcher->cpu_count; i++) {
 		struct pvm_switcher_cpu *cpu = vm->switcher->cpus[i];
 

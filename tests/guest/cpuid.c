@@ -49,6 +49,14 @@ static void kvm_and_pvm_leaves(void)
 	check(pvm_cpuid(1, 0).ecx >> 31, "leaf 1: the hypervisor bit");
 }
 
+static u32 xgetbv0(void)
+{
+	u32 low, high;
+
+	__asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+	return low;
+}
+
 /* spec: C-028, C-117, C-119, C-120, C-121 */
 static void hidden_features(void)
 {
@@ -61,6 +69,10 @@ static void hidden_features(void)
 	check(!(leaf7.ebx & (1 << 20)), "no SMAP");
 	check(!(pvm_cpuid(7, 1).eax & (1 << 6)), "no LASS");
 	check(!(pvm_cpuid(0xd, 1).eax & (1 << 3)), "no XSAVES");
+	check(!(pvm_cpuid(1, 0).ecx & (1 << 27)) || (xgetbv0() & 7) == (pvm_cpuid(0xd, 0).eax & 7),
+	      "XCR0 has x87, SSE and AVX as CPUID offers them");
+	check(!(pvm_cpuid(1, 0).ecx & (1 << 27)) || pvm_cpuid(0xd, 0).ebx >= ((xgetbv0() & 4) ? 832u : 576u),
+	      "and leaf 0xd the size for it");
 	check(!(pvm_cpuid(1, 0).ecx & (1 << 5)), "no VMX");
 	check(!(pvm_cpuid(0x80000001, 0).ecx & (1 << 2)), "no SVM");
 	check(!(pvm_cpuid(1, 0).ecx & (1 << 3)), "no MONITOR");

@@ -152,6 +152,97 @@ static void registers(void)
 	machine_destroy(&m);
 }
 
+/* The operation in flight is completed, and nothing is run. */
+static void complete(struct machine *m)
+{
+	m->run[0]->immediate_exit = 1;
+	run(m);
+	m->run[0]->immediate_exit = 0;
+}
+
+/* QEMU's reset and loadvm. */
+static void bits_that_go(void)
+{
+	const uint64_t de = 1ull << 3;
+	struct kvm_sregs sregs;
+	struct machine m;
+
+	with_code(&m, CODE("\xe6\x80\xeb\xfc"));
+	ASK(m.vcpu[0], KVM_GET_SREGS, &sregs);
+	sregs.cr4 |= de;
+	ASK(m.vcpu[0], KVM_SET_SREGS, &sregs);
+	run(&m);
+	complete(&m);
+	ASK(m.vcpu[0], KVM_GET_SREGS, &sregs);
+	check(sregs.cr4 & de, "CR4.DE is set by KVM_SET_SREGS");
+	sregs.cr4 &= ~de;
+	ASK(m.vcpu[0], KVM_SET_SREGS, &sregs);
+	run(&m);
+	complete(&m);
+	ASK(m.vcpu[0], KVM_GET_SREGS, &sregs);
+	check(!(sregs.cr4 & de), "and cleared by it");
+	machine_destroy(&m);
+}
+
+static void set_msr(struct machine *m, uint32_t index, uint64_t value)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry;
+	} msrs = { { .nmsrs = 1 }, { .index = index, .data = value } };
+
+	if (ASK(m->vcpu[0], KVM_SET_MSRS, &msrs) != 1)
+		machine_die("MSR %#x is refused", index);
+}
+
+static bool is_logged(struct machine *m, unsigned page)
+{
+	static uint64_t bits[MEMORY / PAGE / 64];
+	struct kvm_dirty_log ask = { .slot = 0, .dirty_bitmap = bits };
+
+	ASK(m->vm, KVM_GET_DIRTY_LOG, &ask);
+	return bits[page / 64] >> page % 64 & 1;
+}
+
+#define PVCS_PAGE	5
+#define FLAG_IF		0x200	/* of the PVCS's first word */
+
+/* The PVCS is written by the engine and the switcher, and never through the guest's tables here. */
+static void log_of_the_pvcs(void)
+{
+	struct kvm_regs regs;
+	struct machine m;
+
+	with_code(&m, CODE("\xe6\x80\x0f\x0b"));		/* OUT 0x80; UD2 */
+	memcpy(m.memory + 0x1200, "\xe6\x80\xeb\xfc", 4);	/* the event entry for supervisor mode */
+	ASK(m.vcpu[0], KVM_GET_REGS, &regs);
+	regs.rsp = 0x8000;
+	ASK(m.vcpu[0], KVM_SET_REGS, &regs);
+	set_msr(&m, MSR_PVM_VCPU_STRUCT, PVCS_PAGE * PAGE);
+	set_msr(&m, MSR_PVM_EVENT_ENTRY, 0x1100);
+	run(&m);
+	complete(&m);
+	check(!machine_slot(&m, 0, KVM_MEM_LOG_DIRTY_PAGES, 0, MEMORY, m.memory), "a log is begun");
+	*(uint64_t *)(m.memory + PVCS_PAGE * PAGE) = FLAG_IF;
+	is_logged(&m, 0);
+	check(run(&m) == 0 && m.run[0]->exit_reason == KVM_EXIT_IO && !*(uint64_t *)(m.memory + PVCS_PAGE * PAGE),
+	      "an event clears IF in the PVCS");
+	check(is_logged(&m, PVCS_PAGE), "and the log has the page");
+	machine_destroy(&m);
+}
+
+static void dirty_ring(void)
+{
+	struct kvm_enable_cap ring = { .cap = KVM_CAP_DIRTY_LOG_RING, .args = { 65536 } };
+	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC), vm;
+
+	vm = ASK(kvm, KVM_CREATE_VM, 0);
+	check(tries(vm, KVM_ENABLE_CAP, &ring) || (ioctl(vm, KVM_CREATE_VCPU, 0) < 0 && errno == EOPNOTSUPP),
+	      "a dirty ring, which would lose writes, is refused");
+	close(vm);
+	close(kvm);
+}
+
 int main(int argc, char **argv)
 {
 	static struct client c;
@@ -163,7 +254,11 @@ int main(int argc, char **argv)
 	no_memory();
 	not_aware();
 	registers();
+	bits_that_go();
+	log_of_the_pvcs();
+	dirty_ring();
 	client_create(&c, argv[1], 1);
+	check(ioctl(c.m.vm, KVM_CREATE_VCPU, 0) < 0 && errno == EEXIST, "another vCPU 0, while there is one");
 	check(client_writes(&c, 0, 8, 1, 1) && host_finds(c.region, 0, 8, 1, 1), "and a guest runs on this host");
 	client_destroy(&c);
 	return check_finish();
