@@ -73,10 +73,17 @@ ENGINE = (
           "	if (!gpa_allowed(vcpu, gpa))\n		return PVM_EINVAL;\n", "	(void)gpa_allowed;\n",
           "hostile.s08_pvcs_places"),
     guard("S8 PVCS: pinned", "libpvm/vcpu/pvcs.c",
-          "int error = vcpu->vm->ops->pin(vcpu->vm->host, pvm_gfn(gfn), &page);\n",
+          "int error = vcpu->vm->ops->pin(vcpu->vm->host, pvm_gfn(gfn), &page, &pa);\n",
           "int error = (page = vcpu->vm->ops->gfn_to_va(vcpu->vm->host, pvm_gfn(gfn), true)) ? "
           "PVM_OK : PVM_EFAULT;\n",
           "unit.test-vcpu"),
+    guard("S8 PVCS: the window shows the pinned page", "libpvm/switcher/run.c",
+          "	pvm_hpa_t page = vcpu->pvcs ? vcpu->pvcs_page : pvm_hpa(PVM_INVALID_ADDR);\n",
+          "	struct pvm_frame frame = { .pa = { PVM_INVALID_ADDR } };\n"
+          "	pvm_hpa_t page = vcpu->pvcs && vcpu->vm->ops->gfn_to_frame(vcpu->vm->host, "
+          "pvm_gfn(gpa >> PVM_PAGE_SHIFT), true, PVM_NO_SLEEP, &frame) == PVM_OK ? frame.pa : "
+          "pvm_hpa(PVM_INVALID_ADDR);\n",
+          "ring0.corners.four-level"),
     guard("S11 entry of the supervisor: PKRU", MODE,
           "		vcpu->pkru = vcpu->cr4 & PVM_CR4_PKS ? (uint32_t)vcpu->msr.pkrs : 0;\n", "",
           "hostile.s11_pkru", "unit.events"),

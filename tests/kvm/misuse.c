@@ -225,8 +225,8 @@ static void log_of_the_pvcs(void)
 	check(!machine_slot(&m, 0, KVM_MEM_LOG_DIRTY_PAGES, 0, MEMORY, m.memory), "a log is begun");
 	*(uint64_t *)(m.memory + PVCS_PAGE * PAGE) = FLAG_IF;
 	is_logged(&m, 0);
-	check(run(&m) == 0 && m.run[0]->exit_reason == KVM_EXIT_IO && !*(uint64_t *)(m.memory + PVCS_PAGE * PAGE),
-	      "an event clears IF in the PVCS");
+	check(run(&m) == 0 && m.run[0]->exit_reason == KVM_EXIT_IO &&
+	      !*(uint64_t *)(m.memory + PVCS_PAGE * PAGE), "an event clears IF in the PVCS");
 	check(is_logged(&m, PVCS_PAGE), "and the log has the page");
 	machine_destroy(&m);
 }
