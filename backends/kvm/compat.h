@@ -43,6 +43,11 @@
  */
 #define PVM_KVM_6_12	(LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0))
 
+/* cpuid_count(); before, asm/processor.h has it. */
+#if __has_include(<asm/cpuid/api.h>)
+#include <asm/cpuid/api.h>
+#endif
+
 /* arch/x86/kvm/pmu.h: mandatory, and all of it. */
 struct kvm_pmu_ops {
 #if !PVM_KVM_6_12
