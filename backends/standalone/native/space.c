@@ -137,6 +137,9 @@ int space_prepare(struct space *space)
  * Ends.
  */
 
+#define SEALED	"the host does not let a process unmap what the kernel put there at its start " \
+		"(CONFIG_MSEAL_SYSTEM_MAPPINGS, or a sealed page 0)"
+
 static const char *stage_name(int stage)
 {
 	static const char *const names[STAGES] = {
@@ -149,8 +152,7 @@ static const char *stage_name(int stage)
 		[STAGE_MAPPER] = "a second thread",
 		[STAGE_SECCOMP] = "seccomp filter",
 		[STAGE_DISPATCH] = "syscall user dispatch (needs Linux 5.11)",
-		[STAGE_ROOM] = "the host does not let a process unmap what the kernel put there at its start "
-			"(CONFIG_MSEAL_SYSTEM_MAPPINGS, or a sealed page 0)",
+		[STAGE_ROOM] = SEALED,
 	};
 
 	return stage >= 0 && stage < STAGES ? names[stage] : NULL;
