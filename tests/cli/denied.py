@@ -27,7 +27,6 @@ DENIED = {
     "munmap": (11, 0, 1, errno.EPERM, "does not let a process unmap what the kernel put there"),
     "thread": (56, CLONE_THREAD_FLAGS, 0, errno.EAGAIN, "could not be set up: a second thread"),
     "close-range": (436, None, None, errno.ENOSYS, "close_range needs Linux 5.9"),
-    "altstack": (131, None, None, errno.EPERM, "could not be set up: signals"),
 }
 
 

@@ -258,8 +258,3 @@ enum cause cause_of_stop(const struct sigframe *frame, struct pvm_vcpu *vcpu,
 		return CAUSE_NOTHING;
 	}
 }
-
-void cause_of_jump(struct pvm_guest_exit *exit, struct pvm_vcpu *vcpu)
-{
-	fetch_fault(exit, vcpu);
-}

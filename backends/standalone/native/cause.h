@@ -37,8 +37,4 @@ enum cause cause_of_stop(const struct sigframe *frame, struct pvm_vcpu *vcpu,
 			 const struct cause_entry *entry, cause_fetch_fn *fetch,
 			 struct pvm_guest_exit *exit);
 
-/* The guest has jumped into the stub's text, where it has no page: @exit is the #PF
- * of that fetch. */
-void cause_of_jump(struct pvm_guest_exit *exit, struct pvm_vcpu *vcpu);
-
 #endif /* NATIVE_CAUSE_H */

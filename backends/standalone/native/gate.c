@@ -75,6 +75,9 @@ static void interrupt(struct gate *gate)
 {
 	if (gate->running)
 		pidfd_send_signal(gate->running->pidfd, STUB_SIGNAL_KICK, NULL, 0);
+	/* One that somebody has stopped would keep all who wait for it. */
+	if (gate->running)
+		pidfd_send_signal(gate->running->pidfd, SIGCONT, NULL, 0);
 }
 
 void gate_kick(struct gate *gate)

@@ -20,7 +20,7 @@
  * Life.
  */
 
-/* A stub costs two file descriptors; use all that we may have. */
+/* A stub costs four file descriptors; use all that we may have. */
 static void more_descriptors(void)
 {
 	struct rlimit limit;
@@ -365,8 +365,6 @@ static bool look_at_frame(struct monitor_vcpu *vcpu, struct space *space, struct
 static bool look_at_stop(struct monitor_vcpu *vcpu, struct space *space, enum space_stop stop,
 			 struct pvm_guest_exit *exit)
 {
-	struct native_vcpu *native = vcpu->executor;
-
 	switch (stop) {
 	case SPACE_SIGNAL:
 		return look_at_frame(vcpu, space, exit);
@@ -374,11 +372,6 @@ static bool look_at_stop(struct monitor_vcpu *vcpu, struct space *space, enum sp
 		return false;
 	case SPACE_COMMAND_FAILED:
 		return !start_over(vcpu, space, exit);
-	case SPACE_IN_TEXT:
-		frame_store(&space->frame, space->record, vcpu);
-		cause_of_jump(exit, &vcpu->pvm);
-		pool_discard(&native->pool, space);
-		return true;
 	case SPACE_TAMPERED:
 	case SPACE_DEAD:
 	default:
@@ -388,10 +381,13 @@ static bool look_at_stop(struct monitor_vcpu *vcpu, struct space *space, enum sp
 }
 
 /* Commands that take long are carried out before the gate: who flushes or kicks
- * meanwhile does not wait for them. 0, or -errno as space_prepare(). */
+ * meanwhile does not wait for them. And a tracer waits for the guest's thread alone. 0, or
+ * -errno as space_prepare(). */
 static int prepare(struct space *space)
 {
-	return space_commands_are_long(space) ? space_prepare(space) : 0;
+	bool before = space->control->enter == ENTER_TRACED || space_commands_are_long(space);
+
+	return before && space->control->count ? space_prepare(space) : 0;
 }
 
 /* No process can execute there, not even to fault: the stub's IRET would. */
@@ -429,6 +425,7 @@ static void native_run(struct monitor_vcpu *vcpu, struct pvm_guest_exit *exit)
 		if (!queue_commands(vcpu, space, exit))
 			return;
 		placement_bind(&native->placement, space, native->gate.loose);
+		load_registers(vcpu, space);
 		error = prepare(space);
 		if (error) {
 			stop = error == -ESRCH ? SPACE_DEAD : SPACE_COMMAND_FAILED;
@@ -437,7 +434,6 @@ static void native_run(struct monitor_vcpu *vcpu, struct pvm_guest_exit *exit)
 				return;
 			continue;
 		}
-		load_registers(vcpu, space);
 		switch (gate_enter(&native->gate, space)) {
 		case GATE_FLUSH:
 			continue;
@@ -449,7 +445,7 @@ static void native_run(struct monitor_vcpu *vcpu, struct pvm_guest_exit *exit)
 		hold(vcpu, space);
 		stop = space_run(space);
 		/* M9, M10: see space.c. */
-		if (stop == SPACE_IN_TEXT || stop == SPACE_TAMPERED)
+		if (stop == SPACE_TAMPERED)
 			space_kill(space);
 		gate_leave(&native->gate);
 		if (stop != SPACE_COMMAND_FAILED && stop != SPACE_KICKED)

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -107,6 +108,7 @@ static int spawn_zygote(struct nursery *nursery, const int fds[4])
 	char *argv[] = { name, NULL };
 	char *envp[] = { NULL };
 	posix_spawn_file_actions_t actions;
+	bool missing = false;
 	unsigned i;
 	int high[4];
 	int error;
@@ -115,12 +117,16 @@ static int spawn_zygote(struct nursery *nursery, const int fds[4])
 	/* Out of the way first: a source may have the number of a target. */
 	for (i = 0; i < 4; i++) {
 		high[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 16);
+		if (high[i] < 0)
+			missing = true;
 		posix_spawn_file_actions_adddup2(&actions, high[i], targets[i]);
 	}
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", high[3]);
-	error = posix_spawn(&nursery->zygote, path, &actions, NULL, argv, envp);
+	/* Also EINVAL, where the limit is lower than that. */
+	error = missing ? EMFILE : posix_spawn(&nursery->zygote, path, &actions, NULL, argv, envp);
 	for (i = 0; i < 4; i++)
-		close(high[i]);
+		if (high[i] >= 0)
+			close(high[i]);
 	posix_spawn_file_actions_destroy(&actions);
 	if (error) {
 		nursery->zygote = 0;
@@ -219,9 +225,13 @@ static int ask(struct nursery *nursery, unsigned slot, const int fds[3])
 
 static int answer(struct nursery *nursery)
 {
+	struct pollfd socket = { .fd = nursery->socket, .events = POLLIN };
 	int32_t pid;
 	ssize_t n;
 
+	/* One that somebody has stopped would keep us for ever. */
+	while (poll(&socket, 1, 1000) == 0)
+		pidfd_send_signal(nursery->zygote_pidfd, SIGCONT, NULL, 0);
 	do
 		n = read(nursery->socket, &pid, sizeof(pid));
 	while (n < 0 && errno == EINTR);

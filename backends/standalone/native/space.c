@@ -11,11 +11,8 @@
  * space_run() is called again, whatever the guest has written into the shared
  * pages. A number that is not the current one is dropped.
  *
- * A guest that plays with this may send the number of a run before its own code
- * has run in it (a signal that finds it in the wait makes the handler say stop
- * once more), and the go that it has not taken yet still stands. The frame of
- * such a stop lies in the stub's text: SPACE_IN_TEXT or SPACE_TAMPERED, and the
- * process is killed before anybody relies on its being stopped.
+ * The number of a run is sent only after its go was taken: a signal that finds the
+ * thread in the wait ends the process (stub.S).
  */
 #include "space.h"
 
@@ -33,8 +30,9 @@
 /* Commands on more bytes than this are long: at least a millisecond for the host. */
 #define LONG_COMMANDS	(16ull << 20)
 
-/* The next message that means anything; 0: the process is gone. */
-static uint64_t wait_message(struct space *space)
+/* The next message of the mapper's or with number @turn, 0 being none; 0: the process is
+ * gone. A guest may have said a stop of an earlier run twice. */
+static uint64_t wait_message(struct space *space, uint64_t turn)
 {
 	uint64_t message;
 	ssize_t n;
@@ -45,7 +43,7 @@ static uint64_t wait_message(struct space *space)
 			continue;
 		if (n != sizeof(message))
 			return 0;
-		if (message == space->turn || message >= MESSAGE_MAPPER)
+		if ((turn && message == turn) || message >= MESSAGE_MAPPER)
 			return message;
 	}
 }
@@ -65,7 +63,7 @@ static void order(struct space *space, uint32_t then)
 	post(space->order);
 }
 
-/* The commands are no business of the guest's, nor to be done twice. */
+/* Not to be done twice, nor to be read by what runs here next. */
 static void commands_done(struct space *space, bool all)
 {
 	memset(space->control->commands, 0, space->control->count * sizeof(struct stub_command));
@@ -84,10 +82,9 @@ static enum space_stop look_at_stop(struct space *space)
 
 	switch (space->record->reason) {
 	case STOP_SIGNAL:
-		if (space->record->frame != space->frame.address)
+		if (space->record->frame != space->frame.address ||
+		    (frame->rip >= STUB_TEXT && frame->rip < STUB_TEXT + STUB_TEXT_SIZE))
 			return SPACE_TAMPERED;
-		if (frame->rip >= STUB_TEXT && frame->rip < STUB_TEXT + STUB_TEXT_SIZE)
-			return SPACE_IN_TEXT;
 		return SPACE_SIGNAL;
 	case STOP_KICKED:
 		return SPACE_KICKED;
@@ -109,7 +106,7 @@ enum space_stop space_run(struct space *space)
 		post(space->go);
 	if (traced)
 		tracer_enter(space);
-	message = wait_message(space);
+	message = wait_message(space, space->turn);
 	if (!message)
 		return SPACE_DEAD;
 	if (commands)
@@ -126,8 +123,8 @@ int space_prepare(struct space *space)
 	uint64_t message;
 
 	order(space, THEN_TELL);
-	message = wait_message(space);
-	if (message < MESSAGE_MAPPER)
+	message = wait_message(space, 0);
+	if (!message)
 		return -ESRCH;
 	commands_done(space, message == MESSAGE_MAPPER);
 	return -(int)(message - MESSAGE_MAPPER);
@@ -268,7 +265,7 @@ int space_create(struct space *space, struct nursery *nursery, unsigned slot, ch
 	space->order = stub.order;
 	space->stop = stub.stop;
 	space->forget_all = true;	/* of the zygote itself */
-	if (wait_message(space) != space->turn) {
+	if (wait_message(space, space->turn) != space->turn) {
 		space_destroy(space);
 		space_describe_end(space, end, sizeof(end));
 		snprintf(why, why_size, "native executor: a stub process %s", end);

@@ -25,7 +25,6 @@ enum space_stop {
 	SPACE_SIGNAL,		/* the frame says what happened */
 	SPACE_KICKED,		/* a signal came before the guest ran: nothing has happened */
 	SPACE_COMMAND_FAILED,	/* the guest has not run: see failed_errno */
-	SPACE_IN_TEXT,		/* the guest has jumped into the stub's text: space_kill() */
 	SPACE_TAMPERED,		/* the guest has damaged the stub: space_kill() */
 	SPACE_DEAD,		/* it is gone, but not reaped: space_destroy() */
 };

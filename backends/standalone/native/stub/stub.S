@@ -21,8 +21,9 @@
  *    monitor's next go: from there every way, signals included, leads to the wait.
  *  - a kick always ends the run. Honest code of this page, but for the last steps
  *    before the guest, runs with signals blocked, so that a signal finds the
- *    thread here only when the guest has jumped here; the handler says stop then,
- *    too, and the monitor sees from the frame what it is.
+ *    thread here only when the guest has jumped here; the handler ends the process
+ *    then. So a stop is said once for each go that was taken, and by nothing that the
+ *    guest could have changed since.
  *  - rsp may have any value at any time, also that of a guest kernel that goes back to
  *    a user program with its rsp. The signal stack disarms itself (SS_AUTODISARM), so
  *    that Linux never takes rsp for a place in it and all frames are at its top.
@@ -57,13 +58,19 @@ stub_handler:
 	movq	SIGFRAME_RIP(%rsp), %rax
 	leaq	stub_text(%rip), %rcx
 	subq	%rcx, %rax
-	cmpq	$(stub_after_unblock - stub_text), %rax
-	jb	was_running
-	cmpq	$(resume_end - stub_text), %rax
+	cmpq	$STUB_TEXT_SIZE, %rax
 	jae	was_running
-	/* On the way to the guest. The CPU's doing there is a jump's. */
+	testq	%rax, %rax
+	jz	was_running		/* stub_birth */
+	/* M9, M10: in our own text, but not on the way to the guest, or by the CPU's
+	 * doing: the guest has jumped here, and perhaps a stop was said and believed. It
+	 * must not be said again, for a run that has not begun. */
+	cmpq	$(stub_after_unblock - stub_text), %rax
+	jb	stub_die
+	cmpq	$(resume_end - stub_text), %rax
+	jae	stub_die
 	cmpl	$0, SIGFRAME_CODE(%rsp)
-	jg	was_running
+	jg	stub_die
 	movl	$STOP_KICKED, RECORD(REASON)
 	jmp	stop
 
@@ -161,8 +168,8 @@ enter_traced:
 	int3
 resume_end:
 
-/* The end of a stub that was tampered with: SIGILL, a stop inside the stub's own
- * text, after which the monitor kills it. */
+/* The end of a stub that was tampered with: SIGILL, which is blocked in handlers, and
+ * the kernel ends the process; elsewhere the handler comes back here. */
 stub_die:
 	ud2
 	jmp	stub_die

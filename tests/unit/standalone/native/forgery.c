@@ -224,10 +224,50 @@ Test(native_forgery, M9_a_user_program_that_waits_for_the_monitor_is_kicked_all_
 	pthread_create(&thread, NULL, kick_later, NULL);
 	exit = machine_run(m.vcpu[0]);
 	pthread_join(thread, NULL);
-	assert_exception(exit, PVM_VEC_PF);
+	assert_exception(exit, PVM_VEC_GP);
 	cr_assert_neq(machine_stub(m.vcpu[0]), stub);
 	exit = machine_run(m.vcpu[0]);
 	assert_kind(exit, PVM_EXIT_KICK);
+	check_alive();
+}
+
+static atomic_bool no_more;
+
+static void *flush_and_kick(void *argument)
+{
+	const struct pvm_tlb_flush flush = { .scope = PVM_FLUSH_ALL };
+
+	(void)argument;
+	while (!atomic_load(&no_more)) {
+		usleep(100);
+		native_executor.tlb_flush(&m.vm, &flush);
+	}
+	return NULL;
+}
+
+/* It says stop from a wait with signals unblocked, and says it again when one comes: no run
+ * takes that for its own, and no long command for the end of the stub. */
+Test(native_forgery, M9_M10_a_stop_that_is_said_twice_is_believed_once)
+{
+	struct pvm_guest_exit exit;
+	pthread_t thread;
+	unsigned i;
+
+	honest_frame();
+	pthread_create(&thread, NULL, flush_and_kick, NULL);
+	for (i = 0; i < 3000; i++) {
+		machine_code(&m, code_kicked);
+		*(uint64_t *)machine_at(&m, DATA) = 0;
+		cpu()->gpr[PVM_RSI] = DATA;
+		cpu()->gpr[PVM_RAX] = STOP_KICKED;
+		cpu()->gpr[PVM_RDX] = STUB_SHARED + RECORD_REASON;
+		cpu()->gpr[PVM_RBX] = STUB_TEXT + (uint64_t)find(insn_stop, sizeof(insn_stop), 0);
+		exit = machine_run(m.vcpu[0]);
+		cr_assert(exit.kind == PVM_EXIT_SYSCALL || exit.kind == PVM_EXIT_KICK ||
+			  exit.kind == PVM_EXIT_EXCEPTION, "%s: %s", pvm_exit_name(exit.kind), exit.message);
+	}
+	atomic_store(&no_more, true);
+	pthread_join(thread, NULL);
 	check_alive();
 }
 
