@@ -33,7 +33,7 @@ CASES = {
     "timeout-smp": (f"{RUN} --timeout=2 --smp=4 forever", 124, ["timeout"]),
     "sigterm": (f"{RUN} forever & sleep 2; kill -TERM $!; wait $!", 143, ["ended by SIGTERM"]),
     # A shell without job control has SIGINT ignored for what it starts by "&", and so it stays.
-    "sighup": (f"{RUN} --smp=2 halt & sleep 2; kill -INT $!; kill -HUP $!; wait $!", 129, ["ended by SIGHUP"]),
+    "sigusr1": (f"{RUN} --smp=2 halt & sleep 2; kill -INT $!; kill -USR1 $!; wait $!", 138, ["ended by SIGUSR1"]),
     "blocked-pipe": (f"({RUN} --timeout=3 print; echo status $?) 2>&1 >/dev/null | cat; "
                      f"mkfifo /f; sleep 20 < /f & timeout -s KILL 10 {RUN} --timeout=2 print > /f; echo left $?", 0, ["left 124"]),
     "closed-pipe": (f"({RUN} print; echo status $? >&2) | head -c 3", 0, ["status 125", "console: Broken pipe"]),
