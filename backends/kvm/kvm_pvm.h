@@ -85,7 +85,7 @@ struct pvm_kvm_vcpu {
 	bool acts;			/* there is one */
 	bool is_made;			/* pvm is initialised */
 	bool is_new;			/* user space has changed registers: take them over */
-	u64 cr4_always;		/* bits of CR4 that a guest has whether it wants or not */
+	u64 cr4_always;			/* bits of CR4 that a guest has whether it wants or not */
 	bool has_no_cpu;		/* the CPU of the last entry was refused */
 	bool is_pvm;			/* in 64-bit mode: runs on the switcher */
 	bool wants_irq, wants_nmi;	/* KVM has one more, for when it is let in */

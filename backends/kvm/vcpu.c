@@ -8,7 +8,6 @@
  */
 #include <linux/sched.h>
 #include <asm/fpu/api.h>
-
 #include <asm/mce.h>
 
 #include "kvm_pvm.h"
@@ -313,7 +312,7 @@ static int act(struct pvm_kvm_vcpu *v, enum pvm_action action)
 	return fail(v, "the engine failed with error ", code);
 }
 
-int pvm_kvm_handle_exit(struct kvm_vcpu *vcpu, enum exit_fastpath_completion fastpath)
+static int handle_exit(struct kvm_vcpu *vcpu)
 {
 	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
 	enum pvm_action action = v->action;
@@ -346,11 +345,20 @@ int pvm_kvm_handle_exit(struct kvm_vcpu *vcpu, enum exit_fastpath_completion fas
 	v->acts = false;
 	pvm_kvm_ask_for_events(v);
 	ret = act(v, action);
-	/* The engine and the switcher have written there, and no fault has told of it. */
-	if (v->pvm.pvcs)
-		kvm_vcpu_mark_page_dirty(vcpu, v->pvm.msr.vcpu_struct >> PAGE_SHIFT);
 	if (ret <= 0)
 		pvm_kvm_stats_update(vcpu);
+	return ret;
+}
+
+int pvm_kvm_handle_exit(struct kvm_vcpu *vcpu, enum exit_fastpath_completion fastpath)
+{
+	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
+	int ret = handle_exit(vcpu);
+
+	/* Whatever it was: the engine and the switcher may have written there, and no fault
+	 * has told of it. */
+	if (v->pvm.pvcs)
+		kvm_vcpu_mark_page_dirty(vcpu, v->pvm.msr.vcpu_struct >> PAGE_SHIFT);
 	return ret;
 }
 

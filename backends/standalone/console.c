@@ -2,7 +2,7 @@
 /*
  * The console's host side. Owns the terminal's settings: whatever happens, they
  * are put back: by console_close(), while the process is stopped, at its exit and when it
- * dies of a fault. In the background the terminal is somebody else's and is left alone.
+ * dies of a fault. In the background the terminal stays as it is.
  */
 #include "console.h"
 

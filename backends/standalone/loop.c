@@ -181,8 +181,8 @@ static void drain(int fd)
  */
 
 /*
- * Each vCPU says that it is inside before it looks at paused, and paused is set before
- * anybody looks who is inside: one of the two sees the other.
+ * A vCPU sets inside, then reads paused; pause_vcpus() sets paused, then reads inside. So
+ * either the vCPU waits, or pause_vcpus() waits for it.
  */
 bool loop_enter(struct monitor_vcpu *vcpu)
 {

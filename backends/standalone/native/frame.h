@@ -74,8 +74,8 @@ bool sigframe_learn(struct sigframe_place *place, const uint8_t *shared, uint64_
 void frame_load(const struct sigframe_place *place, struct stub_control *control,
 		const struct monitor_vcpu *vcpu, const uint64_t tls[3]);
 
-/* Where nobody can enter by ENTER_TRACED: the guest gets key 0, which it has denied
- * itself, and goes on by IRET. */
+/* For a host that refuses ptrace: change ENTER_TRACED to ENTER_IRET, with PKRU allowing
+ * key 0, although the guest denies it. */
 void frame_grant_key0(const struct sigframe_place *place, struct stub_control *control);
 
 /* The guest's registers back from the frame and the record. */

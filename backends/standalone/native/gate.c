@@ -73,11 +73,11 @@ void gate_take(struct gate *gate, struct gate_flushes *flushes)
 
 static void interrupt(struct gate *gate)
 {
-	if (gate->running)
-		pidfd_send_signal(gate->running->pidfd, STUB_SIGNAL_KICK, NULL, 0);
-	/* One that somebody has stopped would keep all who wait for it. */
-	if (gate->running)
-		pidfd_send_signal(gate->running->pidfd, SIGCONT, NULL, 0);
+	if (!gate->running)
+		return;
+	pidfd_send_signal(gate->running->pidfd, STUB_SIGNAL_KICK, NULL, 0);
+	/* A stub that SIGSTOP has stopped would not handle the kick. */
+	pidfd_send_signal(gate->running->pidfd, SIGCONT, NULL, 0);
 }
 
 void gate_kick(struct gate *gate)

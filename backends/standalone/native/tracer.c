@@ -18,6 +18,8 @@
 #include <sys/user.h>
 #include <sys/wait.h>
 
+#define SIGNAL_MAX	0xff	/* above: an event of ptrace's own */
+
 #define DESC_TYPE_EXPAND_DOWN	(1ull << 42)
 #define DESC_TYPE_WRITABLE	(1ull << 41)
 #define DESC_AVL		(1ull << 52)
@@ -39,6 +41,8 @@ static int wait_for_stop(const struct space *space)
 	return info.si_status;
 }
 
+/* The signal that was on its way, 0 mostly, which is for CONT or DETACH to pass on; or
+ * -errno. */
 static int attach(const struct space *space)
 {
 	int status;
@@ -47,12 +51,14 @@ static int attach(const struct space *space)
 	    ptrace(PTRACE_INTERRUPT, space->pid, NULL, NULL) < 0)
 		return -errno;
 	status = wait_for_stop(space);
-	return status < 0 ? status : 0;
+	return status > SIGNAL_MAX ? 0 : status;
 }
 
-static void detach(const struct space *space, int signal)
+/* @status: attach()'s, or wait_for_stop()'s. */
+static void detach(const struct space *space, int status)
 {
-	ptrace(PTRACE_DETACH, space->pid, NULL, signal);
+	ptrace(PTRACE_DETACH, space->pid, NULL,
+	       status > SIGNAL_MAX ? 0ul : (unsigned long)status);
 }
 
 /* ------------------------------------------------------------------------
@@ -160,30 +166,31 @@ int tracer_sync(struct space *space, const struct pvm_vcpu *vcpu)
 	struct breakpoints want = wanted(vcpu);
 	bool tls = memcmp(space->tls, vcpu->tls, sizeof(space->tls)) != 0;
 	bool dr = want.dr7 != space->dr7 || memcmp(want.dr, space->dr, sizeof(want.dr)) != 0;
-	int error;
+	int signal;
 
 	if (!tls && !dr)
 		return 0;
-	error = attach(space);
-	if (error)
-		return error;
+	signal = attach(space);
+	if (signal < 0)
+		return signal;
 	if (tls)
 		set_tls(space, vcpu);
 	if (dr)
 		set_breakpoints(space, &want);
-	detach(space, 0);
+	detach(space, signal);
 	return 0;
 }
 
 uint64_t tracer_breakpoints_hit(struct space *space)
 {
+	int signal = attach(space);
 	uint64_t dr6;
 
-	if (attach(space))
+	if (signal < 0)
 		return 0;
 	dr6 = (uint64_t)ptrace(PTRACE_PEEKUSER, space->pid, offsetof(struct user, u_debugreg) + 8 * 6,
 			       NULL);
-	detach(space, 0);
+	detach(space, signal);
 	return dr6 & PVM_DR6_BP_MASK;
 }
 
@@ -193,11 +200,12 @@ uint64_t tracer_breakpoints_hit(struct space *space)
 
 int tracer_hold(struct space *space)
 {
-	int error = attach(space);
+	int signal = attach(space);
 
-	if (error == 0)
-		ptrace(PTRACE_CONT, space->pid, NULL, NULL);
-	return error;
+	if (signal < 0)
+		return signal;
+	ptrace(PTRACE_CONT, space->pid, NULL, (unsigned long)signal);
+	return 0;
 }
 
 static void set_registers(const struct space *space)
@@ -245,6 +253,6 @@ void tracer_enter(struct space *space)
 		detach(space, 0);
 	} else {
 		/* A kick, say: the stub's handler answers it. */
-		detach(space, status > 0xff ? 0 : status);
+		detach(space, status);
 	}
 }
