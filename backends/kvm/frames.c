@@ -99,6 +99,7 @@ static void free_below(unsigned long page, unsigned int level)
 		if (((unsigned long *)page)[i])
 			free_below(((unsigned long *)page)[i], level - 1);
 	free_page(page);
+	cond_resched();
 }
 
 void pvm_kvm_frames_destroy(struct pvm_kvm_frames *frames)

@@ -10,6 +10,7 @@
  * memory.c	guest memory: frames; the engine's own pages
  * frames.c	what is known of frames, by number
  * notifier.c	what takes memory away, and asks which is used (M10); the shrinker
+ * perf.c	the host's performance counters around a guest
  * stats.c	counters, in KVM's statistics and in debugfs
  * trace.c	what tools for tracing see
  * vm.c		a VM: its configuration, the engine, CPUID
@@ -60,6 +61,9 @@ struct pvm_kvm_memory {
 	struct mmu_notifier notifier;
 	struct kvm_page_track_notifier_node track;
 	bool is_tracked;
+	DECLARE_BITMAP(logged, KVM_MEM_SLOTS_NUM);	/* slots of which writes are to be logged, by some frame */
+	u64 slots_generation;		/* the last one that pvm_kvm_look_at_slots() saw */
+	bool is_going;			/* the VM ends: nobody else uses any of this */
 	atomic_long_t pages;		/* of the engine's own */
 	unsigned long shrunk;		/* of them, that the shrinker took; under its lock */
 	struct list_head link;		/* of the VMs that the shrinker knows */
@@ -178,9 +182,18 @@ int pvm_kvm_notifier_init(struct pvm_kvm *vm);
 int pvm_kvm_notifier_precreate(struct kvm *kvm);
 void pvm_kvm_notifier_destroy(struct pvm_kvm *vm);
 int pvm_kvm_flush_range(struct kvm *kvm, gfn_t first, u64 count);
+/* Slots may have changed, and KVM does not say that a log has ended. May sleep; in KVM's SRCU. */
+void pvm_kvm_look_at_slots(struct pvm_kvm *vm);
 /* Of the module. */
 int pvm_kvm_shrinker_init(void);
 void pvm_kvm_shrinker_destroy(void);
+
+/* ------------------------------------------------------------------------
+ * perf.c
+ */
+
+/* Before each entry, interrupts off: what of the host's counters is off in the guest. False: it cannot be. */
+bool pvm_kvm_perf_in(struct pvm_switcher_cpu *cpu);
 
 /* ------------------------------------------------------------------------
  * stats.c

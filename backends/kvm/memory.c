@@ -127,6 +127,8 @@ static int find_frame(struct pvm_kvm *vm, gfn_t gfn, bool write, enum pvm_sleep 
 	}
 	if (!page)
 		return sleep == PVM_NO_SLEEP ? PVM_EAGAIN : PVM_EFAULT;
+	if (logged)
+		set_bit(slot->id, vm->memory.logged);
 	*frame = page_to_pfn(page) << FRAME_SHIFT | FRAME_KNOWN | (writable ? FRAME_WRITABLE : 0) |
 		 (logged ? FRAME_LOGGED : is_large(vm, slot, gfn, hva) ? FRAME_2M : 0);
 	/* User space's table does not learn that the guest writes: what is clean there is dropped. */
@@ -246,8 +248,12 @@ static int page_alloc(void *host, enum pvm_sleep sleep, struct pvm_host_page *pa
 
 static void page_free(void *host, struct pvm_host_page page)
 {
+	struct pvm_kvm_memory *memory = &vm_of(host)->memory;
+
 	free_page((unsigned long)page.va);
-	atomic_long_dec(&vm_of(host)->memory.pages);
+	atomic_long_dec(&memory->pages);
+	if (memory->is_going)	/* all of them go, and no lock is held */
+		cond_resched();
 }
 
 static void *page_va(void *host, pvm_hpa_t pa)

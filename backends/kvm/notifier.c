@@ -4,7 +4,9 @@
  * emulator and its log write and watch. Whatever is taken away goes from frames, and from the shadow
  * tables, before the notifier returns (M10). And the shrinker, which takes the engine's own pages.
  */
+#include <linux/interval_tree.h>
 #include <linux/mm.h>
+#include <linux/sched.h>
 #include <linux/srcu.h>
 
 #include "kvm_pvm.h"
@@ -13,45 +15,70 @@
  * Taking away.
  */
 
+#define STEP ((gfn_t)PTRS_PER_PMD * 32)	/* pages, between two chances for others to have the CPU */
+
 /* A part of guest memory. */
-typedef void (*part_fn)(struct pvm_kvm *vm, gfn_t first, gfn_t end, bool *found);
+struct part {
+	gfn_t first, end;
+	bool may_sleep;
+	bool found;		/* the answer */
+};
+
+typedef void (*part_fn)(struct pvm_kvm *vm, struct part *part);
 
 /* Nothing of these frames is found from here on, as the caller has seen to. Nor that they
  * are part of a large page. */
-static void forget(struct pvm_kvm *vm, gfn_t first, gfn_t end)
+static void forget(struct pvm_kvm *vm, const struct part *part)
 {
-	pvm_kvm_frames_forget(&vm->memory.frames, round_down(first, PTRS_PER_PMD),
-			      round_up(end, PTRS_PER_PMD));
-	if (smp_load_acquire(&vm->is_made))
-		pvm_mmu_unmap_gfns(&vm->pvm, (pvm_gfn_t){ first }, end - first);
+	gfn_t first = round_down(part->first, PTRS_PER_PMD), end = round_up(part->end, PTRS_PER_PMD), next;
+
+	for (; first < end; first = next) {
+		next = min(first + STEP, end);
+		pvm_kvm_frames_forget(&vm->memory.frames, first, next);
+		if (smp_load_acquire(&vm->is_made)) {
+			gfn_t from = max(first, part->first);
+
+			pvm_mmu_unmap_gfns(&vm->pvm, (pvm_gfn_t){ from }, min(next, part->end) - from);
+		}
+		if (part->may_sleep)
+			cond_resched();
+	}
 }
 
 /* @fn for all of guest memory that lies in [start, stop) of user space's addresses. */
-static bool for_parts(struct pvm_kvm *vm, unsigned long start, unsigned long stop, part_fn fn)
+static bool for_parts(struct pvm_kvm *vm, unsigned long start, unsigned long stop, bool may_sleep, part_fn fn)
 {
-	struct kvm_memory_slot *slot;
 	bool found = false;
-	int idx, space, bkt;
+	int idx, space;
 
 	idx = srcu_read_lock(&vm->kvm.srcu);
 	for (space = 0; space < pvm_kvm_address_spaces(&vm->kvm); space++) {
-		kvm_for_each_memslot(slot, bkt, __kvm_memslots(&vm->kvm, space)) {
+		struct kvm_memslots *slots = __kvm_memslots(&vm->kvm, space);
+		struct interval_tree_node *node = interval_tree_iter_first(&slots->hva_tree, start, stop - 1);
+
+		for (; node; node = interval_tree_iter_next(node, start, stop - 1)) {
+			struct kvm_memory_slot *slot =
+				container_of(node, struct kvm_memory_slot, hva_node[slots->node_idx]);
 			unsigned long hva = slot->userspace_addr;
 			unsigned long first = max(start, hva);
 			unsigned long end = min(stop, hva + (slot->npages << PAGE_SHIFT));
+			struct part part = {
+				.first = slot->base_gfn + ((first - hva) >> PAGE_SHIFT),
+				.end = slot->base_gfn + ((end - hva + PAGE_SIZE - 1) >> PAGE_SHIFT),
+				.may_sleep = may_sleep,
+			};
 
-			if (first < end)
-				fn(vm, slot->base_gfn + ((first - hva) >> PAGE_SHIFT),
-				   slot->base_gfn + ((end - hva + PAGE_SIZE - 1) >> PAGE_SHIFT), &found);
+			fn(vm, &part);
+			found |= part.found;
 		}
 	}
 	srcu_read_unlock(&vm->kvm.srcu, idx);
 	return found;
 }
 
-static void forget_part(struct pvm_kvm *vm, gfn_t first, gfn_t end, bool *found)
+static void forget_part(struct pvm_kvm *vm, struct part *part)
 {
-	forget(vm, first, end);
+	forget(vm, part);
 }
 
 static struct pvm_kvm *vm_of_notifier(struct mmu_notifier *notifier)
@@ -72,7 +99,7 @@ static int invalidate_start(struct mmu_notifier *notifier, const struct mmu_noti
 	memory->taking++;
 	spin_unlock_irqrestore(&memory->lock, flags);
 
-	for_parts(vm, range->start, range->end, forget_part);
+	for_parts(vm, range->start, range->end, mmu_notifier_range_blockable(range), forget_part);
 	return 0;
 }
 
@@ -92,28 +119,30 @@ static void invalidate_end(struct mmu_notifier *notifier, const struct mmu_notif
  * as with the kernel's own pages.
  */
 
-static void age_part(struct pvm_kvm *vm, gfn_t first, gfn_t end, bool *found)
+static void age_part(struct pvm_kvm *vm, struct part *part)
 {
 	if (smp_load_acquire(&vm->is_made))
-		*found |= pvm_mmu_age_gfns(&vm->pvm, (pvm_gfn_t){ first }, end - first) > 0;
+		part->found = pvm_mmu_age_gfns(&vm->pvm, (pvm_gfn_t){ part->first },
+					       part->end - part->first) > 0;
 }
 
-static void test_part(struct pvm_kvm *vm, gfn_t first, gfn_t end, bool *found)
+static void test_part(struct pvm_kvm *vm, struct part *part)
 {
 	if (smp_load_acquire(&vm->is_made))
-		*found |= pvm_mmu_accessed_gfns(&vm->pvm, (pvm_gfn_t){ first }, end - first) > 0;
+		part->found = pvm_mmu_accessed_gfns(&vm->pvm, (pvm_gfn_t){ part->first },
+						    part->end - part->first) > 0;
 }
 
 static pvm_kvm_young_t clear_young(struct mmu_notifier *notifier, struct mm_struct *mm, unsigned long start,
 				   unsigned long stop)
 {
-	return for_parts(vm_of_notifier(notifier), start, stop, age_part);
+	return for_parts(vm_of_notifier(notifier), start, stop, false, age_part);
 }
 
 static pvm_kvm_young_t test_young(struct mmu_notifier *notifier, struct mm_struct *mm,
 				  unsigned long address)
 {
-	return for_parts(vm_of_notifier(notifier), address, address + PAGE_SIZE, test_part);
+	return for_parts(vm_of_notifier(notifier), address, address + PAGE_SIZE, false, test_part);
 }
 
 static const struct mmu_notifier_ops notifier_ops = {
@@ -137,13 +166,14 @@ static struct pvm_kvm *vm_of_track(struct kvm_page_track_notifier_node *node)
  * before comes too late. */
 static void slot_goes(struct kvm_page_track_notifier_node *node, gfn_t first, unsigned long count)
 {
+	struct part part = { .first = first, .end = first + count, .may_sleep = true };
 	struct pvm_kvm *vm = vm_of_track(node);
 	unsigned long flags;
 
 	spin_lock_irqsave(&vm->memory.lock, flags);
 	vm->memory.taken++;
 	spin_unlock_irqrestore(&vm->memory.lock, flags);
-	forget(vm, first, first + count);
+	forget(vm, &part);
 }
 
 /* KVM's emulator has written: a page table of the guest's, perhaps. */
@@ -158,16 +188,51 @@ static void emulator_wrote(struct kvm_page_track_notifier_node *node, gpa_t gpa,
 
 PVM_KVM_TRACK_FUNCTIONS(slot_goes, emulator_wrote)
 
-/* The log of a range was read: writes are to be seen again. */
+/* The log of a range was read: writes are to be seen again. KVM holds no lock that must not sleep. */
 int pvm_kvm_flush_range(struct kvm *kvm, gfn_t first, u64 count)
 {
 	struct pvm_kvm *vm = to_pvm_kvm(kvm);
+	u64 step;
 
-	/* FRAME_LOGGED may have changed. */
-	pvm_kvm_frames_forget(&vm->memory.frames, first, first + count);
-	if (smp_load_acquire(&vm->is_made))
-		pvm_mmu_write_protect_gfns(&vm->pvm, (pvm_gfn_t){ first }, count);
+	for (; count; first += step, count -= step) {
+		step = min(count, STEP);
+		/* FRAME_LOGGED may have changed. */
+		pvm_kvm_frames_forget(&vm->memory.frames, first, first + step);
+		if (smp_load_acquire(&vm->is_made))
+			pvm_mmu_write_protect_gfns(&vm->pvm, (pvm_gfn_t){ first }, step);
+		cond_resched();
+	}
 	return 0;
+}
+
+/* What is not logged any more is forgotten, so that large pages come back and writes are free. Frames of a log
+ * that has ended are not found any more: KVM has waited for who read its slots before. */
+static void logs_have_ended(struct pvm_kvm *vm, struct kvm_memslots *slots)
+{
+	unsigned long *logged = vm->memory.logged, id;
+
+	for_each_set_bit(id, logged, KVM_MEM_SLOTS_NUM) {
+		struct kvm_memory_slot *slot = id_to_memslot(slots, id);
+
+		if (slot && kvm_slot_dirty_track_enabled(slot))
+			continue;
+		clear_bit(id, logged);
+		if (slot)
+			forget(vm, &(struct part){ .first = slot->base_gfn, .may_sleep = true,
+						   .end = slot->base_gfn + slot->npages });
+	}
+}
+
+void pvm_kvm_look_at_slots(struct pvm_kvm *vm)
+{
+	struct kvm_memslots *slots = kvm_memslots(&vm->kvm);
+	u64 generation = READ_ONCE(slots->generation);
+
+	if (likely(vm->memory.slots_generation == generation) ||
+	    generation & KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS)
+		return;
+	WRITE_ONCE(vm->memory.slots_generation, generation);
+	logs_have_ended(vm, slots);
 }
 
 /* ------------------------------------------------------------------------

@@ -294,13 +294,19 @@ int pvm_kvm_set_efer(struct kvm_vcpu *vcpu, u64 efer)
 	return 0;
 }
 
+/* While user space has breakpoints of its own (debug.c), @value is theirs, and KVM calls this for them as well
+ * as for what KVM_SET_DEBUGREGS has put into its copies of the guest's. */
 void pvm_kvm_set_dr7(struct kvm_vcpu *vcpu, unsigned long value)
 {
-	/* Else it is for user space's breakpoints: debug.c. */
-	if (vcpu->guest_debug & KVM_GUESTDBG_USE_HW_BP)
+	const struct kvm_vcpu_arch *arch = &vcpu->arch;
+	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
+
+	if (!(vcpu->guest_debug & KVM_GUESTDBG_USE_HW_BP))
+		vcpu->arch.dr7 = value;
+	else if (arch->dr7 == v->pvm.dr7 && arch->dr6 == v->pvm.dr6 &&
+		 !memcmp(arch->db, v->pvm.dr, sizeof(v->pvm.dr)))
 		return;
-	vcpu->arch.dr7 = value;
-	changed(to_pvm_vcpu(vcpu));
+	changed(v);
 }
 
 unsigned long pvm_kvm_get_rflags(struct kvm_vcpu *vcpu)

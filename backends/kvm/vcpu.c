@@ -93,6 +93,7 @@ void pvm_kvm_vcpu_reset(struct kvm_vcpu *vcpu, bool init_event)
 	v->early_star = 0;
 	vcpu->arch.halt_request = 0;
 	v->exit.kind = PVM_EXIT_KICK;
+	v->action = PVM_ACT_RESUME;
 	v->acts = v->wants_irq = v->wants_nmi = false;
 	v->is_pvm = false;
 	v->is_new = true;
@@ -168,6 +169,11 @@ static void enter(struct pvm_kvm_vcpu *v, pvm_hpa_t root)
 	struct pvm_switcher_cpu *cpu = pvm_kvm_this_cpu();
 	struct pvm_switcher_exit out;
 
+	if (unlikely(!pvm_kvm_perf_in(cpu))) {
+		v->exit.kind = PVM_EXIT_FAILED;
+		v->exit.message = "perf wants more MSRs changed than the switcher has places for";
+		return;
+	}
 	if (trace_kvm_entry_enabled()) {
 		pvm_kvm_registers_out(v);
 		trace_kvm_entry(&v->vcpu, false);
@@ -353,8 +359,10 @@ static int handle_exit(struct kvm_vcpu *vcpu)
 int pvm_kvm_handle_exit(struct kvm_vcpu *vcpu, enum exit_fastpath_completion fastpath)
 {
 	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
-	int ret = handle_exit(vcpu);
+	int ret;
 
+	pvm_kvm_look_at_slots(to_pvm_kvm(vcpu->kvm));
+	ret = handle_exit(vcpu);
 	/* Whatever it was: the engine and the switcher may have written there, and no fault
 	 * has told of it. */
 	if (v->pvm.pvcs)

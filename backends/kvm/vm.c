@@ -143,6 +143,7 @@ void pvm_kvm_vm_destroy(struct kvm *kvm)
 	kvm_for_each_vcpu(i, vcpu, kvm)		/* some kernels free them later */
 		pvm_kvm_vcpu_free(vcpu);
 	pvm_kvm_notifier_destroy(vm);
+	vm->memory.is_going = true;
 	if (vm->is_made) {
 		pvm_vm_destroy(&vm->pvm);
 		pvm_switcher_vm_destroy(&vm->switcher);

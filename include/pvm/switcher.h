@@ -37,8 +37,8 @@
  * Supervisor IBT may be on: whatever the CPU can enter of the switcher begins with ENDBR64.
  * A host that saves or restores IA32_U_CET (XSAVES) does so while it is not loaded.
  * What the host must not use while a guest runs: CPU features that write memory by linear
- * address without an instruction of the program (the DS area of BTS and PEBS), and vectors 3, 4 and
- * 0x80 for its devices.
+ * address without an instruction of the program (the DS area of BTS and PEBS), which
+ * pvm_switcher_set_msrs() turns off, and vectors 3, 4 and 0x80 for its devices.
  *
  * design: switcher/; invariants S1..S13
  */
@@ -210,6 +210,26 @@ PVM_API int pvm_switcher_cpu_init(struct pvm_switcher *switcher, void *area, uin
  */
 PVM_API void pvm_switcher_load(struct pvm_switcher_cpu *cpu);
 PVM_API void pvm_switcher_unload(struct pvm_switcher_cpu *cpu);
+
+#define PVM_SWITCHER_MSRS 8	/* that a CPU may have others of while a guest runs */
+
+struct pvm_switcher_msr {
+	uint32_t index;
+	uint64_t guest;		/* while a guest runs: nothing that WRMSR refuses */
+};
+
+/**
+ * pvm_switcher_set_msrs - MSRs that have another value while a guest runs on this CPU.
+ * @msrs: in the order in which they are written; none of those that the switcher itself writes.
+ * @count: 0: none any more.
+ *
+ * For what the host's performance counters must not do in a guest (PEBS, BTS). Each entry reads the host's
+ * value, after the last NMI that the host sees, and each exit writes it back, in the same order, before the
+ * next. On that CPU, interrupts off, not in pvm_switcher_run(). PVM_OK, or PVM_EINVAL: more than
+ * PVM_SWITCHER_MSRS; then nothing has changed.
+ */
+PVM_API int pvm_switcher_set_msrs(struct pvm_switcher_cpu *cpu, const struct pvm_switcher_msr *msrs,
+				  uint32_t count);
 
 /* ------------------------------------------------------------------------
  * VMs and vCPUs.

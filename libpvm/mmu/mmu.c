@@ -77,11 +77,14 @@ void pvm_mmu_destroy(struct pvm_vm *vm)
 	struct pvm_mmu *mmu = vm->mmu;
 	unsigned i;
 
-	while (!pvm_list_empty(&mmu->pages))
-		pvm_page_zap(mmu, pvm_list_entry(mmu->pages.next, struct pvm_shadow_page, link));
-	pvm_list_splice(&mmu->dead, &mmu->idle);
-	while (!pvm_list_empty(&mmu->idle))
-		pvm_page_release(mmu, pvm_list_entry(mmu->idle.next, struct pvm_shadow_page, link));
+	/* One by one, so that the host, which gets its pages back, may let others run meanwhile. */
+	do {
+		if (!pvm_list_empty(&mmu->pages))
+			pvm_page_zap(mmu, pvm_list_entry(mmu->pages.next, struct pvm_shadow_page, link));
+		pvm_list_splice(&mmu->dead, &mmu->idle);
+		while (!pvm_list_empty(&mmu->idle))
+			pvm_page_release(mmu, pvm_list_entry(mmu->idle.next, struct pvm_shadow_page, link));
+	} while (!pvm_list_empty(&mmu->pages));
 	pvm_radix_destroy(mmu, &mmu->ids);
 	pvm_radix_destroy(mmu, &mmu->tables);
 	for (i = 0; i < 3; i++)

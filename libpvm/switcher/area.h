@@ -33,6 +33,7 @@
 #define EXTRA_MITIGATE	2u
 #define EXTRA_DEBUG	4u
 #define EXTRA_CR4	8u
+#define EXTRA_MSRS	16u
 
 /* pvm_switcher_cpu::kind, as entry.S leaves it. */
 #define KIND_VECTOR	0	/* frame.vector says */
@@ -82,6 +83,12 @@ struct switcher_gate {
 
 #define SWITCHER_GDT_ENTRIES 32
 
+/* An MSR that has another value while a guest runs, as WRMSR takes it. */
+struct switcher_msr {
+	uint32_t index, low, high;
+	uint32_t host_low, host_high;	/* what it had when the guest was entered */
+};
+
 struct pvm_switcher_cpu {
 	/* S13: HOST_SIGNAL, or the tag + 1 of the root that is, or is about to be,
 	 * loaded. Read by others; stored before the CR3 write it announces. */
@@ -127,6 +134,8 @@ struct pvm_switcher_cpu {
 	uint64_t fault_rip;
 	uint64_t host_cr4, cr4_keep, cr4_user;	/* EXTRA_CR4: what stays; what user mode adds */
 	uint32_t host_pkru, host_spec_ctrl, mitigations;
+	uint64_t msrs_end;			/* EXTRA_MSRS: the address after the last of msrs[] */
+	struct switcher_msr msrs[PVM_SWITCHER_MSRS];
 	uint16_t host_ds, host_es, host_fs, host_gs, host_ss, switcher_ss;
 	struct switcher_dtr idtr, host_idtr;
 

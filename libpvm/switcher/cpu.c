@@ -152,6 +152,22 @@ void pvm_switcher_load(struct pvm_switcher_cpu *cpu)
 	cpu->is_loaded = true;
 }
 
+int pvm_switcher_set_msrs(struct pvm_switcher_cpu *cpu, const struct pvm_switcher_msr *msrs, uint32_t count)
+{
+	uint32_t i;
+
+	if (count > PVM_SWITCHER_MSRS)
+		return PVM_EINVAL;
+	for (i = 0; i < count; i++) {
+		cpu->msrs[i].index = msrs[i].index;
+		cpu->msrs[i].low = (uint32_t)msrs[i].guest;
+		cpu->msrs[i].high = (uint32_t)(msrs[i].guest >> 32);
+	}
+	cpu->msrs_end = (uint64_t)(uintptr_t)&cpu->msrs[count];
+	cpu->extras = (cpu->extras & ~EXTRA_MSRS) | (count ? EXTRA_MSRS : 0);
+	return PVM_OK;
+}
+
 void pvm_switcher_unload(struct pvm_switcher_cpu *cpu)
 {
 	const struct pvm_switcher_ops *ops = cpu->switcher->ops;

@@ -10,6 +10,7 @@
 #define VCPU(name, field) VALUE(VCPU_##name, offsetof(struct pvm_vcpu, field))
 #define GPR(name) VALUE(VCPU_##name, offsetof(struct pvm_vcpu, gpr) + 8 * PVM_##name)
 #define SEG(name) VALUE(VCPU_##name, offsetof(struct pvm_vcpu, seg) + 2 * PVM_##name)
+#define MSR(name, field) VALUE(MSR_##name, offsetof(struct switcher_msr, field))
 #define ROOTS(name, field) VALUE(ROOTS_##name, offsetof(struct pvm_switcher_roots, field))
 
 void pvm_switcher_offsets(void);
@@ -64,6 +65,8 @@ static void cpu_offsets(void)
 	CPU(HOST_CR4, host_cr4);
 	CPU(CR4_KEEP, cr4_keep);
 	CPU(CR4_USER, cr4_user);
+	CPU(MSRS, msrs);
+	CPU(MSRS_END, msrs_end);
 	CPU(HOST_PKRU, host_pkru);
 	CPU(HOST_SPEC_CTRL, host_spec_ctrl);
 	CPU(MITIGATIONS, mitigations);
@@ -91,6 +94,16 @@ static void cpu_offsets(void)
 	CPU(WINDOW_MCES, stats.window_mces);
 	CPU(WINDOW_DBS, stats.window_dbs);
 	CPU(FLUSHES_PAID, stats.flushes_paid);
+}
+
+static void msr_offsets(void)
+{
+	MSR(INDEX, index);
+	MSR(LOW, low);
+	MSR(HIGH, high);
+	MSR(HOST_LOW, host_low);
+	MSR(HOST_HIGH, host_high);
+	VALUE(MSR_SIZE, sizeof(struct switcher_msr));
 }
 
 static void vcpu_offsets(void)
@@ -131,6 +144,7 @@ static void constants(void)
 	VALUE(AREA_PKE, AREA_PKE);
 	VALUE(AREA_SMAP, AREA_SMAP);
 	VALUE(EXTRA_CR4, EXTRA_CR4);
+	VALUE(EXTRA_MSRS, EXTRA_MSRS);
 	VALUE(KIND_VECTOR, KIND_VECTOR);
 	VALUE(KIND_SYSCALL, KIND_SYSCALL);
 	VALUE(KIND_SYSCALL32, KIND_SYSCALL32);
@@ -148,6 +162,7 @@ void pvm_switcher_offsets(void)
 {
 	constants();
 	cpu_offsets();
+	msr_offsets();
 	vcpu_offsets();
 	ROOTS(CR3, cr3);
 	ROOTS(SIGNAL, signal);

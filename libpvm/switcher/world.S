@@ -135,7 +135,10 @@ enter_extras:
 	movl	%eax, C(HOST_PKRU)
 	movl	VCPU_PKRU(%rsi), %eax
 	wrpkru
-1:	testl	$MITIGATE_IBRS, C(MITIGATIONS)	/* S10 */
+1:	testl	$EXTRA_MSRS, C(EXTRAS)
+	jnz	enter_msrs
+enter_msrs_done:
+	testl	$MITIGATE_IBRS, C(MITIGATIONS)	/* S10 */
 	jz	enter_extras_done
 	movl	C(HOST_SPEC_CTRL), %eax
 	andl	$~1, %eax
@@ -143,6 +146,22 @@ enter_extras:
 	xorl	%edx, %edx
 	wrmsr
 	jmp	enter_extras_done
+
+/* The host's value is what it is now: an NMI's handler may have changed it since the host made the
+ * list, and from here on none does. Clobbers rbx, too. */
+enter_msrs:
+	leaq	C(MSRS), %rbx
+1:	movl	MSR_INDEX(%rbx), %ecx
+	rdmsr
+	movl	%eax, MSR_HOST_LOW(%rbx)
+	movl	%edx, MSR_HOST_HIGH(%rbx)
+	movl	MSR_LOW(%rbx), %eax
+	movl	MSR_HIGH(%rbx), %edx
+	wrmsr
+	addq	$MSR_SIZE, %rbx
+	cmpq	%rbx, C(MSRS_END)
+	jne	1b
+	jmp	enter_msrs_done
 
 /*
  * Out of the guest. In: in the switcher, with C(RAX), C(RCX), C(RDX), C(R11) the
@@ -206,7 +225,7 @@ leave_extras_done:
 	int3
 
 /* What few CPUs need, towards the host, before its memory is touched and before the
- * first return or indirect branch. The guest's rax, rcx and rdx are in the area. */
+ * first return or indirect branch. The guest's rax, rcx, rdx and r11 are in the area. */
 leave_extras:
 	cmpq	$0, C(GUEST_DR7)
 	je	1f
@@ -226,6 +245,16 @@ leave_extras:
 	movl	%eax, C(PKRU)
 	movl	C(HOST_PKRU), %eax
 	wrpkru
+1:	testl	$EXTRA_MSRS, C(EXTRAS)
+	jz	1f
+	leaq	C(MSRS), %r11
+2:	movl	MSR_INDEX(%r11), %ecx
+	movl	MSR_HOST_LOW(%r11), %eax
+	movl	MSR_HOST_HIGH(%r11), %edx
+	wrmsr
+	addq	$MSR_SIZE, %r11
+	cmpq	%r11, C(MSRS_END)
+	jne	2b
 1:	testl	$MITIGATE_IBRS, C(MITIGATIONS)	/* S10 */
 	jz	1f
 	movl	C(HOST_SPEC_CTRL), %eax

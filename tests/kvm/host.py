@@ -102,6 +102,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kernel", required=True, type=pathlib.Path)
     parser.add_argument("--module", required=True, type=pathlib.Path)
+    parser.add_argument("--beside", type=pathlib.Path, help="a module that a job may load")
     parser.add_argument("--jobs", required=True, type=pathlib.Path)
     parser.add_argument("--results", required=True, type=pathlib.Path)
     parser.add_argument("--cpu", default="EPYC,svm=off,smap=off")
@@ -164,6 +165,8 @@ def make_initramfs(args, jobs, folder):
     for name in (*MODULES, *(entry.split()[0] for entry in args.vendor)):
         unpack_module(args.kernel, name, root / "modules")
     subprocess.run(["strip", "--strip-debug", "-o", root / "modules/kvm-pvm.ko", args.module], check=True)
+    if args.beside:
+        shutil.copy(args.beside, root / "modules")
     # The loader goes by the name in the module, not by the file's.
     (root / "module").write_text("" if args.vendor else args.module.stem.replace("-", "_"))
     vendor = args.vendor or ["kvm-pvm accept_meltdown=1"]

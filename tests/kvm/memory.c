@@ -252,7 +252,7 @@ static bool logged_alone(uint64_t first, uint64_t count)
 /* Small pages become a large one, and small again. */
 static void collapsed(void)
 {
-	unsigned long fills;
+	unsigned long fills, leaves;
 	int error;
 
 	map(c.region, LARGE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
@@ -268,8 +268,12 @@ static void collapsed(void)
 	      "the guest maps it as one, too");
 	fills = machine_stat(&c.m, "fills") - fills;
 	check(fills < LARGE_PAGES / 8, "and so does the host: %lu fills", fills);
+	leaves = machine_stat(&c.m, "leaves");
 	check(logged_alone(20, 3), "what is written of it is logged page by page");
+	client_finds(&c, 0, 1, 0, 0);	/* the host notices at an exit that there is no log any more */
 	client_writes(&c, 0, LARGE_PAGES, 0xbc00, 1);
+	leaves = machine_stat(&c.m, "leaves") - leaves;
+	check((long)leaves < (long)LARGE_PAGES / 8, "and without a log it is one again: %ld leaves more", (long)leaves);
 	madvise(c.region + 7 * PAGE, PAGE, MADV_DONTNEED);
 	check(client_finds(&c, 7, 1, 0, 0) && client_finds(&c, 8, 100, 0xbc08, 1) &&
 	      client_writes(&c, 7, 1, 7, 0) && host_finds(c.region, 7, 1, 7, 0), "M10: a page of it that is dropped is seen by itself");

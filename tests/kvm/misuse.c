@@ -204,6 +204,33 @@ static bool is_logged(struct machine *m, unsigned page)
 	return bits[page / 64] >> page % 64 & 1;
 }
 
+/* They are the guest's own, whoever debugs it. */
+static void debug_registers(void)
+{
+	struct kvm_guest_debug debug = { .control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_HW_BP,
+					 .arch.debugreg = { [0] = 0x3000, [7] = 0x401 } };
+	struct kvm_debugregs set = { .db = { 0x5000, 0x6000 }, .dr6 = 0xffff0ff2, .dr7 = 0x404 }, found;
+	struct machine m;
+
+	with_code(&m, CODE("\xe6\x80\xeb\xfc"));		/* OUT 0x80; again */
+	run(&m);
+	complete(&m);
+	ASK(m.vcpu[0], KVM_SET_GUEST_DEBUG, &debug);
+	ASK(m.vcpu[0], KVM_SET_DEBUGREGS, &set);
+	run(&m);
+	complete(&m);
+	ASK(m.vcpu[0], KVM_GET_DEBUGREGS, &found);
+	check(found.db[0] == set.db[0] && found.db[1] == set.db[1] && found.dr6 == set.dr6 && found.dr7 == set.dr7,
+	      "KVM_SET_DEBUGREGS while user space has breakpoints of its own");
+	debug.control = 0;
+	ASK(m.vcpu[0], KVM_SET_GUEST_DEBUG, &debug);
+	run(&m);
+	complete(&m);
+	ASK(m.vcpu[0], KVM_GET_DEBUGREGS, &found);
+	check(found.db[0] == set.db[0] && found.dr7 == set.dr7, "and afterwards");
+	machine_destroy(&m);
+}
+
 #define PVCS_PAGE	5
 #define FLAG_IF		0x200	/* of the PVCS's first word */
 
@@ -255,6 +282,7 @@ int main(int argc, char **argv)
 	not_aware();
 	registers();
 	bits_that_go();
+	debug_registers();
 	log_of_the_pvcs();
 	dirty_ring();
 	client_create(&c, argv[1], 1);

@@ -546,6 +546,7 @@ void minivisor_main(void)
 	without_direct_switches_a_syscall_is_an_exit();
 	no_tag_outlives_a_root();
 	cr4_goes_with_the_guest();
+	msrs_go_with_the_guest();
 	print("all corners are clean\n");
 	machine_exit(0);
 }

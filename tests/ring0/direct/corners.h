@@ -33,6 +33,9 @@ void waiting_interrupt_is_seen(void);
 void exits_say_what_they_are(bool serve);
 void events_are_the_hosts(void);
 
+/* corners_msrs.c */
+void msrs_go_with_the_guest(void);
+
 /* corners_window.c */
 void window_follows_the_pin(void);
 void window_is_of_the_pinned_page(void);
