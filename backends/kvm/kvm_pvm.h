@@ -61,7 +61,7 @@ struct pvm_kvm_memory {
 	struct mmu_notifier notifier;
 	struct kvm_page_track_notifier_node track;
 	bool is_tracked;
-	DECLARE_BITMAP(logged, KVM_MEM_SLOTS_NUM);	/* slots of which writes are to be logged, by some frame */
+	DECLARE_BITMAP(logged, KVM_MEM_SLOTS_NUM);	/* slots that some frame is logged for */
 	u64 slots_generation;		/* the last one that pvm_kvm_look_at_slots() saw */
 	bool is_going;			/* the VM ends: nobody else uses any of this */
 	atomic_long_t pages;		/* of the engine's own */

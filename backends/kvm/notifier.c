@@ -205,8 +205,8 @@ int pvm_kvm_flush_range(struct kvm *kvm, gfn_t first, u64 count)
 	return 0;
 }
 
-/* What is not logged any more is forgotten, so that large pages come back and writes are free. Frames of a log
- * that has ended are not found any more: KVM has waited for who read its slots before. */
+/* What is not logged any more is forgotten, so that large pages come back and writes are free. Frames of
+ * a log that has ended are not found any more: KVM has waited for who read its slots before. */
 static void logs_have_ended(struct pvm_kvm *vm, struct kvm_memslots *slots)
 {
 	unsigned long *logged = vm->memory.logged, id;

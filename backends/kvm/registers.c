@@ -294,8 +294,8 @@ int pvm_kvm_set_efer(struct kvm_vcpu *vcpu, u64 efer)
 	return 0;
 }
 
-/* While user space has breakpoints of its own (debug.c), @value is theirs, and KVM calls this for them as well
- * as for what KVM_SET_DEBUGREGS has put into its copies of the guest's. */
+/* While user space has breakpoints of its own (debug.c), @value is theirs, and KVM calls this for them as
+ * well as for what KVM_SET_DEBUGREGS has put into its copies of the guest's. */
 void pvm_kvm_set_dr7(struct kvm_vcpu *vcpu, unsigned long value)
 {
 	const struct kvm_vcpu_arch *arch = &vcpu->arch;

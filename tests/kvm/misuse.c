@@ -220,7 +220,8 @@ static void debug_registers(void)
 	run(&m);
 	complete(&m);
 	ASK(m.vcpu[0], KVM_GET_DEBUGREGS, &found);
-	check(found.db[0] == set.db[0] && found.db[1] == set.db[1] && found.dr6 == set.dr6 && found.dr7 == set.dr7,
+	check(found.db[0] == set.db[0] && found.db[1] == set.db[1] && found.dr6 == set.dr6 &&
+	      found.dr7 == set.dr7,
 	      "KVM_SET_DEBUGREGS while user space has breakpoints of its own");
 	debug.control = 0;
 	ASK(m.vcpu[0], KVM_SET_GUEST_DEBUG, &debug);
