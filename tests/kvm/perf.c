@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * perf: the host's performance counters are what perf wants in a guest, and in the host what they were. perf_lie
- * stands in for them, with an MSR that both can read.
+ * perf: the host's performance counters are what perf wants in a guest, and in the host what they were.
+ * perf_lie stands in for them, with an MSR that both can read.
  */
 #define _GNU_SOURCE
 #include "client.h"

@@ -1,7 +1,7 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * perf that wants MSRs changed in guests, though no emulated CPU has counters: IA32_TSC_AUX, which a guest sees
- * with RDTSCP, and others. /sys/module/perf_lie/parameters/count: how many.
+ * perf that wants MSRs changed in guests, though no emulated CPU has counters: IA32_TSC_AUX, which a guest
+ * sees with RDTSCP, and others. /sys/module/perf_lie/parameters/count: how many.
  */
 #include <linux/kprobes.h>
 #include <linux/module.h>
@@ -57,4 +57,4 @@ static void __exit perf_lie_exit(void)
 module_init(perf_lie_init);
 module_exit(perf_lie_exit);
 MODULE_DESCRIPTION("For a test of kvm-pvm");
-MODULE_LICENSE("GPL");
+MODULE_LICENSE("Dual BSD/GPL");
