@@ -210,29 +210,39 @@ static void failed(struct pvm_guest_exit *exit, const char *message)
 	executor_fail(exit, PVM_EXIT_FAILED, "%s", message);
 }
 
+/* The last page fault in the mode that the guest is in. It is kept while the guest's supervisor handles that of
+ * a user program: when it returns, the page is mapped before the program tries again. */
+static struct fill_fault *last_fault(struct monitor_vcpu *vcpu)
+{
+	struct native_vcpu *native = vcpu->executor;
+
+	return &native->fault[vcpu->pvm.user_mode];
+}
+
 /* Commands for what must be forgotten and what can be filled. */
 static bool queue_commands(struct monitor_vcpu *vcpu, struct space *space, struct pvm_guest_exit *exit)
 {
 	struct native_vcpu *native = vcpu->executor;
+	struct fill_fault *fault = last_fault(vcpu);
 	bool empty = space->forget_all;
 
 	space_commands_begin(space);
 	if (empty)
 		fill_first(space, vcpu, &native->translations);
-	switch (fill_fault(space, vcpu->vm, &native->fault, &native->translations)) {
+	switch (fill_fault(space, vcpu->vm, fault, &native->translations)) {
 	case FILL_OK:
 		return true;
 	case FILL_RESERVED:
 		executor_fail(exit, PVM_EXIT_FAILED,
 			      "guest address %#lx lies in the native executor's reserved hole: a guest in a process can have %#lx to %#lx",
-			 (unsigned long)native->fault.gva, (unsigned long)native_vm(vcpu->vm)->lowest,
+			 (unsigned long)fault->gva, (unsigned long)native_vm(vcpu->vm)->lowest,
 			 (unsigned long)STUB_REGION - 1);
 		return false;
 	case FILL_NOT_MEMORY:
 	default:
 		executor_fail(exit, PVM_EXIT_FAILED,
 			      "guest address %#lx is shadowed by something that is no guest memory",
-			 (unsigned long)native->fault.gva);
+			 (unsigned long)fault->gva);
 		return false;
 	}
 }
@@ -292,7 +302,7 @@ static bool start_over(struct monitor_vcpu *vcpu, struct space *space, struct pv
 		return true;
 	pool_discard(&native->pool, space);
 	executor_fail(exit, PVM_EXIT_FAILED, "the host refuses to map guest address %#lx: %s",
-		      (unsigned long)native->fault.gva,
+		      (unsigned long)last_fault(vcpu)->gva,
 		      error == -ESRCH ? "the stub died" : strerror(-error));
 	return false;
 }
@@ -334,7 +344,6 @@ static bool fetch(struct pvm_vcpu *vcpu, uint64_t gva, uint8_t *bytes, size_t le
 /* The stub has stopped with a frame. True: @exit is complete. */
 static bool look_at_frame(struct monitor_vcpu *vcpu, struct space *space, struct pvm_guest_exit *exit)
 {
-	struct native_vcpu *native = vcpu->executor;
 	const struct cause_entry entry = {
 		.rip = vcpu->pvm.rip,
 		.rsp = vcpu->pvm.gpr[PVM_RSP],
@@ -354,7 +363,7 @@ static bool look_at_frame(struct monitor_vcpu *vcpu, struct space *space, struct
 		break;
 	}
 	if (exit->kind == PVM_EXIT_EXCEPTION && exit->vector == PVM_VEC_PF)
-		native->fault = (struct fill_fault){
+		*last_fault(vcpu) = (struct fill_fault){
 			.pending = true, .root = vcpu->root.v, .gva = exit->gva.v,
 			.error_code = exit->error_code,
 		};
@@ -449,7 +458,7 @@ static void native_run(struct monitor_vcpu *vcpu, struct pvm_guest_exit *exit)
 			space_kill(space);
 		gate_leave(&native->gate);
 		if (stop != SPACE_COMMAND_FAILED && stop != SPACE_KICKED)
-			native->fault.pending = false;
+			last_fault(vcpu)->pending = false;
 		if (look_at_stop(vcpu, space, stop, exit))
 			return;
 	}

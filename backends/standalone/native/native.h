@@ -31,7 +31,7 @@ struct native_vcpu {
 	struct gate gate;
 	struct pool pool;
 	struct placement placement;
-	struct fill_fault fault;
+	struct fill_fault fault[2];	/* the last one in supervisor mode, and in user mode */
 	uint64_t translations;
 };
 
