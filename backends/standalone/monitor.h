@@ -39,6 +39,7 @@ struct executor_stats {
 	uint64_t processes;	/* stub processes made, in all */
 	uint64_t processes_peak;	/* alive at one time */
 	uint64_t translations;	/* put into a TLB (pages mapped into stubs) */
+	uint64_t calls, returns;	/* user system calls, and returns from them, that were no exits */
 };
 
 /* An executor. All functions are called from the vCPU's own thread unless said. */

@@ -106,6 +106,8 @@ static void print_executor(struct monitor_vm *vm, FILE *to)
 	monitor_print_row(to, "stub processes", stats.processes);
 	monitor_print_row(to, "most at one time", stats.processes_peak);
 	monitor_print_row(to, "translations mapped", stats.translations);
+	monitor_print_row(to, "user system calls without an exit", stats.calls);
+	monitor_print_row(to, "returns without an exit", stats.returns);
 }
 
 /* "VmHWM", "RssShmem": kB from /proc/self/status; 0 if it does not say. */

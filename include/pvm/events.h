@@ -105,6 +105,23 @@ PVM_API enum pvm_action pvm_event_user_syscall(struct pvm_vcpu *vcpu);
 PVM_API enum pvm_action pvm_event_return_user(struct pvm_vcpu *vcpu);
 
 /**
+ * pvm_event_may_switch - may an executor do user system calls and returns beside the engine?
+ * True: as long as it makes no other call on @vcpu, what pvm_event_user_syscall() and
+ * pvm_event_return_user() would do is: exchange the registers that the PVCS and the MSRs keep,
+ * no more; if PVCS::event_flags has no IP at a return (M6: the guest may set it at any time).
+ * The rest is told by pvm_event_switched(). No trace has these switches.
+ */
+PVM_API bool pvm_event_may_switch(const struct pvm_vcpu *vcpu);
+
+/**
+ * pvm_event_switched - an executor has done user system calls and returns by itself.
+ * @user_mode: the mode that the guest is in now.
+ * Mode, root tables, CS and SS of the mode follow; other registers, bases, PKRU,
+ * MSR_KERNEL_GS_BASE and MSR_PVM_SUPERVISOR_RSP are the executor's to bring along.
+ */
+PVM_API void pvm_event_switched(struct pvm_vcpu *vcpu, bool user_mode);
+
+/**
  * pvm_event_return_supervisor - to where the frame at RSP says. rip is after the
  * SYSCALL. A frame that cannot be read is a #PF (or #GP) of the instruction, a RIP
  * that cannot run (S1) a #GP(0); nothing is loaded then. A pending NMI is

@@ -53,6 +53,9 @@ struct pvm_abi_ops {
 	enum pvm_action (*user_syscall)(struct pvm_vcpu *vcpu);
 	enum pvm_action (*return_user)(struct pvm_vcpu *vcpu);
 	enum pvm_action (*return_supervisor)(struct pvm_vcpu *vcpu);
+	/* An executor has gone from one mode to the other as the first two do: what is the ABI's of
+	 * that, beside registers. NULL: none may. */
+	void (*switched)(struct pvm_vcpu *vcpu);
 	const struct pvm_hypercall_row *hypercalls;
 	uint32_t hypercall_count;
 	uint64_t hypercall_base;	/* the number of hypercalls[0]; rows without a handler are gaps */

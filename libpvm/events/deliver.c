@@ -72,6 +72,31 @@ enum pvm_action pvm_event_return_user(struct pvm_vcpu *vcpu)
 	return take_way(vcpu, vcpu->vm->abi->return_user);
 }
 
+bool pvm_event_may_switch(const struct pvm_vcpu *vcpu)
+{
+	const struct pvm_abi_ops *abi = vcpu->vm->abi;
+	uint64_t bit;
+	const volatile uint64_t *waits = abi->interrupt_waits ? abi->interrupt_waits(vcpu, &bit) : NULL;
+
+	if (!abi->switched || !vcpu->pvcs)
+		return false;
+	if (vcpu->nmi_masked || vcpu->nmi_pending || vcpu->mmu.retry.waits || (waits && (*waits & bit)))
+		return false;
+	return pvm_legal_address(vcpu, pvm_gva(vcpu->msr.lstar));	/* S1, M7 */
+}
+
+void pvm_event_switched(struct pvm_vcpu *vcpu, bool user_mode)
+{
+	const struct pvm_vm_config *config = &vcpu->vm->config;
+
+	if (user_mode == vcpu->user_mode)
+		return;
+	vcpu->user_mode = user_mode;
+	vcpu->vm->abi->switched(vcpu);
+	vcpu->seg[PVM_CS] = user_mode ? config->user_cs : config->kernel_cs;
+	vcpu->seg[PVM_SS] = user_mode ? config->user_ds : config->kernel_ds;
+}
+
 enum pvm_action pvm_event_return_supervisor(struct pvm_vcpu *vcpu)
 {
 	return take_way(vcpu, vcpu->vm->abi->return_supervisor);

@@ -30,12 +30,7 @@
 
 #define CPUID_XSTATE		0xd
 
-_Static_assert(offsetof(struct sigframe, r8) == 48, "ucontext");
 _Static_assert(sizeof(((struct stub_control *)0)->xstate) >= MONITOR_XSTATE_MAX, "xstate");
-_Static_assert(offsetof(struct sigframe, info) == 312, "siginfo");
-_Static_assert(offsetof(struct sigframe, rip) == SIGFRAME_RIP, "SIGFRAME_RIP");
-_Static_assert(offsetof(struct sigframe, info.code) == SIGFRAME_CODE, "SIGFRAME_CODE");
-_Static_assert(sizeof(((struct sigframe *)0)->info) == 128, "siginfo");
 _Static_assert(sizeof(struct sigframe_xstate) == FX_SIZE - FX_SW_RESERVED, "sw_reserved");
 
 static uint32_t read32(const uint8_t *p)
@@ -131,11 +126,11 @@ static void load_xstate(const struct sigframe_place *place, uint8_t *x, const st
 	}
 }
 
-static void store_xstate(const struct sigframe_place *place, struct monitor_vcpu *vcpu)
+void frame_store_xstate(const struct sigframe_place *place, const uint8_t *x, struct monitor_vcpu *vcpu)
 {
 	uint32_t size = place->layout.size;
 
-	memcpy(vcpu->xstate, place->xstate, size);
+	memcpy(vcpu->xstate, x, size);
 	vcpu->xstate_size = size;
 	sanitize_xstate(place, vcpu->xstate);
 	memset(vcpu->xstate + FX_SW_RESERVED, 0, sizeof(place->layout));
@@ -164,10 +159,8 @@ static uint16_t loadable(const struct pvm_vcpu *vcpu, unsigned seg, const uint64
 	return sel;
 }
 
-static void store_gprs(const struct sigframe *f, struct pvm_vcpu *vcpu)
+void frame_store_gprs(const struct sigframe *f, uint64_t gpr[16])
 {
-	uint64_t *gpr = vcpu->gpr;
-
 	gpr[PVM_RAX] = f->rax;
 	gpr[PVM_RCX] = f->rcx;
 	gpr[PVM_RDX] = f->rdx;
@@ -184,26 +177,26 @@ static void store_gprs(const struct sigframe *f, struct pvm_vcpu *vcpu)
 	gpr[PVM_R13] = f->r13;
 	gpr[PVM_R14] = f->r14;
 	gpr[PVM_R15] = f->r15;
-	vcpu->rip = f->rip;
 }
 
 void frame_load(const struct sigframe_place *place, struct stub_control *control,
 		const struct monitor_vcpu *vcpu, const uint64_t tls[3])
 {
 	const struct pvm_vcpu *pvm = &vcpu->pvm;
+	struct stub_registers *regs = &control->registers;
 
 	load_xstate(place, control->xstate, vcpu);
 	control->xfeatures = place->layout.features;
-	control->ds = loadable(pvm, PVM_DS, tls);
-	control->es = loadable(pvm, PVM_ES, tls);
-	control->fs = loadable(pvm, PVM_FS, tls);
-	control->gs = loadable(pvm, PVM_GS, tls);
-	control->fs_base = canonical_base(pvm->fs_base);
-	control->gs_base = canonical_base(pvm->gs_base);
-	control->flags = PVM_RFLAGS_FIXED;
+	regs->ds = loadable(pvm, PVM_DS, tls);
+	regs->es = loadable(pvm, PVM_ES, tls);
+	regs->fs = loadable(pvm, PVM_FS, tls);
+	regs->gs = loadable(pvm, PVM_GS, tls);
+	regs->fs_base = canonical_base(pvm->fs_base);
+	regs->gs_base = canonical_base(pvm->gs_base);
+	regs->flags = PVM_RFLAGS_FIXED;
 	control->enter = place->pkru_offset && (pvm->pkru & PKRU_KEY0_DENIED) ? ENTER_TRACED : ENTER_IRET;
-	memcpy(control->gpr, pvm->gpr, sizeof(control->gpr));
-	control->iret = (struct stub_iret){
+	memcpy(regs->gpr, pvm->gpr, sizeof(regs->gpr));
+	regs->iret = (struct stub_iret){
 		.rip = pvm->rip,
 		.cs = pvm_vcpu_underlying_cs(pvm),
 		/* S2, at the last place before the CPU. */
@@ -228,7 +221,8 @@ void frame_store(const struct sigframe_place *place, const struct stub_record *r
 	const struct pvm_vm_config *config = &pvm->vm->config;
 	const struct sigframe *f = place->frame;
 
-	store_gprs(f, pvm);
+	frame_store_gprs(f, pvm->gpr);
+	pvm->rip = f->rip;
 	pvm->rflags = pvm_rflags_sanitize(f->rflags);
 	/*
 	 * In supervisor mode both are emulated. In user mode there are two code
@@ -244,5 +238,5 @@ void frame_store(const struct sigframe_place *place, const struct stub_record *r
 	pvm->seg[PVM_GS] = (uint16_t)record->gs;
 	pvm->fs_base = record->fs_base;
 	pvm->gs_base = record->gs_base;
-	store_xstate(place, vcpu);
+	frame_store_xstate(place, place->xstate, vcpu);
 }

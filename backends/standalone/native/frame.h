@@ -12,30 +12,6 @@
 #include "../monitor.h"
 #include "stub/protocol.h"
 
-/* The kernel's struct rt_sigframe for 64-bit handlers, with its ucontext and
- * the part of siginfo that is of use. */
-struct sigframe {
-	uint64_t restorer;
-	uint64_t flags, link;
-	uint64_t stack_sp;
-	uint32_t stack_flags, pad0;
-	uint64_t stack_size;
-	uint64_t r8, r9, r10, r11, r12, r13, r14, r15;
-	uint64_t rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip, rflags;
-	uint16_t cs, gs, fs, ss;
-	uint64_t error_code, vector, old_mask, cr2;
-	uint64_t xstate;	/* address of the extended state, or 0 */
-	uint64_t reserved[8];
-	uint64_t mask;
-	struct {
-		int32_t number, error, code, pad;
-		uint64_t address;	/* SIGSEGV ...: si_addr; SIGSYS: si_call_addr */
-		int32_t nr;		/* SIGSYS */
-		uint32_t arch;		/* SIGSYS: AUDIT_ARCH_* */
-		uint8_t rest[96];
-	} info;
-};
-
 /* What the kernel says in the software-reserved bytes of a frame's FXSAVE area. */
 struct sigframe_xstate {
 	uint32_t magic;
@@ -77,6 +53,12 @@ void frame_load(const struct sigframe_place *place, struct stub_control *control
 /* For a host that refuses ptrace: change ENTER_TRACED to ENTER_IRET, with PKRU allowing
  * key 0, although the guest denies it. */
 void frame_grant_key0(const struct sigframe_place *place, struct stub_control *control);
+
+/* The general registers of a frame. */
+void frame_store_gprs(const struct sigframe *frame, uint64_t gpr[16]);
+
+/* The extended state @x, which a guest may have written, with PKRU. */
+void frame_store_xstate(const struct sigframe_place *place, const uint8_t *x, struct monitor_vcpu *vcpu);
 
 /* The guest's registers back from the frame and the record. */
 void frame_store(const struct sigframe_place *place, const struct stub_record *record,

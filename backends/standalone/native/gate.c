@@ -25,7 +25,7 @@ void gate_destroy(struct gate *gate)
 	pthread_cond_destroy(&gate->left);
 }
 
-enum gate_answer gate_enter(struct gate *gate, const struct space *space)
+enum gate_answer gate_enter(struct gate *gate, const struct space *space, const struct space *peer)
 {
 	enum gate_answer answer = GATE_ENTERED;
 
@@ -37,6 +37,7 @@ enum gate_answer gate_enter(struct gate *gate, const struct space *space)
 		answer = GATE_KICK;
 	} else {
 		gate->running = space;
+		gate->peer = peer;
 		gate->loose = false;
 		gate->entries++;
 	}
@@ -49,7 +50,7 @@ enum gate_answer gate_enter(struct gate *gate, const struct space *space)
 void gate_leave(struct gate *gate)
 {
 	pthread_mutex_lock(&gate->lock);
-	gate->running = NULL;
+	gate->running = gate->peer = NULL;
 	pthread_cond_broadcast(&gate->left);
 	pthread_mutex_unlock(&gate->lock);
 }
@@ -71,13 +72,21 @@ void gate_take(struct gate *gate, struct gate_flushes *flushes)
 	pthread_mutex_unlock(&gate->lock);
 }
 
+static void interrupt_one(const struct space *space)
+{
+	if (!space)
+		return;
+	pidfd_send_signal(space->pidfd, STUB_SIGNAL_KICK, NULL, 0);
+	/* A stub that SIGSTOP has stopped would not handle the kick. */
+	pidfd_send_signal(space->pidfd, SIGCONT, NULL, 0);
+}
+
+/* Only the pair itself knows which of the two has the vCPU. The other one, which waits with signals
+ * blocked, takes the kick when it gets the vCPU, before the guest's first instruction. */
 static void interrupt(struct gate *gate)
 {
-	if (!gate->running)
-		return;
-	pidfd_send_signal(gate->running->pidfd, STUB_SIGNAL_KICK, NULL, 0);
-	/* A stub that SIGSTOP has stopped would not handle the kick. */
-	pidfd_send_signal(gate->running->pidfd, SIGCONT, NULL, 0);
+	interrupt_one(gate->running);
+	interrupt_one(gate->peer);
 }
 
 void gate_kick(struct gate *gate)

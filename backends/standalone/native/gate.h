@@ -31,6 +31,7 @@ struct gate {
 	pthread_mutex_t lock;
 	pthread_cond_t left;		/* the vCPU has left the guest */
 	const struct space *running;	/* the stub that runs the guest, or NULL */
+	const struct space *peer;	/* the one that it may hand over to, or NULL */
 	uint64_t entries;		/* how often the guest was entered */
 	bool loose;			/* the watchdog has let the stub run on any CPU */
 	bool kicked;
@@ -52,8 +53,9 @@ enum gate_answer {
 void gate_init(struct gate *gate, struct watchdog *watchdog);
 void gate_destroy(struct gate *gate);
 
-/* vCPU thread: may the guest run now, in @space? gate->loose is false then. */
-enum gate_answer gate_enter(struct gate *gate, const struct space *space);
+/* vCPU thread: may the guest run now, in @space, and in @peer if that is not NULL? gate->loose
+ * is false then. */
+enum gate_answer gate_enter(struct gate *gate, const struct space *space, const struct space *peer);
 /* vCPU thread: it has stopped. Before its process is ended, unless that is what
  * stops it: until here others may send it signals. */
 void gate_leave(struct gate *gate);

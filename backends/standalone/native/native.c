@@ -14,6 +14,7 @@
 #include <pvm/mmu.h>
 
 #include "cause.h"
+#include "handover.h"
 #include "tracer.h"
 
 /* ------------------------------------------------------------------------
@@ -95,6 +96,8 @@ static void leave(struct native_vm *vm, struct native_vcpu *vcpu)
 	vm->stats.processes += vcpu->pool.created;
 	vm->stats.processes_peak += vcpu->pool.peak;
 	vm->stats.translations += vcpu->translations;
+	vm->stats.calls += vcpu->handed.calls;
+	vm->stats.returns += vcpu->handed.returns;
 	for (i = 0; i < vm->count; i++) {
 		if (vm->vcpus[i] == vcpu) {
 			vm->vcpus[i] = vm->vcpus[--vm->count];
@@ -154,6 +157,8 @@ static void native_stats(struct monitor_vm *vm, struct executor_stats *stats)
 		stats->processes += native->vcpus[i]->pool.created;
 		stats->processes_peak += native->vcpus[i]->pool.peak;
 		stats->translations += native->vcpus[i]->translations;
+		stats->calls += native->vcpus[i]->handed.calls;
+		stats->returns += native->vcpus[i]->handed.returns;
 	}
 	pthread_mutex_unlock(&native->lock);
 }
@@ -210,13 +215,23 @@ static void failed(struct pvm_guest_exit *exit, const char *message)
 	executor_fail(exit, PVM_EXIT_FAILED, "%s", message);
 }
 
-/* The last page fault in the mode that the guest is in. It is kept while the guest's supervisor handles that of
- * a user program: when it returns, the page is mapped before the program tries again. */
+/* The last page fault in the mode that the guest is in. It is kept while the guest's supervisor
+ * handles that of a user program: when it returns, the page is mapped before the program tries
+ * again. */
 static struct fill_fault *last_fault(struct monitor_vcpu *vcpu)
 {
 	struct native_vcpu *native = vcpu->executor;
 
 	return &native->fault[vcpu->pvm.user_mode];
+}
+
+/* The space of the root to run on; near that of the other mode, which it may hand over to. */
+static struct space *get_space(struct monitor_vcpu *vcpu, char *why, size_t why_size)
+{
+	struct native_vcpu *native = vcpu->executor;
+
+	return pool_get(&native->pool, vcpu->root.v, vcpu->pvm.user_mode,
+			pvm_mmu_other_root(&vcpu->pvm).v, why, why_size);
 }
 
 /* Commands for what must be forgotten and what can be filled. */
@@ -227,6 +242,7 @@ static bool queue_commands(struct monitor_vcpu *vcpu, struct space *space, struc
 	bool empty = space->forget_all;
 
 	space_commands_begin(space);
+	handover_queue(space, vcpu);
 	if (empty)
 		fill_first(space, vcpu, &native->translations);
 	switch (fill_fault(space, vcpu->vm, fault, &native->translations)) {
@@ -290,7 +306,7 @@ static bool start_over(struct monitor_vcpu *vcpu, struct space *space, struct pv
 	int error;
 
 	pool_discard(&native->pool, space);
-	space = pool_get(&native->pool, vcpu->root.v, why, sizeof(why));
+	space = get_space(vcpu, why, sizeof(why));
 	if (!space) {
 		failed(exit, why);
 		return false;
@@ -318,6 +334,8 @@ static void stub_died(struct monitor_vcpu *vcpu, struct space *space, bool tampe
 
 	pool_discard(&native->pool, space);
 	space_describe_end(space, end, sizeof(end));
+	if (space_is_users(space))
+		pool_peer(&native->pool, space)->doubtful = true;
 	if (!tampered && space_was_ended_by_host(space)) {
 		executor_fail(exit, PVM_EXIT_FAILED, "its stub process %s, by the host and not by the guest", end);
 		return;
@@ -411,12 +429,52 @@ static bool faults_at_once(const struct pvm_vcpu *vcpu, struct pvm_guest_exit *e
 	return true;
 }
 
+/* The stub of a pair that has not stopped last may have ended meanwhile. */
+static void bury(struct native_vcpu *native, struct space *space, const struct space *stopped)
+{
+	if (space == stopped || !space->is_dead)
+		return;
+	pool_discard(&native->pool, space);
+	if (space_is_users(space))
+		pool_peer(&native->pool, space)->doubtful = true;
+}
+
+/* The guest runs in @space, and in @peer, if that is not NULL, until something needs us. *@space is
+ * what has stopped; the vCPU is in its mode then. */
+static enum space_stop run(struct monitor_vcpu *vcpu, struct space **space, struct space *peer)
+{
+	struct native_vcpu *native = vcpu->executor;
+	struct space *entered = *space;
+	enum space_stop stop;
+
+	hold(vcpu, entered);
+	stop = peer ? space_run_pair(entered, peer, space) : space_run(entered);
+	/* M9, M10: see space.c. */
+	if (stop == SPACE_BAD_PEER) {
+		*space = pool_peer(&native->pool, *space);
+		stop = SPACE_TAMPERED;
+	}
+	if (stop == SPACE_TAMPERED)
+		space_kill(*space);
+	gate_leave(&native->gate);
+	if (!peer)
+		return stop;
+	handover_disarm(entered, peer);
+	bury(native, entered, *space);
+	bury(native, peer, *space);
+	if (!handover_take(vcpu, entered, peer, *space, stop == SPACE_KICKED)) {
+		space_kill(*space);
+		stop = SPACE_TAMPERED;
+	}
+	return stop;
+}
+
 static void native_run(struct monitor_vcpu *vcpu, struct pvm_guest_exit *exit)
 {
 	struct native_vcpu *native = vcpu->executor;
 	char why[256] = "";
 	enum space_stop stop;
-	struct space *space;
+	struct space *space, *peer;
 	int error;
 
 	for (;;) {
@@ -426,7 +484,7 @@ static void native_run(struct monitor_vcpu *vcpu, struct pvm_guest_exit *exit)
 			return;
 		if (faults_at_once(&vcpu->pvm, exit))
 			return;
-		space = pool_get(&native->pool, vcpu->root.v, why, sizeof(why));
+		space = get_space(vcpu, why, sizeof(why));
 		if (!space) {
 			failed(exit, why);
 			return;
@@ -443,20 +501,24 @@ static void native_run(struct monitor_vcpu *vcpu, struct pvm_guest_exit *exit)
 				return;
 			continue;
 		}
-		switch (gate_enter(&native->gate, space)) {
+		peer = pool_peer(&native->pool, space);
+		if (handover_arm(vcpu, space, peer))
+			placement_follow(&native->placement, space, peer);
+		else
+			peer = NULL;
+		switch (gate_enter(&native->gate, space, peer)) {
 		case GATE_FLUSH:
+			if (peer)
+				handover_disarm(space, peer);
 			continue;
 		case GATE_KICK:
+			if (peer)
+				handover_disarm(space, peer);
 			return;
 		case GATE_ENTERED:
 			break;
 		}
-		hold(vcpu, space);
-		stop = space_run(space);
-		/* M9, M10: see space.c. */
-		if (stop == SPACE_TAMPERED)
-			space_kill(space);
-		gate_leave(&native->gate);
+		stop = run(vcpu, &space, peer);
 		if (stop != SPACE_COMMAND_FAILED && stop != SPACE_KICKED)
 			last_fault(vcpu)->pending = false;
 		if (look_at_stop(vcpu, space, stop, exit))

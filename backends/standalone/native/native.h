@@ -16,6 +16,7 @@
 struct native_vm {
 	uint64_t lowest;		/* address that a process may map */
 	unsigned pkeys;			/* protection keys of each stub */
+	bool every_exit;		/* stubs hand nothing over: for tests, which look at each exit */
 	bool sysenter;			/* native_has_sysenter() */
 	struct watchdog watchdog;
 	atomic_bool ptrace_refused;	/* said once */
@@ -33,6 +34,9 @@ struct native_vcpu {
 	struct placement placement;
 	struct fill_fault fault[2];	/* the last one in supervisor mode, and in user mode */
 	uint64_t translations;
+	struct {
+		uint64_t calls, returns;
+	} handed;			/* over, by stubs to each other */
 };
 
 static inline struct native_vm *native_vm(const struct monitor_vm *vm)

@@ -198,14 +198,14 @@ void nursery_close(struct nursery *nursery)
 }
 
 /* Send the request with the stub's descriptors. */
-static int ask(struct nursery *nursery, unsigned slot, const int fds[3])
+static int ask(struct nursery *nursery, unsigned slot, const int fds[4])
 {
 	struct zygote_request request = {
 		.slot = slot, .monitor = getpid(), .pkeys = nursery->pkeys,
 	};
 	union {
 		struct cmsghdr header;
-		char space[CMSG_SPACE(3 * sizeof(int))];
+		char space[CMSG_SPACE(4 * sizeof(int))];
 	} control = { .space = { 0 } };
 	struct iovec iov = { &request, sizeof(request) };
 	struct msghdr message = {
@@ -215,8 +215,8 @@ static int ask(struct nursery *nursery, unsigned slot, const int fds[3])
 
 	control.header.cmsg_level = SOL_SOCKET;
 	control.header.cmsg_type = SCM_RIGHTS;
-	control.header.cmsg_len = CMSG_LEN(3 * sizeof(int));
-	memcpy(CMSG_DATA(&control.header), fds, 3 * sizeof(int));
+	control.header.cmsg_len = CMSG_LEN(4 * sizeof(int));
+	memcpy(CMSG_DATA(&control.header), fds, 4 * sizeof(int));
 	while (sendmsg(nursery->socket, &message, MSG_NOSIGNAL) < 0)
 		if (errno != EINTR)
 			return -EPIPE;
@@ -258,17 +258,17 @@ static int zygote_is_gone(struct nursery *nursery)
 	return -EPIPE;
 }
 
-int nursery_clone(struct nursery *nursery, unsigned slot, struct nursery_stub *stub)
+int nursery_clone(struct nursery *nursery, unsigned slot, int go, int peer, struct nursery_stub *stub)
 {
 	/* Events, not pipes: writing to a dead stub must not raise SIGPIPE. */
 	int stop[2] = { -1, -1 };
-	int go = eventfd(0, EFD_CLOEXEC), order = eventfd(0, EFD_CLOEXEC);
+	int order = eventfd(0, EFD_CLOEXEC);
 	int pidfd, result = 0;
 
-	if (go < 0 || order < 0 || pipe2(stop, O_CLOEXEC) < 0)
+	if (order < 0 || pipe2(stop, O_CLOEXEC) < 0)
 		result = -errno;
 	else
-		result = ask(nursery, slot, (int[3]){ go, stop[1], order });
+		result = ask(nursery, slot, (int[4]){ go, stop[1], order, peer });
 	/* The write end is the stub's alone: its death shows as end of file. */
 	close_all(&stop[1], 1);
 	if (result == 0)
@@ -279,13 +279,13 @@ int nursery_clone(struct nursery *nursery, unsigned slot, struct nursery_stub *s
 		pidfd = open_child(result);
 		if (pidfd >= 0) {
 			*stub = (struct nursery_stub){
-				.pid = result, .pidfd = pidfd, .go = go, .order = order, .stop = stop[0],
+				.pid = result, .pidfd = pidfd, .order = order, .stop = stop[0],
 			};
 			return 0;
 		}
 		/* It sees that nobody reads its pipe, or that its monitor has gone. */
 		result = -errno;
 	}
-	close_all((int[3]){ go, order, stop[0] }, 3);
+	close_all((int[2]){ order, stop[0] }, 2);
 	return result;
 }

@@ -25,11 +25,11 @@ struct nursery {
 };
 
 /* A new stub: its process, as a number and as a handle that stays its own; the
- * events that its threads wait for; the read end of its pipe. */
+ * event that its mapper waits for; the read end of its pipe. */
 struct nursery_stub {
 	pid_t pid;
 	int pidfd;
-	int go, order, stop;
+	int order, stop;
 };
 
 /**
@@ -44,11 +44,13 @@ int nursery_open(struct nursery *nursery, int guest_fd, unsigned slots, unsigned
 void nursery_close(struct nursery *nursery);
 
 /**
- * nursery_clone - a new stub on the pages of @slot, on its way to its first stop.
+ * nursery_clone - a new stub on the pages of @slot, on its way to its first stop. With an even number
+ * it is a supervisor's, and the next one is the user's of its pair.
+ * @go: the event that its guest's thread waits for. @peer: that of the other stub of the pair.
  * Returns 0, or -errno: -EAGAIN and -ENOMEM when the host has no more
  * processes or memory, -EPIPE when the zygote is gone: nursery->status says how.
  */
-int nursery_clone(struct nursery *nursery, unsigned slot, struct nursery_stub *stub);
+int nursery_clone(struct nursery *nursery, unsigned slot, int go, int peer, struct nursery_stub *stub);
 
 /* End a child, which may be dead already, and wait for it. Its status, as of
  * waitid(), or si_code 0 if the kernel has reaped it (SIGCHLD is ignored). Never

@@ -72,6 +72,17 @@ void placement_bind(struct placement *placement, struct space *space, bool loose
 	}
 }
 
+void placement_follow(const struct placement *placement, const struct space *space, struct space *peer)
+{
+	if (peer->cpu == space->cpu)
+		return;
+	if (space->cpu < 0)
+		let_run_on(peer, &placement->allowed);
+	else
+		bind_to(peer, space->cpu);
+	peer->cpu = space->cpu;
+}
+
 void placement_release(struct placement *placement)
 {
 	if (placement->known && pthread_equal(placement->thread, pthread_self()) && placement->cpu >= 0)

@@ -25,6 +25,9 @@ struct placement {
  * @loosened: the watchdog has taken the last binding back. */
 void placement_bind(struct placement *placement, struct space *space, bool loosened);
 
+/* @space may hand over to @peer: that runs where @space does. */
+void placement_follow(const struct placement *placement, const struct space *space, struct space *peer);
+
 /* The thread does something else from now on. */
 void placement_release(struct placement *placement);
 

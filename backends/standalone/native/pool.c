@@ -5,8 +5,12 @@
  */
 #include "pool.h"
 
+#include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 int pool_open(struct pool *pool, int guest_fd, unsigned pkeys, char *why, size_t why_size)
 {
@@ -22,8 +26,11 @@ void pool_close(struct pool *pool)
 {
 	unsigned i;
 
-	for (i = 0; i < pool->count; i++)
+	for (i = 0; i < pool->count; i++) {
 		pool_discard(pool, &pool->spaces[i]);
+		if (pool->go[i] >= 0)
+			close(pool->go[i]);
+	}
 	nursery_close(&pool->nursery);
 }
 
@@ -34,27 +41,81 @@ void pool_discard(struct pool *pool, struct space *space)
 	space_destroy(space);
 }
 
-/* A new process in an unused place. NULL: the limit is reached, or *@error. */
-static struct space *create(struct pool *pool, char *why, size_t why_size, int *error)
+struct space *pool_peer(struct pool *pool, const struct space *space)
+{
+	return &pool->spaces[space->slot ^ 1];
+}
+
+/* The space that stands for @root, or NULL. */
+static struct space *find(struct pool *pool, uint64_t root)
 {
 	unsigned i;
 
+	for (i = 0; i < 2; i++) {
+		struct space *space = pool->recent[i];
+
+		if (space && space->pid && space->root == root)
+			return space;
+	}
+	for (i = 0; i < pool->count && root != PVM_INVALID_ADDR; i++)
+		if (pool->spaces[i].pid && pool->spaces[i].root == root)
+			return &pool->spaces[i];
+	return NULL;
+}
+
+/* An unused place: beside @other, if there is one. POOL_SPACES: none. */
+static unsigned unused_place(struct pool *pool, bool user, const struct space *other)
+{
+	unsigned i;
+
+	if (other && space_is_users(other) != user && !pool_peer(pool, other)->pid)
+		return other->slot ^ 1;
+	for (i = user; i < POOL_SPACES; i += 2)
+		if (i >= pool->count || !pool->spaces[i].pid)
+			break;
+	return i < POOL_SPACES ? i : POOL_SPACES;
+}
+
+/* The places up to @place and its peer exist, with an event each; or -errno. */
+static int open_place(struct pool *pool, unsigned place)
+{
+	unsigned i;
+
+	for (; pool->count <= (place | 1); pool->count++) {
+		pool->spaces[pool->count] = SPACE_NONE;
+		pool->spaces[pool->count].slot = pool->count;
+		pool->go[pool->count] = -1;
+	}
+	for (i = place & ~1u; i <= (place | 1); i++) {
+		if (pool->go[i] < 0)
+			pool->go[i] = eventfd(0, EFD_CLOEXEC);
+		if (pool->go[i] < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+/* A new process in an unused place. NULL: the limit is reached, or *@error. */
+static struct space *create(struct pool *pool, bool user, const struct space *other, char *why,
+			    size_t why_size, int *error)
+{
+	unsigned place = unused_place(pool, user, other);
+
 	*error = 0;
-	if (pool->alive >= pool->limit)
+	if (pool->alive >= pool->limit || place == POOL_SPACES)
 		return NULL;
-	for (i = 0; i < pool->count && pool->spaces[i].pid; i++)
-		;
-	if (i == POOL_SPACES)
-		return NULL;
-	if (i == pool->count)
-		pool->spaces[pool->count++] = SPACE_NONE;
-	*error = space_create(&pool->spaces[i], &pool->nursery, i, why, why_size);
+	*error = open_place(pool, place);
+	if (*error)
+		snprintf(why, why_size, "native executor: no new stub process: %s", strerror(-*error));
+	else
+		*error = space_create(&pool->spaces[place], &pool->nursery, place, pool->go[place],
+				      pool->go[place ^ 1], why, why_size);
 	if (*error)
 		return NULL;
 	pool->created++;
 	if (++pool->alive > pool->peak)
 		pool->peak = pool->alive;
-	return &pool->spaces[i];
+	return &pool->spaces[place];
 }
 
 /* Of so many that were unused for longest, the one with the fewest pages goes. */
@@ -80,26 +141,36 @@ static void note_age(struct oldest *oldest, struct space *space)
 	oldest->space[place] = space;
 }
 
-/* One without a root, else the cheapest of the oldest. */
-static struct space *to_recycle(struct pool *pool)
+/* The cheapest of the oldest of a mode; NULL: there is none. */
+static struct space *to_recycle(struct pool *pool, bool user)
 {
 	struct oldest oldest = { .count = 0 };
 	struct space *found = NULL;
 	unsigned i;
 
-	for (i = 0; i < pool->count; i++) {
-		struct space *space = &pool->spaces[i];
-
-		if (!space->pid)
-			continue;
-		if (space->root == PVM_INVALID_ADDR)
-			return space;
-		note_age(&oldest, space);
-	}
+	for (i = 0; i < pool->count; i++)
+		if (pool->spaces[i].pid && space_is_users(&pool->spaces[i]) == user)
+			note_age(&oldest, &pool->spaces[i]);
 	/* Half of them at most: a small pool must not lose what was used just now. */
 	for (i = 0; i < oldest.count && i <= pool->alive / 2; i++)
 		if (!found || oldest.space[i]->mapped < found->mapped)
 			found = oldest.space[i];
+	return found;
+}
+
+/* One that stands for no root: @other's peer rather than others; or NULL. */
+static struct space *idle(struct pool *pool, bool user, const struct space *other)
+{
+	struct space *found = NULL;
+	unsigned i;
+
+	for (i = user; i < pool->count; i += 2) {
+		struct space *space = &pool->spaces[i];
+
+		if (space->pid && space->root == PVM_INVALID_ADDR &&
+		    (!found || space == (other ? pool_peer(pool, other) : NULL)))
+			found = space;
+	}
 	return found;
 }
 
@@ -113,32 +184,30 @@ static struct space *used(struct pool *pool, struct space *space)
 	return space;
 }
 
-struct space *pool_get(struct pool *pool, uint64_t root, char *why, size_t why_size)
+struct space *pool_get(struct pool *pool, uint64_t root, bool user, uint64_t other_root, char *why,
+		       size_t why_size)
 {
-	struct space *space, *idle = NULL;
-	unsigned i;
-	int error;
+	struct space *space = find(pool, root), *other;
+	int error = 0;
 
-	for (i = 0; i < 2; i++) {
-		space = pool->recent[i];
-		if (space && space->pid && space->root == root)
-			return used(pool, space);
-	}
-	for (i = 0; i < pool->count; i++) {
-		space = &pool->spaces[i];
-		if (!space->pid)
-			continue;
-		if (space->root == root)
-			return used(pool, space);
-		if (space->root == PVM_INVALID_ADDR)
-			idle = space;
-	}
-	space = idle ? NULL : create(pool, why, why_size, &error);
+	if (space)
+		return used(pool, space);
+	other = find(pool, other_root);
+	space = idle(pool, user, other);
+	if (!space)
+		space = create(pool, user, other, why, why_size, &error);
 	if (!space) {
 		/* M11: with fewer processes than we would like the guest still runs. */
-		if (!idle && error)
+		if (error)
 			pool->limit = pool->alive;
-		space = idle ? idle : to_recycle(pool);
+		space = to_recycle(pool, user);
+	}
+	if (!space) {	/* all that there may be are of the other mode */
+		space = to_recycle(pool, !user);
+		if (!space)
+			return NULL;
+		pool_discard(pool, space);
+		space = create(pool, user, NULL, why, why_size, &error);
 		if (!space)
 			return NULL;
 	}

@@ -10,13 +10,15 @@
 
 #include "space.h"
 
-/* At most; fewer where the host has no more processes or descriptors for us. */
+/* At most; fewer where the host has no more processes or descriptors for us. Even: the
+ * places 2 n and 2 n + 1 are a pair, for supervisor and for user mode. */
 #define POOL_SPACES 512
 
 struct pool {
 	struct nursery nursery;
 	struct space spaces[POOL_SPACES];
-	unsigned count;			/* of them that were ever used: the first ones */
+	int go[POOL_SPACES];		/* of each place that was ever used, and its peer's: an eventfd */
+	unsigned count;			/* of them that were ever used: the first ones, and their peers */
 	unsigned limit;			/* spaces with a process; lowered when the host refuses more */
 	struct space *recent[2];	/* usually the supervisor's and the user's */
 	uint64_t clock;
@@ -30,9 +32,15 @@ void pool_close(struct pool *pool);
 /**
  * pool_get - the space for @root: the one it has, a new one, or, of those unused for
  * longest, the one that costs least to fill again, emptied.
+ * @user: the mode that the root is of.
+ * @other: the root of the other mode, beside whose space a new one should be; or PVM_INVALID_ADDR.
  * Returns NULL, with one line in @why, when there is none and none can be made.
  */
-struct space *pool_get(struct pool *pool, uint64_t root, char *why, size_t why_size);
+struct space *pool_get(struct pool *pool, uint64_t root, bool user, uint64_t other, char *why,
+		       size_t why_size);
+
+/* The other one of @space's pair, which may have no process. */
+struct space *pool_peer(struct pool *pool, const struct space *space);
 
 /* End @space's process. */
 void pool_discard(struct pool *pool, struct space *space);

@@ -17,6 +17,8 @@
 #include "space.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -30,29 +32,44 @@
 /* Commands on more bytes than this are long: at least a millisecond for the host. */
 #define LONG_COMMANDS	(16ull << 20)
 
+/* The next message; 0: the process is gone. */
+static uint64_t read_message(struct space *space)
+{
+	uint64_t message;
+	ssize_t n;
+
+	do
+		n = read(space->stop, &message, sizeof(message));
+	while (n < 0 && errno == EINTR);
+	return n == sizeof(message) ? message : 0;
+}
+
 /* The next message of the mapper's or with number @turn, 0 being none; 0: the process is
  * gone. A guest may have said a stop of an earlier run twice. */
 static uint64_t wait_message(struct space *space, uint64_t turn)
 {
 	uint64_t message;
-	ssize_t n;
 
-	for (;;) {
-		n = read(space->stop, &message, sizeof(message));
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n != sizeof(message))
-			return 0;
-		if ((turn && message == turn) || message >= MESSAGE_MAPPER)
-			return message;
-	}
+	do
+		message = read_message(space);
+	while (message && message != turn && message < MESSAGE_MAPPER);
+	return message;
 }
 
 static void post(int event)
 {
-	const uint64_t one = 1;
+	const uint64_t go = GO_BY_MONITOR;
 
-	while (write(event, &one, sizeof(one)) < 0 && errno == EINTR)
+	while (write(event, &go, sizeof(go)) < 0 && errno == EINTR)
+		;
+}
+
+void space_drain(int go)
+{
+	struct pollfd event = { .fd = go, .events = POLLIN };
+	uint64_t said;
+
+	while (poll(&event, 1, 0) > 0 && read(go, &said, sizeof(said)) > 0)
 		;
 }
 
@@ -69,6 +86,7 @@ static void commands_done(struct space *space, bool all)
 	memset(space->control->commands, 0, space->control->count * sizeof(struct stub_command));
 	space->control->count = 0;
 	if (all) {
+		space->pvcs = space->pvcs_next;
 		if (space->forget_all)
 			space->mapped = 0;
 		space->forget_all = false;
@@ -88,34 +106,146 @@ static enum space_stop look_at_stop(struct space *space)
 		return SPACE_SIGNAL;
 	case STOP_KICKED:
 		return SPACE_KICKED;
+	case STOP_BAD_PEER:
+		return space_is_users(space) ? SPACE_TAMPERED : SPACE_BAD_PEER;
 	default:
 		return SPACE_TAMPERED;
 	}
 }
 
-enum space_stop space_run(struct space *space)
+/* Let it go, with its commands. */
+static void start(struct space *space)
 {
-	bool commands = space->control->count > 0;
-	bool traced = space->control->enter == ENTER_TRACED;
-	uint64_t message;
-
 	space->control->turn = ++space->turn;
-	if (commands)
+	if (space->control->count)
 		order(space, THEN_GO);
 	else
 		post(space->go);
+}
+
+enum space_stop space_run(struct space *space)
+{
+	bool traced = space->control->enter == ENTER_TRACED;
+	uint64_t message;
+
+	start(space);
 	if (traced)
 		tracer_enter(space);
 	message = wait_message(space, space->turn);
 	if (!message)
 		return SPACE_DEAD;
-	if (commands)
+	if (space->control->count)
 		commands_done(space, message == space->turn);
 	if (message != space->turn) {
 		space->failed_errno = (int)(message - MESSAGE_MAPPER);
 		return SPACE_COMMAND_FAILED;
 	}
+	space->doubtful = false;
 	return look_at_stop(space);
+}
+
+/* Does the guest's thread sleep? There is one place where it does: the wait. As of /proc,
+ * which says that of any process to anybody. */
+static bool sleeps(const struct space *space)
+{
+	char path[32], text[128];
+	const char *state;
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)space->pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return true;	/* it is gone */
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (n <= 0)
+		return true;
+	text[n] = 0;
+	state = strrchr(text, ')');
+	return state && state[1] == ' ' && state[2] == 'S';
+}
+
+/*
+ * The user's stub is dead, as a user program can arrange at any time, also when it has not
+ * got the vCPU. Has the supervisor's stub it, or will have it? Then its next message, which is waited for; else 0:
+ * it is at rest, and no go is on its way.
+ */
+static uint64_t settle(struct space *supervisor)
+{
+	struct pollfd pipe = { .fd = supervisor->stop, .events = POLLIN };
+	bool slept = false;
+
+	for (;;) {
+		/* A go that it has not taken is forgotten; one that it has shows here in the end. */
+		if (slept)
+			space_drain(supervisor->go);
+		if (poll(&pipe, 1, slept ? 0 : 1) > 0)
+			return wait_message(supervisor, supervisor->turn);
+		if (slept && sleeps(supervisor))
+			return 0;
+		slept = sleeps(supervisor);
+	}
+}
+
+/* Which of the two says something of this run; NULL: one is gone, *@dead. */
+static struct space *wait_for_pair(struct space *pair[2], uint64_t *message, struct space **dead)
+{
+	struct pollfd pipes[2] = {
+		{ .fd = pair[0]->stop, .events = POLLIN }, { .fd = pair[1]->stop, .events = POLLIN },
+	};
+	unsigned i;
+
+	for (;;) {
+		if (poll(pipes, 2, -1) < 0)
+			continue;	/* EINTR */
+		for (i = 0; i < 2; i++) {
+			if (!pipes[i].revents)
+				continue;
+			*message = read_message(pair[i]);
+			if (!*message) {
+				*dead = pair[i];
+				return NULL;
+			}
+			if (*message == pair[i]->turn || *message >= MESSAGE_MAPPER)
+				return pair[i];
+		}
+	}
+}
+
+/* M9: both are at rest before others are told so. A go that is on its way from one to the other is
+ * part of the run. */
+enum space_stop space_run_pair(struct space *space, struct space *peer, struct space **stopped)
+{
+	struct space *pair[2] = { space, peer }, *dead = NULL;
+	struct space *other;
+	uint64_t message;
+
+	peer->control->turn = ++peer->turn;
+	start(space);
+	*stopped = wait_for_pair(pair, &message, &dead);
+	if (!*stopped) {
+		dead->is_dead = true;
+		other = dead == space ? peer : space;
+		if (space_is_users(dead)) {
+			message = settle(other);
+		} else {	/* no kernel, no user program */
+			space_kill(other);
+			other->is_dead = true;
+		}
+		if (!message) {
+			*stopped = dead;
+			return SPACE_DEAD;
+		}
+		*stopped = other;
+	}
+	if (space->control->count)
+		commands_done(space, message < MESSAGE_MAPPER);
+	if (message >= MESSAGE_MAPPER) {
+		space->failed_errno = (int)(message - MESSAGE_MAPPER);
+		return SPACE_COMMAND_FAILED;
+	}
+	return look_at_stop(*stopped);
 }
 
 int space_prepare(struct space *space)
@@ -202,7 +332,7 @@ void space_kill(struct space *space)
 
 void space_destroy(struct space *space)
 {
-	const int fds[] = { space->pidfd, space->go, space->order, space->stop };
+	const int fds[] = { space->pidfd, space->order, space->stop };
 	unsigned i;
 
 	if (space->pid > 0)
@@ -211,7 +341,7 @@ void space_destroy(struct space *space)
 		if (fds[i] >= 0)
 			close(fds[i]);
 	space->pid = 0;
-	space->pidfd = space->go = space->order = space->stop = -1;
+	space->pidfd = space->order = space->stop = -1;
 	space->root = PVM_INVALID_ADDR;
 }
 
@@ -241,7 +371,7 @@ static bool learn(struct space *space, uint8_t *shared)
 	return sigframe_learn(&space->frame, shared, record->frame);
 }
 
-int space_create(struct space *space, struct nursery *nursery, unsigned slot, char *why,
+int space_create(struct space *space, struct nursery *nursery, unsigned slot, int go, int peer, char *why,
 		 size_t why_size)
 {
 	uint8_t *pages = nursery->arena + (size_t)slot * STUB_SLOT_SIZE;
@@ -252,16 +382,18 @@ int space_create(struct space *space, struct nursery *nursery, unsigned slot, ch
 	*space = SPACE_NONE;
 	space->slot = slot;
 	space->control = (struct stub_control *)(void *)pages;
-	space->record = (const struct stub_record *)(void *)(pages + STUB_CONTROL_SIZE);
+	space->handed = (const struct stub_handed *)(void *)(pages + SLOT_HANDED);
+	space->record = (struct stub_record *)(void *)(pages + SLOT_SHARED);
+	space->go = go;
+	space_drain(go);
 	memset(pages, 0, STUB_SLOT_SIZE);
 	/* What the first stop carries: it comes without a go. */
 	space->control->turn = ++space->turn;
-	error = nursery_clone(nursery, slot, &stub);
+	error = nursery_clone(nursery, slot, go, peer, &stub);
 	if (error)
 		return explain_no_process(nursery, error, why, why_size);
 	space->pid = stub.pid;
 	space->pidfd = stub.pidfd;
-	space->go = stub.go;
 	space->order = stub.order;
 	space->stop = stub.stop;
 	space->forget_all = true;	/* of the zygote itself */
@@ -271,7 +403,7 @@ int space_create(struct space *space, struct nursery *nursery, unsigned slot, ch
 		snprintf(why, why_size, "native executor: a stub process %s", end);
 		return -EPROTO;
 	}
-	if (!learn(space, pages + STUB_CONTROL_SIZE)) {
+	if (!learn(space, pages + SLOT_SHARED)) {
 		space_destroy(space);
 		snprintf(why, why_size,
 			 "native executor: the host's signal frame is not what is expected");
@@ -330,6 +462,7 @@ void space_commands_begin(struct space *space)
 	unsigned i;
 
 	space->control->count = 0;
+	space->pvcs_next = space->pvcs;
 	if (space->forget_all)
 		command_unmap(space, 0, STUB_REGION);
 	for (i = 0; !space->forget_all && i < space->forget_count; i++)
@@ -360,6 +493,23 @@ bool space_command_map(struct space *space, uint64_t start, uint64_t size, int p
 		command->arg[2] = (uint64_t)prot;
 		command->arg[3] = pkey;
 	}
+	return true;
+}
+
+bool space_command_pvcs(struct space *space, uint64_t offset)
+{
+	struct stub_command *command = next_command(space);
+
+	if (!command)
+		return false;
+	command->nr = SYS_mmap;
+	command->arg[0] = STUB_PVCS;
+	command->arg[1] = STUB_PVCS_SIZE;
+	command->arg[2] = PROT_READ | PROT_WRITE;
+	command->arg[3] = MAP_SHARED | MAP_FIXED;
+	command->arg[4] = STUB_FD_GUEST;
+	command->arg[5] = offset;
+	space->pvcs_next = offset;
 	return true;
 }
 

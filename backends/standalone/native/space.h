@@ -24,6 +24,7 @@ struct space_range {
 enum space_stop {
 	SPACE_SIGNAL,		/* the frame says what happened */
 	SPACE_KICKED,		/* a signal came before the guest ran: nothing has happened */
+	SPACE_BAD_PEER,		/* of a supervisor's: the user's has handed over what no honest one does */
 	SPACE_COMMAND_FAILED,	/* the guest has not run: see failed_errno */
 	SPACE_TAMPERED,		/* the guest has damaged the stub: space_kill() */
 	SPACE_DEAD,		/* it is gone, but not reaped: space_destroy() */
@@ -33,14 +34,22 @@ struct space {
 	pid_t pid;		/* of the guest's thread; 0: no process */
 	pid_t mapper;		/* the other thread */
 	int pidfd;
-	int go, order, stop;
-	unsigned slot;		/* of the arena */
+	int go;			/* the pool's: it outlives the process */
+	int order, stop;
+	unsigned slot;		/* of the arena: even: for supervisor mode; the next one is its peer */
 	struct stub_control *control;
-	const struct stub_record *record;	/* the guest can write there: believe nothing */
+	const struct stub_handed *handed;	/* a user's: written by the supervisor's stub */
+	struct stub_record *record;	/* the guest can write there: believe nothing */
 	struct sigframe_place frame;	/* where its signal frames lie */
 	uint64_t turn;
 	siginfo_t status;	/* after space_destroy(): as nursery_kill() says */
 	int failed_errno;	/* SPACE_COMMAND_FAILED */
+
+	/* A supervisor's: what is mapped at STUB_PVCS, and will be after the commands; an offset in guest
+	 * memory, or PVM_INVALID_ADDR. */
+	uint64_t pvcs, pvcs_next;
+	bool is_dead;		/* its process has ended, and is not reaped */
+	bool doubtful;		/* a supervisor's: its go may be by a user program that is gone */
 
 	uint64_t root;		/* hpa of the shadow root it stands for */
 	uint64_t used;		/* the pool's clock when it was last */
@@ -59,14 +68,21 @@ struct space {
 /* One without a process. */
 #define SPACE_NONE ((struct space){ \
 	.pidfd = -1, .go = -1, .order = -1, .stop = -1, .cpu = -1, .root = PVM_INVALID_ADDR, \
+	.pvcs = PVM_INVALID_ADDR, .pvcs_next = PVM_INVALID_ADDR, \
 })
+
+static inline bool space_is_users(const struct space *space)
+{
+	return space->slot % 2;
+}
 
 /**
  * space_create - start the process of an empty space, up to its first stop.
+ * @go, @peer: as nursery_clone() has them; nobody else writes to @go meanwhile.
  * @why: one line on failure.
  * Returns 0, or -errno as nursery_clone(); -EPROTO: it could not be set up.
  */
-int space_create(struct space *space, struct nursery *nursery, unsigned slot, char *why,
+int space_create(struct space *space, struct nursery *nursery, unsigned slot, int go, int peer, char *why,
 		 size_t why_size);
 
 /* End the process, before others are told that it has stopped: it may have a go that
@@ -76,6 +92,9 @@ void space_kill(struct space *space);
 /* End the process, if there is one, and reap it: no signal reaches it after this,
  * and all translations are gone. */
 void space_destroy(struct space *space);
+
+/* Forget what was said to @go. */
+void space_drain(int go);
 
 /* After space_destroy(): was it a signal that no guest can bring about, as of the
  * host's out-of-memory killer, of a limit or of an operator? */
@@ -107,6 +126,14 @@ int space_prepare(struct space *space);
 /* Carry out the commands, run the guest as frame_load() left it, wait for the
  * stop. */
 enum space_stop space_run(struct space *space);
+
+/* The same with @peer, the other stub of the pair: the two hand the vCPU over to each other as
+ * handover_arm() has allowed. *@stopped is the one that has it in the end. Either may have is_dead then: of
+ * a user's stub that says nothing of who has the vCPU. */
+enum space_stop space_run_pair(struct space *space, struct space *peer, struct space **stopped);
+
+/* Map the page of guest memory at @offset as the PVCS, with the commands. False: the list is full. */
+bool space_command_pvcs(struct space *space, uint64_t offset);
 
 /* "killed by signal 9 (Killed)", for messages. After space_destroy(). */
 void space_describe_end(const struct space *space, char *text, size_t size);

@@ -211,7 +211,7 @@ int tracer_hold(struct space *space)
 static void set_registers(const struct space *space)
 {
 	const struct stub_control *control = space->control;
-	const uint64_t *gpr = control->gpr;
+	const uint64_t *gpr = control->registers.gpr;
 	struct user_regs_struct regs;
 
 	if (ptrace(PTRACE_GETREGS, space->pid, NULL, &regs) < 0)
@@ -232,11 +232,11 @@ static void set_registers(const struct space *space)
 	regs.r13 = gpr[PVM_R13];
 	regs.r14 = gpr[PVM_R14];
 	regs.r15 = gpr[PVM_R15];
-	regs.rip = control->iret.rip;
-	regs.cs = control->iret.cs;
-	regs.eflags = control->iret.rflags;
-	regs.rsp = control->iret.rsp;
-	regs.ss = control->iret.ss;
+	regs.rip = control->registers.iret.rip;
+	regs.cs = control->registers.iret.cs;
+	regs.eflags = control->registers.iret.rflags;
+	regs.rsp = control->registers.iret.rsp;
+	regs.ss = control->registers.iret.ss;
 	ptrace(PTRACE_SETREGS, space->pid, NULL, &regs);
 }
 

@@ -24,6 +24,8 @@ static bool look(struct watchdog *watchdog, struct gate *gate)
 	running = gate->running;
 	if (running && gate->seen_entry == gate->entries && !gate->loose) {
 		sched_setaffinity(gate->running->pid, sizeof(watchdog->cpus), &watchdog->cpus);
+		if (gate->peer)
+			sched_setaffinity(gate->peer->pid, sizeof(watchdog->cpus), &watchdog->cpus);
 		gate->loose = true;
 	}
 	gate->seen_entry = gate->entries;

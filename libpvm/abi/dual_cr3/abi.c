@@ -87,6 +87,7 @@ const struct pvm_abi_ops pvm_abi_dual_cr3 = {
 	.user_syscall = pvm_dual_cr3_user_syscall,
 	.return_user = pvm_dual_cr3_return_user,
 	.return_supervisor = pvm_dual_cr3_return_supervisor,
+	.switched = pvm_dual_cr3_switched,
 	.hypercalls = hypercalls,
 	.hypercall_count = sizeof(hypercalls) / sizeof(hypercalls[0]),
 	.hypercall_base = PVM_HC_BASE,

@@ -14,6 +14,7 @@ enum pvm_action pvm_dual_cr3_syscall(struct pvm_vcpu *vcpu);
 enum pvm_action pvm_dual_cr3_user_syscall(struct pvm_vcpu *vcpu);
 enum pvm_action pvm_dual_cr3_return_user(struct pvm_vcpu *vcpu);
 enum pvm_action pvm_dual_cr3_return_supervisor(struct pvm_vcpu *vcpu);
+void pvm_dual_cr3_switched(struct pvm_vcpu *vcpu);
 enum pvm_action pvm_dual_cr3_deliver(struct pvm_vcpu *vcpu, uint8_t vector, uint32_t error_code);
 bool pvm_dual_cr3_at_event_entry(const struct pvm_vcpu *vcpu);
 bool pvm_dual_cr3_interrupt_flag(const struct pvm_vcpu *vcpu);

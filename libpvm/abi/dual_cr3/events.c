@@ -162,6 +162,11 @@ enum pvm_action pvm_dual_cr3_return_user(struct pvm_vcpu *vcpu)
 	return pvm_dialect_unmask_nmi(vcpu);
 }
 
+void pvm_dual_cr3_switched(struct pvm_vcpu *vcpu)
+{
+	pvm_mode_switch_cr3(vcpu);
+}
+
 /* The frame cannot be read: the fault is the SYSCALL instruction's, like
  * IRETQ's. Where even that cannot be delivered the stack is what to name. */
 static enum pvm_action unreadable_frame(struct pvm_vcpu *vcpu, const struct pvm_fault_result *fault,

@@ -3,7 +3,7 @@
  * The seccomp filters of a stub's two threads. Owns the lists of what each may
  * ask of the host kernel.
  *
- * The guest's thread: say stop, wait, arm the signal stack, unblock all signals. Each
+ * The guest's thread: say stop, hand over, wait, arm the signal stack, unblock all signals. Each
  * from one instruction and with one set of arguments. All else raises
  * SIGSYS, so that it reaches the monitor as an event instead of killing
  * anything. Syscall User Dispatch comes first and catches what the guest itself
@@ -11,7 +11,8 @@
  * vsyscall page, which the dispatch does not see.
  *
  * The mapper: wait for orders, tell results, and change mappings of guest memory
- * below STUB_REGION. No guest can reach it; anything else ends the process.
+ * below STUB_REGION; a supervisor's, also that of the PVCS's page above it. No guest can
+ * reach it; anything else ends the process.
  */
 #include <linux/audit.h>
 #include <linux/filter.h>
@@ -122,12 +123,25 @@ static void end(struct program *p, unsigned short jump)
 /* Each argument is named: no register of the guest decides anything. */
 static void guests_calls(struct program *p)
 {
-	unsigned short jump;
+	unsigned short jump, peer;
 
-	jump = begin_at(p, __NR_write, STUB_ADDRESS(stub_after_write));
-	arg_must_be(p, 0, STUB_FD_STOP);
-	arg_must_be(p, 1, STUB_CONTROL + CONTROL_TURN);
+	/* Two sites; the one is told from the other by the descriptor. */
+	jump = begin(p, __NR_write);
 	arg_must_be(p, 2, 8);
+	load(p, ARG_HIGH(0));
+	must_be(p, 0);
+	load(p, ARG_LOW(0));
+	peer = p->len;
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, STUB_FD_PEER);
+	must_be(p, STUB_FD_STOP);
+	load(p, IP_LOW);
+	must_be(p, (uint32_t)STUB_ADDRESS(stub_after_write));
+	arg_must_be(p, 1, STUB_CONTROL + CONTROL_TURN);
+	allow(p);
+	p->code[peer].jt = (uint8_t)(p->len - peer - 1);
+	load(p, IP_LOW);
+	must_be(p, (uint32_t)STUB_ADDRESS(stub_after_hand_over));
+	arg_must_be(p, 1, STUB_ADDRESS(stub_by_peer));
 	end(p, jump);
 	jump = begin_at(p, __NR_read, STUB_ADDRESS(stub_after_read));
 	arg_must_be(p, 0, STUB_FD_GO);
@@ -146,7 +160,24 @@ static void guests_calls(struct program *p)
 	end(p, jump);
 }
 
-static void mappers_calls(struct program *p)
+/* The page of the PVCS, for the stub's own use. */
+static void map_pvcs(struct program *p)
+{
+	unsigned short jump;
+
+	load(p, ARG_LOW(0));
+	jump = p->len;
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, (uint32_t)STUB_PVCS);
+	arg_must_be(p, 0, STUB_PVCS);
+	arg_must_be(p, 1, STUB_PVCS_SIZE);
+	arg_must_be(p, 2, PROT_READ | PROT_WRITE);
+	arg_must_be(p, 3, MAP_SHARED | MAP_FIXED);
+	arg_must_be(p, 4, STUB_FD_GUEST);
+	allow(p);
+	p->code[jump].jf = (uint8_t)(p->len - jump - 1);
+}
+
+static void mappers_calls(struct program *p, bool supervisor)
 {
 	unsigned short jump;
 
@@ -161,6 +192,8 @@ static void mappers_calls(struct program *p)
 
 	/* M2: nothing but the guest's memory, nowhere but in the guest's part. */
 	jump = begin(p, __NR_mmap);
+	if (supervisor)
+		map_pvcs(p);
 	must_be_guest_range(p);
 	load(p, ARG_LOW(2));
 	must_be_below(p, (PROT_READ | PROT_WRITE | PROT_EXEC) + 1);
@@ -237,7 +270,7 @@ long stub_seccomp(void)
 	return install(&p);
 }
 
-long stub_mapper_seccomp(void)
+long stub_mapper_seccomp(bool supervisor)
 {
 	struct program p;
 
@@ -246,7 +279,7 @@ long stub_mapper_seccomp(void)
 	load(&p, offsetof(struct seccomp_data, arch));
 	must_be(&p, AUDIT_ARCH_X86_64);
 	load(&p, offsetof(struct seccomp_data, nr));
-	mappers_calls(&p);
+	mappers_calls(&p, supervisor);
 	refuse(&p);
 	return install(&p);
 }

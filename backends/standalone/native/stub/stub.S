@@ -10,20 +10,28 @@
  * munmap, ...) and does nothing else; signals are blocked in it, and what it acts
  * on are the control page and its registers.
  *
+ * The two stubs of a pair can hand the vCPU over to each other, where the control page says so: a
+ * user's system call to the supervisor's stub, EVENT_RETURN_USER back. handover.c does what
+ * the engine would do.
+ *
  * The guest can jump to any byte of this page with any registers. What that
  * comes to:
- *  - of the system calls here its thread's filter allows four, each from one
- *    instruction with one set of arguments: say stop, wait for the go, arm the signal
- *    stack, unblock all signals. The first leads to the second whatever the registers
- *    are. The others do nothing in a thread that runs the guest: there the stack is
+ *  - of the system calls here its thread's filter allows five, each from one
+ *    instruction with one set of arguments: say stop, hand over, wait for the go, arm the
+ *    signal stack, unblock all signals. The first two lead to the third whatever the
+ *    registers are. The others do nothing in a thread that runs the guest: there the stack is
  *    armed and no signal blocked.
- *  - a thread that has said stop executes no guest instruction before the
- *    monitor's next go: from there every way, signals included, leads to the wait.
+ *  - a thread that has said stop, or handed over, executes no guest instruction before
+ *    the next go: from there every way, signals included, leads to the wait.
+ *  - a user program that jumps to the hand-over executes a system call with registers of its
+ *    choice. Where the monitor does not expect that, the other stub does not take it: it finds
+ *    no hand-over in its control page, and waits on. The user's stub waits then, too, until
+ *    the next kick ends it.
  *  - a kick always ends the run. Honest code of this page, but for the last steps
  *    before the guest, runs with signals blocked, so that a signal finds the
  *    thread here only when the guest has jumped here; the handler ends the process
- *    then. So a stop is said once for each go that was taken, and by nothing that the
- *    guest could have changed since.
+ *    then. So a stop is said, or the vCPU handed over, once for each go that was taken,
+ *    and by nothing that the guest could have changed since.
  *  - rsp may have any value at any time, also that of a guest kernel that goes back to
  *    a user program with its rsp. The signal stack disarms itself (SS_AUTODISARM), so
  *    that Linux never takes rsp for a place in it and all frames are at its top.
@@ -40,12 +48,13 @@
 
 #define CONTROL(field)	(stub_text + STUB_CONTROL_OFFSET + CONTROL_##field)(%rip)
 #define RECORD(field)	(stub_text + STUB_SHARED_OFFSET + RECORD_##field)(%rip)
+#define R(field)	REGISTERS_##field(%rbx)
 
 	.section .stub, "ax", @progbits
 	.balign	4096
 	.globl	stub_text, stub_birth, stub_handler, stub_die, stub_mapper
-	.globl	stub_after_write, stub_after_read, stub_after_arm, stub_after_unblock
-	.globl	stub_no_signals, stub_altstack
+	.globl	stub_after_write, stub_after_hand_over, stub_after_read, stub_after_arm, stub_after_unblock
+	.globl	stub_no_signals, stub_altstack, stub_by_peer
 
 stub_text:
 /* Where the zygote jumps when all is set up: the first stop, which shows the
@@ -89,6 +98,22 @@ was_running:
 	movl	%gs, %eax
 	movl	%eax, RECORD(GS)
 	movl	$STOP_SIGNAL, RECORD(REASON)
+	cmpl	$HANDOVER_NOT, CONTROL(HANDOVER)
+	je	stop
+	movq	%rsp, %rdi
+	subq	$8, %rsp		/* as C has it before a call */
+	call	stub_hand_over
+	testl	%eax, %eax
+	jz	stop
+	movl	$__NR_write, %eax
+	movl	$STUB_FD_PEER, %edi
+	leaq	stub_by_peer(%rip), %rsi
+	movl	$8, %edx
+	syscall
+stub_after_hand_over:
+	cmpq	$8, %rax
+	jne	stub_die
+	jmp	wait
 
 /* Tell the monitor, with the number of this run, and wait. The kernel takes
  * the number from the control page: a message can be sent early only by coming
@@ -102,6 +127,7 @@ stop:
 stub_after_write:
 	cmpq	$8, %rax
 	jne	stub_die
+wait:
 	movl	$__NR_read, %eax
 	movl	$STUB_FD_GO, %edi
 	leaq	RECORD(GO), %rsi
@@ -110,7 +136,33 @@ stub_after_write:
 stub_after_read:
 	cmpq	$8, %rax
 	jne	stub_die
+	/* What to load: rbx the registers, r12 the extended state, r13 its parts, r15d
+	 * PKRU apart? r14d how to enter. */
+	leaq	CONTROL(REGISTERS), %rbx
+	leaq	CONTROL(XSTATE), %r12
+	movq	CONTROL(XFEATURES), %r13
+	movl	CONTROL(ENTER), %r14d
+	xorl	%r15d, %r15d
+	cmpl	$0, RECORD(GO + 4)
+	jne	go			/* GO_BY_MONITOR */
+	/* Handed over; or only said so by a guest. */
+	cmpl	$HANDOVER_NOT, CONTROL(HANDOVER)
+	je	wait
+	movq	CONTROL(HANDED_XSTATE), %r12
+	movq	CONTROL(HANDED_XFEATURES), %r13
+	movl	CONTROL(HAS_PKRU), %r15d
+	movl	$ENTER_IRET, %r14d
+	leaq	(stub_text + STUB_HANDED_OFFSET)(%rip), %rbx
+	cmpl	$HANDOVER_SUPERVISOR, CONTROL(HANDOVER)
+	jne	go
+	leaq	RECORD(REGISTERS), %rbx
+	call	stub_take_over
+	testl	%eax, %eax
+	jnz	go
+	movl	$STOP_BAD_PEER, RECORD(REASON)
+	jmp	stop
 
+go:
 	movl	$__NR_sigaltstack, %eax
 	leaq	stub_altstack(%rip), %rdi
 	xorl	%esi, %esi
@@ -127,41 +179,46 @@ stub_after_arm:
 stub_after_unblock:
 	testq	%rax, %rax
 	jnz	stub_die
-	/* The monitor has checked that all of this can be loaded. */
-	movw	CONTROL(DS), %ds
-	movw	CONTROL(ES), %es
-	movw	CONTROL(FS), %fs
-	movw	CONTROL(GS), %gs
-	movq	CONTROL(FS_BASE), %rax
+	/* The monitor, or the supervisor's stub, has checked that all of this can be loaded. */
+	movw	R(DS), %ds
+	movw	R(ES), %es
+	movw	R(FS), %fs
+	movw	R(GS), %gs
+	movq	R(FS_BASE), %rax
 	wrfsbase %rax
-	movq	CONTROL(GS_BASE), %rax
+	movq	R(GS_BASE), %rax
 	wrgsbase %rax
-	leaq	CONTROL(FLAGS), %rsp
+	leaq	R(FLAGS), %rsp
 	popfq
-	movq	CONTROL(ENTER), %rbx
-	leaq	CONTROL(XSTATE), %rcx
-	movl	CONTROL(XFEATURES), %eax
-	movl	CONTROL(XFEATURES + 4), %edx
-	xrstor64 (%rcx)
+	movl	%r13d, %eax
+	movq	%r13, %rdx
+	shrq	$32, %rdx
+	xrstor64 (%r12)
 	/* Below, memory with protection key 0 may be out of reach. */
-	cmpl	$ENTER_IRET, %ebx
+	cmpl	$ENTER_IRET, %r14d
 	jne	enter_traced
-	movq	CONTROL(GPR), %rax
-	movq	CONTROL(GPR + 8), %rcx
-	movq	CONTROL(GPR + 16), %rdx
-	movq	CONTROL(GPR + 24), %rbx
-	movq	CONTROL(GPR + 40), %rbp
-	movq	CONTROL(GPR + 48), %rsi
-	movq	CONTROL(GPR + 56), %rdi
-	movq	CONTROL(GPR + 64), %r8
-	movq	CONTROL(GPR + 72), %r9
-	movq	CONTROL(GPR + 80), %r10
-	movq	CONTROL(GPR + 88), %r11
-	movq	CONTROL(GPR + 96), %r12
-	movq	CONTROL(GPR + 104), %r13
-	movq	CONTROL(GPR + 112), %r14
-	movq	CONTROL(GPR + 120), %r15
-	leaq	CONTROL(IRET), %rsp
+	testl	%r15d, %r15d
+	jz	1f
+	movl	R(PKRU), %eax		/* never without key 0, here */
+	xorl	%ecx, %ecx
+	xorl	%edx, %edx
+	wrpkru
+1:	movq	R(GPR), %rax
+	movq	R(GPR + 8), %rcx
+	movq	R(GPR + 16), %rdx
+	movq	R(GPR + 40), %rbp
+	movq	R(GPR + 48), %rsi
+	movq	R(GPR + 56), %rdi
+	movq	R(GPR + 64), %r8
+	movq	R(GPR + 72), %r9
+	movq	R(GPR + 80), %r10
+	movq	R(GPR + 88), %r11
+	movq	R(GPR + 96), %r12
+	movq	R(GPR + 104), %r13
+	movq	R(GPR + 112), %r14
+	movq	R(GPR + 120), %r15
+	leaq	R(IRET), %rsp
+	movq	R(GPR + 24), %rbx
 	iretq
 
 enter_traced:
@@ -213,7 +270,7 @@ commands_done:
 	cmpl	$THEN_GO, CONTROL(THEN)
 	jne	tell
 	movl	$STUB_FD_GO, %edi
-	leaq	one(%rip), %rsi
+	leaq	stub_by_monitor(%rip), %rsi
 	jmp	say
 
 /* Results are told from this table: no memory that the guest can write. */
@@ -241,18 +298,15 @@ stub_altstack:		/* stack_t */
 	.quad	STUB_ALTSTACK
 	.long	STUB_ALTSTACK_FLAGS, 0
 	.quad	STUB_ALTSTACK_SIZE
-one:
-	.quad	1
+stub_by_monitor:
+	.quad	GO_BY_MONITOR
+stub_by_peer:
+	.quad	GO_BY_PEER
 results:
 	.set	result, 0
 	.rept	MESSAGE_ERRNO_MAX + 1
 	.quad	MESSAGE_MAPPER + result
 	.set	result, result + 1
 	.endr
-
-	/* Syscall User Dispatch allows what returns into the page: keep its end clear. */
-	.balign	4096, 0xcc
-	.globl	stub_text_end
-stub_text_end:
 
 	.section .note.GNU-stack, "", @progbits

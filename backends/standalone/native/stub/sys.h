@@ -7,6 +7,7 @@
 #define STUB_SYS_H
 
 #include <asm/unistd_64.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,7 +33,8 @@ static inline long sys6(long nr, long a, long b, long c, long d, long e, long f)
 
 /* The labels of stub.S. */
 extern const char stub_text[], stub_text_end[], stub_birth[], stub_handler[], stub_die[], stub_mapper[];
-extern const char stub_after_write[], stub_after_read[], stub_after_arm[], stub_after_unblock[];
+extern const char stub_after_write[], stub_after_hand_over[], stub_after_read[], stub_after_arm[],
+	stub_after_unblock[], stub_by_peer[];
 extern const char stub_no_signals[], stub_altstack[];
 
 /* Where a label of stub.S lies once its page is mapped at STUB_TEXT. */
@@ -43,8 +45,8 @@ extern const char stub_no_signals[], stub_altstack[];
 #define ALL_SIGNALS	(~0ull)
 
 /* filter.c: confine the calling thread for good, as the guest's, or as the
- * mapper. 0, or -errno. */
+ * mapper, of a supervisor's stub or a user's. 0, or -errno. */
 long stub_seccomp(void);
-long stub_mapper_seccomp(void);
+long stub_mapper_seccomp(bool supervisor);
 
 #endif /* STUB_SYS_H */

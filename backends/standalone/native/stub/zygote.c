@@ -71,27 +71,40 @@ static void check(long result, enum stub_stage stage)
  * What a stub's threads set up.
  */
 
-static void map_pages(uint32_t slot)
+static void map(uint64_t address, uint64_t size, int prot, uint64_t offset)
 {
-	uint64_t offset = (uint64_t)slot * STUB_SLOT_SIZE;
-
-	check(sys6(__NR_mmap, STUB_CONTROL, STUB_CONTROL_SIZE, PROT_READ, MAP_SHARED | MAP_FIXED,
-		   ZYGOTE_FD_ARENA, (long)offset), STAGE_MAP);
-	check(sys6(__NR_mmap, STUB_SHARED, STUB_SHARED_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
-		   ZYGOTE_FD_ARENA, (long)offset + STUB_CONTROL_SIZE), STAGE_MAP);
+	check(sys6(__NR_mmap, address, size, prot, MAP_SHARED | MAP_FIXED, ZYGOTE_FD_ARENA, (long)offset),
+	      STAGE_MAP);
 }
 
-/* Its own number for each, and no other but @also; 0: none. */
-static void keep_descriptors(const int fds[3], int order, int also)
+static bool is_supervisors(uint32_t slot)
+{
+	return slot % 2 == 0;
+}
+
+static void map_pages(uint32_t slot)
+{
+	uint64_t own = (uint64_t)slot * STUB_SLOT_SIZE, peer = own + STUB_SLOT_SIZE;
+
+	map(STUB_CONTROL, STUB_CONTROL_SIZE, PROT_READ, own);
+	map(STUB_HANDED, STUB_HANDED_SIZE, PROT_READ, own + SLOT_HANDED);
+	map(STUB_SHARED, STUB_SHARED_SIZE, PROT_READ | PROT_WRITE, own + SLOT_SHARED);
+	if (!is_supervisors(slot))
+		return;
+	map(STUB_PEER_HANDED, STUB_HANDED_SIZE, PROT_READ | PROT_WRITE, peer + SLOT_HANDED);
+	map(STUB_PEER_SHARED, STUB_SHARED_SIZE, PROT_READ, peer + SLOT_SHARED);
+}
+
+/* Go, stop, and @third; and no other but @also; 0: none. */
+static void keep_descriptors(const int fds[4], int third, int also)
 {
 	check(sys3(__NR_dup3, fds[0], STUB_FD_GO, 0), STAGE_FDS);
 	check(sys3(__NR_dup3, fds[1], STUB_FD_STOP, 0), STAGE_FDS);
-	if (order)
-		check(sys3(__NR_dup3, fds[2], order, 0), STAGE_FDS);
+	check(sys3(__NR_dup3, third, STUB_FD_PEER, 0), STAGE_FDS);
 	check(sys3(__NR_close_range, 0, (also ? also : STUB_FD_GO) - 1, 0), STAGE_FDS);
 	if (also)
 		check(sys3(__NR_close_range, also + 1, STUB_FD_GO - 1, 0), STAGE_FDS);
-	check(sys3(__NR_close_range, (order ? order : STUB_FD_STOP) + 1, ~0u, 0), STAGE_FDS);
+	check(sys3(__NR_close_range, STUB_FD_PEER + 1, ~0u, 0), STAGE_FDS);
 }
 
 static void take_signals(void)
@@ -124,12 +137,13 @@ static void set_signal_mask(uint64_t mask)
 
 char mapper_stack[4096] __attribute__((aligned(4096), visibility("hidden")));
 static const int *mapper_fds;
+static bool mapper_is_supervisors;
 
 void mapper_main(void) __attribute__((noreturn));
 void mapper_main(void)
 {
-	keep_descriptors(mapper_fds, STUB_FD_ORDER, STUB_FD_GUEST);
-	check(stub_mapper_seccomp(), STAGE_SECCOMP);
+	keep_descriptors(mapper_fds, mapper_fds[2], STUB_FD_GUEST);
+	check(stub_mapper_seccomp(mapper_is_supervisors), STAGE_SECCOMP);
 	((void (*)(void))STUB_ADDRESS(stub_mapper))();
 	leave(STUB_EXIT + STAGE_MAPPER);
 }
@@ -147,7 +161,7 @@ __asm__(".section .text\n"
 	"	ret\n");
 
 /* With all signals blocked, in it for good. */
-static void make_mapper(const int fds[3])
+static void make_mapper(const int fds[4])
 {
 	struct stub_record *record = (struct stub_record *)STUB_SHARED;
 
@@ -160,7 +174,7 @@ static void make_mapper(const int fds[3])
  * The stub, from clone() to its first instruction in its own text.
  */
 
-static __attribute__((noreturn)) void become_stub(const struct zygote_request *request, const int fds[3])
+static __attribute__((noreturn)) void become_stub(const struct zygote_request *request, const int fds[4])
 {
 	uint32_t i;
 
@@ -174,9 +188,10 @@ static __attribute__((noreturn)) void become_stub(const struct zygote_request *r
 		check(sys2(__NR_pkey_alloc, 0, 0), STAGE_PKEYS);
 	check(sys5(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), STAGE_NO_NEW_PRIVS);
 	set_signal_mask(ALL_SIGNALS);
+	mapper_is_supervisors = is_supervisors(request->slot);
 	make_mapper(fds);
 	set_signal_mask(0);
-	keep_descriptors(fds, 0, 0);
+	keep_descriptors(fds, fds[3], 0);
 	check(stub_seccomp(), STAGE_SECCOMP);
 	/* Last, because it forbids system calls from here. No selector: the
 	 * dispatch is always on, and no byte in memory can turn it off. */
@@ -255,11 +270,11 @@ static void harden(void)
 }
 
 /* The next request, with the descriptors that come along; < 0: none. */
-static long receive(struct zygote_request *request, int fds[3])
+static long receive(struct zygote_request *request, int fds[4])
 {
 	union {
 		struct cmsghdr header;
-		char space[CMSG_SPACE(3 * sizeof(int))];
+		char space[CMSG_SPACE(4 * sizeof(int))];
 	} control;
 	struct iovec iov;
 	struct msghdr message;
@@ -275,11 +290,12 @@ static long receive(struct zygote_request *request, int fds[3])
 	message.msg_controllen = sizeof(control);
 	message.msg_flags = 0;
 	got = sys3(__NR_recvmsg, ZYGOTE_FD_SOCKET, &message, 0);
-	if (got != (long)sizeof(*request) || message.msg_controllen < CMSG_LEN(3 * sizeof(int)))
+	if (got != (long)sizeof(*request) || message.msg_controllen < CMSG_LEN(4 * sizeof(int)))
 		return -1;
 	fds[0] = ((int *)(void *)CMSG_DATA(&control.header))[0];
 	fds[1] = ((int *)(void *)CMSG_DATA(&control.header))[1];
 	fds[2] = ((int *)(void *)CMSG_DATA(&control.header))[2];
+	fds[3] = ((int *)(void *)CMSG_DATA(&control.header))[3];
 	return 0;
 }
 
@@ -287,7 +303,7 @@ void zygote_main(const uint64_t *initial_stack)
 {
 	struct zygote_request request;
 	int32_t answer;
-	int fds[3];
+	int fds[4];
 
 	harden();
 	make_room(initial_stack);
@@ -299,6 +315,7 @@ void zygote_main(const uint64_t *initial_stack)
 		sys1(__NR_close, fds[0]);
 		sys1(__NR_close, fds[1]);
 		sys1(__NR_close, fds[2]);
+		sys1(__NR_close, fds[3]);
 		if (sys3(__NR_write, ZYGOTE_FD_SOCKET, &answer, sizeof(answer)) != sizeof(answer))
 			break;
 	}

@@ -273,7 +273,8 @@ Test(native_flush, M2_what_a_root_left_in_its_stub_is_gone_when_another_root_get
 	pid_t stub;
 	unsigned i;
 
-	/* The supervisor's registers are in its last frame; and it may write there. */
+	/* A program's registers are in its last frame; and it may write there. */
+	machine_user(&m, true);
 	m.vcpu[0]->pvm.gpr[PVM_R15] = 0x5ec4e75ec4e7;
 	read_at(PAGE_A);
 	stub = machine_stub(m.vcpu[0]);
@@ -287,7 +288,6 @@ Test(native_flush, M2_what_a_root_left_in_its_stub_is_gone_when_another_root_get
 	native_executor.tlb_flush(&m.vm, &flush);
 	native_executor.run(m.vcpu[0], &exit);
 	cpu()->gpr[PVM_RAX] = 0;
-	machine_user(&m, true);
 	cpu()->gpr[PVM_R15] = 0;
 	memset(m.vcpu[0]->xstate, 0, sizeof(m.vcpu[0]->xstate));
 	m.vcpu[0]->xstate_size = 0;

@@ -60,14 +60,37 @@ static const uint8_t insn_sysenter[] = { 0x0f, 0x34 };
  * What is there.
  */
 
-/* spec: C-003 */
-Test(native_isolation, S6_a_stub_maps_nothing_but_its_own_pages_and_guest_memory)
+/* A range of the stub's own pages; how many of these there are. */
+static unsigned judge_own(unsigned long start, unsigned long end, const char *perms, const char *line,
+			  bool user)
+{
+	if (start == STUB_TEXT)
+		cr_assert(end == STUB_CONTROL && !strcmp(perms, "r-xp"), "%s", line);
+	else if (start == STUB_CONTROL)
+		cr_assert(end == STUB_SHARED && !strcmp(perms, "r--s"), "%s", line);
+	else if (start == STUB_SHARED)
+		cr_assert(end == SHARED_END && !strcmp(perms, "rw-s"), "%s", line);
+	else if (start == STUB_PEER_HANDED && !user)
+		cr_assert(end == STUB_PEER_SHARED && !strcmp(perms, "rw-s"), "%s", line);
+	else if (start == STUB_PEER_SHARED && !user)
+		cr_assert(end == STUB_PVCS && !strcmp(perms, "r--s"), "%s", line);
+	else if (start == STUB_PVCS && !user)
+		cr_assert(end == STUB_PVCS + STUB_PVCS_SIZE && !strcmp(perms, "rw-s") &&
+			  strstr(line, "memfd:pvm-guest"), "%s", line);
+	else
+		cr_assert_fail("%s", line);
+	return start != STUB_PVCS;
+}
+
+static void check_maps(bool user)
 {
 	unsigned long start, end;
 	char line[512], path[64], perms[5];
 	unsigned own = 0;
 	FILE *maps;
 
+	if (user)
+		machine_user(&m, true);
 	machine_code(&m, code_read);
 	cpu()->gpr[PVM_RBX] = DATA;
 	machine_run(m.vcpu[0]);
@@ -83,18 +106,17 @@ Test(native_isolation, S6_a_stub_maps_nothing_but_its_own_pages_and_guest_memory
 			cr_assert_leq(end, STUB_REGION, "%s", line);
 			continue;
 		}
-		own++;
-		if (start == STUB_TEXT)
-			cr_assert(end == STUB_CONTROL && !strcmp(perms, "r-xp"), "%s", line);
-		else if (start == STUB_CONTROL)
-			cr_assert(end == STUB_SHARED && !strcmp(perms, "r--s"), "%s", line);
-		else if (start == STUB_SHARED)
-			cr_assert(end == SHARED_END && !strcmp(perms, "rw-s"), "%s", line);
-		else
-			cr_assert_fail("%s", line);
+		own += judge_own(start, end, perms, line, user);
 	}
 	fclose(maps);
-	cr_assert_eq(own, 3);
+	cr_assert_eq(own, user ? 3 : 5);
+}
+
+/* Of the pages of its peer, and of the PVCS, a user's stub has none. spec: C-003 */
+Test(native_isolation, S6_a_stub_maps_nothing_but_its_own_pages_and_guest_memory)
+{
+	check_maps(false);
+	check_maps(true);
 }
 
 static void check_descriptors(pid_t process, pid_t thread, const int *fds, unsigned count)
@@ -123,17 +145,17 @@ static void check_descriptors(pid_t process, pid_t thread, const int *fds, unsig
 
 Test(native_isolation, M2_the_guests_thread_has_no_descriptor_of_guest_memory)
 {
-	static const int guests[] = { STUB_FD_GO, STUB_FD_STOP };
+	static const int guests[] = { STUB_FD_GO, STUB_FD_STOP, STUB_FD_PEER };
 	static const int mappers[] = { STUB_FD_GUEST, STUB_FD_GO, STUB_FD_STOP, STUB_FD_ORDER };
 	const struct space *space;
 
 	check_alive();
 	space = machine_space(m.vcpu[0]);
-	check_descriptors(space->pid, space->pid, guests, 2);
+	check_descriptors(space->pid, space->pid, guests, 3);
 	check_descriptors(space->pid, space->mapper, mappers, 4);
 }
 
-Test(native_isolation, M2_the_stubs_text_enters_the_kernel_at_seven_places_only)
+Test(native_isolation, M2_the_stubs_text_enters_the_kernel_at_eight_places_only)
 {
 	check_alive();
 	read_stub_text(&m);

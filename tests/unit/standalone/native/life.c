@@ -234,7 +234,8 @@ Test(native_life, a_host_that_refuses_the_first_mapping_is_an_error_that_says_so
 	cr3 = another_cr3();
 	/* The zygote's limit is what every new stub starts with. */
 	prlimit(native->pool.nursery.zygote, RLIMIT_AS, NULL, &limit);
-	limit.rlim_cur = STUB_SLOT_SIZE + 16 * PVM_PAGE_SIZE;	/* its text, and too little more */
+	/* Its own pages, its peer's, its text, and too little more. */
+	limit.rlim_cur = STUB_SLOT_SIZE + STUB_HANDED_SIZE + STUB_SHARED_SIZE + 16 * PVM_PAGE_SIZE;
 	cr_assert_eq(prlimit(native->pool.nursery.zygote, RLIMIT_AS, &limit, NULL), 0);
 	machine_map(&m, cr3, 0x40000000, 16 << 20, 2, RWX);
 	cr_assert_eq(pvm_cr_write(&m.vcpu[0]->pvm, 3, cr3), PVM_OK);

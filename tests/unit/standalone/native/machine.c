@@ -60,6 +60,7 @@ void machine_init(struct machine *m, unsigned vcpus)
 	m->vm.vcpus = m->vcpu;
 	m->vm.vcpu_count = vcpus;
 	cr_assert_eq(native_executor.vm_init(&m->vm, why, sizeof(why)), 0, "%s", why);
+	((struct native_vm *)m->vm.executor_vm)->every_exit = true;
 	m->vm.executor_ready = true;
 	m->supervisor_cr3 = new_table(m);
 	m->user_cr3 = new_table(m);

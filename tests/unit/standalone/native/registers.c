@@ -90,7 +90,8 @@ Test(native_registers, S2_rflags_that_reach_the_cpu_are_sanitized_whatever_the_v
 	cpu()->rflags = forbidden;
 	exit = machine_run(m.vcpu[0]);
 	assert_exception(exit, PVM_VEC_BP);
-	cr_assert_eq(machine_space(m.vcpu[0])->control->iret.rflags, PVM_RFLAGS_IF | PVM_RFLAGS_FIXED);
+	cr_assert_eq(machine_space(m.vcpu[0])->control->registers.iret.rflags,
+		     PVM_RFLAGS_IF | PVM_RFLAGS_FIXED);
 }
 
 Test(native_registers, every_flag_of_the_guest_is_loaded_and_none_leaks_from_before)

@@ -34,12 +34,13 @@ static inline int find(const uint8_t *bytes, size_t len, unsigned n)
 }
 
 static const uint8_t insn_syscall[] = { 0x0f, 0x05 };
-/* The guest's thread: stop, wait, arm the signal stack, unblock signals. The mapper:
- * wait, command, tell. */
-#define SYSCALLS 7
-#define SYSCALL_STOP 0
-#define SYSCALL_WAIT 1
-#define SYSCALL_UNBLOCK 3
-#define SYSCALL_COMMAND 5
+/* The guest's thread: hand over, stop, wait, arm the signal stack, unblock signals. The
+ * mapper: wait, command, tell. */
+#define SYSCALLS 8
+#define SYSCALL_HAND_OVER 0
+#define SYSCALL_STOP 1
+#define SYSCALL_WAIT 2
+#define SYSCALL_UNBLOCK 4
+#define SYSCALL_COMMAND 6
 
 #endif /* NATIVE_TEST_STUB_TEXT_H */
