@@ -43,6 +43,7 @@ extern const struct bench_row bench_engine_rows[];
 extern const struct bench_row bench_attack_rows[];
 extern const struct bench_row bench_scale_rows[];
 extern const struct bench_row bench_native_rows[];
+extern const struct bench_row bench_peer_rows[];
 
 /* ------------------------------------------------------------------------
  * measure.c

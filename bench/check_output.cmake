@@ -18,9 +18,9 @@ endfunction()
 # Every row that the project promises, with its unit and target.
 run(0 list --list)
 foreach(row "event.user_round_trip +pagecopy +0.5 " "hypercall.rdmsr +pagecopy +0.2 "
-        "mmu.fill_sequential +pagecopy +2.5 " "native.compute +ratio +1.02 " "native.syscall +ratio +3 "
+        "mmu.fill_sequential +pagecopy +2.5 " "native.compute +ratio +1.02 " "native.syscall +ratio +1.5 "
         "native.fault +ratio +5 " "native.hello +s +0.1 " "native.memory +MiB +16 "
-        "scale.parallel +ratio +0.6 ")
+        "scale.parallel +ratio +0.6 " "uml.syscall +ratio +0.7 ")
   says("${list}" "${row}")
 endforeach()
 

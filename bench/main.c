@@ -139,7 +139,8 @@ static bool run_row(const struct command *command, const struct bench_row *row, 
 static unsigned run_rows(const struct command *command, cJSON *json, unsigned *missed)
 {
 	const struct bench_row *const tables[] = {
-		bench_engine_rows, bench_attack_rows, bench_scale_rows, bench_native_rows };
+		bench_engine_rows, bench_attack_rows, bench_scale_rows, bench_native_rows,
+		bench_peer_rows };
 	const struct bench_row *row;
 	unsigned count = 0;
 	size_t i;

@@ -78,6 +78,11 @@ static void run_fault(const struct bench_options *options, struct bench_result *
 	against_ping_pong(options, result, "fault", true);
 }
 
+static void run_demand(const struct bench_options *options, struct bench_result *result)
+{
+	against_ping_pong(options, result, "demand", true);
+}
+
 static void run_cow(const struct bench_options *options, struct bench_result *result)
 {
 	against_ping_pong(options, result, "cow", true);
@@ -205,12 +210,13 @@ static void run_memory(const struct bench_options *options, struct bench_result 
 const struct bench_row bench_native_rows[] = {
 	{ "native.compute", "guest compute / the same code as a plain process", "ratio", 1.02,
 	  run_compute },
-	{ "native.syscall", "guest system call there and back / a pipe ping-pong", "ratio", 3,
+	{ "native.syscall", "guest system call there and back / a pipe ping-pong", "ratio", 1.5,
 	  run_syscall },
 	{ "native.syscall_unpinned", "the same, the ping-pong's processes placed by the scheduler",
 	  "ratio", 0, run_syscall_unpinned },
 	{ "native.fault", "a page fault that the engine resolves / a pipe ping-pong", "ratio", 5,
 	  run_fault },
+	{ "native.demand", "a first write that the guest answers / a pipe ping-pong", "ratio", 0, run_demand },
 	{ "native.cow", "a copy on write by the guest / a pipe ping-pong", "ratio", 0, run_cow },
 	{ "native.hello", "exec to exit of hello", "s", 0.1, run_hello },
 	{ "native.memory", "monitor memory beside the guest's, 32 MiB of it in use", "MiB", 16,

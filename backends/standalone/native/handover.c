@@ -109,7 +109,8 @@ bool handover_arm(struct monitor_vcpu *vcpu, struct space *space, struct space *
 	tell_both(peer, pvm);
 	user->control->handed_xstate = STUB_HANDED + CONTROL_XSTATE;
 	user->control->handover = HANDOVER_USER;
-	control->handed_xstate = STUB_PEER_SHARED + (uint64_t)(user->frame.xstate - (const uint8_t *)user->record);
+	control->handed_xstate = STUB_PEER_SHARED +
+				 (uint64_t)(user->frame.xstate - (const uint8_t *)user->record);
 	control->peer_frame = STUB_PEER_SHARED + (user->frame.address - STUB_SHARED);
 	control->pvcs = STUB_PVCS + (pvm->msr.vcpu_struct & (PVM_PAGE_SIZE - 1));
 	control->entry = pvm->msr.lstar;
@@ -172,7 +173,8 @@ bool handover_take(struct monitor_vcpu *vcpu, struct space *space, struct space 
 	vcpu->root = pvm_hpa(stopped->root);
 	take_registers(pvm, in_user ? &user->handed->registers : &record.registers);
 	if (kicked)
-		frame_store_xstate(&stopped->frame, in_user ? user->handed->xstate : user->frame.xstate, vcpu);
+		frame_store_xstate(&stopped->frame, in_user ? user->handed->xstate : user->frame.xstate,
+				   vcpu);
 	if (!in_user)
 		frame_store_gprs(user->frame.frame, vcpu->user_gpr);
 	return true;

@@ -14,8 +14,9 @@
  * has not got that yet. */
 void handover_queue(struct space *space, const struct monitor_vcpu *vcpu);
 
-/* The vCPU's registers are loaded into @space: may it hand over to @peer, the other one of the pair, which
- * may have no process? If so both are told. Then space_run_pair() and handover_take(), or handover_disarm(). */
+/* The vCPU's registers are loaded into @space: may it hand over to @peer, the other one of the
+ * pair, which may have no process? If so both are told. Then space_run_pair(), handover_disarm()
+ * and handover_take(); or handover_disarm() alone. */
 bool handover_arm(struct monitor_vcpu *vcpu, struct space *space, struct space *peer);
 
 /* Neither hands over any more. Both are at rest. */

@@ -168,8 +168,8 @@ static bool sleeps(const struct space *space)
 
 /*
  * The user's stub is dead, as a user program can arrange at any time, also when it has not
- * got the vCPU. Has the supervisor's stub it, or will have it? Then its next message, which is waited for; else 0:
- * it is at rest, and no go is on its way.
+ * got the vCPU. Has the supervisor's stub it, or will have it? Then its next message, which is
+ * waited for; else 0: it is at rest, and no go is on its way.
  */
 static uint64_t settle(struct space *supervisor)
 {

@@ -8,13 +8,15 @@
 
 #include <pvm/events.h>
 #include <pvm/hypercall.h>
+#include <pvm/mmu.h>
 #include <pvm/state.h>
 
 static struct machine m;
 
 #define KERNEL		0x210000ull
 #define COUNT		(DATA + 0x800)		/* what the kernel counts its entries in */
-#define FLAG		(DATA + 0x808)
+#define FLAG		(DATA + 0x808)		/* what a spinning guest counts in */
+#define STOP_SPINNING	(DATA + 0x828)
 #define KERNEL_STACK	0x3f0000ull
 #define ROUNDS		50
 #define XMM		160			/* XMM0 to 15 in the extended state */
@@ -68,7 +70,7 @@ GUEST_CODE(kernel_counts, "incq 0x300800; syscall; hlt");
 
 GUEST_CODE(user_all,
 	   "1: movq %rdi, %xmm0; movq %rdi, %xmm7; rdgsbase %rax; incq %rax; wrgsbase %rax; cmpq $1, %rdi;"
-	   "syscall; movq %xmm3, %r14; decq %rdi; jnz 1b; ud2");
+	   "syscall; setz %r13b; movq %xmm3, %r14; decq %rdi; jnz 1b; ud2");
 GUEST_CODE(user_calls, "1: syscall; decq %rdi; jnz 1b; ud2");
 GUEST_CODE(code_jump, "jmp *%rbx");
 GUEST_CODE(code_spin, "1: incq 0x300808; cmpq $0, 0x300828; je 1b; ud2");
@@ -129,6 +131,7 @@ static struct outcome drive_to_outcome(void)
 
 	m.vcpu[0]->xstate_size = 0;
 	memset(machine_at(&m, COUNT), 0, 64);
+	memset((uint8_t *)cpu()->pvcs + PVCS_USER_CS, 0, PVCS_SIZE - PVCS_USER_CS);
 	exit = drive(&o.syscalls);
 	assert_exception(exit, PVM_VEC_UD);
 	pvm_vcpu_save(cpu(), &o.state);
@@ -243,9 +246,52 @@ Test(native_handover, a_nmi_that_is_masked_is_the_monitors_to_unmask)
 
 }
 
+Test(native_handover, a_trace_has_every_system_call)
+{
+	struct pvm_guest_exit exit;
+	unsigned syscalls;
+
+	warm_up();
+	begin_user(5);
+	machine_code(&m, user_calls);
+	m.vm.trace = (struct trace *)(void *)&m;	/* there is one */
+	exit = drive(&syscalls);
+	m.vm.trace = NULL;
+	assert_exception(exit, PVM_VEC_UD);
+	cr_assert_eq(syscalls, 10);
+}
+
 /* ------------------------------------------------------------------------
  * Kicks and flushes.
  */
+
+GUEST_CODE(user_reads, "1: movq 0x340000, %rax; syscall; ud2");
+
+/* What the kernel has changed and flushed is not there any more, when it hands over. */
+Test(native_handover, M9_M10_a_flush_for_the_other_stub_comes_before_the_hand_over)
+{
+	const uint64_t page = DATA + 0x40000;
+	struct pvm_guest_exit exit;
+	unsigned syscalls;
+
+	warm_up();
+	*(uint64_t *)machine_at(&m, page) = 1;
+	*(uint64_t *)machine_at(&m, page + PVM_PAGE_SIZE) = 2;
+	begin_user(0);
+	machine_code(&m, user_reads);
+	exit = drive(&syscalls);
+	assert_exception(exit, PVM_VEC_UD);
+	cr_assert_eq(cpu()->gpr[PVM_RAX], 1);
+	/* As its kernel would. */
+	cpu()->rip = CODE;
+	cpu()->gpr[PVM_R11] = PVM_RFLAGS_IF | PVM_RFLAGS_FIXED;
+	cr_assert_eq(pvm_event_user_syscall(cpu()), PVM_ACT_RESUME);
+	machine_map(&m, m.user_cr3, page, page + PVM_PAGE_SIZE, 1, RWX);
+	pvm_mmu_invlpg(cpu(), pvm_gva(page));
+	exit = drive(&syscalls);
+	assert_exception(exit, PVM_VEC_UD);
+	cr_assert_eq(cpu()->gpr[PVM_RAX], 2);
+}
 
 static atomic_bool over;
 
@@ -302,6 +348,122 @@ Test(native_handover, M10_flushes_lose_no_system_call_and_no_register)
 	disturbed(flushes, 300);
 }
 
+GUEST_CODE(kernel_spins, "1: incq 0x300808; cmpq $0, 0x300828; je 1b; incq 0x300800; syscall; hlt");
+GUEST_CODE(user_spins, "syscall; 1: incq 0x300808; cmpq $0, 0x300828; je 1b; ud2");
+
+static void *kick_when_it_spins(void *unused)
+{
+	(void)unused;
+	while (!word(FLAG))
+		sched_yield();
+	native_executor.kick(m.vcpu[0]);
+	return NULL;
+}
+
+static void kicked_while_spinning(bool in_user)
+{
+	struct pvm_guest_exit exit;
+	pthread_t thread;
+	unsigned syscalls;
+
+	pthread_create(&thread, NULL, kick_when_it_spins, NULL);
+	exit = machine_run(m.vcpu[0]);
+	pthread_join(thread, NULL);
+	assert_kind(exit, PVM_EXIT_KICK);
+	cr_assert_eq(cpu()->user_mode, in_user);
+	*(volatile uint64_t *)machine_at(&m, STOP_SPINNING) = 1;
+	exit = drive(&syscalls);
+	assert_exception(exit, PVM_VEC_UD);
+}
+
+Test(native_handover, M9_a_kick_reaches_the_kernel_that_was_handed_the_vcpu)
+{
+	warm_up();
+	kernel(kernel_spins);
+	begin_user(1);
+	machine_code(&m, user_calls);
+	kicked_while_spinning(false);
+	cr_assert_eq(word(COUNT), 1);
+}
+
+Test(native_handover, M9_a_kick_reaches_the_program_that_was_handed_the_vcpu)
+{
+	warm_up();
+	begin_user(1);
+	machine_code(&m, user_spins);
+	cpu()->rip += 2;
+	cpu()->gpr[PVM_RCX] = cpu()->gpr[PVM_R11] = cpu()->rip;
+	cr_assert_eq(pvm_event_user_syscall(cpu()), PVM_ACT_RESUME);	/* the run begins in the kernel */
+	kicked_while_spinning(true);
+	cr_assert_eq(word(COUNT), 1);
+}
+
+/* What each has in XMM0 and its registers, when the first thing that it gets is a kick. */
+GUEST_CODE(kernel_looks, "movq %xmm0, 0x300810; movq %rbx, 0x300818; incq 0x300800; movq %rbx, %xmm0; notq %rbx;"
+			 "syscall; hlt");
+GUEST_CODE(user_looks, "movq %rdi, %xmm0; movq %rdi, %rbx; syscall; movq %xmm0, %rax; ud2");
+
+static void kicked_at_the_hand_over(unsigned place)
+{
+	const uint64_t value = 0x1122334455667788;
+	struct pvm_guest_exit exit;
+	unsigned syscalls;
+
+	warm_up();
+	kernel(kernel_looks);
+	begin_user(value);
+	machine_code(&m, user_looks);
+	/* It waits with signals blocked. */
+	cr_assert_eq(kill(native()->pool.spaces[place].pid, STUB_SIGNAL_KICK), 0);
+	exit = drive(&syscalls);
+	assert_exception(exit, PVM_VEC_UD);
+	cr_assert_eq(word(COUNT), 1);
+	cr_assert_eq(word(DATA + 0x810), value);
+	cr_assert_eq(word(DATA + 0x818), value);
+	cr_assert_eq(cpu()->gpr[PVM_RAX], value);
+	cr_assert_eq(cpu()->gpr[PVM_RBX], ~value);
+	cr_assert_geq(native()->handed.calls, 1);
+}
+
+Test(native_handover, a_kick_right_at_the_hand_over_to_the_kernel_loses_no_register)
+{
+	kicked_at_the_hand_over(0);
+}
+
+/* Pending for the program's stub while that waits for its kernel. */
+static void *signal_the_program(void *unused)
+{
+	(void)unused;
+	while (!word(FLAG))
+		sched_yield();
+	kill(native()->pool.spaces[1].pid, STUB_SIGNAL_KICK);
+	*(volatile uint64_t *)machine_at(&m, STOP_SPINNING) = 1;
+	return NULL;
+}
+
+GUEST_CODE(kernel_spins_and_looks, "1: incq 0x300808; cmpq $0, 0x300828; je 1b; incq 0x300800; notq %rbx;"
+				   "movq %rbx, %xmm0; syscall; hlt");
+
+Test(native_handover, a_kick_right_at_the_hand_over_to_the_program_loses_no_register)
+{
+	const uint64_t value = 0x1122334455667788;
+	struct pvm_guest_exit exit;
+	pthread_t thread;
+	unsigned syscalls;
+
+	warm_up();
+	kernel(kernel_spins_and_looks);
+	begin_user(value);
+	machine_code(&m, user_looks);
+	pthread_create(&thread, NULL, signal_the_program, NULL);
+	exit = drive(&syscalls);
+	pthread_join(thread, NULL);
+	assert_exception(exit, PVM_VEC_UD);
+	cr_assert_eq(word(COUNT), 1);
+	cr_assert_eq(cpu()->gpr[PVM_RAX], ~value);
+	cr_assert_eq(cpu()->gpr[PVM_RBX], ~value);
+}
+
 /* ------------------------------------------------------------------------
  * User programs.
  */
@@ -338,27 +500,57 @@ static void check_alive(void)
 	cr_assert_eq(word(COUNT), before + 8);
 }
 
-/* XRSTOR would refuse it, and the supervisor's stub die of it. */
-Test(native_handover, M9_a_forged_extended_state_is_its_programs_fault)
+/* The program writes @value to @address, in its stub's pages, and hands over. The kernel runs first: then
+ * all of this is one run of the pair. */
+static void forge(uint64_t address, uint64_t value, bool kernel_first)
 {
-	const struct space *user;
 	struct pvm_guest_exit exit;
+	unsigned syscalls;
 
 	warm_up();
 	read_stub_text(&m);
-	user = machine_space(m.vcpu[0]);
 	begin_user(0);
 	jump_to(insn_hand_over, sizeof(insn_hand_over));
-	memcpy(machine_at(&m, CODE), code_forge, (size_t)(code_forge_end - code_forge));
-	memset(machine_at(&m, DATA), 0xff, 64);
-	cpu()->gpr[PVM_RSI] = DATA;
-	cpu()->gpr[PVM_RDI] = STUB_SHARED + (uint64_t)(user->frame.xstate - (const uint8_t *)user->record) + XCOMP;
-	cpu()->gpr[PVM_RCX] = 8;
-	exit = machine_run(m.vcpu[0]);
+	machine_code(&m, code_forge);
+	cpu()->gpr[PVM_RSI] = CODE + 0x800;	/* which it has mapped */
+	memcpy(machine_at(&m, CODE + 0x800), &value, sizeof(value));
+	cpu()->gpr[PVM_RDI] = address;
+	cpu()->gpr[PVM_RCX] = sizeof(value);
+	if (kernel_first) {
+		cpu()->gpr[PVM_R11] = PVM_RFLAGS_IF | PVM_RFLAGS_FIXED;
+		cr_assert_eq(pvm_event_user_syscall(cpu()), PVM_ACT_RESUME);
+	}
+	exit = drive(&syscalls);
 	assert_exception(exit, PVM_VEC_GP);
 	cr_assert(cpu()->user_mode);
-	cr_assert_eq(word(COUNT), 0, "the kernel has run");
+	cr_assert_eq(word(COUNT), kernel_first, "the kernel has run");
 	check_alive();
+}
+
+static uint64_t xcomp_address(void)
+{
+	const struct space *user;
+
+	warm_up();
+	user = &native()->pool.spaces[1];
+	return STUB_SHARED + XCOMP + (uint64_t)(user->frame.xstate - (const uint8_t *)user->record);
+}
+
+/* XRSTOR would refuse it, and the supervisor's stub die of it. */
+Test(native_handover, M9_a_forged_extended_state_is_its_programs_fault)
+{
+	forge(xcomp_address(), ~0ull, false);
+}
+
+Test(native_handover, M9_a_forged_extended_state_is_its_programs_fault_when_its_kernel_ran_first)
+{
+	forge(xcomp_address(), ~0ull, true);
+}
+
+/* So would MOV to DS. */
+Test(native_handover, M9_forged_selectors_are_their_programs_fault)
+{
+	forge(STUB_SHARED + RECORD_DS, 0xfff8fff8fff8fff8, false);
 }
 
 /* It is a system call with the registers of the last frame. */
@@ -432,11 +624,9 @@ static void *kill_late(void *argument)
 		if (seen > 1000000)
 			break;
 	}
-	*(volatile uint64_t *)machine_at(&m, 0x300828) = 1;
+	*(volatile uint64_t *)machine_at(&m, STOP_SPINNING) = 1;
 	return NULL;
 }
-
-GUEST_CODE(kernel_spins, "1: incq 0x300808; cmpq $0, 0x300828; je 1b; incq 0x300800; syscall; hlt");
 
 /* It says stop with signals unblocked, and waits for the monitor so: a later signal ends it, when
  * its kernel has the vCPU. */
