@@ -27,8 +27,6 @@
 #define PKRU_KEY0_DENIED	1u
 #define USER_END		(1ull << 47)
 
-#define IN_STUB __attribute__((section(".stub.handover")))
-
 #define CONTROL ((const struct stub_control *)STUB_CONTROL)
 #define RECORD ((struct stub_record *)STUB_SHARED)
 #define PEER_RECORD ((const struct stub_record *)STUB_PEER_SHARED)
@@ -144,7 +142,7 @@ static inline int return_user(const struct sigframe *frame)
 }
 
 /* May the other stub go on, with what is in the frame and the record? */
-IN_STUB int stub_hand_over(const struct sigframe *frame)
+int stub_hand_over(const struct sigframe *frame)
 {
 	if (frame->info.number != SIGNAL_SYS || frame->info.code != SYS_DISPATCH ||
 	    frame->info.arch != AUDIT_ARCH_X86_64 || frame->cs != CONTROL->user_cs ||
@@ -157,7 +155,7 @@ IN_STUB int stub_hand_over(const struct sigframe *frame)
 
 /* A user's system call, in the supervisor's stub. abi/pvm/mode.h, pvm_mode_enter_supervisor().
  * False: no honest user's stub hands over so. */
-IN_STUB int stub_take_over(void)
+int stub_take_over(void)
 {
 	const struct sigframe *user = (const struct sigframe *)CONTROL->peer_frame;
 	const uint8_t *x = (const uint8_t *)CONTROL->handed_xstate;
