@@ -5,14 +5,9 @@
  * of it, with the registers of system calls that it would like to make and with random
  * ones, and writes over every page beside it that it can write, while a timer ticks. It gets no page
  * of its kernel's, its kernel gets every tick, and afterwards all is as before.
- *
- * Other hosts have nothing there: every jump is a #PF.
  */
-#include "attack.h"
+#include "stub_text.h"
 
-#define STUB_TEXT	0x7fff80000000ul
-#define STUB_END	0x7fff80010000ul	/* of what may be there, the pages beside it included */
-#define VECTOR		0x71
 #define SECRET		0x5ec2e75ec2e75ec2ul
 #define WANTED		(USER_BASE + GiB)	/* where it would like to see the kernel's page */
 #define BEYOND		(HIGHEST_VA - PAGE_SIZE)
@@ -21,32 +16,9 @@
 #endif
 
 static u64 secret[PAGE_SIZE / sizeof(u64)] __attribute__((aligned(PAGE_SIZE)));
-static u64 ticks;
 
 USER_CODE(user_read, "	movq	(%rdi), %rax\n	syscall\n	ud2\n");
-USER_CODE(user_write, "	movq	%rax, (%rdi)\n	syscall\n	ud2\n");
 USER_CODE(user_copy, "	cld\n	rep	movsb\n	syscall\n	ud2\n");
-
-/* Run user mode at @rip with attack_in's registers. Ticks are taken; each begins the same
- * again, as it would for a kernel that does not keep the registers. */
-static u64 visit(u64 rip)
-{
-	unsigned tick;
-	u64 by;
-
-	for (tick = 0; tick < 4; tick++) {
-		u64 rsp = attack_in.gpr[RSP];
-
-		fill_pvcs(rip);
-		set_user_rsp(rsp);
-		by = attack(attack_retu);
-		if (by != BY_USER_EVENT || pvcs()->event_vector != VECTOR)
-			return by;
-		ticks++;
-		apic_eoi();
-	}
-	return BY_INTERRUPT;	/* the tick is all that ends this */
-}
 
 static bool user_has(u64 va)
 {
@@ -128,22 +100,7 @@ static void play_at_random(void)
 
 	seed_random(0x6d30327374756221);
 	for (u64 round = 0; round < ROUNDS; round++) {
-		u64 value = random64();
-		u64 place = STUB_TEXT + random64() % (STUB_END - STUB_TEXT);
-
-		if (round % 2) {
-			fill_registers();
-			attack_in.gpr[RAX] = value;
-			attack_in.gpr[RDI] = place & ~7ul;
-			attack_in.gpr[RSP] = user_stack_top() - 64;
-			visit((u64)user_write);
-		}
-		for (unsigned i = 0; i < 16; i++) {
-			value = random64();
-			attack_in.gpr[i] = value & 1 ? value : value & 2 ? value & 0xff :
-				STUB_TEXT + (value >> 8) % (STUB_END - STUB_TEXT);
-		}
-		visit(STUB_TEXT + random64() % PAGE_SIZE);
+		visit_at_random(round);
 		tally(&t, secret[0] == SECRET, round);
 	}
 	tally(&t, secret_is_safe(), ROUNDS);
@@ -172,20 +129,18 @@ void guest_main(void)
 	u64 before;
 
 	secret[0] = SECRET;
-	hc_wrmsr(MSR_X2APIC_TIMER_DIV, TIMER_DIV_1);
-	hc_wrmsr(MSR_X2APIC_LVT_TIMER, TIMER_PERIODIC | VECTOR);
 	attack_begin();
-	hc_wrmsr(MSR_X2APIC_TIMER_INIT, apic_timer_khz());	/* 1 ms */
+	stub_ticks_begin();
 	call_everything();
 	write_all_over();
 	play_at_random();
-	before = ticks;
-	while (ticks == before) {
+	before = stub_ticks;
+	while (stub_ticks == before) {
 		set_call(&(struct call){ 0 });
 		visit((u64)user_read);
 	}
-	hc_wrmsr(MSR_X2APIC_TIMER_INIT, 0);
-	check(ticks > before, "M9: the kernel gets its ticks, whatever the user program executes");
+	stub_ticks_end();
+	check(stub_ticks > before, "M9: the kernel gets its ticks, whatever the user program executes");
 	fill_registers();
 	fill_pvcs((u64)attack_user_syscall);
 	while (visit((u64)attack_user_syscall) == BY_USER_EVENT)
