@@ -73,9 +73,15 @@ static void run_cow(const struct bench_options *options, struct bench_result *re
 	beside_uml(options, result, "cow");
 }
 
+static void run_fork(const struct bench_options *options, struct bench_result *result)
+{
+	beside_uml(options, result, "fork");
+}
+
 const struct bench_row bench_peer_rows[] = {
 	{ "uml.syscall", "a system call / the same in user-mode Linux", "ratio", 0.7, run_syscall },
 	{ "uml.demand", "a first write to memory / the same in user-mode Linux", "ratio", 0.6, run_demand },
 	{ "uml.cow", "a copy on write / the same in user-mode Linux", "ratio", 0.5, run_cow },
+	{ "uml.fork", "fork of 1,024 pages, exit and wait / the same in user-mode Linux", "ratio", 0.5, run_fork },
 	{ NULL, NULL, NULL, 0, NULL },
 };

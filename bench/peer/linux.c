@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * linux syscall|demand|cow: what bench/guest/ measures, as the first program of a Linux that is
+ * linux syscall|demand|cow|fork: what bench/guest/ measures, as the first program of a Linux that is
  * somebody's guest. Turns it off at its end.
  */
 #include <stdint.h>
@@ -9,12 +9,15 @@
 #include <sys/mman.h>
 #include <sys/reboot.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "samples.h"
 
 #define CALLS	3000
 #define PAGES	512ul
+#define FORK_PAGES 1024ul
+#define FORKS	41
 
 static uint64_t cycles[CALLS];
 
@@ -59,6 +62,30 @@ static unsigned first_writes(int shared)
 	return PAGES;
 }
 
+/* The child ends at once. */
+static unsigned forks(void)
+{
+	volatile char *memory = mmap(NULL, FORK_PAGES * 4096, PROT_READ | PROT_WRITE,
+				     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned i;
+
+	if (memory == MAP_FAILED)
+		return 0;
+	for (i = 0; i < FORK_PAGES; i++)
+		memory[i * 4096] = 1;
+	for (i = 0; i < FORKS; i++) {
+		uint64_t start = rdtsc();
+		pid_t child = fork();
+
+		if (child == 0)
+			_exit(0);
+		if (child < 0 || waitpid(child, NULL, 0) != child)
+			return 0;
+		cycles[i] = rdtsc() - start;
+	}
+	return FORKS;
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
@@ -70,6 +97,8 @@ int main(int argc, char **argv)
 		count = first_writes(0);
 	else if (!strcmp(what, "cow"))
 		count = first_writes(1);
+	else if (!strcmp(what, "fork"))
+		count = forks();
 	if (count)
 		printf("result %lu\n", samples_median(cycles, count));
 	fflush(stdout);

@@ -7,7 +7,7 @@
 #include "stub_text.h"
 
 #ifndef ROUNDS
-#define ROUNDS		1500
+#define ROUNDS		500
 #endif
 #define TIMEOUT_MS	20000
 

@@ -13,6 +13,7 @@
 
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 
 #include <pvm/mmu.h>
 
@@ -107,6 +108,18 @@ static enum fill_result map_leaf(struct space *space, struct monitor_vm *vm, uin
 	return FILL_OK;
 }
 
+/* The guest will want it again, after a flush. */
+static void remember(struct space *space, uint64_t gva)
+{
+	uint64_t page = gva & ~(PVM_PAGE_SIZE - 1);
+	unsigned i;
+
+	for (i = 0; i < SPACE_RECENT; i++)
+		if (space->recent[i] == page)
+			return;
+	space->recent[space->recent_next++ % SPACE_RECENT] = page;
+}
+
 enum fill_result fill_fault(struct space *space, struct monitor_vm *vm, struct fill_fault *fault,
 			    uint64_t *pages)
 {
@@ -117,16 +130,38 @@ enum fill_result fill_fault(struct space *space, struct monitor_vm *vm, struct f
 	if (!pvm_mmu_shadow_walk(&vm->pvm, pvm_hpa(space->root), pvm_gva(fault->gva), &leaf) ||
 	    !allows(leaf.entry, fault->error_code))
 		return FILL_OK;
+	remember(space, fault->gva);
 	return map_leaf(space, vm, fault->gva, &leaf, pages);
+}
+
+/* Is there a command already that maps it? */
+static bool is_queued(const struct space *space, uint64_t gva)
+{
+	const struct stub_command *command;
+
+	for (command = space->control->commands; command != space->control->commands + space->control->count;
+	     command++)
+		if (command->nr == SYS_mmap && gva - command->arg[0] < command->arg[1])
+			return true;
+	return false;
+}
+
+static void map_again(struct space *space, struct monitor_vm *vm, uint64_t gva, uint64_t *pages)
+{
+	struct pvm_shadow_leaf leaf;
+
+	if (!is_queued(space, gva) &&
+	    pvm_mmu_shadow_walk(&vm->pvm, pvm_hpa(space->root), pvm_gva(gva), &leaf))
+		map_leaf(space, vm, gva, &leaf, pages);
 }
 
 void fill_first(struct space *space, const struct monitor_vcpu *vcpu, uint64_t *pages)
 {
-	const uint64_t gva[] = { vcpu->pvm.rip, vcpu->pvm.gpr[PVM_RSP] - sizeof(uint64_t) };
-	struct pvm_shadow_leaf leaf;
 	unsigned i;
 
-	for (i = 0; i < 2; i++)
-		if (pvm_mmu_shadow_walk(&vcpu->vm->pvm, pvm_hpa(space->root), pvm_gva(gva[i]), &leaf))
-			map_leaf(space, vcpu->vm, gva[i], &leaf, pages);
+	map_again(space, vcpu->vm, vcpu->pvm.rip, pages);
+	map_again(space, vcpu->vm, vcpu->pvm.gpr[PVM_RSP] - sizeof(uint64_t), pages);
+	for (i = 0; i < SPACE_RECENT; i++)
+		if (space->recent[i])
+			map_again(space, vcpu->vm, space->recent[i], pages);
 }

@@ -28,7 +28,8 @@ enum fill_result {
 enum fill_result fill_fault(struct space *space, struct monitor_vm *vm, struct fill_fault *fault,
 			    uint64_t *pages);
 
-/* The space is empty: queue what the next instruction needs anyhow. */
+/* The space is empty: queue what the next instruction needs anyhow, and what the last faults here
+ * were for. */
 void fill_first(struct space *space, const struct monitor_vcpu *vcpu, uint64_t *pages);
 
 /* The lowest address that a process may map, as the host says. */

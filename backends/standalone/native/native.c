@@ -239,12 +239,15 @@ static bool queue_commands(struct monitor_vcpu *vcpu, struct space *space, struc
 {
 	struct native_vcpu *native = vcpu->executor;
 	struct fill_fault *fault = last_fault(vcpu);
-	bool empty = space->forget_all;
 
+	if (space->forget_all && !space->cold)
+		space->cold = 1;
 	space_commands_begin(space);
 	handover_queue(space, vcpu);
-	if (empty)
+	if (space->cold) {
+		space->cold--;
 		fill_first(space, vcpu, &native->translations);
+	}
 	switch (fill_fault(space, vcpu->vm, fault, &native->translations)) {
 	case FILL_OK:
 		return true;

@@ -174,6 +174,17 @@ static struct space *idle(struct pool *pool, bool user, const struct space *othe
 	return found;
 }
 
+/* The space of a mode that was used last; NULL: none. */
+static const struct space *last_of_mode(const struct pool *pool, bool user)
+{
+	unsigned i;
+
+	for (i = 0; i < 2; i++)
+		if (pool->recent[i] && space_is_users(pool->recent[i]) == user)
+			return pool->recent[i];
+	return NULL;
+}
+
 static struct space *used(struct pool *pool, struct space *space)
 {
 	if (pool->recent[0] != space) {
@@ -211,7 +222,7 @@ struct space *pool_get(struct pool *pool, uint64_t root, bool user, uint64_t oth
 		if (!space)
 			return NULL;
 	}
-	space_recycle(space, root);
+	space_recycle(space, root, last_of_mode(pool, user));
 	return used(pool, space);
 }
 

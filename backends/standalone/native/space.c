@@ -412,10 +412,15 @@ int space_create(struct space *space, struct nursery *nursery, unsigned slot, in
 	return 0;
 }
 
-void space_recycle(struct space *space, uint64_t root)
+void space_recycle(struct space *space, uint64_t root, const struct space *like)
 {
 	memset(space->control, 0, STUB_SLOT_SIZE);
+	if (!like)
+		memset(space->recent, 0, sizeof(space->recent));
+	else if (like != space)
+		memcpy(space->recent, like->recent, sizeof(space->recent));
 	space->forget_all = true;
+	space->cold = 2;	/* a new root has links for others only when its first fill is done */
 	space->root = root;
 }
 

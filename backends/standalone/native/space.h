@@ -16,6 +16,9 @@
 /* Ranges to forget before the guest runs here again; more: everything. */
 #define SPACE_FORGET_MAX 24
 
+/* Faults that are remembered, to be filled at once when everything had to be forgotten. */
+#define SPACE_RECENT 16
+
 struct space_range {
 	uint64_t start, size;	/* bytes */
 };
@@ -55,6 +58,9 @@ struct space {
 	uint64_t used;		/* the pool's clock when it was last */
 	uint64_t mapped;	/* 4 KiB pages mapped since it was empty: what it costs to fill again */
 	int cpu;		/* that it is bound to, or -1 */
+	uint64_t recent[SPACE_RECENT];	/* pages whose faults were filled last; 0: none */
+	unsigned recent_next;
+	unsigned cold;		/* entries left at which these are filled */
 
 	bool forget_all;
 	unsigned forget_count;
@@ -101,8 +107,8 @@ void space_drain(int go);
 bool space_was_ended_by_host(const struct space *space);
 
 /* Nothing of the former root may be seen under the next: forget everything,
- * and wipe the pages that the guest can read. */
-void space_recycle(struct space *space, uint64_t root);
+ * and wipe the pages that the guest can read. @like: one whose faults the next may have as well, or NULL. */
+void space_recycle(struct space *space, uint64_t root, const struct space *like);
 
 /* Forget the translations of [start, start+size), at the next entry. */
 void space_forget(struct space *space, uint64_t start, uint64_t size);

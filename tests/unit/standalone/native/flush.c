@@ -265,8 +265,18 @@ Test(native_flush, a_root_that_dies_among_too_many_flushes_is_not_entered)
 	cr_assert_null(machine_space(m.vcpu[0]));
 }
 
+#define FAR_PAGES	0x480000ull	/* each far from the next */
+GUEST_CODE(code_read_far, "movl $8, %ecx; 1: movq (%rbx), %rax; addq $0x20000, %rbx; decl %ecx; jnz 1b; syscall");
+
+static void tell_nobody(void *host, const struct pvm_tlb_flush *flush)
+{
+	(void)host;
+	(void)flush;
+}
+
 Test(native_flush, M2_what_a_root_left_in_its_stub_is_gone_when_another_root_gets_it)
 {
+	void (*told)(void *host, const struct pvm_tlb_flush *flush);
 	struct pvm_tlb_flush flush = { .scope = PVM_FLUSH_ROOT, .root_dying = true };
 	struct pvm_guest_exit exit;
 	struct space *space;
@@ -284,6 +294,12 @@ Test(native_flush, M2_what_a_root_left_in_its_stub_is_gone_when_another_root_get
 	cpu()->gpr[PVM_RBX] = STUB_SHARED + 0x900;
 	exit = machine_run(m.vcpu[0]);
 	assert_kind(exit, PVM_EXIT_SYSCALL);
+	/* Its page is gone from the shadow tables, and the stub has not been told. */
+	told = m.vm.ops.tlb_flush;
+	m.vm.ops.tlb_flush = tell_nobody;
+	machine_map(&m, m.user_cr3, PAGE_A, 0, 1, 0);
+	pvm_mmu_invlpg(cpu(), pvm_gva(PAGE_A));
+	m.vm.ops.tlb_flush = told;
 	flush.root = m.vcpu[0]->root;
 	native_executor.tlb_flush(&m.vm, &flush);
 	native_executor.run(m.vcpu[0], &exit);
@@ -300,8 +316,30 @@ Test(native_flush, M2_what_a_root_left_in_its_stub_is_gone_when_another_root_get
 		cr_assert_neq(((uint64_t *)(void *)space->control)[i], 0x5ec4e75ec4e7, "at %#x", i * 8);
 	/* And nothing of the old mappings. */
 	cpu()->gpr[PVM_RBX] = PAGE_A;
-	machine_map(&m, m.user_cr3, PAGE_A, 0, 1, 0);
 	machine_code(&m, code_read);
 	exit = machine_run(m.vcpu[0]);
 	assert_page_fault(exit, PAGE_A);
+}
+
+/* What was used last comes back at once, and only that. */
+Test(native_flush, after_a_flush_of_everything_pages_used_last_are_filled_at_once)
+{
+	const struct pvm_tlb_flush all = { .scope = PVM_FLUSH_ALL };
+	struct pvm_guest_exit exit;
+	unsigned i, exits;
+
+	for (i = 0; i < 8; i++)
+		read_at(FAR_PAGES + i * 32 * PVM_PAGE_SIZE);
+	native_executor.tlb_flush(&m.vm, &all);
+	machine_code(&m, code_read_far);
+	cpu()->gpr[PVM_RBX] = FAR_PAGES;
+	for (exits = 1;; exits++) {
+		exit = machine_run_once(m.vcpu[0]);
+		if (exit.kind != PVM_EXIT_EXCEPTION)
+			break;
+		cr_assert_eq(pvm_mmu_fault(cpu(), exit.gva, exit.error_code, PVM_MAY_SLEEP).kind,
+			     PVM_FAULT_FIXED);
+	}
+	assert_kind(exit, PVM_EXIT_SYSCALL);
+	cr_assert_leq(exits, 2, "%u exits", exits);
 }
