@@ -343,7 +343,7 @@ static void stub_died(struct monitor_vcpu *vcpu, struct space *space, bool tampe
 		executor_fail(exit, PVM_EXIT_FAILED, "its stub process %s, by the host and not by the guest", end);
 		return;
 	}
-	if (vcpu->pvm.user_mode) {
+	if (space_is_users(space)) {
 		exit->kind = PVM_EXIT_EXCEPTION;
 		exit->vector = PVM_VEC_GP;
 		exit->error_code = 0;
@@ -432,14 +432,16 @@ static bool faults_at_once(const struct pvm_vcpu *vcpu, struct pvm_guest_exit *e
 	return true;
 }
 
-/* The stub of a pair that has not stopped last may have ended meanwhile. */
-static void bury(struct native_vcpu *native, struct space *space, const struct space *stopped)
+/* The stub of a pair that has not stopped last may have ended meanwhile. True: by the host's doing. */
+static bool bury(struct native_vcpu *native, struct space *space, const struct space *stopped)
 {
 	if (space == stopped || !space->is_dead)
-		return;
+		return false;
 	pool_discard(&native->pool, space);
-	if (space_is_users(space))
-		pool_peer(&native->pool, space)->doubtful = true;
+	if (!space_is_users(space))
+		return false;	/* with its program's, which stopped last */
+	pool_peer(&native->pool, space)->doubtful = true;
+	return space_was_ended_by_host(space);
 }
 
 /* The guest runs in @space, and in @peer, if that is not NULL, until something needs us. *@space is
@@ -463,9 +465,11 @@ static enum space_stop run(struct monitor_vcpu *vcpu, struct space **space, stru
 	if (!peer)
 		return stop;
 	handover_disarm(entered, peer);
-	bury(native, entered, *space);
-	bury(native, peer, *space);
-	if (!handover_take(vcpu, entered, peer, *space, stop == SPACE_KICKED)) {
+	if (bury(native, entered, *space) || bury(native, peer, *space)) {
+		*space = pool_peer(&native->pool, *space);
+		return SPACE_DEAD;
+	}
+	if (!handover_take(vcpu, entered, peer, *space, stop == SPACE_KICKED) && stop != SPACE_DEAD) {
 		space_kill(*space);
 		stop = SPACE_TAMPERED;
 	}

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* Stubs that hand over, against user programs that play with that, and hosts that end processes. */
+#include "stub_text.h"
+#include "handover.h"
+
+#define XCOMP	520	/* in the extended state: XCOMP_BV */
+
+TestSuite(native_handover_attacks, .init = setup, .fini = teardown, .timeout = 60);
+
+GUEST_CODE(code_jump, "jmp *%rbx");
+
+static atomic_bool over;
+
+/* ------------------------------------------------------------------------
+ * User programs.
+ */
+
+/* Where the stub hands over: movl $1, %eax; movl $STUB_FD_PEER, %edi. */
+static const uint8_t insn_hand_over[] = { 0xb8, 1, 0, 0, 0, 0xbf, STUB_FD_PEER };
+static const uint8_t insn_stop[] = { 0xb8, 1, 0, 0, 0, 0xbf, STUB_FD_STOP };
+
+static void jump_to(const uint8_t *bytes, size_t size)
+{
+	int at = find(bytes, size, 0);
+
+	cr_assert_geq(at, 0);
+	machine_code(&m, code_jump);
+	cpu()->gpr[PVM_RBX] = STUB_TEXT + (uint64_t)at;
+}
+
+/* rcx bytes at rdi become those at rsi; then to rbx. */
+GUEST_CODE(code_forge, "cld; rep movsb; jmp *%rbx");
+
+/* The program writes @value to @address, in its stub's pages, and hands over. The kernel runs first: then
+ * all of this is one run of the pair. */
+static void forge(uint64_t address, uint64_t value, bool kernel_first)
+{
+	struct pvm_guest_exit exit;
+	unsigned syscalls;
+
+	warm_up();
+	read_stub_text(&m);
+	begin_user(0);
+	jump_to(insn_hand_over, sizeof(insn_hand_over));
+	machine_code(&m, code_forge);
+	cpu()->gpr[PVM_RSI] = CODE + 0x800;	/* which it has mapped */
+	memcpy(machine_at(&m, CODE + 0x800), &value, sizeof(value));
+	cpu()->gpr[PVM_RDI] = address;
+	cpu()->gpr[PVM_RCX] = sizeof(value);
+	if (kernel_first) {
+		cpu()->gpr[PVM_R11] = PVM_RFLAGS_IF | PVM_RFLAGS_FIXED;
+		cr_assert_eq(pvm_event_user_syscall(cpu()), PVM_ACT_RESUME);
+	}
+	exit = drive(&syscalls);
+	assert_exception(exit, PVM_VEC_GP);
+	cr_assert(cpu()->user_mode);
+	cr_assert_eq(word(COUNT), kernel_first, "the kernel has run");
+	check_alive();
+}
+
+static uint64_t xcomp_address(void)
+{
+	const struct space *user;
+
+	warm_up();
+	user = &native()->pool.spaces[1];
+	return STUB_SHARED + XCOMP + (uint64_t)(user->frame.xstate - (const uint8_t *)user->record);
+}
+
+/* XRSTOR would refuse it, and the supervisor's stub die of it. */
+Test(native_handover_attacks, M9_a_forged_extended_state_is_its_programs_fault)
+{
+	forge(xcomp_address(), ~0ull, false);
+}
+
+Test(native_handover_attacks, M9_a_forged_extended_state_is_its_programs_fault_when_its_kernel_ran_first)
+{
+	forge(xcomp_address(), ~0ull, true);
+}
+
+/* So would MOV to DS. */
+Test(native_handover_attacks, M9_forged_selectors_are_their_programs_fault)
+{
+	forge(STUB_SHARED + RECORD_DS, 0xfff8fff8fff8fff8, false);
+}
+
+/* It is a system call with the registers of the last frame. */
+Test(native_handover_attacks, M9_a_jump_to_the_hand_over_is_a_system_call)
+{
+	struct pvm_guest_exit exit;
+	unsigned syscalls;
+
+	warm_up();
+	read_stub_text(&m);
+	begin_user(0);
+	jump_to(insn_hand_over, sizeof(insn_hand_over));
+	exit = drive(&syscalls);	/* it returns to behind its last frame, which was UD2's */
+	assert_exception(exit, PVM_VEC_UD);
+	cr_assert_eq(word(COUNT), 1);
+	check_alive();
+}
+
+static void *kick_until_over(void *unused)
+{
+	(void)unused;
+	while (!atomic_load(&over)) {
+		native_executor.kick(m.vcpu[0]);
+		sched_yield();
+	}
+	return NULL;
+}
+
+/* Its kernel's stub is woken, and does not run: not now, and not in the next run of a pair. */
+Test(native_handover_attacks, M9_a_hand_over_that_nobody_expects_is_not_taken)
+{
+	struct pvm_guest_exit exit;
+	pthread_t thread;
+
+	warm_up();
+	read_stub_text(&m);
+	every_exit(true);
+	begin_user(0);
+	jump_to(insn_hand_over, sizeof(insn_hand_over));
+	atomic_store(&over, false);
+	pthread_create(&thread, NULL, kick_until_over, NULL);
+	do
+		exit = machine_run(m.vcpu[0]);
+	while (exit.kind == PVM_EXIT_KICK);
+	atomic_store(&over, true);
+	pthread_join(thread, NULL);
+	assert_exception(exit, PVM_VEC_GP);
+	cr_assert_eq(word(COUNT), 0, "the kernel has run");
+	every_exit(false);
+	cr_assert(native()->pool.spaces[0].doubtful, "its kernel's stub hands over at once");
+	check_alive();
+}
+
+struct late {
+	pid_t stub;
+};
+
+/* When the kernel runs: the signal that its program has kept for itself. */
+static void *kill_late(void *argument)
+{
+	const struct late *late = argument;
+
+	while (!word(FLAG))
+		sched_yield();
+	kill(late->stub, STUB_SIGNAL_KICK);
+	while (kill(late->stub, 0) == 0 && !atomic_load(&over)) {
+		uint64_t seen = word(FLAG);
+
+		while (word(FLAG) == seen)	/* the kernel still runs */
+			sched_yield();
+		if (seen > 1000000)
+			break;
+	}
+	*(volatile uint64_t *)machine_at(&m, STOP_SPINNING) = 1;
+	return NULL;
+}
+
+/* It says stop with signals unblocked, and waits for the monitor so: a later signal ends it, when
+ * its kernel has the vCPU. */
+Test(native_handover_attacks, M9_a_user_program_that_dies_later_takes_nothing_with_it)
+{
+	struct pvm_guest_exit exit;
+	struct late late;
+	pthread_t thread;
+
+	warm_up();
+	read_stub_text(&m);
+	begin_user(0);
+	jump_to(insn_stop, sizeof(insn_stop));
+	exit = machine_run(m.vcpu[0]);	/* whatever it says */
+	cr_assert_eq(exit.kind, PVM_EXIT_EXCEPTION);
+	late.stub = machine_stub(m.vcpu[0]);
+	cr_assert_gt(late.stub, 0);
+	/* An event: into the kernel, beside that stub. */
+	kernel(kernel_spins);
+	cr_assert_eq(pvm_event_user_syscall(cpu()), PVM_ACT_RESUME);
+	atomic_store(&over, false);
+	pthread_create(&thread, NULL, kill_late, &late);
+	exit = machine_run(m.vcpu[0]);
+	atomic_store(&over, true);
+	pthread_join(thread, NULL);
+	cr_assert_eq(word(COUNT), 1, "the kernel's run ended at rip %#lx: %s", (unsigned long)cpu()->rip, exit.message);
+	check_alive();
+}
+
+/* ------------------------------------------------------------------------
+ * Processes that the host ends.
+ */
+
+static pid_t victim;
+
+static void *kill_when_it_spins(void *unused)
+{
+	(void)unused;
+	while (!word(FLAG))
+		sched_yield();
+	kill(victim, SIGKILL);
+	return NULL;
+}
+
+/* One of the pair is killed while the kernel, or the program, spins. */
+static struct pvm_guest_exit killed(unsigned place, bool in_user)
+{
+	struct pvm_guest_exit exit;
+	pthread_t thread;
+
+	warm_up();
+	kernel(kernel_counts);
+	begin_user(1);
+	if (in_user) {
+		machine_code(&m, user_spins);
+	} else {
+		kernel(kernel_spins);
+		machine_code(&m, user_calls);
+	}
+	victim = native()->pool.spaces[place].pid;
+	pthread_create(&thread, NULL, kill_when_it_spins, NULL);
+	exit = machine_run(m.vcpu[0]);
+	pthread_join(thread, NULL);
+	return exit;
+}
+
+static void by_the_host(struct pvm_guest_exit exit)
+{
+	assert_kind(exit, PVM_EXIT_FAILED);
+	cr_assert(strstr(exit.message, "killed by signal 9") && strstr(exit.message, "by the host"), "%s",
+		  exit.message);
+}
+
+Test(native_handover_attacks, a_program_that_the_host_kills_is_the_hosts_doing)
+{
+	by_the_host(killed(1, true));
+}
+
+Test(native_handover_attacks, a_kernel_that_the_host_kills_is_the_hosts_doing)
+{
+	by_the_host(killed(0, false));
+}
+
+Test(native_handover_attacks, a_kernel_that_the_host_kills_while_its_program_runs_is_the_hosts_doing)
+{
+	by_the_host(killed(0, true));
+}
+
+/* At once, or when it is next to run. */
+Test(native_handover_attacks, a_program_that_the_host_kills_while_its_kernel_runs_is_the_hosts_doing)
+{
+	int death = SIGKILL;
+	struct pvm_guest_exit exit;
+	pthread_t thread;
+	unsigned syscalls;
+
+	warm_up();
+	kernel(kernel_spins);
+	begin_user(2);
+	machine_code(&m, user_calls);
+	pthread_create(&thread, NULL, signal_the_program, &death);
+	exit = drive(&syscalls);
+	pthread_join(thread, NULL);
+	by_the_host(exit);
+}
+
+/* ------------------------------------------------------------------------
+ * What a user program can read.
+ */
+
+GUEST_CODE(kernel_secret,
+	   "movq %r15, 0x300840; movq 0x300848, %r15; movq %r15, %xmm5; pxor %xmm5, %xmm5;"
+	   "movq 0x300840, %r15; incq 0x300800; syscall; hlt");
+
+Test(native_handover_attacks, M2_a_user_program_finds_nothing_of_its_kernels_registers)
+{
+	const uint64_t secret = 0x5ec4e75ec4e75ec4;
+	const struct space *user;
+	struct pvm_guest_exit exit;
+	unsigned syscalls, i;
+
+	warm_up();
+	kernel(kernel_secret);
+	*(uint64_t *)machine_at(&m, 0x300848) = secret;
+	cr_assert_eq(pvm_msr_write(cpu(), MSR_PVM_SUPERVISOR_RSP, secret & 0x7ffffff8), PVM_OK);
+	begin_user(20);
+	machine_code(&m, user_calls);
+	exit = drive(&syscalls);
+	assert_exception(exit, PVM_VEC_UD);
+	cr_assert_eq(word(COUNT), 20);
+	user = machine_space(m.vcpu[0]);
+	for (i = 0; i < STUB_SLOT_SIZE / 8; i++) {
+		uint64_t found = ((const uint64_t *)(const void *)user->control)[i];
+
+		cr_assert(found != secret && found != (secret & 0x7ffffff8), "at %#x", i * 8);
+	}
+}
