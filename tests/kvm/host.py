@@ -193,7 +193,7 @@ def boot(args, initramfs):
     # patching for ever. KVM_CREATE_VM patches; the kernel's own kvm-amd hangs there as well.
     # no_timer_check: Linux gives the timer a fixed number of instructions, too few on a machine with other work.
     command = ["qemu-system-x86_64", "-accel", "tcg,thread=single", "-cpu", args.cpu, "-m", "1G",
-               *(("-smp", "1", "-icount", "shift=0") if args.count else ("-smp", "2")),
+               *(("-smp", "1", "-icount", "shift=0") if args.count else ("-smp", "2,sockets=2")),
                "-kernel", str(one(args.kernel, "boot/vmlinuz-*")), "-initrd", str(initramfs),
                "-append", f"console=ttyS0 panic=-1 quiet oops=panic panic_on_warn=1 numa=fake=2 "
                f"no_timer_check {args.append}",
