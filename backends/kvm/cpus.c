@@ -89,6 +89,14 @@ static const struct pvm_switcher_ops ops = {
 	.relax = relax,
 };
 
+static void say_features(const struct pvm_switcher_features *features)
+{
+	pr_info("up to %u CPUs; guests: dual-cr3, single-cr3; this CPU:%s%s%s%s%s%s\n", PVM_KVM_CPUS,
+		features->la57 ? " la57" : "", features->pcid ? " pcid" : "",
+		features->invpcid ? " invpcid" : "", features->pke ? " pke" : "",
+		features->smap ? " smap" : "", features->cet ? " cet" : "");
+}
+
 static void say_mitigations(u32 mitigations)
 {
 	char line[160] = "";
@@ -134,6 +142,7 @@ int pvm_kvm_cpus_init(void)
 			pr_err("to run guests all the same: load the module with accept_meltdown=1\n");
 		return -ENODEV;
 	}
+	say_features(&config.features);
 	say_mitigations(config.features.mitigations);
 	return 0;
 }

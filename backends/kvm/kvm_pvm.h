@@ -90,6 +90,11 @@ struct pvm_kvm_vcpu {
 	bool is_made;			/* pvm is initialised */
 	bool is_new;			/* user space has changed registers: take them over */
 	u64 cr4_always;			/* bits of CR4 that a guest has whether it wants or not */
+	u64 cr4_wanted;			/* CR4 as it was set last */
+	bool was_pvm;			/* it has run as a PVM guest since its reset */
+	bool is_halted;			/* KVM was told that it is */
+	bool is_acting;			/* KVM carries the action out */
+	bool perf_refuses;		/* the last entry: pvm_kvm_perf_in() */
 	bool has_no_cpu;		/* the CPU of the last entry was refused */
 	bool is_pvm;			/* in 64-bit mode: runs on the switcher */
 	bool wants_irq, wants_nmi;	/* KVM has one more, for when it is let in */
@@ -243,6 +248,10 @@ int pvm_kvm_complete_msr(struct kvm_vcpu *vcpu, int error);
 /* General registers and RIP, to KVM's copies and back. */
 void pvm_kvm_registers_out(struct pvm_kvm_vcpu *v);
 void pvm_kvm_registers_in(struct pvm_kvm_vcpu *v);
+/* Of pvm_kvm_registers_out(), general registers and RIP alone. */
+void pvm_kvm_general_out(struct pvm_kvm_vcpu *v);
+/* May sleep. */
+void pvm_kvm_leave_pvm(struct pvm_kvm_vcpu *v);
 /* What user space has set, to the engine. 0; or the name of a field it does not take. */
 const char *pvm_kvm_take_over(struct pvm_kvm_vcpu *v);
 

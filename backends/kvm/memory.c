@@ -209,10 +209,17 @@ static int pin(void *host, pvm_gfn_t gfn, void **va, pvm_hpa_t *pa)
 	return PVM_OK;
 }
 
-/* The page that was pinned, which need not be what is at @gfn today. */
+/* The page that was pinned, which need not be what is at @gfn today. When a guest gives its PVCS up,
+ * interrupts are off, and nothing may sleep for the page's lock. */
 static void unpin(void *host, pvm_gfn_t gfn, void *va)
 {
-	unpin_user_pages_dirty_lock(&(struct page *){ virt_to_page(va) }, 1, true);
+	struct page *page = virt_to_page(va);
+
+	if (irqs_disabled())
+		folio_set_dirty(page_folio(page));
+	else
+		set_page_dirty_lock(page);
+	unpin_user_page(page);
 }
 
 /* ------------------------------------------------------------------------

@@ -12,15 +12,24 @@ static bool has_keys(void)
 	return pvm_kvm_switcher.config.features.pke;
 }
 
-void pvm_kvm_registers_out(struct pvm_kvm_vcpu *v)
+void pvm_kvm_general_out(struct pvm_kvm_vcpu *v)
 {
 	struct kvm_vcpu_arch *arch = &v->vcpu.arch;
 
 	memcpy(arch->regs, v->pvm.gpr, sizeof(v->pvm.gpr));
 	*pvm_kvm_rip(arch) = v->pvm.rip;
+	pvm_kvm_cache_is_valid(arch);
+}
+
+void pvm_kvm_registers_out(struct pvm_kvm_vcpu *v)
+{
+	struct kvm_vcpu_arch *arch = &v->vcpu.arch;
+
+	pvm_kvm_general_out(v);
 	arch->cr2 = v->pvm.cr2;
 	arch->cr3 = v->pvm.cr3;
-	arch->cr4 = v->pvm.cr4;
+	/* Not what it has whether it wants or not: by its CPUID, KVM_SET_SREGS might refuse that. */
+	arch->cr4 = v->pvm.cr4 & ~(v->cr4_always & ~v->cr4_wanted);
 	if (has_keys())
 		arch->pkru = v->pvm.pkru;
 	memcpy(arch->db, v->pvm.dr, sizeof(v->pvm.dr));
@@ -80,6 +89,16 @@ static void changed(struct pvm_kvm_vcpu *v)
 	v->is_new = true;
 }
 
+/* User space has put it back into the modes before 64-bit mode: as after a reset it has no PVCS
+ * then, nor anything else that a PVM guest sets up. */
+void pvm_kvm_leave_pvm(struct pvm_kvm_vcpu *v)
+{
+	pvm_vcpu_reset(&v->pvm);
+	v->exit.kind = PVM_EXIT_KICK;
+	v->action = PVM_ACT_RESUME;
+	v->acts = v->is_halted = v->was_pvm = false;
+}
+
 static u16 data_selector(struct pvm_kvm_vcpu *v, int seg)
 {
 	u16 selector = v->seg[seg].selector;
@@ -103,6 +122,7 @@ const char *pvm_kvm_take_over(struct pvm_kvm_vcpu *v)
 	state.rip = *pvm_kvm_rip(&v->vcpu.arch);
 	state.rflags = pvm_rflags_sanitize(v->rflags);
 	state.user_mode = v->seg[VCPU_SREG_SS].dpl == 3;
+	state.halted = false;	/* KVM knows: KVM_SET_MP_STATE */
 	if (state.user_mode) {
 		state.seg[PVM_CS] = v->seg[VCPU_SREG_CS].selector;
 		state.seg[PVM_SS] = v->seg[VCPU_SREG_SS].selector;
@@ -131,7 +151,9 @@ const char *pvm_kvm_take_over(struct pvm_kvm_vcpu *v)
 		return field;
 	if (!state.user_mode)
 		pvm_event_set_if(&v->pvm, v->rflags & X86_EFLAGS_IF);
+	v->is_halted = false;
 	v->is_new = false;
+	v->was_pvm = true;
 	return NULL;
 }
 
@@ -284,6 +306,7 @@ void pvm_kvm_post_set_cr3(struct kvm_vcpu *vcpu, unsigned long cr3)
 void pvm_kvm_set_cr4(struct kvm_vcpu *vcpu, unsigned long cr4)
 {
 	vcpu->arch.cr4 = cr4;
+	to_pvm_vcpu(vcpu)->cr4_wanted = cr4;
 	changed(to_pvm_vcpu(vcpu));
 }
 
@@ -342,11 +365,15 @@ static bool is_snapshot_msr(u32 index)
 	return index - PVM_KVM_MSR_TLS0 < PVM_KVM_TLS_COUNT || index == PVM_KVM_MSR_VCPU;
 }
 
-/* With the checks that a whole state gets. */
+/* With the checks that a whole state gets. What waits for user space's answer goes on waiting. */
 static int set_snapshot_msr(struct pvm_kvm_vcpu *v, u32 index, u64 value)
 {
+	typeof(v->pvm.kept_event) kept_event = v->pvm.kept_event;
+	struct pvm_request request = v->pvm.request;
+	bool io_late = v->pvm.io_late;
 	struct pvm_vcpu_state state;
 	const char *field;
+	int error;
 
 	pvm_vcpu_save(&v->pvm, &state);
 	if (index != PVM_KVM_MSR_VCPU)
@@ -355,7 +382,11 @@ static int set_snapshot_msr(struct pvm_kvm_vcpu *v, u32 index, u64 value)
 		return 1;
 	else
 		state.nmi_pending = value;
-	return pvm_vcpu_restore(&v->pvm, &state, &field) != PVM_OK;
+	error = pvm_vcpu_restore(&v->pvm, &state, &field);
+	v->pvm.request = request;
+	v->pvm.kept_event = kept_event;
+	v->pvm.io_late = io_late;
+	return error != PVM_OK;
 }
 
 static u64 get_snapshot_msr(const struct pvm_kvm_vcpu *v, u32 index)

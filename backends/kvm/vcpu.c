@@ -94,6 +94,7 @@ void pvm_kvm_vcpu_reset(struct kvm_vcpu *vcpu, bool init_event)
 	vcpu->arch.halt_request = 0;
 	v->exit.kind = PVM_EXIT_KICK;
 	v->action = PVM_ACT_RESUME;
+	v->is_halted = v->perf_refuses = false;
 	v->acts = v->wants_irq = v->wants_nmi = false;
 	v->is_pvm = false;
 	v->is_new = true;
@@ -155,12 +156,11 @@ int pvm_kvm_pre_run(struct kvm_vcpu *vcpu)
 static void host_events(struct pvm_switcher_cpu *cpu, struct pvm_switcher_exit *out)
 {
 	struct pt_regs regs = { .cs = 3, .flags = X86_EFLAGS_IF };
-	bool machine_check = out->machine_check;
 
+	if (unlikely(out->machine_check))	/* first: other CPUs may wait for it */
+		do_machine_check(&regs);
 	out->machine_check = false;
 	pvm_switcher_host_events(cpu, out);
-	if (machine_check)
-		do_machine_check(&regs);
 }
 
 /* As the tools have it, an interrupt's handler is part of handling the exit. Events show KVM's registers. */
@@ -170,8 +170,8 @@ static void enter(struct pvm_kvm_vcpu *v, pvm_hpa_t root)
 	struct pvm_switcher_exit out;
 
 	if (unlikely(!pvm_kvm_perf_in(cpu))) {
-		v->exit.kind = PVM_EXIT_FAILED;
-		v->exit.message = "perf wants more MSRs changed than the switcher has places for";
+		v->exit.kind = PVM_EXIT_KICK;
+		v->perf_refuses = true;
 		return;
 	}
 	if (trace_kvm_entry_enabled()) {
@@ -190,6 +190,16 @@ static void enter(struct pvm_kvm_vcpu *v, pvm_hpa_t root)
 	host_events(cpu, &out);
 }
 
+/* KVM was told that it halts, and says that it does not any more: an event has come, or user
+ * space, or another vCPU's KVM_HC_KICK_CPU, wants it to go on. */
+static void go_on_from_halt(struct pvm_kvm_vcpu *v)
+{
+	if (!v->is_halted || v->vcpu.arch.mp_state != KVM_MP_STATE_RUNNABLE)
+		return;
+	v->is_halted = false;
+	v->pvm.halted = false;
+}
+
 /* Interrupts are off. */
 enum exit_fastpath_completion pvm_kvm_run(struct kvm_vcpu *vcpu, u64 run_flags)
 {
@@ -204,6 +214,8 @@ enum exit_fastpath_completion pvm_kvm_run(struct kvm_vcpu *vcpu, u64 run_flags)
 		return EXIT_FASTPATH_NONE;	/* pvm_kvm_handle_exit() has work */
 	v->pvm.preemptible = false;
 	pvm_kvm_registers_in(v);
+	if (unlikely(v->pvm.halted))
+		go_on_from_halt(v);
 	pvm_switcher_clear_request(&v->switcher);
 	action = pvm_kvm_deliver_exception(v);
 	if (action == PVM_ACT_RESUME)
@@ -240,7 +252,7 @@ static int do_io(struct pvm_kvm_vcpu *v)
 {
 	const struct pvm_request *request = &v->pvm.request;
 
-	if (request->io.write)
+	if (request->io.write)	/* OUTS' comes from memory */
 		v->vcpu.arch.regs[VCPU_REGS_RAX] = request->io.value;
 	return kvm_fast_pio(&v->vcpu, request->io.size, request->io.port, !request->io.write);
 }
@@ -283,7 +295,7 @@ static int do_shutdown(struct pvm_kvm_vcpu *v)
 	return 1;
 }
 
-static int act(struct pvm_kvm_vcpu *v, enum pvm_action action)
+static int carry_out(struct pvm_kvm_vcpu *v, enum pvm_action action)
 {
 	char code[16];
 
@@ -293,6 +305,7 @@ static int act(struct pvm_kvm_vcpu *v, enum pvm_action action)
 	case PVM_ACT_RETRY:
 		return 1;
 	case PVM_ACT_HALT:
+		v->is_halted = true;
 		return kvm_emulate_halt_noskip(&v->vcpu);
 	case PVM_ACT_IO:
 		return do_io(v);
@@ -318,6 +331,19 @@ static int act(struct pvm_kvm_vcpu *v, enum pvm_action action)
 	return fail(v, "the engine failed with error ", code);
 }
 
+/* KVM's copies of registers are operands meanwhile; user space finds the guest's there. */
+static int act(struct pvm_kvm_vcpu *v, enum pvm_action action)
+{
+	int ret;
+
+	v->is_acting = true;
+	ret = carry_out(v, action);
+	v->is_acting = false;
+	if (ret == 0 && v->action != PVM_ACT_RESUME)
+		pvm_kvm_general_out(v);
+	return ret;
+}
+
 static int handle_exit(struct kvm_vcpu *vcpu)
 {
 	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
@@ -325,8 +351,11 @@ static int handle_exit(struct kvm_vcpu *vcpu)
 	pvm_hpa_t root;
 	int ret;
 
-	if (!v->is_pvm)
+	if (!v->is_pvm) {
+		if (v->was_pvm)
+			pvm_kvm_leave_pvm(v);
 		return pvm_kvm_boot_run(vcpu);
+	}
 	if (v->is_new) {
 		ret = pvm_kvm_pre_run(vcpu);
 #ifndef PVM_KVM_HAS_PRE_RUN	/* then these are likely to be what user space has set */
@@ -334,6 +363,10 @@ static int handle_exit(struct kvm_vcpu *vcpu)
 			return ret;
 #endif
 		return ret > 0 ? 1 : fail(v, "registers of no PVM guest", "");
+	}
+	if (v->perf_refuses) {	/* now; it may want less when KVM_RUN is tried again */
+		v->perf_refuses = false;
+		return fail(v, "perf wants more MSRs changed than the switcher has places for", "");
 	}
 	if (v->has_no_cpu)	/* 6.1 leaves a CPU online that pvm_kvm_cpu_enable() has refused */
 		return fail(v, "it was on a CPU that cannot run guests", "");
@@ -370,6 +403,23 @@ int pvm_kvm_handle_exit(struct kvm_vcpu *vcpu, enum exit_fastpath_completion fas
 	return ret;
 }
 
+/* User space has answered, and may have set registers before. */
+static void take_in(struct pvm_kvm_vcpu *v)
+{
+	if (!v->is_acting)
+		pvm_kvm_registers_in(v);
+}
+
+/* Registers with the answer, to KVM's copies. Where user space has set more than general registers, the
+ * rest there is newer than the engine's. */
+static void answer_out(struct pvm_kvm_vcpu *v)
+{
+	if (v->is_new)
+		pvm_kvm_general_out(v);
+	else
+		pvm_kvm_registers_out(v);
+}
+
 int pvm_kvm_skip_instruction(struct kvm_vcpu *vcpu)
 {
 	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
@@ -377,13 +427,15 @@ int pvm_kvm_skip_instruction(struct kvm_vcpu *vcpu)
 	enum pvm_action action = v->action;
 
 	v->action = PVM_ACT_RESUME;
+	if (action != PVM_ACT_RESUME)
+		take_in(v);
 	if (action == PVM_ACT_IO)
 		pvm_exit_is_action(&v->exit, pvm_complete_io(&v->pvm, value));
 	else if (action == PVM_ACT_HYPERCALL)
 		pvm_exit_is_action(&v->exit, pvm_complete_hypercall(&v->pvm, value));
 	else
 		return 1;
-	pvm_kvm_registers_out(v);
+	answer_out(v);
 	return 1;
 }
 
@@ -392,13 +444,17 @@ int pvm_kvm_complete_msr(struct kvm_vcpu *vcpu, int error)
 	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
 	const unsigned long *regs = vcpu->arch.regs;
 	u64 value = (u32)regs[VCPU_REGS_RAX] | (u64)regs[VCPU_REGS_RDX] << 32;
+	u64 rdx = v->pvm.gpr[PVM_RDX];
 	enum pvm_action action = v->action;
 
 	v->action = PVM_ACT_RESUME;
+	take_in(v);
+	if (action == PVM_ACT_RDMSR)	/* it is half of KVM's answer; the hypercall's is in RAX alone */
+		v->pvm.gpr[PVM_RDX] = rdx;
 	if (action == PVM_ACT_RDMSR)
 		pvm_exit_is_action(&v->exit, pvm_complete_rdmsr(&v->pvm, !error, value));
 	else if (action == PVM_ACT_WRMSR)
 		pvm_exit_is_action(&v->exit, pvm_complete_wrmsr(&v->pvm, !error));
-	pvm_kvm_registers_out(v);
+	answer_out(v);
 	return 1;
 }
