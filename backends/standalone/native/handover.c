@@ -70,7 +70,7 @@ static bool may_hand_over(struct monitor_vcpu *vcpu, const struct space *space, 
 		return false;
 	if (!peer->pid || peer->forget_all || peer->forget_count || space_is_users(space) != pvm->user_mode)
 		return false;
-	if (space->control->enter != ENTER_IRET || !same_thread_state(space, peer) || supervisor->doubtful)
+	if (space->control->enter != ENTER_IRET || !same_thread_state(space, peer))
 		return false;
 	if (!space->frame.pkru_offset != !pvm->vm->config.host_pke ||
 	    (supervisor_pkru(pvm) & PKRU_KEY0_DENIED) || !pvm_event_may_switch(pvm))

@@ -326,6 +326,15 @@ static bool start_over(struct monitor_vcpu *vcpu, struct space *space, struct pv
 	return false;
 }
 
+/* A user program's stub is gone, and may have said go to its kernel's when that was not its to say. */
+static void quiet_peer(struct native_vcpu *native, const struct space *space)
+{
+	struct space *peer = pool_peer(&native->pool, space);
+
+	if (space_is_users(space) && peer->pid && !peer->is_dead)
+		space_settle(peer);
+}
+
 /* The stub is dead, and the guest's registers with it. By a signal that no guest can
  * bring about, that is the host's doing. Else it is the guest's own: a user program
  * sees #GP where it was entered last. */
@@ -337,8 +346,7 @@ static void stub_died(struct monitor_vcpu *vcpu, struct space *space, bool tampe
 
 	pool_discard(&native->pool, space);
 	space_describe_end(space, end, sizeof(end));
-	if (space_is_users(space))
-		pool_peer(&native->pool, space)->doubtful = true;
+	quiet_peer(native, space);
 	if (!tampered && space_was_ended_by_host(space)) {
 		executor_fail(exit, PVM_EXIT_FAILED, "its stub process %s, by the host and not by the guest", end);
 		return;
@@ -438,9 +446,9 @@ static bool bury(struct native_vcpu *native, struct space *space, const struct s
 	if (space == stopped || !space->is_dead)
 		return false;
 	pool_discard(&native->pool, space);
-	if (!space_is_users(space))
-		return false;	/* with its program's, which stopped last */
-	pool_peer(&native->pool, space)->doubtful = true;
+	if (!space_is_users(space) || stopped->is_dead)
+		return false;	/* the one that stopped says why; a program's goes with its kernel's */
+	quiet_peer(native, space);
 	return space_was_ended_by_host(space);
 }
 

@@ -213,7 +213,15 @@ struct space *pool_get(struct pool *pool, uint64_t root, bool user, uint64_t oth
 			pool->limit = pool->alive;
 		space = to_recycle(pool, user);
 	}
-	if (!space) {	/* all that there may be are of the other mode */
+	/* One that its last program has left so that it would die of the next one's kick; or all that
+	 * there may be are of the other mode. */
+	if (space && space->used && user && !space_is_honest(space)) {
+		pool_discard(pool, space);
+		space = NULL;
+	}
+	if (!space)
+		space = create(pool, user, other, why, why_size, &error);
+	if (!space) {
 		space = to_recycle(pool, !user);
 		if (!space)
 			return NULL;

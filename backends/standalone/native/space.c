@@ -17,7 +17,6 @@
 #include "space.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,6 +30,7 @@
 
 /* Commands on more bytes than this are long: at least a millisecond for the host. */
 #define LONG_COMMANDS	(16ull << 20)
+#define PATIENCE_MS	1000	/* until a process may have been stopped */
 
 /* The next message; 0: the process is gone. */
 static uint64_t read_message(struct space *space)
@@ -41,7 +41,9 @@ static uint64_t read_message(struct space *space)
 	do
 		n = read(space->stop, &message, sizeof(message));
 	while (n < 0 && errno == EINTR);
-	return n == sizeof(message) ? message : 0;
+	if (n != sizeof(message))
+		return 0;
+	return message ? message : MESSAGE_REST;	/* a guest's, when nothing was asked yet */
 }
 
 /* The next message of the mapper's or with number @turn, 0 being none; 0: the process is
@@ -56,15 +58,29 @@ static uint64_t wait_message(struct space *space, uint64_t turn)
 	return message;
 }
 
-static void post(int event)
+static void say(int event, uint64_t what)
 {
-	const uint64_t go = GO_BY_MONITOR;
-
-	while (write(event, &go, sizeof(go)) < 0 && errno == EINTR)
+	while (write(event, &what, sizeof(what)) < 0 && errno == EINTR)
 		;
 }
 
-void space_drain(int go)
+static void post(int event)
+{
+	say(event, GO_BY_MONITOR);
+}
+
+/* The next message, where no kick comes to a stub that SIGSTOP has stopped. */
+static uint64_t read_patiently(struct space *space)
+{
+	struct pollfd pipe = { .fd = space->stop, .events = POLLIN };
+
+	while (poll(&pipe, 1, PATIENCE_MS) == 0)
+		pidfd_send_signal(space->pidfd, SIGCONT, NULL, 0);
+	return read_message(space);
+}
+
+/* Forget what was said to an event that nobody reads. */
+static void drain(int go)
 {
 	struct pollfd event = { .fd = go, .events = POLLIN };
 	uint64_t said;
@@ -140,52 +156,57 @@ enum space_stop space_run(struct space *space)
 		space->failed_errno = (int)(message - MESSAGE_MAPPER);
 		return SPACE_COMMAND_FAILED;
 	}
-	space->doubtful = false;
 	return look_at_stop(space);
 }
 
-/* Does the guest's thread sleep? There is one place where it does: the wait. As of /proc,
- * which says that of any process to anybody. */
-static bool sleeps(const struct space *space)
+/* What the guest's thread says next to the question whether it waits, which is its number if that is yes;
+ * 0: it is gone. */
+static uint64_t ask(struct space *space)
 {
-	char path[32], text[128];
-	const char *state;
-	ssize_t n;
-	int fd;
+	space->control->rest = MESSAGE_REST + ++space->questions;
+	say(space->go, GO_QUERY);
+	return space->control->rest;
+}
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)space->pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return true;	/* it is gone */
-	n = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	if (n <= 0)
-		return true;
-	text[n] = 0;
-	state = strrchr(text, ')');
-	return state && state[1] == ' ' && state[2] == 'S';
+bool space_settle(struct space *space)
+{
+	uint64_t answer = ask(space), message;
+
+	do
+		message = read_patiently(space);
+	while (message && message != answer);
+	return message;
+}
+
+bool space_is_honest(struct space *space)
+{
+	pidfd_send_signal(space->pidfd, STUB_SIGNAL_KICK, NULL, 0);
+	return space_settle(space);
 }
 
 /*
- * The user's stub is dead, as a user program can arrange at any time, also when it has not
- * got the vCPU. Has the supervisor's stub it, or will have it? Then its next message, which is
- * waited for; else 0: it is at rest, and no go is on its way.
+ * The user's stub is dead, as a user program can arrange at any time, also when it has not got
+ * the vCPU. Has the supervisor's stub it, or will have it? Then its next message, which is
+ * waited for; else 0: it waits, and no go is on its way. @entered: it has a go of the monitor's, perhaps by way
+ * of its mapper.
  */
-static uint64_t settle(struct space *supervisor)
+static uint64_t settle(struct space *supervisor, bool entered)
 {
 	struct pollfd pipe = { .fd = supervisor->stop, .events = POLLIN };
-	bool slept = false;
+	uint64_t answer, message;
 
-	for (;;) {
-		/* A go that it has not taken is forgotten; one that it has shows here in the end. */
-		if (slept)
-			space_drain(supervisor->go);
-		if (poll(&pipe, 1, slept ? 0 : 1) > 0)
+	while (entered &&
+	       __atomic_load_n(&supervisor->record->started, __ATOMIC_ACQUIRE) != supervisor->turn)
+		if (poll(&pipe, 1, 1) > 0)
 			return wait_message(supervisor, supervisor->turn);
-		if (slept && sleeps(supervisor))
-			return 0;
-		slept = sleeps(supervisor);
-	}
+	answer = ask(supervisor);
+	do
+		message = read_message(supervisor);
+	while (message && message != answer && message != supervisor->turn);
+	if (message == answer)
+		return 0;
+	supervisor->is_dead = !message || !wait_message(supervisor, answer);
+	return message;
 }
 
 /* Which of the two says something of this run; NULL: one is gone, *@dead. */
@@ -228,10 +249,14 @@ enum space_stop space_run_pair(struct space *space, struct space *peer, struct s
 		dead->is_dead = true;
 		other = dead == space ? peer : space;
 		if (space_is_users(dead)) {
-			message = settle(other);
+			message = settle(other, other == space);
 		} else {	/* no kernel, no user program */
 			space_kill(other);
 			other->is_dead = true;
+		}
+		if (other->is_dead && space_is_users(dead)) {
+			*stopped = other;	/* the kernel's stub as well: that is what counts */
+			return SPACE_DEAD;
 		}
 		if (!message) {
 			*stopped = dead;
@@ -253,7 +278,9 @@ int space_prepare(struct space *space)
 	uint64_t message;
 
 	order(space, THEN_TELL);
-	message = wait_message(space, 0);
+	do
+		message = read_patiently(space);
+	while (message && message < MESSAGE_MAPPER);
 	if (!message)
 		return -ESRCH;
 	commands_done(space, message == MESSAGE_MAPPER);
@@ -385,7 +412,7 @@ int space_create(struct space *space, struct nursery *nursery, unsigned slot, in
 	space->handed = (const struct stub_handed *)(void *)(pages + SLOT_HANDED);
 	space->record = (struct stub_record *)(void *)(pages + SLOT_SHARED);
 	space->go = go;
-	space_drain(go);
+	drain(go);
 	memset(pages, 0, STUB_SLOT_SIZE);
 	/* What the first stop carries: it comes without a go. */
 	space->control->turn = ++space->turn;
@@ -397,7 +424,7 @@ int space_create(struct space *space, struct nursery *nursery, unsigned slot, in
 	space->order = stub.order;
 	space->stop = stub.stop;
 	space->forget_all = true;	/* of the zygote itself */
-	if (wait_message(space, space->turn) != space->turn) {
+	if (read_patiently(space) != space->turn) {
 		space_destroy(space);
 		space_describe_end(space, end, sizeof(end));
 		snprintf(why, why_size, "native executor: a stub process %s", end);

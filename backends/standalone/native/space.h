@@ -45,6 +45,7 @@ struct space {
 	struct stub_record *record;	/* the guest can write there: believe nothing */
 	struct sigframe_place frame;	/* where its signal frames lie */
 	uint64_t turn;
+	uint64_t questions;	/* space_settle() */
 	siginfo_t status;	/* after space_destroy(): as nursery_kill() says */
 	int failed_errno;	/* SPACE_COMMAND_FAILED */
 
@@ -52,7 +53,6 @@ struct space {
 	 * memory, or PVM_INVALID_ADDR. */
 	uint64_t pvcs, pvcs_next;
 	bool is_dead;		/* its process has ended, and is not reaped */
-	bool doubtful;		/* a supervisor's: its go may be by a user program that is gone */
 
 	uint64_t root;		/* hpa of the shadow root it stands for */
 	uint64_t used;		/* the pool's clock when it was last */
@@ -99,8 +99,12 @@ void space_kill(struct space *space);
  * and all translations are gone. */
 void space_destroy(struct space *space);
 
-/* Forget what was said to @go. */
-void space_drain(int go);
+/* Its thread has stopped: whatever else was said to its go is void from here on. False: it is gone. */
+bool space_settle(struct space *space);
+
+/* The same for one that a user program had, and another will have: does its thread wait as honest code does,
+ * with signals blocked? It gets a kick, and is ended by that if not: false. */
+bool space_is_honest(struct space *space);
 
 /* After space_destroy(): was it a signal that no guest can bring about, as of the
  * host's out-of-memory killer, of a limit or of an operator? */

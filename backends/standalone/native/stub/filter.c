@@ -3,7 +3,7 @@
  * The seccomp filters of a stub's two threads. Owns the lists of what each may
  * ask of the host kernel.
  *
- * The guest's thread: say stop, hand over, wait, arm the signal stack, unblock all signals. Each
+ * The guest's thread: say stop, or that it waits, hand over, wait, arm the signal stack, unblock all signals. Each
  * from one instruction and with one set of arguments. All else raises
  * SIGSYS, so that it reaches the monitor as an event instead of killing
  * anything. Syscall User Dispatch comes first and catches what the guest itself
@@ -123,9 +123,9 @@ static void end(struct program *p, unsigned short jump)
 /* Each argument is named: no register of the guest decides anything. */
 static void guests_calls(struct program *p)
 {
-	unsigned short jump, peer;
+	unsigned short jump, peer, rest;
 
-	/* Two sites; the one is told from the other by the descriptor. */
+	/* Three sites; the descriptor tells the hand-over from the others. */
 	jump = begin(p, __NR_write);
 	arg_must_be(p, 2, 8);
 	load(p, ARG_HIGH(0));
@@ -135,8 +135,13 @@ static void guests_calls(struct program *p)
 	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, STUB_FD_PEER);
 	must_be(p, STUB_FD_STOP);
 	load(p, IP_LOW);
+	rest = p->len;
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, (uint32_t)STUB_ADDRESS(stub_after_rest));
 	must_be(p, (uint32_t)STUB_ADDRESS(stub_after_write));
 	arg_must_be(p, 1, STUB_CONTROL + CONTROL_TURN);
+	allow(p);
+	p->code[rest].jt = (uint8_t)(p->len - rest - 1);
+	arg_must_be(p, 1, STUB_CONTROL + CONTROL_REST);
 	allow(p);
 	p->code[peer].jt = (uint8_t)(p->len - peer - 1);
 	load(p, IP_LOW);

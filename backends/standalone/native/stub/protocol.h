@@ -74,6 +74,8 @@
 /* What a go adds to its eventfd. In the upper half of what is read: the monitor says so. */
 #define GO_BY_MONITOR		0x100000000
 #define GO_BY_PEER		1
+#define GO_QUERY		0x1000000000000	/* say that you wait, and wait: whatever else was said is void */
+#define GO_QUERY_BIT		0x10000		/* in the upper half */
 
 /* The signal that ends a stub's run; SIGUSR1. */
 #define STUB_SIGNAL_KICK	10
@@ -105,6 +107,7 @@
 #define CONTROL_HANDED_XFEATURES 240	/* the same without PKRU */
 #define CONTROL_HANDED_XSTATE	248	/* address of what XRSTOR loads after a hand-over */
 #define CONTROL_HAS_PKRU	256
+#define CONTROL_REST		312	/* what a message says that answers GO_QUERY */
 #define CONTROL_COMMANDS	512
 #define CONTROL_COMMAND_SHIFT	6
 #define STUB_COMMANDS		56
@@ -135,6 +138,7 @@
  * from the mapper, MESSAGE_MAPPER + errno, 0 when all commands succeeded.
  */
 #define MESSAGE_MAPPER		0x4000000000000000
+#define MESSAGE_REST		0x2000000000000000	/* + a number: the thread waits: the answer to GO_QUERY */
 #define MESSAGE_ERRNO_MAX	133	/* EHWPOISON */
 
 /*
@@ -152,6 +156,7 @@
 #define RECORD_REASON		56
 #define RECORD_MAPPER		60	/* the mapper's thread id; there before the first stop only */
 #define RECORD_REGISTERS	96	/* of the supervisor's, after a hand-over */
+#define RECORD_STARTED		304	/* the run whose go by the monitor was taken last */
 
 #define STOP_SIGNAL		1	/* a signal ended the run: see the frame */
 #define STOP_KICKED		2	/* a signal came before the guest could run */
@@ -206,7 +211,8 @@ struct stub_control {
 	uint32_t xstate_size;		/* bytes */
 	uint32_t mxcsr_mask;
 	uint16_t user_cs, user_ds;
-	uint64_t reserved[25];
+	uint64_t rest;
+	uint64_t reserved[24];
 	struct stub_command commands[STUB_COMMANDS];
 	uint8_t xstate[CONTROL_XSTATE_SIZE];
 };
@@ -228,6 +234,7 @@ struct stub_record {
 	uint64_t calls, returns;	/* hand-overs to it, and by it */
 	uint64_t kernel_gs_base, supervisor_rsp;
 	struct stub_registers registers;
+	uint64_t started;
 };
 
 /* The kernel's struct rt_sigframe for 64-bit handlers, with its ucontext and
@@ -295,6 +302,8 @@ _Static_assert(offsetof(struct stub_control, xfeatures) == CONTROL_XFEATURES, "C
 _Static_assert(offsetof(struct stub_control, handed_xfeatures) == CONTROL_HANDED_XFEATURES, "CONTROL_HANDED_XFEATURES");
 _Static_assert(offsetof(struct stub_control, handed_xstate) == CONTROL_HANDED_XSTATE, "CONTROL_HANDED_XSTATE");
 _Static_assert(offsetof(struct stub_control, has_pkru) == CONTROL_HAS_PKRU, "CONTROL_HAS_PKRU");
+_Static_assert(offsetof(struct stub_control, rest) == CONTROL_REST, "CONTROL_REST");
+_Static_assert(offsetof(struct stub_record, started) == RECORD_STARTED, "RECORD_STARTED");
 _Static_assert(offsetof(struct stub_control, commands) == CONTROL_COMMANDS, "CONTROL_COMMANDS");
 _Static_assert(offsetof(struct stub_control, xstate) == CONTROL_XSTATE, "CONTROL_XSTATE");
 _Static_assert(sizeof(struct stub_command) == 1 << CONTROL_COMMAND_SHIFT, "CONTROL_COMMAND_SHIFT");

@@ -16,10 +16,10 @@
  *
  * The guest can jump to any byte of this page with any registers. What that
  * comes to:
- *  - of the system calls here its thread's filter allows five, each from one
- *    instruction with one set of arguments: say stop, hand over, wait for the go, arm the
- *    signal stack, unblock all signals. The first two lead to the third whatever the
- *    registers are. The others do nothing in a thread that runs the guest: there the stack is
+ *  - of the system calls here its thread's filter allows six, each from one
+ *    instruction with one set of arguments: say stop, hand over, say that it waits, wait for
+ *    the go, arm the signal stack, unblock all signals. The first three lead to the fourth
+ *    whatever the registers are. The others do nothing in a thread that runs the guest: there the stack is
  *    armed and no signal blocked.
  *  - a thread that has said stop, or handed over, executes no guest instruction before
  *    the next go: from there every way, signals included, leads to the wait.
@@ -53,7 +53,7 @@
 	.section .stub, "ax", @progbits
 	.balign	4096
 	.globl	stub_text, stub_birth, stub_handler, stub_die, stub_mapper
-	.globl	stub_after_write, stub_after_hand_over, stub_after_read, stub_after_arm, stub_after_unblock
+	.globl	stub_after_write, stub_after_hand_over, stub_after_rest, stub_after_read, stub_after_arm, stub_after_unblock
 	.globl	stub_no_signals, stub_altstack, stub_by_peer
 
 stub_text:
@@ -136,6 +136,8 @@ wait:
 stub_after_read:
 	cmpq	$8, %rax
 	jne	stub_die
+	testl	$GO_QUERY_BIT, RECORD(GO + 4)
+	jnz	rest
 	/* What to load: rbx the registers, r12 the extended state, r13 its parts, r15d
 	 * PKRU apart? r14d how to enter. */
 	leaq	CONTROL(REGISTERS), %rbx
@@ -144,7 +146,11 @@ stub_after_read:
 	movl	CONTROL(ENTER), %r14d
 	xorl	%r15d, %r15d
 	cmpl	$0, RECORD(GO + 4)
-	jne	go			/* GO_BY_MONITOR */
+	je	handed
+	movq	CONTROL(TURN), %rax	/* GO_BY_MONITOR */
+	movq	%rax, RECORD(STARTED)
+	jmp	go
+handed:
 	/* Handed over; or only said so by a guest. */
 	cmpl	$HANDOVER_NOT, CONTROL(HANDOVER)
 	je	wait
@@ -161,6 +167,18 @@ stub_after_read:
 	jnz	go
 	movl	$STOP_BAD_PEER, RECORD(REASON)
 	jmp	stop
+
+/* The monitor asks, because the other stub is dead. */
+rest:
+	movl	$__NR_write, %eax
+	movl	$STUB_FD_STOP, %edi
+	leaq	CONTROL(REST), %rsi
+	movl	$8, %edx
+	syscall
+stub_after_rest:
+	cmpq	$8, %rax
+	jne	stub_die
+	jmp	wait
 
 go:
 	movl	$__NR_sigaltstack, %eax

@@ -155,7 +155,7 @@ Test(native_isolation, M2_the_guests_thread_has_no_descriptor_of_guest_memory)
 	check_descriptors(space->pid, space->mapper, mappers, 4);
 }
 
-Test(native_isolation, M2_the_stubs_text_enters_the_kernel_at_eight_places_only)
+Test(native_isolation, M2_the_stubs_text_enters_the_kernel_at_nine_places_only)
 {
 	check_alive();
 	read_stub_text(&m);

@@ -34,13 +34,12 @@ static inline int find(const uint8_t *bytes, size_t len, unsigned n)
 }
 
 static const uint8_t insn_syscall[] = { 0x0f, 0x05 };
-/* The guest's thread: hand over, stop, wait, arm the signal stack, unblock signals. The
- * mapper: wait, command, tell. */
-#define SYSCALLS 8
-#define SYSCALL_HAND_OVER 0
+/* The guest's thread: hand over, stop, wait, say that it waits, arm the signal stack, unblock
+ * signals. The mapper: wait, command, tell. */
+#define SYSCALLS 9
 #define SYSCALL_STOP 1
 #define SYSCALL_WAIT 2
-#define SYSCALL_UNBLOCK 4
-#define SYSCALL_COMMAND 6
+#define SYSCALL_UNBLOCK 5
+#define SYSCALL_COMMAND 7
 
 #endif /* NATIVE_TEST_STUB_TEXT_H */
