@@ -133,6 +133,7 @@ static enum space_stop look_at_stop(struct space *space)
 static void start(struct space *space)
 {
 	space->control->turn = ++space->turn;
+	space->record->reason = 0;	/* of this run there is none yet */
 	if (space->control->count)
 		order(space, THEN_GO);
 	else
@@ -243,6 +244,7 @@ enum space_stop space_run_pair(struct space *space, struct space *peer, struct s
 	uint64_t message;
 
 	peer->control->turn = ++peer->turn;
+	peer->record->reason = 0;
 	start(space);
 	*stopped = wait_for_pair(pair, &message, &dead);
 	if (!*stopped) {

@@ -170,7 +170,12 @@ Test(native_handover_attacks, M9_a_user_program_that_dies_later_takes_nothing_wi
 	read_stub_text(&m);
 	begin_user(0);
 	jump_to(insn_stop, sizeof(insn_stop));
-	exit = machine_run(m.vcpu[0]);	/* whatever it says */
+	machine_code(&m, code_forge);
+	cpu()->gpr[PVM_RSI] = CODE + 0x800;
+	memcpy(machine_at(&m, CODE + 0x800), &(uint64_t){ STOP_SIGNAL }, sizeof(uint64_t));
+	cpu()->gpr[PVM_RDI] = STUB_SHARED + RECORD_REASON;
+	cpu()->gpr[PVM_RCX] = sizeof(uint64_t);
+	exit = machine_run(m.vcpu[0]);	/* what its last frame says */
 	cr_assert_eq(exit.kind, PVM_EXIT_EXCEPTION);
 	late.stub = machine_stub(m.vcpu[0]);
 	cr_assert_gt(late.stub, 0);
