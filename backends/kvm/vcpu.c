@@ -155,10 +155,12 @@ int pvm_kvm_pre_run(struct kvm_vcpu *vcpu)
  */
 static void host_events(struct pvm_switcher_cpu *cpu, struct pvm_switcher_exit *out)
 {
+#ifdef CONFIG_X86_MCE
 	struct pt_regs regs = { .cs = 3, .flags = X86_EFLAGS_IF };
 
 	if (unlikely(out->machine_check))	/* first: other CPUs may wait for it */
 		do_machine_check(&regs);
+#endif
 	out->machine_check = false;
 	pvm_switcher_host_events(cpu, out);
 }

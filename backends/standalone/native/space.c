@@ -188,8 +188,8 @@ bool space_is_honest(struct space *space)
 /*
  * The user's stub is dead, as a user program can arrange at any time, also when it has not got
  * the vCPU. Has the supervisor's stub it, or will have it? Then its next message, which is
- * waited for; else 0: it waits, and no go is on its way. @entered: it has a go of the monitor's, perhaps by way
- * of its mapper.
+ * waited for; else 0: it waits, and no go is on its way. @entered: it has a go of the monitor's,
+ * perhaps by way of its mapper.
  */
 static uint64_t settle(struct space *supervisor, bool entered)
 {

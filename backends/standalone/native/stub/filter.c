@@ -3,8 +3,8 @@
  * The seccomp filters of a stub's two threads. Owns the lists of what each may
  * ask of the host kernel.
  *
- * The guest's thread: say stop, or that it waits, hand over, wait, arm the signal stack, unblock all signals. Each
- * from one instruction and with one set of arguments. All else raises
+ * The guest's thread: say stop, or that it waits, hand over, wait, arm the signal stack,
+ * unblock all signals. Each from one instruction and with one set of arguments. All else raises
  * SIGSYS, so that it reaches the monitor as an event instead of killing
  * anything. Syscall User Dispatch comes first and catches what the guest itself
  * executes; the filter is for a guest that jumps into the stub's text, and for the

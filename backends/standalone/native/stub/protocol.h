@@ -74,7 +74,7 @@
 /* What a go adds to its eventfd. In the upper half of what is read: the monitor says so. */
 #define GO_BY_MONITOR		0x100000000
 #define GO_BY_PEER		1
-#define GO_QUERY		0x1000000000000	/* say that you wait, and wait: whatever else was said is void */
+#define GO_QUERY		0x1000000000000	/* say that you wait: all else that was said is void */
 #define GO_QUERY_BIT		0x10000		/* in the upper half */
 
 /* The signal that ends a stub's run; SIGUSR1. */
@@ -138,7 +138,7 @@
  * from the mapper, MESSAGE_MAPPER + errno, 0 when all commands succeeded.
  */
 #define MESSAGE_MAPPER		0x4000000000000000
-#define MESSAGE_REST		0x2000000000000000	/* + a number: the thread waits: the answer to GO_QUERY */
+#define MESSAGE_REST		0x2000000000000000	/* + a number: it waits; the answer to GO_QUERY */
 #define MESSAGE_ERRNO_MAX	133	/* EHWPOISON */
 
 /*

@@ -53,7 +53,8 @@
 	.section .stub, "ax", @progbits
 	.balign	4096
 	.globl	stub_text, stub_birth, stub_handler, stub_die, stub_mapper
-	.globl	stub_after_write, stub_after_hand_over, stub_after_rest, stub_after_read, stub_after_arm, stub_after_unblock
+	.globl	stub_after_write, stub_after_hand_over, stub_after_rest, stub_after_read
+	.globl	stub_after_arm, stub_after_unblock
 	.globl	stub_no_signals, stub_altstack, stub_by_peer
 
 stub_text:

@@ -33,8 +33,8 @@ static inline long sys6(long nr, long a, long b, long c, long d, long e, long f)
 
 /* The labels of stub.S. */
 extern const char stub_text[], stub_text_end[], stub_birth[], stub_handler[], stub_die[], stub_mapper[];
-extern const char stub_after_write[], stub_after_hand_over[], stub_after_rest[], stub_after_read[], stub_after_arm[],
-	stub_after_unblock[], stub_by_peer[];
+extern const char stub_after_write[], stub_after_hand_over[], stub_after_rest[], stub_after_read[];
+extern const char stub_after_arm[], stub_after_unblock[], stub_by_peer[];
 extern const char stub_no_signals[], stub_altstack[];
 
 /* Where a label of stub.S lies once its page is mapped at STUB_TEXT. */
