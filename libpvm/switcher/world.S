@@ -246,7 +246,8 @@ leave_extras:
 	movl	C(HOST_PKRU), %eax
 	wrpkru
 1:	testl	$EXTRA_MSRS, C(EXTRAS)
-	jz	1f
+	jz	leave_msrs_done
+leave_msrs:
 	leaq	C(MSRS), %r11
 2:	movl	MSR_INDEX(%r11), %ecx
 	movl	MSR_HOST_LOW(%r11), %eax
@@ -255,7 +256,8 @@ leave_extras:
 	addq	$MSR_SIZE, %r11
 	cmpq	%r11, C(MSRS_END)
 	jne	2b
-1:	testl	$MITIGATE_IBRS, C(MITIGATIONS)	/* S10 */
+leave_msrs_done:
+	testl	$MITIGATE_IBRS, C(MITIGATIONS)	/* S10 */
 	jz	1f
 	movl	C(HOST_SPEC_CTRL), %eax
 	orl	$1, %eax			/* on until pvm_switcher_unload() */
