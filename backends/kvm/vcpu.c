@@ -333,7 +333,14 @@ static int carry_out(struct pvm_kvm_vcpu *v, enum pvm_action action)
 	return fail(v, "the engine failed with error ", code);
 }
 
-/* KVM's copies of registers are operands meanwhile; user space finds the guest's there. */
+/* Actions for which KVM's copies of registers are operands, and are as they were until the answer. */
+static bool has_operands(enum pvm_action action)
+{
+	return action == PVM_ACT_IO || action == PVM_ACT_RDMSR || action == PVM_ACT_WRMSR ||
+	       action == PVM_ACT_HYPERCALL;
+}
+
+/* When user space is asked it finds the guest's registers, not operands. */
 static int act(struct pvm_kvm_vcpu *v, enum pvm_action action)
 {
 	int ret;
@@ -341,7 +348,7 @@ static int act(struct pvm_kvm_vcpu *v, enum pvm_action action)
 	v->is_acting = true;
 	ret = carry_out(v, action);
 	v->is_acting = false;
-	if (ret == 0 && v->action != PVM_ACT_RESUME)
+	if (ret == 0 && has_operands(v->action))
 		pvm_kvm_general_out(v);
 	return ret;
 }
@@ -429,7 +436,7 @@ int pvm_kvm_skip_instruction(struct kvm_vcpu *vcpu)
 	enum pvm_action action = v->action;
 
 	v->action = PVM_ACT_RESUME;
-	if (action != PVM_ACT_RESUME)
+	if (has_operands(action))
 		take_in(v);
 	if (action == PVM_ACT_IO)
 		pvm_exit_is_action(&v->exit, pvm_complete_io(&v->pvm, value));
