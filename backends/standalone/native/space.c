@@ -79,7 +79,7 @@ static uint64_t read_patiently(struct space *space)
 	return read_message(space);
 }
 
-/* Forget what was said to an event that nobody reads. */
+/* Empty an eventfd whose reader has ended. */
 static void drain(int go)
 {
 	struct pollfd event = { .fd = go, .events = POLLIN };
@@ -160,8 +160,8 @@ enum space_stop space_run(struct space *space)
 	return look_at_stop(space);
 }
 
-/* What the guest's thread says next to the question whether it waits, which is its number if that is yes;
- * 0: it is gone. */
+/* Ask the guest's thread for a message from its wait. Returns that message: what it says before that is
+ * of its run, and read_message() has 0 when it is gone. */
 static uint64_t ask(struct space *space)
 {
 	space->control->rest = MESSAGE_REST + ++space->questions;
@@ -235,37 +235,39 @@ static struct space *wait_for_pair(struct space *pair[2], uint64_t *message, str
 	}
 }
 
-/* M9: both are at rest before others are told so. A go that is on its way from one to the other is
- * part of the run. */
+/* M9: both are at rest before others are told so. @other has lost @dead; @entered as settle() has it. Returns
+ * the message that ends the run in its place; 0: neither goes on, and *@stopped is whose end counts. */
+static uint64_t outlive(struct space *dead, struct space *other, bool entered, struct space **stopped)
+{
+	uint64_t message;
+
+	dead->is_dead = true;
+	*stopped = dead;
+	if (!space_is_users(dead)) {	/* no kernel, no user program */
+		space_kill(other);
+		other->is_dead = true;
+		return 0;
+	}
+	message = settle(other, entered);
+	if (message || other->is_dead)
+		*stopped = other;	/* the kernel's: its end is what counts */
+	return other->is_dead ? 0 : message;
+}
+
+/* A go that is on its way from one to the other is part of the run. */
 enum space_stop space_run_pair(struct space *space, struct space *peer, struct space **stopped)
 {
 	struct space *pair[2] = { space, peer }, *dead = NULL;
-	struct space *other;
 	uint64_t message;
 
 	peer->control->turn = ++peer->turn;
 	peer->record->reason = 0;
 	start(space);
 	*stopped = wait_for_pair(pair, &message, &dead);
-	if (!*stopped) {
-		dead->is_dead = true;
-		other = dead == space ? peer : space;
-		if (space_is_users(dead)) {
-			message = settle(other, other == space);
-		} else {	/* no kernel, no user program */
-			space_kill(other);
-			other->is_dead = true;
-		}
-		if (other->is_dead && space_is_users(dead)) {
-			*stopped = other;	/* the kernel's stub as well: that is what counts */
-			return SPACE_DEAD;
-		}
-		if (!message) {
-			*stopped = dead;
-			return SPACE_DEAD;
-		}
-		*stopped = other;
-	}
+	if (!*stopped)
+		message = outlive(dead, dead == space ? peer : space, dead == peer, stopped);
+	if (!message)
+		return SPACE_DEAD;
 	if (space->control->count)
 		commands_done(space, message < MESSAGE_MAPPER);
 	if (message >= MESSAGE_MAPPER) {

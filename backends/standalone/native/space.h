@@ -84,7 +84,7 @@ static inline bool space_is_users(const struct space *space)
 
 /**
  * space_create - start the process of an empty space, up to its first stop.
- * @go, @peer: as nursery_clone() has them; nobody else writes to @go meanwhile.
+ * @go, @peer: as nursery_clone() has them. No other stub or thread writes to @go during the call.
  * @why: one line on failure.
  * Returns 0, or -errno as nursery_clone(); -EPROTO: it could not be set up.
  */
