@@ -63,7 +63,7 @@ struct pvm_kvm_memory {
 	bool is_tracked;
 	DECLARE_BITMAP(logged, KVM_MEM_SLOTS_NUM);	/* slots that some frame is logged for */
 	u64 slots_generation;		/* the last one that pvm_kvm_look_at_slots() saw */
-	bool is_going;			/* the VM ends: nobody else uses any of this */
+	bool is_going;			/* pvm_kvm_vm_destroy() runs: no other thread has the VM */
 	atomic_long_t pages;		/* of the engine's own */
 	unsigned long shrunk;		/* of them, that the shrinker took; under its lock */
 	struct list_head link;		/* of the VMs that the shrinker knows */
