@@ -26,11 +26,8 @@ struct native {
 static double run_guest(void *context)
 {
 	struct native *n = context;
-	char path[PATH_MAX];
-	const char *argv[] = { n->options->pvm, "run", "--backend=native", "--timeout=20", path, NULL };
 
-	snprintf(path, sizeof(path), "%s/%s.elf", n->options->guests, n->guest);
-	return process_result(argv, n->why, sizeof(n->why));
+	return process_guest(n->options, n->guest, n->why, sizeof(n->why));
 }
 
 static double ping_pong(void *context)
@@ -40,20 +37,12 @@ static double ping_pong(void *context)
 	return process_ping_pong(n->together);
 }
 
-static bool have_pvm(const struct bench_options *options, struct bench_result *result)
-{
-	if (options->pvm && access(options->pvm, X_OK) == 0)
-		return true;
-	bench_cannot(result, "no pvm command at %s", options->pvm ? options->pvm : "(unknown)");
-	return false;
-}
-
 static void against_ping_pong(const struct bench_options *options, struct bench_result *result,
 			      const char *guest, bool together)
 {
 	struct native n = { .options = options, .guest = guest, .together = together };
 
-	if (!have_pvm(options, result))
+	if (!process_have_pvm(options, result))
 		return;
 	if (!bench_ratio(options, run_guest, ping_pong, &n, result))
 		bench_cannot(result, "%s", n.why[0] ? n.why : "no pipes or processes for the reference");
@@ -106,7 +95,7 @@ static void run_compute(const struct bench_options *options, struct bench_result
 {
 	struct native n = { .options = options, .guest = "compute" };
 
-	if (!have_pvm(options, result))
+	if (!process_have_pvm(options, result))
 		return;
 	if (!bench_ratio(options, run_guest, plain_process, &n, result))
 		bench_cannot(result, "%s", n.why);
@@ -144,7 +133,7 @@ static void run_hello(const struct bench_options *options, struct bench_result *
 	char why[BENCH_WHY];
 	unsigned i;
 
-	if (!have_pvm(options, result))
+	if (!process_have_pvm(options, result))
 		return;
 	for (i = 0; i < options->rounds; i++) {
 		seconds[i] = hello_seconds(options, why, sizeof(why));
@@ -194,7 +183,7 @@ static void run_memory(const struct bench_options *options, struct bench_result 
 	char why[BENCH_WHY] = "memory.elf ended too early";
 	unsigned i;
 
-	if (!have_pvm(options, result))
+	if (!process_have_pvm(options, result))
 		return;
 	for (i = 0; i < options->rounds; i++) {
 		mib[i] = monitor_mib(options, why, sizeof(why));

@@ -22,11 +22,8 @@ struct peer {
 static double run_guest(void *context)
 {
 	struct peer *p = context;
-	char path[PATH_MAX];
-	const char *argv[] = { p->options->pvm, "run", "--backend=native", "--timeout=20", path, NULL };
 
-	snprintf(path, sizeof(path), "%s/%s.elf", p->options->guests, p->what);
-	return process_result(argv, p->why, sizeof(p->why));
+	return process_guest(p->options, p->what, p->why, sizeof(p->why));
 }
 
 static double run_uml(void *context)
@@ -50,10 +47,8 @@ static void beside_uml(const struct bench_options *options, struct bench_result 
 		bench_cannot(result, "no " UML ": apt-get install user-mode-linux");
 		return;
 	}
-	if (!options->pvm || access(options->pvm, X_OK)) {
-		bench_cannot(result, "no pvm command at %s", options->pvm ? options->pvm : "(unknown)");
+	if (!process_have_pvm(options, result))
 		return;
-	}
 	if (!bench_ratio(options, run_guest, run_uml, &p, result))
 		bench_cannot(result, "%s", p.why);
 }

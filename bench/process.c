@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -123,6 +124,23 @@ double process_result(const char *const argv[], char *why, size_t why_size)
 	p.text[strcspn(p.text, "\n")] = '\0';
 	snprintf(why, why_size, "%.150s (status %d)", p.text[0] ? p.text : argv[0], status);
 	return -1;
+}
+
+double process_guest(const struct bench_options *options, const char *guest, char *why, size_t why_size)
+{
+	char path[PATH_MAX];
+	const char *argv[] = { options->pvm, "run", "--backend=native", "--timeout=20", path, NULL };
+
+	snprintf(path, sizeof(path), "%s/%s.elf", options->guests, guest);
+	return process_result(argv, why, why_size);
+}
+
+bool process_have_pvm(const struct bench_options *options, struct bench_result *result)
+{
+	if (options->pvm && access(options->pvm, X_OK) == 0)
+		return true;
+	bench_cannot(result, "no pvm command at %s", options->pvm ? options->pvm : "(unknown)");
+	return false;
 }
 
 /* ------------------------------------------------------------------------

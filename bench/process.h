@@ -10,6 +10,9 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+struct bench_options;
+struct bench_result;
+
 /* A running program with its standard input and output in our hands. */
 struct process {
 	pid_t pid;
@@ -33,6 +36,12 @@ int process_finish(struct process *process);
  * Returns it, or -1.
  */
 double process_result(const char *const argv[], char *why, size_t why_size);
+
+/* As process_result(): the pvm command runs @guest, a file name without .elf, natively. */
+double process_guest(const struct bench_options *options, const char *guest, char *why, size_t why_size);
+
+/* Is there a pvm command? If not, @result says so. */
+bool process_have_pvm(const struct bench_options *options, struct bench_result *result);
 
 /* Cycles of the median round trip between two processes through two pipes. With
  * @together both run on one CPU, else where the scheduler likes. Negative on failure. */
