@@ -85,12 +85,14 @@ static u64 find_wake_up(void)
 	return 0;
 }
 
-/* Behind the last SYSCALL instruction. */
+/* Behind the last SYSCALL instruction. Where nothing can be read: a part of the page that is as large. */
 static u64 find_calls_end(void)
 {
 	const u8 *bytes = (const u8 *)text;
 	unsigned at = PAGE_SIZE - 1;
 
+	if (!text[0])
+		return STUB_TEXT + 0x400;
 	while (at && (bytes[at - 1] != 0x0f || bytes[at] != 0x05))
 		at--;
 	return STUB_TEXT + at + 1;

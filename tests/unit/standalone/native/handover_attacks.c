@@ -28,6 +28,15 @@ static void jump_to(const uint8_t *bytes, size_t size)
 	cpu()->gpr[PVM_RBX] = STUB_TEXT + (uint64_t)at;
 }
 
+/* A program that jumps there, of a pair that has handed over before. */
+static void begin_at_hand_over(void)
+{
+	warm_up();
+	read_stub_text(&m);
+	begin_user(0);
+	jump_to(insn_hand_over, sizeof(insn_hand_over));
+}
+
 /* rcx bytes at rdi become those at rsi; then to rbx. */
 GUEST_CODE(code_forge, "cld; rep movsb; jmp *%rbx");
 
@@ -38,10 +47,7 @@ static void forge(uint64_t address, uint64_t value, bool kernel_first)
 	struct pvm_guest_exit exit;
 	unsigned syscalls;
 
-	warm_up();
-	read_stub_text(&m);
-	begin_user(0);
-	jump_to(insn_hand_over, sizeof(insn_hand_over));
+	begin_at_hand_over();
 	machine_code(&m, code_forge);
 	cpu()->gpr[PVM_RSI] = CODE + 0x800;	/* which it has mapped */
 	memcpy(machine_at(&m, CODE + 0x800), &value, sizeof(value));
@@ -90,10 +96,7 @@ Test(native_handover_attacks, M9_a_jump_to_the_hand_over_is_a_system_call)
 	struct pvm_guest_exit exit;
 	unsigned syscalls;
 
-	warm_up();
-	read_stub_text(&m);
-	begin_user(0);
-	jump_to(insn_hand_over, sizeof(insn_hand_over));
+	begin_at_hand_over();
 	exit = drive(&syscalls);	/* it returns to behind its last frame, which was UD2's */
 	assert_exception(exit, PVM_VEC_UD);
 	cr_assert_eq(word(COUNT), 1);
