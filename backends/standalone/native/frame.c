@@ -143,12 +143,6 @@ void frame_store_xstate(const struct sigframe_place *place, const uint8_t *x, st
  * General registers and segments.
  */
 
-/* WRFSBASE and WRGSBASE raise #GP for an address that is not canonical. */
-static uint64_t canonical_base(uint64_t base)
-{
-	return (uint64_t)((int64_t)(base << 16) >> 16);
-}
-
 static uint16_t loadable(const struct pvm_vcpu *vcpu, unsigned seg, const uint64_t tls[3])
 {
 	uint16_t sel = vcpu->seg[seg];
@@ -191,8 +185,8 @@ void frame_load(const struct sigframe_place *place, struct stub_control *control
 	regs->es = loadable(pvm, PVM_ES, tls);
 	regs->fs = loadable(pvm, PVM_FS, tls);
 	regs->gs = loadable(pvm, PVM_GS, tls);
-	regs->fs_base = canonical_base(pvm->fs_base);
-	regs->gs_base = canonical_base(pvm->gs_base);
+	regs->fs_base = frame_canonical(pvm->fs_base);
+	regs->gs_base = frame_canonical(pvm->gs_base);
 	regs->flags = PVM_RFLAGS_FIXED;
 	control->enter = place->pkru_offset && (pvm->pkru & PKRU_KEY0_DENIED) ? ENTER_TRACED : ENTER_IRET;
 	memcpy(regs->gpr, pvm->gpr, sizeof(regs->gpr));

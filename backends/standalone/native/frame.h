@@ -54,6 +54,12 @@ void frame_load(const struct sigframe_place *place, struct stub_control *control
  * key 0, although the guest denies it. */
 void frame_grant_key0(const struct sigframe_place *place, struct stub_control *control);
 
+/* Bits 48 to 63 as bit 47, as a process has them: WRFSBASE, WRGSBASE and IRET raise #GP for others. */
+static inline uint64_t frame_canonical(uint64_t address)
+{
+	return (uint64_t)((int64_t)(address << 16) >> 16);
+}
+
 /* The general registers of a frame. */
 void frame_store_gprs(const struct sigframe *frame, uint64_t gpr[16]);
 

@@ -16,11 +16,6 @@
 #define XFEATURE_PKRU		(1ull << 9)
 #define PKRU_KEY0_DENIED	1u
 
-static uint64_t canonical(uint64_t address)
-{
-	return (uint64_t)((int64_t)(address << 16) >> 16);
-}
-
 static struct space *users(struct space *space, struct space *peer)
 {
 	return space_is_users(space) ? space : peer;
@@ -118,7 +113,7 @@ bool handover_arm(struct monitor_vcpu *vcpu, struct space *space, struct space *
 	control->supervisor_pkru = supervisor_pkru(pvm);
 	control->handover = HANDOVER_SUPERVISOR;
 	supervisor->record->calls = supervisor->record->returns = 0;
-	supervisor->record->kernel_gs_base = canonical(pvm->msr.kernel_gs_base);
+	supervisor->record->kernel_gs_base = frame_canonical(pvm->msr.kernel_gs_base);
 	supervisor->record->supervisor_rsp = pvm->msr.supervisor_rsp;
 	return true;
 }
@@ -140,8 +135,8 @@ static void take_registers(struct pvm_vcpu *vcpu, const struct stub_registers *f
 	memcpy(vcpu->gpr, from->gpr, sizeof(vcpu->gpr));
 	vcpu->rip = from->iret.rip;
 	vcpu->rflags = pvm_rflags_sanitize(from->iret.rflags);
-	vcpu->fs_base = canonical(from->fs_base);
-	vcpu->gs_base = canonical(from->gs_base);
+	vcpu->fs_base = frame_canonical(from->fs_base);
+	vcpu->gs_base = frame_canonical(from->gs_base);
 	vcpu->seg[PVM_DS] = from->ds;
 	vcpu->seg[PVM_ES] = from->es;
 	vcpu->seg[PVM_FS] = from->fs;
@@ -167,7 +162,7 @@ bool handover_take(struct monitor_vcpu *vcpu, struct space *space, struct space 
 		return stopped == space;	/* entered by the monitor */
 	native->handed.calls += record.calls;
 	native->handed.returns += record.returns;
-	pvm->msr.kernel_gs_base = canonical(record.kernel_gs_base);
+	pvm->msr.kernel_gs_base = frame_canonical(record.kernel_gs_base);
 	pvm->msr.supervisor_rsp = record.supervisor_rsp;
 	pvm_event_switched(pvm, in_user);
 	vcpu->root = pvm_hpa(stopped->root);

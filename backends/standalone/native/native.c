@@ -412,6 +412,7 @@ static bool look_at_stop(struct monitor_vcpu *vcpu, struct space *space, enum sp
 		return !start_over(vcpu, space, exit);
 	case SPACE_TAMPERED:
 	case SPACE_DEAD:
+	case SPACE_BAD_PEER:	/* not here: run() has made it SPACE_TAMPERED of the peer */
 	default:
 		stub_died(vcpu, space, stop == SPACE_TAMPERED, exit);
 		return true;
@@ -431,7 +432,7 @@ static int prepare(struct space *space)
 /* No process can execute there, not even to fault: the stub's IRET would. */
 static bool faults_at_once(const struct pvm_vcpu *vcpu, struct pvm_guest_exit *exit)
 {
-	if ((uint64_t)((int64_t)(vcpu->rip << 16) >> 16) == vcpu->rip)
+	if (frame_canonical(vcpu->rip) == vcpu->rip)
 		return false;
 	/* S1 */
 	exit->kind = PVM_EXIT_EXCEPTION;
