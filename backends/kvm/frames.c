@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What is known of guest frames, by their number: words, in a tree of pages as the CPU's tables are. Once
- * there, a page stays as long as the VM, so that it can be read at any time without a lock; all are charged
- * to who uses the VM. Owns nothing but the words: what they say, and when it is true, is memory.c's.
+ * What is known of guest frames, by their number: words, in a tree of pages as the CPU's tables are, all
+ * charged to who uses the VM. It is read at any time without a lock: a page that was once in the tree stays a
+ * page of its level for as long as the VM. Where a slot has gone, its pages leave the tree, and are used for
+ * other frames once nobody can be reading them for these. Owns nothing but the words: what they say,
+ * and when it is true, is memory.c's.
  */
+#include <linux/mm.h>
+
 #include "kvm_pvm.h"
 
 #define BITS		9		/* of a page's index */
 #define WORDS		(1ul << BITS)
-#define LEVELS		4		/* below pvm_kvm_frames::top */
+#define LEVELS		PVM_KVM_FRAMES_LEVELS	/* below pvm_kvm_frames::top */
 #define TOP_SHIFT	(LEVELS * BITS)
 #define GFN_END		((gfn_t)PVM_KVM_FRAMES_TOP << TOP_SHIFT)
 
@@ -30,35 +34,48 @@ unsigned long pvm_kvm_frame_get(const struct pvm_kvm_frames *frames, gfn_t gfn)
 	return word;
 }
 
-/* The page that a word leads to, made if there is none. */
-static unsigned long *page_below(unsigned long *word, gfp_t gfp)
-{
-	unsigned long page = READ_ONCE(*word), other;
+/* ------------------------------------------------------------------------
+ * Pages that are in no tree: lists through struct page, because their words may still be read.
+ */
 
-	if (page)
-		return (unsigned long *)page;
-	page = get_zeroed_page(gfp);
-	if (!page)
-		return NULL;
-	other = cmpxchg(word, 0, page);
-	if (other)		/* another vCPU was first */
-		free_page(page);
-	return (unsigned long *)(other ?: page);
+static void push(unsigned long *list, unsigned long page)
+{
+	set_page_private(virt_to_page((void *)page), *list);
+	*list = page;
 }
 
-unsigned long *pvm_kvm_frame_place(struct pvm_kvm_frames *frames, gfn_t gfn, gfp_t gfp)
+static unsigned long pop(unsigned long *list)
 {
-	unsigned int level;
+	unsigned long page = *list;
+
+	if (page) {
+		*list = page_private(virt_to_page((void *)page));
+		set_page_private(virt_to_page((void *)page), 0);
+	}
+	return page;
+}
+
+unsigned long *pvm_kvm_frame_place(struct pvm_kvm_frames *frames, gfn_t gfn, unsigned long *fresh)
+{
 	unsigned long *word;
+	unsigned int level;
 
 	if (gfn >= GFN_END)
 		return NULL;
 	word = &frames->top[gfn >> TOP_SHIFT];
 	for (level = LEVELS; level; level--) {
-		word = page_below(word, gfp);
-		if (!word)
+		unsigned long page = *word ?: pop(&frames->spare[level - 1]);
+
+		if (!page && *fresh) {
+			page = *fresh;
+			*fresh = 0;
+			frames->pages++;
+		}
+		if (!page)
 			return NULL;
-		word = slot_of(word, gfn, level);
+		if (!*word)
+			smp_store_release(word, page);	/* zeroed, for who reads it */
+		word = slot_of((unsigned long *)page, gfn, level);
 	}
 	return word;
 }
@@ -91,6 +108,40 @@ void pvm_kvm_frames_forget(struct pvm_kvm_frames *frames, gfn_t first, gfn_t end
 	}
 }
 
+void pvm_kvm_frames_retire(struct pvm_kvm_frames *frames, gfn_t gfn)
+{
+	unsigned long *path[LEVELS], *word;
+	unsigned int level;
+
+	if (gfn >= GFN_END)
+		return;
+	word = &frames->top[gfn >> TOP_SHIFT];
+	for (level = LEVELS; level; level--) {
+		path[level - 1] = word;
+		if (!*word)
+			return;
+		word = slot_of((unsigned long *)*word, gfn, level);
+	}
+	for (level = 0; level < LEVELS; level++) {
+		unsigned long page = *path[level];
+
+		if (memchr_inv((void *)page, 0, PAGE_SIZE))
+			return;
+		WRITE_ONCE(*path[level], 0);
+		push(&frames->retired[level], page);
+	}
+}
+
+void pvm_kvm_frames_reuse(struct pvm_kvm_frames *frames)
+{
+	unsigned int level;
+	unsigned long page;
+
+	for (level = 0; level < LEVELS; level++)
+		while ((page = pop(&frames->retired[level])))
+			push(&frames->spare[level], page);
+}
+
 static void free_below(unsigned long page, unsigned int level)
 {
 	unsigned long i;
@@ -105,7 +156,12 @@ static void free_below(unsigned long page, unsigned int level)
 void pvm_kvm_frames_destroy(struct pvm_kvm_frames *frames)
 {
 	unsigned int i;
+	unsigned long page;
 
+	pvm_kvm_frames_reuse(frames);
+	for (i = 0; i < LEVELS; i++)
+		while ((page = pop(&frames->spare[i])))
+			free_page(page);
 	for (i = 0; i < PVM_KVM_FRAMES_TOP; i++)
 		if (frames->top[i])
 			free_below(frames->top[i], LEVELS);

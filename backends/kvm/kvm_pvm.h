@@ -44,10 +44,14 @@
 #define PVM_KVM_CPUID_MAX	256	/* leaves that user space may give a VM */
 
 #define PVM_KVM_FRAMES_TOP	16
+#define PVM_KVM_FRAMES_LEVELS	4
 
 /* Words by gfn, of the 52 bits that an address may have. Zeroed at first. frames.c */
 struct pvm_kvm_frames {
 	unsigned long top[PVM_KVM_FRAMES_TOP];
+	/* By level, zeroed: pages that may be read for what they were, and pages that may be used. */
+	unsigned long retired[PVM_KVM_FRAMES_LEVELS], spare[PVM_KVM_FRAMES_LEVELS];
+	unsigned long pages;		/* all there are */
 };
 
 /* Guest memory as the engine sees it. memory.c, notifier.c */
@@ -165,11 +169,19 @@ extern u64 pvm_kvm_host_xcr0, pvm_kvm_host_xss;
 void pvm_kvm_frames_destroy(struct pvm_kvm_frames *frames);
 /* 0: nothing is known. Without a lock. */
 unsigned long pvm_kvm_frame_get(const struct pvm_kvm_frames *frames, gfn_t gfn);
-/* The word itself, with memory for it; or NULL. It is written under pvm_kvm_memory::lock, and only if
- * taking and taken say that pvm_kvm_frames_forget() is not due. */
-unsigned long *pvm_kvm_frame_place(struct pvm_kvm_frames *frames, gfn_t gfn, gfp_t gfp);
 /* [@first, @end) is known no more. Without a lock. */
 void pvm_kvm_frames_forget(struct pvm_kvm_frames *frames, gfn_t first, gfn_t end);
+
+/* With pvm_kvm_memory::lock: the word itself, to be written before the lock is given up, and only
+ * if taking and taken say that pvm_kvm_frames_forget() is not due. NULL: a page is needed; with *@fresh, a zeroed page, or
+ * 0, which is 0 when it was taken: there is no place for @gfn. */
+unsigned long *pvm_kvm_frame_place(struct pvm_kvm_frames *frames, gfn_t gfn, unsigned long *fresh);
+/* The same lock: the page that has @gfn's word, and those above, leave the tree where they
+ * are empty. */
+void pvm_kvm_frames_retire(struct pvm_kvm_frames *frames, gfn_t gfn);
+/* The same lock: those that left may be used. No vCPU has been inside the engine, nor has had
+ * the MMU lock, all the time since; what others read there is refused by pvm_mmu_unmap_gfns(). */
+void pvm_kvm_frames_reuse(struct pvm_kvm_frames *frames);
 
 /* ------------------------------------------------------------------------
  * memory.c

@@ -36,19 +36,23 @@ static int remember(struct pvm_kvm_memory *memory, gfn_t gfn, unsigned long hva,
 		    unsigned long taken, gfp_t gfp)
 {
 	unsigned long size = frame & FRAME_2M ? PMD_SIZE : PAGE_SIZE, start = hva & ~(size - 1);
-	unsigned long *word = pvm_kvm_frame_place(&memory->frames, gfn, gfp), flags;
-	int error = PVM_EAGAIN;
+	unsigned long fresh = 0, *word, flags;
+	bool too_late;
 
-	if (!word)	/* M11: with sleep there may be some */
-		return gfpflags_allow_blocking(gfp) ? PVM_ENOMEM : PVM_EAGAIN;
-	spin_lock_irqsave(&memory->lock, flags);
-	if (memory->taken == taken &&
-	    !(memory->taking && start + size > memory->taking_start && start < memory->taking_end)) {
-		WRITE_ONCE(*word, frame);
-		error = PVM_OK;
-	}
-	spin_unlock_irqrestore(&memory->lock, flags);
-	return error;
+	do {
+		spin_lock_irqsave(&memory->lock, flags);
+		too_late = memory->taken != taken || (memory->taking && start + size > memory->taking_start &&
+						      start < memory->taking_end);
+		word = too_late ? NULL : pvm_kvm_frame_place(&memory->frames, gfn, &fresh);
+		if (word)
+			WRITE_ONCE(*word, frame);
+		spin_unlock_irqrestore(&memory->lock, flags);
+	} while (!word && !too_late && !fresh && (fresh = get_zeroed_page(gfp)));
+	free_page(fresh);
+	if (word)
+		return PVM_OK;
+	/* M11: with sleep there may be some memory */
+	return too_late || !gfpflags_allow_blocking(gfp) ? PVM_EAGAIN : PVM_ENOMEM;
 }
 
 static struct page *get_page_of(unsigned long hva, bool write, enum pvm_sleep sleep)

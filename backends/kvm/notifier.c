@@ -21,10 +21,33 @@
 struct part {
 	gfn_t first, end;
 	bool may_sleep;
+	bool is_gone;		/* it is memory no more */
 	bool found;		/* the answer */
 };
 
 typedef void (*part_fn)(struct pvm_kvm *vm, struct part *part);
+
+/* Memory for what is known of [@first, @end), which is nothing any more: in two steps, with the MMU lock
+ * taken and given up in between. */
+static void retire_frames(struct pvm_kvm_memory *memory, gfn_t first, gfn_t end)
+{
+	unsigned long flags;
+
+	for (; first < end; first += PTRS_PER_PMD) {
+		spin_lock_irqsave(&memory->lock, flags);
+		pvm_kvm_frames_retire(&memory->frames, first);
+		spin_unlock_irqrestore(&memory->lock, flags);
+	}
+}
+
+static void reuse_frames(struct pvm_kvm_memory *memory)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&memory->lock, flags);
+	pvm_kvm_frames_reuse(&memory->frames);
+	spin_unlock_irqrestore(&memory->lock, flags);
+}
 
 /* Nothing of these frames is found from here on, as the caller has seen to. Nor that they
  * are part of a large page. */
@@ -35,11 +58,15 @@ static void forget(struct pvm_kvm *vm, const struct part *part)
 	for (; first < end; first = next) {
 		next = min(first + STEP, end);
 		pvm_kvm_frames_forget(&vm->memory.frames, first, next);
+		if (part->is_gone)
+			retire_frames(&vm->memory, first, next);
 		if (smp_load_acquire(&vm->is_made)) {
 			gfn_t from = max(first, part->first);
 
 			pvm_mmu_unmap_gfns(&vm->pvm, (pvm_gfn_t){ from }, min(next, part->end) - from);
 		}
+		if (part->is_gone)
+			reuse_frames(&vm->memory);
 		if (part->may_sleep)
 			cond_resched();
 	}
@@ -166,7 +193,7 @@ static struct pvm_kvm *vm_of_track(struct kvm_page_track_notifier_node *node)
  * before comes too late. */
 static void slot_goes(struct kvm_page_track_notifier_node *node, gfn_t first, unsigned long count)
 {
-	struct part part = { .first = first, .end = first + count, .may_sleep = true };
+	struct part part = { .first = first, .end = first + count, .may_sleep = true, .is_gone = true };
 	struct pvm_kvm *vm = vm_of_track(node);
 	unsigned long flags;
 

@@ -16,6 +16,7 @@ static int pvm_kvm_stats_show(struct seq_file *file, void *unused)
 	pvm_mmu_get_stats(&vm->pvm, &stats);
 	seq_printf(file, "abi %s\n", pvm_abi_name(vm->pvm.config.abi));
 	seq_printf(file, "memory_pages %ld\n", atomic_long_read(&vm->memory.pages));
+	seq_printf(file, "frame_pages %lu\n", READ_ONCE(vm->memory.frames.pages));
 	seq_printf(file, "memory_pages_shrunk %lu\n", READ_ONCE(vm->memory.shrunk));
 	seq_printf(file, "shadow_pages %u\n", stats.shadow_pages);
 	seq_printf(file, "leaves %u\n", stats.rmap_entries);

@@ -22,6 +22,7 @@
 #define LEAF_COST	16
 #define TABLE_COST	4096
 #define SKIP_COST	64	/* of looking past frames that nothing is known of */
+#define TRIM_COST	128	/* of looking whether a page of an index is empty */
 #define LEAVES_MAX	64	/* of a frame, gone through without giving the lock up */
 #define SHRINK_STEP	16	/* shadow pages */
 #define FRAMES_MAX	(1ull << 40)	/* gpas have at most 52 bits */
@@ -35,8 +36,8 @@ struct pass {
 	uint64_t clear;		/* age(): the bits of a leaf that go */
 };
 
-/* What the pass does with the leaves of one page of memory. */
-typedef void (*leaves_fn)(struct pass *pass, uint32_t *head);
+/* What the pass does with the leaves of one page of memory. False: it is to be called again. */
+typedef bool (*leaves_fn)(struct pass *pass, uint32_t *head);
 
 static void breathe(struct pass *pass)
 {
@@ -55,16 +56,20 @@ static void spend(struct pass *pass, int cost)
 }
 
 /* The leaves go; their tables stay. */
-static void take_leaves(struct pass *pass, uint32_t *head)
+static bool take_leaves(struct pass *pass, uint32_t *head)
 {
-	while (*head) {
+	unsigned count = LEAVES_MAX;
+
+	while (*head && count--) {
 		unsigned index;
 		struct pvm_shadow_page *page = pvm_ref_page(pass->mmu, *head, &index);
 
 		pvm_tlb_batch_leaf(&pass->batch, page, index);
 		pvm_entry_drop(pass->mmu, page, index);
-		spend(pass, LEAF_COST);
+		pass->mmu->steps++;
+		pass->budget -= LEAF_COST;
 	}
+	return !*head;
 }
 
 static bool more_than(const struct pvm_mmu *mmu, uint32_t ref, unsigned count)
@@ -76,15 +81,13 @@ static bool more_than(const struct pvm_mmu *mmu, uint32_t ref, unsigned count)
 }
 
 /* The right to write goes; of a frame that is mapped often, the leaves. */
-static void take_write(struct pass *pass, uint32_t *head)
+static bool take_write(struct pass *pass, uint32_t *head)
 {
 	unsigned index;
 	uint32_t ref;
 
-	if (more_than(pass->mmu, *head, LEAVES_MAX)) {
-		take_leaves(pass, head);
-		return;
-	}
+	if (more_than(pass->mmu, *head, LEAVES_MAX))
+		return take_leaves(pass, head);
 	for (ref = *head; ref; ref = pvm_ref_next(pass->mmu, ref)) {
 		struct pvm_shadow_page *page = pvm_ref_page(pass->mmu, ref, &index);
 
@@ -94,10 +97,11 @@ static void take_write(struct pass *pass, uint32_t *head)
 		pvm_tlb_batch_leaf(&pass->batch, page, index);
 		PVM_WRITE_ONCE(page->table[index], page->table[index] & ~(PVM_PTE_W | PVM_PTE_D));
 	}
+	return true;
 }
 
 /* Test the accessed bits, and clear them. What is mapped often counts as used. */
-static void age(struct pass *pass, uint32_t *head)
+static bool age(struct pass *pass, uint32_t *head)
 {
 	bool used = more_than(pass->mmu, *head, LEAVES_MAX);
 	unsigned count = LEAVES_MAX;
@@ -113,6 +117,7 @@ static void age(struct pass *pass, uint32_t *head)
 			used = true;
 	}
 	pass->accessed += used;
+	return true;
 }
 
 /* Every page of memory, of whatever size, that has leaves in the range. */
@@ -128,11 +133,11 @@ static void for_leaves(struct pass *pass, pvm_gfn_t gfn, uint64_t count, leaves_
 
 		while (index < end) {
 			uint32_t *head = pvm_radix_next(rmap, &index, end);
+			bool done = head && (!*head || fn(pass, head));
 
-			if (head && *head)
-				fn(pass, head);
+			/* Whoever has the lock meanwhile may give the head's page back. */
 			spend(pass, head ? 1 : SKIP_COST);
-			index += !!head;
+			index += done;
 		}
 	}
 }
@@ -200,6 +205,36 @@ static void zap_tables(struct pass *pass, pvm_gfn_t gfn, uint64_t count)
 	}
 }
 
+/* What an index has for nothing in [@first, @last] any more. */
+static void trim(struct pass *pass, struct pvm_radix *radix, uint64_t first, uint64_t last)
+{
+	uint64_t index = first, page = (1ull << radix->shift) - 1;
+
+	while (index <= last) {
+		if (!pvm_radix_next(radix, &index, last + 1)) {
+			spend(pass, SKIP_COST);
+			continue;
+		}
+		pvm_radix_trim(pass->mmu, radix, index);
+		spend(pass, TRIM_COST);
+		index = (index | page) + 1;
+	}
+}
+
+/* Or memory that comes and goes, at many places, fills all there may be of such pages. */
+static void trim_indices(struct pass *pass, pvm_gfn_t gfn, uint64_t count)
+{
+	uint64_t last = gfn.v + count - 1;
+	unsigned level;
+
+	for (level = 1; level <= 3; level++) {
+		unsigned shift = 9 * (level - 1);
+
+		trim(pass, &pass->mmu->rmap[level - 1], gfn.v >> shift, last >> shift);
+	}
+	trim(pass, &pass->mmu->tables, gfn.v, last);
+}
+
 /* From here to taking_ends() no frame of the range is installed. */
 static void taking_starts(struct pvm_mmu *mmu, pvm_gfn_t gfn, uint64_t count)
 {
@@ -227,6 +262,7 @@ static void take(struct pvm_mmu *mmu, pvm_gfn_t gfn, uint64_t count)
 	flush(&pass, gfn, count);
 	zap_tables(&pass, gfn, count);
 	flush(&pass, gfn, count);
+	trim_indices(&pass, gfn, count);
 	pvm_page_finish(mmu);
 }
 

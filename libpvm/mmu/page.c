@@ -306,6 +306,8 @@ bool pvm_page_evict(struct pvm_mmu *mmu, uint32_t count)
 		gone++;
 		if (!pvm_page_zap_some(mmu, page))
 			break;
+		/* Of memory that is gone, perhaps: host.c did not see to it, if it only maps that. */
+		pvm_radix_trim(mmu, &mmu->tables, page->gfn.v);
 	}
 	if (gone)
 		pvm_page_free_waiting(mmu);

@@ -6,6 +6,7 @@
 
 #define FANOUT_SHIFT	PVM_RADIX_FANOUT_SHIFT
 #define FANOUT		PVM_RADIX_FANOUT
+#define HEIGHT_MAX	8	/* of 64 bits of index and bottom pages of 512 slots */
 #define LOOKS_MAX	64	/* pages that are not there, skipped in one call */
 
 _Static_assert(sizeof(struct pvm_host_page) * FANOUT == PVM_PAGE_SIZE, "a page of pages");
@@ -125,6 +126,54 @@ void *pvm_radix_find_high(const struct pvm_radix *radix, uint64_t index)
 			return NULL;
 	}
 	return bottom_slot(radix, page, index);
+}
+
+/* Are all words of the page zero, from the first slot or from the second on? */
+static bool is_empty(struct pvm_host_page page, size_t from)
+{
+	const uint64_t *word = page.va;
+	size_t i;
+
+	for (i = from / sizeof(*word); i < PVM_PAGE_SIZE / sizeof(*word); i++)
+		if (word[i])
+			return false;
+	return true;
+}
+
+/* Upper pages over nothing but the lowest page below them. */
+static void lower(struct pvm_mmu *mmu, struct pvm_radix *radix)
+{
+	while (radix->height > 1 && is_empty(radix->root, sizeof(struct pvm_host_page))) {
+		struct pvm_host_page top = radix->root;
+
+		radix->root = *(struct pvm_host_page *)top.va;
+		radix->height--;
+		pvm_pool_give(mmu, top);
+	}
+}
+
+void pvm_radix_trim(struct pvm_mmu *mmu, struct pvm_radix *radix, uint64_t index)
+{
+	struct pvm_host_page *path[HEIGHT_MAX + 1], *page = &radix->root;
+	unsigned height = radix->height;
+
+	if (!height || index >> slot_shift(radix, height + 1))
+		return;
+	for (; height > 1; height--) {
+		path[height] = page;
+		page = below(radix, page, height, index);
+		if (!page->va)
+			return;
+	}
+	path[1] = page;
+	for (; height <= radix->height && is_empty(*path[height], 0); height++) {
+		pvm_pool_give(mmu, *path[height]);
+		*path[height] = (struct pvm_host_page){ 0 };
+	}
+	if (radix->root.va)
+		lower(mmu, radix);
+	else
+		radix->height = 0;
 }
 
 static void destroy_below(struct pvm_mmu *mmu, struct pvm_host_page page, unsigned height)

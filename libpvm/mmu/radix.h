@@ -2,7 +2,7 @@
 /*
  * A sparse array that grows with the indices used. What is found by a frame
  * number is found here: no guest can make two frames collide, and a range of
- * frames is walked in order. Pages, once made, stay until the VM ends.
+ * frames is walked in order. Pages in which nothing is left stay until pvm_radix_trim().
  */
 #ifndef MMU_RADIX_H
 #define MMU_RADIX_H
@@ -47,6 +47,9 @@ static inline void *pvm_radix_find(const struct pvm_radix *radix, uint64_t index
  * NULL: none so far: *@index is where to go on, @end when there is none (M12: what is not
  * there is skipped in many calls). */
 void *pvm_radix_next(const struct pvm_radix *radix, uint64_t *index, uint64_t end);
+/* Give back the pages on the way to @index in which every slot is zero. Slots found before, near
+ * it or not, and what pvm_radix_missing() said, are worth nothing after that. */
+void pvm_radix_trim(struct pvm_mmu *mmu, struct pvm_radix *radix, uint64_t index);
 void pvm_radix_destroy(struct pvm_mmu *mmu, struct pvm_radix *radix);
 
 #endif /* MMU_RADIX_H */

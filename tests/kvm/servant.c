@@ -6,6 +6,7 @@
 
 #define LARGE_BASE	(USER_BASE + (1ul << 39))
 #define SPREAD_BASE	(USER_BASE + (1ul << 40))
+#define FAR_BASE	(USER_BASE + (3ul << 39))
 
 _Static_assert(MAX_CPUS <= SERVANT_CPUS, "servant_box has a row for each");
 
@@ -115,6 +116,16 @@ static void spread(void)
 		box.result += *(volatile u64 *)(SPREAD_BASE + i * 2 * MiB) != box.value;
 }
 
+static void far_page(void)
+{
+	volatile u64 *word = (volatile u64 *)FAR_BASE;
+
+	map_user(&boot_space, FAR_BASE, box.gpa, PTE_USER_RW);
+	hc_invlpg(FAR_BASE);
+	box.result = *word;
+	*word = box.value;
+}
+
 /* Adds to its own word of each page, which it alone changes. */
 static void hammer(void)
 {
@@ -170,6 +181,9 @@ void guest_main(void)
 			break;
 		case ORDER_SPREAD:
 			spread();
+			break;
+		case ORDER_FAR:
+			far_page();
 			break;
 		case ORDER_IRQS:
 			wait_for_irqs();

@@ -26,6 +26,8 @@ enum servant_order {
 	ORDER_CHECK,	/* are they? result: of how many not; wrong: the first of those */
 	ORDER_SPREAD,	/* maps the first page of @gpa at @count addresses, 2 MiB apart, and reads it at each:
 			 * result: where it was not value */
+	ORDER_FAR,	/* maps the page at @gpa, which may be anywhere. result: its first word, which is
+			 * value then */
 	ORDER_IRQS,	/* sleeps until @count interrupts of SERVANT_VECTOR have come */
 	ORDER_OUT,	/* a write of @value to port @gpa, @count bytes: 1 or 4 */
 	ORDER_WRMSR,	/* by hypercall: of @value to MSR @gpa. result: what it answers */

@@ -190,6 +190,35 @@ static void storm(void)
 	check(!lost, "M10: and nothing is lost (%lu words)", lost);
 }
 
+/* Memory that was at many places has left nothing there: neither in the engine, which has a limit, nor
+ * in what is known of frames. */
+#define PLACES		600ull
+#define PLACE_SIZE	(1ull << 30)	/* an index has a page for each, at least */
+#define ENGINE_LIMIT	1024ul		/* pages, the least there is */
+
+static void wandering(void)
+{
+	uint8_t *memory = client_region_memory();
+	unsigned long frame_pages = machine_stat(&c.m, "frame_pages");
+	volatile uint64_t *word = (volatile uint64_t *)memory;
+	bool used = true, made = true;
+	uint64_t i, gpa;
+
+	ASK(c.m.vm, KVM_SET_NR_MMU_PAGES, 64);
+	for (i = 1; i <= PLACES && used; i++) {
+		gpa = (i + 2) * PLACE_SIZE;
+		*word = i;
+		made &= !machine_slot(&c.m, OTHER_SLOT, 0, gpa, SLOT_SIZE, memory);
+		used = client_order_at(&c, ORDER_FAR, gpa, 0, ~i) == DONE && c.box->result == i && *word == ~i;
+		made &= !machine_slot(&c.m, OTHER_SLOT, 0, gpa, 0, memory);
+	}
+	check(made && used, "M11: a slot is at %llu places one after the other, and used at each (the last: %llu)",
+	      PLACES, (unsigned long long)i - 1);
+	check(machine_stat(&c.m, "memory_pages") < ENGINE_LIMIT - PLACES, "the engine has no pages for where it was");
+	check(machine_stat(&c.m, "frame_pages") <= frame_pages + 8,
+	      "nor has the list of frames (%lu, before: %lu)", machine_stat(&c.m, "frame_pages"), frame_pages);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 2)
@@ -200,6 +229,7 @@ int main(int argc, char **argv)
 	logged();
 	cleared_by_hand();
 	storm();
+	wandering();
 	client_destroy(&c);
 	return check_finish();
 }

@@ -293,3 +293,102 @@ Test(mmu_host, accessed_bits_are_tested_and_cleared_by_range)
 	cr_assert_eq(guest_reaches(&g, GVA), DATA);	/* nothing was taken */
 	guest_fini(&g);
 }
+
+/* ------------------------------------------------------------------------
+ * 2 MiB of memory that are at one place after the other. All of them have the same content: that of
+ * the 512 frames from WINDOW on.
+ */
+
+#define WINDOW	512ull
+#define PLACES	400
+
+static uint64_t window;		/* gfn of the place where they are; 0: nowhere */
+
+static uint64_t frame_of(pvm_gfn_t gfn)
+{
+	return window && gfn.v - window < 512 ? gfn.v - window + WINDOW : gfn.v;
+}
+
+static int window_frame(void *host, pvm_gfn_t gfn, bool write, enum pvm_sleep sleep, struct pvm_frame *frame)
+{
+	return test_host_ops.gfn_to_frame(host, pvm_gfn(frame_of(gfn)), write, sleep, frame);
+}
+
+static void *window_va(void *host, pvm_gfn_t gfn, bool write)
+{
+	return test_host_ops.gfn_to_va(host, pvm_gfn(frame_of(gfn)), write);
+}
+
+/* The guest uses all of the engine's indices of frames there: pages of memory, small and large,
+ * and tables. */
+static void use_window(struct guest *g)
+{
+	uint64_t gva = GVA + (1ull << 30), table = (window + 2) << 12;
+	uint64_t *entry = window_va(&g->f.host, pvm_gfn(window + 2), true);
+
+	guest_map(g, gva, window << 12, 1, RWU);
+	guest_touch(g, gva, PVM_ACCESS_WRITE);
+	guest_map(g, gva + (2 << 20), window << 12, 2, RWU);
+	guest_touch(g, gva + (2 << 20), PVM_ACCESS_WRITE);
+	entry[0] = DATA | RWU;
+	*guest_entry(g, gva + (4 << 20), 2) = table | RWU;
+	guest_touch(g, gva + (4 << 20), PVM_ACCESS_READ);
+	cr_assert_eq(guest_reaches(g, gva + (4 << 20)), DATA);
+}
+
+/* Engine pages in use after all places, but for shadow pages: these are evicted, or @shrink at each place. */
+static uint32_t visit_places(unsigned max_level, bool shrink)
+{
+	struct pvm_vm_config config = fixture_config();
+	struct pvm_mmu_stats stats;
+	struct guest g;
+	uint32_t pages;
+	unsigned i;
+
+	config.max_shadow_pages = 24;
+	config.guest_maxphyaddr = 46;
+	guest_init_config(&g, &config, 1, 4);
+	g.f.host.max_level = (uint8_t)max_level;
+	g.f.host.ops.gfn_to_frame = window_frame;
+	g.f.host.ops.gfn_to_va = window_va;
+	guest_map(&g, GVA, DATA, 1, RWU);
+	guest_touch(&g, GVA, PVM_ACCESS_WRITE);
+	for (i = 0; i < PLACES; i++) {
+		window = ((i * 0x9e3779b97f4a7c15ull >> 30) & ~511ull) | 1 << 20;
+		use_window(&g);
+		check_ok(&g);
+		pvm_mmu_unmap_gfns(g.vm, pvm_gfn(window), 512);
+		if (shrink)
+			pvm_mmu_shrink(g.vm, 1);
+		window = 0;
+		cr_assert_eq(guest_reaches(&g, GVA + (1ull << 30)), ~0ull);
+	}
+	guest_touch(&g, GVA, PVM_ACCESS_WRITE);
+	pvm_mmu_get_stats(g.vm, &stats);
+	pages = g.f.host.pages_live - stats.shadow_pages - g.vm->mmu->reserved;
+	guest_fini(&g);
+	return pages;
+}
+
+/* The structure, its counters, ids, slabs, and what the memory that stays needs; and for each shadow page
+ * that may be left at a place, its index pages. */
+#define BASE		12u
+#define PER_TABLE	4u
+
+Test(mmu_host, M11_memory_that_is_at_many_places_leaves_little_there)
+{
+	unsigned max_level;
+
+	for (max_level = 1; max_level <= 2; max_level++) {
+		uint32_t pages = visit_places(max_level, false);
+
+		cr_assert_leq(pages, BASE + PER_TABLE * 24, "%u pages after %u places", pages, PLACES);
+	}
+}
+
+Test(mmu_host, M11_and_nothing_once_the_engine_has_shrunk)
+{
+	uint32_t pages = visit_places(1, true);
+
+	cr_assert_leq(pages, BASE, "%u pages after %u places", pages, PLACES);
+}

@@ -175,6 +175,45 @@ Test(mmu_pool, sparse_array_grows_with_the_indices_used)
 	guest_fini(&g);
 }
 
+Test(mmu_pool, sparse_array_gives_back_what_is_empty)
+{
+	static const uint64_t index[] = { 5, 1023, 1024, 3ull << 30, (1ull << 40) - 1 };
+	struct pvm_radix radix = { .shift = 10 };
+	uint32_t before, *slot;
+	struct guest g;
+	unsigned i;
+
+	guest_init(&g);
+	cr_assert(pvm_pool_refill(g.vm->mmu, 40, PVM_MAY_SLEEP));
+	before = g.vm->mmu->reserved;
+	pvm_radix_trim(g.vm->mmu, &radix, 0);
+	for (i = 0; i < 5; i++)
+		*(uint32_t *)pvm_radix_make(g.vm->mmu, &radix, index[i]) = 7;
+	/* What holds something stays; what never was, and is beyond the top, is no harm. */
+	for (i = 0; i < 5; i++)
+		pvm_radix_trim(g.vm->mmu, &radix, index[i]);
+	pvm_radix_trim(g.vm->mmu, &radix, 1ull << 20);
+	pvm_radix_trim(g.vm->mmu, &radix, 1ull << 63);
+	for (i = 0; i < 5; i++)
+		cr_assert_eq(*(uint32_t *)pvm_radix_find(&radix, index[i]), 7);
+	/* The last frames go, and with them the height that they needed. */
+	for (i = 4; i; i--) {
+		slot = pvm_radix_find(&radix, index[i]);
+		*slot = 0;
+		pvm_radix_trim(g.vm->mmu, &radix, index[i]);
+		cr_assert_eq(pvm_radix_find(&radix, index[i]), i == 1 ? slot : NULL, "its page has slot 5");
+	}
+	cr_assert_eq(radix.height, 1);
+	cr_assert_eq(before - g.vm->mmu->reserved, 1);
+	*(uint32_t *)pvm_radix_find(&radix, 5) = 0;
+	pvm_radix_trim(g.vm->mmu, &radix, 5);
+	cr_assert_eq(g.vm->mmu->reserved, before);
+	cr_assert_null(pvm_radix_find(&radix, 5));
+	make_slot(g.vm->mmu, &radix, 77, 1);
+	pvm_radix_destroy(g.vm->mmu, &radix);
+	guest_fini(&g);
+}
+
 Test(mmu_pool, frames_far_apart_are_all_found_by_the_host)
 {
 	struct guest g;
