@@ -173,14 +173,14 @@ unsigned long pvm_kvm_frame_get(const struct pvm_kvm_frames *frames, gfn_t gfn);
 void pvm_kvm_frames_forget(struct pvm_kvm_frames *frames, gfn_t first, gfn_t end);
 
 /* With pvm_kvm_memory::lock: the word itself, to be written before the lock is given up, and only
- * if taking and taken say that pvm_kvm_frames_forget() is not due. NULL: a page is needed; with *@fresh, a zeroed page, or
- * 0, which is 0 when it was taken: there is no place for @gfn. */
+ * if taking and taken say that pvm_kvm_frames_forget() is not due. *@fresh: a zeroed page that may be
+ * used, and is 0 then; or 0. NULL: a page is needed; with *@fresh left: there is no place for @gfn. */
 unsigned long *pvm_kvm_frame_place(struct pvm_kvm_frames *frames, gfn_t gfn, unsigned long *fresh);
 /* The same lock: the page that has @gfn's word, and those above, leave the tree where they
  * are empty. */
 void pvm_kvm_frames_retire(struct pvm_kvm_frames *frames, gfn_t gfn);
 /* The same lock: those that left may be used. No vCPU has been inside the engine, nor has had
- * the MMU lock, all the time since; what others read there is refused by pvm_mmu_unmap_gfns(). */
+ * the MMU lock, without a break since then; what is read outside of both, pvm_mmu_unmap_gfns() refuses. */
 void pvm_kvm_frames_reuse(struct pvm_kvm_frames *frames);
 
 /* ------------------------------------------------------------------------

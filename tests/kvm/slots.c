@@ -209,7 +209,8 @@ static void wandering(void)
 		gpa = (i + 2) * PLACE_SIZE;
 		*word = i;
 		made &= !machine_slot(&c.m, OTHER_SLOT, 0, gpa, SLOT_SIZE, memory);
-		used = client_order_at(&c, ORDER_FAR, gpa, 0, ~i) == DONE && c.box->result == i && *word == ~i;
+		used = client_order_at(&c, ORDER_FAR, gpa, 0, ~i) == DONE && c.box->result == i &&
+			*word == ~i;
 		made &= !machine_slot(&c.m, OTHER_SLOT, 0, gpa, 0, memory);
 	}
 	check(made && used, "M11: a slot is at %llu places one after the other, and used at each (the last: %llu)",
