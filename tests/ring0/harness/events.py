@@ -19,6 +19,8 @@ MCI_VALID_UNCORRECTED = 0xb0 << 56	# VAL, UC, EN
 MCE_BANK = 9
 RF = 1 << 16
 DR7_GLOBAL3 = 2 << 6			# DR3, execution
+EXTRA_MSRS = 16				# libpvm/switcher/area.h
+MTRR_BASES = 0x200, 0x202		# nothing that the host relies on
 
 # Instructions that change no flag, for Machine.ring0().
 OUTB = b"\xee"				# out %al, (%dx)
@@ -26,6 +28,7 @@ INB = b"\xec"				# in (%dx), %al
 STORE = b"\x89\x02"			# mov %eax, (%rdx)
 LOAD_SS = b"\x8e\xd0"			# mov %eax, %ss
 READ_DRS = b"\x0f\x21\xf8\x0f\x21\xda"	# mov %dr7, %rax; mov %dr3, %rdx
+RDMSR = b"\x0f\x32"			# rdmsr: of %ecx
 WRITE_DRS = b"\x0f\x23\xda\x0f\x23\xf8"	# mov %rdx, %dr3; mov %rax, %dr7
 
 
@@ -190,6 +193,32 @@ class Cr4(Words):
         self.machine.to_turn()
 
 
+class Msrs(Words):
+    """MSRs that are others while a guest runs, as pvm_switcher_set_msrs() leaves them. The host has its
+    own values again before the words go back."""
+
+    def __init__(self, machine):
+        super().__init__(machine, "other MSRs", EXTRAS=EXTRA_MSRS)
+
+    def _host_has(self):
+        return [self.machine.ring0(RDMSR, rcx=index)["rax"] & 0xffffffff for index in MTRR_BASES]
+
+    def provoke(self, address):
+        remote, size = self.machine.remote, self.machine.offsets["MSR_SIZE"]
+        super().provoke(address)
+        self.values = self._host_has()
+        for i, index in enumerate(MTRR_BASES):
+            remote.write(self._at("MSRS") + i * size, struct.pack("<3I", index, self.values[i] ^ 6, 0))
+        remote.write(self._at("MSRS_END"), struct.pack("<Q", self._at("MSRS") + len(MTRR_BASES) * size))
+
+    def undo(self):
+        self.machine.to_host()
+        if self._host_has() != self.values:
+            raise Failure("the host's MSRs are not what they were")
+        super().undo()
+        self.machine.to_turn()
+
+
 class NullSs(Event):
     """What an interrupt from CPL 3 leaves in SS while its handler runs."""
     name = "a NULL SS"
@@ -213,6 +242,7 @@ def scenes(machine):
         "owed": Words(machine, "flushes owed", OWED=0xffffffff),
         # CR4.DE: a bit without effect at CPL 3.
         "cr4": Cr4(machine, "another CR4", EXTRAS=8, CR4_USER=8),
+        "msrs": Msrs(machine),
         # All of entry.S's, pvm/switcher.h; TCG's CPU needs none.
         "mitigations": Words(machine, "all mitigations", MITIGATIONS=0x4f, EXTRAS=1),
     }

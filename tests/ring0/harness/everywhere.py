@@ -55,6 +55,7 @@ PROVOKED = (
     (BREAKPOINT, (("mitigations", "pvm_switcher_enter"),)),
     (COMPAT, (("cr4", "pvm_switcher_enter"),)),
     (HYPERCALL, (("cr4", "pvm_switcher_enter"),)),
+    (COMPAT, (("msrs", "pvm_switcher_enter"),)),
     (SYSRET, (("owed", SYSCALL),)),
     (IRET, (("owed", SYSCALL),)),
     ("LOAD_PGTBL", (("owed", SYSCALL),)),

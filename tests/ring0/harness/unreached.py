@@ -17,8 +17,6 @@ UNREACHED = (
      "a second #MC before the host has cleared MCG_STATUS shuts the CPU down"),
     ("pvm_switcher_syscall_out", ".*",
      "SYSCALL of an ABI without direct switches, which no guest of the harness has: ring0.corners.*"),
-    ("enter_msrs|leave_msrs", ".*",
-     "MSRs that the host has others of in guests, which minivisor has not: ring0.corners.*, kvm.*.perf"),
     ("pvm_switcher_enter|leave_extras_done", "db",
      "before the switcher's IDT is loaded and after it a #DB is the host's"),
 )
