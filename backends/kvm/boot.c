@@ -32,8 +32,8 @@ static void inject(struct kvm_vcpu *vcpu, unsigned int vector)
 		return;
 	vcpu->mmio_needed = 0;
 	pr_info_ratelimited(
-		"vCPU %d: triple fault: vector %u in real mode, without memory for its table or stack\n",
-		vcpu->vcpu_id, vector);
+		"%d: vCPU %d: triple fault: vector %u in real mode, without memory for its table or stack\n",
+		task_tgid_nr(current), vcpu->vcpu_id, vector);
 	kvm_make_request(KVM_REQ_TRIPLE_FAULT, vcpu);
 }
 
@@ -57,8 +57,8 @@ void pvm_kvm_inject_exception(struct kvm_vcpu *vcpu)
 		inject(vcpu, vector);
 		return;
 	}
-	pr_info_ratelimited("vCPU %d: triple fault: exception %u before 64-bit mode, at rip 0x%lx\n",
-			    vcpu->vcpu_id, vector, *pvm_kvm_rip(&vcpu->arch));
+	pr_info_ratelimited("%d: vCPU %d: triple fault: exception %u before 64-bit mode, at rip 0x%lx\n",
+			    task_tgid_nr(current), vcpu->vcpu_id, vector, *pvm_kvm_rip(&vcpu->arch));
 	kvm_make_request(KVM_REQ_TRIPLE_FAULT, vcpu);
 }
 

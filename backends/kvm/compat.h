@@ -37,11 +37,16 @@
  * PMC_DISABLED		one more there
  * SET_CPU_CAPS		the function kvm_set_cpu_caps; then it is kvm_initialize_cpu_caps
  * EFER_BITS		the vendor says which bits of EFER there are; then KVM finds out
+ * INTERRUPTIBLE	a signal ends waiting for user space's memory, if one asks for that
  * XSAVE_STATE		the vendor loads XCR0 and PKRU around an entry; then KVM does
  *
  * PVM_KVM_6_12: Debian 13's. What changed between 6.1 and it is not told apart.
  */
 #define PVM_KVM_6_12	(LINUX_VERSION_CODE >= KERNEL_VERSION(6, 12, 0))
+
+#ifndef PVM_KVM_HAS_INTERRUPTIBLE
+#define FOLL_INTERRUPTIBLE 0
+#endif
 
 /* cpuid_count(); before, asm/processor.h has it. */
 #if __has_include(<asm/cpuid/api.h>)

@@ -7,6 +7,7 @@
  * The lock of frames comes after the MMU lock. frames is read without either.
  */
 #include <linux/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/srcu.h>
 
 #include "decode.h"
@@ -55,16 +56,23 @@ static int remember(struct pvm_kvm_memory *memory, gfn_t gfn, unsigned long hva,
 	return too_late || !gfpflags_allow_blocking(gfp) ? PVM_EAGAIN : PVM_ENOMEM;
 }
 
-static struct page *get_page_of(unsigned long hva, bool write, enum pvm_sleep sleep)
+/* PVM_EAGAIN: not without sleeping, or there is a signal: user space's own, or for what the guest
+ * touched, as other vendors do it, poisoned memory. PVM_EFAULT: user space has none there. */
+static int get_page_of(unsigned long hva, bool write, enum pvm_sleep sleep, struct page **page)
 {
-	struct page *page = NULL;
+	unsigned int flags = write ? FOLL_WRITE : 0;
+	long got;
 
-	if (get_user_page_fast_only(hva, write ? FOLL_WRITE : 0, &page))
-		return page;
-	if (sleep == PVM_NO_SLEEP ||
-	    get_user_pages_unlocked(hva, 1, &page, (write ? FOLL_WRITE : 0) | FOLL_HWPOISON) != 1)
-		return NULL;
-	return page;
+	if (get_user_page_fast_only(hva, flags, page))
+		return PVM_OK;
+	if (sleep == PVM_NO_SLEEP)
+		return PVM_EAGAIN;
+	got = get_user_pages_unlocked(hva, 1, page, flags | FOLL_HWPOISON | FOLL_INTERRUPTIBLE);
+	if (got == 1)
+		return PVM_OK;
+	if (got == -EHWPOISON)
+		send_sig_mceerr(BUS_MCEERR_AR, (void __user *)hva, PAGE_SHIFT, current);
+	return got == -EHWPOISON || got == -EINTR || got == -EAGAIN ? PVM_EAGAIN : PVM_EFAULT;
 }
 
 /* Does user space's own table map @hva by a large page? It may change as soon as this says so:
@@ -114,6 +122,7 @@ static int find_frame(struct pvm_kvm *vm, gfn_t gfn, bool write, enum pvm_sleep 
 	struct kvm_memory_slot *slot;
 	bool writable, logged;
 	struct page *page;
+	int error;
 
 	smp_rmb();	/* taken first, then the slot and user space's tables */
 	slot = gfn_to_memslot(&vm->kvm, gfn);
@@ -122,15 +131,13 @@ static int find_frame(struct pvm_kvm *vm, gfn_t gfn, bool write, enum pvm_sleep 
 	hva = slot->userspace_addr + ((gfn - slot->base_gfn) << PAGE_SHIFT);
 	writable = !(slot->flags & KVM_MEM_READONLY);
 	logged = kvm_slot_dirty_track_enabled(slot);
-	page = NULL;
-	if (writable)
-		page = get_page_of(hva, true, PVM_NO_SLEEP);
-	if (!page) {
-		page = get_page_of(hva, write && writable, sleep);
+	error = writable ? get_page_of(hva, true, PVM_NO_SLEEP, &page) : PVM_EAGAIN;
+	if (error) {
 		writable = write && writable;
+		error = get_page_of(hva, writable, sleep, &page);
 	}
-	if (!page)
-		return sleep == PVM_NO_SLEEP ? PVM_EAGAIN : PVM_EFAULT;
+	if (error)
+		return error;
 	if (logged)
 		set_bit(slot->id, vm->memory.logged);
 	*frame = page_to_pfn(page) << FRAME_SHIFT | FRAME_KNOWN | (writable ? FRAME_WRITABLE : 0) |
@@ -213,12 +220,27 @@ static int pin(void *host, pvm_gfn_t gfn, void **va, pvm_hpa_t *pa)
 	return PVM_OK;
 }
 
+/* The log has what was written into a PVCS up to its end. KVM takes entries from the threads of vCPUs
+ * only; without one the VM is going. */
+static void log_last_writes(struct pvm_kvm *vm, gfn_t gfn)
+{
+	struct kvm_vcpu *vcpu = kvm_get_running_vcpu();
+	int idx;
+
+	if (!vcpu || vcpu->kvm != &vm->kvm)
+		return;
+	idx = srcu_read_lock(&vm->kvm.srcu);
+	mark_page_dirty(&vm->kvm, gfn);
+	srcu_read_unlock(&vm->kvm.srcu, idx);
+}
+
 /* The page that was pinned, which need not be what is at @gfn today. When a guest gives its PVCS up,
  * interrupts are off, and nothing may sleep for the page's lock. */
 static void unpin(void *host, pvm_gfn_t gfn, void *va)
 {
 	struct page *page = virt_to_page(va);
 
+	log_last_writes(vm_of(host), gfn.v);
 	if (irqs_disabled())
 		folio_set_dirty(page_folio(page));
 	else

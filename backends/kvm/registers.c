@@ -106,6 +106,18 @@ static u16 data_selector(struct pvm_kvm_vcpu *v, int seg)
 	return pvm_selector_loadable(&v->pvm, selector) ? selector : 0;
 }
 
+/* What waits for user space's answer, or has it and waits for memory, goes on waiting. */
+static int restore(struct pvm_kvm_vcpu *v, const struct pvm_vcpu_state *state, const char **field)
+{
+	struct pvm_request request = v->pvm.request;
+	bool io_late = v->pvm.io_late;
+	int error = pvm_vcpu_restore(&v->pvm, state, field);
+
+	v->pvm.request = request;
+	v->pvm.io_late = io_late;
+	return error;
+}
+
 const char *pvm_kvm_take_over(struct pvm_kvm_vcpu *v)
 {
 	const struct kvm_vcpu_arch *arch = &v->vcpu.arch;
@@ -147,7 +159,7 @@ const char *pvm_kvm_take_over(struct pvm_kvm_vcpu *v)
 	state.gdtr_limit = v->gdt.size;
 	state.idtr_base = v->idt.address;
 	state.idtr_limit = v->idt.size;
-	if (pvm_vcpu_restore(&v->pvm, &state, &field) != PVM_OK)
+	if (restore(v, &state, &field) != PVM_OK)
 		return field;
 	if (!state.user_mode)
 		pvm_event_set_if(&v->pvm, v->rflags & X86_EFLAGS_IF);
@@ -362,31 +374,26 @@ bool pvm_kvm_get_if_flag(struct kvm_vcpu *vcpu)
 
 static bool is_snapshot_msr(u32 index)
 {
-	return index - PVM_KVM_MSR_TLS0 < PVM_KVM_TLS_COUNT || index == PVM_KVM_MSR_VCPU;
+	return index - PVM_KVM_MSR_TLS0 < PVM_KVM_TLS_COUNT || index == PVM_KVM_MSR_VCPU ||
+	       index == PVM_KVM_MSR_EVENT;
 }
 
-/* With the checks that a whole state gets. What waits for user space's answer goes on waiting. */
+/* With the checks that a whole state gets. */
 static int set_snapshot_msr(struct pvm_kvm_vcpu *v, u32 index, u64 value)
 {
-	typeof(v->pvm.kept_event) kept_event = v->pvm.kept_event;
-	struct pvm_request request = v->pvm.request;
-	bool io_late = v->pvm.io_late;
 	struct pvm_vcpu_state state;
 	const char *field;
-	int error;
 
 	pvm_vcpu_save(&v->pvm, &state);
-	if (index != PVM_KVM_MSR_VCPU)
+	if (index == PVM_KVM_MSR_EVENT)
+		state.event = value;
+	else if (index != PVM_KVM_MSR_VCPU)
 		state.tls[index - PVM_KVM_MSR_TLS0] = value;
 	else if (value & ~PVM_KVM_VCPU_NMI_PENDING)
 		return 1;
 	else
 		state.nmi_pending = value;
-	error = pvm_vcpu_restore(&v->pvm, &state, &field);
-	v->pvm.request = request;
-	v->pvm.kept_event = kept_event;
-	v->pvm.io_late = io_late;
-	return error != PVM_OK;
+	return restore(v, &state, &field) != PVM_OK;
 }
 
 static u64 get_snapshot_msr(const struct pvm_kvm_vcpu *v, u32 index)
@@ -394,6 +401,8 @@ static u64 get_snapshot_msr(const struct pvm_kvm_vcpu *v, u32 index)
 	struct pvm_vcpu_state state;
 
 	pvm_vcpu_save(&v->pvm, &state);
+	if (index == PVM_KVM_MSR_EVENT)
+		return state.event;
 	return index == PVM_KVM_MSR_VCPU ? state.nmi_pending : state.tls[index - PVM_KVM_MSR_TLS0];
 }
 

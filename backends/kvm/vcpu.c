@@ -7,6 +7,7 @@
  * The switcher is loaded for the time of pvm_kvm_run() alone: Linux may run anything after it.
  */
 #include <linux/sched.h>
+#include <asm/cpu.h>
 #include <asm/fpu/api.h>
 #include <asm/mce.h>
 
@@ -110,7 +111,8 @@ static int fail(struct pvm_kvm_vcpu *v, const char *what, const char *detail)
 {
 	struct kvm_run *run = v->vcpu.run;
 
-	pr_err_ratelimited("vCPU %d: %s%s, at rip 0x%llx\n", v->vcpu.vcpu_id, what, detail, v->pvm.rip);
+	pr_err_ratelimited("%d: vCPU %d: %s%s, at rip 0x%llx\n", task_tgid_nr(current), v->vcpu.vcpu_id,
+			   what, detail, v->pvm.rip);
 	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
 	run->internal.suberror = KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON;
 	run->internal.ndata = 1;
@@ -144,7 +146,8 @@ int pvm_kvm_pre_run(struct kvm_vcpu *vcpu)
 	field = pvm_kvm_take_over(v);
 	if (!field)
 		return 1;
-	pr_err_ratelimited("vCPU %d: its registers are none of a PVM guest: %s\n", vcpu->vcpu_id, field);
+	pr_err_ratelimited("%d: vCPU %d: its registers are none of a PVM guest: %s\n", task_tgid_nr(current),
+			   vcpu->vcpu_id, field);
 	return -EINVAL;
 }
 
@@ -290,7 +293,7 @@ static int do_shutdown(struct pvm_kvm_vcpu *v)
 		.signature = PVM_KVM_SHUTDOWN_SIGNATURE, .reason = request->shutdown.reason,
 		.vector = request->shutdown.vector, .address = request->shutdown.address,
 	};
-	pr_info_ratelimited("vCPU %d: triple fault: %s, 0x%llx, vector %u\n", v->vcpu.vcpu_id,
+	pr_info_ratelimited("%d: vCPU %d: triple fault: %s, 0x%llx, vector %u\n", task_tgid_nr(current), v->vcpu.vcpu_id,
 			    pvm_shutdown_name(request->shutdown.reason), request->shutdown.address,
 			    request->shutdown.vector);
 	kvm_make_request(KVM_REQ_TRIPLE_FAULT, &v->vcpu);
@@ -353,6 +356,25 @@ static int act(struct pvm_kvm_vcpu *v, enum pvm_action action)
 	return ret;
 }
 
+/* #AC without the guest's having asked for it: the host looks for locks across cache lines. What it does
+ * to a process that has one, it does to the VMM; after a warning the guest may go on. False: it may not. */
+static bool split_lock(struct pvm_kvm_vcpu *v)
+{
+	struct kvm_run *run = v->vcpu.run;
+
+	if (v->exit.kind != PVM_EXIT_EXCEPTION || v->exit.vector != PVM_VEC_AC ||
+	    (v->pvm.rflags & X86_EFLAGS_AC))
+		return true;
+	if (handle_guest_split_lock(v->pvm.rip)) {
+		v->exit.kind = PVM_EXIT_KICK;
+		return true;
+	}
+	run->exit_reason = KVM_EXIT_EXCEPTION;
+	run->ex.exception = PVM_VEC_AC;
+	run->ex.error_code = v->exit.error_code;
+	return false;
+}
+
 static int handle_exit(struct kvm_vcpu *vcpu)
 {
 	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
@@ -383,7 +405,7 @@ static int handle_exit(struct kvm_vcpu *vcpu)
 		return fail(v, "the switcher failed: ", v->exit.message);
 	if (!v->acts) {
 		pvm_kvm_registers_in(v);
-		if (pvm_kvm_debug_exit(v))
+		if (pvm_kvm_debug_exit(v) || !split_lock(v))
 			return 0;
 		if (v->exit.kind == PVM_EXIT_EXCEPTION && v->exit.vector == PVM_VEC_PF)
 			trace_kvm_page_fault(vcpu, v->exit.gva.v, v->exit.error_code);
@@ -419,6 +441,24 @@ static void take_in(struct pvm_kvm_vcpu *v)
 		pvm_kvm_registers_in(v);
 }
 
+/* The answer is in, but for memory that it needs: that is waited for here, because user space may be
+ * next, and look at registers. What is left then waits on, also through pvm_kvm_take_over(); new
+ * registers are not the ones that an event would be delivered to. */
+static void settle(struct pvm_kvm_vcpu *v, enum pvm_action answer)
+{
+	enum pvm_action action;
+	pvm_hpa_t root;
+
+	pvm_exit_is_action(&v->exit, answer);
+	if (answer != PVM_ACT_RETRY || v->is_new)
+		return;
+	action = pvm_handle_exit(&v->pvm, &v->exit, &root, PVM_MAY_SLEEP);
+	if (action == PVM_ACT_RESUME || action == PVM_ACT_RETRY || action == PVM_ACT_ERROR)
+		return;
+	v->action = action;
+	v->acts = true;
+}
+
 /* Registers with the answer, to KVM's copies. Where user space has set more than general registers, the
  * rest there is newer than the engine's. */
 static void answer_out(struct pvm_kvm_vcpu *v)
@@ -439,9 +479,9 @@ int pvm_kvm_skip_instruction(struct kvm_vcpu *vcpu)
 	if (has_operands(action))
 		take_in(v);
 	if (action == PVM_ACT_IO)
-		pvm_exit_is_action(&v->exit, pvm_complete_io(&v->pvm, value));
+		settle(v, pvm_complete_io(&v->pvm, value));
 	else if (action == PVM_ACT_HYPERCALL)
-		pvm_exit_is_action(&v->exit, pvm_complete_hypercall(&v->pvm, value));
+		settle(v, pvm_complete_hypercall(&v->pvm, value));
 	else
 		return 1;
 	answer_out(v);
@@ -461,9 +501,9 @@ int pvm_kvm_complete_msr(struct kvm_vcpu *vcpu, int error)
 	if (action == PVM_ACT_RDMSR)	/* it is half of KVM's answer; the hypercall's is in RAX alone */
 		v->pvm.gpr[PVM_RDX] = rdx;
 	if (action == PVM_ACT_RDMSR)
-		pvm_exit_is_action(&v->exit, pvm_complete_rdmsr(&v->pvm, !error, value));
+		settle(v, pvm_complete_rdmsr(&v->pvm, !error, value));
 	else if (action == PVM_ACT_WRMSR)
-		pvm_exit_is_action(&v->exit, pvm_complete_wrmsr(&v->pvm, !error));
+		settle(v, pvm_complete_wrmsr(&v->pvm, !error));
 	answer_out(v);
 	return 1;
 }

@@ -66,7 +66,10 @@ static inline void pvm_exit_is_action(struct pvm_guest_exit *exit, enum pvm_acti
 /**
  * pvm_handle_exit - handle what stopped the guest, and get it ready to run again.
  * @exit: in: what stopped it; out: PVM_EXIT_KICK once that is handled, so that the
- *        next call goes on from there. Only under PVM_ACT_RETRY may it be unhandled.
+ *        next call goes on from there. Unhandled only under PVM_ACT_RETRY with PVM_NO_SLEEP.
+ *        What ends in PVM_ACT_RETRY with PVM_MAY_SLEEP, or in PVM_ACT_ERROR for want of the
+ *        host's memory, has not happened: the guest comes to it again. But what a port has
+ *        answered waits.
  * @root: the shadow root to run on, when the answer is PVM_ACT_RESUME.
  * @sleep: PVM_NO_SLEEP: answer PVM_ACT_RETRY rather than sleep; call again with the
  *         same @exit and PVM_MAY_SLEEP. With that the answer PVM_ACT_RETRY means that the
@@ -81,7 +84,8 @@ static inline void pvm_exit_is_action(struct pvm_guest_exit *exit, enum pvm_acti
  * _IO: see there; hand the completion's answer back by pvm_exit_is_action().
  * PVM_ACT_MMIO, PVM_ACT_SHUTDOWN: the host decides; nothing was changed since.
  * PVM_ACT_ERROR: request.error.code; PVM_ENOMEM: shadow memory is too small for one
- * instruction of this guest; PVM_EINVAL: @exit makes no sense, or is DEAD or FAILED.
+ * instruction of this guest; PVM_EFAULT, PVM_ENOMEM: what pvm_host_ops::gfn_to_frame() said;
+ * PVM_EINVAL: @exit makes no sense, or is DEAD or FAILED.
  * Takes the MMU lock, several times. spec: Events and Mode Changing
  */
 PVM_API enum pvm_action pvm_handle_exit(struct pvm_vcpu *vcpu, struct pvm_guest_exit *exit,

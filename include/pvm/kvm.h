@@ -26,11 +26,13 @@
 
 /*
  * What of a vCPU no other ioctl has: by KVM_GET_MSRS and KVM_SET_MSRS on it, for snapshots. The guest
- * does not know them. The three TLS descriptors of LOAD_TLS, 8 bytes each; and PVM_KVM_VCPU_NMI_PENDING.
+ * does not know them. The three TLS descriptors of LOAD_TLS, 8 bytes each; PVM_KVM_VCPU_NMI_PENDING; and
+ * pvm_vcpu_state::event, an exception or NMI that waits for memory.
  */
 #define PVM_KVM_MSR_TLS0	0x50564d10u
 #define PVM_KVM_TLS_COUNT	3u
 #define PVM_KVM_MSR_VCPU	0x50564d13u
+#define PVM_KVM_MSR_EVENT	0x50564d14u
 #define PVM_KVM_VCPU_NMI_PENDING 1ull	/* an NMI waits within the engine */
 
 /*

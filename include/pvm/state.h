@@ -16,6 +16,8 @@
 #include <pvm/vcpu.h>
 
 #define PVM_STATE_VERSION 1
+#define PVM_STATE_EVENT (1ull << 63)
+#define PVM_STATE_EVENT_VECTOR_SHIFT 32
 
 struct pvm_vcpu_state {
 	uint64_t version;		/* PVM_STATE_VERSION */
@@ -26,6 +28,8 @@ struct pvm_vcpu_state {
 	uint64_t nmi_masked;		/* 0 or 1 */
 	uint64_t nmi_pending;		/* 0 or 1 */
 	uint64_t halted;		/* 0 or 1 */
+	/* An event that waits for the host's memory: PVM_STATE_EVENT, vector << 32, error code. Or 0. */
+	uint64_t event;
 
 	uint64_t gpr[PVM_GPR_COUNT];	/* encoding order */
 	uint64_t rip;
@@ -55,7 +59,7 @@ struct pvm_vcpu_state {
  * pvm_vcpu_save - write the vCPU's state down.
  * @state: overwritten whole. Never fails; the vCPU must not be running, nor owe
  * the completion of an action (PVM_ACT_IO and others), nor the call again that
- * PVM_ACT_RETRY asks for: what is half done is not in the state.
+ * PVM_ACT_RETRY asks for where the exit was left unhandled: what is half done is not in the state.
  */
 PVM_API void pvm_vcpu_save(const struct pvm_vcpu *vcpu, struct pvm_vcpu_state *state);
 

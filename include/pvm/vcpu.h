@@ -192,10 +192,11 @@ struct pvm_request {
 			uint8_t vector;		/* of the event that could not be delivered; 0xff: none */
 			uint64_t address;	/* what was out of place: entry, stack, cr3 */
 		} shutdown;
-		struct {
-			int code;		/* enum pvm_error */
-		} error;
 	};
+	/* Not one of those: where memory was lost, what a port has answered waits for it. */
+	struct {
+		int code;			/* enum pvm_error */
+	} error;
 };
 
 /* What the MMU keeps per vCPU; owned by libpvm/mmu/. */

@@ -120,16 +120,41 @@ static enum pvm_action prepare(struct pvm_vcpu *vcpu, pvm_hpa_t *root, enum pvm_
 	return action;
 }
 
+/*
+ * The guest is as it was before what stopped it, so that its state is whole and it comes to the same again.
+ * An event that could not be delivered is kept. What is half done and not the guest's to repeat
+ * stays: a port has answered (io_late); an INTO whose own byte cannot be read.
+ */
+static PVM_NOINLINE void put_back(struct pvm_vcpu *vcpu, struct pvm_guest_exit *exit)
+{
+	if (!vcpu->kept_event.waits) {
+		if (exit->kind == PVM_EXIT_ACTION || exit->kind == PVM_EXIT_SOFTWARE)
+			return;
+		if (exit->kind == PVM_EXIT_SYSCALL)
+			vcpu->rip -= PVM_SYSCALL_LENGTH;
+	}
+	exit->kind = PVM_EXIT_KICK;
+}
+
+static bool is_the_hosts_memory(const struct pvm_vcpu *vcpu, enum pvm_action action)
+{
+	return action == PVM_ACT_ERROR && (vcpu->request.error.code == PVM_ENOMEM ||
+					   vcpu->request.error.code == PVM_EFAULT);
+}
+
 static inline enum pvm_action attempt(struct pvm_vcpu *vcpu, struct pvm_guest_exit *exit,
 				      pvm_hpa_t *root, enum pvm_sleep sleep)
 {
 	enum pvm_action action = handle(vcpu, exit, sleep);
 
-	if (is_out_of_memory(vcpu, action))
-		action = retry_with_memory(vcpu, sleep);
-	if (action == PVM_ACT_RETRY)
-		return action;
-	exit->kind = PVM_EXIT_KICK;
+	if (pvm_unlikely(is_the_hosts_memory(vcpu, action))) {
+		if (is_out_of_memory(vcpu, action))
+			action = retry_with_memory(vcpu, sleep);
+		if (action != PVM_ACT_RETRY)
+			put_back(vcpu, exit);
+	} else if (action != PVM_ACT_RETRY) {
+		exit->kind = PVM_EXIT_KICK;
+	}
 	if (action != PVM_ACT_RESUME && action != PVM_ACT_HALT)
 		return action;
 	return prepare(vcpu, root, sleep);
@@ -142,10 +167,14 @@ enum pvm_action pvm_handle_exit(struct pvm_vcpu *vcpu, struct pvm_guest_exit *ex
 	unsigned tries;
 
 	/* Where memory was late it is waited for here, with nothing held. */
-	for (tries = 0; pvm_unlikely(action == PVM_ACT_RETRY) && tries < LATE_TRIES; tries++) {
-		if (sleep == PVM_NO_SLEEP || !pvm_late_fetch(vcpu))
+	for (tries = 0; pvm_unlikely(action == PVM_ACT_RETRY) && sleep != PVM_NO_SLEEP; tries++) {
+		int rc = tries < LATE_TRIES ? pvm_late_fetch(vcpu) : PVM_EAGAIN;
+
+		if (rc != PVM_OK)
+			put_back(vcpu, exit);
+		if (rc == PVM_EAGAIN)
 			break;
-		action = attempt(vcpu, exit, root, sleep);
+		action = rc == PVM_OK ? attempt(vcpu, exit, root, sleep) : error(vcpu, rc);
 	}
 	return action;
 }

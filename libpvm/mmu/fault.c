@@ -201,9 +201,15 @@ static struct pvm_fault_result fault_far(struct pvm_vcpu *vcpu, pvm_gva_t gva, u
 		if (result.kind != PVM_FAULT_WOULD_BLOCK || sleep == PVM_NO_SLEEP)
 			break;
 		if (fill.walk.late) {
-			if (!pvm_late_fetch(vcpu) || ++late == LATE_TRIES)
+			int rc = pvm_late_fetch(vcpu);
+
+			if (rc == PVM_EAGAIN || ++late == LATE_TRIES)
 				break;
-			continue;
+			if (rc == PVM_OK)
+				continue;
+			result.kind = PVM_FAULT_ERROR;
+			result.error = rc;
+			break;
 		}
 		hint.gfn = fill.gfn;
 		hint.rc = vm->ops->gfn_to_frame(vm->host, fill.gfn, error_code & PVM_PF_W,

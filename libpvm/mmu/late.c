@@ -31,14 +31,15 @@ void pvm_late_note(struct pvm_vcpu *vcpu, pvm_gfn_t gfn, bool write)
 	vcpu->mmu.is_late = true;
 }
 
-bool pvm_late_fetch(struct pvm_vcpu *vcpu)
+int pvm_late_fetch(struct pvm_vcpu *vcpu)
 {
 	struct pvm_frame frame;
+	int rc;
 
 	if (!vcpu->mmu.is_late)
-		return false;
+		return PVM_EAGAIN;
 	vcpu->mmu.is_late = false;
-	/* What it answers is found by the next attempt. */
-	return vcpu->vm->ops->gfn_to_frame(vcpu->vm->host, vcpu->mmu.late, vcpu->mmu.late_write,
-					   PVM_MAY_SLEEP, &frame) != PVM_EAGAIN;
+	rc = vcpu->vm->ops->gfn_to_frame(vcpu->vm->host, vcpu->mmu.late, vcpu->mmu.late_write,
+					 PVM_MAY_SLEEP, &frame);
+	return rc == PVM_EAGAIN || rc == PVM_EFAULT || rc == PVM_ENOMEM ? rc : PVM_OK;
 }

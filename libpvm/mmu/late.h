@@ -23,8 +23,9 @@ bool pvm_is_late(struct pvm_vcpu *vcpu, pvm_gfn_t gfn, bool write);
 /* The same for a frame that pin() cannot pin without sleeping. */
 void pvm_late_note(struct pvm_vcpu *vcpu, pvm_gfn_t gfn, bool write);
 
-/* Without the lock; sleeps. Have the host bring what was noted last. False: nothing was, or
- * the host does not want to wait for it. */
-bool pvm_late_fetch(struct pvm_vcpu *vcpu);
+/* Without the lock; sleeps. Have the host bring what was noted last. PVM_OK: try again, also where the host
+ * has no memory there any more. PVM_EAGAIN: nothing was noted, or the host does not want to wait
+ * for it. PVM_EFAULT, PVM_ENOMEM: the host cannot. */
+int pvm_late_fetch(struct pvm_vcpu *vcpu);
 
 #endif /* MMU_LATE_H */

@@ -300,7 +300,8 @@ static void explain(const struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu,
  * Exits that are answered here: one engine call that does not sleep.
  */
 
-/* Not #GP and #UD: what raised them is the host's to decode. */
+/* Not #GP and #UD: what raised them is the host's to decode. #AC only where the guest has asked for
+ * alignment checks: the host may have the CPU look for split locks. */
 #define SERVED_VECTORS \
 	(1u << PVM_VEC_DE | 1u << PVM_VEC_BP | 1u << PVM_VEC_BR | 1u << PVM_VEC_NP | 1u << PVM_VEC_SS | \
 	 1u << PVM_VEC_MF | 1u << PVM_VEC_AC | 1u << PVM_VEC_XM)
@@ -336,6 +337,8 @@ static enum pvm_action serve_vector(const struct pvm_switcher_cpu *cpu, struct p
 			*kept = KEPT_REGISTERS;
 		return action;
 	}
+	if (vector == PVM_VEC_AC && !(vcpu->rflags & PVM_RFLAGS_AC))
+		return PVM_ACT_RETRY;
 	if (SERVED_VECTORS >> vector & 1)
 		return pvm_deliver(vcpu, (uint8_t)vector, (uint32_t)cpu->frame.error);
 	return PVM_ACT_RETRY;

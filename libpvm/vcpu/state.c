@@ -77,6 +77,9 @@ void pvm_vcpu_save(const struct pvm_vcpu *vcpu, struct pvm_vcpu_state *state)
 	state->nmi_masked = vcpu->nmi_masked;
 	state->nmi_pending = vcpu->nmi_pending;
 	state->halted = vcpu->halted;
+	if (vcpu->kept_event.waits)
+		state->event = PVM_STATE_EVENT | vcpu->kept_event.error_code |
+			       (uint64_t)vcpu->kept_event.vector << PVM_STATE_EVENT_VECTOR_SHIFT;
 	save_registers(vcpu, state);
 	save_msrs(&vcpu->msr, state);
 }
@@ -87,6 +90,16 @@ void pvm_vcpu_save(const struct pvm_vcpu *vcpu, struct pvm_vcpu_state *state)
  * in which range?) is used in its widest form, as registers may have been
  * written in any order; events check entry points again (M7).
  */
+
+/* Of those that can wait: exceptions and NMIs, and INT 0x80, but not #DF, which there is none of. */
+static bool event_allowed(uint64_t event)
+{
+	uint64_t vector = (event & ~PVM_STATE_EVENT) >> PVM_STATE_EVENT_VECTOR_SHIFT;
+
+	if (!(event & PVM_STATE_EVENT))
+		return !event;
+	return vector == PVM_VEC_SYSCALL32 || (vector < PVM_VEC_EXCEPTIONS && vector != PVM_VEC_DF);
+}
 
 static const char *judge_header(const struct pvm_vcpu *vcpu, const struct pvm_vcpu_state *s)
 {
@@ -102,6 +115,8 @@ static const char *judge_header(const struct pvm_vcpu *vcpu, const struct pvm_vc
 		return "nmi_masked";
 	if (s->nmi_pending > 1)
 		return "nmi_pending";
+	if (!event_allowed(s->event))
+		return "event";
 	/* Only supervisor mode halts, and every event that leads on ends a halt. */
 	if (s->halted > 1 || (s->halted && s->user_mode))
 		return "halted";
@@ -297,7 +312,9 @@ int pvm_vcpu_restore(struct pvm_vcpu *vcpu, const struct pvm_vcpu_state *state,
 	vcpu->nmi_masked = copy.nmi_masked;
 	vcpu->nmi_pending = copy.nmi_pending;
 	vcpu->halted = copy.halted;
-	memset(&vcpu->kept_event, 0, sizeof(vcpu->kept_event));
+	vcpu->kept_event.waits = copy.event;
+	vcpu->kept_event.vector = (uint8_t)(copy.event >> PVM_STATE_EVENT_VECTOR_SHIFT);
+	vcpu->kept_event.error_code = (uint32_t)copy.event;
 	vcpu->io_late = false;
 	load_registers(vcpu, &copy);
 	load_msrs(&vcpu->msr, &copy);

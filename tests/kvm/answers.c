@@ -4,6 +4,7 @@
  * PVCS that is given up while its page moves.
  */
 #define _GNU_SOURCE
+#include "bare.h"
 #include "client.h"
 
 #include <errno.h>
@@ -21,86 +22,26 @@
 #include <pvm/kvm.h>
 #include <pvm/vcpu.h>
 
-#define MEMORY		(2ull << 20)
-#define CODE_GPA	0x1000
 #define PVCS_GPA	0x5000
 #define CPUID_MAX	256
 #define TURNS		200
 
 static struct machine m;
 
-static int run(void)
-{
-	return ioctl(m.vcpu[0], KVM_RUN, NULL) < 0 ? errno : 0;
-}
-
-/* The operation in flight is completed, and nothing is run. */
-static void complete(void)
-{
-	m.run[0]->immediate_exit = 1;
-	run();
-	m.run[0]->immediate_exit = 0;
-}
-
-/* Page tables that map the first 2 MiB, for the supervisor. */
-static void map_memory(void)
-{
-	struct kvm_sregs sregs;
-	unsigned i;
-
-	ASK(m.vcpu[0], KVM_GET_SREGS, &sregs);
-	for (i = 0; i < 2; i++)
-		*(uint64_t *)(m.memory + sregs.cr3 + i * PAGE) = (sregs.cr3 + (i + 1) * PAGE) | 3;
-	*(uint64_t *)(m.memory + sregs.cr3 + 2 * PAGE) = 0x83;
-}
-
-static void begin(uint32_t abi, const char *code, size_t length)
-{
-	machine_create_bare(&m, abi, MEMORY, 1);
-	machine_set_registers(&m, 0, CODE_GPA, 0);
-	memcpy(m.memory + CODE_GPA, code, length);
-	map_memory();
-}
-
-#define CODE(text) PVM_ABI_DUAL_CR3, text, sizeof(text) - 1
-
-static bool set_msr(uint32_t index, uint64_t value)
-{
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entry;
-	} msrs = { { .nmsrs = 1 }, { .index = index, .data = value } };
-
-	return ioctl(m.vcpu[0], KVM_SET_MSRS, &msrs) == 1;
-}
-
-static struct kvm_regs regs(void)
-{
-	struct kvm_regs now;
-
-	ASK(m.vcpu[0], KVM_GET_REGS, &now);
-	return now;
-}
-
-static uint32_t *data(void)
-{
-	return (uint32_t *)((char *)m.run[0] + m.run[0]->io.data_offset);
-}
-
 /* IN EAX, 0x80; MOV EAX, EBX; OUT 0x81, EAX; again */
-#define IN_MOV_OUT CODE("\xe5\x80\x89\xd8\xe7\x81\xeb\xf8")
+#define IN_MOV_OUT BARE_CODE("\xe5\x80\x89\xd8\xe7\x81\xeb\xf8")
 
 static void general_registers(void)
 {
 	struct kvm_regs set;
 
-	begin(IN_MOV_OUT);
-	run();
-	set = regs();
+	bare_begin(&m, IN_MOV_OUT);
+	bare_run(&m);
+	set = bare_regs(&m);
 	set.rbx = 0x1234;
 	ASK(m.vcpu[0], KVM_SET_REGS, &set);
-	run();
-	check(*data() == 0x1234, "RBX that is set while IN waits for its answer is the guest's: 0x%x", *data());
+	bare_run(&m);
+	check(*bare_data(&m) == 0x1234, "RBX that is set while IN waits for its answer is the guest's: 0x%x", *bare_data(&m));
 	machine_destroy(&m);
 }
 
@@ -110,8 +51,8 @@ static void other_registers(void)
 	struct kvm_debugregs debug;
 	struct kvm_sregs sregs;
 
-	begin(CODE("\xe6\x80\xeb\xfc"));	/* OUT 0x80; again */
-	run();
+	bare_begin(&m, BARE_CODE("\xe6\x80\xeb\xfc"));	/* OUT 0x80; again */
+	bare_run(&m);
 	ASK(m.vcpu[0], KVM_GET_SREGS, &sregs);
 	sregs.cr4 |= de;
 	sregs.cr2 = 0x7777000;
@@ -119,24 +60,24 @@ static void other_registers(void)
 	ASK(m.vcpu[0], KVM_GET_DEBUGREGS, &debug);
 	debug.db[0] = 0x5000;
 	ASK(m.vcpu[0], KVM_SET_DEBUGREGS, &debug);
-	complete();
+	bare_complete(&m);
 	ASK(m.vcpu[0], KVM_GET_SREGS, &sregs);
 	ASK(m.vcpu[0], KVM_GET_DEBUGREGS, &debug);
 	check((sregs.cr4 & de) && sregs.cr2 == 0x7777000 && debug.db[0] == 0x5000,
 	      "so are CR4, CR2 and DR0 that are set while OUT is under way");
-	check(regs().rip == CODE_GPA + 2, "and the OUT is done");
+	check(bare_regs(&m).rip == BARE_CODE_GPA + 2, "and the OUT is done");
 	machine_destroy(&m);
 }
 
 static void snapshot_msr(void)
 {
-	begin(IN_MOV_OUT);
-	run();
-	*data() = 0xabcd;
-	check(set_msr(PVM_KVM_MSR_TLS0, 0), "an MSR for snapshots is set while IN waits");
-	complete();
-	check(regs().rip == CODE_GPA + 2 && (uint32_t)regs().rax == 0xabcd, "and IN has its answer: 0x%llx",
-	      regs().rax);
+	bare_begin(&m, IN_MOV_OUT);
+	bare_run(&m);
+	*bare_data(&m) = 0xabcd;
+	check(bare_set_msr(&m, PVM_KVM_MSR_TLS0, 0), "an MSR for snapshots is set while IN waits");
+	bare_complete(&m);
+	check(bare_regs(&m).rip == BARE_CODE_GPA + 2 && (uint32_t)bare_regs(&m).rax == 0xabcd, "and IN has its answer: 0x%llx",
+	      bare_regs(&m).rax);
 	machine_destroy(&m);
 }
 
@@ -147,7 +88,7 @@ static void sregs_as_they_were(uint32_t abi)
 	struct kvm_sregs sregs;
 	unsigned i;
 
-	machine_create_bare(&m, abi, MEMORY, 1);
+	machine_create_bare(&m, abi, BARE_MEMORY, 1);
 	cpuid->nent = CPUID_MAX;
 	ASK(m.kvm, KVM_GET_SUPPORTED_CPUID, cpuid);
 	for (i = 0; i < cpuid->nent; i++)
@@ -155,13 +96,14 @@ static void sregs_as_they_were(uint32_t abi)
 			cpuid->entries[i].ebx = cpuid->entries[i].ecx = cpuid->entries[i].edx = 0;
 	ASK(m.vcpu[0], KVM_SET_CPUID2, cpuid);
 	free(cpuid);
-	machine_set_registers(&m, 0, CODE_GPA, 0);
-	memcpy(m.memory + CODE_GPA, "\xe6\x80\xeb\xfc", 4);
-	map_memory();
-	run();
-	complete();
+	machine_set_registers(&m, 0, BARE_CODE_GPA, 0);
+	memcpy(m.memory + BARE_CODE_GPA, "\xe6\x80\xeb\xfc", 4);
+	bare_map_memory(&m);
+	bare_run(&m);
+	bare_complete(&m);
 	ASK(m.vcpu[0], KVM_GET_SREGS, &sregs);
-	check(!ioctl(m.vcpu[0], KVM_SET_SREGS, &sregs) && !run() && m.run[0]->exit_reason == KVM_EXIT_IO,
+	check(!ioctl(m.vcpu[0], KVM_SET_SREGS, &sregs) && !bare_run(&m) &&
+	      m.run[0]->exit_reason == KVM_EXIT_IO,
 	      "KVM_SET_SREGS takes what KVM_GET_SREGS gave, without CPUID leaf 7: CR4 0x%llx", sregs.cr4);
 	machine_destroy(&m);
 }
@@ -179,20 +121,20 @@ static void halted(void)
 	struct kvm_regs set;
 
 	sigaction(SIGALRM, &(struct sigaction){ .sa_handler = nothing }, NULL);
-	begin(CODE("\xe6\x80\xb8\x02\x82\x08\x17\x0f\x05\xeb\xf7"));
-	memcpy(m.memory + CODE_GPA + 0x100, "\xe6\x81\xeb\xfc", 4);
+	bare_begin(&m, BARE_CODE("\xe6\x80\xb8\x02\x82\x08\x17\x0f\x05\xeb\xf7"));
+	memcpy(m.memory + BARE_CODE_GPA + 0x100, "\xe6\x81\xeb\xfc", 4);
 	ASK(m.vcpu[0], KVM_GET_SREGS, &sregs);
-	set_msr(MSR_PVM_VCPU_STRUCT, PVCS_GPA);
-	run();
-	complete();
+	bare_set_msr(&m, MSR_PVM_VCPU_STRUCT, PVCS_GPA);
+	bare_run(&m);
+	bare_complete(&m);
 	alarm(2);
-	check(run() == EINTR, "a guest halts");
-	set = regs();
-	set.rip = CODE_GPA + 0x100;
+	check(bare_run(&m) == EINTR, "a guest halts");
+	set = bare_regs(&m);
+	set.rip = BARE_CODE_GPA + 0x100;
 	ASK(m.vcpu[0], KVM_SET_MP_STATE, &state);
 	ASK(m.vcpu[0], KVM_SET_REGS, &set);
 	alarm(20);
-	check(!run() && m.run[0]->exit_reason == KVM_EXIT_IO && m.run[0]->io.port == 0x81,
+	check(!bare_run(&m) && m.run[0]->exit_reason == KVM_EXIT_IO && m.run[0]->io.port == 0x81,
 	      "and goes on where user space says, by KVM_SET_MP_STATE");
 	alarm(0);
 	machine_destroy(&m);
@@ -205,30 +147,30 @@ static void reset(void)
 	struct kvm_regs set;
 	unsigned i, other = 0;
 
-	machine_create_bare(&m, PVM_ABI_DUAL_CR3, MEMORY, 1);
+	machine_create_bare(&m, PVM_ABI_DUAL_CR3, BARE_MEMORY, 1);
 	ASK(m.vcpu[0], KVM_GET_SREGS, &fresh);
-	machine_set_registers(&m, 0, CODE_GPA, 0);
-	memcpy(m.memory + CODE_GPA, "\xe6\x80\xeb\xfc", 4);
-	map_memory();
+	machine_set_registers(&m, 0, BARE_CODE_GPA, 0);
+	memcpy(m.memory + BARE_CODE_GPA, "\xe6\x80\xeb\xfc", 4);
+	bare_map_memory(&m);
 	ASK(m.vcpu[0], KVM_GET_SREGS, &long_mode);
-	set_msr(MSR_PVM_VCPU_STRUCT, PVCS_GPA);
-	run();
-	complete();
+	bare_set_msr(&m, MSR_PVM_VCPU_STRUCT, PVCS_GPA);
+	bare_run(&m);
+	bare_complete(&m);
 	fresh.cs.base = 0;
 	fresh.cs.selector = 0;
 	ASK(m.vcpu[0], KVM_SET_SREGS, &fresh);
-	set = regs();
-	set.rip = CODE_GPA;
+	set = bare_regs(&m);
+	set.rip = BARE_CODE_GPA;
 	set.rflags = 2;
 	ASK(m.vcpu[0], KVM_SET_REGS, &set);
-	check(!run() && m.run[0]->exit_reason == KVM_EXIT_IO, "a vCPU is put back into real mode, and runs");
-	complete();
+	check(!bare_run(&m) && m.run[0]->exit_reason == KVM_EXIT_IO, "a vCPU is put back into real mode, and runs");
+	bare_complete(&m);
 	memset(m.memory + PVCS_GPA, 0x55, PAGE);
 	ASK(m.vcpu[0], KVM_SET_SREGS, &long_mode);
-	set.rip = CODE_GPA;
+	set.rip = BARE_CODE_GPA;
 	set.rflags = 0x202;
 	ASK(m.vcpu[0], KVM_SET_REGS, &set);
-	check(!run() && m.run[0]->exit_reason == KVM_EXIT_IO, "and into 64-bit mode again");
+	check(!bare_run(&m) && m.run[0]->exit_reason == KVM_EXIT_IO, "and into 64-bit mode again");
 	for (i = 0; i < PAGE; i++)
 		other += m.memory[PVCS_GPA + i] != 0x55;
 	check(!other, "what was its PVCS before is not written: %u bytes", other);
@@ -259,20 +201,20 @@ static void pvcs_that_moves(void)
 	struct kvm_regs set;
 	unsigned i, turns;
 
-	begin(CODE(ATTACH "\xff\xcd\x75\xfc" DETACH "\xe6\x80\xeb\xd7"));
-	madvise(m.memory, MEMORY, MADV_NOHUGEPAGE);
+	bare_begin(&m, BARE_CODE(ATTACH "\xff\xcd\x75\xfc" DETACH "\xe6\x80\xeb\xd7"));
+	madvise(m.memory, BARE_MEMORY, MADV_NOHUGEPAGE);
 	for (i = 0; i < 2; i++)
 		pthread_create(&thread[i], NULL, move_the_page, m.memory + PVCS_GPA);
 	srandom(1);
 	for (turns = 0; turns < TURNS; turns++) {
 		madvise(m.memory + PVCS_GPA, PAGE, MADV_DONTNEED);
-		set = regs();
+		set = bare_regs(&m);
 		set.rbp = 1 + (uint64_t)random() % 500000;
-		set.rip = CODE_GPA;
+		set.rip = BARE_CODE_GPA;
 		ASK(m.vcpu[0], KVM_SET_REGS, &set);
-		if (run() || m.run[0]->exit_reason != KVM_EXIT_IO)
+		if (bare_run(&m) || m.run[0]->exit_reason != KVM_EXIT_IO)
 			break;
-		complete();
+		bare_complete(&m);
 	}
 	atomic_store(&over, true);
 	for (i = 0; i < 2; i++)

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -68,6 +69,25 @@ static void coming_and_going(void)
 	check(client_finds(&c, 0, PAGES, 0x1000, 1) && client_finds(&c, 512, PAGES, 0x3000, 1),
 	      "and the guest goes on");
 	check(!slot(OTHER_SLOT, 0, 0, 0, c.region) && !slot(REGION_SLOT, 0, 0, 0, other), "all of them go");
+}
+
+/* A large page of user space's that the slot ends in. */
+static void middle_of_a_page(void)
+{
+	uint8_t *memory = client_region_memory();
+	volatile uint64_t *behind = (volatile uint64_t *)(memory + 300 * PAGE);
+	enum client_end end;
+
+	madvise(memory, 2 << 20, MADV_HUGEPAGE);
+	memset(memory, 0, 2 << 20);
+	c.box->large = 1;
+	check(!slot(REGION_SLOT, 0, 0, 256, memory) && client_writes(&c, 0, 8, 1, 1),
+	      "a slot ends in the middle of a large page");
+	end = client_order(&c, ORDER_WRITE, 300, 1, 0x4141, 0);
+	check(end == MMIO && !*behind && client_again(&c) == DONE,
+	      "M2: what lies behind it is not the guest's: 0x%llx", (unsigned long long)*behind);
+	c.box->large = 0;
+	check(!slot(REGION_SLOT, 0, 0, 0, memory), "it goes");
 }
 
 static void read_only(void)
@@ -226,6 +246,7 @@ int main(int argc, char **argv)
 		machine_die("usage: slots SERVANT.elf");
 	client_create(&c, argv[1], 3);
 	coming_and_going();
+	middle_of_a_page();
 	read_only();
 	logged();
 	cleared_by_hand();

@@ -8,7 +8,7 @@
 
 #include "machine.h"
 
-#define VCPU_STATE_MSRS	24
+#define VCPU_STATE_MSRS	25
 
 struct vcpu_state {
 	struct kvm_regs regs;

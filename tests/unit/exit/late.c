@@ -4,6 +4,8 @@
  * wants to touch it: without sleeping nothing happens, with sleeping it is fetched, and the
  * guest never notices. Each test runs the exit without sleeping first.
  */
+#include <pvm/state.h>
+
 #include "controller.h"
 
 #define STACK	0x20a000ull	/* rsp: its frame comes below it */
@@ -358,6 +360,7 @@ Test(exit_late, a_host_that_does_not_wait_gets_its_thread_back)
 	send_away(PAGE);
 	stopped(PVM_EXIT_EXCEPTION, PVM_VEC_DE);
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RETRY);
+	cr_assert_eq(stop.kind, PVM_EXIT_KICK, "the vCPU has it all");
 	host_wants_its_thread = false;
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->rip, ENTRY + PVM_ENTRY_SUPERVISOR_EXCEPTION);
@@ -368,6 +371,116 @@ Test(exit_late, a_host_that_does_not_wait_gets_its_thread_back)
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RETRY, "a fault does not wait either");
 	host_wants_its_thread = false;
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
+}
+
+/* ------------------------------------------------------------------------
+ * Memory that the host has lost, for a while.
+ */
+
+static int lost_error;
+
+static int frame_unless_lost(void *host, pvm_gfn_t gfn, bool write, enum pvm_sleep sleep,
+			     struct pvm_frame *frame)
+{
+	if (lost_error && sleep == PVM_MAY_SLEEP)
+		return lost_error;
+	return test_host_ops.gfn_to_frame(host, gfn, write, sleep, frame);
+}
+
+/* The host hears of it, with nothing kept in the exit; then the memory is back. */
+static void assert_fails(int code)
+{
+	f.host.ops.gfn_to_frame = frame_unless_lost;
+	lost_error = code;
+	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_ERROR);
+	cr_assert_eq(vcpu->request.error.code, code);
+	cr_assert_eq(stop.kind, PVM_EXIT_KICK);
+	cr_assert_eq(handle(PVM_NO_SLEEP), vcpu->kept_event.waits ? PVM_ACT_RETRY : PVM_ACT_RESUME);
+	lost_error = 0;
+}
+
+Test(exit_late, M11_an_event_whose_stack_is_lost_is_an_error_and_comes_later)
+{
+	struct guest_snapshot before = guest_snapshot(vcpu);
+
+	send_away(STACK - 0x1000);
+	stopped(PVM_EXIT_SOFTWARE, PVM_VEC_BP);
+	assert_fails(PVM_EFAULT);
+	guest_assert_unchanged(vcpu, &before);
+	assert_fails(PVM_ENOMEM);
+	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(frame_at(vcpu->gpr[PVM_RSP])->vector, PVM_VEC_BP);
+	cr_assert_eq(frame_at(vcpu->gpr[PVM_RSP])->rip, CODE);
+	cr_assert_not(vcpu->kept_event.waits);
+}
+
+Test(exit_late, an_event_that_waits_is_in_the_vcpus_state)
+{
+	struct pvm_vcpu_state state;
+	const char *field;
+
+	send_away(STACK - 0x1000);
+	stopped(PVM_EXIT_EXCEPTION, PVM_VEC_GP);
+	stop.error_code = 0x18;
+	f.host.ops.decode = NULL;
+	assert_fails(PVM_EFAULT);
+	pvm_vcpu_save(vcpu, &state);
+	vcpu->kept_event.waits = false;
+	cr_assert_eq(pvm_vcpu_restore(vcpu, &state, &field), PVM_OK);
+	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(frame_at(vcpu->gpr[PVM_RSP])->vector, PVM_VEC_GP);
+	cr_assert_eq(frame_at(vcpu->gpr[PVM_RSP])->errcode, 0x18);
+}
+
+Test(exit_late, M11_a_system_call_whose_memory_is_lost_has_not_happened)
+{
+	struct pvm_supervisor_frame *frame = (void *)(f.host.memory + STACK);
+	struct guest_snapshot before;
+
+	*frame = (struct pvm_supervisor_frame){ .rip = 0x123456, .rsp = 0x208000, .rflags = PVM_RFLAGS_IF };
+	vcpu->rip = RETS_RIP;
+	before = guest_snapshot(vcpu);
+	vcpu->rip += PVM_SYSCALL_LENGTH;
+	send_away(STACK);
+	stopped(PVM_EXIT_SYSCALL, 0);
+	assert_fails(PVM_EFAULT);
+	guest_assert_unchanged(vcpu, &before);
+	/* The guest comes to it again. */
+	vcpu->rip += PVM_SYSCALL_LENGTH;
+	stopped(PVM_EXIT_SYSCALL, 0);
+	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(vcpu->rip, 0x123456);
+}
+
+Test(exit_late, M11_a_table_that_is_lost_is_an_error_and_the_fault_comes_again)
+{
+	map_window();
+	send_away(window_table());
+	stop.gva = pvm_gva(WINDOW);
+	stopped(PVM_EXIT_EXCEPTION, PVM_VEC_PF);
+	assert_fails(PVM_EFAULT);
+	stopped(PVM_EXIT_EXCEPTION, PVM_VEC_PF);
+	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
+	cr_assert(*fixture_entry(&f, vcpu->cr3, 4, WINDOW, 1) & PVM_PTE_A, "it was filled");
+}
+
+/* A port has answered: the answer waits. */
+Test(exit_late, M11_what_a_port_gave_outlives_the_loss_of_its_place)
+{
+	decoded = (struct pvm_insn){ .op = PVM_INSN_INS, .length = 1, .size = 1, .address_size = 8,
+				     .address = PAGE };
+	vcpu->gpr[PVM_RDX] = PORT;
+	stopped(PVM_EXIT_EXCEPTION, PVM_VEC_GP);
+	cr_assert_eq(handle(PVM_NO_SLEEP), PVM_ACT_IO);
+	send_away(PAGE);
+	pvm_exit_is_action(&stop, pvm_complete_io(vcpu, 0x5a));
+	f.host.ops.gfn_to_frame = frame_unless_lost;
+	lost_error = PVM_EFAULT;
+	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_ERROR);
+	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_ERROR);
+	lost_error = 0;
+	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(f.host.memory[PAGE], 0x5a);
 }
 
 static int frame_that_leaves(void *host, pvm_gfn_t gfn, bool write, enum pvm_sleep sleep,

@@ -43,6 +43,9 @@ static void setup_busy(void)
 	vcpu->ldtr = 0x50;
 	vcpu->tr = 0x40;
 	vcpu->nmi_masked = vcpu->nmi_pending = vcpu->halted = true;
+	vcpu->kept_event.waits = true;
+	vcpu->kept_event.vector = PVM_VEC_GP;
+	vcpu->kept_event.error_code = 0x18;
 	ok(pvm_msr_write(vcpu, PVM_MSR_STAR, 0x0020001000000001ull));
 	ok(pvm_msr_write(vcpu, PVM_MSR_CSTAR, ~0ull));
 	ok(pvm_msr_write(vcpu, PVM_MSR_SYSCALL_MASK, 0x47700));
@@ -173,6 +176,14 @@ Test(state, flags_are_checked)
 	REFUSED(nmi_masked, 2);
 	REFUSED(nmi_pending, ~0ull);
 	REFUSED(halted, 2);
+	REFUSED(event, 1);
+	REFUSED(event, PVM_STATE_EVENT | (uint64_t)PVM_VEC_DF << PVM_STATE_EVENT_VECTOR_SHIFT);
+	REFUSED(event, PVM_STATE_EVENT | 32ull << PVM_STATE_EVENT_VECTOR_SHIFT);
+	REFUSED(event, PVM_STATE_EVENT | 0x101ull << PVM_STATE_EVENT_VECTOR_SHIFT);
+	ACCEPTED(event, PVM_STATE_EVENT | (uint64_t)PVM_VEC_SYSCALL32 << PVM_STATE_EVENT_VECTOR_SHIFT);
+	cr_assert(vcpu->kept_event.waits && vcpu->kept_event.vector == PVM_VEC_SYSCALL32);
+	ACCEPTED(event, 0);
+	cr_assert_not(vcpu->kept_event.waits);
 	state.user_mode = 1;
 	state.seg[PVM_CS] = 0x33;
 	state.seg[PVM_SS] = 0x2b;
