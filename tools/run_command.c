@@ -229,10 +229,8 @@ static void report(struct monitor_vm *vm, const struct monitor_result *result, b
 		monitor_print_stats(vm, to);
 }
 
-/* To standard error, but not for ever: nobody may be reading it. */
 static void print_report(struct monitor_vm *vm, const struct monitor_result *result, bool stats)
 {
-	int own = output_own(STDERR_FILENO, O_WRONLY);
 	char *text = NULL;
 	size_t size = 0;
 	FILE *to = open_memstream(&text, &size);
@@ -242,11 +240,9 @@ static void print_report(struct monitor_vm *vm, const struct monitor_result *res
 	} else {
 		report(vm, result, stats, to);
 		if (fclose(to) == 0)
-			output_write(own >= 0 ? own : STDERR_FILENO, -1, OUTPUT_PATIENCE_MS, text, size);
+			output_say(text, size);
 		free(text);
 	}
-	if (own >= 0)
-		close(own);
 }
 
 static int run(const struct run_options *options)

@@ -22,6 +22,15 @@
 
 #define NS_PER_S 1000000000ull
 
+static int set_timerfd(int fd, uint64_t ns, int flags)
+{
+	struct itimerspec when = {
+		.it_value = { (time_t)(ns / NS_PER_S), (long)(ns % NS_PER_S) },
+	};
+
+	return timerfd_settime(fd, flags, &when, NULL);
+}
+
 static int open_fds(struct monitor_loop *loop, bool signals)
 {
 	loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -29,6 +38,8 @@ static int open_fds(struct monitor_loop *loop, bool signals)
 	loop->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	loop->timeout_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (loop->wake_fd < 0 || loop->over_fd < 0 || loop->timer_fd < 0 || loop->timeout_fd < 0)
+		return -1;
+	if (set_timerfd(loop->timeout_fd, 0, 0))	/* then it cannot be set later either */
 		return -1;
 	return signals ? signals_open(&loop->signals) : 0;
 }
@@ -89,15 +100,6 @@ static void raise_fd(int fd)
 void loop_wake(struct monitor_vm *vm)
 {
 	raise_fd(vm->loop->wake_fd);
-}
-
-static void set_timerfd(int fd, uint64_t ns, int flags)
-{
-	struct itimerspec when = {
-		.it_value = { (time_t)(ns / NS_PER_S), (long)(ns % NS_PER_S) },
-	};
-
-	timerfd_settime(fd, flags, &when, NULL);
 }
 
 void loop_set_timer(struct monitor_vm *vm, uint64_t time)

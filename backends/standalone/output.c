@@ -65,3 +65,12 @@ int output_write(int fd, int over, int patience, const void *bytes, size_t size)
 	}
 	return 0;
 }
+
+void output_say(const void *text, size_t size)
+{
+	int own = output_own(STDERR_FILENO, O_WRONLY);
+
+	output_write(own >= 0 ? own : STDERR_FILENO, -1, OUTPUT_PATIENCE_MS, text, size);
+	if (own >= 0)
+		close(own);
+}

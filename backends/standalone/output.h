@@ -28,4 +28,8 @@ int output_own(int fd, int flags);
  */
 int output_write(int fd, int over, int patience, const void *bytes, size_t size);
 
+/* To standard error, but not for ever: nobody may be reading it. What is not taken in OUTPUT_PATIENCE_MS is
+ * dropped. */
+void output_say(const void *text, size_t size);
+
 #endif /* STANDALONE_OUTPUT_H */

@@ -51,7 +51,8 @@ int signals_open(struct signals *signals)
 	signals->fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (signals->fd < 0)
 		return -1;
-	signals->masked = !pthread_sigmask(SIG_BLOCK, &set, &signals->saved_mask);
+	errno = pthread_sigmask(SIG_BLOCK, &set, &signals->saved_mask);
+	signals->masked = !errno;
 	return signals->masked ? 0 : -1;
 }
 

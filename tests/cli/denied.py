@@ -23,6 +23,12 @@ DENIED = {
     "dispatch": (157, 59, 0, errno.EINVAL, "Syscall User Dispatch"),
     "memfd": (319, None, None, errno.EPERM, "memfd_create"),
     "pidfd": (434, None, None, errno.ENOSYS, "pidfd_open"),
+    "pidfd-signal": (424, None, None, errno.ENOSYS, "pidfd_send_signal"),
+    "timer": (286, None, None, errno.EPERM, "main loop's file descriptors: Operation not permitted"),
+    "sigmask": (14, 0, 0, errno.EPERM, "main loop's file descriptors: Operation not permitted"),
+    "fcntl": (72, None, None, errno.EPERM, "Operation not permitted"),
+    "waitid": (247, None, None, errno.EPERM, "stub's zygote: Operation not permitted"),
+    "sendmsg": (46, None, None, errno.ETOOMANYREFS, "no new stub process: Too many references"),
     # What the kernel maps at exec() is sealed: CONFIG_MSEAL_SYSTEM_MAPPINGS.
     "munmap": (11, 0, 1, errno.EPERM, "does not let a process unmap what the kernel put there"),
     "thread": (56, CLONE_THREAD_FLAGS, 0, errno.EAGAIN, "could not be set up: a second thread"),

@@ -7,9 +7,9 @@
 #define HOSTILE_STUB_TEXT_H
 
 #include "attack.h"
+#include "protocol.h"	/* the stub's */
 
-#define STUB_TEXT	0x7fff80000000ul
-#define STUB_END	0x7fff80010000ul	/* of what may be there, the pages beside it included */
+#define STUB_END	(STUB_TEXT + 0x10000)	/* of what may be there, the pages beside it included */
 #define STUB_TICK	0x71			/* the timer's vector */
 
 static u64 stub_ticks;

@@ -216,7 +216,8 @@ void frame_store(const struct sigframe_place *place, const struct stub_record *r
 	const struct sigframe *f = place->frame;
 
 	frame_store_gprs(f, pvm->gpr);
-	pvm->rip = f->rip;
+	/* A forged frame says what no CPU has: no event comes with that. */
+	pvm->rip = frame_canonical(f->rip);
 	pvm->rflags = pvm_rflags_sanitize(f->rflags);
 	/*
 	 * In supervisor mode both are emulated. In user mode there are two code
@@ -230,7 +231,7 @@ void frame_store(const struct sigframe_place *place, const struct stub_record *r
 	pvm->seg[PVM_ES] = (uint16_t)record->es;
 	pvm->seg[PVM_FS] = (uint16_t)record->fs;
 	pvm->seg[PVM_GS] = (uint16_t)record->gs;
-	pvm->fs_base = record->fs_base;
-	pvm->gs_base = record->gs_base;
+	pvm->fs_base = frame_canonical(record->fs_base);
+	pvm->gs_base = frame_canonical(record->gs_base);
 	frame_store_xstate(place, place->xstate, vcpu);
 }

@@ -54,8 +54,10 @@ static int open_child(pid_t pid)
 	int pidfd = pidfd_open(pid, 0);
 
 	if (pidfd >= 0 && waitid(P_PIDFD, (id_t)pidfd, &status, WEXITED | WNOHANG | WNOWAIT) < 0) {
+		int error = errno;
+
 		close(pidfd);
-		errno = ECHILD;
+		errno = error;
 		return -1;
 	}
 	return pidfd;
@@ -197,7 +199,7 @@ void nursery_close(struct nursery *nursery)
 	*nursery = (struct nursery){ .socket = -1, .zygote_pidfd = -1 };
 }
 
-/* Send the request with the stub's descriptors. */
+/* Send the request with the stub's descriptors. -EPIPE: the zygote is gone. */
 static int ask(struct nursery *nursery, unsigned slot, const int fds[4])
 {
 	struct zygote_request request = {
@@ -219,7 +221,7 @@ static int ask(struct nursery *nursery, unsigned slot, const int fds[4])
 	memcpy(CMSG_DATA(&control.header), fds, 4 * sizeof(int));
 	while (sendmsg(nursery->socket, &message, MSG_NOSIGNAL) < 0)
 		if (errno != EINTR)
-			return -EPIPE;
+			return errno == ECONNRESET ? -EPIPE : -errno;
 	return 0;
 }
 
@@ -251,7 +253,7 @@ static void close_all(const int *fds, unsigned count)
 static int zygote_is_gone(struct nursery *nursery)
 {
 	if (nursery->zygote_pidfd >= 0) {
-		nursery->status = reap(nursery->zygote_pidfd);
+		nursery->status = nursery_kill(nursery->zygote_pidfd);
 		close(nursery->zygote_pidfd);
 		nursery->zygote_pidfd = -1;
 	}

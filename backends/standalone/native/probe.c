@@ -91,11 +91,14 @@ static int refuse(char *why, size_t why_size, const char *what)
 static int check_host(char *why, size_t why_size)
 {
 	uint32_t action = SECCOMP_RET_TRAP;
-	int pidfd = pidfd_open(getpid(), 0);
+	int pidfd = pidfd_open(getpid(), 0), error;
 
 	if (pidfd < 0)
 		return refuse(why, why_size, "pidfd_open (Linux 5.4, and no filter against it)");
+	error = pidfd_send_signal(pidfd, 0, NULL, 0);
 	close(pidfd);
+	if (error < 0)
+		return refuse(why, why_size, "pidfd_send_signal (Linux 5.4, and no filter against it)");
 	if (!(getauxval(AT_HWCAP2) & HWCAP2_USER_FSGSBASE))
 		return refuse(why, why_size, "FSGSBASE in user space (a CPU that has it, and Linux 5.9)");
 	if (prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_OFF, 0, 0, 0) < 0)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * One stub process as the monitor sees it: its birth, its runs, its commands,
- * its end. Owns the protocol of order, go and stop. Never decides what to map and
- * never looks at the guest's registers.
+ * One stub process as the monitor sees it: its birth, its runs, its end. Owns
+ * the protocol of order, go and stop. Never decides what to map (the list of commands is
+ * space_commands.c's) and never looks at the guest's registers.
  *
  * A stop is believed only when the stop pipe says so with the number of the
  * current run. The guest can not write to the pipe: the seccomp filter lets
@@ -28,8 +28,6 @@
 
 #include "tracer.h"
 
-/* Commands on more bytes than this are long: at least a millisecond for the host. */
-#define LONG_COMMANDS	(16ull << 20)
 #define PATIENCE_MS	1000	/* until a process may have been stopped */
 
 /* The next message; 0: the process is gone. */
@@ -89,11 +87,19 @@ static void drain(int go)
 		;
 }
 
+/* A new order. Where the mapper has not seen the last one yet, it sees only this one, and
+ * never one of them twice. */
+static void give_order(struct space *space, uint64_t flags)
+{
+	__atomic_store_n(&space->control->order, ++space->orders | flags, __ATOMIC_RELEASE);
+	post(space->order);
+}
+
 /* Have the mapper carry out the commands, and @then THEN_*. */
 static void order(struct space *space, uint32_t then)
 {
 	space->control->then = then;
-	post(space->order);
+	give_order(space, 0);
 }
 
 /* Not to be done twice, nor to be read by what runs here next. */
@@ -185,28 +191,43 @@ bool space_is_honest(struct space *space)
 	return space_settle(space);
 }
 
+/* The mapper's order of this run has led to a go, or never will: what it says then comes after. Returns the
+ * message that ends the run, if there was one before, else 0. */
+static uint64_t settle_mapper(struct space *space)
+{
+	uint64_t message, last = 0;
+
+	give_order(space, ORDER_SETTLE);
+	for (;;) {
+		message = read_patiently(space);
+		if (!message || message == MESSAGE_SETTLED)
+			break;
+		if (message == space->turn || message >= MESSAGE_MAPPER)
+			last = message;
+	}
+	space->is_dead = !message;
+	return last;
+}
+
 /*
  * The user's stub is dead, as a user program can arrange at any time, also when it has not got
  * the vCPU. Has the supervisor's stub it, or will have it? Then its next message, which is
- * waited for; else 0: it waits, and no go is on its way. @entered: it has a go of the monitor's,
- * perhaps by way of its mapper.
+ * waited for; else 0: it waits, and no go is on its way. @by_mapper: its mapper has the go of this run.
+ * N2: nothing that the stub's guest could have written is looked at.
  */
-static uint64_t settle(struct space *supervisor, bool entered)
+static uint64_t settle(struct space *supervisor, bool by_mapper)
 {
-	struct pollfd pipe = { .fd = supervisor->stop, .events = POLLIN };
-	uint64_t answer, message;
+	uint64_t answer, message = by_mapper ? settle_mapper(supervisor) : 0, said;
 
-	while (entered &&
-	       __atomic_load_n(&supervisor->record->started, __ATOMIC_ACQUIRE) != supervisor->turn)
-		if (poll(&pipe, 1, 1) > 0)
-			return wait_message(supervisor, supervisor->turn);
-	answer = ask(supervisor);
-	do
-		message = read_message(supervisor);
-	while (message && message != answer && message != supervisor->turn);
-	if (message == answer)
+	if (supervisor->is_dead)
 		return 0;
-	supervisor->is_dead = !message || !wait_message(supervisor, answer);
+	answer = ask(supervisor);
+	do {
+		said = read_message(supervisor);
+		if (said == supervisor->turn)
+			message = said;
+	} while (said && said != answer);
+	supervisor->is_dead = !said;
 	return message;
 }
 
@@ -235,8 +256,9 @@ static struct space *wait_for_pair(struct space *pair[2], uint64_t *message, str
 	}
 }
 
-/* M9: both are at rest before others are told so. @other has lost @dead; @entered as settle() has it. Returns
- * the message that ends the run in its place; 0: neither goes on, and *@stopped is whose end counts. */
+/* M9: both are at rest before others are told so. @other has lost @dead; @entered: it was to begin the run.
+ * Returns the message that ends the run in its place. 0: neither goes on, and *@stopped is whose end
+ * counts, or, where that is not dead, has the vCPU and has not begun. */
 static uint64_t outlive(struct space *dead, struct space *other, bool entered, struct space **stopped)
 {
 	uint64_t message;
@@ -248,9 +270,10 @@ static uint64_t outlive(struct space *dead, struct space *other, bool entered, s
 		other->is_dead = true;
 		return 0;
 	}
-	message = settle(other, entered);
-	if (message || other->is_dead)
-		*stopped = other;	/* the kernel's: its end is what counts */
+	message = settle(other, entered && other->control->count);
+	/* The kernel's: its end is what counts; and its word for how often it has handed over. */
+	if (message || other->is_dead || (entered && other->record->returns == other->record->calls))
+		*stopped = other;
 	return other->is_dead ? 0 : message;
 }
 
@@ -267,7 +290,7 @@ enum space_stop space_run_pair(struct space *space, struct space *peer, struct s
 	if (!*stopped)
 		message = outlive(dead, dead == space ? peer : space, dead == peer, stopped);
 	if (!message)
-		return SPACE_DEAD;
+		return (*stopped)->is_dead ? SPACE_DEAD : SPACE_KICKED;
 	if (space->control->count)
 		commands_done(space, message < MESSAGE_MAPPER);
 	if (message >= MESSAGE_MAPPER) {
@@ -453,108 +476,4 @@ void space_recycle(struct space *space, uint64_t root, const struct space *like)
 	space->forget_all = true;
 	space->cold = 2;	/* a new root has links for others only when its first fill is done */
 	space->root = root;
-}
-
-/* ------------------------------------------------------------------------
- * Commands.
- */
-
-void space_forget(struct space *space, uint64_t start, uint64_t size)
-{
-	if (start >= STUB_REGION || space->forget_all)
-		return;
-	if (space->forget_count == SPACE_FORGET_MAX) {
-		space->forget_all = true;
-		return;
-	}
-	if (size > STUB_REGION - start)
-		size = STUB_REGION - start;
-	space->forget[space->forget_count++] = (struct space_range){ start, size };
-}
-
-static struct stub_command *next_command(struct space *space)
-{
-	struct stub_control *control = space->control;
-	struct stub_command *command;
-
-	if (control->count == STUB_COMMANDS)
-		return NULL;
-	command = &control->commands[control->count++];
-	memset(command, 0, sizeof(*command));
-	return command;
-}
-
-static void command_unmap(struct space *space, uint64_t start, uint64_t size)
-{
-	struct stub_command *command = next_command(space);
-
-	command->nr = SYS_munmap;
-	command->arg[0] = start;
-	command->arg[1] = size;
-}
-
-void space_commands_begin(struct space *space)
-{
-	unsigned i;
-
-	space->control->count = 0;
-	space->pvcs_next = space->pvcs;
-	if (space->forget_all)
-		command_unmap(space, 0, STUB_REGION);
-	for (i = 0; !space->forget_all && i < space->forget_count; i++)
-		command_unmap(space, space->forget[i].start, space->forget[i].size);
-}
-
-bool space_command_map(struct space *space, uint64_t start, uint64_t size, int prot,
-		       uint64_t offset, bool populate, unsigned pkey)
-{
-	struct stub_command *command;
-
-	space->mapped += size >> PVM_PAGE_SHIFT;
-	if (space->control->count + 2 > STUB_COMMANDS)
-		return false;
-	command = next_command(space);
-	command->nr = SYS_mmap;
-	command->arg[0] = start;
-	command->arg[1] = size;
-	command->arg[2] = (uint64_t)prot;
-	command->arg[3] = MAP_SHARED | MAP_FIXED | (populate ? MAP_POPULATE : 0);
-	command->arg[4] = STUB_FD_GUEST;
-	command->arg[5] = offset;
-	if (pkey) {
-		command = next_command(space);
-		command->nr = SYS_pkey_mprotect;
-		command->arg[0] = start;
-		command->arg[1] = size;
-		command->arg[2] = (uint64_t)prot;
-		command->arg[3] = pkey;
-	}
-	return true;
-}
-
-bool space_command_pvcs(struct space *space, uint64_t offset)
-{
-	struct stub_command *command = next_command(space);
-
-	if (!command)
-		return false;
-	command->nr = SYS_mmap;
-	command->arg[0] = STUB_PVCS;
-	command->arg[1] = STUB_PVCS_SIZE;
-	command->arg[2] = PROT_READ | PROT_WRITE;
-	command->arg[3] = MAP_SHARED | MAP_FIXED;
-	command->arg[4] = STUB_FD_GUEST;
-	command->arg[5] = offset;
-	space->pvcs_next = offset;
-	return true;
-}
-
-bool space_commands_are_long(const struct space *space)
-{
-	uint64_t size = 0;
-	unsigned i;
-
-	for (i = 0; i < space->control->count; i++)
-		size += space->control->commands[i].arg[1];
-	return size > LONG_COMMANDS;
 }

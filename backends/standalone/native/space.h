@@ -45,6 +45,7 @@ struct space {
 	struct stub_record *record;	/* the guest can write there: believe nothing */
 	struct sigframe_place frame;	/* where its signal frames lie */
 	uint64_t turn;
+	uint64_t orders;	/* given to the mapper */
 	uint64_t questions;	/* space_settle() */
 	siginfo_t status;	/* after space_destroy(): as nursery_kill() says */
 	int failed_errno;	/* SPACE_COMMAND_FAILED */

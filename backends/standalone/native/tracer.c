@@ -13,6 +13,7 @@
 
 #include <asm/ldt.h>
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/user.h>
@@ -245,6 +246,11 @@ void tracer_enter(struct space *space)
 	int status = wait_for_stop(space);
 	unsigned long rip;
 
+	/* N5: not the INT3 yet. SIGCONT comes with each kick, and a group stop and its end with others. */
+	while (status == SIGCONT || status == SIGSTOP || status > SIGNAL_MAX) {
+		ptrace(PTRACE_CONT, space->pid, NULL, 0ul);
+		status = wait_for_stop(space);
+	}
 	if (status < 0)
 		return;
 	rip = (unsigned long)ptrace(PTRACE_PEEKUSER, space->pid, offsetof(struct user, regs.rip), NULL);

@@ -108,6 +108,8 @@
 #define CONTROL_HANDED_XSTATE	248	/* address of what XRSTOR loads after a hand-over */
 #define CONTROL_HAS_PKRU	256
 #define CONTROL_REST		312	/* what a message says that answers GO_QUERY */
+#define CONTROL_ORDER		320	/* number of the order; with ORDER_SETTLE: no commands, but MESSAGE_SETTLED */
+#define ORDER_SETTLE		0x8000000000000000
 #define CONTROL_COMMANDS	512
 #define CONTROL_COMMAND_SHIFT	6
 #define STUB_COMMANDS		56
@@ -140,6 +142,7 @@
 #define MESSAGE_MAPPER		0x4000000000000000
 #define MESSAGE_REST		0x2000000000000000	/* + a number: it waits; the answer to GO_QUERY */
 #define MESSAGE_ERRNO_MAX	133	/* EHWPOISON */
+#define MESSAGE_SETTLED		0x4000000000010000	/* the mapper's: no earlier order leads to a go any more */
 
 /*
  * The first shared page. Offsets for assembly; struct stub_record below.
@@ -156,7 +159,6 @@
 #define RECORD_REASON		56
 #define RECORD_MAPPER		60	/* the mapper's thread id; there before the first stop only */
 #define RECORD_REGISTERS	96	/* of the supervisor's, after a hand-over */
-#define RECORD_STARTED		304	/* the run whose go by the monitor was taken last */
 
 #define STOP_SIGNAL		1	/* a signal ended the run: see the frame */
 #define STOP_KICKED		2	/* a signal came before the guest could run */
@@ -212,7 +214,8 @@ struct stub_control {
 	uint32_t mxcsr_mask;
 	uint16_t user_cs, user_ds;
 	uint64_t rest;
-	uint64_t reserved[24];
+	uint64_t order;
+	uint64_t reserved[23];
 	struct stub_command commands[STUB_COMMANDS];
 	uint8_t xstate[CONTROL_XSTATE_SIZE];
 };
@@ -234,7 +237,6 @@ struct stub_record {
 	uint64_t calls, returns;	/* hand-overs to it, and by it */
 	uint64_t kernel_gs_base, supervisor_rsp;
 	struct stub_registers registers;
-	uint64_t started;
 };
 
 /* The kernel's struct rt_sigframe for 64-bit handlers, with its ucontext and
@@ -303,7 +305,7 @@ _Static_assert(offsetof(struct stub_control, handed_xfeatures) == CONTROL_HANDED
 _Static_assert(offsetof(struct stub_control, handed_xstate) == CONTROL_HANDED_XSTATE, "CONTROL_HANDED_XSTATE");
 _Static_assert(offsetof(struct stub_control, has_pkru) == CONTROL_HAS_PKRU, "CONTROL_HAS_PKRU");
 _Static_assert(offsetof(struct stub_control, rest) == CONTROL_REST, "CONTROL_REST");
-_Static_assert(offsetof(struct stub_record, started) == RECORD_STARTED, "RECORD_STARTED");
+_Static_assert(offsetof(struct stub_control, order) == CONTROL_ORDER, "CONTROL_ORDER");
 _Static_assert(offsetof(struct stub_control, commands) == CONTROL_COMMANDS, "CONTROL_COMMANDS");
 _Static_assert(offsetof(struct stub_control, xstate) == CONTROL_XSTATE, "CONTROL_XSTATE");
 _Static_assert(sizeof(struct stub_command) == 1 << CONTROL_COMMAND_SHIFT, "CONTROL_COMMAND_SHIFT");

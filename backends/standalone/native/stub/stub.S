@@ -147,11 +147,7 @@ stub_after_read:
 	movl	CONTROL(ENTER), %r14d
 	xorl	%r15d, %r15d
 	cmpl	$0, RECORD(GO + 4)
-	je	handed
-	movq	CONTROL(TURN), %rax	/* GO_BY_MONITOR */
-	movq	%rax, RECORD(STARTED)
-	jmp	go
-handed:
+	jne	go			/* GO_BY_MONITOR */
 	/* Handed over; or only said so by a guest. */
 	cmpl	$HANDOVER_NOT, CONTROL(HANDOVER)
 	je	wait
@@ -255,6 +251,8 @@ stub_die:
  * filter answers with SIGSYS.
  */
 stub_mapper:
+	xorl	%r15d, %r15d		/* the order that was carried out last */
+next_order:
 	movl	$__NR_read, %eax
 	movl	$STUB_FD_ORDER, %edi
 	leaq	RECORD(ORDER), %rsi
@@ -263,6 +261,14 @@ stub_mapper:
 	cmpq	$8, %rax
 	jne	stub_die
 
+	/* One order may be said twice, and one be said over another, or withdrawn: 0. */
+	movq	CONTROL(ORDER), %rax
+	cmpq	%r15, %rax
+	je	next_order
+	testq	%rax, %rax
+	jz	next_order
+	movq	%rax, %r15
+	js	settled
 	xorl	%ebx, %ebx
 next_command:
 	cmpl	CONTROL(COUNT), %ebx
@@ -292,6 +298,11 @@ commands_done:
 	leaq	stub_by_monitor(%rip), %rsi
 	jmp	say
 
+settled:
+	movl	$STUB_FD_STOP, %edi
+	leaq	stub_settled(%rip), %rsi
+	jmp	say
+
 /* Results are told from this table: no memory that the guest can write. */
 command_failed:
 	negq	%rax
@@ -308,7 +319,7 @@ say:
 	syscall
 	cmpq	$8, %rax
 	jne	stub_die
-	jmp	stub_mapper
+	jmp	next_order
 
 	.balign	16, 0xcc
 stub_no_signals:
@@ -321,6 +332,8 @@ stub_by_monitor:
 	.quad	GO_BY_MONITOR
 stub_by_peer:
 	.quad	GO_BY_PEER
+stub_settled:
+	.quad	MESSAGE_SETTLED
 results:
 	.set	result, 0
 	.rept	MESSAGE_ERRNO_MAX + 1
