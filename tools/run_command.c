@@ -240,7 +240,7 @@ static void print_report(struct monitor_vm *vm, const struct monitor_result *res
 	} else {
 		report(vm, result, stats, to);
 		if (fclose(to) == 0)
-			output_say(text, size);
+			output_report(text, size);
 		free(text);
 	}
 }

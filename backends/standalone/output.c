@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -66,11 +67,24 @@ int output_write(int fd, int over, int patience, const void *bytes, size_t size)
 	return 0;
 }
 
-void output_say(const void *text, size_t size)
+void output_report(const void *text, size_t size)
 {
 	int own = output_own(STDERR_FILENO, O_WRONLY);
 
 	output_write(own >= 0 ? own : STDERR_FILENO, -1, OUTPUT_PATIENCE_MS, text, size);
 	if (own >= 0)
 		close(own);
+}
+
+void output_say(const char *format, ...)
+{
+	char line[256];
+	va_list list;
+	int length;
+
+	va_start(list, format);
+	length = vsnprintf(line, sizeof(line), format, list);
+	va_end(list);
+	if (length > 0)
+		output_report(line, (size_t)length < sizeof(line) ? (size_t)length : sizeof(line) - 1);
 }

@@ -28,8 +28,10 @@ int output_own(int fd, int flags);
  */
 int output_write(int fd, int over, int patience, const void *bytes, size_t size);
 
-/* To standard error, but not for ever: nobody may be reading it. What is not taken in OUTPUT_PATIENCE_MS is
- * dropped. */
-void output_say(const void *text, size_t size);
+/* To standard error, but not for ever: nobody may be reading it. What is not taken in
+ * OUTPUT_PATIENCE_MS is dropped. */
+void output_report(const void *text, size_t size);
+/* The same with a line of at most 255 bytes. */
+__attribute__((format(printf, 1, 2))) void output_say(const char *format, ...);
 
 #endif /* STANDALONE_OUTPUT_H */

@@ -6,7 +6,8 @@
 #include "stub_text.h"
 
 #define ROUNDS	60
-#define FIRST	(STUB_SHARED + RECORD_REGISTERS + sizeof(struct stub_registers))	/* behind what is used */
+/* Behind what is used. */
+#define FIRST	(STUB_SHARED + RECORD_REGISTERS + sizeof(struct stub_registers))
 #define LIES	64
 #define TOUCHED	(USER_BASE + 16 * GiB)
 

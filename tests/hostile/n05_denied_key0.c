@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * N5: a program that denies itself protection key 0, while a timer ticks: no fault comes that it has not made.
- * A rootless host has to enter it in a way of its own.
+ * N5: a program that denies itself protection key 0, while a timer ticks: no fault comes that it has
+ * not made. A rootless host has to enter it in a way of its own.
  */
 #include "stub_text.h"
 

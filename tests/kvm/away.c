@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * away: memory that the engine needs, and that user space has not, or not yet; and a vCPU whose state is read,
- * set or moved meanwhile. What KVM's emulator writes for the guest. Poisoned memory, and memory that a signal ends the wait for. The last writes to a
- * PVCS that is given up.
+ * away: memory that the engine needs, and that user space has not, or not yet; and a vCPU whose state is
+ * read, set or moved meanwhile. What KVM's emulator writes for the guest. Poisoned memory, and
+ * memory that a signal ends the wait for. The last writes to a PVCS that is given up.
  */
 #define _GNU_SOURCE
 #include "bare.h"
@@ -215,7 +215,8 @@ static void byte_of_a_port(const struct way *way)
 #define MMIO_GPA	0x40000000ull
 #define READ_DATA	"\x8b\x04\x25\x00\x00\x20\x00"	/* MOV EAX, [DATA_GVA] */
 
-/* OUT 0x80; READ_DATA; MOVSQ from MMIO_GVA to the table of DATA_GVA; PVM_HC_INVLPG; READ_DATA; OUT 0x81, EAX */
+/* OUT 0x80; READ_DATA; MOVSQ from MMIO_GVA to the table of DATA_GVA; PVM_HC_INVLPG; READ_DATA;
+ * OUT 0x81, EAX */
 static void table_from_a_device(void)
 {
 	const uint64_t entry = OTHER_GPA | 0x63;

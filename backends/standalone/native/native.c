@@ -269,15 +269,9 @@ static bool queue_commands(struct monitor_vcpu *vcpu, struct space *space, struc
 
 static void ptrace_refused(struct monitor_vcpu *vcpu, int error)
 {
-	char line[256];
-	int length;
-
-	if (error == -ESRCH || atomic_exchange(&native_vm(vcpu->vm)->ptrace_refused, true))
-		return;
-	length = snprintf(line, sizeof(line),
-			  "pvm: native executor: ptrace is refused (%s): no hardware breakpoints, no TLS segments, no denial of protection key 0\n",
-			  strerror(-error));
-	output_say(line, (size_t)length < sizeof(line) ? (size_t)length : sizeof(line) - 1);
+	if (error != -ESRCH && !atomic_exchange(&native_vm(vcpu->vm)->ptrace_refused, true))
+		output_say("pvm: native executor: ptrace is refused (%s): no hardware breakpoints, no TLS segments, no denial of protection key 0\n",
+			   strerror(-error));
 }
 
 /* All that the stub's thread gets before it goes on. TLS, breakpoints and one case

@@ -108,7 +108,7 @@
 #define CONTROL_HANDED_XSTATE	248	/* address of what XRSTOR loads after a hand-over */
 #define CONTROL_HAS_PKRU	256
 #define CONTROL_REST		312	/* what a message says that answers GO_QUERY */
-#define CONTROL_ORDER		320	/* number of the order; with ORDER_SETTLE: no commands, but MESSAGE_SETTLED */
+#define CONTROL_ORDER		320	/* its number; with ORDER_SETTLE no commands, but MESSAGE_SETTLED */
 #define ORDER_SETTLE		0x8000000000000000
 #define CONTROL_COMMANDS	512
 #define CONTROL_COMMAND_SHIFT	6
@@ -142,7 +142,7 @@
 #define MESSAGE_MAPPER		0x4000000000000000
 #define MESSAGE_REST		0x2000000000000000	/* + a number: it waits; the answer to GO_QUERY */
 #define MESSAGE_ERRNO_MAX	133	/* EHWPOISON */
-#define MESSAGE_SETTLED		0x4000000000010000	/* the mapper's: no earlier order leads to a go any more */
+#define MESSAGE_SETTLED		0x4000000000010000	/* the mapper's: no earlier order leads to a go */
 
 /*
  * The first shared page. Offsets for assembly; struct stub_record below.

@@ -103,6 +103,63 @@ Test(native_handover_attacks, M9_a_jump_to_the_hand_over_is_a_system_call)
 	check_alive();
 }
 
+/* The program writes @value to @address, in its stub's pages, and hands over what no CPU has. It is a
+ * system call all the same: returns the kernel's PVCS of then. */
+static const struct pvm_vcpu_struct *forge_what_is_taken(uint64_t address, uint64_t value)
+{
+	struct pvm_guest_exit exit;
+	unsigned syscalls;
+
+	begin_at_hand_over();
+	machine_code(&m, code_forge);
+	cpu()->gpr[PVM_RSI] = CODE + 0x800;
+	memcpy(machine_at(&m, CODE + 0x800), &value, sizeof(value));
+	cpu()->gpr[PVM_RDI] = address;
+	cpu()->gpr[PVM_RCX] = sizeof(value);
+	exit = drive(&syscalls);
+	cr_assert_eq(exit.kind, PVM_EXIT_EXCEPTION, "%s", exit.message);
+	cr_assert_eq(word(COUNT), 1);
+	return cpu()->pvcs;
+}
+
+#define NOT_CANONICAL	0x123456789abcdef0ull
+
+static uint64_t frame_address(void)
+{
+	warm_up();
+	return native()->pool.spaces[1].frame.address;
+}
+
+/* WRFSBASE would refuse it, and the supervisor's stub die of it. */
+Test(native_handover_attacks, S5_a_forged_fs_base_is_made_canonical)
+{
+	forge_what_is_taken(STUB_SHARED + RECORD_FS_BASE, NOT_CANONICAL);
+	check_alive();
+}
+
+Test(native_handover_attacks, S5_a_forged_gs_base_is_made_canonical)
+{
+	uint64_t base = forge_what_is_taken(STUB_SHARED + RECORD_GS_BASE, NOT_CANONICAL)->user_gsbase;
+
+	cr_assert_eq(base, frame_canonical(NOT_CANONICAL), "0x%lx", (unsigned long)base);
+	check_alive();
+}
+
+Test(native_handover_attacks, S1_a_forged_rip_is_made_canonical)
+{
+	uint64_t rip = forge_what_is_taken(frame_address() + SIGFRAME_RIP, NOT_CANONICAL)->rip;
+
+	cr_assert_eq(rip, frame_canonical(NOT_CANONICAL), "0x%lx", (unsigned long)rip);
+}
+
+Test(native_handover_attacks, S2_forged_flags_are_made_sane)
+{
+	uint64_t at = frame_address() + offsetof(struct sigframe, rflags);
+	uint32_t flags = forge_what_is_taken(at, ~0ull)->eflags;
+
+	cr_assert_eq(flags, (uint32_t)pvm_rflags_sanitize(~0ull), "0x%x", flags);
+}
+
 static void *kick_until_over(void *unused)
 {
 	(void)unused;
@@ -250,7 +307,14 @@ Test(native_handover_attacks, a_kernel_that_the_host_kills_is_the_hosts_doing)
 
 Test(native_handover_attacks, a_kernel_that_the_host_kills_while_its_program_runs_is_the_hosts_doing)
 {
+	uint64_t seen;
+	unsigned i;
+
 	by_the_host(killed(0, true));
+	seen = word(FLAG);
+	for (i = 0; i < 100000; i++)
+		sched_yield();
+	cr_assert_eq(word(FLAG), seen, "M10: its program runs on");
 }
 
 /* At once, or when it is next to run. */
