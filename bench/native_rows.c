@@ -81,14 +81,33 @@ static void run_cow(const struct bench_options *options, struct bench_result *re
  * native.compute
  */
 
-static double plain_process(void *context)
+static double own_process(struct native *n, const char *name)
 {
-	struct native *n = context;
 	char path[PATH_MAX];
 	const char *argv[] = { path, NULL };
 
-	snprintf(path, sizeof(path), "%s/compute_process", n->options->guests);
+	snprintf(path, sizeof(path), "%s/%s_process", n->options->guests, name);
 	return process_result(argv, n->why, sizeof(n->why));
+}
+
+static double plain_process(void *context)
+{
+	return own_process(context, "compute");
+}
+
+static double floor_process(void *context)
+{
+	return own_process(context, "floor");
+}
+
+static void run_syscall_floor(const struct bench_options *options, struct bench_result *result)
+{
+	struct native n = { .options = options, .together = true };
+
+	if (!bench_ratio(options, floor_process, ping_pong, &n, result))
+		bench_cannot(result, "%s", n.why[0] ? n.why : "no pipes or processes for the reference");
+	else
+		snprintf(result->why, sizeof(result->why), PLACED);
 }
 
 static void run_compute(const struct bench_options *options, struct bench_result *result)
@@ -201,6 +220,8 @@ const struct bench_row bench_native_rows[] = {
 	  run_compute },
 	{ "native.syscall", "guest system call there and back / a pipe ping-pong", "ratio", 1.5,
 	  run_syscall },
+	{ "native.syscall_floor", "two hand-overs and two signals, and no more / a pipe ping-pong", "ratio", 0,
+	  run_syscall_floor },
 	{ "native.syscall_unpinned", "the same, the ping-pong's processes placed by the scheduler",
 	  "ratio", 0, run_syscall_unpinned },
 	{ "native.fault", "a page fault that the engine resolves / a pipe ping-pong", "ratio", 5,
