@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * The least that a system call in a process can cost when it is a signal there: two processes on one CPU take
- * turns, and each begins its turn with a SYSCALL that a filter answers with SIGSYS, whose handler goes back by a
- * jump. Nothing is checked, saved, loaded or protected: neither signal stack nor signal mask is set up again. The
- * median of a round trip in cycles.
+ * The least that a system call in a process can cost when it is a signal there: two processes on
+ * one CPU take turns, and each begins its turn with a SYSCALL that a filter answers with SIGSYS, whose
+ * handler goes back by a jump. Nothing is checked, saved, loaded or protected: neither signal stack nor
+ * signal mask is set up again. The median of a round trip in cycles.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -56,11 +56,14 @@ static bool be_trapped(void)
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
 	struct sock_fprog program = { .len = 4, .filter = code };
-	struct sigaction action = { .sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
+	struct sigaction action = {
+		.sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER,
+	};
 	stack_t alternate = { .ss_sp = stack, .ss_size = sizeof(stack) };
 
 	return !sigaltstack(&alternate, NULL) && !sigaction(SIGSYS, &action, NULL) &&
-	       !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) && !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+	       !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
+	       !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
 }
 
 static void trap(void)
