@@ -44,6 +44,29 @@ void pvm_kvm_debug_out(struct pvm_kvm_vcpu *v)
 	v->pvm.state_gen++;
 }
 
+bool pvm_kvm_hide_step(struct pvm_kvm_vcpu *v)
+{
+	if (likely(!(v->vcpu.guest_debug & KVM_GUESTDBG_SINGLESTEP)) || !(v->pvm.rflags & X86_EFLAGS_TF))
+		return false;
+	v->pvm.rflags &= ~X86_EFLAGS_TF;
+	return true;
+}
+
+int pvm_kvm_stepped(struct pvm_kvm_vcpu *v, u64 rip)
+{
+	struct kvm_run *run = v->vcpu.run;
+
+	v->pvm.rflags |= X86_EFLAGS_TF;
+	if (v->pvm.rip == rip)
+		return 1;
+	run->debug.arch.dr6 = DR6_BS | DR6_ACTIVE_LOW;
+	run->debug.arch.dr7 = v->vcpu.arch.guest_debug_dr7;
+	run->debug.arch.exception = DB_VECTOR;
+	run->debug.arch.pc = v->pvm.rip;
+	run->exit_reason = KVM_EXIT_DEBUG;
+	return 0;
+}
+
 bool pvm_kvm_debug_exit(struct pvm_kvm_vcpu *v)
 {
 	struct kvm_run *run = v->vcpu.run;

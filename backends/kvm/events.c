@@ -60,7 +60,7 @@ enum pvm_action pvm_kvm_deliver_exception(struct pvm_kvm_vcpu *v)
 {
 	struct kvm_queued_exception *exception = &v->vcpu.arch.exception;
 
-	if (likely(!exception->injected))
+	if (likely(!exception->injected) || v->pvm.kept_event.waits)	/* one after the other */
 		return PVM_ACT_RESUME;
 	exception->injected = false;
 	if (exception->vector == PF_VECTOR)

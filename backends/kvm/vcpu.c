@@ -365,10 +365,9 @@ static bool split_lock(struct pvm_kvm_vcpu *v)
 	if (v->exit.kind != PVM_EXIT_EXCEPTION || v->exit.vector != PVM_VEC_AC ||
 	    (v->pvm.rflags & X86_EFLAGS_AC))
 		return true;
-	if (handle_guest_split_lock(v->pvm.rip)) {
-		v->exit.kind = PVM_EXIT_KICK;
+	v->exit.kind = PVM_EXIT_KICK;	/* it comes again */
+	if (handle_guest_split_lock(v->pvm.rip))
 		return true;
-	}
 	run->exit_reason = KVM_EXIT_EXCEPTION;
 	run->ex.exception = PVM_VEC_AC;
 	run->ex.error_code = v->exit.error_code;
@@ -379,7 +378,9 @@ static int handle_exit(struct kvm_vcpu *vcpu)
 {
 	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
 	enum pvm_action action = v->action;
+	bool steps = false;
 	pvm_hpa_t root;
+	u64 rip;
 	int ret;
 
 	if (!v->is_pvm) {
@@ -409,12 +410,19 @@ static int handle_exit(struct kvm_vcpu *vcpu)
 			return 0;
 		if (v->exit.kind == PVM_EXIT_EXCEPTION && v->exit.vector == PVM_VEC_PF)
 			trace_kvm_page_fault(vcpu, v->exit.gva.v, v->exit.error_code);
+		rip = v->pvm.rip;
+		if (v->exit.kind == PVM_EXIT_EXCEPTION)
+			steps = pvm_kvm_hide_step(v);
 		action = pvm_handle_exit(&v->pvm, &v->exit, &root, PVM_MAY_SLEEP);
+		if (steps && pvm_kvm_stepped(v, rip))
+			steps = false;
 		pvm_kvm_registers_out(v);
 	}
 	v->acts = false;
 	pvm_kvm_ask_for_events(v);
 	ret = act(v, action);
+	if (steps && ret > 0)
+		ret = 0;	/* the step is all that user space is told */
 	if (ret <= 0)
 		pvm_kvm_stats_update(vcpu);
 	return ret;
@@ -473,18 +481,21 @@ int pvm_kvm_skip_instruction(struct kvm_vcpu *vcpu)
 {
 	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
 	uint64_t value = vcpu->arch.regs[VCPU_REGS_RAX];
+	u64 tf = v->pvm.rflags & X86_EFLAGS_TF;
 	enum pvm_action action = v->action;
 
 	v->action = PVM_ACT_RESUME;
 	if (has_operands(action))
 		take_in(v);
+	/* KVM itself sees to single steps behind it, the guest's as well as user space's. */
+	v->pvm.rflags &= ~X86_EFLAGS_TF;
 	if (action == PVM_ACT_IO)
 		settle(v, pvm_complete_io(&v->pvm, value));
 	else if (action == PVM_ACT_HYPERCALL)
 		settle(v, pvm_complete_hypercall(&v->pvm, value));
-	else
-		return 1;
-	answer_out(v);
+	v->pvm.rflags |= tf;
+	if (action == PVM_ACT_IO || action == PVM_ACT_HYPERCALL)
+		answer_out(v);
 	return 1;
 }
 
@@ -493,17 +504,23 @@ int pvm_kvm_complete_msr(struct kvm_vcpu *vcpu, int error)
 	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
 	const unsigned long *regs = vcpu->arch.regs;
 	u64 value = (u32)regs[VCPU_REGS_RAX] | (u64)regs[VCPU_REGS_RDX] << 32;
-	u64 rdx = v->pvm.gpr[PVM_RDX];
+	u64 rdx = v->pvm.gpr[PVM_RDX], rip;
 	enum pvm_action action = v->action;
+	bool steps;
+	int ret = 1;
 
 	v->action = PVM_ACT_RESUME;
 	take_in(v);
+	steps = pvm_kvm_hide_step(v);
+	rip = v->pvm.rip;
 	if (action == PVM_ACT_RDMSR)	/* it is half of KVM's answer; the hypercall's is in RAX alone */
 		v->pvm.gpr[PVM_RDX] = rdx;
 	if (action == PVM_ACT_RDMSR)
 		settle(v, pvm_complete_rdmsr(&v->pvm, !error, value));
 	else if (action == PVM_ACT_WRMSR)
 		settle(v, pvm_complete_wrmsr(&v->pvm, !error));
+	if (steps)
+		ret = pvm_kvm_stepped(v, rip);
 	answer_out(v);
-	return 1;
+	return ret;
 }

@@ -28,6 +28,7 @@ struct pvm_frame {
 	uint8_t max_level;	/* largest page (level 1, 2 or 3) around the frame that is contiguous
 				 * and equally aligned in host memory and wholly guest memory */
 	bool writable;		/* false: read-only memory, or write-protected for dirty logging */
+	bool device;		/* it can be mapped, but gfn_to_va() has no pointer to it; false at first */
 };
 
 enum pvm_flush_scope {
@@ -84,8 +85,8 @@ struct pvm_host_ops {
 	 * @write, it is read-only. It must not sleep. The engine forgets the pointer before
 	 * pvm_mmu_unmap_gfns() or pvm_mmu_invalidate_begin() of the frame returns; between
 	 * begin and end the answer is the old memory or the new, or NULL. After NULL the engine
-	 * asks gfn_to_frame() with PVM_NO_SLEEP: PVM_EAGAIN says that the memory is there, but
-	 * not now (swapped out, or to write not writable yet); it is then asked with
+	 * asks gfn_to_frame() with PVM_NO_SLEEP: PVM_EAGAIN, or a frame that is no device's, says
+	 * that the memory is there, but was not (swapped out, or to write not writable yet); it is then asked with
 	 * PVM_MAY_SLEEP as soon as that is allowed, and the access tried again. The guest may
 	 * change the bytes at any time (M6).
 	 */

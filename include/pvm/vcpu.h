@@ -275,6 +275,7 @@ struct pvm_vcpu {
 		uint32_t error_code;
 	} kept_event;
 	bool io_late;			/* request.io.value came in and has no place yet */
+	uint64_t io_late_rip;		/* of the instruction */
 	uint64_t starved_rip;		/* where memory was short last, and how often there */
 	uint32_t starved;
 	struct pvm_vcpu_mmu mmu;

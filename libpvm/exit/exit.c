@@ -52,6 +52,17 @@ static PVM_NOINLINE enum pvm_action deliver_kept(struct pvm_vcpu *vcpu)
 	return action;
 }
 
+/* What a port has answered is stored now; unless the vCPU is somewhere else by now. */
+static enum pvm_action finish_io(struct pvm_vcpu *vcpu)
+{
+	if (!vcpu->io_late)
+		return error(vcpu, PVM_EINVAL);
+	vcpu->io_late = false;
+	if (vcpu->rip != vcpu->io_late_rip)
+		return PVM_ACT_RESUME;
+	return pvm_complete_io(vcpu, vcpu->request.io.value);
+}
+
 /* The one engine call for what stopped the guest. */
 static enum pvm_action handle(struct pvm_vcpu *vcpu, const struct pvm_guest_exit *exit,
 			      enum pvm_sleep sleep)
@@ -76,11 +87,7 @@ static enum pvm_action handle(struct pvm_vcpu *vcpu, const struct pvm_guest_exit
 		return pvm_handle_insn(vcpu, &exit->insn, exit->vector, exit->error_code);
 	case PVM_EXIT_ACTION:
 		/* Of the completions only this one has anything left to do then. */
-		if (exit->action == PVM_ACT_RETRY && !vcpu->io_late)
-			return error(vcpu, PVM_EINVAL);
-		if (exit->action == PVM_ACT_RETRY)
-			return pvm_complete_io(vcpu, vcpu->request.io.value);
-		return exit->action;
+		return exit->action == PVM_ACT_RETRY ? finish_io(vcpu) : exit->action;
 	case PVM_EXIT_DEAD:
 	case PVM_EXIT_FAILED:
 	case PVM_EXIT_KINDS:
@@ -128,7 +135,7 @@ static enum pvm_action prepare(struct pvm_vcpu *vcpu, pvm_hpa_t *root, enum pvm_
 static PVM_NOINLINE void put_back(struct pvm_vcpu *vcpu, struct pvm_guest_exit *exit)
 {
 	if (!vcpu->kept_event.waits) {
-		if (exit->kind == PVM_EXIT_ACTION || exit->kind == PVM_EXIT_SOFTWARE)
+		if (vcpu->io_late || exit->kind == PVM_EXIT_SOFTWARE)
 			return;
 		if (exit->kind == PVM_EXIT_SYSCALL)
 			vcpu->rip -= PVM_SYSCALL_LENGTH;
@@ -163,8 +170,11 @@ static inline enum pvm_action attempt(struct pvm_vcpu *vcpu, struct pvm_guest_ex
 enum pvm_action pvm_handle_exit(struct pvm_vcpu *vcpu, struct pvm_guest_exit *exit,
 				pvm_hpa_t *root, enum pvm_sleep sleep)
 {
-	enum pvm_action action = attempt(vcpu, exit, root, sleep);
+	enum pvm_action action;
 	unsigned tries;
+
+	vcpu->mmu.is_late = false;	/* of what was noted before, nothing is waited for */
+	action = attempt(vcpu, exit, root, sleep);
 
 	/* Where memory was late it is waited for here, with nothing held. */
 	for (tries = 0; pvm_unlikely(action == PVM_ACT_RETRY) && sleep != PVM_NO_SLEEP; tries++) {

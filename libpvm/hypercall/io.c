@@ -111,6 +111,7 @@ enum pvm_action pvm_complete_io(struct pvm_vcpu *vcpu, uint32_t value)
 		    pvm_insn_write(vcpu, vcpu->request.io.gva.v, &value, vcpu->request.io.size,
 				   &action) != PVM_OK) {
 			vcpu->io_late = action == PVM_ACT_RETRY && !vcpu->kept_event.waits;
+			vcpu->io_late_rip = vcpu->rip;
 			return action;
 		}
 		return string_step(vcpu);

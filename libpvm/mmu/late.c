@@ -9,15 +9,13 @@ bool pvm_is_late(struct pvm_vcpu *vcpu, pvm_gfn_t gfn, bool write)
 {
 	const struct pvm_host_ops *ops = vcpu->vm->ops;
 	void *host = vcpu->vm->host;
-	struct pvm_frame frame;
+	struct pvm_frame frame = { .device = false };
 
 	if (!pvm_frames_are_taken(vcpu->vm->mmu, gfn, 1)) {
 		int rc = ops->gfn_to_frame(host, gfn, write, PVM_NO_SLEEP, &frame);
 
-		/* Memory may come at any time, but does not go here: that waits for us. */
-		if (rc == PVM_OK && (frame.writable || !write) && !ops->gfn_to_va(host, gfn, write))
-			return false;
-		if (rc != PVM_EAGAIN && (rc != PVM_OK || (write && !frame.writable)))
+		/* PVM_OK: it has come since gfn_to_va() was asked, and may have gone again. */
+		if (rc != PVM_EAGAIN && (rc != PVM_OK || (write && !frame.writable) || frame.device))
 			return false;
 	}
 	pvm_late_note(vcpu, gfn, write);

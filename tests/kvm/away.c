@@ -177,6 +177,22 @@ static void debug_exception(const struct way *way)
 	machine_destroy(&m);
 }
 
+/* With all in its place there is one, whoever carries the instruction out: the handler's first is no second. */
+static void one_debug_exception(const char *what, const char *code, size_t length)
+{
+	uint64_t rsp;
+
+	begin(code, length, 0x100);
+	bare_run(&m);
+	if (!stopped_at(0x83))
+		bare_run(&m);
+	memcpy(&rsp, m.memory + bare_regs(&m).rsp + 32, sizeof(rsp));
+	check(stopped_at(0x83) && frame_rip() == BARE_CODE_GPA + 2 && rsp == STACK_GPA + PAGE,
+	      "one #DB comes behind %s: at 0x%llx, from a stack at 0x%llx", what, (unsigned long long)frame_rip(),
+	      (unsigned long long)rsp);
+	machine_destroy(&m);
+}
+
 static void breakpoint(const struct way *way)
 {
 	int error;
@@ -376,6 +392,7 @@ int main(void)
 		breakpoint(&ways[i]);
 		byte_of_a_port(&ways[i]);
 	}
+	one_debug_exception("OUT", "\xe6\x80\x90\x90", 4);
 	table_from_a_device();
 	poisoned();
 	waited_for();

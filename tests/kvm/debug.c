@@ -2,11 +2,15 @@
 /*
  * debug SERVANT.elf: single steps and breakpoints that user space sets in a guest.
  */
+#include "bare.h"
 #include "client.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/ioctl.h>
+
+#include <pvm/abi.h>
+#include <pvm/vcpu.h>
 
 #define USER_BASE	0x10000000000ull	/* of the servant's library: where it maps the region */
 #define DR7_EXECUTE	0x401ull
@@ -55,6 +59,49 @@ static uint64_t gs_base(void)
 	return sregs.gs.base;
 }
 
+/* ------------------------------------------------------------------------
+ * Steps over instructions that the CPU does not carry out itself.
+ */
+
+static struct machine m;
+
+/* NOP, the instruction, NOP. Each step ends behind one of them, and the guest has no #DB. */
+static void step_over(const char *what, const char *code, size_t length, uint64_t rcx)
+{
+	struct kvm_regs set;
+	struct kvm_guest_debug debug = { .control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP };
+	uint64_t at[3];
+	unsigned i, runs;
+
+	bare_begin(&m, PVM_ABI_DUAL_CR3, code, length);
+	memcpy(m.memory + 0x1200, "\xe6\x83\xeb\xfc", 4);	/* the handler: OUT 0x83; again */
+	bare_set_msr(&m, MSR_PVM_VCPU_STRUCT, 0x5000);
+	bare_set_msr(&m, MSR_PVM_EVENT_ENTRY, 0x1100);
+	set = bare_regs(&m);
+	set.rcx = rcx;
+	ASK(m.vcpu[0], KVM_SET_REGS, &set);
+	ASK(m.vcpu[0], KVM_SET_GUEST_DEBUG, &debug);
+	for (i = runs = 0; i < 3 && runs < 8; runs++) {
+		bare_run(&m);
+		if (m.run[0]->exit_reason == KVM_EXIT_DEBUG)
+			at[i++] = m.run[0]->debug.arch.pc;
+	}
+	check(i == 3 && at[0] == BARE_CODE_GPA + 1 && at[1] == BARE_CODE_GPA + length - 1 &&
+	      at[2] == BARE_CODE_GPA + length, "a step goes over %s: to 0x%llx", what, (unsigned long long)at[1]);
+	machine_destroy(&m);
+}
+
+#define STEP_OVER(what, code, rcx) step_over(what, "\x90" code "\x90", sizeof(code) + 1, rcx)
+
+static void steps(void)
+{
+	STEP_OVER("CLI", "\xfa", 0);
+	STEP_OVER("MOV from CR3", "\x0f\x20\xd8", 0);
+	STEP_OVER("OUT", "\xe6\x80", 0);
+	STEP_OVER("RDMSR of PVM's", "\x0f\x32", MSR_PVM_VCPU_STRUCT);
+	STEP_OVER("RDMSR of KVM's", "\x0f\x32", 0x10);
+}
+
 int main(int argc, char **argv)
 {
 	const struct kvm_debug_exit_arch *at;
@@ -91,5 +138,6 @@ int main(int argc, char **argv)
 	check(client_again(&c) == DONE && client_finds(&c, 0, 1, 0x7e57, 0), "and at last nothing stops the guest");
 	check(base && gs_base() == base, "and it has the GS base that it had set itself");
 	client_destroy(&c);
+	steps();
 	return check_finish();
 }

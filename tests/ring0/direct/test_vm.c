@@ -74,7 +74,7 @@ static int op_gfn_to_frame(void *host, pvm_gfn_t gfn, bool write, enum pvm_sleep
 	(void)sleep;
 	if (!va)
 		return PVM_ENOENT;
-	*frame = (struct pvm_frame){ pvm_hpa(virt_to_phys(va)), 1, true };
+	*frame = (struct pvm_frame){ pvm_hpa(virt_to_phys(va)), 1, true, false };
 	return PVM_OK;
 }
 

@@ -506,12 +506,59 @@ Test(exit_late, M12_memory_that_never_stays_ends_the_call)
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RETRY);
 }
 
+static int frame_of_a_device(void *host, pvm_gfn_t gfn, bool write, enum pvm_sleep sleep,
+			     struct pvm_frame *frame)
+{
+	frame->device = gfn.v == PAGE >> PVM_PAGE_SHIFT;
+	return test_host_ops.gfn_to_frame(host, gfn, write, sleep, frame);
+}
+
 /* A device's memory can be mapped for the guest, and not be touched by the engine. */
 Test(exit_late, a_frame_that_has_no_va_is_no_stack)
 {
+	f.host.ops.gfn_to_frame = frame_of_a_device;
 	f.host.ops.gfn_to_va = va_of_all_but_one;
 	vcpu->gpr[PVM_RSP] = PAGE + 0x1000;
 	stopped(PVM_EXIT_EXCEPTION, PVM_VEC_DE);
 	cr_assert_eq(handle(PVM_NO_SLEEP), PVM_ACT_SHUTDOWN);
 	cr_assert_eq(vcpu->request.shutdown.reason, PVM_SHUTDOWN_DOUBLE_FAULT);
+}
+
+/* Memory that comes and goes between the engine's questions is memory. */
+Test(exit_late, memory_that_has_come_and_may_have_gone_again_is_late)
+{
+	f.host.ops.gfn_to_va = va_of_all_but_one;
+	vcpu->gpr[PVM_RSP] = PAGE + 0x1000;
+	stopped(PVM_EXIT_EXCEPTION, PVM_VEC_DE);
+	cr_assert_eq(handle(PVM_NO_SLEEP), PVM_ACT_RETRY);
+	f.host.ops.gfn_to_va = test_host_ops.gfn_to_va;
+	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(frame_at(PAGE + 0x1000 - PVM_FRAME_SIZE)->vector, PVM_VEC_DE);
+}
+
+/* A host that has restarted the vCPU elsewhere. */
+Test(exit_late, what_a_port_gave_is_not_stored_by_another_instruction)
+{
+	decoded = (struct pvm_insn){ .op = PVM_INSN_INS, .length = 1, .size = 1, .address_size = 8,
+				     .address = PAGE };
+	vcpu->gpr[PVM_RDX] = PORT;
+	stopped(PVM_EXIT_EXCEPTION, PVM_VEC_GP);
+	cr_assert_eq(handle(PVM_NO_SLEEP), PVM_ACT_IO);
+	send_away(PAGE);
+	pvm_exit_is_action(&stop, pvm_complete_io(vcpu, 0x5a));
+	cr_assert_eq(handle(PVM_NO_SLEEP), PVM_ACT_RETRY);
+	vcpu->rip = CODE + 0x100;
+	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(vcpu->rip, CODE + 0x100);
+	cr_assert_eq(f.host.memory[PAGE], 0);
+	cr_assert_eq(stop.kind, PVM_EXIT_KICK);
+}
+
+/* An executor that serves faults itself has had this answer. */
+Test(exit_late, M11_an_action_for_want_of_memory_is_tried_again)
+{
+	vcpu->request.error.code = PVM_ENOMEM;
+	pvm_exit_is_action(&stop, PVM_ACT_ERROR);
+	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(stop.kind, PVM_EXIT_KICK);
 }
