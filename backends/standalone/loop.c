@@ -39,7 +39,8 @@ static int open_fds(struct monitor_loop *loop, bool signals)
 	loop->timeout_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (loop->wake_fd < 0 || loop->over_fd < 0 || loop->timer_fd < 0 || loop->timeout_fd < 0)
 		return -1;
-	if (set_timerfd(loop->timeout_fd, 0, 0))	/* then it cannot be set later either */
+	/* What cannot be done now cannot later either. */
+	if (set_timerfd(loop->timeout_fd, 0, 0) || poll(NULL, 0, 0) < 0)
 		return -1;
 	return signals ? signals_open(&loop->signals) : 0;
 }

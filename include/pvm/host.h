@@ -86,7 +86,8 @@ struct pvm_host_ops {
 	 * pvm_mmu_unmap_gfns() or pvm_mmu_invalidate_begin() of the frame returns; between
 	 * begin and end the answer is the old memory or the new, or NULL. After NULL the engine
 	 * asks gfn_to_frame() with PVM_NO_SLEEP: PVM_EAGAIN, or a frame that is no device's, says
-	 * that the memory is there, but was not (swapped out, or to write not writable yet); it is then asked with
+	 * that the memory is there, but was not (swapped out, or to write not writable yet); it is
+	 * then asked with
 	 * PVM_MAY_SLEEP as soon as that is allowed, and the access tried again. The guest may
 	 * change the bytes at any time (M6).
 	 */

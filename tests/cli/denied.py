@@ -27,6 +27,7 @@ DENIED = {
     "pidfd": (434, None, None, errno.ENOSYS, "pidfd_open"),
     "pidfd-signal": (424, None, None, errno.ENOSYS, "pidfd_send_signal"),
     "timer": (286, None, None, errno.EPERM, "main loop's file descriptors: Operation not permitted"),
+    "poll": (7, None, None, errno.EPERM, "main loop's file descriptors: Operation not permitted"),
     "sigmask": (14, 0, 0, errno.EPERM, "main loop's file descriptors: Operation not permitted"),
     "fcntl": (72, None, None, errno.EPERM, "Operation not permitted"),
     "waitid": (247, None, None, errno.EPERM, "stub's zygote: Operation not permitted"),

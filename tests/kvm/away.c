@@ -177,7 +177,8 @@ static void debug_exception(const struct way *way)
 	machine_destroy(&m);
 }
 
-/* With all in its place there is one, whoever carries the instruction out: the handler's first is no second. */
+/* With all in its place there is one, whoever carries the instruction out: the handler's first is no
+ * second. */
 static void one_debug_exception(const char *what, const char *code, size_t length)
 {
 	uint64_t rsp;

@@ -289,8 +289,11 @@ enum space_stop space_run_pair(struct space *space, struct space *peer, struct s
 	*stopped = wait_for_pair(pair, &message, &dead);
 	if (!*stopped)
 		message = outlive(dead, dead == space ? peer : space, dead == peer, stopped);
-	if (!message)
+	if (!message) {
+		if (space->control->count)	/* carried out, or not, or some of them */
+			space->pvcs = PVM_INVALID_ADDR;
 		return (*stopped)->is_dead ? SPACE_DEAD : SPACE_KICKED;
+	}
 	if (space->control->count)
 		commands_done(space, message < MESSAGE_MAPPER);
 	if (message >= MESSAGE_MAPPER) {

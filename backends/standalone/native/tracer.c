@@ -42,6 +42,13 @@ static int wait_for_stop(const struct space *space)
 	return info.si_status;
 }
 
+static bool has_ended(const struct space *space)
+{
+	siginfo_t info = { 0 };
+
+	return waitid(P_PIDFD, (id_t)space->pidfd, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid;
+}
+
 /* The signal that was on its way, 0 mostly, which is for CONT or DETACH to pass on; or
  * -errno. */
 static int attach(const struct space *space)
@@ -49,8 +56,10 @@ static int attach(const struct space *space)
 	int status;
 
 	if (ptrace(PTRACE_SEIZE, space->pid, NULL, NULL) < 0 ||
-	    ptrace(PTRACE_INTERRUPT, space->pid, NULL, NULL) < 0)
-		return -errno;
+	    ptrace(PTRACE_INTERRUPT, space->pid, NULL, NULL) < 0) {
+		status = -errno;
+		return has_ended(space) ? -ESRCH : status;	/* a dead one is EPERM */
+	}
 	status = wait_for_stop(space);
 	return status > SIGNAL_MAX ? 0 : status;
 }
@@ -241,20 +250,43 @@ static void set_registers(const struct space *space)
 	ptrace(PTRACE_SETREGS, space->pid, NULL, &regs);
 }
 
+/* Does the stub handle it? As zygote.c has set it up. */
+static bool is_handled(int signal)
+{
+	static const int signals[] = { SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV, SIGSYS, STUB_SIGNAL_KICK };
+	unsigned i;
+
+	for (i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		if (signals[i] == signal)
+			return true;
+	return false;
+}
+
+/* Group stops and what else is an event of ptrace's own: none stops a stub that is needed. */
+static bool is_stop(int status)
+{
+	return status > SIGNAL_MAX || status == SIGSTOP || status == SIGTSTP || status == SIGTTIN ||
+	       status == SIGTTOU;
+}
+
 void tracer_enter(struct space *space)
 {
 	int status = wait_for_stop(space);
+	siginfo_t info = { 0 };
 	unsigned long rip;
 
-	/* N5: not the INT3 yet. SIGCONT comes with each kick, and a group stop and its end with others. */
-	while (status == SIGCONT || status == SIGSTOP || status > SIGNAL_MAX) {
-		ptrace(PTRACE_CONT, space->pid, NULL, 0ul);
+	/* N5: not the INT3 yet. SIGCONT comes with each kick; whatever else the stub does not handle has
+	 * its default effect. */
+	while (status >= 0 && !is_handled(status)) {
+		ptrace(PTRACE_CONT, space->pid, NULL, is_stop(status) ? 0ul : (unsigned long)status);
 		status = wait_for_stop(space);
 	}
 	if (status < 0)
 		return;
+	ptrace(PTRACE_GETSIGINFO, space->pid, NULL, &info);
 	rip = (unsigned long)ptrace(PTRACE_PEEKUSER, space->pid, offsetof(struct user, regs.rip), NULL);
-	if (status == SIGTRAP && rip >= STUB_TEXT && rip < STUB_TEXT + STUB_TEXT_SIZE) {
+	/* The CPU's, not somebody's. */
+	if (status == SIGTRAP && info.si_code > 0 && rip >= STUB_TEXT && rip < STUB_TEXT + STUB_TEXT_SIZE) {
 		set_registers(space);
 		detach(space, 0);
 	} else {

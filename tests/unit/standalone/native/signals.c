@@ -234,3 +234,32 @@ Test(native_signals, a_kick_at_any_instruction_of_the_way_to_32_bit_code_is_a_ki
 {
 	signal_at_every_place(false, true);
 }
+
+/* A program without key 0 is entered by a tracer, which sees all signals; these have come while the
+ * stub waited. */
+Test(native_signals, N5_what_comes_to_a_program_without_key_0_is_no_exit)
+{
+	static const int signals[] = {
+		SIGCONT, SIGWINCH, SIGCHLD, SIGURG, SIGTSTP, SIGTTIN, SIGTTOU, SIGTRAP,
+	};
+	struct pvm_guest_exit exit;
+	uint64_t value;
+	unsigned i;
+
+	if (!m.config.host_pke)
+		cr_skip_test("this CPU has no protection keys");
+	machine_user(&m, true);
+	machine_code(&m, code_show64);
+	cpu()->pkru = 1;
+	machine_run(m.vcpu[0]);		/* no fault is left */
+	for (i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+		value = set_xmm0(i);
+		cpu()->rip = CODE;
+		cpu()->pkru = 1;
+		cr_assert_eq(kill(machine_stub(m.vcpu[0]), signals[i]), 0);
+		exit = machine_run(m.vcpu[0]);
+		assert_kind(exit, PVM_EXIT_SYSCALL);
+		cr_assert_eq(cpu()->gpr[PVM_RAX], value, "signal %d", signals[i]);
+		cr_assert_eq(cpu()->pkru, 1, "signal %d", signals[i]);
+	}
+}
