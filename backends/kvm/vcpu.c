@@ -481,7 +481,7 @@ int pvm_kvm_skip_instruction(struct kvm_vcpu *vcpu)
 {
 	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
 	uint64_t value = vcpu->arch.regs[VCPU_REGS_RAX];
-	u64 tf = v->pvm.rflags & X86_EFLAGS_TF;
+	u64 tf = v->pvm.rflags & X86_EFLAGS_TF, rip;
 	enum pvm_action action = v->action;
 
 	v->action = PVM_ACT_RESUME;
@@ -489,11 +489,13 @@ int pvm_kvm_skip_instruction(struct kvm_vcpu *vcpu)
 		take_in(v);
 	/* KVM itself sees to single steps behind it, the guest's as well as user space's. */
 	v->pvm.rflags &= ~X86_EFLAGS_TF;
+	rip = v->pvm.rip;
 	if (action == PVM_ACT_IO)
 		settle(v, pvm_complete_io(&v->pvm, value));
 	else if (action == PVM_ACT_HYPERCALL)
 		settle(v, pvm_complete_hypercall(&v->pvm, value));
-	v->pvm.rflags |= tf;
+	if (v->pvm.rip - rip <= PVM_INSN_MAX_LENGTH)	/* else it is in a handler: INS had no page */
+		v->pvm.rflags |= tf;
 	if (action == PVM_ACT_IO || action == PVM_ACT_HYPERCALL)
 		answer_out(v);
 	return 1;

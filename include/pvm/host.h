@@ -87,9 +87,8 @@ struct pvm_host_ops {
 	 * begin and end the answer is the old memory or the new, or NULL. After NULL the engine
 	 * asks gfn_to_frame() with PVM_NO_SLEEP: PVM_EAGAIN, or a frame that is no device's, says
 	 * that the memory is there, but was not (swapped out, or to write not writable yet); it is
-	 * then asked with
-	 * PVM_MAY_SLEEP as soon as that is allowed, and the access tried again. The guest may
-	 * change the bytes at any time (M6).
+	 * then asked with PVM_MAY_SLEEP as soon as that is allowed, and the access tried again. The
+	 * guest may change the bytes at any time (M6).
 	 */
 	void *(*gfn_to_va)(void *host, pvm_gfn_t gfn, bool write);
 
