@@ -59,7 +59,7 @@ int pvm_kvm_stepped(struct pvm_kvm_vcpu *v, u64 rip)
 	v->pvm.rflags |= X86_EFLAGS_TF;
 	if (v->pvm.rip == rip)
 		return 1;
-	run->debug.arch.dr6 = DR6_BS | DR6_ACTIVE_LOW;
+	run->debug.arch.dr6 = PVM_DR6_BS | PVM_DR6_FIXED;
 	run->debug.arch.dr7 = v->vcpu.arch.guest_debug_dr7;
 	run->debug.arch.exception = DB_VECTOR;
 	run->debug.arch.pc = v->pvm.rip;
