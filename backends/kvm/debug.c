@@ -44,21 +44,15 @@ void pvm_kvm_debug_out(struct pvm_kvm_vcpu *v)
 	v->pvm.state_gen++;
 }
 
-bool pvm_kvm_hide_step(struct pvm_kvm_vcpu *v)
+bool pvm_kvm_is_stepped(const struct pvm_kvm_vcpu *v)
 {
-	if (likely(!(v->vcpu.guest_debug & KVM_GUESTDBG_SINGLESTEP)) || !(v->pvm.rflags & X86_EFLAGS_TF))
-		return false;
-	v->pvm.rflags &= ~X86_EFLAGS_TF;
-	return true;
+	return unlikely(v->vcpu.guest_debug & KVM_GUESTDBG_SINGLESTEP) && (v->pvm.rflags & X86_EFLAGS_TF);
 }
 
-int pvm_kvm_stepped(struct pvm_kvm_vcpu *v, u64 rip)
+int pvm_kvm_stepped(struct pvm_kvm_vcpu *v)
 {
 	struct kvm_run *run = v->vcpu.run;
 
-	v->pvm.rflags |= X86_EFLAGS_TF;
-	if (v->pvm.rip == rip)
-		return 1;
 	run->debug.arch.dr6 = PVM_DR6_BS | PVM_DR6_FIXED;
 	run->debug.arch.dr7 = v->vcpu.arch.guest_debug_dr7;
 	run->debug.arch.exception = DB_VECTOR;

@@ -60,7 +60,8 @@ enum pvm_action pvm_kvm_deliver_exception(struct pvm_kvm_vcpu *v)
 {
 	struct kvm_queued_exception *exception = &v->vcpu.arch.exception;
 
-	if (likely(!exception->injected) || v->pvm.kept_event.waits)	/* one after the other */
+	/* One after the other, and behind the instruction that a port has answered. */
+	if (likely(!exception->injected) || v->pvm.kept_event.waits || v->pvm.io_late)
 		return PVM_ACT_RESUME;
 	exception->injected = false;
 	if (exception->vector == PF_VECTOR)

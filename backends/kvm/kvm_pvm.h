@@ -297,11 +297,10 @@ void pvm_kvm_debug_changed(struct kvm_vcpu *vcpu);
 /* Around an entry. */
 void pvm_kvm_debug_in(struct pvm_kvm_vcpu *v);
 void pvm_kvm_debug_out(struct pvm_kvm_vcpu *v);
-/* Before the engine carries an instruction out: it does not see user space's TF. True: there is one, and
- * pvm_kvm_stepped() is due. */
-bool pvm_kvm_hide_step(struct pvm_kvm_vcpu *v);
-/* 0: the vCPU has left @rip, and KVM_RUN ends with the step; else 1. */
-int pvm_kvm_stepped(struct pvm_kvm_vcpu *v, u64 rip);
+/* Is TF user space's now? */
+bool pvm_kvm_is_stepped(const struct pvm_kvm_vcpu *v);
+/* An instruction that the engine has carried out is a step: KVM_RUN ends with it. 0 */
+int pvm_kvm_stepped(struct pvm_kvm_vcpu *v);
 /* The exit is for who debugs the guest, and KVM_RUN ends with it. */
 bool pvm_kvm_debug_exit(struct pvm_kvm_vcpu *v);
 

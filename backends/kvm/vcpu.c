@@ -205,6 +205,14 @@ static void go_on_from_halt(struct pvm_kvm_vcpu *v)
 	v->pvm.halted = false;
 }
 
+/* Before the engine carries an instruction out. Behind what a port or a hypercall of KVM's has answered
+ * KVM itself sees to TF, the guest's as well as user space's. */
+static void who_steps(struct pvm_kvm_vcpu *v)
+{
+	v->pvm.host_steps = pvm_kvm_is_stepped(v) || v->exit.kind == PVM_EXIT_ACTION;
+	v->pvm.stepped = false;
+}
+
 /* Interrupts are off. */
 enum exit_fastpath_completion pvm_kvm_run(struct kvm_vcpu *vcpu, u64 run_flags)
 {
@@ -223,8 +231,14 @@ enum exit_fastpath_completion pvm_kvm_run(struct kvm_vcpu *vcpu, u64 run_flags)
 		go_on_from_halt(v);
 	pvm_switcher_clear_request(&v->switcher);
 	action = pvm_kvm_deliver_exception(v);
-	if (action == PVM_ACT_RESUME)
+	if (action == PVM_ACT_RESUME) {
+		who_steps(v);
 		action = pvm_handle_exit(&v->pvm, &v->exit, &root, PVM_NO_SLEEP);
+		v->pvm.host_steps = false;
+	}
+	/* An exception that had to wait comes in the next turn, before any instruction. */
+	if (action == PVM_ACT_RESUME && vcpu->arch.exception.injected)
+		action = PVM_ACT_RETRY;
 	if (action == PVM_ACT_RESUME && !(run_flags & KVM_RUN_FORCE_IMMEDIATE_EXIT)) {
 		set_xsave_state(vcpu, pvm_kvm_host_xcr0, pvm_kvm_host_xss);
 		kvm_load_guest_xsave_state(vcpu);
@@ -378,9 +392,8 @@ static int handle_exit(struct kvm_vcpu *vcpu)
 {
 	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
 	enum pvm_action action = v->action;
-	bool steps = false;
+	bool steps = false, calls;
 	pvm_hpa_t root;
-	u64 rip;
 	int ret;
 
 	if (!v->is_pvm) {
@@ -410,19 +423,22 @@ static int handle_exit(struct kvm_vcpu *vcpu)
 			return 0;
 		if (v->exit.kind == PVM_EXIT_EXCEPTION && v->exit.vector == PVM_VEC_PF)
 			trace_kvm_page_fault(vcpu, v->exit.gva.v, v->exit.error_code);
-		rip = v->pvm.rip;
-		if (v->exit.kind == PVM_EXIT_EXCEPTION)
-			steps = pvm_kvm_hide_step(v);
+		steps = pvm_kvm_is_stepped(v);
+		calls = steps && v->exit.kind == PVM_EXIT_SYSCALL && !v->pvm.user_mode;
+		who_steps(v);
 		action = pvm_handle_exit(&v->pvm, &v->exit, &root, PVM_MAY_SLEEP);
-		if (steps && pvm_kvm_stepped(v, rip))
-			steps = false;
+		v->pvm.host_steps = false;
+		steps = steps && (calls || v->pvm.stepped) &&
+			(action == PVM_ACT_RESUME || action == PVM_ACT_HALT);
+		if (steps)	/* a return has loaded others */
+			v->pvm.rflags |= X86_EFLAGS_TF;
 		pvm_kvm_registers_out(v);
 	}
 	v->acts = false;
 	pvm_kvm_ask_for_events(v);
 	ret = act(v, action);
 	if (steps && ret > 0)
-		ret = 0;	/* the step is all that user space is told */
+		ret = pvm_kvm_stepped(v);
 	if (ret <= 0)
 		pvm_kvm_stats_update(vcpu);
 	return ret;
@@ -481,21 +497,17 @@ int pvm_kvm_skip_instruction(struct kvm_vcpu *vcpu)
 {
 	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
 	uint64_t value = vcpu->arch.regs[VCPU_REGS_RAX];
-	u64 tf = v->pvm.rflags & X86_EFLAGS_TF, rip;
 	enum pvm_action action = v->action;
 
 	v->action = PVM_ACT_RESUME;
 	if (has_operands(action))
 		take_in(v);
-	/* KVM itself sees to single steps behind it, the guest's as well as user space's. */
-	v->pvm.rflags &= ~X86_EFLAGS_TF;
-	rip = v->pvm.rip;
+	v->pvm.host_steps = true;	/* who_steps() */
 	if (action == PVM_ACT_IO)
 		settle(v, pvm_complete_io(&v->pvm, value));
 	else if (action == PVM_ACT_HYPERCALL)
 		settle(v, pvm_complete_hypercall(&v->pvm, value));
-	if (v->pvm.rip - rip <= PVM_INSN_MAX_LENGTH)	/* else it is in a handler: INS had no page */
-		v->pvm.rflags |= tf;
+	v->pvm.host_steps = false;
 	if (action == PVM_ACT_IO || action == PVM_ACT_HYPERCALL)
 		answer_out(v);
 	return 1;
@@ -506,23 +518,23 @@ int pvm_kvm_complete_msr(struct kvm_vcpu *vcpu, int error)
 	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
 	const unsigned long *regs = vcpu->arch.regs;
 	u64 value = (u32)regs[VCPU_REGS_RAX] | (u64)regs[VCPU_REGS_RDX] << 32;
-	u64 rdx = v->pvm.gpr[PVM_RDX], rip;
+	u64 rdx = v->pvm.gpr[PVM_RDX];
 	enum pvm_action action = v->action;
-	bool steps;
 	int ret = 1;
 
 	v->action = PVM_ACT_RESUME;
 	take_in(v);
-	steps = pvm_kvm_hide_step(v);
-	rip = v->pvm.rip;
+	v->pvm.host_steps = pvm_kvm_is_stepped(v);
+	v->pvm.stepped = false;
 	if (action == PVM_ACT_RDMSR)	/* it is half of KVM's answer; the hypercall's is in RAX alone */
 		v->pvm.gpr[PVM_RDX] = rdx;
 	if (action == PVM_ACT_RDMSR)
 		settle(v, pvm_complete_rdmsr(&v->pvm, !error, value));
 	else if (action == PVM_ACT_WRMSR)
 		settle(v, pvm_complete_wrmsr(&v->pvm, !error));
-	if (steps)
-		ret = pvm_kvm_stepped(v, rip);
+	v->pvm.host_steps = false;
+	if (v->pvm.stepped)
+		ret = pvm_kvm_stepped(v);
 	answer_out(v);
 	return ret;
 }

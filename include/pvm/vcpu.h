@@ -292,6 +292,12 @@ struct pvm_vcpu {
 	 * instead of working beside others.
 	 */
 	bool preemptible;
+	/*
+	 * The host's: whoever debugs the guest, or the host itself, sees to TF after an instruction
+	 * that an engine call carries out. The call delivers no #DB for it then, and sets stepped.
+	 */
+	bool host_steps;
+	bool stepped;			/* the engine's; cleared by the host */
 	void *backend;			/* the backend's; the engine never looks at it */
 };
 

@@ -17,10 +17,18 @@ static void step_over(struct pvm_vcpu *vcpu, uint8_t length)
 
 enum pvm_action pvm_insn_done(struct pvm_vcpu *vcpu, uint8_t length)
 {
+	enum pvm_action action;
+	uint64_t rip;
+
 	step_over(vcpu, length);
-	if (vcpu->rflags & PVM_RFLAGS_TF)
+	if (pvm_likely(!(vcpu->rflags & PVM_RFLAGS_TF)))
+		return pvm_event_resume(vcpu);
+	if (!vcpu->host_steps)
 		return pvm_event_debug(vcpu, PVM_DR6_BS);
-	return pvm_event_resume(vcpu);
+	rip = vcpu->rip;
+	action = pvm_event_resume(vcpu);
+	vcpu->stepped = vcpu->rip == rip;	/* else it is #GP's handler */
+	return action;
 }
 
 enum pvm_action pvm_insn_fault(struct pvm_vcpu *vcpu, const struct pvm_fault_result *fault,

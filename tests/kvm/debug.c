@@ -65,8 +65,14 @@ static uint64_t gs_base(void)
 
 static struct machine m;
 
-/* NOP, the instruction, NOP. Each step ends behind one of them, and the guest has no #DB. */
-static void step_over(const char *what, const char *code, size_t length, uint64_t rcx)
+#define HANDLER		0x1200
+#define RETURN		0x1206
+/* addq $2, 8(%rsp); EVENT_RETURN_SUPERVISOR: behind an instruction of two bytes. */
+#define SKIP_AND_RETURN	"\x48\x83\x44\x24\x08\x02\x0f\x05"
+
+/* The first steps end at these offsets of the code, and the guest has no #DB. */
+static void step_over(const char *what, const char *code, size_t length, uint64_t rcx, uint64_t second,
+		      uint64_t third)
 {
 	struct kvm_regs set;
 	struct kvm_guest_debug debug = { .control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP };
@@ -74,11 +80,13 @@ static void step_over(const char *what, const char *code, size_t length, uint64_
 	unsigned i, runs;
 
 	bare_begin(&m, PVM_ABI_DUAL_CR3, code, length);
-	memcpy(m.memory + 0x1200, "\xe6\x83\xeb\xfc", 4);	/* the handler: OUT 0x83; again */
+	memcpy(m.memory + HANDLER, SKIP_AND_RETURN, sizeof(SKIP_AND_RETURN) - 1);
 	bare_set_msr(&m, MSR_PVM_VCPU_STRUCT, 0x5000);
 	bare_set_msr(&m, MSR_PVM_EVENT_ENTRY, 0x1100);
+	bare_set_msr(&m, MSR_PVM_RETS_RIP, RETURN);
 	set = bare_regs(&m);
 	set.rcx = rcx;
+	set.rsp = 0x121000;
 	ASK(m.vcpu[0], KVM_SET_REGS, &set);
 	ASK(m.vcpu[0], KVM_SET_GUEST_DEBUG, &debug);
 	for (i = runs = 0; i < 3 && runs < 8; runs++) {
@@ -86,12 +94,15 @@ static void step_over(const char *what, const char *code, size_t length, uint64_
 		if (m.run[0]->exit_reason == KVM_EXIT_DEBUG)
 			at[i++] = m.run[0]->debug.arch.pc;
 	}
-	check(i == 3 && at[0] == BARE_CODE_GPA + 1 && at[1] == BARE_CODE_GPA + length - 1 &&
-	      at[2] == BARE_CODE_GPA + length, "a step goes over %s: to 0x%llx", what, (unsigned long long)at[1]);
+	check(i == 3 && at[0] == BARE_CODE_GPA + 1 && at[1] == BARE_CODE_GPA + second &&
+	      at[2] == BARE_CODE_GPA + third, "a step goes over %s: to 0x%llx", what, (unsigned long long)at[1]);
 	machine_destroy(&m);
 }
 
-#define STEP_OVER(what, code, rcx) step_over(what, "\x90" code "\x90", sizeof(code) + 1, rcx)
+#define STEP_OVER(what, code, rcx) \
+	step_over(what, "\x90" code "\x90\x90", sizeof(code) + 2, rcx, sizeof(code), sizeof(code) + 1)
+/* A handler runs through, as TF is in its frame and not its own. */
+#define STEP_THROUGH(what, code) step_over(what, "\x90" code "\x90\x90\x90", sizeof(code) + 3, 0, 4, 5)
 
 static void steps(void)
 {
@@ -100,6 +111,10 @@ static void steps(void)
 	STEP_OVER("OUT", "\xe6\x80", 0);
 	STEP_OVER("RDMSR of PVM's", "\x0f\x32", MSR_PVM_VCPU_STRUCT);
 	STEP_OVER("RDMSR of KVM's", "\x0f\x32", 0x10);
+	/* MOV EAX, PVM_HC_IRQ_WIN; SYSCALL */
+	step_over("a hypercall", "\x90\xb8\x01\x82\x08\x17\x0f\x05\x90", 9, 0, 6, 8);
+	STEP_THROUGH("the handler of UD2", "\x0f\x0b");
+	STEP_THROUGH("the handler of DIV by 0", "\xf7\xf1");
 }
 
 int main(int argc, char **argv)

@@ -150,7 +150,7 @@ static void take_registers(struct pvm_vcpu *vcpu, const struct stub_registers *f
 }
 
 bool handover_take(struct monitor_vcpu *vcpu, struct space *space, struct space *peer, struct space *stopped,
-		   bool kicked)
+		   bool no_frame)
 {
 	struct native_vcpu *native = vcpu->executor;
 	struct space *user = users(space, peer), *supervisor = supervisors(space, peer);
@@ -167,7 +167,7 @@ bool handover_take(struct monitor_vcpu *vcpu, struct space *space, struct space 
 	pvm_event_switched(pvm, in_user);
 	vcpu->root = pvm_hpa(stopped->root);
 	take_registers(pvm, in_user ? &user->handed->registers : &record.registers);
-	if (kicked)
+	if (no_frame)
 		frame_store_xstate(&stopped->frame, in_user ? user->handed->xstate : user->frame.xstate,
 				   vcpu);
 	if (!in_user)

@@ -25,12 +25,13 @@ void handover_disarm(struct space *space, struct space *peer);
 /**
  * handover_take - what has happened in a run of a pair.
  * @space: the one that was entered. @stopped: the one that has stopped, or has died.
- * @kicked: before its guest's first instruction: the frame has no registers.
+ * @no_frame: its guest has left none in this run: it was kicked before its first instruction, or its stub is
+ * gone. All of its registers are those that were handed over then (N4).
  *
  * The vCPU is in the mode of @stopped then, with the registers with which that was entered last.
  * False: there is no such history. A supervisor's stub has forged it.
  */
 bool handover_take(struct monitor_vcpu *vcpu, struct space *space, struct space *peer, struct space *stopped,
-		   bool kicked);
+		   bool no_frame);
 
 #endif /* NATIVE_HANDOVER_H */

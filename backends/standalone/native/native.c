@@ -479,7 +479,7 @@ static enum space_stop run(struct monitor_vcpu *vcpu, struct space **space, stru
 		*space = pool_peer(&native->pool, *space);
 		return SPACE_DEAD;
 	}
-	if (!handover_take(vcpu, entered, peer, *space, stop == SPACE_KICKED) && stop != SPACE_DEAD) {
+	if (!handover_take(vcpu, entered, peer, *space, stop != SPACE_SIGNAL) && stop != SPACE_DEAD) {
 		space_kill(*space);
 		stop = SPACE_TAMPERED;
 	}

@@ -13,6 +13,7 @@
 
 #include <asm/ldt.h>
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ptrace.h>
@@ -269,6 +270,13 @@ static bool is_stop(int status)
 	       status == SIGTTOU;
 }
 
+static bool go_is_taken(const struct space *space)
+{
+	struct pollfd go = { .fd = space->go, .events = POLLIN };
+
+	return poll(&go, 1, 0) == 0;
+}
+
 void tracer_enter(struct space *space)
 {
 	int status = wait_for_stop(space);
@@ -285,8 +293,10 @@ void tracer_enter(struct space *space)
 		return;
 	ptrace(PTRACE_GETSIGINFO, space->pid, NULL, &info);
 	rip = (unsigned long)ptrace(PTRACE_PEEKUSER, space->pid, offsetof(struct user, regs.rip), NULL);
-	/* The CPU's, not somebody's. */
-	if (status == SIGTRAP && info.si_code > 0 && rip >= STUB_TEXT && rip < STUB_TEXT + STUB_TEXT_SIZE) {
+	/* M9: INT3's, not somebody's, and no #DB: a program can single-step what says stop, and has not taken
+	 * the go then. */
+	if (status == SIGTRAP && info.si_code == SI_KERNEL && go_is_taken(space) && rip >= STUB_TEXT &&
+	    rip < STUB_TEXT + STUB_TEXT_SIZE) {
 		set_registers(space);
 		detach(space, 0);
 	} else {
