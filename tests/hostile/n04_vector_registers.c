@@ -40,7 +40,7 @@ void guest_main(void)
 
 	attack_begin();
 	for (u64 round = 0; round < ROUNDS; round++) {
-		for (unsigned i = 0; i < 4; i++)	/* all is mapped, and the two hand over to each other */
+		for (unsigned i = 0; i < 4; i++)	/* all is mapped, and hand-overs are on */
 			go_to(user_call);
 		set_xmm5(KEY + round);
 		hc_rdmsr(MSR_LSTAR);	/* an exit, as for the next program's CR3 */
