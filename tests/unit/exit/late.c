@@ -464,8 +464,8 @@ Test(exit_late, M11_a_table_that_is_lost_is_an_error_and_the_fault_comes_again)
 	cr_assert(*fixture_entry(&f, vcpu->cr3, 4, WINDOW, 1) & PVM_PTE_A, "it was filled");
 }
 
-/* A port has answered: the answer waits. */
-Test(exit_late, M11_what_a_port_gave_outlives_the_loss_of_its_place)
+/* A port has answered 0x5a, and the page that it goes to is away. */
+static void answer_ins_without_its_page(void)
 {
 	decoded = (struct pvm_insn){ .op = PVM_INSN_INS, .length = 1, .size = 1, .address_size = 8,
 				     .address = PAGE };
@@ -474,6 +474,12 @@ Test(exit_late, M11_what_a_port_gave_outlives_the_loss_of_its_place)
 	cr_assert_eq(handle(PVM_NO_SLEEP), PVM_ACT_IO);
 	send_away(PAGE);
 	pvm_exit_is_action(&stop, pvm_complete_io(vcpu, 0x5a));
+}
+
+/* A port has answered: the answer waits. */
+Test(exit_late, M11_what_a_port_gave_outlives_the_loss_of_its_place)
+{
+	answer_ins_without_its_page();
 	f.host.ops.gfn_to_frame = frame_unless_lost;
 	lost_error = PVM_EFAULT;
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_ERROR);
@@ -539,13 +545,7 @@ Test(exit_late, memory_that_has_come_and_may_have_gone_again_is_late)
 /* A host that has restarted the vCPU elsewhere. */
 Test(exit_late, what_a_port_gave_is_not_stored_by_another_instruction)
 {
-	decoded = (struct pvm_insn){ .op = PVM_INSN_INS, .length = 1, .size = 1, .address_size = 8,
-				     .address = PAGE };
-	vcpu->gpr[PVM_RDX] = PORT;
-	stopped(PVM_EXIT_EXCEPTION, PVM_VEC_GP);
-	cr_assert_eq(handle(PVM_NO_SLEEP), PVM_ACT_IO);
-	send_away(PAGE);
-	pvm_exit_is_action(&stop, pvm_complete_io(vcpu, 0x5a));
+	answer_ins_without_its_page();
 	cr_assert_eq(handle(PVM_NO_SLEEP), PVM_ACT_RETRY);
 	vcpu->rip = CODE + 0x100;
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
