@@ -3,7 +3,7 @@
  * What is known of guest frames, by their number: words, in a tree of pages as the CPU's tables are, all
  * charged to who uses the VM. It is read at any time without a lock: a page that was once in the tree stays a
  * page of its level for as long as the VM. Where a slot has gone, its pages leave the tree, and are used for
- * other frames once nobody can be reading them for these. Owns nothing but the words: what they say,
+ * other frames once no thread can be reading them for these. Owns nothing but the words: what they say,
  * and when it is true, is memory.c's.
  */
 #include <linux/mm.h>

@@ -28,7 +28,7 @@ int output_own(int fd, int flags);
  */
 int output_write(int fd, int over, int patience, const void *bytes, size_t size);
 
-/* To standard error, but not for ever: nobody may be reading it. What is not taken in
+/* To standard error, but not for ever: it may have no reader. What is not taken in
  * OUTPUT_PATIENCE_MS is dropped. */
 void output_report(const void *text, size_t size);
 /* The same with a line of at most 255 bytes. */

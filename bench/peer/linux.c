@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
  * linux syscall|demand|cow|fork: what bench/guest/ measures, as the first program of a Linux that is
- * somebody's guest. Powers that Linux off when it has measured.
+ * a guest. Powers that Linux off when it has measured.
  */
 #include <stdint.h>
 #include <stdio.h>

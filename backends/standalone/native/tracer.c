@@ -293,8 +293,8 @@ void tracer_enter(struct space *space)
 		return;
 	ptrace(PTRACE_GETSIGINFO, space->pid, NULL, &info);
 	rip = (unsigned long)ptrace(PTRACE_PEEKUSER, space->pid, offsetof(struct user, regs.rip), NULL);
-	/* M9: INT3's, not somebody's, and no #DB: a program can single-step what says stop, and has not taken
-	 * the go then. */
+	/* M9: INT3's, no signal that a process has sent, and no #DB: a program can single-step what
+	 * says stop, and has not taken the go then. */
 	if (status == SIGTRAP && info.si_code == SI_KERNEL && go_is_taken(space) && rip >= STUB_TEXT &&
 	    rip < STUB_TEXT + STUB_TEXT_SIZE) {
 		set_registers(space);
