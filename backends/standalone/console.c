@@ -125,7 +125,7 @@ int console_get(struct console *console, uint8_t *buffer, unsigned size)
 
 	if (from < 0)
 		return 0;
-	n = read(from, buffer, size);
+	n = output_try_read(from, buffer, size);
 	if (n > 0)
 		return (int)n;
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))

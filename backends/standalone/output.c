@@ -9,7 +9,9 @@
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 int output_own(int fd, int flags)
@@ -21,6 +23,31 @@ int output_own(int fd, int flags)
 		return -1;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	return open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+}
+
+/* A socket is the same description for all who have it, so that each call must say that it does not
+ * wait; so must it where a description of our own could not be had. */
+ssize_t output_try_read(int fd, void *buffer, size_t size)
+{
+	struct iovec part = { .iov_base = buffer, .iov_len = size };
+	ssize_t n = recv(fd, buffer, size, MSG_DONTWAIT);
+	struct stat status;
+
+	if (n >= 0 || errno != ENOTSOCK)
+		return n;
+	if (fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode)) {
+		n = preadv2(fd, &part, 1, -1, RWF_NOWAIT);
+		if (n >= 0 || errno != EOPNOTSUPP)
+			return n;
+	}
+	return read(fd, buffer, size);
+}
+
+static ssize_t try_write(int fd, const void *bytes, size_t size)
+{
+	ssize_t n = send(fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	return n >= 0 || errno != ENOTSOCK ? n : write(fd, bytes, size);
 }
 
 /* 0: there is room; EAGAIN: the VM is over and there is none. */
@@ -56,7 +83,7 @@ int output_write(int fd, int over, int patience, const void *bytes, size_t size)
 		/* A pipe that has room has it for that many: no write blocks, even where
 		 * the description does, unless others write there, too. */
 		part = size < PIPE_BUF ? size : PIPE_BUF;
-		n = write(fd, from, part);
+		n = try_write(fd, from, part);
 		if (n < 0 && errno != EAGAIN && errno != EINTR)
 			return errno;
 		if (n > 0) {

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 /* How long a reader that takes nothing may be waited for when the VM is over. */
 #define OUTPUT_PATIENCE_MS 2000
@@ -19,6 +20,10 @@
  * Returns a new descriptor, or -1: a file, a socket, or no /proc; use @fd then, after poll().
  */
 int output_own(int fd, int flags);
+
+/* As read(), after poll() has said that there is something: what another reader of a socket, or of a pipe
+ * whose description is not our own, has taken since is not waited for (EAGAIN). */
+ssize_t output_try_read(int fd, void *buffer, size_t size);
 
 /**
  * output_write - all of @size bytes.

@@ -187,7 +187,8 @@ void frame_load(const struct sigframe_place *place, struct stub_control *control
 	regs->gs = loadable(pvm, PVM_GS, tls);
 	regs->fs_base = frame_canonical(pvm->fs_base);
 	regs->gs_base = frame_canonical(pvm->gs_base);
-	regs->flags = PVM_RFLAGS_FIXED;
+	/* A tracer cannot set ID; IRET sets all. */
+	regs->flags = PVM_RFLAGS_FIXED | (pvm->rflags & PVM_RFLAGS_ID);
 	control->enter = place->pkru_offset && (pvm->pkru & PKRU_KEY0_DENIED) ? ENTER_TRACED : ENTER_IRET;
 	memcpy(regs->gpr, pvm->gpr, sizeof(regs->gpr));
 	regs->iret = (struct stub_iret){

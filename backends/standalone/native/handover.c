@@ -166,10 +166,11 @@ bool handover_take(struct monitor_vcpu *vcpu, struct space *space, struct space 
 	pvm->msr.supervisor_rsp = record.supervisor_rsp;
 	pvm_event_switched(pvm, in_user);
 	vcpu->root = pvm_hpa(stopped->root);
-	take_registers(pvm, in_user ? &user->handed->registers : &record.registers);
 	if (no_frame)
 		frame_store_xstate(&stopped->frame, in_user ? user->handed->xstate : user->frame.xstate,
 				   vcpu);
+	/* S11: last, because the extended state has the PKRU of the mode that was left. */
+	take_registers(pvm, in_user ? &user->handed->registers : &record.registers);
 	if (!in_user)
 		frame_store_gprs(user->frame.frame, vcpu->user_gpr);
 	return true;

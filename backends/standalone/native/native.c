@@ -53,6 +53,7 @@ static int native_vm_init(struct monitor_vm *vm, char *why, size_t why_size)
 		return -1;
 	}
 	pthread_mutex_init(&native->lock, NULL);
+	pool_shared_init(&native->pools, vm->vcpu_count);
 	vm->executor_vm = native;
 	return 0;
 }
@@ -62,6 +63,7 @@ static void native_vm_destroy(struct monitor_vm *vm)
 	struct native_vm *native = native_vm(vm);
 
 	watchdog_stop(&native->watchdog);
+	pool_shared_destroy(&native->pools);
 	pthread_mutex_destroy(&native->lock);
 	free(native->vcpus);
 	free(native);
@@ -119,7 +121,7 @@ static int native_vcpu_init(struct monitor_vcpu *vcpu, char *why, size_t why_siz
 	}
 	native->vcpu = &vcpu->pvm;
 	gate_init(&native->gate, &vm->watchdog);
-	if (pool_open(&native->pool, vcpu->vm->memory.fd, vm->pkeys, why, why_size) < 0) {
+	if (pool_open(&native->pool, &vm->pools, vcpu->vm->memory.fd, vm->pkeys, why, why_size) < 0) {
 		gate_destroy(&native->gate);
 		free(native);
 		return -1;

@@ -19,6 +19,7 @@ struct native_vm {
 	bool every_exit;		/* stubs hand nothing over: for tests, which look at each exit */
 	bool sysenter;			/* native_has_sysenter() */
 	struct watchdog watchdog;
+	struct pool_shared pools;
 	atomic_bool ptrace_refused;	/* said once */
 
 	pthread_mutex_t lock;		/* of what follows; a vCPU in the guest never holds it */

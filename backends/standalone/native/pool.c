@@ -12,14 +12,43 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-int pool_open(struct pool *pool, int guest_fd, unsigned pkeys, char *why, size_t why_size)
+void pool_shared_init(struct pool_shared *shared, unsigned vcpus)
 {
+	pthread_mutex_init(&shared->lock, NULL);
+	shared->lacking = 2 * vcpus;
+}
+
+void pool_shared_destroy(struct pool_shared *shared)
+{
+	pthread_mutex_destroy(&shared->lock);
+}
+
+static struct space *create(struct pool *pool, bool user, const struct space *other, char *why,
+			    size_t why_size, int *error);
+
+int pool_open(struct pool *pool, struct pool_shared *shared, int guest_fd, unsigned pkeys, char *why,
+	      size_t why_size)
+{
+	const struct space *supervisors;
+	char unsaid[256];
+	int error;
+
 	memset(pool, 0, offsetof(struct pool, spaces));
+	pool->shared = shared;
 	pool->limit = POOL_SPACES;
-	pool->count = 0;
+	pool->patience = POOL_PATIENCE;
+	pool->count = pool->of_mode[0] = pool->of_mode[1] = 0;
 	pool->recent[0] = pool->recent[1] = NULL;
-	pool->clock = pool->created = pool->alive = pool->peak = 0;
-	return nursery_open(&pool->nursery, guest_fd, POOL_SPACES, pkeys, why, why_size);
+	pool->clock = pool->created = pool->alive = pool->peak = pool->retry_at = pool->first_retry_at = 0;
+	if (nursery_open(&pool->nursery, guest_fd, POOL_SPACES, pkeys, why, why_size) < 0)
+		return -1;
+	supervisors = create(pool, false, NULL, why, why_size, &error);
+	if (!supervisors) {
+		pool_close(pool);
+		return -1;
+	}
+	create(pool, true, supervisors, unsaid, sizeof(unsaid), &error);	/* M11: one has to do */
+	return 0;
 }
 
 void pool_close(struct pool *pool)
@@ -36,8 +65,15 @@ void pool_close(struct pool *pool)
 
 void pool_discard(struct pool *pool, struct space *space)
 {
-	if (space->pid > 0)
+	unsigned *of_mode = &pool->of_mode[space_is_users(space)];
+
+	/* What is left now is ours to have again, before others grow. */
+	pthread_mutex_lock(&pool->shared->lock);
+	if (space->pid > 0) {
 		pool->alive--;
+		pool->shared->lacking += !--*of_mode;
+	}
+	pthread_mutex_unlock(&pool->shared->lock);
 	space_destroy(space);
 }
 
@@ -95,14 +131,21 @@ static int open_place(struct pool *pool, unsigned place)
 	return 0;
 }
 
-/* A new process in an unused place. NULL: the limit is reached, or *@error. */
-static struct space *create(struct pool *pool, bool user, const struct space *other, char *why,
-			    size_t why_size, int *error)
+/* May it be made? The first of a mode before others' second. */
+static bool may_grow(const struct pool *pool, bool user)
+{
+	if (!pool->of_mode[user])
+		return !pool->alive || pool->clock >= pool->first_retry_at;
+	return pool->alive < pool->limit && !pool->shared->lacking;
+}
+
+/* With the lock. */
+static struct space *create_locked(struct pool *pool, bool user, const struct space *other, char *why,
+				   size_t why_size, int *error)
 {
 	unsigned place = unused_place(pool, user, other);
 
-	*error = 0;
-	if (pool->alive >= pool->limit || place == POOL_SPACES)
+	if (!may_grow(pool, user) || place == POOL_SPACES)
 		return NULL;
 	*error = open_place(pool, place);
 	if (*error)
@@ -113,9 +156,32 @@ static struct space *create(struct pool *pool, bool user, const struct space *ot
 	if (*error)
 		return NULL;
 	pool->created++;
+	pool->shared->lacking -= !pool->of_mode[user]++;
 	if (++pool->alive > pool->peak)
 		pool->peak = pool->alive;
 	return &pool->spaces[place];
+}
+
+/* A new process in an unused place. NULL: there may be none now, or *@error. */
+static struct space *create(struct pool *pool, bool user, const struct space *other, char *why,
+			    size_t why_size, int *error)
+{
+	struct space *space;
+
+	*error = 0;
+	if (pool->limit < POOL_SPACES && pool->clock >= pool->retry_at)
+		pool->limit = POOL_SPACES;
+	pthread_mutex_lock(&pool->shared->lock);
+	space = create_locked(pool, user, other, why, why_size, error);
+	pthread_mutex_unlock(&pool->shared->lock);
+	if (*error && !pool->of_mode[user]) {
+		pool->first_retry_at = pool->clock + POOL_PATIENCE;
+	} else if (*error) {
+		pool->limit = (unsigned)pool->alive;
+		pool->retry_at = pool->clock + pool->patience;
+		pool->patience *= 2;
+	}
+	return space;
 }
 
 /* Of so many that were unused for longest, the one with the fewest pages goes. */
@@ -207,12 +273,8 @@ struct space *pool_get(struct pool *pool, uint64_t root, bool user, uint64_t oth
 	space = idle(pool, user, other);
 	if (!space)
 		space = create(pool, user, other, why, why_size, &error);
-	if (!space) {
-		/* M11: with fewer processes than we would like the guest still runs. */
-		if (error)
-			pool->limit = pool->alive;
+	if (!space)	/* M11: with fewer processes than we would like the guest still runs */
 		space = to_recycle(pool, user);
-	}
 	/* One that its last program has left so that it would die of the next one's kick; or all that
 	 * there may be are of the other mode. */
 	if (space && space->used && user && !space_is_honest(space)) {

@@ -8,25 +8,49 @@
 
 #include <pvm/host.h>
 
+#include <pthread.h>
+
 #include "space.h"
 
 /* At most; fewer where the host has no more processes or descriptors for us. Even: the
  * places 2 n and 2 n + 1 are a pair, for supervisor and for user mode. */
 #define POOL_SPACES 512
+#define POOL_PATIENCE 256	/* uses of spaces before a host that has refused a process is asked again */
+
+/*
+ * What the pools of a VM have in common: each vCPU is given a space for either mode before its guest
+ * runs, and none gets a second one while another lacks its first. So whatever the host still has, no
+ * vCPU is without because of another's. pool_shared_init()
+ */
+struct pool_shared {
+	pthread_mutex_t lock;		/* a process is being made, or a place is being left */
+	unsigned lacking;		/* first spaces that there are not, of all vCPUs and both modes */
+};
 
 struct pool {
 	struct nursery nursery;
+	struct pool_shared *shared;
 	struct space spaces[POOL_SPACES];
 	int go[POOL_SPACES];		/* of each place that was ever used, and its peer's: an eventfd */
 	unsigned count;			/* of them that were ever used: the first ones, and their peers */
-	unsigned limit;			/* spaces with a process; lowered when the host refuses more */
+	unsigned limit;			/* spaces with a process; lowered when the host refuses more, */
+	uint64_t retry_at, patience;	/* and lifted at this clock, twice as long after each refusal */
+	uint64_t first_retry_at;	/* when the host is asked again for the first one of a mode */
+	unsigned of_mode[2];		/* those with a process */
 	struct space *recent[2];	/* usually the supervisor's and the user's */
 	uint64_t clock;
 	uint64_t created;		/* processes, in all */
 	uint64_t alive, peak;
 };
 
-int pool_open(struct pool *pool, int guest_fd, unsigned pkeys, char *why, size_t why_size);
+/* Before any pool of @vcpus vCPUs is opened; after the last one is closed. */
+void pool_shared_init(struct pool_shared *shared, unsigned vcpus);
+void pool_shared_destroy(struct pool_shared *shared);
+
+/* With its first two spaces, or one where the host refuses a second. -1, and one line in @why: there
+ * is no pool. */
+int pool_open(struct pool *pool, struct pool_shared *shared, int guest_fd, unsigned pkeys, char *why,
+	      size_t why_size);
 void pool_close(struct pool *pool);
 
 /**

@@ -129,8 +129,10 @@ static inline int return_user(const struct sigframe *frame)
 	    !xstate_is_good(from))
 		return false;
 	__asm__ volatile("rep movsq" : "+D"(x), "+S"(from), "+c"(count) : : "memory");
-	if (CONTROL->has_pkru)	/* S11: the supervisor's is not the user's to see */
+	if (CONTROL->has_pkru) {	/* S11: the supervisor's is not the user's to see */
 		*(uint32_t *)(void *)(PEER_HANDED->xstate + CONTROL->pkru_offset) = pkru;
+		*(uint64_t *)(void *)(PEER_HANDED->xstate + XSTATE_BV) |= XFEATURE_PKRU;
+	}
 	take_registers(to, frame, RECORD);
 	go_to(to, rip, sane(FIELD(uint32_t, PVCS_EFLAGS)), FIELD(uint64_t, PVCS_RSP));
 	to->gpr[PVM_RCX] = FIELD(uint64_t, PVCS_RCX);

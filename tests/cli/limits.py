@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+"""pvm run under the limits of a shell: limits.py PVM GUEST
+
+The guest, of two CPUs, must come to its end wherever there are descriptors enough for it to start: no
+CPU of it may take what another needs. With too few for that, one line says so.
+"""
+import resource
+import subprocess
+import sys
+
+
+def run(pvm, guest, descriptors):
+    def limit():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
+
+    return subprocess.run([pvm, "run", "--backend=native", "--smp=2", "--timeout=60", guest], preexec_fn=limit,
+                          timeout=80, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+
+
+def main():
+    pvm, guest = sys.argv[1:]
+    wrong, started = [], 0
+    for descriptors in (*range(16, 64, 4), 100, 200):
+        done = run(pvm, guest, descriptors)
+        if done.returncode == 0:
+            started += 1
+        elif done.returncode != 125 or "ok 1" in done.stdout or len(done.stderr.splitlines()) != 1:
+            wrong.append(f"{descriptors} descriptors: status {done.returncode}: {done.stdout}{done.stderr}")
+    if started < 3:
+        wrong.append(f"it ran only {started} times")
+    if wrong:
+        sys.exit("\n".join(wrong))
+
+
+main()

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* Input that another reader has taken since poll(), and output that nobody takes: neither blocks. */
+#define _GNU_SOURCE
+#include "output.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define ALARM_S	20	/* a call that blocks ends the test */
+
+Test(output, a_socket_with_another_reader_is_not_waited_for)
+{
+	int pair[2];
+	char byte;
+
+	alarm(ALARM_S);
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	cr_expect_eq(output_try_read(pair[0], &byte, 1), -1);
+	cr_expect_eq(errno, EAGAIN);
+	cr_assert_eq(write(pair[1], "x", 1), 1);
+	cr_expect_eq(output_try_read(pair[0], &byte, 1), 1);
+	cr_expect_eq(byte, 'x');
+	close(pair[1]);
+	cr_expect_eq(output_try_read(pair[0], &byte, 1), 0, "its end");
+}
+
+Test(output, what_is_no_socket_is_read_as_ever)
+{
+	int pipes[2];
+	char bytes[4];
+
+	alarm(ALARM_S);
+	cr_assert_eq(pipe(pipes), 0);
+	cr_assert_eq(write(pipes[1], "abc", 3), 3);
+	cr_expect_eq(output_try_read(pipes[0], bytes, sizeof(bytes)), 3);
+	close(pipes[1]);
+	cr_expect_eq(output_try_read(pipes[0], bytes, sizeof(bytes)), 0);
+	cr_expect_eq(output_try_read(-1, bytes, sizeof(bytes)), -1);
+	cr_expect_eq(errno, EBADF);
+}
+
+Test(output, a_full_socket_is_given_up_when_the_vm_is_over)
+{
+	static char much[4 << 20];
+	int pair[2];
+
+	alarm(ALARM_S);
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	cr_expect_eq(output_write(pair[0], -1, 10, much, sizeof(much)), EAGAIN);
+	close(pair[1]);
+	cr_expect_eq(output_write(pair[0], -1, 10, much, 1), EPIPE, "and no SIGPIPE");
+}
