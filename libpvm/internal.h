@@ -79,6 +79,8 @@ void pvm_mmu_vcpu_destroy(struct pvm_vcpu *vcpu);
 /* Takes the MMU lock. From now on the engine writes @gfn, and only that frame, beside the MMU
  * (M9): guest tables in it are never taken to be what they were. @shared false: no frame. */
 void pvm_mmu_share(struct pvm_vcpu *vcpu, pvm_gfn_t gfn, bool shared);
+/* Does a shadow page mirror the frame? */
+bool pvm_mmu_is_table(struct pvm_vcpu *vcpu, pvm_gfn_t gfn);
 
 /* libpvm/mmu/near.c, without the lock: the guest is about to try the access of @vcpu->mmu.retry again. */
 void pvm_mmu_retry(struct pvm_vcpu *vcpu);

@@ -15,7 +15,8 @@
  * trace.c	what tools for tracing see
  * vm.c		a VM: its configuration, the engine, CPUID
  * boot.c	a vCPU before 64-bit mode
- * vcpu.c	a vCPU: its life, entry, exit, and what the engine asks for
+ * vcpu.c	a vCPU: its life, entry, exit
+ * actions.c	what the engine asks for, and the answer
  * registers.c	registers, as KVM names them, of a vCPU
  * debug.c	a guest that user space debugs
  * events.c	interrupts, NMIs and exceptions that KVM has for a vCPU
@@ -249,6 +250,18 @@ void pvm_kvm_vcpu_reset(struct kvm_vcpu *vcpu, bool init_event);
 int pvm_kvm_pre_run(struct kvm_vcpu *vcpu);
 enum exit_fastpath_completion pvm_kvm_run(struct kvm_vcpu *vcpu, u64 run_flags);
 int pvm_kvm_handle_exit(struct kvm_vcpu *vcpu, enum exit_fastpath_completion fastpath);
+/* After anything that may have written to the PVCS: the dirty log has its page. */
+void pvm_kvm_log_pvcs(struct pvm_kvm_vcpu *v);
+/* The vCPU cannot go on: KVM_EXIT_INTERNAL_ERROR, and a line in the log. Returns 0. */
+int pvm_kvm_fail(struct pvm_kvm_vcpu *v, const char *what, const char *detail);
+
+/* ------------------------------------------------------------------------
+ * actions.c
+ */
+
+/* Carry it out. As pvm_kvm_handle_exit(); when user space is asked it finds the guest's registers, not
+ * operands. */
+int pvm_kvm_act(struct pvm_kvm_vcpu *v, enum pvm_action action);
 /* KVM has done what the engine asked for, the answer is in the registers. */
 int pvm_kvm_skip_instruction(struct kvm_vcpu *vcpu);
 int pvm_kvm_complete_msr(struct kvm_vcpu *vcpu, int error);

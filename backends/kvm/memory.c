@@ -130,6 +130,9 @@ static int find_frame(struct pvm_kvm *vm, gfn_t gfn, bool write, enum pvm_sleep 
 		return slot ? PVM_EAGAIN : PVM_ENOENT;
 	hva = slot->userspace_addr + ((gfn - slot->base_gfn) << PAGE_SHIFT);
 	writable = !(slot->flags & KVM_MEM_READONLY);
+	/* All there is to know: without sleeping a page of zeroes is never found. */
+	if (*frame && !writable)
+		return PVM_OK;
 	logged = kvm_slot_dirty_track_enabled(slot);
 	error = writable ? get_page_of(hva, true, PVM_NO_SLEEP, &page) : PVM_EAGAIN;
 	if (error) {
@@ -304,6 +307,11 @@ static void mmu_unlock(void *host)
 	spin_unlock(&vm_of(host)->memory.mmu_lock);
 }
 
+static void yield_cpu(void *host)
+{
+	cond_resched();
+}
+
 static void relax(void *host)
 {
 	cpu_relax();
@@ -326,6 +334,7 @@ struct pvm_host_ops pvm_kvm_host_ops __read_mostly = {
 	.mmu_lock = mmu_lock,
 	.mmu_unlock = mmu_unlock,
 	.relax = relax,
+	.yield = yield_cpu,
 	.decode = decode_insn,
 	.events = pvm_kvm_events,
 	.event_taken = pvm_kvm_event_taken,

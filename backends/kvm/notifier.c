@@ -265,6 +265,8 @@ void pvm_kvm_look_at_slots(struct pvm_kvm *vm)
 /* ------------------------------------------------------------------------
  * The shrinker: when memory is short, the VM that has the most pages gives some.
  */
+#define SHRINK_TRIES 8	/* other VMs, where that one has none to give */
+
 static LIST_HEAD(vms);
 static DEFINE_MUTEX(vms_lock);
 
@@ -281,28 +283,43 @@ static unsigned long count_pages(struct shrinker *shrinker, struct shrink_contro
 	return count;
 }
 
+/* How many pages it has given. */
+static unsigned long shrink(struct pvm_kvm *vm, unsigned long wanted)
+{
+	long before = atomic_long_read(&vm->memory.pages);
+	struct pvm_mmu_stats stats;
+	unsigned long freed;
+
+	pvm_mmu_get_stats(&vm->pvm, &stats);
+	pvm_mmu_shrink(&vm->pvm, stats.shadow_pages - min_t(unsigned long, stats.shadow_pages, wanted));
+	freed = max(before - atomic_long_read(&vm->memory.pages), 0l);
+	vm->memory.shrunk += freed;
+	return freed;
+}
+
 static unsigned long scan_pages(struct shrinker *shrinker, struct shrink_control *control)
 {
 	struct pvm_kvm *vm, *largest = NULL;
 	unsigned long freed = 0;
-	long before = 0;
+	unsigned int tries;
+	long most = 0;
 
 	if (!mutex_trylock(&vms_lock))
 		return SHRINK_STOP;
 	list_for_each_entry(vm, &vms, memory.link) {
-		if (atomic_long_read(&vm->memory.pages) > before && smp_load_acquire(&vm->is_made)) {
-			before = atomic_long_read(&vm->memory.pages);
+		if (atomic_long_read(&vm->memory.pages) > most && smp_load_acquire(&vm->is_made)) {
+			most = atomic_long_read(&vm->memory.pages);
 			largest = vm;
 		}
 	}
-	if (largest) {
-		struct pvm_mmu_stats stats;
-
-		pvm_mmu_get_stats(&largest->pvm, &stats);
-		pvm_mmu_shrink(&largest->pvm, stats.shadow_pages - min_t(unsigned long, stats.shadow_pages,
-									 control->nr_to_scan));
-		freed = max(before - atomic_long_read(&largest->memory.pages), 0l);
-		largest->memory.shrunk += freed;
+	if (largest)
+		freed = shrink(largest, control->nr_to_scan);
+	/* All of its pages may be in use: then some of the others, in turn. */
+	for (tries = 0; largest && !freed && tries < SHRINK_TRIES; tries++) {
+		vm = list_first_entry(&vms, struct pvm_kvm, memory.link);
+		list_move_tail(&vm->memory.link, &vms);
+		if (vm != largest && smp_load_acquire(&vm->is_made))
+			freed = shrink(vm, control->nr_to_scan);
 	}
 	mutex_unlock(&vms_lock);
 	return freed ?: SHRINK_STOP;

@@ -163,6 +163,7 @@ const char *pvm_kvm_take_over(struct pvm_kvm_vcpu *v)
 		return field;
 	if (!state.user_mode)
 		pvm_event_set_if(&v->pvm, v->rflags & X86_EFLAGS_IF);
+	pvm_kvm_log_pvcs(v);
 	v->is_halted = false;
 	v->is_new = false;
 	v->was_pvm = true;
@@ -361,6 +362,7 @@ void pvm_kvm_set_rflags(struct kvm_vcpu *vcpu, unsigned long rflags)
 	v->pvm.rflags = pvm_rflags_sanitize(rflags);
 	if (!v->pvm.user_mode)
 		pvm_event_set_if(&v->pvm, rflags & X86_EFLAGS_IF);
+	pvm_kvm_log_pvcs(v);
 }
 
 bool pvm_kvm_get_if_flag(struct kvm_vcpu *vcpu)

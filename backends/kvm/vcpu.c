@@ -107,7 +107,7 @@ void pvm_kvm_vcpu_reset(struct kvm_vcpu *vcpu, bool init_event)
 
 /* The vCPU cannot go on: user space is told, and the log has the words. Never KVM_INTERNAL_ERROR_EMULATION:
  * in user mode QEMU takes that for a fault of the guest's program, and runs it again without end. */
-static int fail(struct pvm_kvm_vcpu *v, const char *what, const char *detail)
+int pvm_kvm_fail(struct pvm_kvm_vcpu *v, const char *what, const char *detail)
 {
 	struct kvm_run *run = v->vcpu.run;
 
@@ -262,112 +262,20 @@ enum exit_fastpath_completion pvm_kvm_run(struct kvm_vcpu *vcpu, u64 run_flags)
 }
 
 /* ------------------------------------------------------------------------
- * What the engine asks for. Each is KVM's own function, which finds its operands where the
- * instruction has them, and says when it is done: pvm_kvm_skip_instruction(),
- * pvm_kvm_complete_msr(). That may be after user space has been asked.
+ * Exit.
  */
 
-static int do_io(struct pvm_kvm_vcpu *v)
+/* The engine, the switcher or we may have written to the PVCS, and no fault has told of it. */
+void pvm_kvm_log_pvcs(struct pvm_kvm_vcpu *v)
 {
-	const struct pvm_request *request = &v->pvm.request;
+	struct kvm *kvm = v->vcpu.kvm;
+	int idx;
 
-	if (request->io.write)	/* OUTS' comes from memory */
-		v->vcpu.arch.regs[VCPU_REGS_RAX] = request->io.value;
-	return kvm_fast_pio(&v->vcpu, request->io.size, request->io.port, !request->io.write);
-}
-
-static int do_msr(struct pvm_kvm_vcpu *v, bool write)
-{
-	unsigned long *regs = v->vcpu.arch.regs;
-	u64 value = v->pvm.request.msr.value;
-
-	regs[VCPU_REGS_RCX] = v->pvm.request.msr.index;
-	if (!write)
-		return kvm_emulate_rdmsr(&v->vcpu);
-	regs[VCPU_REGS_RAX] = (u32)value;
-	regs[VCPU_REGS_RDX] = value >> 32;
-	return kvm_emulate_wrmsr(&v->vcpu);
-}
-
-static int do_hypercall(struct pvm_kvm_vcpu *v)
-{
-	unsigned long *regs = v->vcpu.arch.regs;
-
-	regs[VCPU_REGS_RCX] = v->pvm.request.hypercall.arg[1];
-	return kvm_emulate_hypercall(&v->vcpu);
-}
-
-/* KVM makes the exit of the request; nothing between writes to this part of struct kvm_run. */
-static int do_shutdown(struct pvm_kvm_vcpu *v)
-{
-	const struct pvm_request *request = &v->pvm.request;
-	struct pvm_kvm_shutdown *shutdown = (void *)&v->vcpu.run->internal;
-
-	*shutdown = (struct pvm_kvm_shutdown){
-		.signature = PVM_KVM_SHUTDOWN_SIGNATURE, .reason = request->shutdown.reason,
-		.vector = request->shutdown.vector, .address = request->shutdown.address,
-	};
-	pr_info_ratelimited("%d: vCPU %d: triple fault: %s, 0x%llx, vector %u\n", task_tgid_nr(current), v->vcpu.vcpu_id,
-			    pvm_shutdown_name(request->shutdown.reason), request->shutdown.address,
-			    request->shutdown.vector);
-	kvm_make_request(KVM_REQ_TRIPLE_FAULT, &v->vcpu);
-	return 1;
-}
-
-static int carry_out(struct pvm_kvm_vcpu *v, enum pvm_action action)
-{
-	char code[16];
-
-	v->action = action;
-	switch (action) {
-	case PVM_ACT_RESUME:
-	case PVM_ACT_RETRY:
-		return 1;
-	case PVM_ACT_HALT:
-		v->is_halted = true;
-		return kvm_emulate_halt_noskip(&v->vcpu);
-	case PVM_ACT_IO:
-		return do_io(v);
-	case PVM_ACT_RDMSR:
-		return do_msr(v, false);
-	case PVM_ACT_WRMSR:
-		return do_msr(v, true);
-	case PVM_ACT_HYPERCALL:
-		return do_hypercall(v);
-	case PVM_ACT_MMIO:
-		return kvm_emulate_instruction(&v->vcpu, 0);
-	case PVM_ACT_SHUTDOWN:
-		return do_shutdown(v);
-	case PVM_ACT_ERROR:
-		break;
-	}
-	/* The guest has not moved: KVM_RUN may be tried again. */
-	if (v->pvm.request.error.code == PVM_EFAULT)
-		return -EFAULT;
-	if (v->pvm.request.error.code == PVM_ENOMEM)
-		return -ENOMEM;
-	snprintf(code, sizeof(code), "%d", v->pvm.request.error.code);
-	return fail(v, "the engine failed with error ", code);
-}
-
-/* Actions for which KVM's copies of registers are operands, and are as they were until the answer. */
-static bool has_operands(enum pvm_action action)
-{
-	return action == PVM_ACT_IO || action == PVM_ACT_RDMSR || action == PVM_ACT_WRMSR ||
-	       action == PVM_ACT_HYPERCALL;
-}
-
-/* When user space is asked it finds the guest's registers, not operands. */
-static int act(struct pvm_kvm_vcpu *v, enum pvm_action action)
-{
-	int ret;
-
-	v->is_acting = true;
-	ret = carry_out(v, action);
-	v->is_acting = false;
-	if (ret == 0 && has_operands(v->action))
-		pvm_kvm_general_out(v);
-	return ret;
+	if (!v->pvm.pvcs)
+		return;
+	idx = srcu_read_lock(&kvm->srcu);
+	kvm_vcpu_mark_page_dirty(&v->vcpu, v->pvm.msr.vcpu_struct >> PAGE_SHIFT);
+	srcu_read_unlock(&kvm->srcu, idx);
 }
 
 /* #AC without the guest's having asked for it: the host looks for locks across cache lines. What it does
@@ -392,8 +300,9 @@ static int handle_exit(struct kvm_vcpu *vcpu)
 {
 	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
 	enum pvm_action action = v->action;
-	bool steps = false, calls;
+	bool steps = false, calls, handled;
 	pvm_hpa_t root;
+	u64 rip;
 	int ret;
 
 	if (!v->is_pvm) {
@@ -407,16 +316,16 @@ static int handle_exit(struct kvm_vcpu *vcpu)
 		if (ret < 0)
 			return ret;
 #endif
-		return ret > 0 ? 1 : fail(v, "registers of no PVM guest", "");
+		return ret > 0 ? 1 : pvm_kvm_fail(v, "registers of no PVM guest", "");
 	}
 	if (v->perf_refuses) {	/* now; it may want less when KVM_RUN is tried again */
 		v->perf_refuses = false;
-		return fail(v, "perf wants more MSRs changed than the switcher has places for", "");
+		return pvm_kvm_fail(v, "perf wants more MSRs changed than the switcher has places for", "");
 	}
 	if (v->has_no_cpu)	/* 6.1 leaves a CPU online that pvm_kvm_cpu_enable() has refused */
-		return fail(v, "it was on a CPU that cannot run guests", "");
+		return pvm_kvm_fail(v, "it was on a CPU that cannot run guests", "");
 	if (v->exit.kind == PVM_EXIT_FAILED)	/* for good: the engine would forget it */
-		return fail(v, "the switcher failed: ", v->exit.message);
+		return pvm_kvm_fail(v, "the switcher failed: ", v->exit.message);
 	if (!v->acts) {
 		pvm_kvm_registers_in(v);
 		if (pvm_kvm_debug_exit(v) || !split_lock(v))
@@ -426,17 +335,21 @@ static int handle_exit(struct kvm_vcpu *vcpu)
 		steps = pvm_kvm_is_stepped(v);
 		calls = steps && v->exit.kind == PVM_EXIT_SYSCALL && !v->pvm.user_mode;
 		who_steps(v);
+		rip = v->pvm.rip;
 		action = pvm_handle_exit(&v->pvm, &v->exit, &root, PVM_MAY_SLEEP);
 		v->pvm.host_steps = false;
-		steps = steps && (calls || v->pvm.stepped) &&
-			(action == PVM_ACT_RESUME || action == PVM_ACT_HALT);
+		/* What is to come again was put back; else what had to wait is the next root. */
+		handled = action == PVM_ACT_RESUME || action == PVM_ACT_HALT ||
+			  (action == PVM_ACT_RETRY && v->exit.kind == PVM_EXIT_KICK &&
+			   v->pvm.rip != rip - PVM_SYSCALL_LENGTH);
+		steps = steps && (calls || v->pvm.stepped) && handled;
 		if (steps)	/* a return has loaded others */
 			v->pvm.rflags |= X86_EFLAGS_TF;
 		pvm_kvm_registers_out(v);
 	}
 	v->acts = false;
 	pvm_kvm_ask_for_events(v);
-	ret = act(v, action);
+	ret = pvm_kvm_act(v, action);
 	if (steps && ret > 0)
 		ret = pvm_kvm_stepped(v);
 	if (ret <= 0)
@@ -451,90 +364,6 @@ int pvm_kvm_handle_exit(struct kvm_vcpu *vcpu, enum exit_fastpath_completion fas
 
 	pvm_kvm_look_at_slots(to_pvm_kvm(vcpu->kvm));
 	ret = handle_exit(vcpu);
-	/* Whatever it was: the engine and the switcher may have written there, and no fault
-	 * has told of it. */
-	if (v->pvm.pvcs)
-		kvm_vcpu_mark_page_dirty(vcpu, v->pvm.msr.vcpu_struct >> PAGE_SHIFT);
-	return ret;
-}
-
-/* User space has answered, and may have set registers before. */
-static void take_in(struct pvm_kvm_vcpu *v)
-{
-	if (!v->is_acting)
-		pvm_kvm_registers_in(v);
-}
-
-/* The answer is in, but for memory that it needs: that is waited for here, because user space may be
- * next, and look at registers. What is left then waits on, also through pvm_kvm_take_over(); new
- * registers are not the ones that an event would be delivered to. */
-static void settle(struct pvm_kvm_vcpu *v, enum pvm_action answer)
-{
-	enum pvm_action action;
-	pvm_hpa_t root;
-
-	pvm_exit_is_action(&v->exit, answer);
-	if (answer != PVM_ACT_RETRY || v->is_new)
-		return;
-	action = pvm_handle_exit(&v->pvm, &v->exit, &root, PVM_MAY_SLEEP);
-	if (action == PVM_ACT_RESUME || action == PVM_ACT_RETRY || action == PVM_ACT_ERROR)
-		return;
-	v->action = action;
-	v->acts = true;
-}
-
-/* Registers with the answer, to KVM's copies. Where user space has set more than general registers, the
- * rest there is newer than the engine's. */
-static void answer_out(struct pvm_kvm_vcpu *v)
-{
-	if (v->is_new)
-		pvm_kvm_general_out(v);
-	else
-		pvm_kvm_registers_out(v);
-}
-
-int pvm_kvm_skip_instruction(struct kvm_vcpu *vcpu)
-{
-	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
-	uint64_t value = vcpu->arch.regs[VCPU_REGS_RAX];
-	enum pvm_action action = v->action;
-
-	v->action = PVM_ACT_RESUME;
-	if (has_operands(action))
-		take_in(v);
-	v->pvm.host_steps = true;	/* who_steps() */
-	if (action == PVM_ACT_IO)
-		settle(v, pvm_complete_io(&v->pvm, value));
-	else if (action == PVM_ACT_HYPERCALL)
-		settle(v, pvm_complete_hypercall(&v->pvm, value));
-	v->pvm.host_steps = false;
-	if (action == PVM_ACT_IO || action == PVM_ACT_HYPERCALL)
-		answer_out(v);
-	return 1;
-}
-
-int pvm_kvm_complete_msr(struct kvm_vcpu *vcpu, int error)
-{
-	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
-	const unsigned long *regs = vcpu->arch.regs;
-	u64 value = (u32)regs[VCPU_REGS_RAX] | (u64)regs[VCPU_REGS_RDX] << 32;
-	u64 rdx = v->pvm.gpr[PVM_RDX];
-	enum pvm_action action = v->action;
-	int ret = 1;
-
-	v->action = PVM_ACT_RESUME;
-	take_in(v);
-	v->pvm.host_steps = pvm_kvm_is_stepped(v);
-	v->pvm.stepped = false;
-	if (action == PVM_ACT_RDMSR)	/* it is half of KVM's answer; the hypercall's is in RAX alone */
-		v->pvm.gpr[PVM_RDX] = rdx;
-	if (action == PVM_ACT_RDMSR)
-		settle(v, pvm_complete_rdmsr(&v->pvm, !error, value));
-	else if (action == PVM_ACT_WRMSR)
-		settle(v, pvm_complete_wrmsr(&v->pvm, !error));
-	v->pvm.host_steps = false;
-	if (v->pvm.stepped)
-		ret = pvm_kvm_stepped(v);
-	answer_out(v);
+	pvm_kvm_log_pvcs(v);
 	return ret;
 }

@@ -114,6 +114,10 @@ struct pvm_host_ops {
 	 * pvm_vcpu::preemptible where that may happen and cannot be helped. */
 	void (*relax)(void *host);
 
+	/* May be NULL. Without the lock, again and again in a call that takes long and may sleep: let
+	 * others have the CPU, if any want it. */
+	void (*yield)(void *host);
+
 	/*
 	 * The three that follow are asked by pvm_handle_exit(), without any lock, from
 	 * the vCPU's own thread, and must not sleep.

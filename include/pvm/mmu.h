@@ -159,6 +159,10 @@ PVM_API int pvm_mmu_read(struct pvm_vcpu *vcpu, pvm_gva_t gva, void *buf, size_t
 PVM_API int pvm_mmu_write(struct pvm_vcpu *vcpu, pvm_gva_t gva, const void *buf, size_t len,
 			  struct pvm_fault_result *fault, pvm_gva_t *fault_gva);
 
+/* Could the engine write there? PVM_OK; PVM_EFAULT: no memory, or read-only memory; PVM_EAGAIN as
+ * pvm_mmu_read(). */
+PVM_API int pvm_mmu_probe_gpa(struct pvm_vcpu *vcpu, pvm_gpa_t gpa);
+
 /* ------------------------------------------------------------------------
  * The host changes memory. spec-independent; M10
  */

@@ -214,6 +214,8 @@ struct pvm_vcpu_mmu {
 	uint64_t roots_gen;	/* of root[] */
 	pvm_gfn_t late;		/* memory that could not be touched without sleeping */
 	bool is_late, late_write;	/* there is one; it is to be written */
+	bool brief;		/* the call must not take long (M12): what would asks to be called again */
+	uint64_t flush_since;	/* mmu->sync_clock of a flush that is not done for that; 0: none */
 	bool is_shared;		/* the engine writes shared as it likes: no table there is exact */
 	pvm_gfn_t shared;	/* the frame of the PVCS */
 

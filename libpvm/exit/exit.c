@@ -46,6 +46,7 @@ static PVM_NOINLINE enum pvm_action deliver_kept(struct pvm_vcpu *vcpu)
 	enum pvm_action action;
 
 	vcpu->kept_event.waits = false;
+	vcpu->io_late = false;		/* a snapshot's event: what waited before is not this state's */
 	action = pvm_event_deliver(vcpu, vcpu->kept_event.vector, vcpu->kept_event.error_code);
 	if (action == PVM_ACT_RESUME && vcpu->nmi_pending && !vcpu->nmi_masked)
 		return pvm_event_nmi(vcpu);
@@ -174,7 +175,9 @@ enum pvm_action pvm_handle_exit(struct pvm_vcpu *vcpu, struct pvm_guest_exit *ex
 	unsigned tries;
 
 	vcpu->mmu.is_late = false;	/* of what was noted before, nothing is waited for */
+	vcpu->mmu.brief = sleep == PVM_NO_SLEEP;	/* M12: its caller may have interrupts off */
 	action = attempt(vcpu, exit, root, sleep);
+	vcpu->mmu.brief = false;
 
 	/* Where memory was late it is waited for here, with nothing held. */
 	for (tries = 0; pvm_unlikely(action == PVM_ACT_RETRY) && sleep != PVM_NO_SLEEP; tries++) {

@@ -25,8 +25,8 @@ bool pvm_hc_accept_pgtbl_flags(uint64_t flags);
  * and is not kept: the hypercall's flag says whether to flush. */
 bool pvm_hc_accept_pgd(const struct pvm_vcpu *vcpu, uint64_t *pgd);
 /* CR4.LA57 follows the flag, if the vCPU has it at all. x86 flushes all when
- * it changes. */
-void pvm_hc_load_paging_depth(struct pvm_vcpu *vcpu, bool wanted);
+ * it changes. False: that takes too long now (mmu/flush.h), and nothing has changed. */
+bool pvm_hc_load_paging_depth(struct pvm_vcpu *vcpu, bool wanted);
 /* The new tables are in the vCPU: the end of LOAD_PGTBL. */
 enum pvm_action pvm_hc_loaded_pgtbl(struct pvm_vcpu *vcpu, uint64_t flags);
 

@@ -6,6 +6,7 @@
  * spec: HYPERCALL be issued in supervisor software
  */
 #include "hypercall/handlers.h"
+#include "mmu/flush.h"
 #include "vcpu/rules.h"
 
 #define PVM_LOAD_PGTBL_FLAGS (PVM_LOAD_PGTBL_FLUSH | PVM_LOAD_PGTBL_LA57)
@@ -22,22 +23,24 @@ bool pvm_hc_accept_pgd(const struct pvm_vcpu *vcpu, uint64_t *pgd)
 	return pvm_cr3_allowed(&vcpu->vm->config, *pgd);
 }
 
-void pvm_hc_load_paging_depth(struct pvm_vcpu *vcpu, bool wanted)
+bool pvm_hc_load_paging_depth(struct pvm_vcpu *vcpu, bool wanted)
 {
 	bool la57 = wanted && pvm_cr4_allowed(vcpu, vcpu->cr4 | PVM_CR4_LA57);
 
 	if (la57 == !!(vcpu->cr4 & PVM_CR4_LA57))
-		return;
+		return true;
+	if (!pvm_flush_all(vcpu))
+		return false;
 	vcpu->cr4 ^= PVM_CR4_LA57;
 	vcpu->state_gen++;
-	pvm_mmu_flush_all(vcpu);
+	return true;
 }
 
 enum pvm_action pvm_hc_loaded_pgtbl(struct pvm_vcpu *vcpu, uint64_t flags)
 {
 	pvm_mmu_new_cr3(vcpu);
-	if (flags & PVM_LOAD_PGTBL_FLUSH)
-		pvm_mmu_flush_current(vcpu);
+	if ((flags & PVM_LOAD_PGTBL_FLUSH) && !pvm_flush_current(vcpu))
+		return PVM_ACT_RETRY;	/* M12; the same tables are loaded again */
 	return pvm_hypercall_done(vcpu, 0);
 }
 
@@ -57,19 +60,18 @@ enum pvm_action pvm_hc_irq_hlt(struct pvm_vcpu *vcpu)
 
 enum pvm_action pvm_hc_tlb_flush(struct pvm_vcpu *vcpu)
 {
-	pvm_mmu_flush_all(vcpu);
-	return pvm_hypercall_done(vcpu, 0);
+	return pvm_flush_all(vcpu) ? pvm_hypercall_done(vcpu, 0) : PVM_ACT_RETRY;	/* M12 */
 }
 
 enum pvm_action pvm_hc_tlb_flush_current(struct pvm_vcpu *vcpu)
 {
-	pvm_mmu_flush_current(vcpu);
-	return pvm_hypercall_done(vcpu, 0);
+	return pvm_flush_current(vcpu) ? pvm_hypercall_done(vcpu, 0) : PVM_ACT_RETRY;	/* M12 */
 }
 
 enum pvm_action pvm_hc_tlb_invlpg(struct pvm_vcpu *vcpu)
 {
-	pvm_mmu_invlpg(vcpu, pvm_gva(vcpu->gpr[PVM_RBX]));
+	if (!pvm_flush_address(vcpu, pvm_gva(vcpu->gpr[PVM_RBX])))
+		return PVM_ACT_RETRY;	/* M12 */
 	return pvm_hypercall_done(vcpu, 0);
 }
 

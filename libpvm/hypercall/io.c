@@ -37,17 +37,25 @@ static uint64_t string_count(const struct pvm_vcpu *vcpu, uint8_t address_size)
 	return address_size == 4 ? (uint32_t)vcpu->gpr[PVM_RCX] : vcpu->gpr[PVM_RCX];
 }
 
-/* What a port gives is gone once read: see first that it can be stored. */
+/* What a port gives is gone once read: see first that it can be stored. Where no memory is, the host
+ * does all of the instruction (PVM_ACT_MMIO). */
 static bool destination_writable(struct pvm_vcpu *vcpu, const struct pvm_insn *insn,
 				 enum pvm_action *action)
 {
 	const uint64_t ends[2] = { insn->address, insn->address + insn->size - 1 };
 	struct pvm_fault_result fault;
 	unsigned i;
+	int rc;
 
 	for (i = 0; i < 2; i++) {
-		if (pvm_mmu_translate(vcpu, pvm_gva(ends[i]), PVM_ACCESS_WRITE, true, &fault))
+		if (!pvm_mmu_translate(vcpu, pvm_gva(ends[i]), PVM_ACCESS_WRITE, true, &fault)) {
+			*action = pvm_insn_fault(vcpu, &fault, pvm_gva(ends[i]), true);
+			return false;
+		}
+		rc = pvm_mmu_probe_gpa(vcpu, fault.gpa);
+		if (rc == PVM_OK)
 			continue;
+		fault.kind = rc == PVM_EAGAIN ? PVM_FAULT_WOULD_BLOCK : PVM_FAULT_MMIO;
 		*action = pvm_insn_fault(vcpu, &fault, pvm_gva(ends[i]), true);
 		return false;
 	}

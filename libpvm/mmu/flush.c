@@ -7,6 +7,8 @@
  *
  * spec: TLB
  */
+#include "flush.h"
+
 #include "abi/abi.h"
 #include "entry.h"
 #include "lock.h"
@@ -39,21 +41,53 @@ static bool sync_some(struct pvm_mmu *mmu, const pvm_gfn_t *tables, unsigned cou
 	return true;
 }
 
-static void sync_tables(struct pvm_mmu *mmu, const pvm_gfn_t *tables, unsigned count, bool upper)
+/* What was done for a flush that gave up counts for the same one. */
+static uint64_t begin(struct pvm_vcpu *vcpu)
 {
-	uint64_t since = pvm_track_flush(mmu);
+	uint64_t since = vcpu->mmu.flush_since;
 
-	while (!sync_some(mmu, tables, count, since, upper))
-		pvm_page_breathe(mmu);
+	vcpu->mmu.flush_since = 0;
+	return since ? since : pvm_track_flush(vcpu->vm->mmu);
+}
+
+/* Another pass? Not if the call must be brief (M12). */
+static bool go_on(struct pvm_vcpu *vcpu, uint64_t since, unsigned *passes)
+{
+	struct pvm_vm *vm = vcpu->vm;
+
+	if (vcpu->mmu.brief && ++*passes == PVM_BRIEF_PASSES) {
+		vcpu->mmu.flush_since = since;
+		return false;
+	}
+	pvm_page_finish(vm->mmu);
+	pvm_unlock(vm);
+	if (!vcpu->mmu.brief && vm->ops->yield)
+		vm->ops->yield(vm->host);
+	pvm_lock(vm);
+	return true;
+}
+
+static bool sync_tables(struct pvm_vcpu *vcpu, const pvm_gfn_t *tables, unsigned count, bool upper)
+{
+	uint64_t since = begin(vcpu);
+	unsigned passes = 0;
+
+	while (!sync_some(vcpu->vm->mmu, tables, count, since, upper))
+		if (!go_on(vcpu, since, &passes))
+			return false;
+	return true;
 }
 
 /* Forget what was translated by these root tables. */
-static void flush_tables(struct pvm_vcpu *vcpu, const pvm_gfn_t *tables, unsigned count)
+static bool flush_tables(struct pvm_vcpu *vcpu, const pvm_gfn_t *tables, unsigned count)
 {
 	struct pvm_mmu *mmu = vcpu->vm->mmu;
 	unsigned i;
 
-	sync_tables(mmu, tables, count, false);
+	if (!sync_tables(vcpu, tables, count, false)) {
+		pvm_page_finish(mmu);
+		return false;
+	}
 	for (i = 0; i < count; i++) {
 		struct pvm_shadow_page *root = NULL;
 
@@ -62,6 +96,7 @@ static void flush_tables(struct pvm_vcpu *vcpu, const pvm_gfn_t *tables, unsigne
 	}
 	pvm_track_harden(mmu);
 	pvm_page_finish(mmu);
+	return true;
 }
 
 /* The root tables of both modes; one when it is the same table. */
@@ -72,16 +107,29 @@ static unsigned current_tables(const struct pvm_vcpu *vcpu, pvm_gfn_t tables[2])
 	return tables[0].v == tables[1].v ? 1 : 2;
 }
 
-void pvm_mmu_flush_all(struct pvm_vcpu *vcpu)
+/* With the lock. */
+static bool sync_all(struct pvm_vcpu *vcpu)
+{
+	uint64_t since = begin(vcpu);
+	unsigned passes = 0;
+
+	while (!pvm_track_sync_all(vcpu->vm->mmu, since))
+		if (!go_on(vcpu, since, &passes))
+			return false;
+	return true;
+}
+
+bool pvm_flush_all(struct pvm_vcpu *vcpu)
 {
 	struct pvm_vm *vm = vcpu->vm;
 	struct pvm_mmu *mmu = vm->mmu;
-	uint64_t since;
 
 	pvm_lock(vm);
-	since = pvm_track_flush(mmu);
-	while (!pvm_track_sync_all(mmu, since))
-		pvm_page_breathe(mmu);
+	if (!sync_all(vcpu)) {
+		pvm_page_finish(mmu);
+		pvm_unlock(vm);
+		return false;
+	}
 	pvm_track_harden(mmu);
 	if (mmu->vcpus == 1)
 		pvm_tlb_flush_everything(mmu);
@@ -90,26 +138,31 @@ void pvm_mmu_flush_all(struct pvm_vcpu *vcpu)
 			.scope = PVM_FLUSH_ALL, .vcpu = vcpu, .root = { PVM_INVALID_ADDR } });
 	pvm_page_finish(mmu);
 	pvm_unlock(vm);
+	return true;
 }
 
-void pvm_mmu_flush_current(struct pvm_vcpu *vcpu)
+bool pvm_flush_current(struct pvm_vcpu *vcpu)
 {
 	struct pvm_vm *vm = vcpu->vm;
 	pvm_gfn_t tables[2];
+	bool done;
 
 	pvm_lock(vm);
-	flush_tables(vcpu, tables, current_tables(vcpu, tables));
+	done = flush_tables(vcpu, tables, current_tables(vcpu, tables));
 	pvm_unlock(vm);
+	return done;
 }
 
-void pvm_mmu_flush_cr3(struct pvm_vcpu *vcpu, uint64_t cr3)
+static bool flush_cr3(struct pvm_vcpu *vcpu, uint64_t cr3)
 {
 	struct pvm_vm *vm = vcpu->vm;
 	pvm_gfn_t table = pvm_cr3_gfn(cr3);
+	bool done;
 
 	pvm_lock(vm);
-	flush_tables(vcpu, &table, 1);
+	done = flush_tables(vcpu, &table, 1);
 	pvm_unlock(vm);
+	return done;
 }
 
 /* Bring the entries on the way to @gva up to date. Returns the level of the
@@ -141,7 +194,7 @@ static struct pvm_shadow_page *first_stale(const struct pvm_vcpu *vcpu, struct p
 	return table ? table : root;
 }
 
-void pvm_mmu_invlpg(struct pvm_vcpu *vcpu, pvm_gva_t gva)
+bool pvm_flush_address(struct pvm_vcpu *vcpu, pvm_gva_t gva)
 {
 	struct pvm_vm *vm = vcpu->vm;
 	struct pvm_mmu *mmu = vm->mmu;
@@ -149,11 +202,14 @@ void pvm_mmu_invlpg(struct pvm_vcpu *vcpu, pvm_gva_t gva)
 	unsigned i, count = current_tables(vcpu, tables);
 
 	if (!pvm_walk_address_legal(vcpu, gva))
-		return;		/* nothing is ever mapped there (M7) */
+		return true;	/* nothing is ever mapped there (M7) */
 	pvm_lock(vm);
 	/* It drops what a CPU remembers of upper levels, for any address. */
-	if (pvm_unlikely(mmu->unsync_upper))
-		sync_tables(mmu, tables, count, true);
+	if (pvm_unlikely(mmu->unsync_upper) && !sync_tables(vcpu, tables, count, true)) {
+		pvm_page_finish(mmu);
+		pvm_unlock(vm);
+		return false;
+	}
 	for (i = 0; i < count; i++) {
 		struct pvm_shadow_page *root = NULL;
 
@@ -167,4 +223,51 @@ void pvm_mmu_invlpg(struct pvm_vcpu *vcpu, pvm_gva_t gva)
 	}
 	pvm_page_finish(mmu);
 	pvm_unlock(vm);
+	return true;
+}
+
+/* ------------------------------------------------------------------------
+ * Whole, however long that takes.
+ */
+
+/* The vCPU is not brief meanwhile; returns what it was. */
+static bool take_time(struct pvm_vcpu *vcpu)
+{
+	bool brief = vcpu->mmu.brief;
+
+	vcpu->mmu.brief = false;
+	vcpu->mmu.flush_since = 0;
+	return brief;
+}
+
+void pvm_mmu_flush_all(struct pvm_vcpu *vcpu)
+{
+	bool brief = take_time(vcpu);
+
+	pvm_flush_all(vcpu);
+	vcpu->mmu.brief = brief;
+}
+
+void pvm_mmu_flush_current(struct pvm_vcpu *vcpu)
+{
+	bool brief = take_time(vcpu);
+
+	pvm_flush_current(vcpu);
+	vcpu->mmu.brief = brief;
+}
+
+void pvm_mmu_flush_cr3(struct pvm_vcpu *vcpu, uint64_t cr3)
+{
+	bool brief = take_time(vcpu);
+
+	flush_cr3(vcpu, cr3);
+	vcpu->mmu.brief = brief;
+}
+
+void pvm_mmu_invlpg(struct pvm_vcpu *vcpu, pvm_gva_t gva)
+{
+	bool brief = take_time(vcpu);
+
+	pvm_flush_address(vcpu, gva);
+	vcpu->mmu.brief = brief;
 }

@@ -359,6 +359,14 @@ void pvm_mmu_share(struct pvm_vcpu *vcpu, pvm_gfn_t gfn, bool shared)
 	pvm_unlock(vm);
 }
 
+bool pvm_mmu_is_table(struct pvm_vcpu *vcpu, pvm_gfn_t gfn)
+{
+	bool inside = pvm_enter_or_lock(vcpu), found = pvm_page_first(vcpu->vm->mmu, gfn);
+
+	pvm_leave_or_unlock(vcpu, inside);
+	return found;
+}
+
 uint32_t pvm_mmu_shrink(struct pvm_vm *vm, uint32_t target)
 {
 	struct pass pass = { .mmu = vm->mmu };

@@ -10,6 +10,7 @@
  */
 #include <pvm/mmu.h>
 
+#include "flush.h"
 #include "internal.h"
 #include "late.h"
 #include "lock.h"
@@ -134,6 +135,22 @@ int pvm_mmu_read(struct pvm_vcpu *vcpu, pvm_gva_t gva, void *buf, size_t len, ui
 	return rc;
 }
 
+int pvm_mmu_probe_gpa(struct pvm_vcpu *vcpu, pvm_gpa_t gpa)
+{
+	pvm_gfn_t gfn = pvm_gpa_to_gfn(gpa);
+	struct pvm_vm *vm = vcpu->vm;
+	int rc = PVM_OK;
+	bool inside;
+
+	if (gpa.v >> vm->config.guest_maxphyaddr)
+		return PVM_EFAULT;
+	inside = pvm_enter_or_lock(vcpu);
+	if (!vm->ops->gfn_to_va(vm->host, gfn, true))
+		rc = pvm_is_late(vcpu, gfn, true) ? PVM_EAGAIN : PVM_EFAULT;
+	pvm_leave_or_unlock(vcpu, inside);
+	return rc;
+}
+
 /* A page of a write: where it goes and by which walk. */
 struct target {
 	struct pvm_guest_walk walk;
@@ -219,6 +236,7 @@ int pvm_mmu_write(struct pvm_vcpu *vcpu, pvm_gva_t gva, const void *buf, size_t 
 	struct pvm_vm *vm = vcpu->vm;
 	struct target target[WINDOW];
 	const uint8_t *from = buf;
+	unsigned passes = 0;
 	int rc = PVM_OK;
 
 	if (page_part(gva, len) == len && write_inside(vcpu, gva, buf, len))
@@ -232,6 +250,10 @@ int pvm_mmu_write(struct pvm_vcpu *vcpu, pvm_gva_t gva, const void *buf, size_t 
 		if (rc != PVM_OK)
 			break;
 		if (!note_writes(vm->mmu, target, pages)) {
+			if (vcpu->mmu.brief && ++passes == PVM_BRIEF_PASSES) {	/* M12 */
+				rc = report_late(fault);
+				break;
+			}
 			pvm_page_breathe(vm->mmu);
 			continue;
 		}

@@ -428,6 +428,8 @@ void pvm_switcher_run(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *sv
 
 	exit->guest.kind = PVM_EXIT_KICK;
 	exit->nmi = exit->machine_check = false;
+	vcpu->mmu.brief = true;		/* M12: interrupts are off */
+	vcpu->mmu.flush_since = 0;	/* the guest goes on, so no flush is under way */
 	if (pvm_unlikely(!cpu->is_loaded))
 		pvm_switcher_load(cpu);
 	if (pvm_unlikely(!window_is_right(svcpu) || svcpu->roots_gen != vcpu->mmu.roots_gen ||
@@ -435,8 +437,10 @@ void pvm_switcher_run(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *sv
 		prepare(svcpu, root);
 	do {
 		action = PVM_ACT_RETRY;
-		if (!enter(cpu, svcpu, kept))
+		if (!enter(cpu, svcpu, kept)) {
+			vcpu->mmu.brief = false;
 			return;
+		}
 		if (!svcpu->serve || cpu->pending || svcpu->inhibit)
 			break;
 		if (cpu->kind == KIND_HYPERCALL) {
@@ -454,6 +458,7 @@ void pvm_switcher_run(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *sv
 			action = serve_vector(cpu, vcpu, &kept);
 		}
 	} while (action == PVM_ACT_RESUME && load_root(cpu, svcpu, &kept));
+	vcpu->mmu.brief = false;
 
 	if (action == PVM_ACT_RETRY) {
 		explain(cpu, vcpu, exit);

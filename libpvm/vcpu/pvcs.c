@@ -58,7 +58,12 @@ int pvm_pvcs_attach(struct pvm_vcpu *vcpu, uint64_t gpa)
 	 * pinned already stays so. */
 	if (!page || vcpu->msr.vcpu_struct >> PVM_PAGE_SHIFT != gfn) {
 		pvm_hpa_t pa;
-		int error = vcpu->vm->ops->pin(vcpu->vm->host, pvm_gfn(gfn), &page, &pa);
+		int error;
+
+		/* M12: a page that is a table takes as long as there are ways to it. */
+		if (vcpu->mmu.brief && pvm_mmu_is_table(vcpu, pvm_gfn(gfn)))
+			return PVM_EAGAIN;
+		error = vcpu->vm->ops->pin(vcpu->vm->host, pvm_gfn(gfn), &page, &pa);
 
 		if (error == PVM_EAGAIN)
 			pvm_late_note(vcpu, pvm_gfn(gfn), true);

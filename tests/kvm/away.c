@@ -377,6 +377,44 @@ static void last_writes(void)
 	      "the last writes to a PVCS that is given up are in the log: %u written, %u logged", changed, logged);
 }
 
+static bool is_logged(void)
+{
+	return get_log() >> (PVCS_GPA / PAGE) & 1;
+}
+
+/* OUT 0x80; MOV ECX, 0x12345; WRMSR: its #GP is delivered when user space has answered, and by
+ * KVM_SET_REGS, too, the PVCS is written without the guest's running. */
+static void writes_without_a_run(void)
+{
+	struct kvm_enable_cap cap = {
+		.cap = KVM_CAP_X86_USER_SPACE_MSR,
+		.args = { KVM_MSR_EXIT_REASON_UNKNOWN | KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_FILTER },
+	};
+	volatile uint64_t *flags;
+	struct kvm_regs set;
+	uint64_t before;
+
+	BEGIN("\xe6\x80\xb9\x45\x23\x01\x00\x0f\x30", 0);
+	ASK(m.vm, KVM_ENABLE_CAP, &cap);
+	flags = (volatile uint64_t *)(m.memory + PVCS_GPA);
+	if (bare_run(&m) || m.run[0]->exit_reason != KVM_EXIT_X86_WRMSR)
+		machine_die("no exit for an MSR: %u", m.run[0]->exit_reason);
+	machine_slot(&m, 0, KVM_MEM_LOG_DIRTY_PAGES, 0, BARE_MEMORY, m.memory);
+	get_log();
+	*flags = PVM_EVENT_FLAGS_IF;
+	m.run[0]->msr.error = 1;
+	bare_complete(&m);
+	check(bare_regs(&m).rip == HANDLER_GPA && *flags != PVM_EVENT_FLAGS_IF && is_logged(),
+	      "what the completion of an exit writes to the PVCS is in the log");
+	get_log();
+	set = bare_regs(&m);
+	set.rflags ^= PVM_RFLAGS_IF;
+	before = *flags;
+	ASK(m.vcpu[0], KVM_SET_REGS, &set);
+	check(*flags != before && is_logged(), "and what KVM_SET_REGS writes there");
+	machine_destroy(&m);
+}
+
 int main(void)
 {
 	struct sigaction bus = { .sa_sigaction = on_bus, .sa_flags = SA_SIGINFO };
@@ -398,5 +436,6 @@ int main(void)
 	poisoned();
 	waited_for();
 	last_writes();
+	writes_without_a_run();
 	return check_finish();
 }

@@ -17,7 +17,8 @@ enum pvm_action pvm_dual_cr3_load_pgtbl(struct pvm_vcpu *vcpu)
 	    !pvm_hc_accept_pgtbl_flags(flags))
 		return pvm_hypercall_done(vcpu, (uint64_t)-PVM_HC_EINVAL);
 
-	pvm_hc_load_paging_depth(vcpu, flags & PVM_LOAD_PGTBL_LA57);
+	if (!pvm_hc_load_paging_depth(vcpu, flags & PVM_LOAD_PGTBL_LA57))
+		return PVM_ACT_RETRY;	/* M12 */
 	vcpu->cr3 = supervisor_pgd;
 	vcpu->msr.switch_cr3 = user_pgd;
 	return pvm_hc_loaded_pgtbl(vcpu, flags);

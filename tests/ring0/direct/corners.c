@@ -314,11 +314,14 @@ static void some_hypercalls_are_the_hosts(void)
 	print("hypercalls of the host's are not served\n");
 }
 
+static unsigned briefly;	/* calls that were told to be brief */
+
 /* In place of the engine's: changes what a row that is PVM_SERVE_ANY may. */
 static enum pvm_action change_registers(struct pvm_vcpu *vcpu)
 {
 	unsigned i;
 
+	briefly += vcpu->mmu.brief;
 	for (i = 0; i < PVM_GPR_COUNT; i++)
 		vcpu->gpr[i] = 0x0203040506070809ull * (i + 1);
 	vcpu->rflags ^= PVM_RFLAGS_ZF;
@@ -357,7 +360,9 @@ static void served_hypercall_may_change_every_register(void)
 			fail("S3: register %u is %lx after a hypercall", i, test.vcpu.gpr[i]);
 	if ((test.vcpu.rflags ^ rflags) & PVM_RFLAGS_ZF)	/* twice */
 		fail("S3: RFLAGS is %lx after two hypercalls", test.vcpu.rflags);
-	print("a served hypercall may change every register\n");
+	if (briefly != 2 || test.vcpu.mmu.brief)
+		fail("M12: of two served hypercalls %u must be brief, and after them: %d", briefly, test.vcpu.mmu.brief);
+	print("a served hypercall may change every register, and must be brief\n");
 }
 
 static void use_switches(const struct pvm_abi_switches *switches)

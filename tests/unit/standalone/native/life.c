@@ -67,6 +67,13 @@ Test(native_life, each_root_has_a_stub_of_its_own_and_keeps_it)
 
 #define STUBS 24
 
+/* For good. One is user mode's from the beginning. */
+static void limit_stubs(struct native_vcpu *native, unsigned stubs)
+{
+	native->pool.limit = stubs;
+	native->pool.retry_at = UINT64_MAX;
+}
+
 Test(native_life, more_roots_than_stubs_take_turns)
 {
 	struct native_vcpu *native;
@@ -76,7 +83,7 @@ Test(native_life, more_roots_than_stubs_take_turns)
 
 	machine_init(&m, 1);
 	native = m.vcpu[0]->executor;
-	native->pool.limit = STUBS;
+	limit_stubs(native, STUBS);
 	for (i = 0; i < STUBS + 5; i++)
 		cr3[i] = another_cr3();
 	for (round = 0; round < 2; round++) {
@@ -113,7 +120,7 @@ Test(native_life, as_many_roots_as_a_busy_guest_has_keep_their_stubs)
 		}
 	}
 	native_executor.stats(&m.vm, &stats);
-	cr_assert_eq(stats.processes, 100);
+	cr_assert_eq(stats.processes, 100 + 1, "and one of user mode's");
 	machine_fini(&m);
 }
 
@@ -128,7 +135,7 @@ Test(native_life, of_the_oldest_the_cheapest_is_emptied)
 
 	machine_init(&m, 1);
 	native = m.vcpu[0]->executor;
-	native->pool.limit = 6;
+	limit_stubs(native, 6 + 1);
 	for (i = 0; i < 7; i++)
 		cr3[i] = another_cr3();
 	for (page = 0; page < 64; page++)
@@ -168,7 +175,59 @@ Test(native_life, M11_a_host_without_more_processes_makes_do_with_those_there_ar
 		cr_assert_eq(pvm_cr_write(&m.vcpu[0]->pvm, 3, cr3[i]), PVM_OK);
 		run_syscall();
 	}
-	cr_assert_eq(native->pool.alive, 1);
+	cr_assert_eq(native->pool.alive, 2);
+	machine_fini(&m);
+}
+
+/* A host that has refused a process is asked again after a while, and then again after a longer one. */
+Test(native_life, a_pool_grows_again_when_the_host_can)
+{
+	struct native_vcpu *native;
+	uint64_t cr3[3];
+	unsigned i, asked = 0;
+
+	machine_init(&m, 1);
+	for (i = 0; i < 3; i++)
+		cr3[i] = another_cr3();
+	native = m.vcpu[0]->executor;
+	native->pool.limit = 2;		/* as after a refusal */
+	native->pool.retry_at = POOL_PATIENCE;
+	for (i = 0; i < POOL_PATIENCE + 8 && native->pool.alive == 2; i++, asked++) {
+		cr_assert_eq(pvm_cr_write(&m.vcpu[0]->pvm, 3, cr3[i % 3]), PVM_OK);
+		run_syscall();
+	}
+	cr_assert_eq(native->pool.alive, 3);
+	cr_assert_geq(asked, POOL_PATIENCE / 2);
+	machine_fini(&m);
+}
+
+/* No vCPU grows while another lacks its first stub, and each has its own before its guest runs. */
+Test(native_life, N5_a_vcpu_leaves_the_others_their_first_stubs)
+{
+	struct native_vcpu *first, *second;
+	uint64_t cr3[3];
+	unsigned i;
+
+	machine_init(&m, 2);
+	first = m.vcpu[0]->executor;
+	second = m.vcpu[1]->executor;
+	cr_assert_eq(first->pool.alive, 2);
+	cr_assert_eq(second->pool.alive, 2);
+	for (i = 0; i < 3; i++)
+		cr3[i] = another_cr3();
+	pool_discard(&second->pool, &second->pool.spaces[0]);
+	for (i = 0; i < 3; i++) {
+		cr_assert_eq(pvm_cr_write(&m.vcpu[0]->pvm, 3, cr3[i]), PVM_OK);
+		run_syscall();
+	}
+	cr_assert_eq(first->pool.alive, 2);
+	cr_assert_eq(machine_run(m.vcpu[1]).kind, PVM_EXIT_SYSCALL);
+	cr_assert_eq(second->pool.alive, 2);
+	for (i = 0; i < 3; i++) {
+		cr_assert_eq(pvm_cr_write(&m.vcpu[0]->pvm, 3, cr3[i]), PVM_OK);
+		run_syscall();
+	}
+	cr_assert_eq(first->pool.alive, 4);
 	machine_fini(&m);
 }
 
@@ -179,6 +238,8 @@ Test(native_life, M11_a_vcpu_without_any_stub_fails_with_one_line)
 
 	machine_init(&m, 1);
 	native = m.vcpu[0]->executor;
+	pool_discard(&native->pool, &native->pool.spaces[0]);
+	pool_discard(&native->pool, &native->pool.spaces[1]);
 	kill(native->pool.nursery.zygote, SIGKILL);
 	machine_code(&m, code_syscall);
 	exit = machine_run(m.vcpu[0]);
