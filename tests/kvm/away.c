@@ -388,7 +388,8 @@ static void writes_without_a_run(void)
 {
 	struct kvm_enable_cap cap = {
 		.cap = KVM_CAP_X86_USER_SPACE_MSR,
-		.args = { KVM_MSR_EXIT_REASON_UNKNOWN | KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_FILTER },
+		.args = { KVM_MSR_EXIT_REASON_UNKNOWN | KVM_MSR_EXIT_REASON_INVAL |
+			  KVM_MSR_EXIT_REASON_FILTER },
 	};
 	volatile uint64_t *flags;
 	struct kvm_regs set;
