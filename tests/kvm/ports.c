@@ -33,7 +33,8 @@ static bool stopped_at(unsigned port)
 	return m.run[0]->exit_reason == KVM_EXIT_IO && m.run[0]->io.port == port;
 }
 
-/* Answer port 0x82 with bytes from 0x51 on until something else stops the guest. Returns how often it was read. */
+/* Answer port 0x82 with bytes from 0x51 on until something else stops the guest. Returns how often it
+ * was read. */
 static unsigned answer(uint8_t *written)
 {
 	unsigned reads = 0, turns;
@@ -56,8 +57,8 @@ static void rax_is_left_alone(const char *what, const char *code, size_t length,
 
 	bare_begin(&m, PVM_ABI_DUAL_CR3, code, length);
 	reads = answer(&written);
-	check(stopped_at(0x81) && reads == count && *bare_data(&m) == 0x11223344 && m.memory[PLACE_GPA] == 0x51 &&
-	      m.memory[PLACE_GPA + count - 1] == 0x50 + count,
+	check(stopped_at(0x81) && reads == count && *bare_data(&m) == 0x11223344 &&
+	      m.memory[PLACE_GPA] == 0x51 && m.memory[PLACE_GPA + count - 1] == 0x50 + count,
 	      "%s leaves RAX alone: 0x%x, after %u reads", what, *bare_data(&m), reads);
 	machine_destroy(&m);
 }
@@ -88,7 +89,8 @@ static void to_a_device(void)
 static void to_read_only_memory(bool touched)
 {
 	static const char code[] = TO_FAR "\x6c" OUT_EAX;
-	uint8_t *rom = mmap(NULL, 2 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), written = 0;
+	uint8_t *rom = mmap(NULL, 2 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint8_t written = 0;
 	unsigned reads;
 
 	bare_begin(&m, PVM_ABI_DUAL_CR3, code, sizeof(code) - 1);

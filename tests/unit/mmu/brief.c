@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * M12 where the caller may have interrupts off: a call without sleep gives up what takes long, however often it
- * gives up the lock, and the same exit is handled with sleep. Counted in the engine's own steps.
+ * M12 where the caller may have interrupts off: a call without sleep gives up what takes long, however often
+ * it gives up the lock, and the same exit is handled with sleep. Counted in the engine's own steps.
  */
 #include "guest.h"
 
