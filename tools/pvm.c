@@ -3,6 +3,7 @@
  * The pvm command: picks the subcommand. Owns the standard streams at the two
  * ends of a run; does nothing else itself.
  */
+#include "output.h"
 #include "pvm.h"
 
 #include <errno.h>
@@ -58,7 +59,7 @@ static int finish(int status)
 	failed = fflush(stdout) || ferror(stdout);
 	if (!failed || status)
 		return status;
-	fprintf(stderr, "pvm: cannot write standard output: %s\n", strerror(errno ? errno : EIO));
+	output_say("pvm: cannot write standard output: %s\n", strerror(errno ? errno : EIO));
 	return MONITOR_STATUS_FAILED;
 }
 

@@ -253,13 +253,13 @@ static int run(const struct run_options *options)
 
 	vm = monitor_vm_create(&options->vm, why, sizeof(why));
 	if (!vm) {
-		fprintf(stderr, "pvm: %s\n", why);
+		output_say("pvm: %s\n", why);
 		return MONITOR_STATUS_FAILED;
 	}
 	monitor_vm_run(vm, &result);
 	print_report(vm, &result, options->stats);
 	if (monitor_vm_destroy(vm, why, sizeof(why))) {
-		fprintf(stderr, "pvm: %s\n", why);
+		output_say("pvm: %s\n", why);
 		if (result.status == 0)
 			result.status = MONITOR_STATUS_FAILED;
 	}

@@ -22,10 +22,12 @@ static bool is_ours(const struct console *console)
 	return tcgetpgrp(console->in) == getpgrp();
 }
 
+/* While it is another's, what is to be put back stays known. */
 static void make_cooked(struct console *console)
 {
-	if (console->raw && is_ours(console))
-		tcsetattr(console->in, TCSANOW, &console->saved);
+	if (!console->raw || !is_ours(console))
+		return;
+	tcsetattr(console->in, TCSANOW, &console->saved);
 	console->raw = false;
 }
 
@@ -43,9 +45,11 @@ static void make_raw(struct console *console)
 {
 	static bool registered;
 	struct termios raw;
+	bool was_raw;
 
-	if (!console->terminal || console->raw || !is_ours(console) ||
-	    tcgetattr(console->in, &console->saved))
+	if (!console->terminal || !is_ours(console))
+		return;
+	if (!console->raw && tcgetattr(console->in, &console->saved))
 		return;
 	raw = console->saved;
 	raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO | ECHONL | IEXTEN);
@@ -58,9 +62,10 @@ static void make_raw(struct console *console)
 		return;
 	/* Before the change: a fault in between finds it. */
 	open_console = console;
+	was_raw = console->raw;
 	console->raw = true;
 	if (tcsetattr(console->in, TCSANOW, &raw))
-		console->raw = false;
+		console->raw = was_raw;
 }
 
 void console_open(struct console *console, int in, int out, int over)

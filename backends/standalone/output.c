@@ -26,40 +26,45 @@ int output_own(int fd, int flags)
 }
 
 /* A socket is the same description for all who have it, so that each call must say that it does not
- * wait; so must it where a description of our own could not be had. */
+ * wait; so must it where a description of our own could not be had. What the host denies is done as ever. */
 ssize_t output_try_read(int fd, void *buffer, size_t size)
 {
 	struct iovec part = { .iov_base = buffer, .iov_len = size };
-	ssize_t n = recv(fd, buffer, size, MSG_DONTWAIT);
 	struct stat status;
+	ssize_t n = -1;
 
-	if (n >= 0 || errno != ENOTSOCK)
-		return n;
-	if (fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode)) {
+	if (fstat(fd, &status) < 0)
+		return -1;
+	errno = ENOSYS;
+	if (S_ISSOCK(status.st_mode))
+		n = recv(fd, buffer, size, MSG_DONTWAIT);
+	else if (S_ISFIFO(status.st_mode))
 		n = preadv2(fd, &part, 1, -1, RWF_NOWAIT);
-		if (n >= 0 || errno != EOPNOTSUPP)
-			return n;
-	}
-	return read(fd, buffer, size);
+	return n >= 0 || errno == EAGAIN || errno == EINTR ? n : read(fd, buffer, size);
 }
 
 static ssize_t try_write(int fd, const void *bytes, size_t size)
 {
-	ssize_t n = send(fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+	struct stat status;
+	ssize_t n;
 
-	return n >= 0 || errno != ENOTSOCK ? n : write(fd, bytes, size);
+	if (fstat(fd, &status) < 0 || !S_ISSOCK(status.st_mode))
+		return write(fd, bytes, size);
+	n = send(fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+	return n >= 0 || errno == EAGAIN || errno == EINTR || errno == EPIPE ? n : write(fd, bytes, size);
 }
 
-/* 0: there is room; EAGAIN: the VM is over and there is none. */
-static int wait_for_room(int fd, int over, int patience)
+/* 0: there is room, or *@denied: the host does not let us wait. EAGAIN: the VM is over and there is none. */
+static int wait_for_room(int fd, int over, int patience, bool *denied)
 {
 	struct pollfd fds[] = { { .fd = fd, .events = POLLOUT }, { .fd = over, .events = POLLIN } };
 	int n;
 
 	for (;;) {
 		n = poll(fds, 2, over >= 0 ? -1 : patience);
-		if (n < 0 && errno != EINTR && errno != EAGAIN)
-			return errno;
+		*denied = n < 0 && errno != EINTR && errno != EAGAIN;
+		if (*denied)
+			return 0;
 		if (n > 0 && fds[0].revents)
 			return 0;
 		if (n == 0)
@@ -74,17 +79,18 @@ int output_write(int fd, int over, int patience, const void *bytes, size_t size)
 	const char *from = bytes;
 	size_t part;
 	ssize_t n;
+	bool denied;
 	int error;
 
 	while (size) {
-		error = wait_for_room(fd, over, patience);
+		error = wait_for_room(fd, over, patience, &denied);
 		if (error)
 			return error;
 		/* A pipe that has room has it for that many: no write blocks, even where
 		 * the description does, unless others write there, too. */
 		part = size < PIPE_BUF ? size : PIPE_BUF;
 		n = try_write(fd, from, part);
-		if (n < 0 && errno != EAGAIN && errno != EINTR)
+		if (n < 0 && errno != EINTR && (denied || errno != EAGAIN))
 			return errno;
 		if (n > 0) {
 			from += n;

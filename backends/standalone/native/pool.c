@@ -15,7 +15,7 @@
 void pool_shared_init(struct pool_shared *shared, unsigned vcpus)
 {
 	pthread_mutex_init(&shared->lock, NULL);
-	shared->lacking = 2 * vcpus;
+	shared->lacking = vcpus;
 }
 
 void pool_shared_destroy(struct pool_shared *shared)
@@ -24,30 +24,32 @@ void pool_shared_destroy(struct pool_shared *shared)
 }
 
 static struct space *create(struct pool *pool, bool user, const struct space *other, char *why,
-			    size_t why_size, int *error);
+			    size_t why_size);
+
+/* With the lock. */
+static void set_lacks(struct pool *pool, bool lacks)
+{
+	pool->shared->lacking += lacks;
+	pool->shared->lacking -= pool->lacks;
+	pool->lacks = lacks;
+}
 
 int pool_open(struct pool *pool, struct pool_shared *shared, int guest_fd, unsigned pkeys, char *why,
 	      size_t why_size)
 {
-	const struct space *supervisors;
 	char unsaid[256];
-	int error;
 
 	memset(pool, 0, offsetof(struct pool, spaces));
 	pool->shared = shared;
+	pool->lacks = true;		/* pool_shared_init() has counted it */
 	pool->limit = POOL_SPACES;
 	pool->patience = POOL_PATIENCE;
-	pool->count = pool->of_mode[0] = pool->of_mode[1] = 0;
+	pool->count = 0;
 	pool->recent[0] = pool->recent[1] = NULL;
-	pool->clock = pool->created = pool->alive = pool->peak = pool->retry_at = pool->first_retry_at = 0;
+	pool->clock = pool->created = pool->alive = pool->peak = pool->retry_at = 0;
 	if (nursery_open(&pool->nursery, guest_fd, POOL_SPACES, pkeys, why, why_size) < 0)
 		return -1;
-	supervisors = create(pool, false, NULL, why, why_size, &error);
-	if (!supervisors) {
-		pool_close(pool);
-		return -1;
-	}
-	create(pool, true, supervisors, unsaid, sizeof(unsaid), &error);	/* M11: one has to do */
+	create(pool, false, NULL, unsaid, sizeof(unsaid));	/* one that is never started needs none */
 	return 0;
 }
 
@@ -60,21 +62,25 @@ void pool_close(struct pool *pool)
 		if (pool->go[i] >= 0)
 			close(pool->go[i]);
 	}
+	pthread_mutex_lock(&pool->shared->lock);
+	set_lacks(pool, false);
+	pthread_mutex_unlock(&pool->shared->lock);
 	nursery_close(&pool->nursery);
+}
+
+/* With the lock. */
+static void discard_locked(struct pool *pool, struct space *space)
+{
+	if (space->pid > 0 && !--pool->alive)
+		set_lacks(pool, true);	/* before others find what it leaves */
+	space_destroy(space);
 }
 
 void pool_discard(struct pool *pool, struct space *space)
 {
-	unsigned *of_mode = &pool->of_mode[space_is_users(space)];
-
-	/* What is left now is ours to have again, before others grow. */
 	pthread_mutex_lock(&pool->shared->lock);
-	if (space->pid > 0) {
-		pool->alive--;
-		pool->shared->lacking += !--*of_mode;
-	}
+	discard_locked(pool, space);
 	pthread_mutex_unlock(&pool->shared->lock);
-	space_destroy(space);
 }
 
 struct space *pool_peer(struct pool *pool, const struct space *space)
@@ -131,56 +137,45 @@ static int open_place(struct pool *pool, unsigned place)
 	return 0;
 }
 
-/* May it be made? The first of a mode before others' second. */
-static bool may_grow(const struct pool *pool, bool user)
-{
-	if (!pool->of_mode[user])
-		return !pool->alive || pool->clock >= pool->first_retry_at;
-	return pool->alive < pool->limit && !pool->shared->lacking;
-}
-
-/* With the lock. */
+/* With the lock: a new process in an unused place. NULL: there may be none now, or the host refuses it. */
 static struct space *create_locked(struct pool *pool, bool user, const struct space *other, char *why,
-				   size_t why_size, int *error)
+				   size_t why_size)
 {
 	unsigned place = unused_place(pool, user, other);
+	int error;
 
-	if (!may_grow(pool, user) || place == POOL_SPACES)
+	if (place == POOL_SPACES)
 		return NULL;
-	*error = open_place(pool, place);
-	if (*error)
-		snprintf(why, why_size, "native executor: no new stub process: %s", strerror(-*error));
+	error = open_place(pool, place);
+	if (error)
+		snprintf(why, why_size, "native executor: no new stub process: %s", strerror(-error));
 	else
-		*error = space_create(&pool->spaces[place], &pool->nursery, place, pool->go[place],
-				      pool->go[place ^ 1], why, why_size);
-	if (*error)
+		error = space_create(&pool->spaces[place], &pool->nursery, place, pool->go[place],
+				     pool->go[place ^ 1], why, why_size);
+	set_lacks(pool, false);		/* also where the host refuses: nobody can wait for that */
+	if (error) {
+		pool->limit = (unsigned)pool->alive;
+		pool->retry_at = pool->clock + pool->patience;
+		pool->patience *= 2;
 		return NULL;
+	}
 	pool->created++;
-	pool->shared->lacking -= !pool->of_mode[user]++;
 	if (++pool->alive > pool->peak)
 		pool->peak = pool->alive;
 	return &pool->spaces[place];
 }
 
-/* A new process in an unused place. NULL: there may be none now, or *@error. */
 static struct space *create(struct pool *pool, bool user, const struct space *other, char *why,
-			    size_t why_size, int *error)
+			    size_t why_size)
 {
-	struct space *space;
+	struct space *space = NULL;
 
-	*error = 0;
 	if (pool->limit < POOL_SPACES && pool->clock >= pool->retry_at)
 		pool->limit = POOL_SPACES;
 	pthread_mutex_lock(&pool->shared->lock);
-	space = create_locked(pool, user, other, why, why_size, error);
+	if (!pool->alive || (pool->alive < pool->limit && !pool->shared->lacking))
+		space = create_locked(pool, user, other, why, why_size);
 	pthread_mutex_unlock(&pool->shared->lock);
-	if (*error && !pool->of_mode[user]) {
-		pool->first_retry_at = pool->clock + POOL_PATIENCE;
-	} else if (*error) {
-		pool->limit = (unsigned)pool->alive;
-		pool->retry_at = pool->clock + pool->patience;
-		pool->patience *= 2;
-	}
 	return space;
 }
 
@@ -261,18 +256,35 @@ static struct space *used(struct pool *pool, struct space *space)
 	return space;
 }
 
+/* Those of the other mode go, one after the other, until the host has a process for this one. */
+static struct space *replace(struct pool *pool, bool user, char *why, size_t why_size)
+{
+	struct space *space = NULL, *victim;
+
+	pthread_mutex_lock(&pool->shared->lock);
+	while (!space && (victim = to_recycle(pool, !user))) {
+		discard_locked(pool, victim);
+		space = create_locked(pool, user, NULL, why, why_size);
+	}
+	pthread_mutex_unlock(&pool->shared->lock);
+	return space;
+}
+
 struct space *pool_get(struct pool *pool, uint64_t root, bool user, uint64_t other_root, char *why,
 		       size_t why_size)
 {
 	struct space *space = find(pool, root), *other;
-	int error = 0;
 
 	if (space)
 		return used(pool, space);
 	other = find(pool, other_root);
-	space = idle(pool, user, other);
+	/* One beside the other mode's, before one to which that can hand nothing over. */
+	if (other && space_is_users(other) != user && !pool_peer(pool, other)->pid)
+		space = create(pool, user, other, why, why_size);
 	if (!space)
-		space = create(pool, user, other, why, why_size, &error);
+		space = idle(pool, user, other);
+	if (!space)
+		space = create(pool, user, other, why, why_size);
 	if (!space)	/* M11: with fewer processes than we would like the guest still runs */
 		space = to_recycle(pool, user);
 	/* One that its last program has left so that it would die of the next one's kick; or all that
@@ -282,16 +294,11 @@ struct space *pool_get(struct pool *pool, uint64_t root, bool user, uint64_t oth
 		space = NULL;
 	}
 	if (!space)
-		space = create(pool, user, other, why, why_size, &error);
-	if (!space) {
-		space = to_recycle(pool, !user);
-		if (!space)
-			return NULL;
-		pool_discard(pool, space);
-		space = create(pool, user, NULL, why, why_size, &error);
-		if (!space)
-			return NULL;
-	}
+		space = create(pool, user, other, why, why_size);
+	if (!space)
+		space = replace(pool, user, why, why_size);
+	if (!space)
+		return NULL;
 	space_recycle(space, root, last_of_mode(pool, user));
 	return used(pool, space);
 }

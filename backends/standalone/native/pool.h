@@ -18,13 +18,13 @@
 #define POOL_PATIENCE 256	/* uses of spaces before a host that has refused a process is asked again */
 
 /*
- * What the pools of a VM have in common: each vCPU is given a space for either mode before its guest
- * runs, and none gets a second one while another lacks its first. So whatever the host still has, no
- * vCPU is without because of another's. pool_shared_init()
+ * What the pools of a VM have in common. A vCPU without any stub comes before all that would have
+ * another one: so none ends for want of what another could do without. Each asks for its first as soon as it
+ * is there; what the host refuses it then nobody waits for. pool_shared_init()
  */
 struct pool_shared {
-	pthread_mutex_t lock;		/* a process is being made, or a place is being left */
-	unsigned lacking;		/* first spaces that there are not, of all vCPUs and both modes */
+	pthread_mutex_t lock;		/* a process is being made, or one makes place for another */
+	unsigned lacking;		/* vCPUs that have no stub, and are about to ask for one */
 };
 
 struct pool {
@@ -35,8 +35,7 @@ struct pool {
 	unsigned count;			/* of them that were ever used: the first ones, and their peers */
 	unsigned limit;			/* spaces with a process; lowered when the host refuses more, */
 	uint64_t retry_at, patience;	/* and lifted at this clock, twice as long after each refusal */
-	uint64_t first_retry_at;	/* when the host is asked again for the first one of a mode */
-	unsigned of_mode[2];		/* those with a process */
+	bool lacks;			/* it counts as lacking */
 	struct space *recent[2];	/* usually the supervisor's and the user's */
 	uint64_t clock;
 	uint64_t created;		/* processes, in all */
@@ -47,8 +46,7 @@ struct pool {
 void pool_shared_init(struct pool_shared *shared, unsigned vcpus);
 void pool_shared_destroy(struct pool_shared *shared);
 
-/* With its first two spaces, or one where the host refuses a second. -1, and one line in @why: there
- * is no pool. */
+/* With its first space, if the host has one. -1, and one line in @why: there is no pool. */
 int pool_open(struct pool *pool, struct pool_shared *shared, int guest_fd, unsigned pkeys, char *why,
 	      size_t why_size);
 void pool_close(struct pool *pool);

@@ -109,8 +109,11 @@ bool supervisor_event(struct frame *frame, u8 lock)
 	irq_disable();
 	if (return_by_hypervisor || vector == VEC_NMI || frame->hw.rflags & (FLAG_RF | FLAG_TF))
 		return true;
-	if (frame->hw.rflags & FLAG_IF)
+	if (frame->hw.rflags & FLAG_IF) {
+		if (irq_pending())	/* taken when this frame is off the stack */
+			return true;
 		irq_enable();
+	}
 	return false;
 }
 
