@@ -36,7 +36,7 @@ static void table_set(struct engine *e, uint64_t table, unsigned index, uint64_t
 
 static void written(struct engine *e, uint64_t table)
 {
-	pvm_mmu_host_wrote(&e->vm, pvm_gpa_to_gfn(pvm_gpa(table)));
+	pvm_mmu_host_wrote(&e->vm, pvm_gpa_to_gfn(pvm_gpa(table)), PVM_MAY_SLEEP);
 }
 
 static void measure(struct engine *e, bool (*call)(struct engine *e), struct bench_result *result)
@@ -262,7 +262,7 @@ static bool link_often(struct engine *e)
 
 static bool unmap_deepest(struct engine *e)
 {
-	pvm_mmu_unmap_gfns(&e->vm, pvm_gpa_to_gfn(pvm_gpa(deepest)), 1);
+	pvm_mmu_unmap_gfns(&e->vm, pvm_gpa_to_gfn(pvm_gpa(deepest)), 1, PVM_MAY_SLEEP);
 	return true;
 }
 

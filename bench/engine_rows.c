@@ -158,7 +158,7 @@ static void unfill(struct engine *e)
 {
 	unsigned i;
 
-	pvm_mmu_shrink(&e->vm, 0);
+	pvm_mmu_shrink(&e->vm, 0, PVM_MAY_SLEEP);
 	for (i = 0; i < FILL_PAGES; i++)
 		*engine_entry(e, e->vcpu.cr3, FILL_BASE + i * PVM_PAGE_SIZE) &=
 			~(uint64_t)(PVM_PTE_A | PVM_PTE_D);

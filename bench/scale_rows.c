@@ -130,7 +130,7 @@ static bool unmap_one(struct scale *s, struct bench_result *result)
 		return false;
 	begin = cpu_seconds();
 	for (i = 0; i < UNMAPS; i++)
-		pvm_mmu_unmap_gfns(&s->e.vm, pvm_gfn(3), 1);
+		pvm_mmu_unmap_gfns(&s->e.vm, pvm_gfn(3), 1, PVM_MAY_SLEEP);
 	result->absolute = (cpu_seconds() - begin) * 1e9 / UNMAPS;
 	result->value = result->absolute;
 	return true;
@@ -156,7 +156,7 @@ static bool flush_after_writes(struct scale *s, struct bench_result *result)
 
 		*entry &= ~(uint64_t)PVM_PTE_A;
 		pvm_mmu_host_wrote(&s->e.vm, pvm_gfn((uint64_t)((uint8_t *)entry - s->e.memory) >>
-						     PVM_PAGE_SHIFT));
+						     PVM_PAGE_SHIFT), PVM_MAY_SLEEP);
 		tables += !written[page / PVM_PTES_PER_TABLE];
 		written[page / PVM_PTES_PER_TABLE] = true;
 	}
@@ -249,7 +249,7 @@ static bool touch_all(struct scale *s, struct pvm_vcpu *second, int cpu, struct 
 		touch_half(&half[1]);
 	touched->seconds = bench_seconds() - start;
 	touched->takings = (double)s->e.takings / (double)s->pages;
-	pvm_mmu_shrink(&s->e.vm, 0);
+	pvm_mmu_shrink(&s->e.vm, 0, PVM_MAY_SLEEP);
 	for (i = 0; i < s->pages; i++)
 		*engine_entry(&s->e, s->e.vcpu.cr3, BASE + i * PVM_PAGE_SIZE) &=
 			~(uint64_t)(PVM_PTE_A | PVM_PTE_D);

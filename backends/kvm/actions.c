@@ -169,7 +169,7 @@ int pvm_kvm_skip_instruction(struct kvm_vcpu *vcpu)
 	v->action = PVM_ACT_RESUME;
 	if (has_operands(action))
 		take_in(v);
-	if (action == PVM_ACT_IO && v->pvm.request.io.string)
+	if (action == PVM_ACT_IO && v->pvm.request.io.string && !v->pvm.request.io.write)
 		restore_rax(v, rax);
 	v->pvm.host_steps = true;	/* who_steps() */
 	if (action == PVM_ACT_IO)

@@ -59,6 +59,7 @@ void pvm_kvm_event_taken(void *host, struct pvm_vcpu *pvm, uint32_t waits, uint8
 enum pvm_action pvm_kvm_deliver_exception(struct pvm_kvm_vcpu *v)
 {
 	struct kvm_queued_exception *exception = &v->vcpu.arch.exception;
+	enum pvm_action action;
 
 	/* One after the other, and behind the instruction that a port has answered. */
 	if (likely(!exception->injected) || v->pvm.kept_event.waits || v->pvm.io_late)
@@ -68,8 +69,11 @@ enum pvm_action pvm_kvm_deliver_exception(struct pvm_kvm_vcpu *v)
 		v->pvm.cr2 = v->vcpu.arch.cr2;
 	if (exception->vector == DB_VECTOR)
 		v->pvm.dr6 = v->vcpu.arch.dr6;
-	return pvm_event_deliver(&v->pvm, exception->vector,
-				 exception->has_error_code ? exception->error_code : 0);
+	v->pvm.brief = true;		/* M12: interrupts are off */
+	action = pvm_event_deliver(&v->pvm, exception->vector,
+				   exception->has_error_code ? exception->error_code : 0);
+	v->pvm.brief = false;
+	return action;
 }
 
 void pvm_kvm_ask_for_events(struct pvm_kvm_vcpu *v)

@@ -63,7 +63,8 @@ static void forget(struct pvm_kvm *vm, const struct part *part)
 		if (smp_load_acquire(&vm->is_made)) {
 			gfn_t from = max(first, part->first);
 
-			pvm_mmu_unmap_gfns(&vm->pvm, (pvm_gfn_t){ from }, min(next, part->end) - from);
+			pvm_mmu_unmap_gfns(&vm->pvm, (pvm_gfn_t){ from }, min(next, part->end) - from,
+					   part->may_sleep ? PVM_MAY_SLEEP : PVM_NO_SLEEP);
 		}
 		if (part->is_gone)
 			reuse_frames(&vm->memory);
@@ -208,9 +209,9 @@ static void emulator_wrote(struct kvm_page_track_notifier_node *node, gpa_t gpa,
 {
 	struct pvm_kvm *vm = vm_of_track(node);
 
-	pvm_mmu_host_wrote(&vm->pvm, (pvm_gfn_t){ gpa >> PAGE_SHIFT });
+	pvm_mmu_host_wrote(&vm->pvm, (pvm_gfn_t){ gpa >> PAGE_SHIFT }, PVM_MAY_SLEEP);
 	if (offset_in_page(gpa) + bytes > PAGE_SIZE)
-		pvm_mmu_host_wrote(&vm->pvm, (pvm_gfn_t){ (gpa >> PAGE_SHIFT) + 1 });
+		pvm_mmu_host_wrote(&vm->pvm, (pvm_gfn_t){ (gpa >> PAGE_SHIFT) + 1 }, PVM_MAY_SLEEP);
 }
 
 PVM_KVM_TRACK_FUNCTIONS(slot_goes, emulator_wrote)
@@ -226,7 +227,7 @@ int pvm_kvm_flush_range(struct kvm *kvm, gfn_t first, u64 count)
 		/* FRAME_LOGGED may have changed. */
 		pvm_kvm_frames_forget(&vm->memory.frames, first, first + step);
 		if (smp_load_acquire(&vm->is_made))
-			pvm_mmu_write_protect_gfns(&vm->pvm, (pvm_gfn_t){ first }, step);
+			pvm_mmu_write_protect_gfns(&vm->pvm, (pvm_gfn_t){ first }, step, PVM_MAY_SLEEP);
 		cond_resched();
 	}
 	return 0;
@@ -291,7 +292,8 @@ static unsigned long shrink(struct pvm_kvm *vm, unsigned long wanted)
 	unsigned long freed;
 
 	pvm_mmu_get_stats(&vm->pvm, &stats);
-	pvm_mmu_shrink(&vm->pvm, stats.shadow_pages - min_t(unsigned long, stats.shadow_pages, wanted));
+	pvm_mmu_shrink(&vm->pvm, stats.shadow_pages - min_t(unsigned long, stats.shadow_pages, wanted),
+		       PVM_MAY_SLEEP);
 	freed = max(before - atomic_long_read(&vm->memory.pages), 0l);
 	vm->memory.shrunk += freed;
 	return freed;

@@ -443,7 +443,12 @@ int pvm_kvm_set_msr(struct kvm_vcpu *vcpu, struct msr_data *msr)
 
 	if (msr->host_initiated && is_snapshot_msr(msr->index))
 		return set_snapshot_msr(v, msr->index, msr->data);
-	error = msr->index == MSR_EFER ? PVM_ENOENT : pvm_msr_write(&v->pvm, msr->index, msr->data);
+	if (msr->index == MSR_EFER)
+		error = PVM_ENOENT;
+	else if (msr->host_initiated)
+		error = pvm_msr_restore(&v->pvm, msr->index, msr->data);
+	else
+		error = pvm_msr_write(&v->pvm, msr->index, msr->data);
 	if (error == PVM_ENOENT)
 		return kvm_set_msr_common(vcpu, msr);
 	if (is_early_star(v, msr->index)) {

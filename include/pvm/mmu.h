@@ -176,15 +176,18 @@ PVM_API int pvm_mmu_probe_gpa(struct pvm_vcpu *vcpu, pvm_gpa_t gpa);
  * answer FIXED, and the guest runs into them again. What it said before an end is not
  * installed after it. So the host may change its own tables anywhere in between, and
  * gfn_to_frame() may say old and new things meanwhile. Pairs nest and overlap; an end
- * has the range of its begin. Both give the lock up on the way (M12).
+ * has the range of its begin. Both give the lock up on the way (M12), and begin, as all here that are
+ * told PVM_MAY_SLEEP, offers the CPU there: pvm_host_ops::yield.
  */
-PVM_API void pvm_mmu_invalidate_begin(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count);
+PVM_API void pvm_mmu_invalidate_begin(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count,
+				      enum pvm_sleep sleep);
 PVM_API void pvm_mmu_invalidate_end(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count);
 /* The host has taken [gfn, gfn+count) back, gfn_to_frame() says so already:
  * unreachable when this returns. */
-PVM_API void pvm_mmu_unmap_gfns(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count);
+PVM_API void pvm_mmu_unmap_gfns(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count, enum pvm_sleep sleep);
 /* The same for writes only (dirty logging). */
-PVM_API void pvm_mmu_write_protect_gfns(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count);
+PVM_API void pvm_mmu_write_protect_gfns(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count,
+					enum pvm_sleep sleep);
 /* Test and clear the accessed bits of what maps [gfn, gfn+count), for reclaim. Returns
  * how many pages of memory were accessed, of whatever size. Flushes nothing: a use
  * through a translation that a TLB holds is not seen. An executor that does not walk
@@ -194,10 +197,10 @@ PVM_API uint64_t pvm_mmu_age_gfns(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t cou
 PVM_API uint64_t pvm_mmu_accessed_gfns(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count);
 /* The backend (a device, the monitor) wrote into guest memory: if a guest page
  * table was there, its shadow is out of date. */
-PVM_API void pvm_mmu_host_wrote(struct pvm_vm *vm, pvm_gfn_t gfn);
+PVM_API void pvm_mmu_host_wrote(struct pvm_vm *vm, pvm_gfn_t gfn, enum pvm_sleep sleep);
 
 /* Drop shadow pages until at most @target are left. Returns how many are. */
-PVM_API uint32_t pvm_mmu_shrink(struct pvm_vm *vm, uint32_t target);
+PVM_API uint32_t pvm_mmu_shrink(struct pvm_vm *vm, uint32_t target, enum pvm_sleep sleep);
 
 /* ------------------------------------------------------------------------
  * Looking in, for executors without a hardware walker and for tests.

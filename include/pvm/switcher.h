@@ -72,6 +72,7 @@ enum pvm_mitigation {
 	PVM_MITIGATE_IBPB	= 1 << 4,	/* another VM on this CPU: predictor barrier */
 	PVM_MITIGATE_L1D_FLUSH	= 1 << 5,	/* another VM on this CPU: flush the L1 data cache */
 	PVM_MITIGATE_LFENCE	= 1 << 6,	/* after the guest: no speculation into the host */
+	PVM_MITIGATE_EXIT_IBPB	= 1 << 7,	/* after the guest: barrier, before the first return */
 };
 
 /* What pvm_switcher_detect() reads off the CPU it runs on. */

@@ -214,7 +214,6 @@ struct pvm_vcpu_mmu {
 	uint64_t roots_gen;	/* of root[] */
 	pvm_gfn_t late;		/* memory that could not be touched without sleeping */
 	bool is_late, late_write;	/* there is one; it is to be written */
-	bool brief;		/* the call must not take long (M12): what would asks to be called again */
 	uint64_t flush_since;	/* mmu->sync_clock of a flush that is not done for that; 0: none */
 	bool is_shared;		/* the engine writes shared as it likes: no table there is exact */
 	pvm_gfn_t shared;	/* the frame of the PVCS */
@@ -295,11 +294,18 @@ struct pvm_vcpu {
 	 */
 	bool preemptible;
 	/*
+	 * The call must not take long, as its caller has interrupts off (M12): what would asks to be
+	 * called again. pvm_handle_exit() and pvm_switcher_run() set it by themselves, and leave it
+	 * clear; whoever calls pvm_event_deliver() with interrupts off sets it around the call.
+	 */
+	bool brief;
+	/*
 	 * The host's: whoever debugs the guest, or the host itself, sees to TF after an instruction
 	 * that an engine call carries out. The call delivers no #DB for it then, and sets stepped.
 	 */
 	bool host_steps;
 	bool stepped;			/* the engine's; cleared by the host */
+	bool restores;			/* the engine's: pvm_msr_restore() writes */
 	void *backend;			/* the backend's; the engine never looks at it */
 };
 
@@ -451,6 +457,9 @@ PVM_API uint64_t pvm_load_tls(struct pvm_vcpu *vcpu, const uint64_t desc[3]);
  */
 PVM_API int pvm_msr_read(struct pvm_vcpu *vcpu, uint32_t index, uint64_t *value);
 PVM_API int pvm_msr_write(struct pvm_vcpu *vcpu, uint32_t index, uint64_t value);
+/* As pvm_msr_write(), for a host that sets registers one by one, in any order: an address is judged as
+ * pvm_vcpu_restore() does, by the widest range and the widest addresses that the VM may have. */
+PVM_API int pvm_msr_restore(struct pvm_vcpu *vcpu, uint32_t index, uint64_t value);
 
 /**
  * pvm_cr_read, pvm_cr_write - MOV from and to CR0, CR2, CR3, CR4, CR8.

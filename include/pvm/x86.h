@@ -436,11 +436,15 @@
 #define PVM_CPUID_88_EBX_IBPB		(1u << 12)
 #define PVM_CPUID_88_EBX_IBRS		(1u << 14)
 #define PVM_CPUID_88_EBX_IBRS_ALWAYS_ON	(1u << 16)	/* wants to be set once, not toggled */
+#define PVM_CPUID_88_EBX_BTC_NO		(1u << 29)	/* no branch type confusion (Retbleed) */
 
 #define PVM_CPUID_21_EAX_NO_NESTED_DATA_BP	(1u << 0)
 #define PVM_CPUID_21_EAX_LFENCE_RDTSC	(1u << 2)
 #define PVM_CPUID_21_EAX_NULL_SEL_CLR_BASE	(1u << 6)
 #define PVM_CPUID_21_EAX_AUTO_IBRS	(1u << 8)
+#define PVM_CPUID_21_EAX_IBPB_BRTYPE	(1u << 28)	/* IBPB flushes what returns are predicted by, too */
+#define PVM_CPUID_21_EAX_SRSO_NO	(1u << 29)
+#define PVM_CPUID_21_EAX_SRSO_USER_KERNEL_NO	(1u << 30)
 #define PVM_CPUID_21_ECX_TSA_SQ_NO	(1u << 1)
 #define PVM_CPUID_21_ECX_TSA_L1_NO	(1u << 2)
 

@@ -83,6 +83,6 @@ bool pvm_entry_reclaim(struct pvm_vcpu *vcpu)
 		return false;
 	}
 	pvm_mmu_get_stats(vcpu->vm, &stats);
-	pvm_mmu_shrink(vcpu->vm, vcpu->starved > 1 ? 0 : stats.shadow_pages / 2);
+	pvm_mmu_shrink(vcpu->vm, vcpu->starved > 1 ? 0 : stats.shadow_pages / 2, PVM_MAY_SLEEP);
 	return true;
 }

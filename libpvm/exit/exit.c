@@ -175,9 +175,9 @@ enum pvm_action pvm_handle_exit(struct pvm_vcpu *vcpu, struct pvm_guest_exit *ex
 	unsigned tries;
 
 	vcpu->mmu.is_late = false;	/* of what was noted before, nothing is waited for */
-	vcpu->mmu.brief = sleep == PVM_NO_SLEEP;	/* M12: its caller may have interrupts off */
+	vcpu->brief = sleep == PVM_NO_SLEEP;	/* M12: its caller may have interrupts off */
 	action = attempt(vcpu, exit, root, sleep);
-	vcpu->mmu.brief = false;
+	vcpu->brief = false;
 
 	/* Where memory was late it is waited for here, with nothing held. */
 	for (tries = 0; pvm_unlikely(action == PVM_ACT_RETRY) && sleep != PVM_NO_SLEEP; tries++) {

@@ -271,6 +271,7 @@ void pvm_fill_pause(struct pvm_fill *fill, enum pvm_sleep sleep)
 	if (fill->wanted)
 		fill->starved = !pvm_pool_refill(vm->mmu, fill->wanted, sleep);
 	fill->wanted = 0;
+	pvm_yield(vm, sleep);
 	pvm_lock(vm);
 }
 

@@ -55,15 +55,11 @@ static bool go_on(struct pvm_vcpu *vcpu, uint64_t since, unsigned *passes)
 {
 	struct pvm_vm *vm = vcpu->vm;
 
-	if (vcpu->mmu.brief && ++*passes == PVM_BRIEF_PASSES) {
+	if (vcpu->brief && ++*passes == PVM_BRIEF_PASSES) {
 		vcpu->mmu.flush_since = since;
 		return false;
 	}
-	pvm_page_finish(vm->mmu);
-	pvm_unlock(vm);
-	if (!vcpu->mmu.brief && vm->ops->yield)
-		vm->ops->yield(vm->host);
-	pvm_lock(vm);
+	pvm_page_breathe(vm->mmu, pvm_vcpu_sleep(vcpu));
 	return true;
 }
 
@@ -233,9 +229,9 @@ bool pvm_flush_address(struct pvm_vcpu *vcpu, pvm_gva_t gva)
 /* The vCPU is not brief meanwhile; returns what it was. */
 static bool take_time(struct pvm_vcpu *vcpu)
 {
-	bool brief = vcpu->mmu.brief;
+	bool brief = vcpu->brief;
 
-	vcpu->mmu.brief = false;
+	vcpu->brief = false;
 	vcpu->mmu.flush_since = 0;
 	return brief;
 }
@@ -245,7 +241,7 @@ void pvm_mmu_flush_all(struct pvm_vcpu *vcpu)
 	bool brief = take_time(vcpu);
 
 	pvm_flush_all(vcpu);
-	vcpu->mmu.brief = brief;
+	vcpu->brief = brief;
 }
 
 void pvm_mmu_flush_current(struct pvm_vcpu *vcpu)
@@ -253,7 +249,7 @@ void pvm_mmu_flush_current(struct pvm_vcpu *vcpu)
 	bool brief = take_time(vcpu);
 
 	pvm_flush_current(vcpu);
-	vcpu->mmu.brief = brief;
+	vcpu->brief = brief;
 }
 
 void pvm_mmu_flush_cr3(struct pvm_vcpu *vcpu, uint64_t cr3)
@@ -261,7 +257,7 @@ void pvm_mmu_flush_cr3(struct pvm_vcpu *vcpu, uint64_t cr3)
 	bool brief = take_time(vcpu);
 
 	flush_cr3(vcpu, cr3);
-	vcpu->mmu.brief = brief;
+	vcpu->brief = brief;
 }
 
 void pvm_mmu_invlpg(struct pvm_vcpu *vcpu, pvm_gva_t gva)
@@ -269,5 +265,5 @@ void pvm_mmu_invlpg(struct pvm_vcpu *vcpu, pvm_gva_t gva)
 	bool brief = take_time(vcpu);
 
 	pvm_flush_address(vcpu, gva);
-	vcpu->mmu.brief = brief;
+	vcpu->brief = brief;
 }

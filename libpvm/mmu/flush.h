@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * Flushes that the guest asks for by hypercall. Where vcpu->mmu.brief is set they may give up: the
+ * Flushes that the guest asks for by hypercall. Where vcpu->brief is set they may give up: the
  * hypercall then answers PVM_ACT_RETRY, and is handled again where it may take its time. What was brought
  * up to date for it is not done again. flush.c
  */

@@ -34,6 +34,7 @@ struct pass {
 	int budget;
 	uint64_t accessed;
 	uint64_t clear;		/* age(): the bits of a leaf that go */
+	enum pvm_sleep sleep;
 };
 
 /* What the pass does with the leaves of one page of memory. False: it is to be called again. */
@@ -43,7 +44,7 @@ static void breathe(struct pass *pass)
 {
 	pvm_tlb_batch_flush(pass->mmu, &pass->batch);
 	memset(&pass->batch, 0, sizeof(pass->batch));
-	pvm_page_breathe(pass->mmu);
+	pvm_page_breathe(pass->mmu, pass->sleep);
 	pass->budget = HOLD_BUDGET;
 }
 
@@ -254,9 +255,9 @@ static void taking_ends(struct pvm_mmu *mmu)
 	mmu->taking--;
 }
 
-static void take(struct pvm_mmu *mmu, pvm_gfn_t gfn, uint64_t count)
+static void take(struct pvm_mmu *mmu, pvm_gfn_t gfn, uint64_t count, enum pvm_sleep sleep)
 {
-	struct pass pass = { .mmu = mmu, .budget = HOLD_BUDGET };
+	struct pass pass = { .mmu = mmu, .budget = HOLD_BUDGET, .sleep = sleep };
 
 	for_leaves(&pass, gfn, count, take_leaves);
 	flush(&pass, gfn, count);
@@ -266,13 +267,13 @@ static void take(struct pvm_mmu *mmu, pvm_gfn_t gfn, uint64_t count)
 	pvm_page_finish(mmu);
 }
 
-void pvm_mmu_invalidate_begin(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count)
+void pvm_mmu_invalidate_begin(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count, enum pvm_sleep sleep)
 {
 	if (!clamp_range(gfn, &count))
 		return;
 	pvm_lock(vm);
 	taking_starts(vm->mmu, gfn, count);
-	take(vm->mmu, gfn, count);
+	take(vm->mmu, gfn, count, sleep);
 	pvm_unlock(vm);
 }
 
@@ -285,20 +286,20 @@ void pvm_mmu_invalidate_end(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count)
 	pvm_unlock(vm);
 }
 
-void pvm_mmu_unmap_gfns(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count)
+void pvm_mmu_unmap_gfns(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count, enum pvm_sleep sleep)
 {
 	if (!clamp_range(gfn, &count))
 		return;
 	pvm_lock(vm);
 	taking_starts(vm->mmu, gfn, count);
-	take(vm->mmu, gfn, count);
+	take(vm->mmu, gfn, count, sleep);
 	taking_ends(vm->mmu);
 	pvm_unlock(vm);
 }
 
-void pvm_mmu_write_protect_gfns(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count)
+void pvm_mmu_write_protect_gfns(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count, enum pvm_sleep sleep)
 {
-	struct pass pass = { .mmu = vm->mmu, .budget = HOLD_BUDGET };
+	struct pass pass = { .mmu = vm->mmu, .budget = HOLD_BUDGET, .sleep = sleep };
 
 	if (!clamp_range(gfn, &count))
 		return;
@@ -333,17 +334,17 @@ uint64_t pvm_mmu_accessed_gfns(struct pvm_vm *vm, pvm_gfn_t gfn, uint64_t count)
 	return accessed(vm, gfn, count, 0);
 }
 
-static void note_write(struct pvm_mmu *mmu, pvm_gfn_t gfn)
+static void note_write(struct pvm_mmu *mmu, pvm_gfn_t gfn, enum pvm_sleep sleep)
 {
 	while (!pvm_track_written(mmu, gfn))
-		pvm_page_breathe(mmu);
+		pvm_page_breathe(mmu, sleep);
 	pvm_page_finish(mmu);
 }
 
-void pvm_mmu_host_wrote(struct pvm_vm *vm, pvm_gfn_t gfn)
+void pvm_mmu_host_wrote(struct pvm_vm *vm, pvm_gfn_t gfn, enum pvm_sleep sleep)
 {
 	pvm_lock(vm);
-	note_write(vm->mmu, gfn);
+	note_write(vm->mmu, gfn, sleep);
 	pvm_unlock(vm);
 }
 
@@ -355,7 +356,7 @@ void pvm_mmu_share(struct pvm_vcpu *vcpu, pvm_gfn_t gfn, bool shared)
 	vcpu->mmu.shared = gfn;
 	vcpu->mmu.is_shared = shared;
 	if (shared)
-		note_write(vm->mmu, gfn);
+		note_write(vm->mmu, gfn, pvm_vcpu_sleep(vcpu));
 	pvm_unlock(vm);
 }
 
@@ -367,9 +368,9 @@ bool pvm_mmu_is_table(struct pvm_vcpu *vcpu, pvm_gfn_t gfn)
 	return found;
 }
 
-uint32_t pvm_mmu_shrink(struct pvm_vm *vm, uint32_t target)
+uint32_t pvm_mmu_shrink(struct pvm_vm *vm, uint32_t target, enum pvm_sleep sleep)
 {
-	struct pass pass = { .mmu = vm->mmu };
+	struct pass pass = { .mmu = vm->mmu, .sleep = sleep };
 	struct pvm_mmu *mmu = vm->mmu;
 	uint32_t left;
 

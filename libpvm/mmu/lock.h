@@ -48,6 +48,19 @@ static inline void pvm_unlock(struct pvm_vm *vm)
 	vm->ops->mmu_unlock(vm->host);
 }
 
+/* Without the lock, in a call that takes long. */
+static inline void pvm_yield(struct pvm_vm *vm, enum pvm_sleep sleep)
+{
+	if (sleep == PVM_MAY_SLEEP && vm->ops->yield)
+		vm->ops->yield(vm->host);
+}
+
+/* What a vCPU's own call may do. */
+static inline enum pvm_sleep pvm_vcpu_sleep(const struct pvm_vcpu *vcpu)
+{
+	return vcpu->brief ? PVM_NO_SLEEP : PVM_MAY_SLEEP;
+}
+
 /*
  * False: take the lock. Whoever meets a thread that is alone waits first, because that is
  * mostly for one fill. If it queued for the lock instead, the next vCPU would meet it there and

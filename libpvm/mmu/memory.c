@@ -250,11 +250,11 @@ int pvm_mmu_write(struct pvm_vcpu *vcpu, pvm_gva_t gva, const void *buf, size_t 
 		if (rc != PVM_OK)
 			break;
 		if (!note_writes(vm->mmu, target, pages)) {
-			if (vcpu->mmu.brief && ++passes == PVM_BRIEF_PASSES) {	/* M12 */
+			if (vcpu->brief && ++passes == PVM_BRIEF_PASSES) {	/* M12 */
 				rc = report_late(fault);
 				break;
 			}
-			pvm_page_breathe(vm->mmu);
+			pvm_page_breathe(vm->mmu, pvm_vcpu_sleep(vcpu));
 			continue;
 		}
 		for (i = 0; i < pages; i++) {

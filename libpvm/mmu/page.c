@@ -269,12 +269,13 @@ void pvm_page_finish_due(struct pvm_mmu *mmu)
 	free_idle(mmu, FREE_MAX);
 }
 
-void pvm_page_breathe(struct pvm_mmu *mmu)
+void pvm_page_breathe(struct pvm_mmu *mmu, enum pvm_sleep sleep)
 {
 	struct pvm_vm *vm = mmu->vm;
 
 	pvm_page_finish(mmu);
 	pvm_unlock(vm);
+	pvm_yield(vm, sleep);
 	pvm_lock(vm);
 }
 

@@ -68,7 +68,8 @@ static inline void pvm_page_finish(struct pvm_mmu *mmu)
 		pvm_page_finish_due(mmu);
 }
 
-/* In a call that takes long: finish what is due, and let others have the lock (M12). */
-void pvm_page_breathe(struct pvm_mmu *mmu);
+/* In a call that takes long: finish what is due, and let others have the lock, and the CPU where the call
+ * may sleep (M12). */
+void pvm_page_breathe(struct pvm_mmu *mmu, enum pvm_sleep sleep);
 
 #endif /* MMU_PAGE_H */

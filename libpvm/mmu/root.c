@@ -10,6 +10,7 @@
 
 #include "abi/abi.h"
 #include "fill.h"
+#include "flush.h"
 #include "internal.h"
 #include "late.h"
 #include "lock.h"
@@ -145,6 +146,7 @@ int pvm_mmu_load(struct pvm_vcpu *vcpu, pvm_hpa_t *root, enum pvm_sleep sleep)
 	struct pvm_vm *vm = vcpu->vm;
 	struct pvm_shadow_page *page = root_loaded(vcpu, vcpu->user_mode, vcpu->cr3);
 	struct pvm_fill fill;
+	unsigned passes = 0;
 	int rc;
 
 	if (page) {
@@ -164,8 +166,13 @@ int pvm_mmu_load(struct pvm_vcpu *vcpu, pvm_hpa_t *root, enum pvm_sleep sleep)
 	pvm_lock(vm);
 	vm->mmu->use_clock++;
 	pvm_root_refresh(vcpu);
-	while ((rc = load(&fill, sleep)) == FILL_AGAIN)
+	while ((rc = load(&fill, sleep)) == FILL_AGAIN) {
+		if (sleep == PVM_NO_SLEEP && ++passes == PVM_BRIEF_PASSES) {	/* M12 */
+			rc = PVM_EAGAIN;
+			break;
+		}
 		pvm_fill_pause(&fill, sleep);
+	}
 	if (rc == PVM_OK)
 		*root = ((struct pvm_shadow_page *)vcpu->mmu.root[vcpu->user_mode])->host.pa;
 	pvm_page_finish(vm->mmu);

@@ -31,6 +31,7 @@
 #endif
 
 #define MSR_SPEC_CTRL	0x48
+#define MSR_PRED_CMD	0x49
 #define DR6_NONE	0xffff0ff0	/* SDM vol. 3, 17.2.3: no cause */
 
 /* What VERW looks at. Any selector clears the buffers; a data segment that can be written

@@ -111,6 +111,23 @@ static bool needs_bhb_clear(const struct pvm_switcher_cpu_id *id)
 	return hidden || has_cap(id, PVM_ARCH_CAP_IBRS_ALL);
 }
 
+/* Returns that go where the guest's branches have trained them, whatever the return stack holds. AMD,
+ * "Technical Guidance for Mitigating Branch Type Confusion": families 15h and 17h (Hygon's 18h), unless BTC_NO;
+ * "Technical Update Regarding Speculative Return Stack Overflow": family 19h, too, unless one of its bits
+ * says no. How the host's returns are compiled is not known here. IBPB before the first of them is the
+ * remedy on all of them; family 19h needs microcode for it, which says IBPB_BRTYPE. */
+static bool needs_exit_ibpb(const struct pvm_switcher_cpu_id *id)
+{
+	unsigned family = PVM_CPUID_1_EAX_FAMILY(id->signature);
+	bool srso_no = id->ext21_eax & (PVM_CPUID_21_EAX_SRSO_NO | PVM_CPUID_21_EAX_SRSO_USER_KERNEL_NO);
+
+	if (!is_amd(id) || !(id->ext8_ebx & PVM_CPUID_88_EBX_IBPB))
+		return false;
+	if (family == 0x19)
+		return id->ext21_eax & PVM_CPUID_21_EAX_IBPB_BRTYPE && !srso_no;
+	return family >= 0x15 && family <= 0x18 && !(id->ext8_ebx & PVM_CPUID_88_EBX_BTC_NO && srso_no);
+}
+
 /* Intel, "L1 Terminal Fault", Enumeration: RDCL_NO means immune, and
  * SKIP_L1DFL_VMENTRY that there is nothing to flush or another does. */
 static bool needs_l1d_flush(const struct pvm_switcher_cpu_id *id)
@@ -147,6 +164,8 @@ uint32_t pvm_switcher_mitigations(const struct pvm_switcher_cpu_id *id)
 	/* Intel, "Indirect Branch Predictor Barrier"; AMD64 APM vol. 2, 3.2.9. */
 	if (id->leaf7_edx & PVM_CPUID_7_EDX_SPEC_CTRL || id->ext8_ebx & PVM_CPUID_88_EBX_IBPB)
 		needed |= PVM_MITIGATE_IBPB;
+	if (needs_exit_ibpb(id))
+		needed |= PVM_MITIGATE_EXIT_IBPB;
 	if (needs_l1d_flush(id))
 		needed |= PVM_MITIGATE_L1D_FLUSH;
 	/* Intel, "Branch History Injection": the sequences end in LFENCE, so that nothing
@@ -173,6 +192,8 @@ const char *pvm_switcher_mitigation_name(uint32_t bit)
 		return "l1d_flush";
 	case PVM_MITIGATE_LFENCE:
 		return "lfence";
+	case PVM_MITIGATE_EXIT_IBPB:
+		return "exit_ibpb";
 	default:
 		return NULL;
 	}

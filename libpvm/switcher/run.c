@@ -428,7 +428,7 @@ void pvm_switcher_run(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *sv
 
 	exit->guest.kind = PVM_EXIT_KICK;
 	exit->nmi = exit->machine_check = false;
-	vcpu->mmu.brief = true;		/* M12: interrupts are off */
+	vcpu->brief = true;		/* M12: interrupts are off */
 	vcpu->mmu.flush_since = 0;	/* the guest goes on, so no flush is under way */
 	if (pvm_unlikely(!cpu->is_loaded))
 		pvm_switcher_load(cpu);
@@ -438,7 +438,7 @@ void pvm_switcher_run(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *sv
 	do {
 		action = PVM_ACT_RETRY;
 		if (!enter(cpu, svcpu, kept)) {
-			vcpu->mmu.brief = false;
+			vcpu->brief = false;
 			return;
 		}
 		if (!svcpu->serve || cpu->pending || svcpu->inhibit)
@@ -458,7 +458,7 @@ void pvm_switcher_run(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *sv
 			action = serve_vector(cpu, vcpu, &kept);
 		}
 	} while (action == PVM_ACT_RESUME && load_root(cpu, svcpu, &kept));
-	vcpu->mmu.brief = false;
+	vcpu->brief = false;
 
 	if (action == PVM_ACT_RETRY) {
 		explain(cpu, vcpu, exit);

@@ -257,7 +257,13 @@ leave_msrs:
 	cmpq	%r11, C(MSRS_END)
 	jne	2b
 leave_msrs_done:
-	testl	$MITIGATE_IBRS, C(MITIGATIONS)	/* S10 */
+	testl	$MITIGATE_EXIT_IBPB, C(MITIGATIONS)	/* S10: the host's returns */
+	jz	1f
+	movl	$1, %eax			/* IBPB */
+	movl	$MSR_PRED_CMD, %ecx
+	xorl	%edx, %edx
+	wrmsr
+1:	testl	$MITIGATE_IBRS, C(MITIGATIONS)	/* S10 */
 	jz	1f
 	movl	C(HOST_SPEC_CTRL), %eax
 	orl	$1, %eax			/* on until pvm_switcher_unload() */

@@ -59,9 +59,22 @@ static int write_efer(const struct pvm_vm_config *config, uint64_t value)
 	return value == efer ? PVM_OK : PVM_EINVAL;
 }
 
+/* What a value is judged by: the registers beside it, or for a host that restores it the widest that they
+ * may hold. */
+static unsigned address_bits(const struct pvm_vcpu *vcpu)
+{
+	return vcpu->restores ? pvm_host_address_bits(&vcpu->vm->config) : pvm_guest_address_bits(vcpu);
+}
+
+static uint64_t legal_range(const struct pvm_vcpu *vcpu)
+{
+	return vcpu->restores ? pvm_linear_range_encode(&vcpu->vm->config.range) :
+				vcpu->msr.linear_address_range;
+}
+
 static int write_base(const struct pvm_vcpu *vcpu, uint64_t *base, uint64_t value)
 {
-	if (!pvm_canonical(vcpu, value))
+	if (!pvm_canonical_in(value, address_bits(vcpu)))
 		return PVM_EINVAL;
 	*base = value;
 	return PVM_OK;
@@ -69,8 +82,10 @@ static int write_base(const struct pvm_vcpu *vcpu, uint64_t *base, uint64_t valu
 
 int pvm_msr_write_entry(const struct pvm_vcpu *vcpu, uint64_t *entry, uint64_t value, uint64_t size)
 {
-	if (!pvm_legal_address(vcpu, pvm_gva(value)) ||
-	    !pvm_legal_address(vcpu, pvm_gva(value + size)))
+	uint64_t range = legal_range(vcpu);
+	unsigned bits = address_bits(vcpu);
+
+	if (!pvm_legal_in(value, range, bits) || !pvm_legal_in(value + size, range, bits))
 		return PVM_EINVAL;
 	*entry = value;
 	return PVM_OK;
@@ -199,6 +214,17 @@ int pvm_msr_write(struct pvm_vcpu *vcpu, uint32_t index, uint64_t value)
 	/* One of the backend's, as an interrupt controller's, changes nothing here. */
 	if (rc != PVM_ENOENT)
 		vcpu->state_gen++;
+	return rc;
+}
+
+/* Events check entry points again (M7). */
+int pvm_msr_restore(struct pvm_vcpu *vcpu, uint32_t index, uint64_t value)
+{
+	int rc;
+
+	vcpu->restores = true;
+	rc = pvm_msr_write(vcpu, index, value);
+	vcpu->restores = false;
 	return rc;
 }
 

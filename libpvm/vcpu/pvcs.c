@@ -61,7 +61,7 @@ int pvm_pvcs_attach(struct pvm_vcpu *vcpu, uint64_t gpa)
 		int error;
 
 		/* M12: a page that is a table takes as long as there are ways to it. */
-		if (vcpu->mmu.brief && pvm_mmu_is_table(vcpu, pvm_gfn(gfn)))
+		if (vcpu->brief && pvm_mmu_is_table(vcpu, pvm_gfn(gfn)))
 			return PVM_EAGAIN;
 		error = vcpu->vm->ops->pin(vcpu->vm->host, pvm_gfn(gfn), &page, &pa);
 

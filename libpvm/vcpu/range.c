@@ -19,14 +19,14 @@ unsigned pvm_host_address_bits(const struct pvm_vm_config *config)
 	return config->host_la57 ? 57 : 48;
 }
 
-static unsigned guest_address_bits(const struct pvm_vcpu *vcpu)
+unsigned pvm_guest_address_bits(const struct pvm_vcpu *vcpu)
 {
 	return vcpu->cr4 & PVM_CR4_LA57 ? 57 : 48;
 }
 
 bool pvm_canonical(const struct pvm_vcpu *vcpu, uint64_t addr)
 {
-	return pvm_canonical_in(addr, guest_address_bits(vcpu));
+	return pvm_canonical_in(addr, pvm_guest_address_bits(vcpu));
 }
 
 uint64_t pvm_semi_canonical(const struct pvm_vcpu *vcpu, uint64_t addr)
@@ -63,7 +63,7 @@ bool pvm_legal_in(uint64_t addr, uint64_t msr, unsigned bits)
 
 bool pvm_legal_address(const struct pvm_vcpu *vcpu, pvm_gva_t gva)
 {
-	return pvm_legal_in(gva.v, vcpu->msr.linear_address_range, guest_address_bits(vcpu));
+	return pvm_legal_in(gva.v, vcpu->msr.linear_address_range, pvm_guest_address_bits(vcpu));
 }
 
 uint64_t pvm_linear_range_encode(const struct pvm_linear_range *range)

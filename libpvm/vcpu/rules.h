@@ -58,7 +58,8 @@ bool pvm_canonical_in(uint64_t addr, unsigned bits);
 /* Is @addr in the lower half or in a range of @msr (an encoded, checked range)?
  * @bits: linear address width. (M7) */
 bool pvm_legal_in(uint64_t addr, uint64_t msr, unsigned bits);
-/* The host's linear address width in bits. */
+/* Linear address width in bits: the guest's as CR4.LA57 is now, the host's. */
+unsigned pvm_guest_address_bits(const struct pvm_vcpu *vcpu);
 unsigned pvm_host_address_bits(const struct pvm_vm_config *config);
 /* May MSR_PVM_LINEAR_ADDRESS_RANGE hold @msr? */
 bool pvm_linear_range_allowed(const struct pvm_vm_config *config, uint64_t msr);

@@ -138,18 +138,18 @@ static void host_acts(struct fuzz_host *h, struct fuzz_input *in)
 
 	switch (choice % 5) {
 	case 0:
-		pvm_mmu_unmap_gfns(&h->vm, pvm_gfn(gfn), fuzz_value(in));
+		pvm_mmu_unmap_gfns(&h->vm, pvm_gfn(gfn), fuzz_value(in), PVM_MAY_SLEEP);
 		break;
 	case 1:
-		pvm_mmu_write_protect_gfns(&h->vm, pvm_gfn(gfn), fuzz_u8(in));
+		pvm_mmu_write_protect_gfns(&h->vm, pvm_gfn(gfn), fuzz_u8(in), PVM_MAY_SLEEP);
 		break;
 	case 2:
 		at = gfn << PVM_PAGE_SHIFT | (fuzz_u8(in) & 0x1f) << 3;
 		fuzz_bytes(in, h->host.memory + at, 8);
-		pvm_mmu_host_wrote(&h->vm, pvm_gfn(gfn));
+		pvm_mmu_host_wrote(&h->vm, pvm_gfn(gfn), PVM_MAY_SLEEP);
 		break;
 	case 3:
-		pvm_mmu_shrink(&h->vm, fuzz_u8(in) % 16);
+		pvm_mmu_shrink(&h->vm, fuzz_u8(in) % 16, PVM_MAY_SLEEP);
 		break;
 	default:
 		h->host.allocs_left = choice & 0x80 ? -1 : fuzz_u8(in) % 8;

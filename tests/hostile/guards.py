@@ -57,7 +57,7 @@ def targets_of(test):
         return ["minivisor", "pvm", "guest-" + "-".join(test.split(".")[2:])]
     if test.startswith(("ring0.direct.", "ring0.corners.", "ring0.host-state.")):
         return ["ring0-" + test.split(".")[1]]
-    if test == "ring0.verw":
+    if test == "ring0.mitigations":
         return ["minivisor", "guest-transitions"]
     if test == "bochs.cet.host-state":
         return ["ring0-host-state", "guest-hello"]

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * ports: INS, whose ports user space answers: the element goes to its place and to no register, and a
- * port is read once, whatever its place is: memory, a device, memory that cannot be written.
+ * ports: INS and OUTS, whose ports user space answers: the element goes to its place and to no register, and
+ * a port is read once, whatever its place is: memory, a device, memory that cannot be written. What user
+ * space writes to RAX meanwhile stays there.
  */
 #define _GNU_SOURCE
 #include "bare.h"
@@ -108,6 +109,25 @@ static void to_read_only_memory(bool touched)
 	munmap(rom, 2 << 20);
 }
 
+/* As a debugger does. */
+static void rax_is_user_spaces(void)
+{
+	/* MOV EDX, 0x82; MOV ESI, PLACE_GPA; OUTSD */
+	static const char code[] = "\xba\x82\x00\x00\x00\xbe\x00\x00\x13\x00\x6f" OUT_EAX;
+	struct kvm_regs regs;
+
+	bare_begin(&m, PVM_ABI_DUAL_CR3, code, sizeof(code) - 1);
+	if (bare_run(&m) || !stopped_at(0x82))
+		machine_die("OUTSD: exit %u", m.run[0]->exit_reason);
+	regs = bare_regs(&m);
+	regs.rax = 0x12345678;
+	ASK(m.vcpu[0], KVM_SET_REGS, &regs);
+	bare_run(&m);
+	check(stopped_at(0x81) && *bare_data(&m) == 0x12345678, "RAX that user space sets at an OUTS: 0x%x",
+	      *bare_data(&m));
+	machine_destroy(&m);
+}
+
 int main(void)
 {
 	static const char one[] = TO_MEMORY "\x6c" OUT_EAX;
@@ -115,6 +135,7 @@ int main(void)
 
 	rax_is_left_alone("INS", one, sizeof(one) - 1, 1);
 	rax_is_left_alone("REP INS", some, sizeof(some) - 1, 3);
+	rax_is_user_spaces();
 	to_a_device();
 	to_read_only_memory(true);
 	to_read_only_memory(false);

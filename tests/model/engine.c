@@ -262,7 +262,7 @@ Test(model_engine, M9_shadow_pages_dropped_between_two_neighbours_are_made_again
 		writes(vm, 0, HERE + i * 0x1000, i);
 		cr_assert_null(pvm_mmu_check(model_pvm(vm)));
 		if (i % 3 == 0)
-			pvm_mmu_shrink(model_pvm(vm), 0);
+			pvm_mmu_shrink(model_pvm(vm), 0, PVM_MAY_SLEEP);
 	}
 	for (i = 0; i < 64; i++)
 		reads(vm, 0, HERE + i * 0x1000, i);

@@ -234,6 +234,14 @@ static void tlb_flush(void *host, const struct pvm_tlb_flush *flush)
 		h->flushes[h->flush_count++] = *flush;
 }
 
+static void yield(void *host)
+{
+	struct test_host *h = host;
+
+	require(h, h->lock_depth == 0, "yield comes without the MMU lock");
+	h->yields++;
+}
+
 static void mmu_lock(void *host)
 {
 	struct test_host *h = host;
@@ -269,6 +277,7 @@ const struct pvm_host_ops test_host_ops = {
 	.tlb_flush = tlb_flush,
 	.mmu_lock = mmu_lock,
 	.mmu_unlock = mmu_unlock,
+	.yield = yield,
 	.trace = trace,
 };
 

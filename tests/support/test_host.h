@@ -48,6 +48,7 @@ struct test_host {
 	int lock_depth;			/* 0 or 1 */
 	struct pvm_tlb_flush flushes[TEST_HOST_MAX_FLUSHES];
 	unsigned flush_count;
+	unsigned yields;		/* offers of the CPU, without the lock */
 	struct pvm_trace_record records[TEST_HOST_MAX_RECORDS];
 	unsigned record_count;
 

@@ -56,14 +56,14 @@ static uint64_t new_page(struct script *s)
 		return 0;
 	s->pool += PVM_PAGE_SIZE;
 	memset(s->machine.memory + gpa, 0, PVM_PAGE_SIZE);
-	pvm_mmu_host_wrote(s->machine.vm, pvm_gfn(gpa >> PVM_PAGE_SHIFT));
+	pvm_mmu_host_wrote(s->machine.vm, pvm_gfn(gpa >> PVM_PAGE_SHIFT), PVM_MAY_SLEEP);
 	return gpa;
 }
 
 static void poke(struct script *s, uint64_t gpa, uint64_t value, unsigned size)
 {
 	memcpy(s->machine.memory + gpa, &value, size);
-	pvm_mmu_host_wrote(s->machine.vm, pvm_gfn(gpa >> PVM_PAGE_SHIFT));
+	pvm_mmu_host_wrote(s->machine.vm, pvm_gfn(gpa >> PVM_PAGE_SHIFT), PVM_MAY_SLEEP);
 }
 
 static enum script_result run_table(struct script_vcpu *v, const struct script_line *line,
@@ -210,11 +210,11 @@ static enum script_result run_host(struct script_vcpu *v, const struct script_li
 	for (i = 2; i < line->count; i++)
 		SCRIPT_EVAL(v, line, i, &value[i - 2]);
 	if (!strcmp(what, "unmap") && line->count > 2) {
-		pvm_mmu_unmap_gfns(vm, pvm_gfn(value[0] >> PVM_PAGE_SHIFT), value[1]);
+		pvm_mmu_unmap_gfns(vm, pvm_gfn(value[0] >> PVM_PAGE_SHIFT), value[1], PVM_MAY_SLEEP);
 	} else if (!strcmp(what, "protect") && line->count > 2) {
-		pvm_mmu_write_protect_gfns(vm, pvm_gfn(value[0] >> PVM_PAGE_SHIFT), value[1]);
+		pvm_mmu_write_protect_gfns(vm, pvm_gfn(value[0] >> PVM_PAGE_SHIFT), value[1], PVM_MAY_SLEEP);
 	} else if (!strcmp(what, "shrink") && line->count == 3) {
-		pvm_mmu_shrink(vm, (uint32_t)value[0]);
+		pvm_mmu_shrink(vm, (uint32_t)value[0], PVM_MAY_SLEEP);
 	} else if (!strcmp(what, "check") && line->count == 2) {
 		rule = pvm_mmu_check(vm);
 		if (rule)

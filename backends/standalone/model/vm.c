@@ -115,7 +115,7 @@ uint64_t *model_word(struct model_vm *vm, uint64_t gpa)
 void model_poke(struct model_vm *vm, uint64_t gpa, uint64_t value)
 {
 	*model_word(vm, gpa) = value;
-	pvm_mmu_host_wrote(&vm->pvm, pvm_gfn(gpa >> PVM_PAGE_SHIFT));
+	pvm_mmu_host_wrote(&vm->pvm, pvm_gfn(gpa >> PVM_PAGE_SHIFT), PVM_MAY_SLEEP);
 }
 
 uint64_t model_new_page(struct model_vm *vm)
@@ -126,7 +126,7 @@ uint64_t model_new_page(struct model_vm *vm)
 		return 0;
 	vm->next_page += PVM_PAGE_SIZE;
 	memset(model_word(vm, gpa), 0, PVM_PAGE_SIZE);
-	pvm_mmu_host_wrote(&vm->pvm, pvm_gfn(gpa >> PVM_PAGE_SHIFT));
+	pvm_mmu_host_wrote(&vm->pvm, pvm_gfn(gpa >> PVM_PAGE_SHIFT), PVM_MAY_SLEEP);
 	return gpa;
 }
 

@@ -263,7 +263,7 @@ int model_host_take(struct model_vm *vm, uint64_t gpa, uint64_t pages)
 		return PVM_EBUSY;
 	for (i = 0; i < pages; i++)
 		vm->frame[gfn + i].host = FRAME_TAKEN;
-	pvm_mmu_unmap_gfns(&vm->pvm, pvm_gfn(gfn), pages);
+	pvm_mmu_unmap_gfns(&vm->pvm, pvm_gfn(gfn), pages, PVM_MAY_SLEEP);
 	return PVM_OK;
 }
 
@@ -275,7 +275,7 @@ static void move_locked(struct model_vm *vm, uint64_t gfn)
 	uint8_t *to = vm->memory + (vm->next_spare << PVM_PAGE_SHIFT);
 
 	__atomic_store_n(&f->moving, true, __ATOMIC_SEQ_CST);
-	pvm_mmu_unmap_gfns(&vm->pvm, pvm_gfn(gfn), 1);
+	pvm_mmu_unmap_gfns(&vm->pvm, pvm_gfn(gfn), 1, PVM_MAY_SLEEP);
 	memcpy(to, from, PVM_PAGE_SIZE);
 	memset(from, 0xa5, PVM_PAGE_SIZE);
 	f->host = (uint32_t)vm->next_spare++;
@@ -306,7 +306,7 @@ void model_host_log(struct model_vm *vm, uint64_t gpa, uint64_t pages)
 		vm->frame[gfn + i].logged = true;
 		vm->frame[gfn + i].dirty = false;
 	}
-	pvm_mmu_write_protect_gfns(&vm->pvm, pvm_gfn(gfn), pages);
+	pvm_mmu_write_protect_gfns(&vm->pvm, pvm_gfn(gfn), pages, PVM_MAY_SLEEP);
 }
 
 bool model_host_dirty(const struct model_vm *vm, uint64_t gpa)

@@ -169,7 +169,7 @@ void guest_write_entry(struct guest *g)
 	horrible_tick(g->twin);
 	guest_note(g, "device writes %llx = %llx", (unsigned long long)gpa, (unsigned long long)value);
 	guest_poke(g, gpa, value);
-	pvm_mmu_host_wrote(&g->machine.vm, pvm_gfn(gpa >> 12));
+	pvm_mmu_host_wrote(&g->machine.vm, pvm_gfn(gpa >> 12), PVM_MAY_SLEEP);
 }
 
 /* pvm_mmu_translate() and pvm_mmu_read() see today's tables, no older ones. */

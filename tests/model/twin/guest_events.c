@@ -146,7 +146,7 @@ void guest_host_acts(struct guest *g)
 		break;
 	case 4:
 		guest_note(g, "shrink");
-		pvm_mmu_shrink(&g->machine.vm, (uint32_t)guest_pick(g, 40));
+		pvm_mmu_shrink(&g->machine.vm, (uint32_t)guest_pick(g, 40), PVM_MAY_SLEEP);
 		break;
 	default:
 		g->n = (unsigned)guest_pick(g, g->machine.config.cpus);

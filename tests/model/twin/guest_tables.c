@@ -119,9 +119,9 @@ void guest_repair_map(struct guest *g)
 
 	make_map(g);
 	for (n = FIRST_TABLE; n < FIRST_TABLE + 5 * TABLES_PER_LEVEL; n++)
-		pvm_mmu_host_wrote(&g->machine.vm, pvm_gfn(n));
-	pvm_mmu_host_wrote(&g->machine.vm, pvm_gfn(MAP_TABLE));
-	pvm_mmu_host_wrote(&g->machine.vm, pvm_gfn(MAP_TABLE + 1));
+		pvm_mmu_host_wrote(&g->machine.vm, pvm_gfn(n), PVM_MAY_SLEEP);
+	pvm_mmu_host_wrote(&g->machine.vm, pvm_gfn(MAP_TABLE), PVM_MAY_SLEEP);
+	pvm_mmu_host_wrote(&g->machine.vm, pvm_gfn(MAP_TABLE + 1), PVM_MAY_SLEEP);
 }
 
 uint64_t guest_random_cr3(struct guest *g)

@@ -371,7 +371,7 @@ void machine_set_hole(struct machine *m, uint64_t start, uint64_t end)
 	m->host.hole_start = start;
 	m->host.hole_end = end;
 	if (start != end)
-		pvm_mmu_unmap_gfns(&m->vm, pvm_gfn(start), end - start);
+		pvm_mmu_unmap_gfns(&m->vm, pvm_gfn(start), end - start, PVM_MAY_SLEEP);
 }
 
 void machine_write_protect(struct machine *m, uint64_t start, uint64_t end)
@@ -380,7 +380,7 @@ void machine_write_protect(struct machine *m, uint64_t start, uint64_t end)
 
 	for (gfn = start; gfn < end; gfn++)
 		m->write_protected[gfn] = true;
-	pvm_mmu_write_protect_gfns(&m->vm, pvm_gfn(start), end - start);
+	pvm_mmu_write_protect_gfns(&m->vm, pvm_gfn(start), end - start, PVM_MAY_SLEEP);
 }
 
 bool machine_tlb_reaches(const struct machine *m, uint64_t start, uint64_t end, bool write)

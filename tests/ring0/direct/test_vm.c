@@ -267,7 +267,7 @@ void test_vm_init(void)
 
 void *test_vm_replace(uint64_t gpa)
 {
-	pvm_mmu_unmap_gfns(&test.vm, pvm_gfn(gpa / PVM_PAGE_SIZE), 1);
+	pvm_mmu_unmap_gfns(&test.vm, pvm_gfn(gpa / PVM_PAGE_SIZE), 1, PVM_MAY_SLEEP);
 	replacement = page_alloc();
 	replaced_gfn = gpa / PVM_PAGE_SIZE;
 	return replacement;

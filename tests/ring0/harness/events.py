@@ -244,7 +244,7 @@ def scenes(machine):
         "cr4": Cr4(machine, "another CR4", EXTRAS=8, CR4_USER=8),
         "msrs": Msrs(machine),
         # All of entry.S's, pvm/switcher.h; TCG's CPU needs none.
-        "mitigations": Words(machine, "all mitigations", MITIGATIONS=0x4f, EXTRAS=1),
+        "mitigations": Words(machine, "all mitigations", MITIGATIONS=0xcf, EXTRAS=1),
     }
 
 

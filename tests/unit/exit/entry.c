@@ -108,7 +108,7 @@ Test(exit_entry, m11_without_memory_the_guest_loses_nothing_and_goes_on_when_the
 {
 	struct guest_snapshot before = guest_snapshot(vcpu);
 
-	pvm_mmu_shrink(&f.vm, 0);
+	pvm_mmu_shrink(&f.vm, 0, PVM_MAY_SLEEP);
 	f.host.allocs_left = 0;
 	cr_assert_eq(handle(PVM_NO_SLEEP), PVM_ACT_RETRY);
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_ERROR);
@@ -125,7 +125,7 @@ Test(exit_entry, m11_a_fault_that_found_no_memory_is_tried_again)
 
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
 	rip = vcpu->rip;
-	pvm_mmu_shrink(&f.vm, 1);
+	pvm_mmu_shrink(&f.vm, 1, PVM_MAY_SLEEP);
 	f.host.allocs_left = 0;
 	stop.kind = PVM_EXIT_EXCEPTION;
 	stop.vector = PVM_VEC_PF;

@@ -58,7 +58,7 @@ static void forget_steps(void)
 
 static void written(uint64_t gpa)
 {
-	pvm_mmu_host_wrote(g.vm, pvm_gfn(gpa >> PVM_PAGE_SHIFT));
+	pvm_mmu_host_wrote(g.vm, pvm_gfn(gpa >> PVM_PAGE_SHIFT), PVM_MAY_SLEEP);
 }
 
 /* @count regions with a table of @level each, from GVA on. */
@@ -232,7 +232,7 @@ Test(mmu_bounded, M12_unmapping_a_frame_that_nobody_maps_is_flat)
 	start(4, 1);
 	touch_tables(900, 1);
 	forget_steps();
-	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(5), 1);
+	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(5), 1, PVM_MAY_SLEEP);
 	cr_assert_leq(longest, 8, "%lu steps", (unsigned long)longest);
 	guest_fini(&g);
 }
@@ -283,7 +283,7 @@ Test(mmu_bounded, M10_M12_table_with_many_parents_is_unmapped_step_by_step)
 	start(4, 1);
 	table = link_often();
 	forget_steps();
-	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(table >> 12), 1);
+	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(table >> 12), 1, PVM_MAY_SLEEP);
 	cr_assert_leq(longest, 300, "%lu steps", (unsigned long)longest);
 	cr_assert_gt(holds, 4);
 	for (i = 0; i < 1500; i++)
@@ -406,7 +406,7 @@ Test(mmu_bounded, M10_frame_that_is_being_unmapped_is_not_installed_meanwhile)
 	}
 	forget_steps();
 	in_between = fault_first_page;
-	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(DATA >> 12), 1500);
+	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(DATA >> 12), 1500, PVM_MAY_SLEEP);
 	cr_assert_gt(holds, 2);
 	cr_assert_eq(their_fault.kind, PVM_FAULT_FIXED);
 	cr_assert_eq(guest_reaches(&g, GVA), ~0ull);

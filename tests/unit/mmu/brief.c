@@ -33,8 +33,57 @@ static void start(void)
 			guest_map(&g, region(t) + i * PVM_PAGE_SIZE, DATA, 1, RWU);
 			guest_touch(&g, region(t) + i * PVM_PAGE_SIZE, PVM_ACCESS_READ);
 		}
-		pvm_mmu_host_wrote(g.vm, pvm_gfn(guest_table_of(&g, region(t), 1) >> PVM_PAGE_SHIFT));
+		pvm_mmu_host_wrote(g.vm, pvm_gfn(guest_table_of(&g, region(t), 1) >> PVM_PAGE_SHIFT),
+				   PVM_MAY_SLEEP);
 	}
+}
+
+/* ------------------------------------------------------------------------
+ * A call that may sleep offers the CPU, one that may not does not.
+ */
+
+#define LEAVES		(TABLES_COUNT * ENTRIES)
+#define HOLDS_LEAST	(LEAVES / 64)	/* of the lock, to take a frame's leaves away */
+
+static unsigned yields(void)
+{
+	unsigned count = g.f.host.yields;
+
+	g.f.host.yields = 0;
+	return count;
+}
+
+/* The guest's root table is the frame that all those leaves map: each loses its right to write first. */
+Test(mmu_brief, M12_a_root_that_is_mapped_often)
+{
+	uint64_t steps;
+	pvm_hpa_t root;
+
+	start();
+	memcpy(g.f.host.memory + DATA, g.f.host.memory + g.cr3, PVM_PAGE_SIZE);
+	g.vcpu->cr3 = DATA;
+	yields();
+	steps = g.vm->mmu->steps;
+	cr_assert_eq(pvm_mmu_load(g.vcpu, &root, PVM_NO_SLEEP), PVM_EAGAIN);
+	cr_assert_leq(g.vm->mmu->steps - steps, BRIEF_MAX);
+	cr_assert_eq(yields(), 0);
+	cr_assert_eq(pvm_mmu_load(g.vcpu, &root, PVM_MAY_SLEEP), PVM_OK);
+	cr_assert_geq(yields(), HOLDS_LEAST / 2);
+	guest_fini(&g);
+}
+
+Test(mmu_brief, M12_taking_a_page_that_is_mapped_often)
+{
+	start();
+	yields();
+	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(DATA >> PVM_PAGE_SHIFT), 1, PVM_MAY_SLEEP);
+	cr_assert_geq(yields(), LEAVES * 16 / 8192 / 2);
+	guest_fini(&g);
+	start();
+	yields();
+	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(DATA >> PVM_PAGE_SHIFT), 1, PVM_NO_SLEEP);
+	cr_assert_eq(yields(), 0);
+	guest_fini(&g);
 }
 
 /* The guest takes one page of the last table away, and asks for a flush. */
@@ -79,12 +128,14 @@ static void assert_brief(uint64_t nr)
 	cr_assert_leq(first, BRIEF_MAX, "%lu steps", (unsigned long)first);
 	cr_assert_geq(first, PVM_BRIEF_PASSES * 512 / 2, "it gives up too soon: %lu steps", (unsigned long)first);
 	cr_assert_eq(g.f.host.flush_count, 0, "nothing is forgotten yet");
+	cr_assert_eq(yields(), 0);
 	cr_assert_eq(stop.kind, PVM_EXIT_SYSCALL);
 	rest = steps_of(&stop, PVM_MAY_SLEEP, &action);
 	cr_assert_eq(action, PVM_ACT_RESUME);
 	cr_assert_leq(first + rest, whole + whole / 8, "what was done is done again: %lu and %lu steps, of %lu",
 		      (unsigned long)first, (unsigned long)rest, (unsigned long)whole);
 	cr_assert_gt(g.f.host.flush_count, 0);
+	cr_assert_gt(yields(), 0);
 	cr_assert_eq(guest_reaches(&g, region(TABLES_COUNT - 1)), ~0ull);
 	guest_fini(&g);
 }

@@ -46,7 +46,7 @@ Test(mmu_edges, M11_a_gigabyte_leaf_is_made_whole_or_not_at_all_however_few_page
 		guest_touch(&g, (1ull << 39) + 0x5000, PVM_ACCESS_WRITE);
 		cr_assert(guest_walk(&g, 0, (1ull << 39) + 0x5000, &leaf));
 		cr_assert_eq(leaf.level, 3);
-		pvm_mmu_unmap_gfns(g.vm, pvm_gfn((GIGABYTE >> PVM_PAGE_SHIFT) + 77), 1);
+		pvm_mmu_unmap_gfns(g.vm, pvm_gfn((GIGABYTE >> PVM_PAGE_SHIFT) + 77), 1, PVM_MAY_SLEEP);
 		cr_assert_eq(guest_reaches(&g, 1ull << 39), ~0ull, "%u pages", pages);
 		guest_fini(&g);
 	}
@@ -101,7 +101,7 @@ Test(mmu_edges, M10_the_first_frame_after_a_range_stays)
 		guest_map(&g, GVA + 0x1000, end, 1, RW);
 		guest_touch(&g, GVA, PVM_ACCESS_WRITE);
 		guest_touch(&g, GVA + 0x1000, PVM_ACCESS_WRITE);
-		pvm_mmu_unmap_gfns(g.vm, pvm_gfn(ends[i] - 1), 1);
+		pvm_mmu_unmap_gfns(g.vm, pvm_gfn(ends[i] - 1), 1, PVM_MAY_SLEEP);
 		cr_assert_eq(guest_reaches(&g, GVA), ~0ull, "before frame %#lx", (unsigned long)ends[i]);
 		cr_assert_eq(guest_reaches(&g, GVA + 0x1000), end, "frame %#lx", (unsigned long)ends[i]);
 		guest_fini(&g);

@@ -80,7 +80,7 @@ Test(mmu_evict, M11_host_without_memory_makes_room_by_eviction)
 	init(&g, 0);
 	for (i = 0; i < 6; i++)
 		guest_touch(&g, area(i), PVM_ACCESS_WRITE);
-	pvm_mmu_shrink(g.vm, 100);	/* empties the reserve, too */
+	pvm_mmu_shrink(g.vm, 100, PVM_MAY_SLEEP);	/* empties the reserve, too */
 	g.f.host.allocs_left = 0;
 	for (i = 0; i < AREAS; i++)
 		guest_touch(&g, area(i), PVM_ACCESS_WRITE);
@@ -183,7 +183,7 @@ Test(mmu_evict, loaded_root_outlives_its_table_until_it_is_put_down)
 	cr_assert_eq(pvm_mmu_load(g.vcpu, &root, PVM_MAY_SLEEP), PVM_OK);
 	/* Its table's memory goes and comes back: the root is dead, but still this
 	 * vCPU's, and makes no room. */
-	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(g.cr3 >> 12), 1);
+	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(g.cr3 >> 12), 1, PVM_MAY_SLEEP);
 	cr_assert_eq(((uint64_t *)g.f.host.ops.page_va(&g.f, root))[0], 0);
 	guest_touch(&g, area(0), PVM_ACCESS_WRITE);
 	guest_touch(&g, area(1), PVM_ACCESS_WRITE);

@@ -86,7 +86,8 @@ Test(mmu_fault, M2_M8_pieces_with_a_former_key_are_not_those_of_the_new_one)
 	guest_map(&g, GVA, 4 << 20, 2, RWU | KEY(1));
 	guest_touch(&g, GVA, PVM_ACCESS_READ);
 	guest_map(&g, GVA, 4 << 20, 2, RWU | KEY(2));
-	pvm_mmu_host_wrote(g.vm, pvm_gpa_to_gfn(pvm_gpa(*guest_entry(&g, GVA, 3) & PVM_PTE_ADDR_MASK)));
+	pvm_mmu_host_wrote(g.vm, pvm_gpa_to_gfn(pvm_gpa(*guest_entry(&g, GVA, 3) & PVM_PTE_ADDR_MASK)),
+			   PVM_MAY_SLEEP);
 	guest_touch(&g, GVA + 0x1000, PVM_ACCESS_READ);
 	cr_assert(guest_walk(&g, 0, GVA + 0x1000, &leaf));
 	cr_assert_eq(leaf.entry & PVM_PTE_PK_MASK, KEY(2));
@@ -242,7 +243,7 @@ static int taking_gfn_to_frame(void *host, pvm_gfn_t gfn, bool write, enum pvm_s
 	if (sleep == PVM_MAY_SLEEP && taken++ == 0) {
 		sleeper->f.host.hole_start = gfn.v;
 		sleeper->f.host.hole_end = gfn.v + 1;
-		pvm_mmu_unmap_gfns(sleeper->vm, gfn, 1);
+		pvm_mmu_unmap_gfns(sleeper->vm, gfn, 1, PVM_MAY_SLEEP);
 	}
 	return rc;
 }

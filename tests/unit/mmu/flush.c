@@ -187,7 +187,7 @@ Test(mmu_flush, frame_mapped_by_a_table_that_is_used_twice_is_flushed_everywhere
 	*guest_entry(&g, GVA + (1ull << 30), 3) = *guest_entry(&g, GVA, 3);
 	guest_touch(&g, GVA + (1ull << 30), PVM_ACCESS_WRITE);
 	guest_forget_flushes(&g);
-	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(DATA >> 12), 1);
+	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(DATA >> 12), 1, PVM_MAY_SLEEP);
 	cr_assert_eq(g.f.host.flush_count, 1);
 	cr_assert_eq(g.f.host.flushes[0].scope, PVM_FLUSH_ALL);
 	guest_fini(&g);
@@ -207,7 +207,7 @@ Test(mmu_flush, frame_mapped_under_very_many_roots_is_flushed_everywhere)
 		guest_touch(&g, GVA, PVM_ACCESS_WRITE);
 	}
 	guest_forget_flushes(&g);
-	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(DATA >> 12), 1);
+	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(DATA >> 12), 1, PVM_MAY_SLEEP);
 	cr_assert_eq(guest_flushes(&g, PVM_FLUSH_ALL), 1);
 	g.vcpu->cr3 = g.cr3;
 	guest_fini(&g);
@@ -221,7 +221,7 @@ Test(mmu_flush, leaf_that_no_root_reaches_needs_no_flush)
 	guest_store(&g, guest_entry_gva(&g, GVA, 2), 0);
 	pvm_mmu_flush_all(g.vcpu);	/* the only vCPU: no TLB has it any more */
 	guest_forget_flushes(&g);
-	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(DATA >> 12), 1);
+	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(DATA >> 12), 1, PVM_MAY_SLEEP);
 	cr_assert_eq(g.f.host.flush_count, 0);
 	guest_fini(&g);
 }
@@ -233,7 +233,7 @@ Test(mmu_flush, address_of_the_upper_half_is_flushed_in_canonical_form)
 	init(&g, 1);
 	guest_map(&g, 0xffff800000003000, DATA, 1, RWU);
 	guest_touch(&g, 0xffff800000003000, PVM_ACCESS_WRITE);
-	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(DATA >> 12), 1);
+	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(DATA >> 12), 1, PVM_MAY_SLEEP);
 	cr_assert_eq(guest_flushes(&g, PVM_FLUSH_GVA), 2);
 	cr_assert(g.f.host.flushes[0].gva.v == 0xffff800000003000 ||
 		  g.f.host.flushes[1].gva.v == 0xffff800000003000);
@@ -269,7 +269,8 @@ Test(mmu_flush, way_that_was_read_only_for_a_while_is_writable_again)
 	guest_touch(&g, GVA, PVM_ACCESS_WRITE);
 	upper = guest_entry(&g, GVA, 2);
 	*upper &= ~(uint64_t)PVM_PTE_W;
-	pvm_mmu_host_wrote(g.vm, pvm_gfn((uint64_t)((uint8_t *)upper - g.f.host.memory) >> PVM_PAGE_SHIFT));
+	pvm_mmu_host_wrote(g.vm, pvm_gfn((uint64_t)((uint8_t *)upper - g.f.host.memory) >> PVM_PAGE_SHIFT),
+			   PVM_MAY_SLEEP);
 	pvm_mmu_invlpg(g.vcpu, pvm_gva(GVA));
 	cr_assert_not(guest_can_write(&g, GVA));
 	*upper |= PVM_PTE_W;
@@ -293,7 +294,7 @@ Test(mmu_flush, M10_M12_each_hold_flushes_its_own_leaves)
 	guest_map(&g, GVA + (1ull << 30), DATA + PVM_PAGE_SIZE, 1, RWU);
 	guest_touch(&g, GVA + (1ull << 30), PVM_ACCESS_READ);
 	g.f.host.flush_count = 0;
-	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(DATA >> PVM_PAGE_SHIFT), 2);
+	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(DATA >> PVM_PAGE_SHIFT), 2, PVM_MAY_SLEEP);
 	cr_assert_eq(g.f.host.flush_count, 2);
 	cr_assert_eq(g.f.host.flushes[0].scope, PVM_FLUSH_ALL);
 	cr_assert_eq(g.f.host.flushes[1].scope, PVM_FLUSH_GVA);

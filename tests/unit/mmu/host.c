@@ -22,7 +22,7 @@ Test(mmu_host, M10_frame_is_out_of_reach_and_flushed_when_unmap_returns)
 	struct guest g;
 
 	init(&g, 2);
-	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(GFN), 1);
+	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(GFN), 1, PVM_MAY_SLEEP);
 	cr_assert_eq(guest_reaches(&g, GVA), ~0ull);
 	cr_assert_eq(g.f.host.flush_count, 1);
 	cr_assert_eq(g.f.host.flushes[0].scope, PVM_FLUSH_GVA);
@@ -42,7 +42,7 @@ Test(mmu_host, M10_every_mapping_of_the_frame_goes)
 		guest_map(&g, GVA + i * 0x1000, DATA, 1, RO);
 		guest_touch(&g, GVA + i * 0x1000, PVM_ACCESS_READ);
 	}
-	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(GFN), 1);
+	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(GFN), 1, PVM_MAY_SLEEP);
 	for (i = 0; i < 10; i++)
 		cr_assert_eq(guest_reaches(&g, GVA + i * 0x1000), ~0ull);
 	cr_assert_eq(guest_flushes(&g, PVM_FLUSH_ALL), 1);
@@ -57,7 +57,7 @@ Test(mmu_host, M10_large_leaf_around_the_frame_goes)
 	g.f.host.max_level = 2;
 	guest_map(&g, GVA + (2 << 20), 4 << 20, 2, RW);
 	guest_touch(&g, GVA + (2 << 20), PVM_ACCESS_WRITE);
-	pvm_mmu_unmap_gfns(g.vm, pvm_gfn((4 << 20 >> 12) + 77), 1);
+	pvm_mmu_unmap_gfns(g.vm, pvm_gfn((4 << 20 >> 12) + 77), 1, PVM_MAY_SLEEP);
 	cr_assert_eq(guest_reaches(&g, GVA + (2 << 20)), ~0ull);
 	cr_assert_eq(g.f.host.flushes[g.f.host.flush_count - 1].level, 2);
 	guest_fini(&g);
@@ -72,13 +72,13 @@ Test(mmu_host, M10_translation_that_only_other_tlbs_still_hold_is_flushed)
 	guest_store(&g, guest_entry_gva(&g, GVA, 1), 0);
 	pvm_mmu_invlpg(g.vcpu, pvm_gva(GVA));
 	guest_forget_flushes(&g);
-	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(GFN), 1);
+	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(GFN), 1, PVM_MAY_SLEEP);
 	cr_assert_eq(g.f.host.flush_count, 1);
 	cr_assert_eq(g.f.host.flushes[0].scope, PVM_FLUSH_ALL);
 	cr_assert_null(g.f.host.flushes[0].vcpu);
 	/* Known to be flushed now: no second time. */
 	guest_forget_flushes(&g);
-	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(GFN), 1);
+	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(GFN), 1, PVM_MAY_SLEEP);
 	cr_assert_eq(g.f.host.flush_count, 0);
 	guest_fini(&g);
 }
@@ -94,7 +94,7 @@ Test(mmu_host, M10_former_right_to_write_that_only_other_tlbs_still_hold_is_flus
 	cr_assert_eq(guest_reaches(&g, GVA), DATA);
 	cr_assert_not(guest_can_write(&g, GVA));
 	guest_forget_flushes(&g);
-	pvm_mmu_write_protect_gfns(g.vm, pvm_gfn(GFN), 1);
+	pvm_mmu_write_protect_gfns(g.vm, pvm_gfn(GFN), 1, PVM_MAY_SLEEP);
 	cr_assert_eq(guest_flushes(&g, PVM_FLUSH_ALL), 1);
 	cr_assert_null(g.f.host.flushes[0].vcpu);
 	guest_fini(&g);
@@ -108,7 +108,7 @@ Test(mmu_host, M10_whole_subtree_that_other_tlbs_still_hold_is_flushed)
 	guest_store(&g, guest_entry_gva(&g, GVA, 2), 0);
 	pvm_mmu_flush_current(g.vcpu);
 	guest_forget_flushes(&g);
-	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(GFN), 1);
+	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(GFN), 1, PVM_MAY_SLEEP);
 	cr_assert_eq(guest_flushes(&g, PVM_FLUSH_ALL), 1);
 	guest_fini(&g);
 }
@@ -131,7 +131,7 @@ Test(mmu_host, M10_note_of_a_frame_in_a_wide_range_is_found)
 	guest_store(&g, guest_entry_gva(&g, GVA, 1), 0);
 	pvm_mmu_invlpg(g.vcpu, pvm_gva(GVA));
 	guest_forget_flushes(&g);
-	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(0), 4096);
+	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(0), 4096, PVM_MAY_SLEEP);
 	cr_assert_eq(guest_flushes(&g, PVM_FLUSH_ALL), 1);
 	guest_fini(&g);
 }
@@ -144,7 +144,7 @@ Test(mmu_host, M10_wide_ranges_are_covered)
 	guest_store(&g, guest_entry_gva(&g, GVA, 1), 0);
 	pvm_mmu_invlpg(g.vcpu, pvm_gva(GVA));
 	guest_forget_flushes(&g);
-	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(0), 1ull << 40);
+	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(0), 1ull << 40, PVM_MAY_SLEEP);
 	cr_assert_geq(guest_flushes(&g, PVM_FLUSH_ALL), 1);
 	cr_assert_eq(guest_reaches(&g, TABLES + g.cr3), ~0ull);
 	guest_fini(&g);
@@ -160,9 +160,9 @@ Test(mmu_host, M10_ranges_without_an_end_reach_the_last_frame)
 	init(&g, 1);
 	for (i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
 		guest_touch(&g, GVA, PVM_ACCESS_WRITE);
-		pvm_mmu_write_protect_gfns(g.vm, pvm_gfn(GFN), counts[i]);
+		pvm_mmu_write_protect_gfns(g.vm, pvm_gfn(GFN), counts[i], PVM_MAY_SLEEP);
 		cr_assert_not(guest_can_write(&g, GVA));
-		pvm_mmu_unmap_gfns(g.vm, pvm_gfn(GFN), counts[i]);
+		pvm_mmu_unmap_gfns(g.vm, pvm_gfn(GFN), counts[i], PVM_MAY_SLEEP);
 		cr_assert_eq(guest_reaches(&g, GVA), ~0ull);
 	}
 	guest_fini(&g);
@@ -173,9 +173,9 @@ Test(mmu_host, ranges_that_are_empty_or_after_the_last_frame_do_nothing)
 	struct guest g;
 
 	init(&g, 1);
-	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(GFN), 0);
-	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(~0ull), 2);
-	pvm_mmu_write_protect_gfns(g.vm, pvm_gfn(GFN), 0);
+	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(GFN), 0, PVM_MAY_SLEEP);
+	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(~0ull), 2, PVM_MAY_SLEEP);
+	pvm_mmu_write_protect_gfns(g.vm, pvm_gfn(GFN), 0, PVM_MAY_SLEEP);
 	cr_assert_eq(guest_reaches(&g, GVA), DATA);
 	cr_assert_eq(g.f.host.flush_count, 0);
 	guest_fini(&g);
@@ -191,12 +191,12 @@ Test(mmu_host, M10_table_in_memory_taken_back_translates_no_more)
 	table = (guest_entry_gva(&g, GVA, 1) - TABLES) >> 12;
 	g.f.host.hole_start = table;
 	g.f.host.hole_end = table + 1;
-	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(table), 1);
+	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(table), 1, PVM_MAY_SLEEP);
 	cr_assert_eq(guest_reaches(&g, GVA), ~0ull);
 	cr_assert_eq(guest_fault(&g, GVA, 0).kind, PVM_FAULT_INJECT);
 	g.f.host.hole_start = g.cr3 >> 12;
 	g.f.host.hole_end = g.f.host.hole_start + 1;
-	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(g.cr3 >> 12), 1);
+	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(g.cr3 >> 12), 1, PVM_MAY_SLEEP);
 	cr_assert_eq(pvm_mmu_load(g.vcpu, &root, PVM_MAY_SLEEP), PVM_EFAULT);
 	g.f.host.hole_end = 0;
 	g.f.host.hole_start = 0;
@@ -214,7 +214,7 @@ Test(mmu_host, M2_root_that_dies_is_announced_before_its_page_is_freed)
 	cr_assert_eq(pvm_mmu_load(g.vcpu, &root, PVM_MAY_SLEEP), PVM_OK);
 	g.vcpu->cr3 = g.user_cr3;
 	pvm_mmu_new_cr3(g.vcpu);
-	pvm_mmu_shrink(g.vm, 0);
+	pvm_mmu_shrink(g.vm, 0, PVM_MAY_SLEEP);
 	for (i = 0; i < g.f.host.flush_count; i++)
 		if (g.f.host.flushes[i].root_dying) {
 			cr_assert_eq(g.f.host.flushes[i].root.v, root.v);
@@ -233,7 +233,7 @@ Test(mmu_host, M10_write_protection_is_complete_when_it_returns)
 	guest_map(&g, GVA + 0x1000, DATA + 0x1000, 1, RO);
 	guest_touch(&g, GVA + 0x1000, PVM_ACCESS_READ);
 	guest_forget_flushes(&g);
-	pvm_mmu_write_protect_gfns(g.vm, pvm_gfn(GFN), 2);
+	pvm_mmu_write_protect_gfns(g.vm, pvm_gfn(GFN), 2, PVM_MAY_SLEEP);
 	cr_assert_not(guest_can_write(&g, GVA));
 	cr_assert_eq(guest_reaches(&g, GVA), DATA);
 	cr_assert_eq(g.f.host.flush_count, 1);
@@ -248,7 +248,7 @@ Test(mmu_host, host_write_to_data_changes_nothing)
 	struct guest g;
 
 	init(&g, 1);
-	pvm_mmu_host_wrote(g.vm, pvm_gfn(GFN));
+	pvm_mmu_host_wrote(g.vm, pvm_gfn(GFN), PVM_MAY_SLEEP);
 	cr_assert_eq(guest_reaches(&g, GVA), DATA);
 	cr_assert_eq(g.f.host.flush_count, 0);
 	guest_fini(&g);
@@ -262,11 +262,11 @@ Test(mmu_host, shrink_keeps_only_loaded_roots_and_loses_nothing)
 
 	init(&g, 1);
 	cr_assert_eq(pvm_mmu_load(g.vcpu, &before, PVM_MAY_SLEEP), PVM_OK);
-	cr_assert_eq(pvm_mmu_shrink(g.vm, 0), 1);
+	cr_assert_eq(pvm_mmu_shrink(g.vm, 0, PVM_MAY_SLEEP), 1);
 	cr_assert_eq(pvm_mmu_load(g.vcpu, &after, PVM_MAY_SLEEP), PVM_OK);
 	cr_assert_eq(before.v, after.v);
 	cr_assert_eq(guest_reaches(&g, GVA), ~0ull);
-	cr_assert_leq(pvm_mmu_shrink(g.vm, 100), 1);
+	cr_assert_leq(pvm_mmu_shrink(g.vm, 100, PVM_MAY_SLEEP), 1);
 	guest_touch(&g, GVA, PVM_ACCESS_WRITE);
 	guest_fini(&g);
 }
@@ -357,9 +357,9 @@ static uint32_t visit_places(unsigned max_level, bool shrink)
 		window = ((i * 0x9e3779b97f4a7c15ull >> 30) & ~511ull) | 1 << 20;
 		use_window(&g);
 		check_ok(&g);
-		pvm_mmu_unmap_gfns(g.vm, pvm_gfn(window), 512);
+		pvm_mmu_unmap_gfns(g.vm, pvm_gfn(window), 512, PVM_MAY_SLEEP);
 		if (shrink)
-			pvm_mmu_shrink(g.vm, 1);
+			pvm_mmu_shrink(g.vm, 1, PVM_MAY_SLEEP);
 		window = 0;
 		cr_assert_eq(guest_reaches(&g, GVA + (1ull << 30)), ~0ull);
 	}

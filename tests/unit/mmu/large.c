@@ -130,7 +130,7 @@ Test(mmu_large, splintered_page_stays_so_until_it_is_dropped)
 	g.f.host.max_level = 2;
 	guest_touch(&g, GVA + 0x1000, PVM_ACCESS_WRITE);
 	cr_assert_eq(leaf_level(&g, GVA + 0x1000), 1);
-	pvm_mmu_shrink(g.vm, 1);
+	pvm_mmu_shrink(g.vm, 1, PVM_MAY_SLEEP);
 	guest_touch(&g, GVA + 0x1000, PVM_ACCESS_WRITE);
 	cr_assert_eq(leaf_level(&g, GVA + 0x1000), 2);
 	guest_fini(&g);

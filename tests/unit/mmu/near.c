@@ -92,7 +92,7 @@ Test(mmu_near, a_frame_may_be_mapped_more_than_once)
 	cr_assert_eq(locks, 0);
 	cr_assert_eq(guest_reaches(&g, GVA + PAGE(1)), DATA);
 	check_ok(&g);
-	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(DATA >> PVM_PAGE_SHIFT), 1);
+	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(DATA >> PVM_PAGE_SHIFT), 1, PVM_MAY_SLEEP);
 	cr_assert_eq(guest_reaches(&g, GVA), ~0ull);
 	cr_assert_eq(guest_reaches(&g, GVA + PAGE(1)), ~0ull);
 }
@@ -132,7 +132,7 @@ Test(mmu_near, what_is_present_and_refuses_is_refused_as_ever)
 static void change_entry(unsigned level, uint64_t entry)
 {
 	*guest_entry(&g, GVA, level) = entry;
-	pvm_mmu_host_wrote(g.vm, pvm_gfn(guest_table_of(&g, GVA, level) >> PVM_PAGE_SHIFT));
+	pvm_mmu_host_wrote(g.vm, pvm_gfn(guest_table_of(&g, GVA, level) >> PVM_PAGE_SHIFT), PVM_MAY_SLEEP);
 }
 
 /* What the upper entries refuse is refused for the neighbours too. */
@@ -183,14 +183,14 @@ Test(mmu_near, M10_memory_that_the_host_moved_is_read_where_it_is_now)
 	elsewhere[PVM_LEVEL_INDEX(GVA, 2)] = 0;
 	moved = pvm_gfn((uint64_t)((uint8_t *)table - g.f.host.memory) >> PVM_PAGE_SHIFT);
 	/* The host says so of another frame: all that it said before is worth nothing. */
-	pvm_mmu_unmap_gfns(g.vm, pvm_gfn((DATA >> PVM_PAGE_SHIFT) + 15), 1);
+	pvm_mmu_unmap_gfns(g.vm, pvm_gfn((DATA >> PVM_PAGE_SHIFT) + 15), 1, PVM_MAY_SLEEP);
 	cr_assert_eq(guest_fault(&g, GVA + PAGE(1), 0).kind, PVM_FAULT_INJECT);
 	moved = pvm_gfn(~0ull);
 }
 
 Test(mmu_near, M10_a_path_that_was_found_meanwhile_leads_to_nothing_that_is_being_taken)
 {
-	pvm_mmu_invalidate_begin(g.vm, pvm_gfn((DATA >> PVM_PAGE_SHIFT) + 2), 1);
+	pvm_mmu_invalidate_begin(g.vm, pvm_gfn((DATA >> PVM_PAGE_SHIFT) + 2), 1, PVM_MAY_SLEEP);
 	change_entry(3, *guest_entry(&g, GVA, 3) & ~PVM_PTE_W);	/* another path */
 	cr_assert_eq(guest_fault(&g, GVA + PAGE(1), 0).kind, PVM_FAULT_FIXED);
 	cr_assert_eq(guest_reaches(&g, GVA + PAGE(1)), DATA + PAGE(1));
@@ -231,7 +231,7 @@ Test(mmu_near, M11_nothing_is_made_from_an_empty_reserve)
 
 	for (n = 0; n < 16; n++)
 		guest_map(&g, GVA + PAGE(64 + n), DATA + PAGE(n), 1, RWU);
-	pvm_mmu_shrink(g.vm, ~0u);	/* the reserve goes back to the host */
+	pvm_mmu_shrink(g.vm, ~0u, PVM_MAY_SLEEP);	/* the reserve goes back to the host */
 	locks = 0;
 	cr_assert_eq(guest_fault(&g, GVA + PAGE(64), 0).kind, PVM_FAULT_FIXED);
 	cr_assert_gt(locks, 0);
@@ -350,7 +350,7 @@ Test(mmu_near, M10_nothing_is_filled_ahead_while_memory_is_being_taken)
 	pvm_handle_page_fault(g.vcpu, pvm_gva(GVA + PAGE(1)), PVM_PF_W, PVM_MAY_SLEEP);
 	*guest_entry(&g, GVA + PAGE(1), 1) = ENTRY(PVM_PTE_A | PVM_PTE_D);
 	g.vcpu->rip = FAULT_RIP;
-	pvm_mmu_invalidate_begin(g.vm, gfn, 1);
+	pvm_mmu_invalidate_begin(g.vm, gfn, 1, PVM_MAY_SLEEP);
 	pvm_returned(g.vcpu);
 	cr_assert_eq(guest_reaches(&g, GVA + PAGE(1)), ~0ull);
 	pvm_mmu_invalidate_end(g.vm, gfn, 1);

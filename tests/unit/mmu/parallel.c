@@ -159,9 +159,9 @@ static void *disturb(void *arg)
 
 	(void)arg;
 	for (i = 0; i < 200; i++) {
-		pvm_mmu_unmap_gfns(&vm, pvm_gfn(i * 20), 16);
+		pvm_mmu_unmap_gfns(&vm, pvm_gfn(i * 20), 16, PVM_MAY_SLEEP);
 		pvm_mmu_age_gfns(&vm, pvm_gfn(0), 64);
-		pvm_mmu_host_wrote(&vm, pvm_gfn((MEMORY / 2 >> PVM_PAGE_SHIFT) + 3 + i % 8));
+		pvm_mmu_host_wrote(&vm, pvm_gfn((MEMORY / 2 >> PVM_PAGE_SHIFT) + 3 + i % 8), PVM_MAY_SLEEP);
 		if (i % 16 == 0)
 			check_mmu();
 	}
@@ -194,7 +194,7 @@ int main(void)
 	/* One in 32 pages makes room for its neighbours. */
 	printf("parallel: %u first touches, the lock taken %lu times\n", VCPUS * PAGES, locks);
 	check(locks < VCPUS * PAGES / 4, "first touches take the lock");
-	pvm_mmu_shrink(&vm, 0);
+	pvm_mmu_shrink(&vm, 0, PVM_MAY_SLEEP);
 	together(true);
 	for (n = 0; n < VCPUS; n++)
 		pvm_vcpu_destroy(&vcpu[n]);

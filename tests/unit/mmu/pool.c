@@ -224,7 +224,7 @@ Test(mmu_pool, frames_far_apart_are_all_found_by_the_host)
 		guest_map(&g, GVA + i * 0x1000, (i * 300ull + 16) << 12, 1, RWU);
 		guest_touch(&g, GVA + i * 0x1000, PVM_ACCESS_READ);
 	}
-	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(16), 5 * 300 + 1);
+	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(16), 5 * 300 + 1, PVM_MAY_SLEEP);
 	for (i = 0; i < 6; i++)
 		cr_assert_eq(guest_reaches(&g, GVA + i * 0x1000), ~0ull);
 	guest_fini(&g);

@@ -226,7 +226,7 @@ Test(mmu_root, M1_S6_switcher_shares_the_last_slot_with_the_guest)
 	cr_assert_eq(guest_fault(&g, switchers, 0).kind, PVM_FAULT_INJECT);
 	check_ok(&g);
 	/* Back to the switcher's own table when the guest's goes. */
-	pvm_mmu_shrink(g.vm, 0);
+	pvm_mmu_shrink(g.vm, 0, PVM_MAY_SLEEP);
 	cr_assert_eq(table[511], config.switcher_entry);
 	check_ok(&g);
 	guest_touch(&g, upper, PVM_ACCESS_READ);

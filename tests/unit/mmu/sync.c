@@ -299,7 +299,7 @@ Test(mmu_sync, M10_entry_that_changes_its_frame_without_a_flush_leaves_a_note)
 	guest_fault(&g, GVA, 0);
 	cr_assert_eq(guest_reaches(&g, GVA), DATA + 0x1000);
 	guest_forget_flushes(&g);
-	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(DATA >> 12), 1);
+	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(DATA >> 12), 1, PVM_MAY_SLEEP);
 	cr_assert_eq(guest_flushes(&g, PVM_FLUSH_ALL), 1);
 	/* And one that only loses its right to write. */
 	guest_store(&g, guest_entry_gva(&g, GVA, 1), (DATA + 0x2000) | RWU);
@@ -307,7 +307,7 @@ Test(mmu_sync, M10_entry_that_changes_its_frame_without_a_flush_leaves_a_note)
 	guest_store(&g, guest_entry_gva(&g, GVA, 1), (DATA + 0x2000) | RO);
 	guest_fault(&g, GVA, 0);
 	guest_forget_flushes(&g);
-	pvm_mmu_write_protect_gfns(g.vm, pvm_gfn((DATA >> 12) + 2), 1);
+	pvm_mmu_write_protect_gfns(g.vm, pvm_gfn((DATA >> 12) + 2), 1, PVM_MAY_SLEEP);
 	cr_assert_eq(guest_flushes(&g, PVM_FLUSH_ALL), 1);
 	guest_fini(&g);
 }
@@ -402,7 +402,7 @@ Test(mmu_sync, M9_device_write_to_a_table_is_seen_by_the_next_flush)
 
 	init(&g, 1);
 	*guest_entry(&g, GVA, 1) = 0;
-	pvm_mmu_host_wrote(g.vm, pvm_gfn((guest_entry_gva(&g, GVA, 1) - TABLES) >> 12));
+	pvm_mmu_host_wrote(g.vm, pvm_gfn((guest_entry_gva(&g, GVA, 1) - TABLES) >> 12), PVM_MAY_SLEEP);
 	pvm_mmu_flush_current(g.vcpu);
 	cr_assert_eq(guest_reaches(&g, GVA), ~0ull);
 	guest_fini(&g);

@@ -17,7 +17,7 @@ static void *va_of_what_is_left(void *host, pvm_gfn_t gfn, bool write)
 static void begin(pvm_gfn_t gfn)
 {
 	gone = gfn;
-	pvm_mmu_invalidate_begin(g.vm, gfn, 1);
+	pvm_mmu_invalidate_begin(g.vm, gfn, 1, PVM_MAY_SLEEP);
 }
 
 static void end(void)
@@ -108,8 +108,8 @@ Test(mmu_taken, M10_nothing_is_installed_between_begin_and_end)
 	guest_map(&g, GVA, DATA, 1, RWU);
 	guest_map(&g, GVA + 0x1000, DATA + 0x8000, 1, RWU);
 	guest_touch(&g, GVA, PVM_ACCESS_READ);
-	pvm_mmu_invalidate_begin(g.vm, pvm_gfn(DATA >> 12), 2);
-	pvm_mmu_invalidate_begin(g.vm, pvm_gfn((DATA >> 12) + 1), 1);
+	pvm_mmu_invalidate_begin(g.vm, pvm_gfn(DATA >> 12), 2, PVM_MAY_SLEEP);
+	pvm_mmu_invalidate_begin(g.vm, pvm_gfn((DATA >> 12) + 1), 1, PVM_MAY_SLEEP);
 	cr_assert_eq(guest_reaches(&g, GVA), ~0ull);
 	cr_assert_eq(guest_fault(&g, GVA, 0).kind, PVM_FAULT_FIXED);
 	cr_assert_eq(guest_reaches(&g, GVA), ~0ull);
@@ -132,7 +132,7 @@ static int frame_with_notifier(void *host, pvm_gfn_t gfn, bool write, enum pvm_s
 	int rc = fixture_frame(host, gfn, write, sleep, frame);
 
 	if (sleep == PVM_MAY_SLEEP && !slept++) {
-		pvm_mmu_invalidate_begin(g.vm, gfn, 1);
+		pvm_mmu_invalidate_begin(g.vm, gfn, 1, PVM_MAY_SLEEP);
 		pvm_mmu_invalidate_end(g.vm, gfn, 1);
 		frame->pa.v += 0x7000;	/* where it was before */
 	}

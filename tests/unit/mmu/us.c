@@ -30,7 +30,8 @@ static void mode(bool user)
 /* The guest has changed its entry of @gva at @level. */
 static void wrote(uint64_t gva, unsigned level)
 {
-	pvm_mmu_host_wrote(g.vm, pvm_gfn((guest_entry_gva(&g, gva, level) - TABLES) >> PVM_PAGE_SHIFT));
+	pvm_mmu_host_wrote(g.vm, pvm_gfn((guest_entry_gva(&g, gva, level) - TABLES) >> PVM_PAGE_SHIFT),
+			   PVM_MAY_SLEEP);
 }
 
 static void assert_refused(uint64_t gva, uint32_t access, uint32_t error_code)
@@ -143,7 +144,7 @@ Test(mmu_us, M3_M4_large_pages_and_their_pieces)
 	cr_assert(guest_walk(&g, 0, gva, &leaf));
 	cr_assert(leaf.entry & NX);
 	g.f.host.max_level = 1;
-	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(0x400), 512);
+	pvm_mmu_unmap_gfns(g.vm, pvm_gfn(0x400), 512, PVM_MAY_SLEEP);
 	guest_touch(&g, gva + 0x3000, PVM_ACCESS_WRITE);
 	cr_assert(guest_walk(&g, 0, gva + 0x3000, &leaf));
 	cr_assert_eq(leaf.level, 1);

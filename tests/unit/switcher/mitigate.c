@@ -97,13 +97,17 @@ static const struct model intel_models[] = {
 
 static const struct model amd_models[] = {
 	{ "Zen 1", { AMD, .signature = 0x800f12, .leaf7_ebx = SMEP, .ext8_ebx = PVM_CPUID_88_EBX_IBPB },
-	  "ibpb" },
+	  "ibpb exit_ibpb" },
 	{ "Zen 2", { AMD, .signature = 0x830f10, .leaf7_ebx = SMEP,
 		     .ext8_ebx = PVM_CPUID_88_EBX_IBPB | PVM_CPUID_88_EBX_IBRS },
-	  "ibrs ibpb lfence" },
+	  "ibrs ibpb lfence exit_ibpb" },
 	{ "Zen 3", { AMD, .signature = 0xa00f11, .leaf7_ebx = SMEP,
 		     .ext8_ebx = PVM_CPUID_88_EBX_IBPB | PVM_CPUID_88_EBX_IBRS },
 	  "verw ibrs ibpb lfence" },
+	{ "Zen 3, microcode of 2023", { AMD, .signature = 0xa00f11, .leaf7_ebx = SMEP,
+					.ext8_ebx = PVM_CPUID_88_EBX_IBPB | PVM_CPUID_88_EBX_IBRS,
+					.ext21_eax = PVM_CPUID_21_EAX_IBPB_BRTYPE },
+	  "verw ibrs ibpb lfence exit_ibpb" },
 	{ "Zen 4", { AMD, .signature = 0xa10f11, .leaf7_ebx = SMEP,
 		     .ext8_ebx = PVM_CPUID_88_EBX_IBPB | PVM_CPUID_88_EBX_IBRS,
 		     .ext21_eax = PVM_CPUID_21_EAX_AUTO_IBRS, .efer = PVM_EFER_AIBRSE },
@@ -114,7 +118,7 @@ static const struct model amd_models[] = {
 	  "ibpb" },
 	{ "Hygon Dhyana", { .vendor_ebx = PVM_CPUID_0_EBX_HYGON, .signature = 0x900f02, .leaf7_ebx = SMEP,
 			    .ext8_ebx = PVM_CPUID_88_EBX_IBPB },
-	  "ibpb" },
+	  "ibpb exit_ibpb" },
 	{ "QEMU max, TCG", { AMD, .signature = 0x60fb1, .leaf7_ebx = SMEP, .leaf1_ecx = PVM_CPUID_1_ECX_HYPERVISOR },
 	  "" },
 	{ "QEMU max, another vendor", { .vendor_ebx = 0x54474354, .signature = 0x60fb1, .leaf7_ebx = SMEP,
@@ -294,6 +298,30 @@ Test(mitigate, S10_a_barrier_wherever_there_is_one)
 		  "a hypervisor may say it Intel's way");
 }
 
+Test(mitigate, S10_returns_of_AMDs_that_branches_train)
+{
+	struct pvm_switcher_cpu_id id = { AMD, .signature = 0x830f10, .ext8_ebx = PVM_CPUID_88_EBX_IBPB };
+
+	cr_assert(has(id, PVM_MITIGATE_EXIT_IBPB));
+	id.ext8_ebx |= PVM_CPUID_88_EBX_BTC_NO;
+	cr_assert(has(id, PVM_MITIGATE_EXIT_IBPB), "SRSO is another matter");
+	id.ext21_eax = PVM_CPUID_21_EAX_SRSO_NO;
+	cr_assert_not(has(id, PVM_MITIGATE_EXIT_IBPB));
+	id.ext8_ebx = PVM_CPUID_88_EBX_IBPB;
+	cr_assert(has(id, PVM_MITIGATE_EXIT_IBPB), "and the other way round");
+	id = (struct pvm_switcher_cpu_id){ AMD, .signature = 0xa10f11, .ext8_ebx = PVM_CPUID_88_EBX_IBPB };
+	cr_assert_not(has(id, PVM_MITIGATE_EXIT_IBPB), "a barrier that does nothing for returns");
+	id.ext21_eax = PVM_CPUID_21_EAX_IBPB_BRTYPE;
+	cr_assert(has(id, PVM_MITIGATE_EXIT_IBPB));
+	id.ext21_eax |= PVM_CPUID_21_EAX_SRSO_USER_KERNEL_NO;
+	cr_assert_not(has(id, PVM_MITIGATE_EXIT_IBPB));
+	id.signature = 0xb00f21;
+	id.ext21_eax = PVM_CPUID_21_EAX_IBPB_BRTYPE;
+	cr_assert_not(has(id, PVM_MITIGATE_EXIT_IBPB), "Zen 5");
+	cr_assert_not(has((struct pvm_switcher_cpu_id){ INTEL, .signature = 0x806f8, .leaf7_edx = SPEC },
+			  PVM_MITIGATE_EXIT_IBPB));
+}
+
 Test(mitigate, S10_l1d_is_flushed_unless_there_is_nothing_to_leak)
 {
 	struct pvm_switcher_cpu_id id = { INTEL, .leaf7_edx = L1D };
@@ -317,8 +345,8 @@ Test(mitigate, S10_a_name_is_of_one_mitigation)
 {
 	cr_assert_null(pvm_switcher_mitigation_name(0));
 	cr_assert_null(pvm_switcher_mitigation_name(PVM_MITIGATE_VERW | PVM_MITIGATE_IBRS));
-	cr_assert_null(pvm_switcher_mitigation_name(PVM_MITIGATE_LFENCE << 1));
-	for (uint32_t a = PVM_MITIGATE_VERW; a <= PVM_MITIGATE_LFENCE; a <<= 1)
-		for (uint32_t b = a << 1; b <= PVM_MITIGATE_LFENCE; b <<= 1)
+	cr_assert_null(pvm_switcher_mitigation_name(PVM_MITIGATE_EXIT_IBPB << 1));
+	for (uint32_t a = PVM_MITIGATE_VERW; a <= PVM_MITIGATE_EXIT_IBPB; a <<= 1)
+		for (uint32_t b = a << 1; b <= PVM_MITIGATE_EXIT_IBPB; b <<= 1)
 			cr_assert_str_neq(pvm_switcher_mitigation_name(a), pvm_switcher_mitigation_name(b));
 }

@@ -353,3 +353,38 @@ Test(state, bases_may_use_the_hosts_whole_width)
 	state.fs_base = state.gs_base = state.kernel_gs_base = 0x00ff000000000000ull;
 	accepted();
 }
+
+/* KVM_SET_MSRS: one by one, in whatever order user space has them. */
+Test(state, M7_entry_points_are_set_before_or_after_the_range)
+{
+	static const uint32_t entries[] = {
+		PVM_MSR_LSTAR, MSR_PVM_EVENT_ENTRY, MSR_PVM_RETU_RIP, MSR_PVM_RETS_RIP,
+	};
+	const uint64_t outside = (0x1fffe00ull | 260) * (1ull << 39);
+	struct pvm_linear_range narrow = fix.vm.config.range;
+	uint64_t value, range;
+	unsigned i;
+
+	narrow.pml4_start = 400;
+	range = pvm_linear_range_encode(&narrow);
+	ok(pvm_msr_restore(vcpu, MSR_PVM_LINEAR_ADDRESS_RANGE, range));
+	for (i = 0; i < sizeof(entries) / sizeof(entries[0]); i++) {
+		cr_assert_eq(pvm_msr_write(vcpu, entries[i], outside), PVM_EINVAL, "the guest's own");
+		ok(pvm_msr_restore(vcpu, entries[i], outside));
+		ok(pvm_msr_read(vcpu, entries[i], &value));
+		cr_assert_eq(value, outside);
+		cr_assert_eq(pvm_msr_restore(vcpu, entries[i], 0xffffffff81000000ull), PVM_EINVAL);
+	}
+	ok(pvm_msr_read(vcpu, MSR_PVM_LINEAR_ADDRESS_RANGE, &value));
+	cr_assert_eq(value, range, "it is still what was set");
+}
+
+Test(state, bases_are_set_before_or_after_the_paging_mode)
+{
+	const uint64_t wide = 0x00ff000000000000ull;
+
+	fix.vm.config.host_la57 = true;
+	cr_assert_eq(pvm_msr_write(vcpu, PVM_MSR_KERNEL_GS_BASE, wide), PVM_EINVAL);
+	ok(pvm_msr_restore(vcpu, PVM_MSR_KERNEL_GS_BASE, wide));
+	cr_assert_not(vcpu->cr4 & PVM_CR4_LA57);
+}

@@ -100,7 +100,7 @@ Test(native_flush, M10_memory_that_the_host_takes_back_is_not_mapped_any_more)
 
 	fill_pages();
 	cr_assert_eq(read_at(PAGE_A), 0xa);
-	pvm_mmu_unmap_gfns(&m.vm.pvm, pvm_gfn(PAGE_A >> PVM_PAGE_SHIFT), 1);
+	pvm_mmu_unmap_gfns(&m.vm.pvm, pvm_gfn(PAGE_A >> PVM_PAGE_SHIFT), 1, PVM_MAY_SLEEP);
 	machine_code(&m, code_read);
 	cpu()->gpr[PVM_RBX] = PAGE_A;
 	exit = machine_run_once(m.vcpu[0]);
@@ -115,7 +115,7 @@ Test(native_flush, M10_memory_that_the_host_write_protects_faults_at_the_next_wr
 	cpu()->gpr[PVM_RBX] = PAGE_A;
 	exit = machine_run(m.vcpu[0]);
 	assert_kind(exit, PVM_EXIT_SYSCALL);
-	pvm_mmu_write_protect_gfns(&m.vm.pvm, pvm_gfn(PAGE_A >> PVM_PAGE_SHIFT), 1);
+	pvm_mmu_write_protect_gfns(&m.vm.pvm, pvm_gfn(PAGE_A >> PVM_PAGE_SHIFT), 1, PVM_MAY_SLEEP);
 	machine_code(&m, code_write);
 	cpu()->gpr[PVM_RBX] = PAGE_A;
 	exit = machine_run_once(m.vcpu[0]);

@@ -35,7 +35,8 @@ void machine_map(struct machine *m, uint64_t cr3, uint64_t gva, uint64_t gpa, un
 	}
 	entry = (uint64_t *)(void *)(m->vm.memory.va + table) + PVM_LEVEL_INDEX(gva, level);
 	*entry = flags ? gpa | flags | (level > 1 ? PVM_PTE_PS : 0) : 0;
-	pvm_mmu_host_wrote(&m->vm.pvm, pvm_gfn(((uint8_t *)entry - m->vm.memory.va) >> PVM_PAGE_SHIFT));
+	pvm_mmu_host_wrote(&m->vm.pvm, pvm_gfn(((uint8_t *)entry - m->vm.memory.va) >> PVM_PAGE_SHIFT),
+			   PVM_MAY_SLEEP);
 }
 
 void *machine_at(struct machine *m, uint64_t gpa)

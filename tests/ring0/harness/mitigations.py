@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-"""S10: on a CPU that needs VERW it is the last instruction before SYSRET or IRET.
+"""S10: the order of what a world switch does for CPUs that need it.
 
-    verw.py MINIVISOR GUEST OFFSETS
+    mitigations.py MINIVISOR GUEST OFFSETS
 
 Ways from the host's world into the guest, by SYSRET and by IRET, are stepped through with
 the mitigations on. What VERW clears is what the CPU has loaded
 until then, so that nothing may be loaded after it but what IRET takes itself. Direct
-switches load nothing of the host and have none.
+switches load nothing of the host and have none. On the way out, IBPB comes before the first
+instruction whose target the guest may have trained.
 """
 import sys
 
@@ -31,6 +32,14 @@ def entries(machine, steps):
             stretch = []
 
 
+def is_before_returns(texts):
+    """Is IBPB issued on the way to the host, and nothing before it that is predicted?"""
+    barrier = next((i for i, text in enumerate(texts) if "$0x49,%ecx" in text), None)
+    predicted = next(i for i, text in enumerate(texts) if text.startswith(("ret", "call", "jmp *")) or
+                     text.split()[0] in ("jmpq", "callq") and "*" in text)
+    return barrier is not None and barrier < predicted and "wrmsr" in texts[barrier:predicted]
+
+
 def check(machine, kind, seen):
     machine.warm_up(machine.kinds.index(kind))
     mitigations = scenes(machine)["mitigations"]
@@ -44,6 +53,8 @@ def check(machine, kind, seen):
             raise Failure(f"{kind}: the guest is entered with {'; '.join(texts[-3:])}")
         if words.count("verw") != from_host:
             raise Failure(f"{kind}: {words.count('verw')} times VERW on one way into the guest")
+        if from_host and not is_before_returns(texts):
+            raise Failure(f"{kind}: no barrier before the first return to the host")
         if from_host:
             seen.add(words[-1])
 
@@ -64,7 +75,7 @@ def main():
     if seen != {"sysret", "iret"}:
         print(f"not ok - S10: only {sorted(seen)} were used")
         return 1
-    print("ok - S10: VERW is last before SYSRET and before IRET")
+    print("ok - S10: VERW is last before SYSRET and before IRET, IBPB first on the way out")
     return 0
 
 
