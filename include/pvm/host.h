@@ -16,6 +16,19 @@
 struct pvm_vcpu;
 struct pvm_insn;
 
+/* The time of a VM, at one moment. */
+struct pvm_clock {
+	uint64_t tsc;		/* as the guest reads it */
+	uint64_t ns;		/* since the VM began; never goes back */
+	uint64_t wall_ns;	/* since 1970-01-01, UTC */
+	/* ns that pass: (tsc shifted left by shift, right if it is negative) * mul >> 32 */
+	uint32_t mul;
+	int8_t shift;
+	bool stable;		/* the same on all CPUs */
+};
+
+#define PVM_NO_DEADLINE	(~0ull)
+
 /* One 4 KiB page of host memory for the engine's own use, zeroed. */
 struct pvm_host_page {
 	void *va;		/* where the engine writes it; page-aligned */
@@ -146,6 +159,21 @@ struct pvm_host_ops {
 	 * False: nothing has happened, and PVM_ACT_WRMSR asks again.
 	 */
 	bool (*wrmsr)(void *host, struct pvm_vcpu *vcpu, uint32_t index, uint64_t value);
+
+	/*
+	 * The four that follow are for guest ABIs with clocks and event channels of their own
+	 * (PVM_ABI_XEN_PV), which refuse a host without one of the first three. They must not sleep.
+	 */
+	void (*clock)(void *host, struct pvm_clock *now);
+	/* From the vCPU's own thread: call pvm_xen_timer() when clock() says @ns, at once if it does
+	 * already; instead of what was asked for before. PVM_NO_DEADLINE: not at all. */
+	void (*set_timer)(void *host, struct pvm_vcpu *vcpu, uint64_t ns);
+	/* From any thread: something has come for the vCPU. It leaves the guest, or its halt, and
+	 * pvm_handle_exit() is called for it; also if it was just about to enter or to halt. */
+	void (*kick)(void *host, struct pvm_vcpu *vcpu);
+	/* From any vCPU's thread: the guest has something for the host at one of its ports; @remote is the
+	 * host's name for that. May be NULL where there are none. */
+	void (*notify)(void *host, uint32_t port, uint32_t remote);
 
 	/* May be NULL. May be called under the MMU lock; must not sleep. A host may set and clear
 	 * it at any time, atomically; a call that had begun before may still come. */

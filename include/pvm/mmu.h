@@ -159,9 +159,30 @@ PVM_API int pvm_mmu_read(struct pvm_vcpu *vcpu, pvm_gva_t gva, void *buf, size_t
 PVM_API int pvm_mmu_write(struct pvm_vcpu *vcpu, pvm_gva_t gva, const void *buf, size_t len,
 			  struct pvm_fault_result *fault, pvm_gva_t *fault_gva);
 
-/* Could the engine write there? PVM_OK; PVM_EFAULT: no memory, or read-only memory; PVM_EAGAIN as
- * pvm_mmu_read(). */
+/* Bytes by guest-physical address, within one page. PVM_OK; PVM_EINVAL: they cross its end;
+ * PVM_EFAULT: no memory is there; PVM_EAGAIN as pvm_mmu_read(). */
+PVM_API int pvm_mmu_read_gpa(struct pvm_vcpu *vcpu, pvm_gpa_t gpa, void *buf, size_t len);
+/* Could the engine write there? PVM_OK; PVM_EFAULT: no memory, or read-only memory; PVM_EAGAIN. */
 PVM_API int pvm_mmu_probe_gpa(struct pvm_vcpu *vcpu, pvm_gpa_t gpa);
+
+/* ------------------------------------------------------------------------
+ * What a guest tells of its page tables by hypercall, where its ABI has these. libpvm/mmu/tables.c
+ */
+
+/**
+ * pvm_mmu_write_entry - write eight bytes of the guest's memory, which may be an entry of its tables.
+ * @gpa: a multiple of 8. @keep_ad: accessed and dirty bits that are set there stay.
+ * What shadow tables have from an entry that gives less now goes from them; TLBs keep it until a flush.
+ * Returns PVM_OK, PVM_EINVAL (@gpa), PVM_EFAULT (no memory, or read-only memory), PVM_EAGAIN as
+ * pvm_mmu_read().
+ */
+PVM_API int pvm_mmu_write_entry(struct pvm_vcpu *vcpu, pvm_gpa_t gpa, uint64_t value, bool keep_ad);
+/* Where the entry of level 1 for @gva is, under the table of the mode it is in. PVM_OK; PVM_EINVAL: there is
+ * no table of level 1 for it; PVM_EAGAIN. */
+PVM_API int pvm_mmu_find_entry(struct pvm_vcpu *vcpu, pvm_gva_t gva, pvm_gpa_t *gpa);
+/* The frame is a page table, or no longer: the supervisor may then write it through entries
+ * without W. May sleep. PVM_OK, PVM_EINVAL, PVM_EFAULT, PVM_EAGAIN, PVM_ENOMEM. */
+PVM_API int pvm_mmu_mark_table(struct pvm_vcpu *vcpu, pvm_gfn_t gfn, bool table);
 
 /* ------------------------------------------------------------------------
  * The host changes memory. spec-independent; M10

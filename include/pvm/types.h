@@ -80,6 +80,7 @@ enum pvm_action {
 	PVM_ACT_IO,		/* request.io: IN or OUT; pvm_complete_io() */
 	PVM_ACT_MMIO,		/* request.mmio: access to a gpa that is no memory */
 	PVM_ACT_SHUTDOWN,	/* request.shutdown: triple fault; the VM is over */
+	PVM_ACT_SYSTEM_EVENT,	/* request.system_event: the guest has ended itself */
 	PVM_ACT_RETRY,		/* it could not finish without sleeping: call again, with
 				 * PVM_MAY_SLEEP; the guest notices nothing */
 	PVM_ACT_ERROR,		/* request.error: the host failed, not the guest */

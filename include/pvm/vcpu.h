@@ -26,6 +26,7 @@ enum pvm_abi {
 	PVM_ABI_DUAL_CR3,
 	PVM_ABI_SINGLE_CR3,
 	PVM_ABI_LOWER_HALF,	/* named, not built yet: pvm_vm_init() refuses it */
+	PVM_ABI_XEN_PV,
 	PVM_ABI_COUNT
 };
 
@@ -39,7 +40,8 @@ struct pvm_cpuid_entry {
 /* Half-open index ranges of the upper half, as MSR_PVM_LINEAR_ADDRESS_RANGE
  * encodes them; both 0x1ff: no such range. */
 struct pvm_linear_range {
-	uint16_t pml4_start, pml4_end;	/* 256 <= start < end < 511, or 0x1ff, 0x1ff */
+	uint16_t pml4_start, pml4_end;	/* 256 <= start < end < 511, or 0x1ff, 0x1ff; end 512 where
+					 * the guest ABI may have the last slot */
 	uint16_t pml5_start, pml5_end;	/* the same; must be none without host_la57 */
 };
 
@@ -49,6 +51,22 @@ struct pvm_linear_range {
 	(PVM_CR4_TSD | PVM_CR4_DE | PVM_CR4_PSE | PVM_CR4_PAE | PVM_CR4_MCE | PVM_CR4_PGE | \
 	 PVM_CR4_PCE | PVM_CR4_OSFXSR | PVM_CR4_OSXMMEXCPT | PVM_CR4_UMIP | PVM_CR4_LA57 | \
 	 PVM_CR4_FSGSBASE | PVM_CR4_PCIDE | PVM_CR4_OSXSAVE | PVM_CR4_PKE | PVM_CR4_PKS)
+
+/* PVM_ABI_XEN_PV's own; pvm/xen.h. Others do not look at it. */
+struct pvm_xen_config {
+	uint32_t vcpus;			/* ids are below; at most PVM_XEN_VCPUS_MAX */
+	uint64_t pages;			/* memory from gfn 0 on */
+	pvm_gfn_t shared_info;		/* a frame of memory above that */
+	pvm_gfn_t grants;		/* frames of memory above that, for the guest's grants */
+	uint32_t grant_frames;		/* 0: no grants, at most 64 */
+	/*
+	 * The table of frame numbers by frame, of which every entry is its own index: a
+	 * top-level slot of every root, that the guest reads. m2p_entry 0: none.
+	 */
+	uint16_t m2p_slot;
+	uint64_t m2p_entry;		/* without PVM_PTE_W, with PVM_PTE_U and PVM_PTE_NX */
+	uint64_t m2p_frames;		/* that it has */
+};
 
 struct pvm_vm_config {
 	enum pvm_abi abi;
@@ -101,6 +119,7 @@ struct pvm_vm_config {
 	uint64_t switcher_pml4_entry;
 
 	uint32_t max_shadow_pages;	/* 0: no limit but the host's page_alloc() */
+	struct pvm_xen_config xen;
 };
 
 struct pvm_mmu;
@@ -113,6 +132,7 @@ struct pvm_vm {
 	void *host;
 	struct pvm_mmu *mmu;		/* owned by libpvm/mmu/ */
 	const struct pvm_abi_ops *abi;	/* config.abi's; libpvm/abi/ */
+	void *abi_data;			/* its */
 };
 
 /* ------------------------------------------------------------------------
@@ -192,6 +212,9 @@ struct pvm_request {
 			uint8_t vector;		/* of the event that could not be delivered; 0xff: none */
 			uint64_t address;	/* what was out of place: entry, stack, cr3 */
 		} shutdown;
+		struct {
+			uint32_t reason;	/* enum pvm_xen_shutdown */
+		} system_event;
 	};
 	/* Not one of those: where memory was lost, what a port has answered waits for it. */
 	struct {
@@ -307,6 +330,7 @@ struct pvm_vcpu {
 	bool stepped;			/* the engine's; cleared by the host */
 	bool restores;			/* the engine's: pvm_msr_restore() writes */
 	void *backend;			/* the backend's; the engine never looks at it */
+	void *abi_data;			/* the guest ABI's */
 };
 
 /* The vCPU's mode. spec: PVM modes and states */

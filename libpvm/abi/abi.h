@@ -43,6 +43,21 @@ struct pvm_abi_ops {
 	const char *name;		/* for people: "dual-cr3" */
 
 	/* ----------------------------------------------------------------
+	 * Life of what it keeps in pvm_vm::abi_data and pvm_vcpu::abi_data. NULL: nothing. The
+	 * two that can fail sleep, and answer PVM_OK, PVM_EINVAL (the host lacks an operation
+	 * that this ABI needs, or it has no such vCPU) or PVM_ENOMEM, with nothing left behind.
+	 */
+	int (*vm_init)(struct pvm_vm *vm);
+	void (*vm_destroy)(struct pvm_vm *vm);
+	int (*vcpu_init)(struct pvm_vcpu *vcpu);
+	void (*vcpu_destroy)(struct pvm_vcpu *vcpu);
+	void (*vcpu_reset)(struct pvm_vcpu *vcpu);
+	/* Before each entry, when the exit is handled: what has come for the guest beside what
+	 * pvm_host_ops::events names. PVM_ACT_RESUME, PVM_ACT_HALT: it waits; or as deliver() but
+	 * for what that keeps: PVM_ACT_RETRY with nothing changed. NULL: nothing. */
+	enum pvm_action (*entry)(struct pvm_vcpu *vcpu);
+
+	/* ----------------------------------------------------------------
 	 * SYSCALL and hypercalls.
 	 */
 	/* NULL: no SYSCALL is a return. */
@@ -82,6 +97,9 @@ struct pvm_abi_ops {
 	 * which stay as long as pvm_vcpu::state_gen does. NULL, or no operation: nowhere. */
 	const volatile uint64_t *(*interrupt_waits)(const struct pvm_vcpu *vcpu, uint64_t *bit);
 
+	/* May INT @vector be executed in the vCPU's mode, other than INT3? NULL: vector 0x80 only. */
+	bool (*software_gate)(const struct pvm_vcpu *vcpu, uint8_t vector);
+
 	/* ----------------------------------------------------------------
 	 * Registers.
 	 */
@@ -98,6 +116,8 @@ struct pvm_abi_ops {
 	/* Bits of CR4 that are always set for the guest, given a host like @config's; the
 	 * CPUID features that go with them are shown. NULL: none. */
 	uint64_t (*cr4_fixed)(const struct pvm_vm_config *config);
+	/* Bits that the guest may not have, whatever pvm_vm_config::guest_cr4 says. */
+	uint64_t cr4_hidden;
 	/* CPUID leaves 0x40000000 to the highest of the ABI's own. NULL, and 0: it has none. */
 	void (*cpuid)(const struct pvm_vm_config *config, uint32_t leaf, uint32_t highest,
 		      uint32_t out[4]);
@@ -112,6 +132,10 @@ struct pvm_abi_ops {
 	 */
 	uint64_t (*other_cr3)(const struct pvm_vcpu *vcpu);	/* of the other mode */
 	union pvm_mmu_role root_role[2];	/* by user_mode: bits to add to a root's role */
+	bool last_slot;		/* slot 511 of a 4-level root may be the guest's */
+	/* The supervisor may write a frame that it has marked as a table (pvm_mmu_mark_table()) through
+	 * an entry of level 1 without W. */
+	bool writes_tables;
 };
 
 /* Those of an ABI; NULL: not built. registry.c */

@@ -16,7 +16,8 @@
 /* With a struct pvm_abi_ops: pvm_abi_FOLDER. */
 #define PVM_ABI_LIST(ROW) \
 	ROW(PVM_ABI_DUAL_CR3, dual_cr3) \
-	ROW(PVM_ABI_SINGLE_CR3, single_cr3)
+	ROW(PVM_ABI_SINGLE_CR3, single_cr3) \
+	ROW(PVM_ABI_XEN_PV, xen_pv)
 
 /* Those with direct switches: a struct pvm_abi_switches, pvm_FOLDER_switches, and an
  * entry, pvm_switcher_syscall_FOLDER. With the others every SYSCALL is an exit. */

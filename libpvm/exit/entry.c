@@ -8,6 +8,7 @@
 #include <pvm/events.h>
 #include <pvm/mmu.h>
 
+#include "abi/abi.h"
 #include "exit/parts.h"
 #include "internal.h"
 
@@ -47,13 +48,18 @@ static PVM_NOINLINE enum pvm_action offer(struct pvm_vcpu *vcpu, uint32_t waits,
 enum pvm_action pvm_entry_events(struct pvm_vcpu *vcpu)
 {
 	const struct pvm_vm *vm = vcpu->vm;
+	enum pvm_action action = PVM_ACT_RESUME;
 	uint8_t vector = 0;
 	uint32_t waits;
 
-	if (!vm->ops->events)
-		return PVM_ACT_RESUME;
-	waits = vm->ops->events(vm->host, vcpu, &vector);
-	return pvm_likely(!waits) ? PVM_ACT_RESUME : offer(vcpu, waits, vector);
+	if (vm->ops->events) {
+		waits = vm->ops->events(vm->host, vcpu, &vector);
+		if (pvm_unlikely(waits))
+			action = offer(vcpu, waits, vector);
+	}
+	if (pvm_unlikely(vm->abi->entry) && (action == PVM_ACT_RESUME || action == PVM_ACT_HALT))
+		return vm->abi->entry(vcpu);
+	return action;
 }
 
 enum pvm_action pvm_entry_root(struct pvm_vcpu *vcpu, pvm_hpa_t *root, enum pvm_sleep sleep)

@@ -5,6 +5,7 @@
  *
  * spec: X86 Instructions with changed behavior, PVM Synthetic Instructions
  */
+#include "abi/abi.h"
 #include "hypercall/engine.h"
 
 static void step_over(struct pvm_vcpu *vcpu, uint8_t length)
@@ -85,9 +86,10 @@ static enum pvm_action emulate_cpuid(struct pvm_vcpu *vcpu, const struct pvm_ins
 /* INT n. INT 3 and INT 0x80 are traps: RIP is after them. */
 static enum pvm_action emulate_int(struct pvm_vcpu *vcpu, const struct pvm_insn *insn)
 {
+	bool (*gate)(const struct pvm_vcpu *vcpu, uint8_t vector) = vcpu->vm->abi->software_gate;
 	uint8_t vector = (uint8_t)insn->value;
 
-	if (vector != PVM_VEC_BP && vector != PVM_VEC_SYSCALL32)
+	if (gate ? !gate(vcpu, vector) : vector != PVM_VEC_BP && vector != PVM_VEC_SYSCALL32)
 		return pvm_event_gp(vcpu, (uint32_t)vector << PVM_ERROR_INDEX_SHIFT | PVM_ERROR_IDT);
 	step_over(vcpu, insn->length);
 	return pvm_event_deliver(vcpu, vector, 0);

@@ -147,13 +147,13 @@ static const char *check_page(const struct pvm_mmu *mmu, const struct pvm_shadow
 		    other->unsync != page->unsync)
 			return "M9: a table is in sync and out of sync at once";
 	for (index = 0; index < PVM_PTES_PER_TABLE; index++) {
-		uint64_t switchers = pvm_entry_switchers(mmu, page, index);
+		uint64_t fixed = pvm_entry_fixed(mmu, page, index);
 		bool shared = root && config->switcher_pml4_entry;
 		const char *wrong;
 
-		if (switchers && !(shared && pvm_entry_present(page, index))) {
-			if (page->table[index] != switchers)
-				return "M1: the switcher's slot is not the switcher's";
+		if (fixed && !(shared && pvm_entry_present(page, index))) {
+			if (page->table[index] != fixed)
+				return "M1: a slot of the switcher's, or M2P's, is not what it must be";
 			continue;
 		}
 		if (!pvm_entry_present(page, index)) {

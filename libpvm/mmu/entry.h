@@ -25,10 +25,13 @@ static inline struct pvm_shadow_page *pvm_ref_page(const struct pvm_mmu *mmu, ui
 	return pvm_page_of_id(mmu, ref >> REF_INDEX_BITS);
 }
 
+/* The entry is the same in every root, and no shadow page's: M2P's. A bit that the CPU ignores. */
+#define PVM_ENTRY_FIXED (1ull << 10)
+
 /* Is a shadow entry made for the guest? The switcher's slot has no U (M1). */
 static inline bool pvm_pte_is_guests(uint64_t entry)
 {
-	return (entry & (PVM_PTE_P | PVM_PTE_U)) == (PVM_PTE_P | PVM_PTE_U);
+	return (entry & (PVM_PTE_P | PVM_PTE_U | PVM_ENTRY_FIXED)) == (PVM_PTE_P | PVM_PTE_U);
 }
 
 static inline bool pvm_entry_present(const struct pvm_shadow_page *page, unsigned index)
@@ -67,6 +70,23 @@ static inline uint64_t pvm_entry_value(const struct pvm_shadow_page *page, unsig
 	unsigned i = index % CHUNK_ENTRIES;
 
 	return (uint64_t)values->high[i] << 32 | values->low[i];
+}
+
+/* Is the page one whose slots divide the upper half of 48 bits? */
+static inline bool pvm_page_has_pml4_slots(const struct pvm_mmu *mmu, const struct pvm_shadow_page *page)
+{
+	return mmu->host_levels == 4 ? pvm_page_is_root(mmu, page) : page->role.last_slot;
+}
+
+/* What is at an index of a page whatever the guest does, or 0: the switcher's, or M2P's. */
+static inline uint64_t pvm_entry_fixed(const struct pvm_mmu *mmu, const struct pvm_shadow_page *page,
+				       unsigned index)
+{
+	const struct pvm_xen_config *xen = &mmu->vm->config.xen;
+
+	if (xen->m2p_entry && index == xen->m2p_slot && pvm_page_has_pml4_slots(mmu, page))
+		return xen->m2p_entry | PVM_ENTRY_FIXED;
+	return pvm_entry_switchers(mmu, page, index);
 }
 
 /* There is a place for it already. */

@@ -74,7 +74,7 @@ static bool wants_write(const struct pvm_fill *fill, unsigned level)
 		return false;
 	if (level < fill->walk.level)
 		return true;	/* the link above carries the rights */
-	if (!(entry & PVM_PTE_W))
+	if (!(entry & PVM_PTE_W) && !fill->walk.writes_table)
 		return false;
 	return (entry & PVM_PTE_D) || (fill->walk.access & PVM_ACCESS_WRITE);
 }

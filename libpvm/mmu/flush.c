@@ -190,7 +190,8 @@ static struct pvm_shadow_page *first_stale(const struct pvm_vcpu *vcpu, struct p
 	return table ? table : root;
 }
 
-bool pvm_flush_address(struct pvm_vcpu *vcpu, pvm_gva_t gva)
+/* @whom: the vCPU whose TLB it is about; NULL: all, under whatever root they have it. */
+static bool flush_address(struct pvm_vcpu *vcpu, struct pvm_vcpu *whom, pvm_gva_t gva)
 {
 	struct pvm_vm *vm = vcpu->vm;
 	struct pvm_mmu *mmu = vm->mmu;
@@ -213,13 +214,40 @@ bool pvm_flush_address(struct pvm_vcpu *vcpu, pvm_gva_t gva)
 			unsigned level = sync_address(mmu, first_stale(vcpu, root, gva), gva);
 
 			pvm_tlb_tell(mmu, &(struct pvm_tlb_flush){
-				.scope = PVM_FLUSH_GVA, .vcpu = vcpu, .root = root->host.pa,
+				.scope = PVM_FLUSH_GVA, .vcpu = whom,
+				.root = whom ? root->host.pa : pvm_hpa(PVM_INVALID_ADDR),
 				.gva = gva, .level = (uint8_t)level });
 		}
 	}
 	pvm_page_finish(mmu);
 	pvm_unlock(vm);
 	return true;
+}
+
+bool pvm_flush_address(struct pvm_vcpu *vcpu, pvm_gva_t gva)
+{
+	return flush_address(vcpu, vcpu, gva);
+}
+
+bool pvm_flush_address_everywhere(struct pvm_vcpu *vcpu, pvm_gva_t gva)
+{
+	return flush_address(vcpu, NULL, gva);
+}
+
+bool pvm_flush_everything(struct pvm_vcpu *vcpu)
+{
+	struct pvm_vm *vm = vcpu->vm;
+	bool done;
+
+	pvm_lock(vm);
+	done = sync_all(vcpu);
+	if (done) {
+		pvm_track_harden(vm->mmu);
+		pvm_tlb_flush_everything(vm->mmu);
+	}
+	pvm_page_finish(vm->mmu);
+	pvm_unlock(vm);
+	return done;
 }
 
 /* ------------------------------------------------------------------------

@@ -17,5 +17,8 @@
 bool pvm_flush_all(struct pvm_vcpu *vcpu);
 bool pvm_flush_current(struct pvm_vcpu *vcpu);
 bool pvm_flush_address(struct pvm_vcpu *vcpu, pvm_gva_t gva);
+/* The same on all vCPUs of the VM: all there is; one address under whatever root they have it. */
+bool pvm_flush_everything(struct pvm_vcpu *vcpu);
+bool pvm_flush_address_everywhere(struct pvm_vcpu *vcpu, pvm_gva_t gva);
 
 #endif /* MMU_FLUSH_H */

@@ -135,20 +135,37 @@ int pvm_mmu_read(struct pvm_vcpu *vcpu, pvm_gva_t gva, void *buf, size_t len, ui
 	return rc;
 }
 
-int pvm_mmu_probe_gpa(struct pvm_vcpu *vcpu, pvm_gpa_t gpa)
+/* Bytes of guest memory by gpa, within one page. */
+static int touch_gpa(struct pvm_vcpu *vcpu, pvm_gpa_t gpa, void *to, size_t len, bool write)
 {
 	pvm_gfn_t gfn = pvm_gpa_to_gfn(gpa);
 	struct pvm_vm *vm = vcpu->vm;
-	int rc = PVM_OK;
+	const uint8_t *va;
 	bool inside;
+	int rc = PVM_OK;
 
 	if (gpa.v >> vm->config.guest_maxphyaddr)
 		return PVM_EFAULT;
 	inside = pvm_enter_or_lock(vcpu);
-	if (!vm->ops->gfn_to_va(vm->host, gfn, true))
-		rc = pvm_is_late(vcpu, gfn, true) ? PVM_EAGAIN : PVM_EFAULT;
+	va = vm->ops->gfn_to_va(vm->host, gfn, write);
+	if (va)
+		memcpy(to, va + (gpa.v & (PVM_PAGE_SIZE - 1)), len);
+	else
+		rc = pvm_is_late(vcpu, gfn, write) ? PVM_EAGAIN : PVM_EFAULT;
 	pvm_leave_or_unlock(vcpu, inside);
 	return rc;
+}
+
+int pvm_mmu_read_gpa(struct pvm_vcpu *vcpu, pvm_gpa_t gpa, void *buf, size_t len)
+{
+	if ((gpa.v & (PVM_PAGE_SIZE - 1)) + len > PVM_PAGE_SIZE)
+		return PVM_EINVAL;
+	return touch_gpa(vcpu, gpa, buf, len, false);
+}
+
+int pvm_mmu_probe_gpa(struct pvm_vcpu *vcpu, pvm_gpa_t gpa)
+{
+	return touch_gpa(vcpu, gpa, NULL, 0, true);
 }
 
 /* A page of a write: where it goes and by which walk. */

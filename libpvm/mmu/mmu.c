@@ -39,7 +39,7 @@ static void init_lists(struct pvm_mmu *mmu)
 /* Slots of four bytes, but for pointers. */
 static void init_radices(struct pvm_mmu *mmu)
 {
-	mmu->ids.shift = 9;
+	mmu->ids.shift = mmu->marks.shift = 9;
 	mmu->tables.shift = mmu->rmap[0].shift = mmu->rmap[1].shift = mmu->rmap[2].shift = 10;
 }
 
@@ -87,6 +87,7 @@ void pvm_mmu_destroy(struct pvm_vm *vm)
 	} while (!pvm_list_empty(&mmu->pages));
 	pvm_radix_destroy(mmu, &mmu->ids);
 	pvm_radix_destroy(mmu, &mmu->tables);
+	pvm_radix_destroy(mmu, &mmu->marks);
 	for (i = 0; i < 3; i++)
 		pvm_radix_destroy(mmu, &mmu->rmap[i]);
 	pvm_pool_drain(mmu);

@@ -98,6 +98,7 @@ struct pvm_mmu {
 	struct pvm_radix ids;		/* shadow pages by id; a free id: 2 * the next free one + 1 */
 	uint32_t last_id, free_id;
 	struct pvm_radix tables;	/* by gfn: id of the first shadow page */
+	struct pvm_radix marks;		/* mark.c */
 	struct pvm_radix rmap[3];	/* by level and page of memory: reference to the first leaf */
 	struct pvm_host_page region[2];	/* shadowed tables by 2 MiB and by 1 GiB region, hashed */
 	struct pvm_list pages;

@@ -8,6 +8,7 @@ list(APPEND PVM_SOURCES
   mmu/flush.c
   mmu/host.c
   mmu/late.c
+  mmu/mark.c
   mmu/memory.c
   mmu/mmu.c
   mmu/near.c
@@ -16,6 +17,7 @@ list(APPEND PVM_SOURCES
   mmu/radix.c
   mmu/root.c
   mmu/sync.c
+  mmu/tables.c
   mmu/tlb.c
   mmu/track.c
   mmu/walk.c)

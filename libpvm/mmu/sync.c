@@ -10,6 +10,7 @@
 #include "batch.h"
 #include "entry.h"
 #include "internal.h"
+#include "mark.h"
 #include "page.h"
 #include "tlb.h"
 #include "walk.h"
@@ -34,10 +35,16 @@ static uint64_t smep_nx(const struct pvm_shadow_page *page, uint64_t guest)
 	       PVM_PTE_NX : 0;
 }
 
-static bool expected_leaf(const struct pvm_shadow_page *page, unsigned index, uint64_t guest,
-			  uint64_t *entry)
+/* The supervisor has written a table through this entry, and may go on. */
+static bool writes_table(const struct pvm_mmu *mmu, const struct pvm_shadow_page *page, uint64_t guest)
 {
-	bool dirty = (guest & PVM_PTE_W) && (guest & PVM_PTE_D);
+	return page->role.level == 1 && !page->role.user_root && pvm_mark_allows(mmu, guest);
+}
+
+static bool expected_leaf(const struct pvm_mmu *mmu, const struct pvm_shadow_page *page, unsigned index,
+			  uint64_t guest, uint64_t *entry)
+{
+	bool dirty = (guest & PVM_PTE_D) && ((guest & PVM_PTE_W) || writes_table(mmu, page, guest));
 
 	if (pvm_entry_gfn(page, index).v != pvm_pte_leaf_gfn(guest, page->role.level).v)
 		return false;
@@ -84,7 +91,7 @@ bool pvm_sync_expected(const struct pvm_mmu *mmu, const struct pvm_shadow_page *
 		return false;
 	if (child)
 		return expected_link(page, child, guest, entry);
-	return pvm_pte_is_leaf(guest, level) && expected_leaf(page, index, guest, entry);
+	return pvm_pte_is_leaf(guest, level) && expected_leaf(mmu, page, index, guest, entry);
 }
 
 /* True: it was stale. */

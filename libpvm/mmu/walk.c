@@ -11,6 +11,7 @@
 
 #include "internal.h"
 #include "late.h"
+#include "mark.h"
 
 uint64_t *pvm_walk_entry_va(struct pvm_vm *vm, pvm_gfn_t table, unsigned index, bool write)
 {
@@ -47,6 +48,13 @@ static bool refuse(const struct pvm_vcpu *vcpu, struct pvm_guest_walk *walk, uin
 	return false;
 }
 
+/* A write through an entry without W, of a frame that the guest says is a table? @above: the entries above. */
+static bool writes_table(const struct pvm_vcpu *vcpu, const struct pvm_guest_walk *walk, uint64_t above)
+{
+	return walk->level == 1 && !vcpu->user_mode && (above & PVM_PTE_W) &&
+	       pvm_mark_allows(vcpu->vm->mmu, walk->entry[1]);
+}
+
 bool pvm_walk_guest(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t access, struct pvm_guest_walk *walk)
 {
 	struct pvm_vm *vm = vcpu->vm;
@@ -61,7 +69,7 @@ bool pvm_walk_guest(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t access, struc
 	walk->access = access;
 	walk->top = pvm_walk_levels(vcpu);
 	walk->level = walk->read_only = 0;
-	walk->complete = walk->no_table = walk->late = walk->writable = false;
+	walk->complete = walk->no_table = walk->late = walk->writable = walk->writes_table = false;
 	if (!pvm_canonical(vcpu, gva.v)) {
 		walk->vector = PVM_VEC_GP;
 		walk->error_code = 0;
@@ -101,6 +109,8 @@ bool pvm_walk_guest(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t access, struc
 	walk->above_accessed = above & PVM_PTE_A;
 	walk->gpa = pvm_gpa((pvm_pte_leaf_gfn(walk->entry[level], level).v << PVM_PAGE_SHIFT) |
 			    (gva.v & (PVM_LEVEL_SIZE(level) - 1)));
+	if (pvm_unlikely((access & PVM_ACCESS_WRITE) && !walk->writable))
+		walk->writable = walk->writes_table = writes_table(vcpu, walk, above);
 	cause = pvm_walk_cause(vcpu, walk->entry[level], access, walk->writable, walk->user,
 			       !(some & PVM_PTE_NX));
 	return cause ? refuse(vcpu, walk, cause) : true;

@@ -23,6 +23,7 @@ struct pvm_guest_walk {
 	uint8_t level;			/* of the last entry read; 0: none */
 	bool complete;			/* entry[level] is a sound leaf: gpa is valid */
 	bool writable, user;		/* complete: every level has W, U */
+	bool writes_table;		/* the last has no W, but is a marked table's (mark.h) */
 	bool above_accessed;		/* complete: every level but the last has A */
 	bool no_table;			/* table[level] is not in memory */
 	bool late;			/* a table cannot be read, or written, without sleeping (late.h);

@@ -94,16 +94,18 @@ static const char *check_selectors(const struct pvm_vm_config *config)
 	return NULL;
 }
 
-static const char *check_range(const struct pvm_vm_config *config)
+static const char *check_range(const struct pvm_vm_config *config, const struct pvm_abi_ops *abi)
 {
-	const struct pvm_linear_range *range = &config->range;
+	struct pvm_linear_range range = config->range;
 	struct pvm_linear_range decoded;
 
+	if (abi->last_slot && range.pml4_end == PVM_PTES_PER_TABLE)
+		range.pml4_end -= 2;	/* as if it ended below the last slot */
 	/* Encoding would cut these off. */
-	if ((range->pml4_start | range->pml4_end | range->pml5_start | range->pml5_end) >=
+	if ((range.pml4_start | range.pml4_end | range.pml5_start | range.pml5_end) >=
 	    PVM_PTES_PER_TABLE)
 		return "range must have indices below 512";
-	if (pvm_linear_range_decode(pvm_linear_range_encode(range), config->host_la57, &decoded) !=
+	if (pvm_linear_range_decode(pvm_linear_range_encode(&range), config->host_la57, &decoded) !=
 	    PVM_OK)
 		return "range must be 256 <= start < end < 511 or none (PML5: none without host_la57)";
 	return NULL;
@@ -151,6 +153,27 @@ static const char *check_switcher(const struct pvm_vm_config *config)
 	return NULL;
 }
 
+/* M1, M2: the same of M2P's slot, which the guest may read. */
+static const char *check_m2p(const struct pvm_vm_config *config)
+{
+	const struct pvm_xen_config *xen = &config->xen;
+	uint16_t switcher = config->host_la57 ? config->switcher_pml4_slot : config->switcher_slot;
+
+	if (!xen->m2p_entry)
+		return NULL;
+	if (!(xen->m2p_entry & PVM_PTE_P) || !(xen->m2p_entry & PVM_PTE_NX) || (xen->m2p_entry & PVM_PTE_W))
+		return "xen.m2p_entry must be present, neither writable nor executable";
+	if (!xen->m2p_frames)
+		return "xen.m2p_frames is 0, but xen.m2p_entry is not";
+	if (xen->m2p_slot < SLOTS / 2 || xen->m2p_slot >= SLOTS)
+		return "xen.m2p_slot must be 256 to 511";
+	if (xen->m2p_slot >= config->range.pml4_start && xen->m2p_slot < config->range.pml4_end)
+		return "xen.m2p_slot is within range";
+	if (config->switcher_entry && xen->m2p_slot == switcher)
+		return "xen.m2p_slot is the switcher's";
+	return NULL;
+}
+
 int pvm_vm_config_check(const struct pvm_vm_config *config, const char **why)
 {
 	const struct pvm_abi_ops *abi;
@@ -167,8 +190,10 @@ int pvm_vm_config_check(const struct pvm_vm_config *config, const char **why)
 	if (!*why)
 		*why = check_selectors(config);
 	if (!*why)
-		*why = check_range(config);
+		*why = check_range(config, abi);
 	if (!*why)
 		*why = check_switcher(config);
+	if (!*why)
+		*why = check_m2p(config);
 	return *why ? PVM_EINVAL : PVM_OK;
 }

@@ -56,7 +56,7 @@ uint64_t pvm_cr4_mask(const struct pvm_vm *vm)
 {
 	uint64_t mask = vm->config.guest_cr4 ? vm->config.guest_cr4 : PVM_CR4_GUEST;
 
-	return mask | PVM_CR4_ONES | pvm_cr4_always(vm);
+	return (mask & ~vm->abi->cr4_hidden) | PVM_CR4_ONES | pvm_cr4_always(vm);
 }
 
 uint64_t pvm_cr4_refused(const struct pvm_vcpu *vcpu, uint64_t cr4)

@@ -46,7 +46,16 @@ static bool in_units(uint64_t addr, unsigned shift, uint64_t start, uint64_t end
 	uint64_t bottom = ~0ull >> shift & ~(uint64_t)PVM_RANGE_INDEX_MASK;
 	uint64_t unit = addr >> shift;
 
-	return unit >= (bottom | start) && unit < (bottom | end);
+	return unit >= bottom + start && unit < bottom + end;
+}
+
+/* An end that no MSR may have is the end of the address space; see pvm_linear_range_encode(). */
+static uint64_t end_at(uint64_t msr, unsigned start_shift, unsigned end_shift)
+{
+	uint64_t end = index_at(msr, end_shift);
+
+	return end == PVM_RANGE_INDEX_NONE && index_at(msr, start_shift) != PVM_RANGE_INDEX_NONE ?
+	       PVM_PTES_PER_TABLE : end;
 }
 
 bool pvm_legal_in(uint64_t addr, uint64_t msr, unsigned bits)
@@ -56,7 +65,7 @@ bool pvm_legal_in(uint64_t addr, uint64_t msr, unsigned bits)
 	if (!(addr >> 63))
 		return true;
 	return in_units(addr, PVM_LEVEL_SHIFT(4), index_at(msr, PVM_RANGE_PML4_START_SHIFT),
-			index_at(msr, PVM_RANGE_PML4_END_SHIFT)) ||
+			end_at(msr, PVM_RANGE_PML4_START_SHIFT, PVM_RANGE_PML4_END_SHIFT)) ||
 	       in_units(addr, PVM_LEVEL_SHIFT(5), index_at(msr, PVM_RANGE_PML5_START_SHIFT),
 			index_at(msr, PVM_RANGE_PML5_END_SHIFT));
 }
@@ -68,8 +77,11 @@ bool pvm_legal_address(const struct pvm_vcpu *vcpu, pvm_gva_t gva)
 
 uint64_t pvm_linear_range_encode(const struct pvm_linear_range *range)
 {
+	/* 512 takes the place of 511, which is not the end of any range of an MSR's. */
+	uint64_t end = range->pml4_end == PVM_PTES_PER_TABLE ? PVM_RANGE_INDEX_NONE : range->pml4_end;
+
 	return PVM_RANGE_FIXED_BITS | (uint64_t)range->pml4_start << PVM_RANGE_PML4_START_SHIFT |
-	       (uint64_t)range->pml4_end << PVM_RANGE_PML4_END_SHIFT |
+	       end << PVM_RANGE_PML4_END_SHIFT |
 	       (uint64_t)range->pml5_start << PVM_RANGE_PML5_START_SHIFT |
 	       (uint64_t)range->pml5_end << PVM_RANGE_PML5_END_SHIFT;
 }
@@ -123,6 +135,7 @@ bool pvm_linear_range_allowed(const struct pvm_vm_config *config, uint64_t msr)
 {
 	struct pvm_linear_range range;
 
-	return pvm_linear_range_decode(msr, config->host_la57, &range) == PVM_OK &&
-	       pvm_linear_range_within(&range, &config->range);
+	return msr == pvm_linear_range_encode(&config->range) ||
+	       (pvm_linear_range_decode(msr, config->host_la57, &range) == PVM_OK &&
+		pvm_linear_range_within(&range, &config->range));
 }

@@ -34,12 +34,22 @@ int pvm_vm_init(struct pvm_vm *vm, const struct pvm_vm_config *config,
 	vm->ops = ops;
 	vm->abi = pvm_abi_find(config->abi);
 	vm->host = host;
-	return pvm_mmu_init(vm);
+	if (vm->abi->vm_init) {
+		ret = vm->abi->vm_init(vm);
+		if (ret != PVM_OK)
+			return ret;
+	}
+	ret = pvm_mmu_init(vm);
+	if (ret != PVM_OK && vm->abi->vm_destroy)
+		vm->abi->vm_destroy(vm);
+	return ret;
 }
 
 void pvm_vm_destroy(struct pvm_vm *vm)
 {
 	pvm_mmu_destroy(vm);
+	if (vm->abi->vm_destroy)
+		vm->abi->vm_destroy(vm);
 }
 
 static void reset_control(struct pvm_vcpu *vcpu)
@@ -103,23 +113,35 @@ static void reset_state(struct pvm_vcpu *vcpu)
 
 int pvm_vcpu_init(struct pvm_vcpu *vcpu, struct pvm_vm *vm, uint32_t id)
 {
+	int rc;
+
 	if (id > PVM_VCPU_ID_MAX)
 		return PVM_EINVAL;
 	memset(vcpu, 0, sizeof(*vcpu));
 	vcpu->vm = vm;
 	vcpu->id = id;
 	reset_state(vcpu);
-	return pvm_mmu_vcpu_init(vcpu);
+	rc = pvm_mmu_vcpu_init(vcpu);
+	if (rc != PVM_OK || !vm->abi->vcpu_init)
+		return rc;
+	rc = vm->abi->vcpu_init(vcpu);
+	if (rc != PVM_OK)
+		pvm_mmu_vcpu_destroy(vcpu);
+	return rc;
 }
 
 void pvm_vcpu_destroy(struct pvm_vcpu *vcpu)
 {
+	if (vcpu->vm->abi->vcpu_destroy)
+		vcpu->vm->abi->vcpu_destroy(vcpu);
 	pvm_pvcs_attach(vcpu, 0);
 	pvm_mmu_vcpu_destroy(vcpu);
 }
 
 void pvm_vcpu_reset(struct pvm_vcpu *vcpu)
 {
+	if (vcpu->vm->abi->vcpu_reset)
+		vcpu->vm->abi->vcpu_reset(vcpu);
 	pvm_pvcs_attach(vcpu, 0);
 	reset_state(vcpu);
 	vcpu->state_gen++;

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * Hypercalls about what the CPU has of the vCPU alone: traps and callbacks, the kernel's stack,
+ * descriptors, bases, debug registers.
+ *
+ * Of the guest's GDT only the TLS entries count: the CPU runs on the switcher's, in which these
+ * have their places and all others are the host's.
+ */
+#include "abi/xen_pv/xen_pv.h"
+
+#define DESCRIPTOR	8u	/* bytes */
+#define GDT_ENTRIES_MAX	7168u	/* 14 pages; the rest was the hypervisor's */
+#define TLS_ENTRIES	3u
+
+enum xen_step pvm_xen_set_trap_table(struct xen_call *call)
+{
+	struct xen_vcpu *xen = xen_vcpu(call->vcpu);
+	struct pvm_xen_trap_info info;
+	uint64_t at = call->arg[0];
+	enum xen_step step;
+	unsigned i;
+	bool failed;
+
+	call->budget -= XEN_VECTORS;
+	if (!at) {
+		memset(xen->trap, 0, sizeof(xen->trap));
+		return xen_done(call, 0);
+	}
+	for (i = 0; i < XEN_VECTORS; i++, at += sizeof(info)) {
+		step = pvm_xen_read(call, at, &info, sizeof(info), &failed);
+		if (failed)
+			return step;
+		if (!info.address)
+			break;
+		xen->trap[info.vector] = info.address;
+		xen->trap_flags[info.vector] = info.flags;
+	}
+	return xen_done(call, 0);
+}
+
+enum xen_step pvm_xen_callback_op(struct xen_call *call)
+{
+	struct pvm_xen_callback_register reg;
+	enum xen_step step;
+	bool failed;
+
+	call->budget--;
+	if (call->arg[0] != PVM_XEN_CALLBACKOP_REGISTER)
+		return xen_done(call, PVM_XEN_ENOSYS);
+	step = pvm_xen_read(call, call->arg[1], &reg, sizeof(reg), &failed);
+	if (failed)
+		return step;
+	switch (reg.type) {
+	case PVM_XEN_CALLBACK_EVENT:
+	case PVM_XEN_CALLBACK_FAILSAFE:
+	case PVM_XEN_CALLBACK_SYSCALL:
+	case PVM_XEN_CALLBACK_NMI:
+		break;
+	default:	/* 32-bit code enters by INT 0x80 */
+		return xen_done(call, PVM_XEN_ENOSYS);
+	}
+	if (!pvm_legal_address(call->vcpu, pvm_gva(reg.address)))
+		return xen_done(call, PVM_XEN_EINVAL);
+	xen_vcpu(call->vcpu)->callback[reg.type] = (struct xen_callback){
+		.address = reg.address, .masks = reg.flags & PVM_XEN_CALLBACKF_MASK_EVENTS };
+	return xen_done(call, 0);
+}
+
+enum xen_step pvm_xen_stack_switch(struct xen_call *call)
+{
+	call->budget--;
+	xen_vcpu(call->vcpu)->kernel_sp = call->arg[1];
+	return xen_done(call, 0);
+}
+
+/* ------------------------------------------------------------------------
+ * Descriptors.
+ */
+
+static void load_tls(struct pvm_vcpu *vcpu, unsigned entry, uint64_t descriptor)
+{
+	uint64_t tls[TLS_ENTRIES];
+
+	memcpy(tls, vcpu->tls, sizeof(tls));
+	tls[entry] = descriptor;
+	pvm_load_tls(vcpu, tls);
+}
+
+enum xen_step pvm_xen_set_gdt(struct xen_call *call)
+{
+	struct pvm_vcpu *vcpu = call->vcpu;
+	uint64_t frame, tls[TLS_ENTRIES], entries = call->arg[1];
+	enum xen_step step;
+	bool failed;
+	int rc;
+
+	call->budget--;
+	if (entries > GDT_ENTRIES_MAX)
+		return xen_done(call, PVM_XEN_EINVAL);
+	if (!entries) {
+		xen_vcpu(vcpu)->gdt_entries = 0;
+		return xen_done(call, 0);
+	}
+	step = pvm_xen_read(call, call->arg[0], &frame, sizeof(frame), &failed);
+	if (failed)
+		return step;
+	rc = pvm_mmu_read_gpa(vcpu, pvm_gpa((frame << PVM_PAGE_SHIFT) +
+					    vcpu->vm->config.tls_index * DESCRIPTOR), tls, sizeof(tls));
+	if (rc == PVM_EAGAIN)
+		return XEN_LATE;
+	if (rc != PVM_OK)
+		return xen_done(call, PVM_XEN_EINVAL);
+	xen_vcpu(vcpu)->gdt_frame = frame;
+	xen_vcpu(vcpu)->gdt_entries = (uint32_t)entries;
+	pvm_load_tls(vcpu, tls);
+	return xen_done(call, 0);
+}
+
+enum xen_step pvm_xen_update_descriptor(struct xen_call *call)
+{
+	struct pvm_vcpu *vcpu = call->vcpu;
+	const struct xen_vcpu *xen = xen_vcpu(vcpu);
+	uint64_t at = call->arg[0], first = vcpu->vm->config.tls_index;
+	uint64_t entry = (at & (PVM_PAGE_SIZE - 1)) / DESCRIPTOR;
+	int rc;
+
+	call->budget--;
+	if (at % DESCRIPTOR)
+		return xen_done(call, PVM_XEN_EINVAL);
+	rc = pvm_mmu_write_entry(vcpu, pvm_gpa(at), call->arg[1], false);
+	if (rc == PVM_EAGAIN)
+		return XEN_LATE;
+	if (rc != PVM_OK)
+		return xen_done(call, PVM_XEN_EINVAL);
+	if (xen->gdt_entries && xen->gdt_frame == at >> PVM_PAGE_SHIFT && entry - first < TLS_ENTRIES)
+		load_tls(vcpu, (unsigned)(entry - first), call->arg[1]);
+	return xen_done(call, 0);
+}
+
+/* The selector is the CPU's at once, its base user mode's. */
+static void load_user_gs(struct pvm_vcpu *vcpu, uint16_t selector)
+{
+	uint64_t kernel_base = vcpu->gs_base;
+
+	vcpu->msr.kernel_gs_base = pvm_load_gs(vcpu, selector);
+	vcpu->gs_base = kernel_base;
+}
+
+enum xen_step pvm_xen_set_segment_base(struct xen_call *call)
+{
+	static const uint32_t msrs[] = {
+		[PVM_XEN_SEGBASE_FS] = PVM_MSR_FS_BASE,
+		[PVM_XEN_SEGBASE_GS_USER] = PVM_MSR_KERNEL_GS_BASE,
+		[PVM_XEN_SEGBASE_GS_KERNEL] = PVM_MSR_GS_BASE,
+	};
+	uint64_t which = call->arg[0], base = call->arg[1];
+
+	call->budget--;
+	if (which == PVM_XEN_SEGBASE_GS_USER_SEL) {
+		load_user_gs(call->vcpu, (uint16_t)base);
+		return xen_done(call, 0);
+	}
+	if (which > PVM_XEN_SEGBASE_GS_KERNEL)
+		return xen_done(call, PVM_XEN_EINVAL);
+	return xen_done(call, pvm_msr_write(call->vcpu, msrs[which], base) == PVM_OK ? 0 : PVM_XEN_EINVAL);
+}
+
+/* ------------------------------------------------------------------------
+ * Debug registers.
+ */
+
+enum xen_step pvm_xen_set_debugreg(struct xen_call *call)
+{
+	uint64_t dr = call->arg[0];
+
+	call->budget--;
+	if (dr > 7 || pvm_dr_write(call->vcpu, (unsigned)dr, call->arg[1]) != PVM_OK)
+		return xen_done(call, PVM_XEN_EINVAL);
+	return xen_done(call, 0);
+}
+
+enum xen_step pvm_xen_get_debugreg(struct xen_call *call)
+{
+	uint64_t value, dr = call->arg[0];
+
+	call->budget--;
+	if (dr > 7 || pvm_dr_read(call->vcpu, (unsigned)dr, &value) != PVM_OK)
+		return xen_done(call, PVM_XEN_EINVAL);
+	return xen_done(call, (int64_t)value);
+}

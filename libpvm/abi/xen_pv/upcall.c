@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * What this ABI does before each entry: a vCPU that was started loads its context, one that waits
+ * wakes if what it waits for has come, the guest's clock is written, and an event that is pending
+ * and not masked enters the kernel.
+ *
+ * Runs in the vCPU's own thread. Others tell it something by a word of struct xen_vcpu or by
+ * its vcpu_info, then by pvm_host_ops::kick.
+ */
+#include <pvm/events.h>
+
+#include "abi/xen_pv/xen_pv.h"
+#include "mmu/late.h"
+
+uint64_t pvm_xen_now(const struct pvm_vcpu *vcpu)
+{
+	struct pvm_clock clock;
+
+	vcpu->vm->ops->clock(vcpu->vm->host, &clock);
+	return clock.ns;
+}
+
+/* ------------------------------------------------------------------------
+ * The clock.
+ */
+
+void pvm_xen_write_time(struct pvm_vcpu *vcpu)
+{
+	volatile struct pvm_xen_time_info *time = &xen_info(vcpu)->time;
+	struct pvm_clock clock;
+	uint32_t version;
+
+	vcpu->vm->ops->clock(vcpu->vm->host, &clock);
+	/* Odd while it is written; whatever the guest has made of it. */
+	version = (time->version | 1) + 2;
+	time->version = version;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	time->tsc_timestamp = clock.tsc;
+	time->system_time = clock.ns;
+	time->tsc_to_system_mul = clock.mul;
+	time->tsc_shift = clock.shift;
+	time->flags = clock.stable ? PVM_XEN_TIME_TSC_STABLE : 0;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	time->version = version + 1;
+	/* The same for programs, where the guest wants it; memory that is away now has it at the next change. */
+	if (xen_vcpu(vcpu)->time_area && !vcpu->user_mode) {
+		struct pvm_xen_time_info copy = {
+			.version = version + 1,
+			.tsc_timestamp = clock.tsc,
+			.system_time = clock.ns,
+			.tsc_to_system_mul = clock.mul,
+			.tsc_shift = clock.shift,
+			.flags = clock.stable ? PVM_XEN_TIME_TSC_STABLE : 0,
+		};
+		struct pvm_fault_result fault;
+		pvm_gva_t gva;
+
+		pvm_mmu_write(vcpu, pvm_gva(xen_vcpu(vcpu)->time_area), &copy, sizeof(copy), &fault, &gva);
+	}
+}
+
+void pvm_xen_clock_changed(struct pvm_vm *vm)
+{
+	__atomic_add_fetch(&xen_vm(vm)->clock_gen, 1, __ATOMIC_RELEASE);
+}
+
+void pvm_xen_set_runstate(struct pvm_vcpu *vcpu, uint32_t state)
+{
+	struct xen_vcpu *xen = xen_vcpu(vcpu);
+	struct pvm_xen_runstate *run = &xen->runstate;
+	struct pvm_fault_result fault;
+	uint64_t now = pvm_xen_now(vcpu);
+	pvm_gva_t gva;
+
+	if (now > run->entry_time)
+		run->time[run->state] += now - run->entry_time;
+	run->state = state;
+	run->entry_time = now;
+	/* A place that cannot be written now is written at the next change. */
+	if (xen->runstate_area && !vcpu->user_mode)
+		pvm_mmu_write(vcpu, pvm_gva(xen->runstate_area), run, sizeof(*run), &fault, &gva);
+}
+
+/* ------------------------------------------------------------------------
+ * Before the first entry.
+ */
+
+static void write_wall_clock(struct pvm_xen_shared_info *shared, const struct pvm_clock *clock)
+{
+	uint64_t at_zero = clock->wall_ns - clock->ns;
+
+	shared->wc_version = 1;
+	shared->wc_sec = (uint32_t)(at_zero / 1000000000);
+	shared->wc_sec_hi = (uint32_t)(at_zero / 1000000000 >> 32);
+	shared->wc_nsec = (uint32_t)(at_zero % 1000000000);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	shared->wc_version = 2;
+}
+
+/* The shared_info is pinned for as long as the VM lives. PVM_OK, PVM_EFAULT, PVM_EAGAIN. */
+static int open_shared(struct pvm_vcpu *vcpu)
+{
+	struct pvm_vm *vm = vcpu->vm;
+	struct xen_vm *xen = xen_vm(vm);
+	pvm_gfn_t gfn = vm->config.xen.shared_info;
+	struct pvm_clock clock;
+	pvm_hpa_t pa;
+	void *page;
+	int rc;
+
+	if (__atomic_load_n(&xen->shared, __ATOMIC_ACQUIRE))
+		return PVM_OK;
+	rc = vm->ops->pin(vm->host, gfn, &page, &pa);
+	if (rc == PVM_EAGAIN)
+		pvm_late_note(vcpu, gfn, true);
+	if (rc != PVM_OK)
+		return rc;
+	pvm_xen_lock(vm);
+	if (xen->shared) {
+		pvm_xen_unlock(vm);
+		vm->ops->unpin(vm->host, gfn, page);	/* another vCPU was faster */
+		return PVM_OK;
+	}
+	vm->ops->clock(vm->host, &clock);
+	write_wall_clock(page, &clock);
+	xen->shared_page = page;
+	__atomic_store_n(&xen->shared, (struct pvm_xen_shared_info *)page, __ATOMIC_RELEASE);
+	pvm_xen_unlock(vm);
+	return PVM_OK;
+}
+
+/* Where its vcpu_info is to be; 0: nowhere yet. The first is in the shared_info, as long as there is place. */
+static uint64_t info_place(const struct pvm_vcpu *vcpu)
+{
+	uint64_t registered = __atomic_load_n(&xen_vcpu(vcpu)->info_gpa, __ATOMIC_ACQUIRE);
+
+	if (registered || vcpu->id >= PVM_XEN_SHARED_VCPUS)
+		return registered;
+	return pvm_gfn_to_gpa(vcpu->vm->config.xen.shared_info).v + vcpu->id * sizeof(struct pvm_xen_vcpu_info);
+}
+
+int pvm_xen_open_info(struct pvm_vcpu *vcpu)
+{
+	struct xen_vcpu *xen = xen_vcpu(vcpu);
+	struct pvm_xen_vcpu_info old = { .mask = 1 };
+	uint64_t place = info_place(vcpu);
+	int rc = open_shared(vcpu);
+
+	if (rc != PVM_OK || !place || (vcpu->pvcs && vcpu->msr.vcpu_struct == place))
+		return rc;
+	if (vcpu->pvcs)
+		memcpy(&old, vcpu->pvcs, sizeof(old));
+	rc = pvm_pvcs_attach(vcpu, place);
+	if (rc != PVM_OK)
+		return rc;
+	memcpy(vcpu->pvcs, &old, sizeof(old));
+	xen->timeless = true;
+	__atomic_store_n(&xen->info, (struct pvm_xen_vcpu_info *)vcpu->pvcs, __ATOMIC_SEQ_CST);
+	pvm_xen_tell_everything(vcpu);
+	return PVM_OK;
+}
+
+static void load_start(struct pvm_vcpu *vcpu)
+{
+	const struct xen_start *start = &xen_vcpu(vcpu)->start;
+
+	memcpy(vcpu->gpr, start->gpr, sizeof(vcpu->gpr));
+	vcpu->rip = start->rip;
+	vcpu->rflags = pvm_rflags_sane(start->rflags);
+	vcpu->cr3 = start->cr3;
+	vcpu->msr.switch_cr3 = start->user_cr3;
+	vcpu->fs_base = start->fs_base;
+	vcpu->gs_base = start->gs_base;
+	vcpu->msr.kernel_gs_base = start->user_gs_base;
+	vcpu->halted = false;
+	vcpu->state_gen++;
+	pvm_mmu_new_cr3(vcpu);
+	pvm_mmu_flush_current(vcpu);
+}
+
+/* ------------------------------------------------------------------------
+ * Before every entry.
+ */
+
+/* Does what it waits for let it go on? */
+static bool may_wake(const struct pvm_vcpu *vcpu)
+{
+	struct xen_vcpu *xen = xen_vcpu(vcpu);
+
+	switch (__atomic_load_n(&xen->wait, __ATOMIC_SEQ_CST)) {
+	case XEN_WAIT_EVENT:
+		return vcpu->pvcs && xen_info(vcpu)->pending;
+	case XEN_WAIT_PORT:
+		return __atomic_load_n(&xen->woken, __ATOMIC_SEQ_CST) ||
+			(vcpu->pvcs && xen_info(vcpu)->pending && !xen_masked(vcpu));
+	}
+	return true;
+}
+
+static bool is_up(struct pvm_vcpu *vcpu)
+{
+	struct xen_vcpu *xen = xen_vcpu(vcpu);
+
+	switch (__atomic_load_n(&xen->life, __ATOMIC_ACQUIRE)) {
+	case XEN_UP:
+		return true;
+	case XEN_STARTING:
+		load_start(vcpu);
+		__atomic_store_n(&xen->life, XEN_UP, __ATOMIC_RELEASE);
+		return true;
+	}
+	return false;
+}
+
+static enum pvm_action failed(struct pvm_vcpu *vcpu, int rc)
+{
+	if (rc == PVM_EAGAIN)
+		return PVM_ACT_RETRY;
+	vcpu->request.error.code = rc;
+	return PVM_ACT_ERROR;
+}
+
+/* What is rare: to look at it costs the entry one comparison. */
+static enum pvm_action settle(struct pvm_vcpu *vcpu)
+{
+	struct xen_vcpu *xen = xen_vcpu(vcpu);
+	uint32_t clock_gen = __atomic_load_n(&xen_vm(vcpu->vm)->clock_gen, __ATOMIC_ACQUIRE);
+	int rc;
+
+	if (!is_up(vcpu)) {
+		vcpu->halted = true;
+		return PVM_ACT_HALT;
+	}
+	rc = pvm_xen_open_info(vcpu);
+	if (rc != PVM_OK)
+		return failed(vcpu, rc);
+	if (vcpu->pvcs && (xen->timeless || xen->clock_gen != clock_gen)) {
+		xen->timeless = false;
+		xen->clock_gen = clock_gen;
+		pvm_xen_write_time(vcpu);
+	}
+	if (__atomic_load_n(&xen->timer_fired, __ATOMIC_RELAXED) &&
+	    __atomic_exchange_n(&xen->timer_fired, 0, __ATOMIC_SEQ_CST))
+		pvm_xen_deadlines(vcpu);
+	if (vcpu->halted) {
+		if (!may_wake(vcpu))
+			return PVM_ACT_HALT;
+		__atomic_store_n(&xen->wait, XEN_WAIT_NOTHING, __ATOMIC_SEQ_CST);
+		vcpu->halted = false;
+		pvm_xen_set_runstate(vcpu, PVM_XEN_RUNSTATE_RUNNING);
+	}
+	return PVM_ACT_RESUME;
+}
+
+enum pvm_action pvm_xen_entry(struct pvm_vcpu *vcpu)
+{
+	enum pvm_action action = settle(vcpu);
+
+	if (action != PVM_ACT_RESUME || vcpu->kept_event.waits)
+		return action;
+	if (!vcpu->pvcs || !xen_info(vcpu)->pending || xen_masked(vcpu) ||
+	    !xen_vcpu(vcpu)->callback[PVM_XEN_CALLBACK_EVENT].address)
+		return PVM_ACT_RESUME;
+	return pvm_xen_deliver_upcall(vcpu);
+}
+
+void pvm_xen_timer(struct pvm_vcpu *vcpu)
+{
+	__atomic_store_n(&xen_vcpu(vcpu)->timer_fired, 1, __ATOMIC_SEQ_CST);
+	vcpu->vm->ops->kick(vcpu->vm->host, vcpu);
+}

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* Entries into the kernel and iret: every word of their frames, the mask of events, both modes. */
+#include "guest.h"
+
+#include <string.h>
+
+static struct pvm_vcpu *vcpu = &g.f.vcpu[0];
+
+static void setup(void)
+{
+	xen_guest_init(1);
+}
+
+TestSuite(frames, .init = setup, .fini = xen_guest_fini);
+
+/* A frame at @rsp, low to high. */
+static void assert_frame(uint64_t rsp, const uint64_t *words, unsigned count)
+{
+	unsigned i;
+
+	for (i = 0; i < count; i++)
+		cr_expect_eq(xen_word(rsp + 8 * i), words[i], "word %u: %#lx, not %#lx", i, xen_word(rsp + 8 * i),
+			     words[i]);
+}
+
+Test(frames, iret_goes_to_user_mode)
+{
+	vcpu->gs_base = 0x1111;
+	vcpu->msr.kernel_gs_base = 0x2222;
+	xen_go_user(true);
+	cr_expect(vcpu->user_mode);
+	cr_expect_eq(vcpu->rip, USER);
+	cr_expect_eq(vcpu->gpr[PVM_RSP], USER + 0x800);
+	cr_expect_eq(vcpu->gpr[PVM_RAX], 1);
+	cr_expect_eq(vcpu->gpr[PVM_R11], 2);
+	cr_expect_eq(vcpu->gpr[PVM_RCX], 3);
+	cr_expect_eq(vcpu->seg[PVM_CS], USER_CS);
+	cr_expect_eq(vcpu->cr3, g.user_table);
+	cr_expect_eq(vcpu->gs_base, 0x2222);
+	cr_expect_eq(vcpu->msr.kernel_gs_base, 0x1111);
+	cr_expect_eq(xen_vcpu_info(0)->mask, 0);
+}
+
+Test(frames, a_users_system_call)
+{
+	xen_go_user(true);
+	vcpu->rflags |= PVM_RFLAGS_CF;
+	cr_assert_eq(xen_syscall(0), PVM_ACT_RESUME);
+	cr_expect_not(vcpu->user_mode);
+	cr_expect_eq(vcpu->rip, SYSCALL_ENTRY);
+	cr_expect_eq(vcpu->cr3, g.kernel_table);
+	cr_expect_eq(vcpu->gpr[PVM_RSP], KERNEL_STACK - 7 * 8);
+	cr_expect_eq(xen_vcpu_info(0)->mask, 1);
+	assert_frame(vcpu->gpr[PVM_RSP],
+		     (uint64_t[]){ USER + 2, PVM_RFLAGS_IF | PVM_RFLAGS_FIXED | PVM_RFLAGS_CF, USER + 2, USER_CS,
+				   PVM_RFLAGS_IF | PVM_RFLAGS_FIXED | PVM_RFLAGS_CF, USER + 0x800, USER_DS }, 7);
+}
+
+Test(frames, a_users_page_fault)
+{
+	xen_go_user(true);
+	cr_assert_eq(xen_exit(0, PVM_EXIT_EXCEPTION, PVM_VEC_PF, PVM_PF_W | PVM_PF_U, 0x700123), PVM_ACT_RESUME);
+	cr_expect_eq(vcpu->rip, TRAP(PVM_VEC_PF));
+	cr_expect_eq(xen_vcpu_info(0)->cr2, 0x700123);
+	assert_frame(vcpu->gpr[PVM_RSP],
+		     (uint64_t[]){ 3, 2, PVM_PF_W | PVM_PF_U, USER, USER_CS, PVM_RFLAGS_IF | PVM_RFLAGS_FIXED,
+				   USER + 0x800, USER_DS }, 8);
+	cr_expect_eq(xen_vcpu_info(0)->mask, 1);
+}
+
+Test(frames, a_page_fault_of_the_kernels)
+{
+	xen_vcpu_info(0)->mask = 0;
+	cr_assert_eq(xen_exit(0, PVM_EXIT_EXCEPTION, PVM_VEC_PF, PVM_PF_W | PVM_PF_U, 0x700123), PVM_ACT_RESUME);
+	cr_expect_eq(vcpu->rip, TRAP(PVM_VEC_PF));
+	cr_expect_eq(vcpu->gpr[PVM_RSP], OTHER_STACK - 8 * 8);
+	cr_expect_eq(xen_word(vcpu->gpr[PVM_RSP] + 16), PVM_PF_W, "no U: it is not user mode's");
+	cr_expect_eq(xen_word(vcpu->gpr[PVM_RSP] + 32), KERNEL_CS, "events were open");
+	cr_expect_eq(xen_word(vcpu->gpr[PVM_RSP] + 40) & PVM_RFLAGS_IF, PVM_RFLAGS_IF);
+}
+
+Test(frames, the_mask_is_in_the_word_of_cs)
+{
+	cr_assert_eq(xen_exit(0, PVM_EXIT_EXCEPTION, PVM_VEC_DE, 0, 0), PVM_ACT_RESUME);
+	cr_expect_eq(xen_word(vcpu->gpr[PVM_RSP] + 24), KERNEL_CS | 1ull << 32);
+	cr_expect_eq(xen_word(vcpu->gpr[PVM_RSP] + 32) & PVM_RFLAGS_IF, 0);
+	cr_expect_eq(xen_word(vcpu->gpr[PVM_RSP] + 48), USER_DS, "SS has RPL 3");
+}
+
+Test(frames, a_trap_that_masks_nothing)
+{
+	struct pvm_xen_trap_info *traps = xen_at(ARGUMENTS);
+
+	traps[0] = (struct pvm_xen_trap_info){ .vector = PVM_VEC_DE, .address = TRAP(1) };
+	traps[1] = (struct pvm_xen_trap_info){ .address = 0 };
+	cr_assert_eq(xen_call(PVM_XEN_SET_TRAP_TABLE, ARGUMENTS, 0, 0, 0), 0);
+	xen_go_user(true);
+	cr_assert_eq(xen_exit(0, PVM_EXIT_EXCEPTION, PVM_VEC_DE, 0, 0), PVM_ACT_RESUME);
+	cr_expect_eq(vcpu->rip, TRAP(1));
+	cr_expect_eq(xen_vcpu_info(0)->mask, 0);
+}
+
+Test(frames, iret_within_the_kernel)
+{
+	const uint64_t frame[9] = { 1, 2, 3, 0, KERNEL + 0x40, 0xe030, PVM_RFLAGS_IF, OTHER_STACK - 0x40, 0xe02b };
+
+	memcpy(xen_at(OTHER_STACK - 0x100), frame, sizeof(frame));
+	vcpu->gpr[PVM_RSP] = OTHER_STACK - 0x100;
+	vcpu->gpr[PVM_RAX] = PVM_XEN_IRET;
+	cr_assert_eq(xen_syscall(0), PVM_ACT_RESUME);
+	cr_expect_not(vcpu->user_mode);
+	cr_expect_eq(vcpu->rip, KERNEL + 0x40);
+	cr_expect_eq(vcpu->gpr[PVM_RSP], OTHER_STACK - 0x40);
+	cr_expect_eq(vcpu->cr3, g.kernel_table);
+	cr_expect_eq(xen_vcpu_info(0)->mask, 0);
+}
+
+static void assert_failsafe(uint64_t rip, uint64_t cs, uint64_t ss)
+{
+	const uint64_t frame[9] = { 1, 2, 3, 0, rip, cs, PVM_RFLAGS_IF, USER + 0x800, ss };
+
+	memcpy(xen_at(OTHER_STACK - 0x100), frame, sizeof(frame));
+	vcpu->gpr[PVM_RSP] = OTHER_STACK - 0x100;
+	vcpu->gpr[PVM_RAX] = PVM_XEN_IRET;
+	cr_assert_eq(xen_syscall(0), PVM_ACT_RESUME);
+	cr_expect_not(vcpu->user_mode);
+	cr_expect_eq(vcpu->rip, FAILSAFE, "%#lx:%#lx", cs, rip);
+	assert_frame(vcpu->gpr[PVM_RSP], (uint64_t[]){ 3, 2, vcpu->seg[PVM_DS], vcpu->seg[PVM_ES],
+						       vcpu->seg[PVM_FS], vcpu->seg[PVM_GS], rip, cs,
+						       PVM_RFLAGS_IF, USER + 0x800, ss }, 11);
+	cr_expect_eq(xen_vcpu_info(0)->mask, 1);
+	vcpu->rip = KERNEL;
+}
+
+Test(frames, what_iret_cannot_load_is_the_failsafe_callbacks_S1_S4)
+{
+	assert_failsafe(1ull << 47, USER_CS, USER_DS);		/* S1 */
+	assert_failsafe(1ull << 32, USER32_CS, USER_DS);
+	assert_failsafe(USER, 0x3b, USER_DS);			/* S4 */
+	assert_failsafe(USER, 0x0f, USER_DS);			/* an LDT's */
+	assert_failsafe(USER, USER_CS, 0x33);
+	assert_failsafe(USER, USER_CS, 0);
+}
+
+Test(frames, other_names_of_the_flat_selectors)
+{
+	const uint64_t frame[9] = { 1, 2, 3, 0, USER, 0xe023, 0, USER + 0x800, 0xe02b };
+
+	memcpy(xen_at(OTHER_STACK - 0x100), frame, sizeof(frame));
+	vcpu->gpr[PVM_RSP] = OTHER_STACK - 0x100;
+	vcpu->gpr[PVM_RAX] = PVM_XEN_IRET;
+	cr_assert_eq(xen_syscall(0), PVM_ACT_RESUME);
+	cr_expect_eq(pvm_vcpu_mode(vcpu), PVM_MODE_USER32);
+	cr_expect_eq(xen_vcpu_info(0)->mask, 1, "IF was clear");
+}
+
+Test(frames, rflags_are_sane_S2)
+{
+	const uint64_t frame[9] = { 1, 2, 3, 0, USER, USER_CS, ~0ull, USER + 0x800, USER_DS };
+
+	memcpy(xen_at(OTHER_STACK - 0x100), frame, sizeof(frame));
+	vcpu->gpr[PVM_RSP] = OTHER_STACK - 0x100;
+	vcpu->gpr[PVM_RAX] = PVM_XEN_IRET;
+	cr_assert_eq(xen_syscall(0), PVM_ACT_RESUME);
+	cr_expect_eq(vcpu->rflags, pvm_rflags_sanitize(~0ull));
+}
+
+Test(frames, no_stack_is_the_end)
+{
+	xen_call(PVM_XEN_STACK_SWITCH, USER_DS, 0x5000, 0, 0);	/* nothing is mapped there */
+	xen_go_user(true);
+	cr_assert_eq(xen_syscall(0), PVM_ACT_SHUTDOWN);
+	cr_expect_eq(vcpu->request.shutdown.reason, PVM_SHUTDOWN_DOUBLE_FAULT);
+}
+
+Test(frames, no_handler_is_the_end)
+{
+	xen_call(PVM_XEN_SET_TRAP_TABLE, 0, 0, 0, 0);
+	cr_assert_eq(xen_exit(0, PVM_EXIT_EXCEPTION, PVM_VEC_DE, 0, 0), PVM_ACT_SHUTDOWN);
+	cr_expect_eq(vcpu->request.shutdown.reason, PVM_SHUTDOWN_BAD_ENTRY);
+}
+
+Test(frames, a_stack_that_is_away_comes)
+{
+	test_host_send_away(&g.f.host, (KERNEL_STACK - 1 - KERNEL) >> PVM_PAGE_SHIFT, true);
+	xen_go_user(true);
+	cr_assert_eq(xen_syscall(0), PVM_ACT_RESUME);
+	cr_expect_eq(vcpu->rip, SYSCALL_ENTRY);
+	cr_expect_eq(g.f.host.fetched, 1);
+	cr_expect_eq(xen_word(vcpu->gpr[PVM_RSP] + 16), USER + 2);
+}
+
+static enum pvm_action software(uint8_t vector)
+{
+	struct pvm_guest_exit stop = { .kind = PVM_EXIT_INSN, .vector = PVM_VEC_GP,
+				       .error_code = vector * 8u + PVM_ERROR_IDT };
+	pvm_hpa_t root;
+
+	stop.insn = (struct pvm_insn){ .op = PVM_INSN_INT, .length = 2, .value = vector };
+	return pvm_handle_exit(vcpu, &stop, &root, PVM_MAY_SLEEP);
+}
+
+Test(frames, int_n_asks_the_gate)
+{
+	xen_go_user(true);
+	cr_assert_eq(software(0x80), PVM_ACT_RESUME);
+	cr_expect_eq(vcpu->rip, TRAP(0x80));
+	cr_expect_eq(xen_word(vcpu->gpr[PVM_RSP] + 16), USER + 2);
+	xen_go_user(true);
+	cr_assert_eq(software(PVM_VEC_PF), PVM_ACT_RESUME);
+	cr_expect_eq(vcpu->rip, TRAP(PVM_VEC_GP));
+	cr_expect_eq(xen_word(vcpu->gpr[PVM_RSP] + 16), PVM_VEC_PF * 8u + PVM_ERROR_IDT);
+	xen_go_user(true);
+	cr_assert_eq(software(0x81), PVM_ACT_RESUME);
+	cr_expect_eq(vcpu->rip, TRAP(PVM_VEC_GP));
+}

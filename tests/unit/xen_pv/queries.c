@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* What the guest asks, what its CPUID says, which VMs there can be. */
+#include "guest.h"
+
+#include <string.h>
+
+static struct pvm_vcpu *vcpu = &g.f.vcpu[0];
+
+static void setup(void)
+{
+	xen_guest_init(1);
+}
+
+TestSuite(queries, .init = setup, .fini = xen_guest_fini);
+
+static uint32_t *words(void)
+{
+	return xen_at(ARGUMENTS);
+}
+
+Test(queries, versions)
+{
+	cr_expect_eq(xen_call(PVM_XEN_XEN_VERSION, 0, 0, 0, 0), PVM_XEN_VERSION);
+	cr_expect_eq(xen_call(PVM_XEN_XEN_VERSION, 1, ARGUMENTS, 0, 0), 0);
+	words()[0] = 0;
+	cr_expect_eq(xen_call(PVM_XEN_XEN_VERSION, 6, ARGUMENTS, 0, 0), 0);
+	cr_expect_eq(words()[1], 1u << 5 | 1u << 7);
+	words()[0] = 1;
+	cr_expect_eq(xen_call(PVM_XEN_XEN_VERSION, 6, ARGUMENTS, 0, 0), PVM_XEN_EINVAL);
+	cr_expect_eq(xen_call(PVM_XEN_XEN_VERSION, 99, ARGUMENTS, 0, 0), PVM_XEN_ENOSYS);
+	cr_expect_eq(xen_call(PVM_XEN_XEN_VERSION, 6, 0x5000, 0, 0), PVM_XEN_EFAULT);
+}
+
+Test(queries, memory)
+{
+	uint64_t *map = xen_at(ARGUMENTS + 0x100);
+
+	cr_expect_eq(xen_call(PVM_XEN_MEMORY_OP, PVM_XEN_MEMORY_MAXIMUM, 0, 0, 0), PAGES);
+	cr_expect_eq(xen_call(PVM_XEN_MEMORY_OP, PVM_XEN_MEMORY_MAXIMUM_RAM_PAGE, 0, 0, 0), PAGES - 1);
+	words()[0] = 128;
+	*(uint64_t *)&words()[2] = ARGUMENTS + 0x100;
+	cr_expect_eq(xen_call(PVM_XEN_MEMORY_OP, PVM_XEN_MEMORY_MAP, ARGUMENTS, 0, 0), 0);
+	cr_expect_eq(words()[0], 1);
+	cr_expect_eq(map[0], 0);
+	cr_expect_eq(map[1], PAGES * PVM_PAGE_SIZE);
+	cr_expect_eq(xen_call(PVM_XEN_MEMORY_OP, PVM_XEN_MEMORY_MACHPHYS_MAPPING, ARGUMENTS, 0, 0), PVM_XEN_ENOSYS,
+		     "this VM has none");
+}
+
+Test(queries, grant_frames)
+{
+	uint64_t *frames = xen_at(ARGUMENTS + 0x100);
+
+	words()[0] = PVM_XEN_DOMID_SELF;
+	cr_expect_eq(xen_call(PVM_XEN_GRANT_TABLE_OP, PVM_XEN_GRANT_QUERY_SIZE, ARGUMENTS, 1, 0), 0);
+	cr_expect_eq(words()[1], 4);
+	cr_expect_eq(words()[2], 4);
+	words()[1] = 4;
+	*(uint64_t *)&words()[4] = ARGUMENTS + 0x100;
+	cr_expect_eq(xen_call(PVM_XEN_GRANT_TABLE_OP, PVM_XEN_GRANT_SETUP_TABLE, ARGUMENTS, 1, 0), 0);
+	cr_expect_eq((int16_t)words()[2], 0);
+	cr_expect_eq(frames[0], GRANTS_GFN);
+	cr_expect_eq(frames[3], GRANTS_GFN + 3);
+	words()[1] = 5;
+	cr_expect_eq(xen_call(PVM_XEN_GRANT_TABLE_OP, PVM_XEN_GRANT_SETUP_TABLE, ARGUMENTS, 1, 0), 0);
+	cr_expect_eq((int16_t)words()[2], -1);
+	words()[0] = 2;
+	cr_expect_eq(xen_call(PVM_XEN_GRANT_TABLE_OP, PVM_XEN_GRANT_SET_VERSION, ARGUMENTS, 1, 0), PVM_XEN_EINVAL);
+	words()[0] = 1;
+	cr_expect_eq(xen_call(PVM_XEN_GRANT_TABLE_OP, PVM_XEN_GRANT_SET_VERSION, ARGUMENTS, 1, 0), 0);
+}
+
+Test(queries, what_there_is_not)
+{
+	unsigned nr;
+
+	for (nr = PVM_XEN_HYPERCALLS; nr < PVM_XEN_HYPERCALLS + 10; nr++)
+		cr_expect_eq(xen_call(nr, 0, 0, 0, 0), PVM_XEN_ENOSYS);
+	cr_expect_eq(xen_call(~0ull, 0, 0, 0, 0), PVM_XEN_ENOSYS);
+	cr_expect_eq(xen_call(PVM_XEN_CONSOLE_IO, 0, 0, 0, 0), PVM_XEN_ENOSYS);
+	cr_expect_eq(xen_call(PVM_XEN_PHYSDEV_OP, 28, 0, 0, 0), PVM_XEN_ENOSYS);
+	cr_expect_eq(xen_call(PVM_XEN_PHYSDEV_OP, 6, 0, 0, 0), 0);
+	cr_expect_eq(xen_call(PVM_XEN_VM_ASSIST, 0, 2, 0, 0), 0);
+	cr_expect_eq(xen_call(PVM_XEN_FPU_TASKSWITCH, 0, 0, 0, 0), 0);
+}
+
+Test(queries, cpuid)
+{
+	uint32_t out[4];
+
+	pvm_cpuid(vcpu, 0x40000000, 0, out);
+	cr_expect_eq(out[0], 0x40000005);
+	cr_expect_eq(memcmp(&out[1], "XenVMMXenVMM", 12), 0);
+	pvm_cpuid(vcpu, 0x40000001, 0, out);
+	cr_expect_eq(out[0], PVM_XEN_VERSION);
+	pvm_cpuid(vcpu, 0x40000003, 0, out);
+	cr_expect_eq(out[1], 2);
+}
+
+Test(queries, control_bits_that_are_hidden)
+{
+	static const uint64_t hidden[] = { PVM_CR4_PSE, PVM_CR4_PGE, PVM_CR4_PCIDE, PVM_CR4_PKE, PVM_CR4_LA57,
+					   PVM_CR4_SMEP, PVM_CR4_SMAP };
+	unsigned i;
+
+	for (i = 0; i < sizeof(hidden) / sizeof(hidden[0]); i++)
+		cr_expect_eq(pvm_cr_write(vcpu, 4, vcpu->cr4 | hidden[i]), PVM_EINVAL, "%#lx", hidden[i]);
+}
+
+Test(queries, the_last_slot_is_the_guests_and_sixteen_are_not_M7)
+{
+	cr_expect(pvm_legal_address(vcpu, pvm_gva(KERNEL)));
+	cr_expect(pvm_legal_address(vcpu, pvm_gva(~0ull)));
+	cr_expect(pvm_legal_address(vcpu, pvm_gva(0xffff800000000000ull + (16ull << 39))));
+	cr_expect_not(pvm_legal_address(vcpu, pvm_gva(0xffff800000000000ull)));
+	cr_expect_not(pvm_legal_address(vcpu, pvm_gva(0xffff800000000000ull + (16ull << 39) - 1)));
+}
+
+static const char *refused(const struct pvm_vm_config *config)
+{
+	const char *why = NULL;
+
+	cr_expect_eq(pvm_vm_config_check(config, &why), PVM_EINVAL);
+	return why ? why : "";
+}
+
+Test(queries, configurations_S9)
+{
+	struct pvm_vm_config config = xen_guest_config(1);
+	const char *why;
+
+	config.xen.m2p_entry = 0x1000 | PVM_PTE_P | PVM_PTE_U | PVM_PTE_NX | PVM_PTE_A;
+	config.xen.m2p_slot = 256;
+	config.xen.m2p_frames = 512;
+	cr_expect_eq(pvm_vm_config_check(&config, &why), PVM_OK);
+	config.xen.m2p_slot = 300;
+	cr_expect_str_eq(refused(&config), "xen.m2p_slot is within range");
+	config.xen.m2p_slot = 256;
+	config.xen.m2p_entry |= PVM_PTE_W;
+	cr_expect_str_eq(refused(&config), "xen.m2p_entry must be present, neither writable nor executable");
+	config = xen_guest_config(1);
+	config.abi = PVM_ABI_DUAL_CR3;
+	cr_expect_str_eq(refused(&config), "range must have indices below 512");
+}
+
+Test(queries, a_host_without_a_clock_S9)
+{
+	struct pvm_vm_config config = xen_guest_config(1);
+	struct pvm_vm vm;
+
+	g.f.host.ops.clock = NULL;
+	cr_expect_eq(pvm_vm_init(&vm, &config, &g.f.host.ops, &g.f.host), PVM_EINVAL);
+}
+
+Test(queries, no_memory_for_a_vm_leaves_nothing_M11)
+{
+	struct pvm_vm_config config = xen_guest_config(1);
+	struct pvm_vm vm;
+	unsigned i;
+
+	for (i = 0; i < 8; i++) {
+		uint32_t live = g.f.host.pages_live;
+
+		g.f.host.allocs_left = i;
+		if (pvm_vm_init(&vm, &config, &g.f.host.ops, &g.f.host) == PVM_OK)
+			pvm_vm_destroy(&vm);
+		cr_expect_eq(g.f.host.pages_live, live, "%u pages", i);
+	}
+	g.f.host.allocs_left = -1;
+}
