@@ -8,6 +8,8 @@
  */
 #include "decode.h"
 
+#include <pvm/xen.h>
+
 #define PREFIX_LOCK	0xf0
 #define PREFIX_REPNE	0xf2
 #define PREFIX_REP	0xf3
@@ -359,12 +361,18 @@ static enum pvm_insn_op one_byte(struct decoder *d, uint8_t opcode)
 	return PVM_INSN_UNKNOWN;
 }
 
-static bool synthetic_cpuid(bool code64, const uint8_t *bytes, size_t length)
+/* A guest's ways to ask for CPUID where it does not trap: bytes that together are one instruction. */
+static bool synthetic_cpuid(const uint8_t *bytes, size_t length, struct pvm_insn *insn)
 {
-	static const uint8_t synthetic[] = { PVM_SYNTHETIC_CPUID_BYTES };
+	static const uint8_t pvm[] = { PVM_SYNTHETIC_CPUID_BYTES }, xen[] = { PVM_XEN_CPUID_BYTES };
 
-	return code64 && length >= sizeof(synthetic) &&
-	       __builtin_memcmp(bytes, synthetic, sizeof(synthetic)) == 0;
+	if (length >= sizeof(pvm) && __builtin_memcmp(bytes, pvm, sizeof(pvm)) == 0)
+		*insn = (struct pvm_insn){ .op = PVM_INSN_SYNTHETIC_CPUID, .length = sizeof(pvm) };
+	else if (length >= sizeof(xen) && __builtin_memcmp(bytes, xen, sizeof(xen)) == 0)
+		*insn = (struct pvm_insn){ .op = PVM_INSN_XEN_CPUID, .length = sizeof(xen) };
+	else
+		return false;
+	return true;
 }
 
 void decode_insn(const struct pvm_vcpu *vcpu, bool code64, const uint8_t *bytes, size_t length,
@@ -377,11 +385,8 @@ void decode_insn(const struct pvm_vcpu *vcpu, bool code64, const uint8_t *bytes,
 	uint8_t opcode;
 
 	*insn = (struct pvm_insn){ 0 };
-	if (synthetic_cpuid(code64, bytes, length)) {
-		insn->op = PVM_INSN_SYNTHETIC_CPUID;
-		insn->length = PVM_SYNTHETIC_CPUID_LEN;
+	if (code64 && synthetic_cpuid(bytes, length, insn))
 		return;
-	}
 	opcode = take_prefixes(&d);
 	insn->address_size = address_size(&d);
 	insn->size = operand_size(&d);

@@ -15,6 +15,13 @@
 
 #include "boot.h"
 
+/* Linux: include/xen/interface/elfnote.h */
+#define XEN_ELFNOTE_NAME		"Xen"
+#define XEN_ELFNOTE_ENTRY		1
+#define XEN_ELFNOTE_HYPERCALL_PAGE	2
+#define XEN_ELFNOTE_VIRT_BASE		3
+#define XEN_ELFNOTE_INIT_P2M		15
+
 struct reader {
 	struct elf_file *elf;
 	char *why;
@@ -172,6 +179,36 @@ static int add_abi(const struct reader *reader, uint64_t descriptor, uint32_t si
 	return 0;
 }
 
+/* What is not one number of 64 bits is for others. */
+static int add_xen(const struct reader *reader, uint32_t type, uint64_t descriptor, uint32_t size)
+{
+	struct elf_file *elf = reader->elf;
+	uint64_t value;
+
+	if (size != sizeof(value))
+		return 0;
+	if (read_at(reader, &value, sizeof(value), descriptor, "a note"))
+		return -1;
+	switch (type) {
+	case XEN_ELFNOTE_ENTRY:
+		elf->xen.has_entry = true;
+		elf->xen.entry = value;
+		break;
+	case XEN_ELFNOTE_HYPERCALL_PAGE:
+		elf->xen.hypercall_page = value;
+		break;
+	case XEN_ELFNOTE_VIRT_BASE:
+		elf->xen.has_virt_base = true;
+		elf->xen.virt_base = value;
+		break;
+	case XEN_ELFNOTE_INIT_P2M:
+		elf->xen.has_init_p2m = true;
+		elf->xen.init_p2m = value;
+		break;
+	}
+	return 0;
+}
+
 /* The note at *@at, and *@at after it. Offsets in the file; a note's own are aligned
  * to @align, and its two lengths are 32 bits wide, so that nothing here wraps. */
 static int read_note(struct reader *reader, unsigned segment, uint64_t *at, uint64_t end,
@@ -191,11 +228,14 @@ static int read_note(struct reader *reader, unsigned segment, uint64_t *at, uint
 	if (descriptor + note.n_descsz > end)
 		return refuse(reader, "note segment %u: a note runs over its end", segment);
 	next = descriptor + ((note.n_descsz + align - 1) & ~(align - 1));
-	if (note.n_namesz == sizeof(name) && note.n_type == PVM_ELFNOTE_ABI) {
+	if (note.n_namesz == sizeof(name)) {	/* as long as both names */
 		if (read_at(reader, name, sizeof(name), *at + sizeof(note), "a note"))
 			return -1;
-		if (!memcmp(name, PVM_ELFNOTE_NAME, sizeof(name)) &&
+		if (!memcmp(name, PVM_ELFNOTE_NAME, sizeof(name)) && note.n_type == PVM_ELFNOTE_ABI &&
 		    add_abi(reader, descriptor, note.n_descsz))
+			return -1;
+		if (!memcmp(name, XEN_ELFNOTE_NAME, sizeof(name)) &&
+		    add_xen(reader, note.n_type, descriptor, note.n_descsz))
 			return -1;
 	}
 	*at = next < end ? next : end;

@@ -40,6 +40,14 @@ struct elf_file {
 	bool has_script;
 	bool has_abi;			/* it has a note that says which ABI it wants */
 	uint32_t abi;			/* that note's number, whatever it is: guest_abi.h */
+	/* Of a kernel that can be started as a Xen PV guest: its notes of that name. */
+	struct {
+		bool has_entry, has_virt_base, has_init_p2m;
+		uint64_t entry;			/* linear address */
+		uint64_t virt_base;		/* linear address of gpa 0 */
+		uint64_t init_p2m;		/* where it wants the list of its frames */
+		uint64_t hypercall_page;	/* linear address of a page for calls; 0: it has none */
+	} xen;
 	unsigned segment_count;
 	struct elf_file_segment segments[ELF_FILE_MAX_SEGMENTS]; /* PT_LOAD of memory_size > 0 */
 };

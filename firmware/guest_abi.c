@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* The names are the engine's, of the ABIs that are built into it. */
+/* The names are the engine's, of the ABIs that are built into it and that ELF guests name by our note. */
 #include "guest_abi.h"
 
 #include <stdio.h>
@@ -7,7 +7,8 @@
 
 const char *guest_abi_name(uint32_t number)
 {
-	return number < PVM_ABI_COUNT ? pvm_abi_name((enum pvm_abi)number) : NULL;
+	/* A kernel that speaks Xen PV says so in notes of its own, and is started another way. */
+	return number < PVM_ABI_COUNT && number != PVM_ABI_XEN_PV ? pvm_abi_name((enum pvm_abi)number) : NULL;
 }
 
 bool guest_abi_by_name(const char *name, size_t length, enum pvm_abi *abi)

@@ -7,6 +7,8 @@
  */
 #include <linux/sched.h>
 
+#include <pvm/xen.h>
+
 #include "kvm_pvm.h"
 
 static int do_io(struct pvm_kvm_vcpu *v)
@@ -56,6 +58,25 @@ static int do_shutdown(struct pvm_kvm_vcpu *v)
 	return 1;
 }
 
+/* The guest has ended itself: user space is told in KVM's own words. */
+static int do_system_event(struct pvm_kvm_vcpu *v)
+{
+	static const u32 types[] = {
+		[PVM_XEN_SHUTDOWN_POWEROFF] = KVM_SYSTEM_EVENT_SHUTDOWN,
+		[PVM_XEN_SHUTDOWN_REBOOT] = KVM_SYSTEM_EVENT_RESET,
+		[PVM_XEN_SHUTDOWN_SUSPEND] = KVM_SYSTEM_EVENT_SUSPEND,
+		[PVM_XEN_SHUTDOWN_CRASH] = KVM_SYSTEM_EVENT_CRASH,
+		[PVM_XEN_SHUTDOWN_WATCHDOG] = KVM_SYSTEM_EVENT_CRASH,
+		[PVM_XEN_SHUTDOWN_SOFT_RESET] = KVM_SYSTEM_EVENT_RESET,
+	};
+	struct kvm_run *run = v->vcpu.run;
+
+	run->exit_reason = KVM_EXIT_SYSTEM_EVENT;
+	run->system_event.type = types[v->pvm.request.system_event.reason];
+	run->system_event.ndata = 0;
+	return 0;
+}
+
 static int carry_out(struct pvm_kvm_vcpu *v, enum pvm_action action)
 {
 	char code[16];
@@ -80,6 +101,8 @@ static int carry_out(struct pvm_kvm_vcpu *v, enum pvm_action action)
 		return kvm_emulate_instruction(&v->vcpu, 0);
 	case PVM_ACT_SHUTDOWN:
 		return do_shutdown(v);
+	case PVM_ACT_SYSTEM_EVENT:
+		return do_system_event(v);
 	case PVM_ACT_ERROR:
 		break;
 	}

@@ -80,6 +80,12 @@ int pvm_kvm_precreate(struct kvm *kvm)
 	return error;
 }
 
+/* Guests of Xen PV need a clock, and the last top-level slot, which is the switcher's here. */
+static bool is_offered(u32 abi)
+{
+	return abi < PVM_ABI_COUNT && pvm_abi_name(abi) && abi != PVM_ABI_XEN_PV;
+}
+
 /* What user space learns from /dev/kvm without a VM: <pvm/kvm.h>. */
 bool pvm_kvm_feature_msr(u32 index, u64 *value)
 {
@@ -89,7 +95,7 @@ bool pvm_kvm_feature_msr(u32 index, u64 *value)
 		return false;
 	*value = PVM_KVM_ABIS_SIGNATURE;
 	for (abi = 0; abi < PVM_ABI_COUNT; abi++)
-		if (pvm_abi_name(abi))
+		if (is_offered(abi))
 			*value |= 1ull << abi;
 	return true;
 }
@@ -98,8 +104,7 @@ static int set_abi(struct pvm_kvm *vm, const struct pvm_kvm_set_abi *set)
 {
 	int error = 0;
 
-	if (set->reserved[0] | set->reserved[1] | set->reserved[2] || set->abi >= PVM_ABI_COUNT ||
-	    !pvm_abi_name(set->abi))
+	if (set->reserved[0] | set->reserved[1] | set->reserved[2] || !is_offered(set->abi))
 		return -EINVAL;
 	mutex_lock(&vm->lock);
 	if (vm->is_made)

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include <pvm/exit.h>
+#include <pvm/xen.h>
 
 #include "host.h"
 #include "loop.h"
@@ -108,6 +109,18 @@ static void end_by_shutdown(struct monitor_vcpu *vcpu)
 		 (unsigned long long)request->shutdown.address);
 }
 
+/* The guest has ended itself. */
+static void end_by_system_event(struct monitor_vcpu *vcpu)
+{
+	uint32_t reason = vcpu->pvm.request.system_event.reason;
+
+	if (reason == PVM_XEN_SHUTDOWN_CRASH || reason == PVM_XEN_SHUTDOWN_WATCHDOG)
+		loop_end(vcpu->vm, vcpu, MONITOR_END_DIED, MONITOR_STATUS_DIED, "vCPU %u: the guest ends: %s",
+			 vcpu->pvm.id, pvm_xen_shutdown_name(reason));
+	else
+		loop_end(vcpu->vm, vcpu, MONITOR_END_EXIT, 0, "the guest ends: %s", pvm_xen_shutdown_name(reason));
+}
+
 static void end_by_mmio(struct monitor_vcpu *vcpu)
 {
 	const struct pvm_request *request = &vcpu->pvm.request;
@@ -154,6 +167,9 @@ enum pvm_action exit_act(struct monitor_vcpu *vcpu, enum pvm_action action)
 		break;
 	case PVM_ACT_SHUTDOWN:
 		end_by_shutdown(vcpu);
+		break;
+	case PVM_ACT_SYSTEM_EVENT:
+		end_by_system_event(vcpu);
 		break;
 	case PVM_ACT_ERROR:
 		end_by_error(vcpu);

@@ -4,10 +4,10 @@
  * others from real mode after a start-up IPI. Owns the boot page tables, which
  * are left as soon as memory.c has made better ones.
  *
- * The image is linked at -2 GiB and loaded at BOOT_PHYS. With 5-level paging it
- * moves down by one top-level slot (2^48 bytes), so that the last slot, which holds
- * all of 4-level paging's upper half, is free for guests: hence a PIE, whose
- * relocations are applied here.
+ * The image is linked at -2 GiB and loaded at BOOT_PHYS. It moves down to a top-level slot
+ * that no guest wants (layout.h); with 5-level paging by one slot (2^48 bytes), so that
+ * the last one, which holds all of 4-level paging's upper half, is free for guests: hence a
+ * PIE, whose relocations are applied here.
  */
 #include "layout.h"
 
@@ -106,6 +106,7 @@ make_tables:
 	movl	$PHYS(boot_pd) + 3, PHYS(boot_pdpt_high) + 510 * 8
 	movl	$PHYS(boot_pdpt_low) + 3, PHYS(boot_pml4)
 	movl	$PHYS(boot_pdpt_high) + 3, PHYS(boot_pml4) + 511 * 8
+	movl	$PHYS(boot_pdpt_high) + 3, PHYS(boot_pml4) + IMAGE_SLOT * 8
 	movl	$PHYS(boot_pml4) + 3, PHYS(boot_pml5)
 	movl	$PHYS(boot_pml4) + 3, PHYS(boot_pml5) + LA57_IMAGE_SLOT * 8
 	ret
@@ -180,7 +181,7 @@ boot_stack_top:
  */
 	.code64
 bsp64:
-	xor	%r15d, %r15d
+	mov	$-SLIDE, %r15
 	cmpl	$0, boot_la57(%rip)
 	je	1f
 	mov	$-LA57_SLIDE, %r15

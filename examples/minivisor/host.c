@@ -8,6 +8,7 @@
 #include "memory.h"
 #include "print.h"
 #include "vm.h"
+#include "xen.h"
 
 #define PCID_FIRST	16	/* minivisor itself uses PCID 0 */
 
@@ -158,6 +159,10 @@ const struct pvm_host_ops host_ops = {
 	.events = host_events,
 	.event_taken = host_event_taken,
 	.wrmsr = host_wrmsr,
+	.clock = xen_host_clock,
+	.set_timer = xen_host_set_timer,
+	.kick = xen_host_kick,
+	.notify = xen_host_notify,
 };
 
 /* ------------------------------------------------------------------------

@@ -4,21 +4,25 @@
  * assembly; the linker script repeats IMAGE_VIRT and BOOT_PHYS and asserts them.
  *
  *			4-level paging			5-level paging
- *   image, CPU areas	slot 511 (-2 GiB)		slot 510
+ *   image, CPU areas	slot 271			slot 510
  *   physical memory	slot 510			slot 509
- *   guests		slots 256..509			256..509, and slot 511's 256..509
+ *   guests		slots 272..511			256..509, and slot 511's 272..511
  *			and the lower half		and the lower half
+ *   M2P (Xen PV)	slot 256			slot 511's 256
  *
+ * Guests have no slot from 256 to 271 of what is the upper half with 4 levels: these are not a Xen PV guest's.
  * The direct map is not in guests' roots: its slot may be a guest's, too.
  */
 #ifndef MINIVISOR_LAYOUT_H
 #define MINIVISOR_LAYOUT_H
 
 #define BOOT_PHYS	0x100000	/* where the image is loaded */
-#define IMAGE_VIRT	0xffffffff80000000	/* linear address of physical 0, as linked */
+#define IMAGE_VIRT	0xffffffff80000000	/* linear address of physical 0, as linked; it runs elsewhere */
 #define AREAS_OFFSET	0x40000000	/* from IMAGE_VIRT: the switcher's per-CPU areas */
 #define WINDOWS_OFFSET	0x60000000	/* and its windows on PVCS pages */
 
+#define SLIDE		0x780000000000	/* 240 slots of a PML4: what is linked in 511 is in 271 */
+#define IMAGE_SLOT	271
 #define LA57_SLIDE	0x1000000000000	/* one slot of a PML5: 5-level paging moves it down */
 #define LA57_IMAGE_SLOT	510
 #define DIRECT_VIRT	0xffffff0000000000	/* physical memory: slot 510 of a PML4 */
@@ -38,6 +42,7 @@
 #define USER_CS		0x33
 #define TSS_SEL		0x40		/* two entries */
 #define SWITCHER_TSS_SEL 0x50		/* two entries, the switcher's */
+#define M2P_SLOT	256
 #define TLS_INDEX	12		/* three entries, the guest's */
 #define CPUNODE_SEL	0x7b
 #define GDT_ENTRIES	16

@@ -84,6 +84,10 @@ static void read_modules(const struct multiboot_info *info)
 		return;
 	boot.module = phys_to_virt(module->start);
 	boot.module_size = module->end - module->start;
+	if (info->module_count > 1) {
+		boot.second_module = phys_to_virt(module[1].start);
+		boot.second_module_size = module[1].end - module[1].start;
+	}
 	string = phys_to_virt(module->string);
 	while (module->string && *string && *string != ' ')
 		string++;
@@ -96,6 +100,7 @@ static void read_memory_map(const struct multiboot_info *info)
 {
 	uint64_t image = image_pa(image_start), at = info->mmap;
 	uint64_t module = boot.module ? (uint64_t)boot.module - phys_base : 0;
+	uint64_t module_end = module + boot.module_size;
 
 	if (!(info->flags & MULTIBOOT_HAS_MEMORY_MAP))
 		fail("the boot loader gives no memory map");
@@ -110,11 +115,20 @@ static void read_memory_map(const struct multiboot_info *info)
 		if (image >= entry->start && image < entry->start + entry->length)
 			fresh_end = (entry->start + entry->length) & -PVM_PAGE_SIZE;
 	}
+	/* Loaders put them side by side. */
+	if (boot.second_module) {
+		uint64_t second = (uint64_t)boot.second_module - phys_base;
+
+		if (second + boot.second_module_size > module_end)
+			module_end = second + boot.second_module_size;
+		if (second < module)
+			module = second;
+	}
 	fresh = image_pa(image_end);
 	if (module > fresh && module - fresh > fresh_end - module)
 		fresh_end = module & -PVM_PAGE_SIZE;
 	else if (module)
-		fresh = (module + boot.module_size + PVM_PAGE_SIZE - 1) & -PVM_PAGE_SIZE;
+		fresh = (module_end + PVM_PAGE_SIZE - 1) & -PVM_PAGE_SIZE;
 	if (fresh >= fresh_end)
 		fail("no memory after the image");
 }
@@ -257,6 +271,8 @@ void memory_init(void)
 	memory_init_cpu();
 	if (boot.module)
 		boot.module += direct - phys_base;
+	if (boot.second_module)
+		boot.second_module += direct - phys_base;
 	top = (void *)(direct + top_pa);
 	phys_base = direct;
 }

@@ -17,6 +17,8 @@ struct boot_info {
 	char command_line[512];
 	const uint8_t *module;		/* the first: the guest's ELF file; NULL: none */
 	uint64_t module_size;
+	const uint8_t *second_module;	/* NULL: none */
+	uint64_t second_module_size;
 	char guest_command_line[512];	/* the module's, without its first word */
 };
 extern struct boot_info boot;

@@ -15,6 +15,7 @@
 #include "print.h"
 #include "trap.h"
 #include "vm.h"
+#include "xen.h"
 
 #define MAILBOX_POLL_NS	500000ull
 #define NMI_EVERY	16	/* timer ticks */
@@ -93,6 +94,8 @@ static enum pvm_action act(struct vm_vcpu *vcpu, enum pvm_action action)
 			   pvm->request.mmio.gpa.v);
 	case PVM_ACT_SHUTDOWN:
 		end_by_shutdown(vcpu);
+	case PVM_ACT_SYSTEM_EVENT:
+		xen_end(pvm->request.system_event.reason);
 	case PVM_ACT_ERROR:
 		if (pvm->request.error.code == PVM_ENOMEM)
 			fail("out of memory for shadow pages");
@@ -128,7 +131,7 @@ static void halt(struct vm_vcpu *vcpu)
 {
 	__atomic_store_n(&vcpu->idle, true, __ATOMIC_RELAXED);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	if (!local_apic_attention(vcpu->apic))
+	if (!local_apic_attention(vcpu->apic) && !__atomic_load_n(&vcpu->kicked, __ATOMIC_RELAXED))
 		irq_wait();
 	__atomic_store_n(&vcpu->idle, false, __ATOMIC_RELAXED);
 }
@@ -142,7 +145,9 @@ static void on_timer(struct trap_frame *frame)
 	apic_eoi();
 	if (storm_nmi && cpu->timer_ticks % NMI_EVERY == 0)
 		apic_nmi((cpu->index + 1) % cpu_count);
-	if (clock_now() >= cpu->timer_deadline) {
+	if (vm.is_xen && cpu->vcpu)
+		xen_tick(cpu->vcpu);
+	else if (clock_now() >= cpu->timer_deadline) {
 		cpu->timer_deadline = ~0ull;
 		local_apic_bus_tick(&vm.apics);
 	}
@@ -192,12 +197,13 @@ void run_vcpu(struct cpu *cpu)
 	pvm_hpa_t root;
 
 	cpu->vcpu = vcpu;
-	if (cpu->index)
+	if (cpu->index && !vm.is_xen)
 		wait_for_start(vcpu);
 	pvm_switcher_load(cpu->switcher);
 	for (;;) {
 		irq_window();
 		pvm_switcher_clear_request(&vcpu->switcher);
+		__atomic_store_n(&vcpu->kicked, false, __ATOMIC_SEQ_CST);
 		action = pvm_handle_exit(&vcpu->pvm, &exit, &root, PVM_MAY_SLEEP);
 		if (action == PVM_ACT_RESUME)
 			run(cpu, vcpu, root, &exit);

@@ -9,6 +9,7 @@
 #include "memory.h"
 #include "options.h"
 #include "print.h"
+#include "xen.h"
 
 #define CPUID_TIMING	0x40000010u	/* kHz of the TSC and of the APIC timer */
 #define CPUID_ENTRIES	128
@@ -81,7 +82,7 @@ static void make_cpuid(void)
  * The parts.
  */
 
-static void make_engine(enum pvm_abi abi)
+static void make_engine(enum pvm_abi abi, bool is_xen)
 {
 	const struct cpu_features *f = &cpu_features;
 	struct pvm_vm_config config = {
@@ -101,9 +102,9 @@ static void make_engine(enum pvm_abi abi)
 		.tls_index = TLS_INDEX,
 		.kernel_cs = SUPERVISOR_CS,
 		.kernel_ds = SUPERVISOR_SS,
-		/* All of the upper half but the switcher's slot, and slots that no range may have. */
+		/* All of the upper half but the switcher's slots, and slots that no range may have. */
 		.range = {
-			.pml4_start = 256,
+			.pml4_start = IMAGE_SLOT + 1,
 			.pml4_end = 510,
 			.pml5_start = f->la57 ? 256 : PVM_RANGE_INDEX_NONE,
 			.pml5_end = f->la57 ? LA57_IMAGE_SLOT : PVM_RANGE_INDEX_NONE,
@@ -116,6 +117,8 @@ static void make_engine(enum pvm_abi abi)
 	const char *why = NULL;
 	int error;
 
+	if (is_xen)
+		xen_configure(&config);
 	if (pvm_vm_config_check(&config, &why))
 		fail("this machine cannot run guests: %s", why);
 	error = pvm_vm_init(&vm.pvm, &config, &host_ops, NULL);
@@ -158,27 +161,33 @@ static enum pvm_abi choose_abi(const struct elf_file *elf)
 	return abi;
 }
 
-/* The guest's file into its memory; returns where it starts. */
-static uint64_t load_guest(const char *command_line, enum pvm_abi *abi)
+static void read_guest(struct elf_file *elf)
 {
-	struct elf_file elf = { .path = "guest", .size = boot.module_size, .read = read_module };
 	char why[256];
 
+	*elf = (struct elf_file){ .path = "guest", .size = boot.module_size, .read = read_module };
 	if (!boot.module)
 		fail("no guest: it is the first module (QEMU: -initrd)");
-	if (elf_file_parse(&elf, why, sizeof(why)) ||
-	    elf_file_check_memory(&elf, vm.memory_size, why, sizeof(why)) ||
-	    elf_file_load(&elf, vm.memory, vm.memory_size, why, sizeof(why)) ||
+	if (elf_file_parse(elf, why, sizeof(why)))
+		fail("%s", why);
+}
+
+/* A guest that is written for minivisor: into its memory, with what it finds there; where vCPU 0 starts. */
+static void start_guest(const struct elf_file *elf, const char *command_line)
+{
+	char why[256];
+
+	if (elf_file_check_memory(elf, vm.memory_size, why, sizeof(why)) ||
+	    elf_file_load(elf, vm.memory, vm.memory_size, why, sizeof(why)) ||
 	    boot_write(vm.memory, vm.memory_size, vm.vcpu_count, command_line, why, sizeof(why)))
 		fail("%s", why);
-	*abi = choose_abi(&elf);
-	return elf.start;
+	if (boot_vcpu(&vm.vcpu[0].pvm, elf->start, BOOT_PARAMS))
+		fail("the engine refuses the guest's start state");
 }
 
 void vm_create(uint32_t vcpus, uint64_t memory, const char *command_line)
 {
-	enum pvm_abi abi;
-	uint64_t start;
+	static struct elf_file elf;
 	uint32_t i;
 
 	vm.vcpu_count = vcpus;
@@ -186,14 +195,17 @@ void vm_create(uint32_t vcpus, uint64_t memory, const char *command_line)
 	vm.memory = memory_take(memory);
 	if (!vm.memory)
 		fail("no %lu MiB of memory for the guest", memory >> 20);
-	start = load_guest(command_line, &abi);
+	read_guest(&elf);
+	vm.is_xen = xen_is_guest(&elf);
 	make_cpuid();
 	if (pvm_switcher_vm_init(&vm.switcher, &switcher))
 		fail("no memory for the switcher's tables");
-	make_engine(abi);
+	make_engine(vm.is_xen ? PVM_ABI_XEN_PV : choose_abi(&elf), vm.is_xen);
 	platform_init();
 	for (i = 0; i < vcpus; i++)
 		make_vcpu(i);
-	if (boot_vcpu(&vm.vcpu[0].pvm, start, BOOT_PARAMS))
-		fail("the engine refuses the guest's start state");
+	if (vm.is_xen)
+		xen_start_guest(&elf, command_line);
+	else
+		start_guest(&elf, command_line);
 }

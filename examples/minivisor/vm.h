@@ -21,6 +21,7 @@ struct vm_vcpu {
 	struct pvm_switcher_vcpu switcher;
 	struct local_apic *apic;
 	bool idle;			/* its CPU is in HLT, or about to */
+	bool kicked;			/* something has come for it since it was looked at last */
 };
 
 struct vm {
@@ -36,6 +37,7 @@ struct vm {
 	struct debug_exit debug_exit;
 	struct local_apic_bus apics;
 	struct local_apic apic[MAX_CPUS];
+	bool is_xen;			/* xen.h */
 };
 
 extern struct vm vm;

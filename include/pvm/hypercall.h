@@ -61,6 +61,7 @@ PVM_API enum pvm_action pvm_complete_io(struct pvm_vcpu *vcpu, uint32_t value);
 enum pvm_insn_op {
 	PVM_INSN_UNKNOWN = 0,		/* nothing the engine emulates: the exception stands */
 	PVM_INSN_SYNTHETIC_CPUID,	/* the ten bytes of PVM_SYNTHETIC_CPUID */
+	PVM_INSN_XEN_CPUID,		/* the seven bytes of PVM_XEN_CPUID; else they begin with UD2 */
 	PVM_INSN_CPUID,			/* only where the host lets CPUID fault */
 	PVM_INSN_RDMSR,
 	PVM_INSN_WRMSR,

@@ -336,6 +336,12 @@ PVM_API int pvm_xen_notify(struct pvm_vm *vm, uint32_t port);
 /* The deadline that pvm_host_ops::set_timer named has come. Any thread. */
 PVM_API void pvm_xen_timer(struct pvm_vcpu *vcpu);
 
+/* struct pvm_clock's mul and shift for a TSC of @khz, 1 and more. */
+PVM_API void pvm_clock_scale(uint32_t khz, uint32_t *mul, int8_t *shift);
+
+/* Of enum pvm_xen_shutdown, for people; never NULL. */
+PVM_API const char *pvm_xen_shutdown_name(uint32_t reason);
+
 /* The host's clock runs differently: all vCPUs are told at their next entry. */
 PVM_API void pvm_xen_clock_changed(struct pvm_vm *vm);
 

@@ -188,6 +188,10 @@ enum pvm_action pvm_handle_insn(struct pvm_vcpu *vcpu, const struct pvm_insn *in
 	case PVM_INSN_SYNTHETIC_CPUID:	/* its INVLPG does nothing: no legal address */
 	case PVM_INSN_CPUID:
 		return emulate_cpuid(vcpu, insn);
+	case PVM_INSN_XEN_CPUID:
+		if (vcpu->vm->abi->has_xen_cpuid)
+			return emulate_cpuid(vcpu, insn);
+		return pvm_event_deliver(vcpu, vector, error_code);
 	case PVM_INSN_INT:
 		return emulate_int(vcpu, insn);
 	case PVM_INSN_SYSENTER:

@@ -9,6 +9,7 @@ const char *pvm_insn_name(enum pvm_insn_op op)
 	static const char *const names[PVM_INSN_OPS] = {
 		[PVM_INSN_UNKNOWN] = "unknown instruction",
 		[PVM_INSN_SYNTHETIC_CPUID] = "synthetic CPUID",
+		[PVM_INSN_XEN_CPUID] = "Xen's CPUID",
 		[PVM_INSN_CPUID] = "CPUID",
 		[PVM_INSN_RDMSR] = "RDMSR",
 		[PVM_INSN_WRMSR] = "WRMSR",

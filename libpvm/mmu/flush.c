@@ -190,8 +190,8 @@ static struct pvm_shadow_page *first_stale(const struct pvm_vcpu *vcpu, struct p
 	return table ? table : root;
 }
 
-/* @whom: the vCPU whose TLB it is about; NULL: all, under whatever root they have it. */
-static bool flush_address(struct pvm_vcpu *vcpu, struct pvm_vcpu *whom, pvm_gva_t gva)
+/* @all: of all vCPUs, under whatever root they have it. Inlined: the other way is counted. */
+static inline __attribute__((always_inline)) bool flush_address(struct pvm_vcpu *vcpu, bool all, pvm_gva_t gva)
 {
 	struct pvm_vm *vm = vcpu->vm;
 	struct pvm_mmu *mmu = vm->mmu;
@@ -214,8 +214,8 @@ static bool flush_address(struct pvm_vcpu *vcpu, struct pvm_vcpu *whom, pvm_gva_
 			unsigned level = sync_address(mmu, first_stale(vcpu, root, gva), gva);
 
 			pvm_tlb_tell(mmu, &(struct pvm_tlb_flush){
-				.scope = PVM_FLUSH_GVA, .vcpu = whom,
-				.root = whom ? root->host.pa : pvm_hpa(PVM_INVALID_ADDR),
+				.scope = PVM_FLUSH_GVA, .vcpu = all ? NULL : vcpu,
+				.root = all ? pvm_hpa(PVM_INVALID_ADDR) : root->host.pa,
 				.gva = gva, .level = (uint8_t)level });
 		}
 	}
@@ -226,12 +226,12 @@ static bool flush_address(struct pvm_vcpu *vcpu, struct pvm_vcpu *whom, pvm_gva_
 
 bool pvm_flush_address(struct pvm_vcpu *vcpu, pvm_gva_t gva)
 {
-	return flush_address(vcpu, vcpu, gva);
+	return flush_address(vcpu, false, gva);
 }
 
 bool pvm_flush_address_everywhere(struct pvm_vcpu *vcpu, pvm_gva_t gva)
 {
-	return flush_address(vcpu, NULL, gva);
+	return flush_address(vcpu, true, gva);
 }
 
 bool pvm_flush_everything(struct pvm_vcpu *vcpu)

@@ -231,6 +231,7 @@ static struct model_outcome finish(struct pvm_vcpu *v, enum pvm_action action)
 		out.kind = MODEL_MMIO;
 		break;
 	case PVM_ACT_SHUTDOWN:
+	case PVM_ACT_SYSTEM_EVENT:
 		out.kind = MODEL_SHUTDOWN;
 		break;
 	case PVM_ACT_RETRY:

@@ -59,6 +59,20 @@ static enum xen_step poll(struct xen_call *call)
 	return wait(call, XEN_WAIT_PORT);
 }
 
+const char *pvm_xen_shutdown_name(uint32_t reason)
+{
+	static const char *const names[] = {
+		[PVM_XEN_SHUTDOWN_POWEROFF] = "power off",
+		[PVM_XEN_SHUTDOWN_REBOOT] = "reboot",
+		[PVM_XEN_SHUTDOWN_SUSPEND] = "suspend",
+		[PVM_XEN_SHUTDOWN_CRASH] = "crash",
+		[PVM_XEN_SHUTDOWN_WATCHDOG] = "watchdog",
+		[PVM_XEN_SHUTDOWN_SOFT_RESET] = "soft reset",
+	};
+
+	return reason <= PVM_XEN_SHUTDOWN_SOFT_RESET ? names[reason] : "unknown";
+}
+
 static enum xen_step end(struct xen_call *call)
 {
 	struct pvm_vcpu *vcpu = call->vcpu;

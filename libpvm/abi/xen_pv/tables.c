@@ -24,7 +24,7 @@ static enum xen_step add_done(struct xen_call *call, uint64_t done, bool continu
 {
 	int64_t result = call->result;
 	uint32_t before = 0, now;
-	enum xen_step step;
+	enum xen_step step = XEN_DONE;
 	bool failed = false;
 
 	if (!call->arg[2])

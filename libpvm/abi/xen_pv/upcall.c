@@ -33,15 +33,13 @@ void pvm_xen_write_time(struct pvm_vcpu *vcpu)
 	vcpu->vm->ops->clock(vcpu->vm->host, &clock);
 	/* Odd while it is written; whatever the guest has made of it. */
 	version = (time->version | 1) + 2;
-	time->version = version;
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	__atomic_store_n(&time->version, version, __ATOMIC_SEQ_CST);
 	time->tsc_timestamp = clock.tsc;
 	time->system_time = clock.ns;
 	time->tsc_to_system_mul = clock.mul;
 	time->tsc_shift = clock.shift;
 	time->flags = clock.stable ? PVM_XEN_TIME_TSC_STABLE : 0;
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	time->version = version + 1;
+	__atomic_store_n(&time->version, version + 1, __ATOMIC_RELEASE);
 	/* The same for programs, where the guest wants it; memory that is away now has it at the next change. */
 	if (xen_vcpu(vcpu)->time_area && !vcpu->user_mode) {
 		struct pvm_xen_time_info copy = {
@@ -57,6 +55,19 @@ void pvm_xen_write_time(struct pvm_vcpu *vcpu)
 
 		pvm_mmu_write(vcpu, pvm_gva(xen_vcpu(vcpu)->time_area), &copy, sizeof(copy), &fault, &gva);
 	}
+}
+
+/* Ticks are shifted until a second has 2^30 to 2^31 of them, so that the product keeps all 32 bits of mul. */
+void pvm_clock_scale(uint32_t khz, uint32_t *mul, int8_t *shift)
+{
+	const uint64_t second = 1000000000;
+	uint64_t hz = khz * 1000ull;
+
+	for (*shift = 0; hz > 2 * second; --*shift)
+		hz >>= 1;
+	for (; hz <= second; ++*shift)
+		hz <<= 1;
+	*mul = (uint32_t)((second << 32) / hz);
 }
 
 void pvm_xen_clock_changed(struct pvm_vm *vm)
@@ -89,12 +100,11 @@ static void write_wall_clock(struct pvm_xen_shared_info *shared, const struct pv
 {
 	uint64_t at_zero = clock->wall_ns - clock->ns;
 
-	shared->wc_version = 1;
+	__atomic_store_n(&shared->wc_version, 1, __ATOMIC_SEQ_CST);
 	shared->wc_sec = (uint32_t)(at_zero / 1000000000);
 	shared->wc_sec_hi = (uint32_t)(at_zero / 1000000000 >> 32);
 	shared->wc_nsec = (uint32_t)(at_zero % 1000000000);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	shared->wc_version = 2;
+	__atomic_store_n(&shared->wc_version, 2, __ATOMIC_RELEASE);
 }
 
 /* The shared_info is pinned for as long as the VM lives. PVM_OK, PVM_EFAULT, PVM_EAGAIN. */

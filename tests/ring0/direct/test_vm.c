@@ -229,7 +229,7 @@ static void init_vm(bool single)
 		.tls_index = TLS_INDEX,
 		.kernel_cs = KERNEL_CS,
 		.kernel_ds = KERNEL_DS,
-		.range = { 256, 509, PVM_RANGE_INDEX_NONE, PVM_RANGE_INDEX_NONE },
+		.range = { IMAGE_SLOT + 1, 509, PVM_RANGE_INDEX_NONE, PVM_RANGE_INDEX_NONE },
 		.switcher_slot = switcher.slot,
 		.switcher_entry = test.svm.entry,
 	};

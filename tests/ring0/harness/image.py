@@ -36,13 +36,15 @@ def slow_event(text):
 
 
 class Image:
-    def __init__(self, path):
+    def __init__(self, path, slide=0):
+        """@slide: it runs so many bytes below where it is linked; all addresses here are those it runs at."""
         self.path = path
+        self.slide = slide
         self.symbols = {}
         for line in self._tool("nm", "-n", path):
             fields = line.split()
             if len(fields) == 3:
-                self.symbols.setdefault(fields[2], int(fields[0], 16))
+                self.symbols.setdefault(fields[2], int(fields[0], 16) - slide)
         self.names = sorted((address, name) for name, address in self.symbols.items())
 
     @staticmethod
@@ -57,17 +59,19 @@ class Image:
     def instructions(self, start=None, end=None):
         """{ address: (length, text) } of what lies in [start, end), or of all code."""
         found = {}
-        limits = [] if start is None else [f"--start-address={start:#x}", f"--stop-address={end:#x}"]
+        limits = [] if start is None else [f"--start-address={start + self.slide:#x}",
+                                         f"--stop-address={end + self.slide:#x}"]
         for line in self._tool("objdump", "-d", "-w", *limits, self.path):
             match = re.match(r"^\s*([0-9a-f]+):\t([0-9a-f ]+)\t(.*)$", line)
             if match:
                 text = re.sub(r"\s*#.*$", "", match[3]).strip()
-                found[int(match[1], 16)] = (len(match[2].split()), text)
+                found[int(match[1], 16) - self.slide] = (len(match[2].split()), text)
         return found
 
     def read(self, address, size):
         """Bytes of a loaded segment, as they are in the file."""
         data = pathlib.Path(self.path).read_bytes()
+        address += self.slide
         table, = struct.unpack_from("<Q", data, ELF_PHOFF)
         entry_size, count = struct.unpack_from("<2H", data, ELF_PHENTSIZE)
         for index in range(count):

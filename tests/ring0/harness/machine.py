@@ -15,7 +15,8 @@ from image import Image
 from rsp import Ended, RemoteError
 from vm import VM
 
-IMAGE_VIRT = 0xffffffff80000000		# examples/minivisor/layout.h: linear address of physical 0
+IMAGE_VIRT = 0xffff87ff80000000		# examples/minivisor/layout.h: linear address of physical 0
+SLIDE = 0x780000000000			# by which it is below the one that it is linked at
 CPU = "max,la57=off,pku=off"
 CONTROL = struct.Struct("<5Q")		# struct control
 TRANSITION = struct.Struct("<2Q")	# struct transition
@@ -50,7 +51,7 @@ class Machine:
     """As a context: stopped at the guest's first turn."""
 
     def __init__(self, minivisor, guest, offsets, append="", **options):
-        self.host = Image(minivisor)
+        self.host = Image(minivisor, SLIDE)
         self.guest = Image(guest)
         self.vm = VM(minivisor, guest, append=append, **{"icount": True, "cpu": CPU, **options})
         self.offsets = self._read_offsets(offsets)
@@ -213,7 +214,7 @@ class Machine:
     def where(self, rip=None):
         """"symbol+0x12" of an address, or of where it is."""
         rip = self.remote.rip() if rip is None else rip
-        return self.host.where(rip) if rip >= IMAGE_VIRT else self.guest.where(rip)
+        return self.host.where(rip) if IMAGE_VIRT <= rip < IMAGE_VIRT + (2 << 30) else self.guest.where(rip)
 
     # -- single steps ------------------------------------------------------
 

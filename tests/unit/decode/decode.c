@@ -9,6 +9,8 @@
 
 #include "decode.h"
 
+#include <pvm/xen.h>
+
 #define RIP 0x400000ull
 
 static struct pvm_vcpu vcpu;
@@ -50,6 +52,18 @@ Test(decoder, synthetic_cpuid_is_one_instruction_of_ten_bytes)
 
 	cr_assert_eq(insn.op, PVM_INSN_SYNTHETIC_CPUID);
 	cr_assert_eq(insn.length, PVM_SYNTHETIC_CPUID_LEN);
+}
+
+Test(decoder, xens_cpuid_is_one_instruction_of_seven_bytes)
+{
+	struct pvm_insn insn = DECODE64("\x0f\x0b\x78\x65\x6e\x0f\xa2\x90");
+
+	cr_assert_eq(insn.op, PVM_INSN_XEN_CPUID);
+	cr_assert_eq(insn.length, PVM_XEN_CPUID_LENGTH);
+	insn = DECODE64("\x0f\x0b\x78\x65\x6e\x0f\xa3\x90");
+	cr_assert_eq(insn.op, PVM_INSN_UNKNOWN);
+	insn = DECODE32("\x0f\x0b\x78\x65\x6e\x0f\xa2\x90");
+	cr_assert_eq(insn.op, PVM_INSN_UNKNOWN);
 }
 
 Test(decoder, synthetic_cpuid_cut_short_is_the_invlpg_it_begins_with)

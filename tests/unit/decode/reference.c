@@ -6,6 +6,7 @@
 #include "reference.h"
 
 #include <Zydis/Zydis.h>
+#include <pvm/xen.h>
 #include <string.h>
 
 #define PREFIX_REPNE	0xf2
@@ -178,6 +179,8 @@ static void take_string(const struct decoded *d, struct pvm_insn *insn)
 			insn->rep = true;
 }
 
+static const uint8_t xen_cpuid[] = { PVM_XEN_CPUID_BYTES };
+
 static bool synthetic_cpuid(bool code64, const uint8_t *bytes, size_t length)
 {
 	static const uint8_t synthetic[] = { PVM_SYNTHETIC_CPUID_BYTES };
@@ -193,6 +196,11 @@ void reference_decode_insn(const struct pvm_vcpu *vcpu, bool code64, const uint8
 	uint8_t i;
 
 	memset(insn, 0, sizeof(*insn));
+	if (code64 && length >= sizeof(xen_cpuid) && !memcmp(bytes, xen_cpuid, sizeof(xen_cpuid))) {
+		insn->op = PVM_INSN_XEN_CPUID;
+		insn->length = sizeof(xen_cpuid);
+		return;
+	}
 	if (synthetic_cpuid(code64, bytes, length)) {
 		insn->op = PVM_INSN_SYNTHETIC_CPUID;
 		insn->length = PVM_SYNTHETIC_CPUID_LEN;
