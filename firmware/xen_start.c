@@ -83,7 +83,8 @@ static int check_kernel(const struct layout *l)
 	if (kernel->xen.entry - base >= MAPPED_MAX)
 		return refuse(l, "%s: its entry point 0x%llx is not in the GiB from 0x%llx on", kernel->path,
 			      (unsigned long long)kernel->xen.entry, (unsigned long long)base);
-	if (!kernel->xen.has_init_p2m || kernel->xen.init_p2m & (PVM_LEVEL_SIZE(4) - 1) || kernel->xen.init_p2m >> 47)
+	if (!kernel->xen.has_init_p2m || kernel->xen.init_p2m & (PVM_LEVEL_SIZE(4) - 1) ||
+	    kernel->xen.init_p2m >> 47)
 		return refuse(l, "%s: does not say where it wants the list of its frames", kernel->path);
 	for (i = 0; i < kernel->segment_count; i++)
 		if (kernel->segments[i].paddr + kernel->segments[i].memory_size > MAPPED_MAX)
@@ -153,12 +154,16 @@ static int make_tables(struct layout *l, uint64_t *tables, uint64_t *count)
 	if (take(l, *count, tables))
 		return -1;
 	*entry_at(l, *tables, PVM_LEVEL_INDEX(base, 4)) = (*tables + PVM_PAGE_SIZE) | TABLE_BITS;
-	*entry_at(l, *tables + PVM_PAGE_SIZE, PVM_LEVEL_INDEX(base, 3)) = (*tables + 2 * PVM_PAGE_SIZE) | TABLE_BITS;
+	*entry_at(l, *tables + PVM_PAGE_SIZE, PVM_LEVEL_INDEX(base, 3)) =
+		(*tables + 2 * PVM_PAGE_SIZE) | TABLE_BITS;
 	for (at = 0; at < leaves; at++)
-		*entry_at(l, *tables + 2 * PVM_PAGE_SIZE, at) = (*tables + (3 + at) * PVM_PAGE_SIZE) | TABLE_BITS;
+		*entry_at(l, *tables + 2 * PVM_PAGE_SIZE, at) =
+			(*tables + (3 + at) * PVM_PAGE_SIZE) | TABLE_BITS;
 	for (at = 0; at < end; at += PVM_PAGE_SIZE) {
-		read_only = at >= *tables && at < *tables + *count * PVM_PAGE_SIZE ? PVM_PTE_W | PVM_PTE_D : 0;
-		*entry_at(l, *tables + 3 * PVM_PAGE_SIZE, at >> PVM_PAGE_SHIFT) = at | (PAGE_BITS & ~read_only);
+		read_only =
+			at >= *tables && at < *tables + *count * PVM_PAGE_SIZE ? PVM_PTE_W | PVM_PTE_D : 0;
+		*entry_at(l, *tables + 3 * PVM_PAGE_SIZE, at >> PVM_PAGE_SHIFT) =
+			at | (PAGE_BITS & ~read_only);
 	}
 	return 0;
 }
@@ -173,7 +178,8 @@ static uint64_t tables_for(uint64_t below)
 	return (below + ENTRIES_PER_PAGE - 1) / ENTRIES_PER_PAGE;
 }
 
-static void link_tables(const struct layout *l, uint64_t tables, uint64_t below, uint64_t count, uint64_t bits)
+static void link_tables(const struct layout *l, uint64_t tables, uint64_t below, uint64_t count,
+			uint64_t bits)
 {
 	uint64_t i;
 
@@ -189,7 +195,8 @@ static int make_p2m(struct layout *l, uint64_t root, struct pvm_xen_start_info *
 	uint64_t count1 = tables_for(list_pages), count2 = tables_for(count1);
 	uint64_t where = l->start->kernel->xen.init_p2m;
 
-	if (take(l, list_pages, &list) || take(l, 1, &level3) || take(l, count2, &level2) || take(l, count1, &level1))
+	if (take(l, list_pages, &list) || take(l, 1, &level3) || take(l, count2, &level2) ||
+	    take(l, count1, &level1))
 		return -1;
 	for (i = 0; i < pages; i++)
 		*entry_at(l, list, i) = i;
@@ -242,7 +249,8 @@ int xen_start_write(struct xen_start *start, char *why, size_t why_size)
 	struct pvm_xen_start_info *info;
 	uint64_t info_gpa, tables = 0, table_count = 0, stack;
 
-	if (load_kernel(&l) || take(&l, 1, &info_gpa) || take(&l, 1, &start->store) || take(&l, 1, &start->console))
+	if (load_kernel(&l) || take(&l, 1, &info_gpa) || take(&l, 1, &start->store) ||
+	    take(&l, 1, &start->console))
 		return -1;
 	info = (struct pvm_xen_start_info *)(start->memory + info_gpa);
 	memcpy(info->magic, MAGIC, sizeof(MAGIC));

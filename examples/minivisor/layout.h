@@ -10,14 +10,14 @@
  *			and the lower half		and the lower half
  *   M2P (Xen PV)	slot 256			slot 511's 256
  *
- * Guests have no slot from 256 to 271 of what is the upper half with 4 levels: these are not a Xen PV guest's.
+ * Guests have no slot from 256 to 271 of what is the upper half with 4 levels: these are no Xen PV guest's.
  * The direct map is not in guests' roots: its slot may be a guest's, too.
  */
 #ifndef MINIVISOR_LAYOUT_H
 #define MINIVISOR_LAYOUT_H
 
 #define BOOT_PHYS	0x100000	/* where the image is loaded */
-#define IMAGE_VIRT	0xffffffff80000000	/* linear address of physical 0, as linked; it runs elsewhere */
+#define IMAGE_VIRT	0xffffffff80000000	/* linear address of physical 0, as linked; runs elsewhere */
 #define AREAS_OFFSET	0x40000000	/* from IMAGE_VIRT: the switcher's per-CPU areas */
 #define WINDOWS_OFFSET	0x60000000	/* and its windows on PVCS pages */
 

@@ -15,7 +15,8 @@ bool xen_is_guest(const struct elf_file *elf);
 /* The VM's configuration for it, by vm.memory_size; of memory its last pages are not the guest's RAM. */
 void xen_configure(struct pvm_vm_config *config);
 
-/* After the engine and the vCPUs are made: the kernel into memory, and where vCPU 0 starts. Fails with a line. */
+/* After the engine and the vCPUs are made: the kernel into memory, and where vCPU 0 starts. Fails
+ * with a line. */
 void xen_start_guest(const struct elf_file *elf, const char *command_line);
 
 /* struct pvm_host_ops: clock, set_timer, kick, notify. */

@@ -191,7 +191,8 @@ static struct pvm_shadow_page *first_stale(const struct pvm_vcpu *vcpu, struct p
 }
 
 /* @all: of all vCPUs, under whatever root they have it. Inlined: the other way is counted. */
-static inline __attribute__((always_inline)) bool flush_address(struct pvm_vcpu *vcpu, bool all, pvm_gva_t gva)
+static inline __attribute__((always_inline)) bool flush_address(struct pvm_vcpu *vcpu, bool all,
+								pvm_gva_t gva)
 {
 	struct pvm_vm *vm = vcpu->vm;
 	struct pvm_mmu *mmu = vm->mmu;

@@ -9,6 +9,7 @@
 #include <pvm/mmu.h>
 
 #include "entry.h"
+#include "flush.h"
 #include "internal.h"
 #include "late.h"
 #include "lock.h"
@@ -107,13 +108,18 @@ int pvm_mmu_find_entry(struct pvm_vcpu *vcpu, pvm_gva_t gva, pvm_gpa_t *gpa)
  * Marks.
  */
 
-/* What the mark alone allowed goes. */
-static void take_writes(struct pvm_mmu *mmu, pvm_gfn_t gfn)
+/* What the mark alone allowed goes. False: it would take too long (M12); come again. */
+static bool take_writes(struct pvm_vcpu *vcpu, pvm_gfn_t gfn)
 {
+	struct pvm_mmu *mmu = vcpu->vm->mmu;
 	uint32_t *head, ref, next;
+	unsigned passes = 0;
 
-	while (!pvm_track_can_protect(mmu, gfn))
-		pvm_page_breathe(mmu);
+	while (!pvm_track_can_protect(mmu, gfn)) {
+		if (vcpu->brief && ++passes == PVM_BRIEF_PASSES)
+			return false;
+		pvm_page_breathe(mmu, pvm_vcpu_sleep(vcpu));
+	}
 	head = pvm_rmap_find(mmu, gfn, 1);
 	for (ref = head ? *head : 0; ref; ref = next) {
 		unsigned index;
@@ -123,6 +129,7 @@ static void take_writes(struct pvm_mmu *mmu, pvm_gfn_t gfn)
 		if (!page->role.direct && (page->table[index] & PVM_PTE_W))
 			pvm_sync_entry(mmu, page, index);
 	}
+	return true;
 }
 
 static int mark(struct pvm_vcpu *vcpu, pvm_gfn_t gfn, bool table)
@@ -134,8 +141,8 @@ static int mark(struct pvm_vcpu *vcpu, pvm_gfn_t gfn, bool table)
 	if (table && mmu->reserved < pvm_mark_missing(mmu, gfn))
 		return PVM_ENOMEM;
 	pvm_mark_set(mmu, gfn, table);
-	if (!table)
-		take_writes(mmu, gfn);
+	if (!table && !take_writes(vcpu, gfn))
+		return PVM_EAGAIN;
 	return PVM_OK;
 }
 
@@ -148,7 +155,7 @@ int pvm_mmu_mark_table(struct pvm_vcpu *vcpu, pvm_gfn_t gfn, bool table)
 	if (gfn.v >> (vm->config.guest_maxphyaddr - PVM_PAGE_SHIFT))
 		return PVM_EINVAL;
 	do {
-		refilled = pvm_pool_refill(vm->mmu, RESERVE_GOAL, PVM_MAY_SLEEP);
+		refilled = pvm_pool_refill(vm->mmu, RESERVE_GOAL, pvm_vcpu_sleep(vcpu));
 		pvm_lock(vm);
 		rc = mark(vcpu, gfn, table);
 		pvm_page_finish(vm->mmu);

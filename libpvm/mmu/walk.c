@@ -48,7 +48,7 @@ static bool refuse(const struct pvm_vcpu *vcpu, struct pvm_guest_walk *walk, uin
 	return false;
 }
 
-/* A write through an entry without W, of a frame that the guest says is a table? @above: the entries above. */
+/* A write through an entry without W, of a frame that the guest calls a table? @above: the entries above. */
 static bool writes_table(const struct pvm_vcpu *vcpu, const struct pvm_guest_walk *walk, uint64_t above)
 {
 	return walk->level == 1 && !vcpu->user_mode && (above & PVM_PTE_W) &&

@@ -126,9 +126,23 @@ static uint32_t highest(const struct pvm_vm_config *config, uint32_t leaf, uint3
 	return out[EAX] < limit ? out[EAX] : limit;
 }
 
+/* Of leaf 1 and of leaf 0x80000001, which repeats them. Large pages are more than a bit of CR4: a guest that
+ * does not see them must not use them. */
+static uint32_t hidden_edx(const struct pvm_vcpu *vcpu)
+{
+	uint64_t hidden = vcpu->vm->abi->cr4_hidden;
+	uint32_t edx = 0;
+
+	if (hidden & PVM_CR4_PSE)
+		edx |= PVM_CPUID_1_EDX_PSE | PVM_CPUID_1_EDX_PSE36;
+	if (hidden & PVM_CR4_PGE)
+		edx |= PVM_CPUID_1_EDX_PGE;
+	return edx;
+}
+
 static void basic_features(const struct pvm_vcpu *vcpu, uint32_t out[4])
 {
-	keep(out, ~0u, 0xffff, LEAF_1_ECX, LEAF_1_EDX);
+	keep(out, ~0u, 0xffff, LEAF_1_ECX, LEAF_1_EDX & ~hidden_edx(vcpu));
 	out[EBX] |= vcpu->id << PVM_CPUID_1_EBX_APIC_ID_SHIFT;
 	if (!vcpu->vm->config.host_osxsave)
 		out[ECX] &= ~XSAVE_1_ECX;
@@ -160,6 +174,8 @@ static void structured_features(const struct pvm_vcpu *vcpu, uint32_t out[4])
 		out[ECX] &= ~PVM_CPUID_7_ECX_UMIP;
 	if (!config->host_la57 || !(cr4 & PVM_CR4_LA57))
 		out[ECX] &= ~PVM_CPUID_7_ECX_LA57;
+	if (vcpu->vm->abi->cr4_hidden & PVM_CR4_PCIDE)
+		out[EBX] &= ~PVM_CPUID_7_EBX_INVPCID;
 	if (!pke)
 		out[ECX] &= ~PVM_CPUID_7_ECX_PKU;
 	/* spec: PKS can be enabled if the host CR4.PKE is set */
@@ -285,10 +301,12 @@ static void basic_leaf(const struct pvm_vcpu *vcpu, uint32_t leaf, uint32_t subl
 	keep(out, 0, 0, 0, 0);
 }
 
-static void extended_features(const struct pvm_vm_config *config, uint32_t out[4])
+static void extended_features(const struct pvm_vcpu *vcpu, uint32_t out[4])
 {
-	keep(out, ~0u, ~0u, LEAF_81_ECX, LEAF_81_EDX);
-	if (!config->host_nx)
+	keep(out, ~0u, ~0u, LEAF_81_ECX, LEAF_81_EDX & ~hidden_edx(vcpu));
+	if (vcpu->vm->abi->cr4_hidden & PVM_CR4_PSE)
+		out[EDX] &= ~PVM_CPUID_81_EDX_PDPE1GB;
+	if (!vcpu->vm->config.host_nx)
 		out[EDX] &= ~PVM_CPUID_81_EDX_NX;
 }
 
@@ -315,7 +333,7 @@ static void extended_leaf(const struct pvm_vcpu *vcpu, uint32_t leaf, uint32_t s
 		out[EAX] = highest(config, PVM_CPUID_LEAF_EXTENDED, MAX_EXTENDED);
 		return;
 	case PVM_CPUID_LEAF_EXT_FEATURES:
-		extended_features(config, out);
+		extended_features(vcpu, out);
 		return;
 	case PVM_CPUID_LEAF_EXT_POWER:
 		keep(out, 0, 0, 0, PVM_CPUID_87_EDX_INVARIANT_TSC);

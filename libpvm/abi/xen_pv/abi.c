@@ -19,8 +19,8 @@ enum { EAX, EBX, ECX, EDX };
 
 /* Not for this guest: what its kernel runs without, because it is not at ring 0, and what of PVM's own is
  * no part of the interface. */
-#define CR4_HIDDEN	(PVM_CR4_PSE | PVM_CR4_PGE | PVM_CR4_PCE | PVM_CR4_UMIP | PVM_CR4_LA57 | PVM_CR4_PCIDE | \
-			 PVM_CR4_PKE | PVM_CR4_PKS)
+#define CR4_HIDDEN	(PVM_CR4_PSE | PVM_CR4_PGE | PVM_CR4_PCE | PVM_CR4_UMIP | PVM_CR4_LA57 | \
+			 PVM_CR4_PCIDE | PVM_CR4_PKE | PVM_CR4_PKS)
 
 static int page_alloc(struct pvm_vm *vm, struct pvm_host_page *page)
 {

@@ -26,11 +26,13 @@ enum xen_step pvm_xen_read(struct xen_call *call, uint64_t gva, void *to, size_t
 	struct pvm_fault_result fault;
 	pvm_gva_t at;
 
-	return failed_step(call, pvm_mmu_read(call->vcpu, pvm_gva(gva), to, length, PVM_ACCESS_READ, &fault, &at),
+	return failed_step(call,
+			   pvm_mmu_read(call->vcpu, pvm_gva(gva), to, length, PVM_ACCESS_READ, &fault, &at),
 			   failed);
 }
 
-enum xen_step pvm_xen_write(struct xen_call *call, uint64_t gva, const void *from, size_t length, bool *failed)
+enum xen_step pvm_xen_write(struct xen_call *call, uint64_t gva, const void *from, size_t length,
+			    bool *failed)
 {
 	struct pvm_fault_result fault;
 	pvm_gva_t at;
@@ -112,8 +114,8 @@ static enum xen_step run_entry(struct xen_call *call, uint64_t at)
 	inner_step = run_row(&inner, entry.op);
 	call->budget = inner.budget;
 	if (inner_step == XEN_DONE) {
-		step = pvm_xen_write(call, at + offsetof(struct pvm_xen_multicall_entry, result), &inner.result,
-				 sizeof(inner.result), &failed);
+		step = pvm_xen_write(call, at + offsetof(struct pvm_xen_multicall_entry, result),
+				     &inner.result, sizeof(inner.result), &failed);
 	} else {
 		step = pvm_xen_write(call, at + offsetof(struct pvm_xen_multicall_entry, args), inner.arg,
 				 sizeof(inner.arg), &failed);

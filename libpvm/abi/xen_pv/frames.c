@@ -229,7 +229,8 @@ enum pvm_action pvm_xen_iret(struct pvm_vcpu *vcpu)
 	struct context c;
 	pvm_gva_t gva;
 	uint16_t cs;
-	int rc = pvm_mmu_read(vcpu, pvm_gva(vcpu->gpr[PVM_RSP]), &c, sizeof(c), PVM_ACCESS_READ, &fault, &gva);
+	int rc = pvm_mmu_read(vcpu, pvm_gva(vcpu->gpr[PVM_RSP]), &c, sizeof(c), PVM_ACCESS_READ, &fault,
+			      &gva);
 
 	if (rc == PVM_EAGAIN)
 		return PVM_ACT_RETRY;

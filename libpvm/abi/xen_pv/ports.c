@@ -201,6 +201,10 @@ static int alloc_unbound(struct pvm_vm *vm, uint16_t domain, uint16_t remote)
 {
 	if (domain != PVM_XEN_DOMID_SELF)
 		return PVM_XEN_ESRCH;
+	/* A port to itself is for a store that the guest runs. Linux wants one if it is not told of the host's,
+	 * does without after this answer, and ends after any other. */
+	if (remote == PVM_XEN_DOMID_SELF)
+		return PVM_XEN_ENOSYS;
 	if (remote != DOMID_HOST)
 		return PVM_XEN_EPERM;
 	return port_new_locked(vm, (struct xen_port){ .state = PVM_XEN_PORT_UNBOUND });
@@ -221,7 +225,8 @@ static int close_port(struct pvm_vm *vm, uint32_t number)
 			__atomic_store_n(&xen_vcpu(vcpu)->virq_port[port.virq], 0, __ATOMIC_RELEASE);
 		port_set(vm, number, (struct xen_port){ .state = PVM_XEN_PORT_CLOSED });
 		if (shared)
-			__atomic_fetch_and(word_of(shared->pending, number), ~bit_of(number), __ATOMIC_SEQ_CST);
+			__atomic_fetch_and(word_of(shared->pending, number), ~bit_of(number),
+					   __ATOMIC_SEQ_CST);
 	}
 	pvm_xen_unlock(vm);
 	return port.state == PVM_XEN_PORT_CLOSED ? PVM_XEN_EINVAL : 0;

@@ -224,7 +224,8 @@ enum xen_step pvm_xen_grant_table_op(struct xen_call *call)
 enum xen_step pvm_xen_vm_assist(struct xen_call *call)
 {
 	call->budget--;
-	return xen_done(call, call->arg[0] <= 1 && (call->arg[1] == 2 || call->arg[1] == 5) ? 0 : PVM_XEN_EINVAL);
+	return xen_done(call,
+			call->arg[0] <= 1 && (call->arg[1] == 2 || call->arg[1] == 5) ? 0 : PVM_XEN_EINVAL);
 }
 
 /* Ports read as ones for everyone, so the privilege to use them needs no keeping. */

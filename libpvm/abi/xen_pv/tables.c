@@ -128,7 +128,7 @@ static enum xen_step set_is_local(struct xen_call *call, uint64_t set, bool *loc
 	return XEN_DONE;
 }
 
-/* Done, or M12: it is too long for now (mmu/flush.h). */
+/* Done, or M12: it would take too long in one go (mmu/flush.h). */
 static enum xen_step flushed(struct xen_call *call, bool done)
 {
 	return done ? xen_done(call, 0) : XEN_LATE;

@@ -40,7 +40,7 @@ void pvm_xen_write_time(struct pvm_vcpu *vcpu)
 	time->tsc_shift = clock.shift;
 	time->flags = clock.stable ? PVM_XEN_TIME_TSC_STABLE : 0;
 	__atomic_store_n(&time->version, version + 1, __ATOMIC_RELEASE);
-	/* The same for programs, where the guest wants it; memory that is away now has it at the next change. */
+	/* The same for programs, if the guest wants it; memory that is away gets it at the next change. */
 	if (xen_vcpu(vcpu)->time_area && !vcpu->user_mode) {
 		struct pvm_xen_time_info copy = {
 			.version = version + 1,
@@ -139,14 +139,15 @@ static int open_shared(struct pvm_vcpu *vcpu)
 	return PVM_OK;
 }
 
-/* Where its vcpu_info is to be; 0: nowhere yet. The first is in the shared_info, as long as there is place. */
+/* Where its vcpu_info is to be; 0: nowhere yet. The first is in the shared_info, if there is place. */
 static uint64_t info_place(const struct pvm_vcpu *vcpu)
 {
 	uint64_t registered = __atomic_load_n(&xen_vcpu(vcpu)->info_gpa, __ATOMIC_ACQUIRE);
 
 	if (registered || vcpu->id >= PVM_XEN_SHARED_VCPUS)
 		return registered;
-	return pvm_gfn_to_gpa(vcpu->vm->config.xen.shared_info).v + vcpu->id * sizeof(struct pvm_xen_vcpu_info);
+	return pvm_gfn_to_gpa(vcpu->vm->config.xen.shared_info).v +
+	       vcpu->id * sizeof(struct pvm_xen_vcpu_info);
 }
 
 int pvm_xen_open_info(struct pvm_vcpu *vcpu)

@@ -113,8 +113,8 @@ static void read_traps(struct reader *r, struct xen_vcpu *xen)
 
 static void read_registers(struct reader *r, struct xen_start *start)
 {
-	static const uint8_t order[] = { PVM_R15, PVM_R14, PVM_R13, PVM_R12, PVM_RBP, PVM_RBX, PVM_R11, PVM_R10,
-					 PVM_R9, PVM_R8, PVM_RAX, PVM_RCX, PVM_RDX, PVM_RSI, PVM_RDI };
+	static const uint8_t order[] = { PVM_R15, PVM_R14, PVM_R13, PVM_R12, PVM_RBP, PVM_RBX, PVM_R11,
+					 PVM_R10, PVM_R9, PVM_R8, PVM_RAX, PVM_RCX, PVM_RDX, PVM_RSI, PVM_RDI };
 	unsigned i;
 
 	for (i = 0; i < sizeof(order); i++)
@@ -148,7 +148,8 @@ static enum xen_step initialise(struct xen_call *call, struct pvm_vcpu *vcpu)
 	bool valid;
 
 	call->budget -= XEN_VECTORS;
-	if (!__atomic_compare_exchange_n(&xen->life, &life, XEN_BUSY, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+	if (!__atomic_compare_exchange_n(&xen->life, &life, XEN_BUSY, false, __ATOMIC_SEQ_CST,
+					 __ATOMIC_SEQ_CST))
 		return xen_done(call, life == XEN_BUSY ? PVM_XEN_EBUSY : PVM_XEN_EEXIST);
 	valid = read_word(&r, PVM_XEN_CONTEXT_FLAGS) & IN_KERNEL;
 	read_registers(&r, &xen->start);
@@ -220,13 +221,15 @@ static enum xen_step register_info(struct xen_call *call, struct pvm_vcpu *vcpu)
 	if (failed)
 		return step;
 	gpa = (place.frame << PVM_PAGE_SHIFT) + place.offset;
-	if (place.offset > PVM_PAGE_SIZE - sizeof(struct pvm_xen_vcpu_info) || place.offset % sizeof(uint64_t) ||
+	if (place.offset > PVM_PAGE_SIZE - sizeof(struct pvm_xen_vcpu_info) ||
+	    place.offset % sizeof(uint64_t) ||
 	    place.frame >> (vcpu->vm->config.guest_maxphyaddr - PVM_PAGE_SHIFT) || !gpa)
 		return xen_done(call, PVM_XEN_EINVAL);
 	rc = pvm_mmu_probe_gpa(call->vcpu, pvm_gpa(gpa));
 	if (rc != PVM_OK)
 		return rc == PVM_EAGAIN ? XEN_LATE : xen_done(call, PVM_XEN_EINVAL);
-	if (!__atomic_compare_exchange_n(&xen->info_gpa, &none, gpa, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+	if (!__atomic_compare_exchange_n(&xen->info_gpa, &none, gpa, false, __ATOMIC_SEQ_CST,
+					 __ATOMIC_SEQ_CST))
 		return xen_done(call, PVM_XEN_EINVAL);
 	return xen_done(call, 0);	/* it moves there before its next entry */
 }
@@ -286,7 +289,8 @@ enum xen_step pvm_xen_vcpu_op(struct xen_call *call)
 	case PVM_XEN_VCPUOP_DOWN:
 		return go_down(call, vcpu);
 	case PVM_XEN_VCPUOP_IS_UP:
-		return xen_done(call, __atomic_load_n(&xen_vcpu(vcpu)->life, __ATOMIC_SEQ_CST) >= XEN_STARTING);
+		return xen_done(call,
+				__atomic_load_n(&xen_vcpu(vcpu)->life, __ATOMIC_SEQ_CST) >= XEN_STARTING);
 	case PVM_XEN_VCPUOP_GET_RUNSTATE:
 		return get_runstate(call, vcpu);
 	case PVM_XEN_VCPUOP_REGISTER_RUNSTATE:

@@ -106,7 +106,7 @@ struct xen_vcpu {
 	uint32_t wait;				/* enum xen_wait */
 	uint32_t woken;				/* what it polls for may have come */
 	uint32_t timer_fired;
-	uint64_t info_gpa;			/* registered vcpu_info, which it takes at its next entry; 0: none */
+	uint64_t info_gpa;			/* registered vcpu_info, taken at its next entry; 0: none */
 	uint64_t time_area, runstate_area;	/* linear addresses; 0: none */
 	struct pvm_xen_vcpu_info *info;		/* its place; NULL: none */
 	uint16_t virq_port[PVM_XEN_VIRQS];	/* 0: none */
@@ -179,17 +179,21 @@ static inline enum xen_step xen_done(struct xen_call *call, int64_t result)
 /* Copy from and to the guest's linear memory as its kernel sees it. XEN_DONE: it is done; else the step
  * to return: XEN_LATE, or XEN_DONE with EFAULT as the result, and *@failed is set. */
 enum xen_step pvm_xen_read(struct xen_call *call, uint64_t gva, void *to, size_t length, bool *failed);
-enum xen_step pvm_xen_write(struct xen_call *call, uint64_t gva, const void *from, size_t length, bool *failed);
+enum xen_step pvm_xen_write(struct xen_call *call, uint64_t gva, const void *from, size_t length,
+			    bool *failed);
 
 typedef enum xen_step xen_handler(struct xen_call *call);
 
 xen_handler pvm_xen_mmu_update, pvm_xen_update_va_mapping, pvm_xen_mmuext_op;			/* tables.c */
-xen_handler pvm_xen_set_gdt, pvm_xen_update_descriptor, pvm_xen_set_segment_base, pvm_xen_stack_switch;	/* segments.c */
-xen_handler pvm_xen_set_trap_table, pvm_xen_callback_op, pvm_xen_set_debugreg, pvm_xen_get_debugreg;	/* segments.c */
+xen_handler pvm_xen_set_gdt, pvm_xen_update_descriptor, pvm_xen_set_segment_base,
+	    pvm_xen_stack_switch;							/* segments.c */
+xen_handler pvm_xen_set_trap_table, pvm_xen_callback_op, pvm_xen_set_debugreg,
+	    pvm_xen_get_debugreg;							/* segments.c */
 xen_handler pvm_xen_vcpu_op, pvm_xen_set_timer_op;						/* vcpus.c */
 xen_handler pvm_xen_sched_op;								/* sched.c */
 xen_handler pvm_xen_event_channel_op;							/* ports.c */
-xen_handler pvm_xen_memory_op, pvm_xen_version, pvm_xen_grant_table_op, pvm_xen_vm_assist, pvm_xen_physdev_op;	/* queries.c */
+xen_handler pvm_xen_memory_op, pvm_xen_version, pvm_xen_grant_table_op,
+	    pvm_xen_vm_assist, pvm_xen_physdev_op;					/* queries.c */
 
 /* The SYSCALL of either mode. */
 enum pvm_action pvm_xen_syscall(struct pvm_vcpu *vcpu);

@@ -52,14 +52,16 @@ Test(frames, a_users_system_call)
 	cr_expect_eq(vcpu->gpr[PVM_RSP], KERNEL_STACK - 7 * 8);
 	cr_expect_eq(xen_vcpu_info(0)->mask, 1);
 	assert_frame(vcpu->gpr[PVM_RSP],
-		     (uint64_t[]){ USER + 2, PVM_RFLAGS_IF | PVM_RFLAGS_FIXED | PVM_RFLAGS_CF, USER + 2, USER_CS,
-				   PVM_RFLAGS_IF | PVM_RFLAGS_FIXED | PVM_RFLAGS_CF, USER + 0x800, USER_DS }, 7);
+		     (uint64_t[]){ USER + 2, PVM_RFLAGS_IF | PVM_RFLAGS_FIXED | PVM_RFLAGS_CF, USER + 2,
+				   USER_CS, PVM_RFLAGS_IF | PVM_RFLAGS_FIXED | PVM_RFLAGS_CF, USER + 0x800,
+				   USER_DS }, 7);
 }
 
 Test(frames, a_users_page_fault)
 {
 	xen_go_user(true);
-	cr_assert_eq(xen_exit(0, PVM_EXIT_EXCEPTION, PVM_VEC_PF, PVM_PF_W | PVM_PF_U, 0x700123), PVM_ACT_RESUME);
+	cr_assert_eq(xen_exit(0, PVM_EXIT_EXCEPTION, PVM_VEC_PF, PVM_PF_W | PVM_PF_U, 0x700123),
+		     PVM_ACT_RESUME);
 	cr_expect_eq(vcpu->rip, TRAP(PVM_VEC_PF));
 	cr_expect_eq(xen_vcpu_info(0)->cr2, 0x700123);
 	assert_frame(vcpu->gpr[PVM_RSP],
@@ -71,7 +73,8 @@ Test(frames, a_users_page_fault)
 Test(frames, a_page_fault_of_the_kernels)
 {
 	xen_vcpu_info(0)->mask = 0;
-	cr_assert_eq(xen_exit(0, PVM_EXIT_EXCEPTION, PVM_VEC_PF, PVM_PF_W | PVM_PF_U, 0x700123), PVM_ACT_RESUME);
+	cr_assert_eq(xen_exit(0, PVM_EXIT_EXCEPTION, PVM_VEC_PF, PVM_PF_W | PVM_PF_U, 0x700123),
+		     PVM_ACT_RESUME);
 	cr_expect_eq(vcpu->rip, TRAP(PVM_VEC_PF));
 	cr_expect_eq(vcpu->gpr[PVM_RSP], OTHER_STACK - 8 * 8);
 	cr_expect_eq(xen_word(vcpu->gpr[PVM_RSP] + 16), PVM_PF_W, "no U: it is not user mode's");
@@ -102,7 +105,8 @@ Test(frames, a_trap_that_masks_nothing)
 
 Test(frames, iret_within_the_kernel)
 {
-	const uint64_t frame[9] = { 1, 2, 3, 0, KERNEL + 0x40, 0xe030, PVM_RFLAGS_IF, OTHER_STACK - 0x40, 0xe02b };
+	const uint64_t frame[9] = { 1, 2, 3, 0, KERNEL + 0x40, 0xe030, PVM_RFLAGS_IF,
+				    OTHER_STACK - 0x40, 0xe02b };
 
 	memcpy(xen_at(OTHER_STACK - 0x100), frame, sizeof(frame));
 	vcpu->gpr[PVM_RSP] = OTHER_STACK - 0x100;

@@ -150,9 +150,11 @@ void xen_guest_fini(void)
 	fixture_fini(&g.f);
 }
 
-enum pvm_action xen_exit(unsigned id, enum pvm_exit_kind kind, uint8_t vector, uint32_t error_code, uint64_t gva)
+enum pvm_action xen_exit(unsigned id, enum pvm_exit_kind kind, uint8_t vector, uint32_t error_code,
+			 uint64_t gva)
 {
-	struct pvm_guest_exit stop = { .kind = kind, .vector = vector, .error_code = error_code, .gva = { gva } };
+	struct pvm_guest_exit stop = { .kind = kind, .vector = vector, .error_code = error_code,
+				       .gva = { gva } };
 	pvm_hpa_t root;
 
 	return pvm_handle_exit(&g.f.vcpu[id], &stop, &root, PVM_MAY_SLEEP);
@@ -199,7 +201,8 @@ int64_t xen_call(uint64_t nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
 void xen_go_user(bool events)
 {
 	struct pvm_vcpu *vcpu = &g.f.vcpu[0];
-	const uint64_t frame[9] = { 1, 2, 3, 0, USER, USER_CS, events ? PVM_RFLAGS_IF : 0, USER + 0x800, USER_DS };
+	const uint64_t frame[9] = { 1, 2, 3, 0, USER, USER_CS, events ? PVM_RFLAGS_IF : 0,
+				    USER + 0x800, USER_DS };
 
 	memcpy(xen_at(OTHER_STACK - 0x100), frame, sizeof(frame));
 	vcpu->gpr[PVM_RSP] = OTHER_STACK - 0x100;

@@ -175,6 +175,14 @@ Test(ports, ports_run_out)
 	cr_expect_eq(op(PVM_XEN_EVTCHNOP_ALLOC_UNBOUND, PVM_XEN_DOMID_SELF, 0), PVM_XEN_ENOSPC);
 }
 
+/* Linux stops at its start after another answer than that. */
+Test(ports, a_store_of_its_own_is_not_there)
+{
+	cr_expect_eq(op(PVM_XEN_EVTCHNOP_ALLOC_UNBOUND, PVM_XEN_DOMID_SELF | PVM_XEN_DOMID_SELF << 16, 0),
+		     PVM_XEN_ENOSYS);
+	cr_expect_eq(op(PVM_XEN_EVTCHNOP_ALLOC_UNBOUND, PVM_XEN_DOMID_SELF | 5 << 16, 0), PVM_XEN_EPERM);
+}
+
 Test(ports, hostile_numbers)
 {
 	static const uint32_t numbers[] = { 0, PVM_XEN_PORTS_MAX, 4096, ~0u };
@@ -195,7 +203,8 @@ Test(ports, an_answer_that_cannot_be_written_binds_nothing)
 
 	((uint32_t *)xen_at(at))[0] = PVM_XEN_VIRQ_TIMER;
 	((uint32_t *)xen_at(at))[1] = 0;
-	cr_expect_eq(xen_call(PVM_XEN_EVENT_CHANNEL_OP, PVM_XEN_EVTCHNOP_BIND_VIRQ, at, 0, 0), PVM_XEN_EFAULT);
+	cr_expect_eq(xen_call(PVM_XEN_EVENT_CHANNEL_OP, PVM_XEN_EVTCHNOP_BIND_VIRQ, at, 0, 0),
+		     PVM_XEN_EFAULT);
 	bind_virq(PVM_XEN_VIRQ_TIMER, 0);
 }
 
@@ -307,8 +316,10 @@ Test(ports, a_deadline_that_must_not_have_passed)
 	} timer = { 500, PVM_XEN_SSHOTTMR_FUTURE };
 
 	memcpy(xen_at(ARGUMENTS), &timer, sizeof(timer));
-	cr_expect_eq(xen_call(PVM_XEN_VCPU_OP, PVM_XEN_VCPUOP_SET_SINGLESHOT_TIMER, 0, ARGUMENTS, 0), PVM_XEN_ETIME);
-	cr_expect_eq(xen_call(PVM_XEN_VCPU_OP, PVM_XEN_VCPUOP_SET_SINGLESHOT_TIMER, 1, ARGUMENTS, 0), PVM_XEN_EINVAL,
+	cr_expect_eq(xen_call(PVM_XEN_VCPU_OP, PVM_XEN_VCPUOP_SET_SINGLESHOT_TIMER, 0, ARGUMENTS, 0),
+		     PVM_XEN_ETIME);
+	cr_expect_eq(xen_call(PVM_XEN_VCPU_OP, PVM_XEN_VCPUOP_SET_SINGLESHOT_TIMER, 1, ARGUMENTS, 0),
+		     PVM_XEN_EINVAL,
 		     "only its own");
 }
 

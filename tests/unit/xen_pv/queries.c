@@ -43,7 +43,8 @@ Test(queries, memory)
 	cr_expect_eq(words()[0], 1);
 	cr_expect_eq(map[0], 0);
 	cr_expect_eq(map[1], PAGES * PVM_PAGE_SIZE);
-	cr_expect_eq(xen_call(PVM_XEN_MEMORY_OP, PVM_XEN_MEMORY_MACHPHYS_MAPPING, ARGUMENTS, 0, 0), PVM_XEN_ENOSYS,
+	cr_expect_eq(xen_call(PVM_XEN_MEMORY_OP, PVM_XEN_MEMORY_MACHPHYS_MAPPING, ARGUMENTS, 0, 0),
+		     PVM_XEN_ENOSYS,
 		     "this VM has none");
 }
 
@@ -65,7 +66,8 @@ Test(queries, grant_frames)
 	cr_expect_eq(xen_call(PVM_XEN_GRANT_TABLE_OP, PVM_XEN_GRANT_SETUP_TABLE, ARGUMENTS, 1, 0), 0);
 	cr_expect_eq((int16_t)words()[2], -1);
 	words()[0] = 2;
-	cr_expect_eq(xen_call(PVM_XEN_GRANT_TABLE_OP, PVM_XEN_GRANT_SET_VERSION, ARGUMENTS, 1, 0), PVM_XEN_EINVAL);
+	cr_expect_eq(xen_call(PVM_XEN_GRANT_TABLE_OP, PVM_XEN_GRANT_SET_VERSION, ARGUMENTS, 1, 0),
+		     PVM_XEN_EINVAL);
 	words()[0] = 1;
 	cr_expect_eq(xen_call(PVM_XEN_GRANT_TABLE_OP, PVM_XEN_GRANT_SET_VERSION, ARGUMENTS, 1, 0), 0);
 }
@@ -95,6 +97,30 @@ Test(queries, cpuid)
 	cr_expect_eq(out[0], PVM_XEN_VERSION);
 	pvm_cpuid(vcpu, 0x40000003, 0, out);
 	cr_expect_eq(out[1], 2);
+}
+
+/* Or Linux maps all memory with large pages, which no table of this guest may hold. */
+Test(queries, features_that_go_with_hidden_control_bits)
+{
+	static const struct pvm_cpuid_entry all[] = {
+		{ .leaf = 0, .eax = 7 },
+		{ .leaf = 1, .edx = ~0u },
+		{ .leaf = 7, .ebx = ~0u, .ecx = ~0u },
+		{ .leaf = 0x80000000, .eax = 0x80000001 },
+		{ .leaf = 0x80000001, .edx = ~0u },
+	};
+	const uint32_t pse = 1u << 3, pge = 1u << 13, pse36 = 1u << 17, gbpages = 1u << 26, invpcid = 1u << 10;
+	uint32_t out[4];
+
+	vcpu->vm->config.cpuid = all;
+	vcpu->vm->config.cpuid_count = 5;
+	pvm_cpuid(vcpu, 1, 0, out);
+	cr_expect_eq(out[3] & (pse | pge | pse36), 0, "%#x", out[3]);
+	cr_expect(out[3] & PVM_CPUID_1_EDX_PAE);
+	pvm_cpuid(vcpu, 7, 0, out);
+	cr_expect_eq(out[1] & invpcid, 0, "%#x", out[1]);
+	pvm_cpuid(vcpu, 0x80000001, 0, out);
+	cr_expect_eq(out[3] & (pse | pge | pse36 | gbpages), 0, "%#x", out[3]);
 }
 
 Test(queries, control_bits_that_are_hidden)

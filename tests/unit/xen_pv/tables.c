@@ -71,7 +71,8 @@ Test(tables, an_update_keeps_accessed_and_dirty)
 	uint64_t gva = KERNEL + 0x40000;
 
 	cr_assert_eq(update(entry_gpa(gva) | PVM_XEN_MMU_PRESERVE_AD, 0x41000 | PVM_PTE_P), 0);
-	cr_expect_eq(*fixture_entry(&g.f, g.kernel_table, 4, gva, 1), 0x41000 | PVM_PTE_P | PVM_PTE_A | PVM_PTE_D);
+	cr_expect_eq(*fixture_entry(&g.f, g.kernel_table, 4, gva, 1),
+		     0x41000 | PVM_PTE_P | PVM_PTE_A | PVM_PTE_D);
 	cr_assert_eq(update(entry_gpa(gva), 0x41000 | PVM_PTE_P), 0);
 	cr_expect_eq(*fixture_entry(&g.f, g.kernel_table, 4, gva, 1), 0x41000 | PVM_PTE_P);
 	cr_assert_eq(update(entry_gpa(gva) | PVM_XEN_MMU_MACHPHYS, 1), 0);
@@ -118,7 +119,8 @@ Test(tables, a_list_that_fails_says_how_far_it_came)
 
 	list[0] = (struct pvm_xen_mmu_update){ 0x3f0000, 1 };
 	list[1] = (struct pvm_xen_mmu_update){ MEMORY, 1 };
-	cr_expect_eq(xen_call(PVM_XEN_MMU_UPDATE, ARGUMENTS, 2, ARGUMENTS + 0x800, PVM_XEN_DOMID_SELF), PVM_XEN_EFAULT);
+	cr_expect_eq(xen_call(PVM_XEN_MMU_UPDATE, ARGUMENTS, 2, ARGUMENTS + 0x800, PVM_XEN_DOMID_SELF),
+		     PVM_XEN_EFAULT);
 	cr_expect_eq(*done, 1);
 }
 
@@ -137,7 +139,8 @@ Test(tables, update_va_mapping)
 	cr_assert_eq(xen_call(PVM_XEN_UPDATE_VA_MAPPING, gva, 0, 0, 0), 0, "an entry that is not present");
 	cr_assert_eq(xen_call(PVM_XEN_UPDATE_VA_MAPPING, gva, 0x51000 | LEAF, 0, 0), 0);
 	cr_expect_eq(xen_call(PVM_XEN_UPDATE_VA_MAPPING, KERNEL + (1ull << 30), 0, 0, 0), PVM_XEN_EINVAL);
-	cr_expect_eq(xen_call(PVM_XEN_UPDATE_VA_MAPPING, 256ull << 39 | 0xffffull << 48, 0, 0, 0), PVM_XEN_EINVAL);
+	cr_expect_eq(xen_call(PVM_XEN_UPDATE_VA_MAPPING, 256ull << 39 | 0xffffull << 48, 0, 0, 0),
+		     PVM_XEN_EINVAL);
 	cr_expect_eq(xen_call(PVM_XEN_UPDATE_VA_MAPPING, 1ull << 63, 0, 0, 0), PVM_XEN_EINVAL);
 }
 
@@ -259,7 +262,7 @@ Test(tables, no_memory_for_a_mark_is_no_loss_M11)
 	unsigned tries = 1;
 
 	touch(KERNEL + 0x40000, 0);
-	pvm_mmu_shrink(&g.f.vm, 0);	/* and the reserve goes */
+	pvm_mmu_shrink(&g.f.vm, 0, PVM_MAY_SLEEP);	/* and the reserve goes */
 	g.f.host.allocs_left = 0;
 	*(struct pvm_xen_mmuext_op *)xen_at(ARGUMENTS) =
 		(struct pvm_xen_mmuext_op){ .cmd = PVM_XEN_PIN_L1_TABLE, .arg1 = 5 };
@@ -283,9 +286,11 @@ Test(tables, a_multicall)
 
 	list[0] = (struct pvm_xen_multicall_entry){ .op = PVM_XEN_UPDATE_VA_MAPPING,
 						    .args = { KERNEL + 0x50000, 0x51000 | LEAF, 0 } };
-	list[1] = (struct pvm_xen_multicall_entry){ .op = PVM_XEN_STACK_SWITCH, .args = { 0, KERNEL + 0x9000 } };
+	list[1] = (struct pvm_xen_multicall_entry){ .op = PVM_XEN_STACK_SWITCH,
+						    .args = { 0, KERNEL + 0x9000 } };
 	list[2] = (struct pvm_xen_multicall_entry){ .op = PVM_XEN_MULTICALL };
-	list[3] = (struct pvm_xen_multicall_entry){ .op = PVM_XEN_SCHED_OP, .args = { PVM_XEN_SCHEDOP_BLOCK } };
+	list[3] = (struct pvm_xen_multicall_entry){ .op = PVM_XEN_SCHED_OP,
+						    .args = { PVM_XEN_SCHEDOP_BLOCK } };
 	list[4] = (struct pvm_xen_multicall_entry){ .op = 54 };
 	cr_assert_eq(xen_call(PVM_XEN_MULTICALL, ARGUMENTS + 0x400, 5, 0, 0), 0);
 	cr_expect_eq(list[0].result, 0);
@@ -320,8 +325,10 @@ Test(tables, a_multicall_whose_memory_is_away_M11)
 
 	list[0] = (struct pvm_xen_multicall_entry){ .op = PVM_XEN_MMU_UPDATE,
 		.args = { KERNEL + 0x100000, 2, 0, PVM_XEN_DOMID_SELF } };
-	((struct pvm_xen_mmu_update *)xen_at(KERNEL + 0x100000))[0] = (struct pvm_xen_mmu_update){ 0x3f0000, 7 };
-	((struct pvm_xen_mmu_update *)xen_at(KERNEL + 0x100000))[1] = (struct pvm_xen_mmu_update){ 0x3f1000, 8 };
+	((struct pvm_xen_mmu_update *)xen_at(KERNEL + 0x100000))[0] =
+		(struct pvm_xen_mmu_update){ 0x3f0000, 7 };
+	((struct pvm_xen_mmu_update *)xen_at(KERNEL + 0x100000))[1] =
+		(struct pvm_xen_mmu_update){ 0x3f1000, 8 };
 	test_host_send_away(&g.f.host, 0x3f1, true);
 	test_host_send_away(&g.f.host, 0x100, false);
 	cr_assert_eq(xen_call(PVM_XEN_MULTICALL, ARGUMENTS + 0x400, 1, 0, 0), 0);

@@ -40,7 +40,8 @@ static void make_context(void)
 	put(PVM_XEN_CONTEXT_EVENT, EVENT_CALLBACK);
 	put(PVM_XEN_CONTEXT_FAILSAFE, FAILSAFE);
 	put(PVM_XEN_CONTEXT_GS_BASE_KERNEL, 0x4444);
-	traps[PVM_VEC_PF] = (struct pvm_xen_trap_info){ .vector = PVM_VEC_PF, .flags = 4, .address = TRAP(14) };
+	traps[PVM_VEC_PF] = (struct pvm_xen_trap_info){ .vector = PVM_VEC_PF, .flags = 4,
+							.address = TRAP(14) };
 }
 
 Test(vcpus, a_second_one_starts)
@@ -222,7 +223,8 @@ Test(vcpus, bases)
 	cr_expect_eq(vcpu->msr.kernel_gs_base, 0x2000);
 	cr_expect_eq(xen_call(PVM_XEN_SET_SEGMENT_BASE, PVM_XEN_SEGBASE_GS_KERNEL, KERNEL, 0, 0), 0);
 	cr_expect_eq(vcpu->gs_base, KERNEL);
-	cr_expect_eq(xen_call(PVM_XEN_SET_SEGMENT_BASE, PVM_XEN_SEGBASE_FS, 1ull << 60, 0, 0), PVM_XEN_EINVAL);
+	cr_expect_eq(xen_call(PVM_XEN_SET_SEGMENT_BASE, PVM_XEN_SEGBASE_FS, 1ull << 60, 0, 0),
+		     PVM_XEN_EINVAL);
 	cr_expect_eq(xen_call(PVM_XEN_SET_SEGMENT_BASE, 4, 0, 0, 0), PVM_XEN_EINVAL);
 	cr_expect_eq(xen_call(PVM_XEN_SET_SEGMENT_BASE, PVM_XEN_SEGBASE_GS_USER_SEL, USER_DS, 0, 0), 0);
 	cr_expect_eq(vcpu->seg[PVM_GS], USER_DS);
