@@ -315,7 +315,8 @@ static bool within(uint64_t address, uint64_t start, uint64_t length)
 }
 
 /* The entry is physical, as virtual = physical at the start; a file linked in
- * the upper half may name the virtual one. */
+ * the upper half may name the virtual one. A kernel that says where Xen enters it may
+ * have its start in a segment that is not executable: it maps itself anew. */
 static int find_start(const struct reader *reader)
 {
 	struct elf_file *elf = reader->elf;
@@ -324,7 +325,7 @@ static int find_start(const struct reader *reader)
 	for (i = 0; i < elf->segment_count; i++) {
 		const struct elf_file_segment *s = &elf->segments[i];
 
-		if (!s->exec)
+		if (!s->exec && !elf->xen.has_entry)
 			continue;
 		if (within(elf->entry, s->vaddr, s->memory_size)) {
 			elf->start = elf->entry - s->vaddr + s->paddr;

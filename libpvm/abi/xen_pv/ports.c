@@ -201,8 +201,8 @@ static int alloc_unbound(struct pvm_vm *vm, uint16_t domain, uint16_t remote)
 {
 	if (domain != PVM_XEN_DOMID_SELF)
 		return PVM_XEN_ESRCH;
-	/* A port to itself is for a store that the guest runs. Linux wants one if it is not told of the host's,
-	 * does without after this answer, and ends after any other. */
+	/* A port to itself is for a store that the guest runs. Linux wants one if it is not told of the
+	 * host's, does without after this answer, and ends after any other. */
 	if (remote == PVM_XEN_DOMID_SELF)
 		return PVM_XEN_ENOSYS;
 	if (remote != DOMID_HOST)

@@ -114,7 +114,8 @@ static void read_traps(struct reader *r, struct xen_vcpu *xen)
 static void read_registers(struct reader *r, struct xen_start *start)
 {
 	static const uint8_t order[] = { PVM_R15, PVM_R14, PVM_R13, PVM_R12, PVM_RBP, PVM_RBX, PVM_R11,
-					 PVM_R10, PVM_R9, PVM_R8, PVM_RAX, PVM_RCX, PVM_RDX, PVM_RSI, PVM_RDI };
+					 PVM_R10, PVM_R9, PVM_R8, PVM_RAX, PVM_RCX, PVM_RDX, PVM_RSI,
+					 PVM_RDI };
 	unsigned i;
 
 	for (i = 0; i < sizeof(order); i++)

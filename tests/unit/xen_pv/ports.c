@@ -319,8 +319,7 @@ Test(ports, a_deadline_that_must_not_have_passed)
 	cr_expect_eq(xen_call(PVM_XEN_VCPU_OP, PVM_XEN_VCPUOP_SET_SINGLESHOT_TIMER, 0, ARGUMENTS, 0),
 		     PVM_XEN_ETIME);
 	cr_expect_eq(xen_call(PVM_XEN_VCPU_OP, PVM_XEN_VCPUOP_SET_SINGLESHOT_TIMER, 1, ARGUMENTS, 0),
-		     PVM_XEN_EINVAL,
-		     "only its own");
+		     PVM_XEN_EINVAL, "only its own");
 }
 
 Test(ports, a_guest_ends_itself)

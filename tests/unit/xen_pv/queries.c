@@ -44,8 +44,7 @@ Test(queries, memory)
 	cr_expect_eq(map[0], 0);
 	cr_expect_eq(map[1], PAGES * PVM_PAGE_SIZE);
 	cr_expect_eq(xen_call(PVM_XEN_MEMORY_OP, PVM_XEN_MEMORY_MACHPHYS_MAPPING, ARGUMENTS, 0, 0),
-		     PVM_XEN_ENOSYS,
-		     "this VM has none");
+		     PVM_XEN_ENOSYS, "this VM has none");
 }
 
 Test(queries, grant_frames)
@@ -109,7 +108,8 @@ Test(queries, features_that_go_with_hidden_control_bits)
 		{ .leaf = 0x80000000, .eax = 0x80000001 },
 		{ .leaf = 0x80000001, .edx = ~0u },
 	};
-	const uint32_t pse = 1u << 3, pge = 1u << 13, pse36 = 1u << 17, gbpages = 1u << 26, invpcid = 1u << 10;
+	const uint32_t pse = 1u << 3, pge = 1u << 13, pse36 = 1u << 17, gbpages = 1u << 26,
+		       invpcid = 1u << 10;
 	uint32_t out[4];
 
 	vcpu->vm->config.cpuid = all;
