@@ -211,13 +211,15 @@ static void topology(const struct pvm_vcpu *vcpu, uint32_t subleaf, uint32_t out
 }
 
 /* The components of XCR0 that the guest may use. */
-static uint32_t xstate_mask(const struct pvm_vm_config *config)
+static uint32_t xstate_mask(const struct pvm_vcpu *vcpu)
 {
+	const struct pvm_vm_config *config = &vcpu->vm->config;
 	uint32_t mask = PVM_XCR0_X87 | PVM_XCR0_SSE | PVM_XCR0_AVX | PVM_XCR0_AVX512, out[4];
 
 	if (!config->host_osxsave)
 		return 0;
-	if (config->host_pke)
+	/* Linux 7.3 wants the size of an area to be that of the components whose feature it sees. */
+	if (config->host_pke && !(vcpu->vm->abi->cr4_hidden & PVM_CR4_PKE))
 		mask |= PVM_XCR0_PKRU;
 	raw(config, PVM_CPUID_LEAF_XSTATE, 0, out);
 	return out[EAX] & mask;
@@ -241,9 +243,10 @@ static uint32_t xsave_size(const struct pvm_vm_config *config, uint32_t mask, bo
 	return size;
 }
 
-static void xstate(const struct pvm_vm_config *config, uint32_t subleaf, uint32_t out[4])
+static void xstate(const struct pvm_vcpu *vcpu, uint32_t subleaf, uint32_t out[4])
 {
-	uint32_t mask = xstate_mask(config);
+	const struct pvm_vm_config *config = &vcpu->vm->config;
+	uint32_t mask = xstate_mask(vcpu);
 
 	if (!mask || subleaf > 31) {
 		keep(out, 0, 0, 0, 0);
@@ -291,7 +294,7 @@ static void basic_leaf(const struct pvm_vcpu *vcpu, uint32_t leaf, uint32_t subl
 		topology(vcpu, subleaf, out);
 		return;
 	case PVM_CPUID_LEAF_XSTATE:
-		xstate(config, subleaf, out);
+		xstate(vcpu, subleaf, out);
 		return;
 	case PVM_CPUID_LEAF_CACHE_TLB:
 	case PVM_CPUID_LEAF_TSC:

@@ -102,9 +102,10 @@ Test(queries, cpuid)
 Test(queries, features_that_go_with_hidden_control_bits)
 {
 	static const struct pvm_cpuid_entry all[] = {
-		{ .leaf = 0, .eax = 7 },
+		{ .leaf = 0, .eax = 13 },
 		{ .leaf = 1, .edx = ~0u },
 		{ .leaf = 7, .ebx = ~0u, .ecx = ~0u },
+		{ .leaf = 13, .eax = 0x207, .subleaf_matters = true },
 		{ .leaf = 0x80000000, .eax = 0x80000001 },
 		{ .leaf = 0x80000001, .edx = ~0u },
 	};
@@ -113,12 +114,15 @@ Test(queries, features_that_go_with_hidden_control_bits)
 	uint32_t out[4];
 
 	vcpu->vm->config.cpuid = all;
-	vcpu->vm->config.cpuid_count = 5;
+	vcpu->vm->config.cpuid_count = sizeof(all) / sizeof(all[0]);
+	vcpu->vm->config.host_osxsave = vcpu->vm->config.host_pke = true;
 	pvm_cpuid(vcpu, 1, 0, out);
 	cr_expect_eq(out[3] & (pse | pge | pse36), 0, "%#x", out[3]);
 	cr_expect(out[3] & PVM_CPUID_1_EDX_PAE);
 	pvm_cpuid(vcpu, 7, 0, out);
 	cr_expect_eq(out[1] & invpcid, 0, "%#x", out[1]);
+	pvm_cpuid(vcpu, 13, 0, out);
+	cr_expect_eq(out[0], 7, "no PKRU without PKU: %#x", out[0]);
 	pvm_cpuid(vcpu, 0x80000001, 0, out);
 	cr_expect_eq(out[3] & (pse | pge | pse36 | gbpages), 0, "%#x", out[3]);
 }
