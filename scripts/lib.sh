@@ -11,7 +11,7 @@ jobs=$(nproc)
 packages_build=(gcc libc6-dev make cmake libcriterion-dev libunwind-dev libcjson-dev
 	libzydis-dev linux-libc-dev python3)
 packages_test=(clang "libclang-rt-14-dev|libclang-rt-dev|libclang-rt-19-dev" gcovr pkgconf man-db
-	qemu-system-x86 busybox-static cpio xz-utils debian-archive-keyring gcc-12 kmod pahole
+	qemu-system-x86 busybox-static cpio xz-utils zstd debian-archive-keyring gcc-12 kmod pahole
 	"libelf1|libelf1t64" bochs bochs-term bochsbios vgabios grub-pc-bin grub-common xorriso mtools spin)
 
 die() {

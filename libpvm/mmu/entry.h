@@ -84,7 +84,9 @@ static inline uint64_t pvm_entry_fixed(const struct pvm_mmu *mmu, const struct p
 {
 	const struct pvm_xen_config *xen = &mmu->vm->config.xen;
 
-	if (xen->m2p_entry && index == xen->m2p_slot && pvm_page_has_pml4_slots(mmu, page))
+	/* A user program has no business there. */
+	if (xen->m2p_entry && index == xen->m2p_slot && !page->role.user_root &&
+	    pvm_page_has_pml4_slots(mmu, page))
 		return xen->m2p_entry | PVM_ENTRY_FIXED;
 	return pvm_entry_switchers(mmu, page, index);
 }

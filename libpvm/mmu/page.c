@@ -136,7 +136,7 @@ struct pvm_shadow_page *pvm_page_new(struct pvm_mmu *mmu, pvm_gfn_t gfn, union p
 	if (role.last_slot)
 		page->table[config->switcher_pml4_slot] =
 			pvm_entry_switchers(mmu, page, config->switcher_pml4_slot);
-	if (config->xen.m2p_entry && pvm_page_has_pml4_slots(mmu, page))
+	if (config->xen.m2p_entry && !role.user_root && pvm_page_has_pml4_slots(mmu, page))
 		page->table[config->xen.m2p_slot] = pvm_entry_fixed(mmu, page, config->xen.m2p_slot);
 	pvm_list_init(&page->unsync_link);
 	pvm_list_init(&page->wide_link);

@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+"""Debian's own kernel as a guest of minivisor, up to its init and the programs that this runs.
+
+    boot.py --minivisor ELF --work PROGRAM --suite SUITE --cpus N --folder FOLDER
+
+Owns the payload of a vmlinuz, the initial file system and the verdict. The kernel is the package's, unmodified;
+its checksum is printed. In QEMU's TCG: instructions are counted, and waiting takes no time (-icount), so that
+nothing depends on how fast the machine is.
+"""
+import argparse
+import hashlib
+import lzma
+import pathlib
+import re
+import struct
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+TIMEOUT = 900		# against hangs; a boot takes half a minute
+MEMORY_MB = 640
+POWER_OFF = 0		# of minivisor, where the guest ends itself
+
+INIT = """#!/bin/busybox sh
+/bin/busybox mkdir -p /proc /sys /dev /tmp
+/bin/busybox mount -t proc proc /proc
+/bin/busybox mount -t sysfs sysfs /sys
+/bin/busybox mount -t devtmpfs dev /dev
+/bin/busybox --install -s /bin
+echo "@@ release $(uname -r)"
+echo "@@ cpus $(grep -c '^processor' /proc/cpuinfo)"
+echo "@@ hypervisor $(cat /sys/hypervisor/type)"
+/work
+echo "@@ work $?"
+dd if=/dev/urandom of=/tmp/a bs=64k count=16 2>/dev/null
+gzip -c /tmp/a | gunzip | cmp - /tmp/a && echo "@@ pipe right"
+dmesg | grep -c -e 'Oops' -e 'BUG:' -e 'Call Trace' | sed 's/^/@@ complaints /'
+echo "@@ end"
+poweroff -f
+"""
+
+
+class Failure(Exception):
+    pass
+
+
+def payload(vmlinuz):
+    """The ELF file in a bzImage. Linux: Documentation/arch/x86/boot.rst, payload_offset."""
+    data = vmlinuz.read_bytes()
+    if data[0x202:0x206] != b"HdrS":
+        raise Failure(f"{vmlinuz}: no bzImage")
+    setup = (data[0x1f1] or 4) + 1
+    offset, length = struct.unpack_from("<II", data, 0x248)
+    packed = data[setup * 512 + offset:setup * 512 + offset + length]
+    if packed.startswith(b"\xfd7zXZ\0"):
+        return lzma.LZMADecompressor().decompress(packed)
+    if packed.startswith(b"\x28\xb5\x2f\xfd"):
+        # The length of what comes out follows it.
+        return subprocess.run(["zstd", "-dc"], input=packed[:-4], stdout=subprocess.PIPE, check=True).stdout
+    raise Failure(f"{vmlinuz}: compressed by a way that Debian does not use: {packed[:6].hex()}")
+
+
+def initramfs(folder, work):
+    root = folder / "root"
+    (root / "bin").mkdir(parents=True)
+    busybox = subprocess.run(["sh", "-c", "command -v busybox"], stdout=subprocess.PIPE, check=True, text=True)
+    for source, name in ((busybox.stdout.strip(), "bin/busybox"), (work, "work")):
+        (root / name).write_bytes(pathlib.Path(source).read_bytes())
+        (root / name).chmod(0o755)
+    (root / "init").write_text(INIT)
+    (root / "init").chmod(0o755)
+    names = "".join(f"{path.relative_to(root)}\n" for path in sorted(root.rglob("*")))
+    archive = subprocess.run(["cpio", "-o", "-H", "newc", "--quiet"], cwd=root, input=names.encode(),
+                             stdout=subprocess.PIPE, check=True).stdout
+    (folder / "initramfs").write_bytes(archive)
+    return folder / "initramfs"
+
+
+def boot(args, kernel, files, folder):
+    """(what the guest's console shows, minivisor's log, QEMU's status)"""
+    console, log = folder / "console", folder / "log"
+    command = ["qemu-system-x86_64", "-accel", "tcg", "-icount", "shift=0,sleep=off", "-cpu", "max,la57=off,smap=off",
+               "-smp", str(args.cpus), "-m", f"{2 * MEMORY_MB + 720}", "-kernel", args.minivisor,
+               "-initrd", f"{kernel} console=hvc0 {args.append},{files}", "-append", f"memory={MEMORY_MB}",
+               "-display", "none", "-monitor", "none", "-nic", "none", "-no-reboot",
+               "-serial", f"file:{console}", "-serial", f"file:{log}",
+               "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
+    try:
+        status = subprocess.run(command, stdin=subprocess.DEVNULL, timeout=TIMEOUT, check=False).returncode
+    except subprocess.TimeoutExpired:
+        status = "none: it hangs"
+    return tuple(path.read_text(errors="replace") if path.exists() else "" for path in (console, log)) + (status,)
+
+
+def judge(args, release, console, log, status):
+    """What is wrong, in lines."""
+    wanted = {"release": release, "cpus": str(args.cpus), "hypervisor": "xen", "work": "0", "pipe": "right",
+              "complaints": "0", "end": ""}
+    said = {match[1]: match[2].strip() for match in re.finditer(r"^@@ (\w+)(.*?)\r?$", console, re.M)}
+    wrong = [f"{name}: {said.get(name, 'nothing')!r}, not {value!r}" for name, value in wanted.items()
+             if said.get(name) != value]
+    wrong += re.findall(r"^not ok .*", console, re.M)
+    if len(re.findall(r"^ok - ", console, re.M)) != args.checks:
+        wrong.append(f"{len(re.findall('^ok - ', console, re.M))} checks of the program are right, not {args.checks}")
+    if status != POWER_OFF << 1 | 1 or "the guest ends: power off" not in log:
+        wrong.append(f"QEMU ends with {status}; minivisor: {log.strip()[-300:]}")
+    return wrong
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    for name in ("minivisor", "work", "suite", "folder"):
+        parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--cpus", type=int, required=True)
+    parser.add_argument("--checks", type=int, required=True)
+    parser.add_argument("--append", default="")
+    args = parser.parse_args()
+    kernels = subprocess.run([HERE.parent / "kvm" / "kernel", args.suite], stdout=subprocess.PIPE, check=True,
+                             text=True).stdout.strip()
+    vmlinuz = next(pathlib.Path(kernels).glob("boot/vmlinuz-*"))
+    release = vmlinuz.name.removeprefix("vmlinuz-")
+    print(f"{vmlinuz.name}: sha256 {hashlib.sha256(vmlinuz.read_bytes()).hexdigest()}")
+    pathlib.Path(args.folder).mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=args.folder) as name:
+        folder = pathlib.Path(name)
+        try:
+            (folder / "vmlinux").write_bytes(payload(vmlinuz))
+        except Failure as failure:
+            print(f"not ok - {failure}")
+            return 1
+        files = initramfs(folder, args.work)
+        console, log, status = boot(args, folder / "vmlinux", files, folder)
+    wrong = judge(args, release, console, log, status)
+    if wrong:
+        print(console[-6000:])
+        print("\n".join(f"not ok - {line}" for line in wrong))
+        return 1
+    print(f"ok - {release}, {args.cpus} CPUs: init, {args.checks} checks of a program, and power off")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

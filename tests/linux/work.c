@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * What a program does on Linux, to be run on an unmodified kernel as a guest: processes, memory, threads,
+ * signals, a debugger's single steps, 32-bit system calls. One line each: "ok - ..." or "not ok - ...".
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PAGE		4096
+#define PROCESSES	200
+#define THREADS		8
+#define ADDS		20000
+#define STEPS_LEAST	20
+
+static bool failed;
+
+__attribute__((format(printf, 2, 3)))
+static void check(bool right, const char *format, ...)
+{
+	va_list args;
+
+	failed |= !right;
+	printf("%s - ", right ? "ok" : "not ok");
+	va_start(args, format);
+	vprintf(format, args);
+	va_end(args);
+	printf("\n");
+	fflush(stdout);
+}
+
+static int end_of(pid_t pid)
+{
+	int status;
+
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return -1;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+/* Each is this program again, and ends with a number of its own. */
+static void processes(const char *self)
+{
+	unsigned i, right = 0;
+	char number[16];
+
+	for (i = 0; i < PROCESSES; i++) {
+		pid_t pid;
+
+		snprintf(number, sizeof(number), "%u", i);
+		pid = fork();
+		if (!pid) {
+			execl(self, self, number, (char *)NULL);
+			_exit(255);
+		}
+		right += end_of(pid) == (int)(i % 100);
+	}
+	check(right == PROCESSES, "%u of %u processes ran and ended as they should", right, PROCESSES);
+}
+
+static void copy_on_write(void)
+{
+	const size_t size = 1 << 20;
+	unsigned char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	size_t i, wrong = 0;
+	pid_t pid;
+
+	memset(memory, 1, size);
+	pid = fork();
+	if (!pid) {
+		for (i = 0; i < size; i += PAGE)
+			wrong += memory[i] != 1;
+		memset(memory, 2, size);
+		for (i = 0; i < size; i++)
+			wrong += memory[i] != 2;
+		_exit(wrong ? 1 : 0);
+	}
+	check(end_of(pid) == 0, "a child writes its own copy");
+	for (i = 0; i < size; i++)
+		wrong += memory[i] != 1;
+	check(!wrong, "and the parent's is as it was: %zu bytes are not", wrong);
+	munmap(memory, size);
+}
+
+static sigjmp_buf back;
+static void *volatile fault_address;
+
+static void on_fault(int signal, siginfo_t *info, void *context)
+{
+	(void)signal, (void)context;
+	fault_address = info->si_addr;
+	siglongjmp(back, 1);
+}
+
+static void faults(void)
+{
+	struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO };
+	volatile unsigned char *page = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	volatile bool came = false;
+
+	sigaction(SIGSEGV, &action, NULL);
+	if (sigsetjmp(back, 1))
+		came = true;
+	else
+		page[5] = 1;
+	check(came && fault_address == page + 5, "a write to a read-only page is SIGSEGV there");
+	mprotect((void *)page, PAGE, PROT_READ | PROT_WRITE);
+	page[5] = 1;
+	check(page[5] == 1, "until it may be written");
+	munmap((void *)page, PAGE);
+	came = false;
+	if (sigsetjmp(back, 1))
+		came = true;
+	else
+		(void)page[5];
+	check(came, "what is unmapped is gone");
+	came = false;
+	if (sigsetjmp(back, 1))
+		came = true;
+	else
+		(void)*(volatile unsigned char *)0xffff800000000000;
+	check(came, "the hypervisor's addresses are SIGSEGV");
+	signal(SIGSEGV, SIG_DFL);
+}
+
+static atomic_uint sum;
+static unsigned locked_sum;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void *add(void *unused)
+{
+	unsigned i;
+
+	(void)unused;
+	for (i = 0; i < ADDS; i++) {
+		atomic_fetch_add(&sum, 1);
+		pthread_mutex_lock(&lock);
+		locked_sum++;
+		pthread_mutex_unlock(&lock);
+	}
+	return NULL;
+}
+
+static void threads(void)
+{
+	pthread_t thread[THREADS];
+	unsigned i;
+
+	for (i = 0; i < THREADS; i++)
+		pthread_create(&thread[i], NULL, add, NULL);
+	for (i = 0; i < THREADS; i++)
+		pthread_join(thread[i], NULL);
+	check(sum == THREADS * ADDS && locked_sum == THREADS * ADDS, "%u threads add up to %u and %u", THREADS,
+	      atomic_load(&sum), locked_sum);
+}
+
+static atomic_uint alarms;
+
+static void on_alarm(int signal)
+{
+	(void)signal;
+	atomic_fetch_add(&alarms, 1);
+}
+
+/* Signals in the middle of computing that uses vector registers. */
+static void timers(void)
+{
+	struct itimerval every = { { 0, 2000 }, { 0, 2000 } }, none = { 0 };
+	struct timespec begin, end, nap = { 0, 20 * 1000 * 1000 };
+	volatile double a = 1, b = 0;
+	long long ns;
+
+	signal(SIGALRM, on_alarm);
+	setitimer(ITIMER_REAL, &every, NULL);
+	while (atomic_load(&alarms) < 10) {
+		a = a * 0.5 + 0.5;
+		b += a == 1 ? 0 : 1;
+	}
+	setitimer(ITIMER_REAL, &none, NULL);
+	check(b == 0, "ten alarms leave the registers alone");
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	while (nanosleep(&nap, &nap))
+		;
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	ns = (end.tv_sec - begin.tv_sec) * 1000000000ll + end.tv_nsec - begin.tv_nsec;
+	check(ns >= 20 * 1000 * 1000, "a sleep is not shorter than it should be: %lld ns", ns);
+}
+
+static void single_steps(void)
+{
+	unsigned steps = 0;
+	uint64_t last = 0, moved = 0;
+	int status = 0;
+	pid_t pid = fork();
+
+	if (!pid) {
+		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+		raise(SIGSTOP);
+		_exit((int)syscall(SYS_getppid) ? 7 : 8);
+	}
+	waitpid(pid, &status, 0);
+	while (WIFSTOPPED(status) && steps < 100000) {
+		struct user_regs_struct regs;
+
+		ptrace(PTRACE_GETREGS, pid, NULL, &regs);
+		moved += regs.rip != last;
+		last = regs.rip;
+		ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL);
+		if (waitpid(pid, &status, 0) != pid)
+			break;
+		steps++;
+	}
+	check(WIFEXITED(status) && WEXITSTATUS(status) == 7 && steps >= STEPS_LEAST && moved >= steps - 2,
+	      "a debugger steps to the end of a program: %u steps", steps);
+}
+
+/* INT 0x80 from 64-bit code: getpid by its 32-bit number. */
+static void system_calls(void)
+{
+	long pid;
+
+	__asm__ volatile("int $0x80" : "=a"(pid) : "0"(20) : "r8", "r9", "r10", "r11", "memory");
+	check(pid == getpid() || pid == -ENOSYS, "INT 0x80: %ld", pid);
+	check(syscall(9999) == -1 && errno == ENOSYS, "an unknown system call is ENOSYS");
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 1)
+		return atoi(argv[1]) % 100;
+	processes(argv[0]);
+	copy_on_write();
+	faults();
+	threads();
+	timers();
+	single_steps();
+	system_calls();
+	printf("%s\n", failed ? "work failed" : "work is done");
+	return failed;
+}
