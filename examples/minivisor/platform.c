@@ -159,6 +159,9 @@ bool platform_rdmsr(struct vm_vcpu *vcpu, uint32_t index, uint64_t *value)
 	case PVM_MSR_IA32_TSC:
 		*value = rdtsc();
 		return true;
+	case PVM_MSR_IA32_BIOS_SIGN_ID:	/* Linux 7.3 reads it without being asked to load microcode */
+		*value = 0;
+		return true;
 	}
 	return false;
 }

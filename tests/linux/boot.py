@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 """Debian's own kernel as a guest of minivisor, up to its init and the programs that this runs.
 
-    boot.py --minivisor ELF --work PROGRAM --suite SUITE --cpus N --folder FOLDER
+    boot.py --minivisor ELF --work PROGRAM --suite SUITE --cpus N --checks N --folder FOLDER
+    boot.py --extract VMLINUZ VMLINUX		# only the payload
 
 Owns the payload of a vmlinuz, the initial file system and the verdict. The kernel is the package's, unmodified;
 its checksum is printed. In QEMU's TCG: instructions are counted, and waiting takes no time (-icount), so that
@@ -110,6 +111,9 @@ def judge(args, release, console, log, status):
 
 
 def main():
+    if sys.argv[1:2] == ["--extract"] and len(sys.argv) == 4:
+        pathlib.Path(sys.argv[3]).write_bytes(payload(pathlib.Path(sys.argv[2])))
+        return 0
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name in ("minivisor", "work", "suite", "folder"):
         parser.add_argument(f"--{name}", required=True)
