@@ -112,7 +112,8 @@ class Terminal:
         os.close(ready)
 
     def serve(self, job):
-        """The shell: reports each change of its job, and puts it back to the foreground when it is told."""
+        """The shell: reports each change of its job, and lets it go on when it is told: in the foreground, or
+        with a file there that says so in the background."""
         signal.signal(signal.SIGUSR1, lambda number, frame: None)
         while True:
             _, status = os.waitpid(job, os.WUNTRACED)
@@ -121,7 +122,8 @@ class Terminal:
                 os._exit(0)
             os.tcsetpgrp(self.slave, os.getpgrp())
             signal.sigtimedwait([signal.SIGUSR1], LIMIT)
-            os.tcsetpgrp(self.slave, job)
+            if not Path(self.report + ".background").exists():
+                os.tcsetpgrp(self.slave, job)
             os.kill(-job, signal.SIGCONT)
 
     def status(self):
@@ -203,6 +205,31 @@ def scene_background(pvm, guests, folder):
         fail(f"status {code}: {terminal.output}")
 
 
+def scene_elsewhere(pvm, guests, folder):
+    """Stopped without being told, gone on in the background, stopped there, and to the foreground: the shell
+    leaves the terminal as it finds it, and in the end it is as it was before all that."""
+    background = Path(f"{folder}/status.background")
+    terminal = on_terminal(folder, run(pvm, f"{guests}/forever.elf"))
+    until("the terminal is raw", lambda: is_raw(terminal.slave))
+    os.kill(terminal.job, signal.SIGSTOP)
+    terminal.status()
+    background.touch()
+    then = {child: user_time(child) for child in children(terminal.job)}
+    os.kill(terminal.leader, signal.SIGUSR1)
+    until("the guest runs in the background", lambda: computing(terminal.job, then))
+    os.kill(terminal.job, signal.SIGTSTP)
+    if not os.WIFSTOPPED(terminal.status()):
+        fail("it has ended instead of stopping")
+    background.unlink()
+    then = {child: user_time(child) for child in children(terminal.job)}
+    os.kill(terminal.leader, signal.SIGUSR1)
+    until("the guest runs in the foreground", lambda: computing(terminal.job, then))
+    if not is_raw(terminal.slave):
+        fail("the terminal is not raw after fg")
+    os.kill(terminal.job, signal.SIGTERM)
+    terminal.expect_end(143)
+
+
 def scene_ignored(pvm, guests, folder):
     """What was ignored at the start stays ignored (nohup; & without job control)."""
     def ignore():
@@ -233,6 +260,11 @@ def full_pipe():
 def scene_unread(pvm, guests, folder):
     """Nobody reads the console, nor standard error, nor the trace: --timeout and SIGTERM end it."""
     del folder
+    _, writer = full_pipe()
+    code = subprocess.run(run(pvm, "--timeout=1", "--trace=/dev/stdout", f"{guests}/print.elf"),
+                          stdin=subprocess.DEVNULL, stdout=writer, stderr=writer, timeout=LIMIT).returncode
+    if code not in (124, 125):
+        fail(f"a trace to a full standard output: status {code}")
     for ending in ("timeout", "signal"):
         _, writer = full_pipe()
         process = subprocess.Popen(run(pvm, "--timeout=1" if ending == "timeout" else "--timeout=100",
