@@ -24,7 +24,7 @@
 #define X2APIC_FLAGS	8
 #define WAKEUP_MAILBOX	8
 #define WAKEUP_COMMAND	1
-#define START_TIMEOUT_MS 5000
+#define START_TIMEOUT_MS 120000	/* only a hang reaches it */
 
 struct mailbox {
 	u16 command, reserved;
