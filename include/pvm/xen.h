@@ -313,6 +313,7 @@ struct pvm_xen_console {
  */
 
 #define PVM_XEN_VCPUS_MAX	128
+#define PVM_XEN_GRANT_FRAMES_MAX 64
 #define PVM_XEN_PORTS_MAX	1024	/* of the interface's 4,096; port 0 is never used */
 
 /**

@@ -9,11 +9,13 @@
 #include <pvm/events.h>
 #include <pvm/mmu.h>
 
+#include "abi/abi.h"
 #include "exit/parts.h"
 #include "internal.h"
 
 #define INSN_INTO	0xce
 #define INSN_INT_LENGTH	2	/* INT n */
+#define INSN_INT3_LENGTH 1
 
 /* As many bytes of the instruction as can be fetched; the rest may lie in a page that
  * is not there, and not be needed. PVM_EAGAIN: only by sleeping. */
@@ -70,8 +72,14 @@ static int find_into(struct pvm_vcpu *vcpu, bool *found)
  * would be without the gate. */
 enum pvm_action pvm_exit_software(struct pvm_vcpu *vcpu, uint8_t vector)
 {
+	bool (*gate)(const struct pvm_vcpu *vcpu, uint8_t vector) = vcpu->vm->abi->software_gate;
 	bool into;
 
+	/* The CPU's gate let it through; the guest's own does not. */
+	if (gate && vector != PVM_VEC_OF && !gate(vcpu, vector)) {
+		vcpu->rip -= vector == PVM_VEC_BP ? INSN_INT3_LENGTH : INSN_INT_LENGTH;
+		return pvm_event_gp(vcpu, (uint32_t)vector << PVM_ERROR_INDEX_SHIFT | PVM_ERROR_IDT);
+	}
 	if (vector != PVM_VEC_OF)
 		return pvm_event_deliver(vcpu, vector, 0);
 	if (find_into(vcpu, &into) != PVM_OK)

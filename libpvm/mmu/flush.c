@@ -230,9 +230,22 @@ bool pvm_flush_address(struct pvm_vcpu *vcpu, pvm_gva_t gva)
 	return flush_address(vcpu, false, gva);
 }
 
+/* M9: another vCPU may be in tables that this one has never loaded. */
+static bool sync_everywhere(struct pvm_vcpu *vcpu)
+{
+	struct pvm_vm *vm = vcpu->vm;
+	bool done;
+
+	pvm_lock(vm);
+	done = sync_all(vcpu);
+	pvm_page_finish(vm->mmu);
+	pvm_unlock(vm);
+	return done;
+}
+
 bool pvm_flush_address_everywhere(struct pvm_vcpu *vcpu, pvm_gva_t gva)
 {
-	return flush_address(vcpu, true, gva);
+	return sync_everywhere(vcpu) && flush_address(vcpu, true, gva);
 }
 
 bool pvm_flush_everything(struct pvm_vcpu *vcpu)

@@ -451,7 +451,7 @@ void pvm_switcher_run(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *sv
 			kept = serve == PVM_SERVE_RESULT && vcpu->rip == cpu->frame.rip ?
 			       KEPT_BUT_RESULT : KEPT_NOTHING;
 		} else if (cpu->kind == KIND_SYSCALL && cpu->inhibit == PVM_INHIBIT_RETRY &&
-			   !vcpu->user_mode) {
+			   !vcpu->user_mode && !vcpu->vm->abi->entry) {	/* which every entry owes a call */
 			action = pvm_handle_syscall(vcpu);
 			kept = KEPT_NOTHING;
 		} else if (cpu->kind == KIND_VECTOR) {

@@ -49,6 +49,10 @@ static int init_vm(struct pvm_vm *vm)
 
 	if (!ops->clock || !ops->set_timer || !ops->kick)
 		return PVM_EINVAL;
+	/* S9: what guests' arguments are judged by. */
+	if (!vm->config.xen.vcpus || vm->config.xen.vcpus > PVM_XEN_VCPUS_MAX ||
+	    vm->config.xen.grant_frames > PVM_XEN_GRANT_FRAMES_MAX)
+		return PVM_EINVAL;
 	if (page_alloc(vm, &own) != PVM_OK)
 		return PVM_ENOMEM;
 	xen = vm->abi_data = own.va;

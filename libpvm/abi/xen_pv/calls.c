@@ -152,6 +152,8 @@ static enum pvm_action hypercall(struct pvm_vcpu *vcpu, uint64_t nr)
 	enum xen_step step;
 	unsigned i;
 
+	if (!pvm_rip_runnable(vcpu, vcpu->rip))		/* S1: also of calls that wait */
+		return pvm_event_resume(vcpu);
 	for (i = 0; i < XEN_ARGS; i++)
 		call.arg[i] = vcpu->gpr[registers[i]];
 	pvm_trace_vcpu(vcpu, PVM_TRACE_HYPERCALL, nr, call.arg[0], call.arg[1], call.arg[2]);

@@ -220,12 +220,11 @@ enum xen_step pvm_xen_grant_table_op(struct xen_call *call)
  * What is granted without doing anything.
  */
 
-/* Tables that may be written, which they may; and marked runstates, which are. */
+/* Tables that may be written, which they may. Not marks in runstates while they change. */
 enum xen_step pvm_xen_vm_assist(struct xen_call *call)
 {
 	call->budget--;
-	return xen_done(call,
-			call->arg[0] <= 1 && (call->arg[1] == 2 || call->arg[1] == 5) ? 0 : PVM_XEN_EINVAL);
+	return xen_done(call, call->arg[0] <= 1 && call->arg[1] == 2 ? 0 : PVM_XEN_EINVAL);
 }
 
 /* Ports read as ones for everyone, so the privilege to use them needs no keeping. */

@@ -10,6 +10,7 @@
 #include <pvm/events.h>
 
 #include "abi/xen_pv/xen_pv.h"
+#include "mmu/flush.h"
 #include "mmu/late.h"
 
 uint64_t pvm_xen_now(const struct pvm_vcpu *vcpu)
@@ -171,7 +172,8 @@ int pvm_xen_open_info(struct pvm_vcpu *vcpu)
 	return PVM_OK;
 }
 
-static void load_start(struct pvm_vcpu *vcpu)
+/* False: it would take too long in one go (M12); loading again does no harm. */
+static bool load_start(struct pvm_vcpu *vcpu)
 {
 	const struct xen_start *start = &xen_vcpu(vcpu)->start;
 
@@ -186,7 +188,7 @@ static void load_start(struct pvm_vcpu *vcpu)
 	vcpu->halted = false;
 	vcpu->state_gen++;
 	pvm_mmu_new_cr3(vcpu);
-	pvm_mmu_flush_current(vcpu);
+	return pvm_flush_current(vcpu);
 }
 
 /* ------------------------------------------------------------------------
@@ -208,19 +210,24 @@ static bool may_wake(const struct pvm_vcpu *vcpu)
 	return true;
 }
 
-static bool is_up(struct pvm_vcpu *vcpu)
+/* PVM_ACT_RESUME: it is up; _HALT: it is not; _RETRY: it is not yet. */
+static enum pvm_action begin_life(struct pvm_vcpu *vcpu)
 {
 	struct xen_vcpu *xen = xen_vcpu(vcpu);
+	uint32_t life = __atomic_load_n(&xen->life, __ATOMIC_ACQUIRE);
 
-	switch (__atomic_load_n(&xen->life, __ATOMIC_ACQUIRE)) {
-	case XEN_UP:
-		return true;
-	case XEN_STARTING:
-		load_start(vcpu);
-		__atomic_store_n(&xen->life, XEN_UP, __ATOMIC_RELEASE);
-		return true;
+	if (life == XEN_UP)
+		return PVM_ACT_RESUME;
+	if (life == XEN_STARTING) {
+		if (!load_start(vcpu))
+			return PVM_ACT_RETRY;
+		/* Unless another vCPU has taken it down again. */
+		if (__atomic_compare_exchange_n(&xen->life, &life, XEN_UP, false, __ATOMIC_SEQ_CST,
+						__ATOMIC_SEQ_CST))
+			return PVM_ACT_RESUME;
 	}
-	return false;
+	vcpu->halted = true;
+	return PVM_ACT_HALT;
 }
 
 static enum pvm_action failed(struct pvm_vcpu *vcpu, int rc)
@@ -236,12 +243,11 @@ static enum pvm_action settle(struct pvm_vcpu *vcpu)
 {
 	struct xen_vcpu *xen = xen_vcpu(vcpu);
 	uint32_t clock_gen = __atomic_load_n(&xen_vm(vcpu->vm)->clock_gen, __ATOMIC_ACQUIRE);
+	enum pvm_action life = begin_life(vcpu);
 	int rc;
 
-	if (!is_up(vcpu)) {
-		vcpu->halted = true;
-		return PVM_ACT_HALT;
-	}
+	if (life != PVM_ACT_RESUME)
+		return life;
 	rc = pvm_xen_open_info(vcpu);
 	if (rc != PVM_OK)
 		return failed(vcpu, rc);

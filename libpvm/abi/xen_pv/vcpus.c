@@ -189,7 +189,8 @@ static enum xen_step go_up(struct xen_call *call, struct pvm_vcpu *vcpu)
 /* It stops before its next entry. */
 static enum xen_step go_down(struct xen_call *call, struct pvm_vcpu *vcpu)
 {
-	bool changed = change_life(xen_vcpu(vcpu), XEN_UP, XEN_DOWN);
+	bool changed = change_life(xen_vcpu(vcpu), XEN_UP, XEN_DOWN) ||
+		       change_life(xen_vcpu(vcpu), XEN_STARTING, XEN_READY);
 
 	if (vcpu != call->vcpu) {
 		if (changed)

@@ -218,3 +218,25 @@ Test(frames, int_n_asks_the_gate)
 	cr_assert_eq(software(0x81), PVM_ACT_RESUME);
 	cr_expect_eq(vcpu->rip, TRAP(PVM_VEC_GP));
 }
+
+/* INT3 and INT 0x80 reach the host by gates of the CPU's that are open to anyone. */
+Test(frames, a_trap_asks_the_gate)
+{
+	const struct { uint8_t vector, length; } traps[] = { { 3, 1 }, { 0x80, 2 } };
+	unsigned i;
+
+	for (i = 0; i < 2; i++) {
+		struct pvm_xen_trap_info *table = xen_at(ARGUMENTS);
+
+		/* DPL 0 */
+		table[0] = (struct pvm_xen_trap_info){ .vector = traps[i].vector, .cs = KERNEL_CS,
+						       .address = TRAP(3) };
+		table[1] = (struct pvm_xen_trap_info){ 0 };
+		vcpu->gpr[PVM_RSP] = OTHER_STACK;
+		cr_assert_eq(xen_call(PVM_XEN_SET_TRAP_TABLE, ARGUMENTS, 0, 0, 0), 0);
+		xen_go_user(true);
+		vcpu->rip = USER + traps[i].length;
+		cr_assert_eq(xen_exit(0, PVM_EXIT_SOFTWARE, traps[i].vector, 0, 0), PVM_ACT_RESUME);
+		cr_expect_eq(vcpu->rip, TRAP(13), "vector %#x enters %#lx", traps[i].vector, vcpu->rip);
+	}
+}

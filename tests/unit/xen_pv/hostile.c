@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
  * A kernel that means harm: every hypercall, known or not, with arguments at edges, lists of them with
- * entries of the same kind, in either mode, by one vCPU of three. It may end itself. What must hold after each call
- * is what the CPU would be loaded with, and what the shadow tables are. The seed is printed.
+ * entries of the same kind, in either mode, by one vCPU of three. It may end itself. What must hold after
+ * each call is what the CPU would be loaded with, and what the shadow tables are. The seed is printed.
  */
 #include "guest.h"
 
@@ -38,14 +38,16 @@ static uint64_t pick(const uint64_t *from, size_t count)
 static uint64_t value(void)
 {
 	static const uint64_t numbers[] = {
-		0, 1, 2, 3, 7, 8, 15, 16, 31, 32, 63, 64, 255, 256, 511, 512, 4095, 4096, PVM_XEN_DOMID_SELF, 0x7fffffff,
-		0x80000000, 0xffffffff, 0x100000000, 0x7fffffffffffffff, 0x8000000000000000, ~0ull, ~0ull - 7, ~0ull - 4095,
+		0, 1, 2, 3, 7, 8, 15, 16, 31, 32, 63, 64, 255, 256, 511, 512, 4095, 4096, PVM_XEN_DOMID_SELF,
+		0x7fffffff, 0x80000000, 0xffffffff, 0x100000000, 0x7fffffffffffffff, 0x8000000000000000,
+		~0ull, ~0ull - 7, ~0ull - 4095,
 	};
 	static const uint64_t addresses[] = {
-		ARGUMENTS, ARGUMENTS, ARGUMENTS, ARGUMENTS + 8, ARGUMENTS + 0xff8, ARGUMENTS + 0xfff, KERNEL, KERNEL_STACK,
-		OTHER_STACK, KERNEL + KERNEL_SIZE - 8, KERNEL + KERNEL_SIZE - 1, KERNEL + KERNEL_SIZE, USER, USER + 0xffc,
-		0xffff800000000000, 0xffff800000000ff8, 0xffff87ffffffffff, 0xffff878000000000, 0xffff880000000000,
-		0x00007fffffffffff, 0x0000800000000000, 0xffff7fffffffffff, 0xfffffffffffff000,
+		ARGUMENTS, ARGUMENTS, ARGUMENTS, ARGUMENTS + 8, ARGUMENTS + 0xff8, ARGUMENTS + 0xfff, KERNEL,
+		KERNEL_STACK, OTHER_STACK, KERNEL + KERNEL_SIZE - 8, KERNEL + KERNEL_SIZE - 1,
+		KERNEL + KERNEL_SIZE, USER, USER + 0xffc, 0xffff800000000000, 0xffff800000000ff8,
+		0xffff87ffffffffff, 0xffff878000000000, 0xffff880000000000, 0x00007fffffffffff,
+		0x0000800000000000, 0xffff7fffffffffff, 0xfffffffffffff000,
 	};
 	uint64_t gfn = rnd() % (PAGES + 8);
 
@@ -93,8 +95,8 @@ static uint64_t entry(void)
 
 static uint64_t argument(char kind)
 {
-	static const uint64_t tables[] = { MEMORY / 2, MEMORY / 2 + 0x1000, MEMORY / 2 + 0x2000, MEMORY / 2 + 0x3000,
-					   MEMORY / 2 + 0x4000, MEMORY / 2 + 0x5000 };
+	static const uint64_t tables[] = { MEMORY / 2, MEMORY / 2 + 0x1000, MEMORY / 2 + 0x2000,
+					   MEMORY / 2 + 0x3000, MEMORY / 2 + 0x4000, MEMORY / 2 + 0x5000 };
 
 	if (rnd() % 8 == 0)
 		return value();

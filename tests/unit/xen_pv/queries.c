@@ -127,6 +127,21 @@ Test(queries, features_that_go_with_hidden_control_bits)
 	cr_expect_eq(out[3] & (pse | pge | pse36 | gbpages), 0, "%#x", out[3]);
 }
 
+Test(queries, S9_more_vcpus_than_a_set_has_bits_for_are_refused)
+{
+	struct pvm_vm_config config = xen_guest_config(2);
+	struct pvm_vm vm;
+
+	config.xen.vcpus = PVM_XEN_VCPUS_MAX + 1;
+	cr_expect_eq(pvm_vm_init(&vm, &config, &g.f.host.ops, &g.f.host), PVM_EINVAL);
+	config = xen_guest_config(2);
+	config.xen.vcpus = 0;
+	cr_expect_eq(pvm_vm_init(&vm, &config, &g.f.host.ops, &g.f.host), PVM_EINVAL);
+	config = xen_guest_config(2);
+	config.xen.grant_frames = PVM_XEN_GRANT_FRAMES_MAX + 1;
+	cr_expect_eq(pvm_vm_init(&vm, &config, &g.f.host.ops, &g.f.host), PVM_EINVAL);
+}
+
 Test(queries, control_bits_that_are_hidden)
 {
 	static const uint64_t hidden[] = { PVM_CR4_PSE, PVM_CR4_PGE, PVM_CR4_PCIDE, PVM_CR4_PKE, PVM_CR4_LA57,
