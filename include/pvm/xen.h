@@ -309,7 +309,8 @@ struct pvm_xen_console {
 #define PVM_XEN_CPUID_LENGTH	7
 
 /* ------------------------------------------------------------------------
- * For hosts.
+ * For hosts. A host makes all vCPUs of such a VM before one of them runs, as the others may kick a vCPU, and
+ * write what it has registered, from its pvm_vcpu_init() on; it resets and destroys them when none runs.
  */
 
 #define PVM_XEN_VCPUS_MAX	128

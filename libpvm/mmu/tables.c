@@ -161,5 +161,6 @@ int pvm_mmu_mark_table(struct pvm_vcpu *vcpu, pvm_gfn_t gfn, bool table)
 		pvm_page_finish(vm->mmu);
 		pvm_unlock(vm);
 	} while (rc == PVM_ENOMEM && refilled);	/* others have taken from the reserve */
-	return rc;
+	/* M11: the host is not out of memory, only this call must not wait for it. */
+	return rc == PVM_ENOMEM && vcpu->brief ? PVM_EAGAIN : rc;
 }

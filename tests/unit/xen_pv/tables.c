@@ -294,6 +294,9 @@ Test(tables, no_memory_for_a_mark_is_no_loss_M11)
 		action = xen_syscall(0);
 	cr_assert_eq(action, PVM_ACT_ERROR);
 	cr_expect_eq(vcpu->request.error.code, PVM_ENOMEM);
+	vcpu->brief = true;
+	cr_expect_eq(pvm_mmu_mark_table(vcpu, pvm_gfn(0x48), true), PVM_EAGAIN, "M11: with sleep it may succeed");
+	vcpu->brief = false;
 	g.f.host.allocs_left = -1;
 	cr_assert_eq(xen_syscall(0), PVM_ACT_RESUME, "the guest comes to it again");
 	cr_expect_eq(vcpu->gpr[PVM_RAX], 0);
