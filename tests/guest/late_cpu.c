@@ -41,5 +41,8 @@ void guest_main(void)
 		ran += run_program(&spaces[i]);
 	check(ran == SPACES, "and again");
 	space_load(&boot_space, true);
-	check(smp_start(other_cpu) == 2 && wait_for(&arrived, 1, TIMEOUT_MS), "another CPU starts");
+	if (smp_start(other_cpu) == 1)
+		skip("another CPU: there is only one");
+	else
+		check(wait_for(&arrived, 1, TIMEOUT_MS), "another CPU starts");
 }
