@@ -190,9 +190,7 @@ static struct pvm_shadow_page *first_stale(const struct pvm_vcpu *vcpu, struct p
 	return table ? table : root;
 }
 
-/* @all: of all vCPUs, under whatever root they have it. Inlined: the other way is counted. */
-static inline __attribute__((always_inline)) bool flush_address(struct pvm_vcpu *vcpu, bool all,
-								pvm_gva_t gva)
+bool pvm_flush_address(struct pvm_vcpu *vcpu, pvm_gva_t gva)
 {
 	struct pvm_vm *vm = vcpu->vm;
 	struct pvm_mmu *mmu = vm->mmu;
@@ -215,8 +213,7 @@ static inline __attribute__((always_inline)) bool flush_address(struct pvm_vcpu 
 			unsigned level = sync_address(mmu, first_stale(vcpu, root, gva), gva);
 
 			pvm_tlb_tell(mmu, &(struct pvm_tlb_flush){
-				.scope = PVM_FLUSH_GVA, .vcpu = all ? NULL : vcpu,
-				.root = all ? pvm_hpa(PVM_INVALID_ADDR) : root->host.pa,
+				.scope = PVM_FLUSH_GVA, .vcpu = vcpu, .root = root->host.pa,
 				.gva = gva, .level = (uint8_t)level });
 		}
 	}
@@ -225,27 +222,43 @@ static inline __attribute__((always_inline)) bool flush_address(struct pvm_vcpu 
 	return true;
 }
 
-bool pvm_flush_address(struct pvm_vcpu *vcpu, pvm_gva_t gva)
+/* The level of the guest's page at @gva in this vCPU's tables, which are up to date. */
+static unsigned level_at(struct pvm_vcpu *vcpu, pvm_gva_t gva)
 {
-	return flush_address(vcpu, false, gva);
+	struct pvm_mmu *mmu = vcpu->vm->mmu;
+	unsigned i, count, level, largest = 1;
+	pvm_gfn_t tables[2];
+
+	count = current_tables(vcpu, tables);
+	for (i = 0; i < count; i++) {
+		struct pvm_shadow_page *root = NULL;
+
+		while ((root = pvm_page_next_root(mmu, root, tables[i]))) {
+			level = sync_address(mmu, root, gva);
+			if (level > largest)
+				largest = level;
+		}
+	}
+	return largest;
 }
 
-/* M9: another vCPU may be in tables that this one has never loaded. */
-static bool sync_everywhere(struct pvm_vcpu *vcpu)
+/* M9: other vCPUs may be in tables that this one has never loaded, so all are brought up to date. */
+bool pvm_flush_address_everywhere(struct pvm_vcpu *vcpu, pvm_gva_t gva)
 {
 	struct pvm_vm *vm = vcpu->vm;
 	bool done;
 
+	if (!pvm_walk_address_legal(vcpu, gva))
+		return true;	/* nothing is ever mapped there (M7) */
 	pvm_lock(vm);
 	done = sync_all(vcpu);
+	if (done)
+		pvm_tlb_tell(vm->mmu, &(struct pvm_tlb_flush){
+			.scope = PVM_FLUSH_GVA, .root = { PVM_INVALID_ADDR }, .gva = gva,
+			.level = (uint8_t)level_at(vcpu, gva) });
 	pvm_page_finish(vm->mmu);
 	pvm_unlock(vm);
 	return done;
-}
-
-bool pvm_flush_address_everywhere(struct pvm_vcpu *vcpu, pvm_gva_t gva)
-{
-	return sync_everywhere(vcpu) && flush_address(vcpu, true, gva);
 }
 
 bool pvm_flush_everything(struct pvm_vcpu *vcpu)
