@@ -137,30 +137,26 @@ enum pvm_action pvm_xen_deliver(struct pvm_vcpu *vcpu, uint8_t vector, uint32_t 
 	return PVM_ACT_RESUME;
 }
 
-enum pvm_action pvm_xen_deliver_upcall(struct pvm_vcpu *vcpu)
+static enum pvm_action enter_callback(struct pvm_vcpu *vcpu, enum pvm_xen_callback which)
 {
 	struct frame frame = { .count = 0 };
 
 	push(&frame, vcpu->gpr[PVM_RCX]);
 	push(&frame, vcpu->gpr[PVM_R11]);
 	push_interrupted(&frame, vcpu);
+	return enter(vcpu, xen_vcpu(vcpu)->callback[which].address, &frame, true, PVM_NO_VECTOR);
+}
+
+enum pvm_action pvm_xen_deliver_upcall(struct pvm_vcpu *vcpu)
+{
 	pvm_trace_vcpu(vcpu, PVM_TRACE_EVENT, PVM_NO_VECTOR, 0, vcpu->user_mode, vcpu->rip);
-	return enter(vcpu, xen_vcpu(vcpu)->callback[PVM_XEN_CALLBACK_EVENT].address, &frame, true,
-		     PVM_NO_VECTOR);
+	return enter_callback(vcpu, PVM_XEN_CALLBACK_EVENT);
 }
 
 enum pvm_action pvm_xen_user_syscall(struct pvm_vcpu *vcpu)
 {
-	struct frame frame = { .count = 0 };
-	enum pvm_action action;
-
 	pvm_trace_vcpu(vcpu, PVM_TRACE_SYSCALL, vcpu->rip, vcpu->gpr[PVM_RAX], 0, 0);
-	push(&frame, vcpu->gpr[PVM_RCX]);
-	push(&frame, vcpu->gpr[PVM_R11]);
-	push_interrupted(&frame, vcpu);
-	action = enter(vcpu, xen_vcpu(vcpu)->callback[PVM_XEN_CALLBACK_SYSCALL].address, &frame, true,
-		       PVM_NO_VECTOR);
-	return action;
+	return enter_callback(vcpu, PVM_XEN_CALLBACK_SYSCALL);
 }
 
 /* ------------------------------------------------------------------------

@@ -28,34 +28,28 @@ uint64_t pvm_xen_now(const struct pvm_vcpu *vcpu)
 void pvm_xen_write_time(struct pvm_vcpu *vcpu)
 {
 	volatile struct pvm_xen_time_info *time = &xen_info(vcpu)->time;
+	struct pvm_xen_time_info now;
+	struct pvm_fault_result fault;
 	struct pvm_clock clock;
-	uint32_t version;
+	pvm_gva_t gva;
 
 	vcpu->vm->ops->clock(vcpu->vm->host, &clock);
-	/* Odd while it is written; whatever the guest has made of it. */
-	version = (time->version | 1) + 2;
-	__atomic_store_n(&time->version, version, __ATOMIC_SEQ_CST);
-	time->tsc_timestamp = clock.tsc;
-	time->system_time = clock.ns;
-	time->tsc_to_system_mul = clock.mul;
-	time->tsc_shift = clock.shift;
-	time->flags = clock.stable ? PVM_XEN_TIME_TSC_STABLE : 0;
-	__atomic_store_n(&time->version, version + 1, __ATOMIC_RELEASE);
+	/* The version is odd while it is written; whatever the guest has made of it. */
+	now = (struct pvm_xen_time_info){
+		.version = (time->version | 1) + 3, .tsc_timestamp = clock.tsc, .system_time = clock.ns,
+		.tsc_to_system_mul = clock.mul, .tsc_shift = clock.shift,
+		.flags = clock.stable ? PVM_XEN_TIME_TSC_STABLE : 0,
+	};
+	__atomic_store_n(&time->version, now.version - 1, __ATOMIC_SEQ_CST);
+	time->tsc_timestamp = now.tsc_timestamp;
+	time->system_time = now.system_time;
+	time->tsc_to_system_mul = now.tsc_to_system_mul;
+	time->tsc_shift = now.tsc_shift;
+	time->flags = now.flags;
+	__atomic_store_n(&time->version, now.version, __ATOMIC_RELEASE);
 	/* The same for programs, if the guest wants it; memory that is away gets it at the next change. */
-	if (xen_vcpu(vcpu)->time_area && !vcpu->user_mode) {
-		struct pvm_xen_time_info copy = {
-			.version = version + 1,
-			.tsc_timestamp = clock.tsc,
-			.system_time = clock.ns,
-			.tsc_to_system_mul = clock.mul,
-			.tsc_shift = clock.shift,
-			.flags = clock.stable ? PVM_XEN_TIME_TSC_STABLE : 0,
-		};
-		struct pvm_fault_result fault;
-		pvm_gva_t gva;
-
-		pvm_mmu_write(vcpu, pvm_gva(xen_vcpu(vcpu)->time_area), &copy, sizeof(copy), &fault, &gva);
-	}
+	if (xen_vcpu(vcpu)->time_area && !vcpu->user_mode)
+		pvm_mmu_write(vcpu, pvm_gva(xen_vcpu(vcpu)->time_area), &now, sizeof(now), &fault, &gva);
 }
 
 /* Ticks are shifted until a second has 2^30 to 2^31 of them, so that the product keeps all 32 bits of mul. */
