@@ -24,6 +24,9 @@ import subprocess
 import sys
 import tempfile
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+from initramfs import pack  # noqa: E402
+
 INIT = r"""#!/bin/sh
 mount -t devtmpfs dev /dev
 mount -t proc proc /proc
@@ -178,13 +181,7 @@ def make_initramfs(args, jobs, folder):
     wanted = {"la57=on": "57 bits virtual", "pku=on": " ospke "}
     (root / "cpu").write_text("".join(f"{wanted[word]}\n" for word in args.cpu.split(",") if word in wanted))
     (root / "list").write_text("".join(f"{job['name']} {args.seconds} {job['command']}\n" for job in jobs))
-    (root / "init").write_text(INIT)
-    (root / "init").chmod(0o755)
-    names = "".join(f"{path.relative_to(root)}\n" for path in sorted(root.rglob("*")))
-    archive = subprocess.run(["cpio", "-o", "-H", "newc", "--quiet"], cwd=root, input=names.encode(),
-                             stdout=subprocess.PIPE, check=True).stdout
-    (folder / "initramfs").write_bytes(archive)
-    return folder / "initramfs"
+    return pack(root, INIT, folder / "initramfs")
 
 
 def boot(args, initramfs):

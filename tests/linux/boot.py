@@ -19,7 +19,10 @@ import subprocess
 import sys
 import tempfile
 
-HERE = pathlib.Path(__file__).resolve().parent
+TESTS = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(TESTS / "support"))
+from initramfs import pack  # noqa: E402
+
 TIMEOUT = 900		# against hangs; a boot takes half a minute
 MEMORY_MB = 640
 POWER_OFF = 0		# of minivisor, where the guest ends itself
@@ -70,13 +73,7 @@ def initramfs(folder, work):
     for source, name in ((busybox.stdout.strip(), "bin/busybox"), (work, "work")):
         (root / name).write_bytes(pathlib.Path(source).read_bytes())
         (root / name).chmod(0o755)
-    (root / "init").write_text(INIT)
-    (root / "init").chmod(0o755)
-    names = "".join(f"{path.relative_to(root)}\n" for path in sorted(root.rglob("*")))
-    archive = subprocess.run(["cpio", "-o", "-H", "newc", "--quiet"], cwd=root, input=names.encode(),
-                             stdout=subprocess.PIPE, check=True).stdout
-    (folder / "initramfs").write_bytes(archive)
-    return folder / "initramfs"
+    return pack(root, INIT, folder / "initramfs")
 
 
 def boot(args, kernel, files, folder):
@@ -121,7 +118,7 @@ def main():
     parser.add_argument("--checks", type=int, required=True)
     parser.add_argument("--append", default="")
     args = parser.parse_args()
-    kernels = subprocess.run([HERE.parent / "kvm" / "kernel", args.suite], stdout=subprocess.PIPE, check=True,
+    kernels = subprocess.run([TESTS / "kvm" / "kernel", args.suite], stdout=subprocess.PIPE, check=True,
                              text=True).stdout.strip()
     vmlinuz = next(pathlib.Path(kernels).glob("boot/vmlinuz-*"))
     release = vmlinuz.name.removeprefix("vmlinuz-")
