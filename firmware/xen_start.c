@@ -78,7 +78,7 @@ static int check_kernel(const struct layout *l)
 	if (!kernel->xen.has_entry || !kernel->xen.has_virt_base)
 		return refuse(l, "%s: has no notes for a start as a Xen PV guest", kernel->path);
 	if (kernel->xen.hypercall_page)
-		return refuse(l, "%s: is older than SYSCALLs in line: it calls through a page that nobody fills here",
+		return refuse(l, "%s: makes hypercalls through a page that Xen would fill, which is not supported",
 			      kernel->path);
 	if (base & (MAPPED_MAX - 1) || base >> 47 != 0x1ffff)
 		return refuse(l, "%s: its base 0x%llx is not a whole GiB of the upper half", kernel->path,

@@ -321,8 +321,7 @@ struct pvm_xen_console {
  * pvm_xen_alloc_port - a port whose other end is the host's.
  * @remote: the host's name for it, handed to pvm_host_ops::notify. @vcpu: whom it tells at first.
  *
- * Any thread. Returns the port, 1 and more, or PVM_ENOSPC's negative number of enum
- * pvm_xen_error.
+ * Any thread. Returns the port, 1 and more, or PVM_XEN_ENOSPC: all are in use.
  */
 PVM_API int pvm_xen_alloc_port(struct pvm_vm *vm, uint32_t remote, uint32_t vcpu);
 

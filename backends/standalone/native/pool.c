@@ -152,7 +152,7 @@ static struct space *create_locked(struct pool *pool, bool user, const struct sp
 	else
 		error = space_create(&pool->spaces[place], &pool->nursery, place, pool->go[place],
 				     pool->go[place ^ 1], why, why_size);
-	set_lacks(pool, false);		/* also where the host refuses: nobody can wait for that */
+	set_lacks(pool, false);		/* also where the host refuses: others go on then */
 	if (error) {
 		pool->limit = (unsigned)pool->alive;
 		pool->retry_at = pool->clock + pool->patience;

@@ -20,7 +20,7 @@
 /*
  * What the pools of a VM have in common. A vCPU without any stub comes before all that would have
  * another one: so none ends for want of what another could do without. Each asks for its first as soon as it
- * is there; what the host refuses it then nobody waits for. pool_shared_init()
+ * is there; if the host refuses that one, others do not wait any longer. pool_shared_init()
  */
 struct pool_shared {
 	pthread_mutex_t lock;		/* a process is being made, or one makes place for another */

@@ -245,7 +245,7 @@ static int send(struct pvm_vm *vm, uint32_t number)
 		pvm_xen_raise(vm, number);
 		return 0;
 	case PVM_XEN_PORT_UNBOUND:
-		return 0;	/* nobody is there yet, and will look when it is */
+		return 0;	/* it has no other end yet */
 	}
 	return PVM_XEN_EINVAL;
 }

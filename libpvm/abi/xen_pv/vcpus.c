@@ -3,8 +3,8 @@
  * vcpu_op: a vCPU is given its context, goes up and down, says where its shared memory is, and has
  * its timer set.
  *
- * Of another vCPU only what struct xen_vcpu marks as shared is touched, and its context while it
- * is XEN_BUSY, which nobody else then is with it.
+ * Of another vCPU only what struct xen_vcpu marks as shared is touched, and its context while its
+ * life is XEN_BUSY: only one vCPU at a time can make it that.
  */
 #include "abi/xen_pv/xen_pv.h"
 
