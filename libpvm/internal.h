@@ -79,6 +79,8 @@ void pvm_mmu_vcpu_destroy(struct pvm_vcpu *vcpu);
 /* Takes the MMU lock. From now on the engine writes @gfn, and only that frame, beside the MMU
  * (M9): guest tables in it are never taken to be what they were. @shared false: no frame. */
 void pvm_mmu_share(struct pvm_vcpu *vcpu, pvm_gfn_t gfn, bool shared);
+/* The same of one frame of the VM, whoever runs it, as long as it lives. */
+void pvm_mmu_share_vm(struct pvm_vcpu *vcpu, pvm_gfn_t gfn);
 /* Does a shadow page mirror the frame? */
 bool pvm_mmu_is_table(struct pvm_vcpu *vcpu, pvm_gfn_t gfn);
 

@@ -348,6 +348,17 @@ void pvm_mmu_host_wrote(struct pvm_vm *vm, pvm_gfn_t gfn, enum pvm_sleep sleep)
 	pvm_unlock(vm);
 }
 
+void pvm_mmu_share_vm(struct pvm_vcpu *vcpu, pvm_gfn_t gfn)
+{
+	struct pvm_mmu *mmu = vcpu->vm->mmu;
+
+	pvm_lock(vcpu->vm);
+	mmu->shared = gfn;
+	mmu->is_shared = true;
+	note_write(mmu, gfn, pvm_vcpu_sleep(vcpu));
+	pvm_unlock(vcpu->vm);
+}
+
 void pvm_mmu_share(struct pvm_vcpu *vcpu, pvm_gfn_t gfn, bool shared)
 {
 	struct pvm_vm *vm = vcpu->vm;

@@ -89,6 +89,8 @@ struct pvm_mmu {
 	uint32_t vcpus;
 	struct pvm_vcpu *first_vcpu;	/* of a list by vcpu->mmu.next */
 	bool alone;			/* lock.h: a holder of the lock is, or waits to be */
+	bool is_shared;			/* the engine writes shared as it likes, as pvm_vcpu_mmu's */
+	pvm_gfn_t shared;
 	uint64_t widest_range;		/* config.range as the MSR has it */
 
 	struct pvm_host_page reserve[RESERVE_MAX];

@@ -287,12 +287,14 @@ bool pvm_track_can_protect(struct pvm_mmu *mmu, pvm_gfn_t gfn)
 	return false;
 }
 
-/* M9: the engine writes the PVCS, as the guest does, without a look at what else is in its
- * page: no table there is ever exact. */
+/* M9: the engine writes the PVCS, and a frame of the VM's, as the guest does, without a look at what
+ * else is in that page: no table there is ever exact. */
 static bool is_shared(const struct pvm_mmu *mmu, pvm_gfn_t gfn)
 {
 	const struct pvm_vcpu *vcpu;
 
+	if (mmu->is_shared && mmu->shared.v == gfn.v)
+		return true;
 	for (vcpu = mmu->first_vcpu; vcpu; vcpu = vcpu->mmu.next)
 		if (vcpu->mmu.is_shared && vcpu->mmu.shared.v == gfn.v)
 			return true;

@@ -9,7 +9,8 @@
 #include "abi/xen_pv/xen_pv.h"
 #include "events/resume.h"
 
-#define BUDGET	512	/* units of work of one exit */
+#define BUDGET		512	/* units of work of one exit */
+#define BUDGET_BRIEF	64	/* of one with interrupts off (M12) */
 
 static const uint8_t registers[XEN_ARGS] = { PVM_RDI, PVM_RSI, PVM_RDX, PVM_R10, PVM_R8, PVM_R9 };
 
@@ -95,49 +96,101 @@ static enum xen_step run_row(struct xen_call *call, uint64_t nr)
  * Multicalls.
  */
 
-/* One entry. Its result has its place before it is run, and if it is not finished, its arguments. */
-static enum xen_step run_entry(struct xen_call *call, uint64_t at)
-{
-	struct pvm_xen_multicall_entry entry;
-	struct xen_call inner = { .vcpu = call->vcpu, .multi = true, .budget = call->budget };
-	enum xen_step step, inner_step;
-	bool failed;
+/* In the count of entries left: the first of them was begun, and memory was away where it is to be written
+ * to its entry. What that is, is in the arguments that a multicall does not use. */
+#define OWES_RESULT	(1ull << 62)	/* in OWED_RESULT; it is done */
+#define OWES_ARGS	(1ull << 61)	/* from OWED_ARGS on; it is to go on with them */
+#define OWED_RESULT	2
+#define OWED_ARGS	2
+#define ARGS_OWED	3	/* no call changes more of its arguments */
 
-	step = pvm_xen_read(call, at, &entry, sizeof(entry), &failed);
-	if (failed)
-		return step;
-	step = pvm_xen_write(call, at + offsetof(struct pvm_xen_multicall_entry, result), &entry.result,
-			 sizeof(entry.result), &failed);
-	if (failed)
-		return step;
-	memcpy(inner.arg, entry.args, sizeof(inner.arg));
-	inner_step = run_row(&inner, entry.op);
-	call->budget = inner.budget;
-	if (inner_step == XEN_DONE) {
-		step = pvm_xen_write(call, at + offsetof(struct pvm_xen_multicall_entry, result),
-				     &inner.result, sizeof(inner.result), &failed);
-	} else {
-		step = pvm_xen_write(call, at + offsetof(struct pvm_xen_multicall_entry, args), inner.arg,
-				 sizeof(inner.arg), &failed);
+static uint64_t result_of(uint64_t entry)
+{
+	return entry + offsetof(struct pvm_xen_multicall_entry, result);
+}
+
+static uint64_t args_of(uint64_t entry)
+{
+	return entry + offsetof(struct pvm_xen_multicall_entry, args);
+}
+
+/* An entry is done, and so says its result. */
+static enum xen_step finish_entry(struct xen_call *call, int64_t result)
+{
+	bool failed;
+	enum xen_step step = pvm_xen_write(call, result_of(call->arg[0]), &result, sizeof(result), &failed);
+
+	if (step == XEN_LATE) {
+		call->arg[OWED_RESULT] = (uint64_t)result;
+		call->arg[1] |= OWES_RESULT;
 	}
 	if (failed)
 		return step;
-	call->result = 0;
-	return inner_step;
+	call->arg[0] += sizeof(struct pvm_xen_multicall_entry);
+	call->arg[1]--;
+	return XEN_DONE;
+}
+
+/* An entry is not done: @inner says how far it is, and @step why. */
+static enum xen_step leave_entry(struct xen_call *call, const uint64_t *inner, enum xen_step step)
+{
+	bool failed;
+	enum xen_step written = pvm_xen_write(call, args_of(call->arg[0]), inner, ARGS_OWED * sizeof(*inner),
+					      &failed);
+
+	if (!failed)
+		return step;
+	if (written == XEN_LATE) {
+		memcpy(&call->arg[OWED_ARGS], inner, ARGS_OWED * sizeof(*inner));
+		call->arg[1] |= OWES_ARGS;
+	}
+	return written;
+}
+
+/* The next entry. Its result has its place before it is run. */
+static enum xen_step run_entry(struct xen_call *call)
+{
+	struct pvm_xen_multicall_entry entry;
+	struct xen_call inner = { .vcpu = call->vcpu, .multi = true, .budget = call->budget };
+	enum xen_step step;
+	bool failed;
+
+	step = pvm_xen_read(call, call->arg[0], &entry, sizeof(entry), &failed);
+	if (failed)
+		return step;
+	step = pvm_xen_write(call, result_of(call->arg[0]), &entry.result, sizeof(entry.result), &failed);
+	if (failed)
+		return step;
+	memcpy(inner.arg, entry.args, sizeof(inner.arg));
+	step = run_row(&inner, entry.op);
+	call->budget = inner.budget;
+	return step == XEN_DONE ? finish_entry(call, inner.result) : leave_entry(call, inner.arg, step);
+}
+
+/* What was owed to the first entry when the call was made before. */
+static enum xen_step pay_entry(struct xen_call *call)
+{
+	uint64_t args[ARGS_OWED];
+	uint64_t owed = call->arg[1] & (OWES_RESULT | OWES_ARGS);
+
+	call->arg[1] ^= owed;
+	if (owed & OWES_RESULT)
+		return finish_entry(call, (int64_t)call->arg[OWED_RESULT]);
+	memcpy(args, &call->arg[OWED_ARGS], sizeof(args));
+	return leave_entry(call, args, XEN_DONE);
 }
 
 static enum xen_step multicall(struct xen_call *call)
 {
 	enum xen_step step;
 
-	for (; call->arg[1]; call->arg[1]--) {
+	while (call->arg[1]) {
 		if (call->budget-- <= 0)
 			return XEN_AGAIN;
 		call->result = 0;
-		step = run_entry(call, call->arg[0]);
+		step = call->arg[1] & (OWES_RESULT | OWES_ARGS) ? pay_entry(call) : run_entry(call);
 		if (step != XEN_DONE || call->result < 0)
 			return step;
-		call->arg[0] += sizeof(struct pvm_xen_multicall_entry);
 	}
 	return xen_done(call, 0);
 }
@@ -148,7 +201,7 @@ static enum xen_step multicall(struct xen_call *call)
 
 static enum pvm_action hypercall(struct pvm_vcpu *vcpu, uint64_t nr)
 {
-	struct xen_call call = { .vcpu = vcpu, .budget = BUDGET };
+	struct xen_call call = { .vcpu = vcpu, .budget = vcpu->brief ? BUDGET_BRIEF : BUDGET };
 	enum xen_step step;
 	unsigned i;
 

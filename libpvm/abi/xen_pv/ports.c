@@ -4,27 +4,15 @@
  * each word of those in a vcpu_info. A port is a virtual interrupt's, an interrupt between vCPUs,
  * or has its other end with the host.
  *
- * A port's state is one word of 64 bits, changed under the VM's lock of ports and read by anyone.
+ * A port's state is one word of 64 bits, changed under the VM's MMU lock and read by anyone.
  * To raise a port takes no lock: its bit is set first, and only then is looked whom it tells, so
  * that a vcpu_info that moves meanwhile is told everything anew (pvm_xen_tell_everything()).
  */
 #include "abi/xen_pv/xen_pv.h"
+#include "mmu/lock.h"
 
 #define DOMID_HOST	0	/* the other end of every channel between domains */
-
-void pvm_xen_lock(struct pvm_vm *vm)
-{
-	while (__atomic_exchange_n(&xen_vm(vm)->lock, 1, __ATOMIC_ACQUIRE)) {
-		__builtin_ia32_pause();
-		if (vm->ops->relax)
-			vm->ops->relax(vm->host);
-	}
-}
-
-void pvm_xen_unlock(struct pvm_vm *vm)
-{
-	__atomic_store_n(&xen_vm(vm)->lock, 0, __ATOMIC_RELEASE);
-}
+#define COST		8	/* of call->budget: the table may be full, or the host be told */
 
 /* ------------------------------------------------------------------------
  * The table.
@@ -77,9 +65,9 @@ static int port_new_locked(struct pvm_vm *vm, struct xen_port to)
 {
 	int port;
 
-	pvm_xen_lock(vm);
+	pvm_lock(vm);
 	port = port_new(vm, to);
-	pvm_xen_unlock(vm);
+	pvm_unlock(vm);
 	return port;
 }
 
@@ -179,14 +167,14 @@ static int bind_virq(struct pvm_vm *vm, uint32_t virq, uint32_t id)
 		return PVM_XEN_EINVAL;
 	if (!vcpu)
 		return PVM_XEN_ENOENT;
-	pvm_xen_lock(vm);
+	pvm_lock(vm);
 	if (xen_vcpu(vcpu)->virq_port[virq])
 		result = PVM_XEN_EEXIST;
 	else
 		result = port_new(vm, port);
 	if (result > 0)
 		__atomic_store_n(&xen_vcpu(vcpu)->virq_port[virq], (uint16_t)result, __ATOMIC_RELEASE);
-	pvm_xen_unlock(vm);
+	pvm_unlock(vm);
 	return result;
 }
 
@@ -216,7 +204,7 @@ static int close_port(struct pvm_vm *vm, uint32_t number)
 	struct xen_port port;
 	struct pvm_vcpu *vcpu;
 
-	pvm_xen_lock(vm);
+	pvm_lock(vm);
 	port = port_get(vm, number);
 	if (port.state != PVM_XEN_PORT_CLOSED) {
 		vcpu = xen_find_vcpu(vm, port.vcpu);
@@ -228,7 +216,7 @@ static int close_port(struct pvm_vm *vm, uint32_t number)
 			__atomic_fetch_and(word_of(shared->pending, number), ~bit_of(number),
 					   __ATOMIC_SEQ_CST);
 	}
-	pvm_xen_unlock(vm);
+	pvm_unlock(vm);
 	return port.state == PVM_XEN_PORT_CLOSED ? PVM_XEN_EINVAL : 0;
 }
 
@@ -257,7 +245,7 @@ static int bind_vcpu(struct pvm_vm *vm, uint32_t number, uint32_t id)
 
 	if (!xen_find_vcpu(vm, id))
 		return PVM_XEN_ENOENT;
-	pvm_xen_lock(vm);
+	pvm_lock(vm);
 	port = port_get(vm, number);
 	/* An interrupt of one vCPU is its own. */
 	if (port.state != PVM_XEN_PORT_INTERDOMAIN && port.state != PVM_XEN_PORT_UNBOUND &&
@@ -267,7 +255,7 @@ static int bind_vcpu(struct pvm_vm *vm, uint32_t number, uint32_t id)
 		port.vcpu = (uint16_t)id;
 		port_set(vm, number, port);
 	}
-	pvm_xen_unlock(vm);
+	pvm_unlock(vm);
 	return result;
 }
 
@@ -355,6 +343,7 @@ enum xen_step pvm_xen_event_channel_op(struct xen_call *call)
 	enum xen_step step;
 	int result;
 
+	call->budget -= COST;
 	if (!shape->known)
 		return xen_done(call, PVM_XEN_ENOSYS);
 	step = pvm_xen_read(call, at, &r, shape->size, &failed);
@@ -390,14 +379,14 @@ static int change(struct pvm_vm *vm, uint32_t number, uint8_t from, uint8_t to, 
 {
 	struct xen_port port;
 
-	pvm_xen_lock(vm);
+	pvm_lock(vm);
 	port = port_get(vm, number);
 	if (port.state == from) {
 		port_set(vm, number, (struct xen_port){ .state = to, .vcpu = port.vcpu, .remote = remote });
-		pvm_xen_unlock(vm);
+		pvm_unlock(vm);
 		return PVM_OK;
 	}
-	pvm_xen_unlock(vm);
+	pvm_unlock(vm);
 	return PVM_EINVAL;
 }
 

@@ -10,7 +10,14 @@
 #include "abi/xen_pv/xen_pv.h"
 #include "mmu/flush.h"
 
-#define CONTINUED	(1ull << 31)	/* in a count: some of the list was done before */
+/* The count of a list: requests left, whether it was begun, and requests done. */
+#define COUNT_LEFT	0x7fffffffull
+#define COUNT_CONTINUED	(1ull << 31)
+#define COUNT_DONE_SHIFT 32
+
+/* What requests cost of call->budget, beside 1: as many passes over tables may be behind them. */
+#define COST_FLUSH	32
+#define COST_MARK	32
 
 /* A list of requests: ( pointer, count, pointer to the number done, domain ). */
 struct list {
@@ -19,52 +26,48 @@ struct list {
 	enum xen_step (*one)(struct xen_call *call, const void *request);
 };
 
-/* @arg[2], where there is one, counts what was done. XEN_DONE: it does, and call->result is as it was. */
-static enum xen_step add_done(struct xen_call *call, uint64_t done, bool continued)
+/* @arg[2], where there is one, is told how many were done. XEN_DONE: it is, and call->result is as it was. */
+static enum xen_step tell_done(struct xen_call *call, uint32_t done)
 {
 	int64_t result = call->result;
-	uint32_t before = 0, now;
-	enum xen_step step = XEN_DONE;
-	bool failed = false;
+	bool failed;
+	enum xen_step step;
 
 	if (!call->arg[2])
 		return XEN_DONE;
-	if (continued)
-		step = pvm_xen_read(call, call->arg[2], &before, sizeof(before), &failed);
-	now = before + (uint32_t)done;
-	if (!failed)
-		step = pvm_xen_write(call, call->arg[2], &now, sizeof(now), &failed);
+	step = pvm_xen_write(call, call->arg[2], &done, sizeof(done), &failed);
 	if (!failed)
 		call->result = result;
-	return failed ? step : XEN_DONE;
+	return step;
 }
 
 static enum xen_step for_list(struct xen_call *call, const struct list *list)
 {
-	uint64_t count = call->arg[1] & ~CONTINUED, done = 0;
-	bool continued = call->arg[1] & CONTINUED, failed = false;
-	enum xen_step step = XEN_DONE, added;
+	uint64_t left = call->arg[1] & COUNT_LEFT;
+	uint64_t done = call->arg[1] & COUNT_CONTINUED ? call->arg[1] >> COUNT_DONE_SHIFT : 0;
+	enum xen_step step = XEN_DONE;
 	uint64_t request[3];
+	bool failed = false;
 
 	if ((uint16_t)call->arg[3] != PVM_XEN_DOMID_SELF)
 		return xen_done(call, PVM_XEN_EPERM);
 	call->result = 0;
-	while (done < count && call->budget > 0) {
+	while (left && call->budget > 0) {
 		step = pvm_xen_read(call, call->arg[0], request, list->size, &failed);
 		if (!failed)
 			step = list->one(call, request);
 		if (step != XEN_DONE || call->result < 0)
 			break;
 		call->arg[0] += list->size;
+		left--;
 		done++;
 	}
-	call->arg[1] = (count - done) | CONTINUED;
-	added = add_done(call, done, continued);
-	if (added != XEN_DONE)
-		return added;
-	if (step != XEN_DONE || call->result < 0 || done == count)
+	call->arg[1] = done << COUNT_DONE_SHIFT | COUNT_CONTINUED | left;
+	if (step != XEN_DONE)
 		return step;
-	return XEN_AGAIN;
+	if (call->result >= 0 && left)
+		return XEN_AGAIN;
+	return tell_done(call, (uint32_t)done);
 }
 
 /* ------------------------------------------------------------------------
@@ -136,43 +139,56 @@ static enum xen_step flushed(struct xen_call *call, bool done)
 
 static enum xen_step flush(struct xen_call *call, bool local)
 {
+	call->budget -= COST_FLUSH;
 	return flushed(call, local ? pvm_flush_current(call->vcpu) : pvm_flush_everything(call->vcpu));
 }
 
 static enum xen_step invlpg(struct xen_call *call, uint64_t gva, bool local)
 {
+	call->budget -= COST_FLUSH;
 	return flushed(call, local ? pvm_flush_address(call->vcpu, pvm_gva(gva)) :
 				     pvm_flush_address_everywhere(call->vcpu, pvm_gva(gva)));
+}
+
+/* In the third argument, whose pointer is canonical: the entry is written, and the flush is left. */
+#define WRITTEN	(1ull << 62)
+
+static bool is_written(uint64_t pointer)
+{
+	return !(pointer & WRITTEN) != !(pointer >> 63);
 }
 
 enum xen_step pvm_xen_update_va_mapping(struct xen_call *call)
 {
 	struct pvm_vcpu *vcpu = call->vcpu;
-	uint64_t gva = call->arg[0], flags = call->arg[2] & PVM_XEN_UVMF_FLAGS;
-	uint64_t set = call->arg[2] & ~(uint64_t)PVM_XEN_UVMF_FLAGS;
-	bool local = true;
-	pvm_gpa_t entry;
+	bool written = is_written(call->arg[2]), local = true;
+	uint64_t flags, set;
 	enum xen_step step;
+	pvm_gpa_t entry;
 	int rc;
 
+	call->arg[2] ^= written ? WRITTEN : 0;
+	flags = call->arg[2] & PVM_XEN_UVMF_FLAGS;
+	set = call->arg[2] & ~(uint64_t)PVM_XEN_UVMF_FLAGS;
 	call->budget--;
-	if (flags & (PVM_XEN_UVMF_TLB_FLUSH | PVM_XEN_UVMF_INVLPG)) {
-		step = set_is_local(call, set, &local);
-		if (step != XEN_DONE)
-			return step;
+	if (!written) {
+		rc = pvm_mmu_find_entry(vcpu, pvm_gva(call->arg[0]), &entry);
+		if (rc == PVM_OK)
+			rc = pvm_mmu_write_entry(vcpu, entry, call->arg[1], false);
+		if (rc != PVM_OK)
+			return answered(call, rc);
 	}
-	rc = pvm_mmu_find_entry(vcpu, pvm_gva(gva), &entry);
-	if (rc == PVM_OK)
-		rc = pvm_mmu_write_entry(vcpu, entry, call->arg[1], false);
-	if (rc != PVM_OK)
-		return answered(call, rc);
+	if (!(flags & (PVM_XEN_UVMF_TLB_FLUSH | PVM_XEN_UVMF_INVLPG)))
+		return xen_done(call, 0);
+	step = set_is_local(call, set, &local);
 	if (flags & PVM_XEN_UVMF_ALL)
 		local = false;
-	if (flags & PVM_XEN_UVMF_TLB_FLUSH)
-		return flush(call, local);
-	if (flags & PVM_XEN_UVMF_INVLPG)
-		return invlpg(call, gva, local);
-	return xen_done(call, 0);
+	if (step == XEN_DONE)
+		step = flags & PVM_XEN_UVMF_TLB_FLUSH ? flush(call, local) :
+							invlpg(call, call->arg[0], local);
+	if (step != XEN_DONE)
+		call->arg[2] ^= WRITTEN;	/* another vCPU may change the entry before it comes again */
+	return step;
 }
 
 /* ------------------------------------------------------------------------
@@ -203,9 +219,10 @@ static enum xen_step one_mmuext(struct xen_call *call, const void *request)
 	case PVM_XEN_PIN_L2_TABLE:
 	case PVM_XEN_PIN_L3_TABLE:
 	case PVM_XEN_PIN_L4_TABLE:
-		return answered(call, pvm_mmu_mark_table(vcpu, pvm_gfn(op->arg1), true));
 	case PVM_XEN_UNPIN_TABLE:
-		return answered(call, pvm_mmu_mark_table(vcpu, pvm_gfn(op->arg1), false));
+		call->budget -= COST_MARK;
+		return answered(call, pvm_mmu_mark_table(vcpu, pvm_gfn(op->arg1),
+							 op->cmd != PVM_XEN_UNPIN_TABLE));
 	case PVM_XEN_NEW_BASEPTR:
 		return load(call, &vcpu->cr3, op->arg1);
 	case PVM_XEN_NEW_USER_BASEPTR:

@@ -12,6 +12,7 @@
 #include "abi/xen_pv/xen_pv.h"
 #include "mmu/flush.h"
 #include "mmu/late.h"
+#include "mmu/lock.h"
 
 uint64_t pvm_xen_now(const struct pvm_vcpu *vcpu)
 {
@@ -115,14 +116,17 @@ static int open_shared(struct pvm_vcpu *vcpu)
 
 	if (__atomic_load_n(&xen->shared, __ATOMIC_ACQUIRE))
 		return PVM_OK;
+	if (vcpu->brief && pvm_mmu_is_table(vcpu, gfn))		/* M12, as pvm_pvcs_attach() */
+		return PVM_EAGAIN;
 	rc = vm->ops->pin(vm->host, gfn, &page, &pa);
 	if (rc == PVM_EAGAIN)
 		pvm_late_note(vcpu, gfn, true);
 	if (rc != PVM_OK)
 		return rc;
-	pvm_xen_lock(vm);
+	pvm_mmu_share_vm(vcpu, gfn);		/* M9 */
+	pvm_lock(vm);
 	if (xen->shared) {
-		pvm_xen_unlock(vm);
+		pvm_unlock(vm);
 		vm->ops->unpin(vm->host, gfn, page);	/* another vCPU was faster */
 		return PVM_OK;
 	}
@@ -130,7 +134,7 @@ static int open_shared(struct pvm_vcpu *vcpu)
 	write_wall_clock(page, &clock);
 	xen->shared_page = page;
 	__atomic_store_n(&xen->shared, (struct pvm_xen_shared_info *)page, __ATOMIC_RELEASE);
-	pvm_xen_unlock(vm);
+	pvm_unlock(vm);
 	return PVM_OK;
 }
 

@@ -4,7 +4,7 @@
  * hypercall on its way.
  *
  * A vCPU's state is its own thread's, but for what is marked shared: that is read and written
- * by any thread, a word at a time. A VM's ports are changed under the lock of struct xen_vm.
+ * by any thread, a word at a time. A VM's ports are changed under its MMU lock.
  *
  *   abi.c       the table of operations; the life of both states
  *   frames.c    entries into the kernel and iret
@@ -44,7 +44,6 @@ struct xen_port {
 /* One page. */
 struct xen_vm {
 	struct pvm_host_page own, ports[XEN_PORT_PAGES];
-	uint32_t lock;				/* of the ports' states, and of opening */
 	struct pvm_xen_shared_info *shared;	/* pinned; NULL: no vCPU has run yet */
 	void *shared_page;			/* as pin() gave it */
 	uint32_t clock_gen;			/* shared: counts the host's changes of its clock */
@@ -220,9 +219,6 @@ void pvm_xen_raise_virq(struct pvm_vcpu *vcpu, unsigned virq);
 bool pvm_xen_port_is_pending(const struct pvm_vm *vm, uint32_t port);
 /* The vCPU's vcpu_info has moved: nothing that was told at its old place is lost. */
 void pvm_xen_tell_everything(struct pvm_vcpu *vcpu);
-
-void pvm_xen_lock(struct pvm_vm *vm);
-void pvm_xen_unlock(struct pvm_vm *vm);
 
 /* ------------------------------------------------------------------------
  * vcpus.c

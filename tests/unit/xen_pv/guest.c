@@ -32,6 +32,8 @@ static void host_notify(void *host, uint32_t port, uint32_t remote)
 	g.notified_port = port;
 	g.notified_remote = remote;
 	g.notified++;
+	if (g.on_notify)
+		g.on_notify();
 }
 
 struct pvm_vm_config xen_guest_config(unsigned vcpus)
@@ -157,7 +159,7 @@ enum pvm_action xen_exit(unsigned id, enum pvm_exit_kind kind, uint8_t vector, u
 				       .gva = { gva } };
 	pvm_hpa_t root;
 
-	return pvm_handle_exit(&g.f.vcpu[id], &stop, &root, PVM_MAY_SLEEP);
+	return pvm_handle_exit(&g.f.vcpu[id], &stop, &root, g.brief ? PVM_NO_SLEEP : PVM_MAY_SLEEP);
 }
 
 enum pvm_action xen_enter(unsigned id)

@@ -43,6 +43,8 @@ struct xen_guest {
 	unsigned kicks[FIXTURE_VCPUS];
 	uint32_t notified_port, notified_remote;
 	unsigned notified;
+	void (*on_notify)(void);	/* NULL: nothing else is done */
+	bool brief;			/* exits are handled without sleep */
 	uint64_t kernel_table, user_table;
 };
 
