@@ -24,7 +24,7 @@ _pvm()
 		mapfile -t COMPREPLY < <(compgen -W "dual-cr3 single-cr3" -- "$cur")
 		return
 		;;
-	-t | --trace)
+	-t | --trace | -k | --kernel | -i | --initrd)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 		;;
@@ -45,6 +45,14 @@ _pvm()
 		mapfile -t COMPREPLY < <(compgen -P --abi= -W "dual-cr3 single-cr3" -- "${cur#*=}")
 		return
 		;;
+	--kernel=*)
+		mapfile -t COMPREPLY < <(compgen -P --kernel= -f -- "${cur#*=}")
+		return
+		;;
+	--initrd=*)
+		mapfile -t COMPREPLY < <(compgen -P --initrd= -f -- "${cur#*=}")
+		return
+		;;
 	--trace=*)
 		mapfile -t COMPREPLY < <(compgen -P --trace= -f -- "${cur#*=}")
 		return
@@ -52,8 +60,8 @@ _pvm()
 	esac
 	options="--help -h"
 	if [[ ${COMP_WORDS[1]} == run ]]; then
-		options="--backend= --memory= --smp= --append= --abi= --trace= --stats --timeout= --shadow-memory= --mitigations= --help"
-		options+=" -b -m -s -a -t -S -T -h"
+		options="--backend= --kernel= --initrd= --memory= --smp= --append= --console --abi= --trace= --stats --timeout= --shadow-memory= --mitigations= --help"
+		options+=" -b -k -i -m -s -a -c -t -S -T -h"
 	fi
 	if [[ $cur == -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")

@@ -22,16 +22,24 @@
 /* With the names of the guest ABIs. */
 static const char help[] =
 "Usage: pvm run [OPTION]... GUEST.elf\n"
+"       pvm run [OPTION]... --kernel=VMLINUZ [--initrd=FILE]\n"
 "\n"
 "Runs GUEST.elf, a static ELF64 file for x86-64, until it writes to the debug-exit\n"
 "port 0xf4. Its console, a 16550 at port 0x3f8, is standard input and output.\n"
+"Or boots a distribution's own kernel, as it is; that needs --backend=kvm.\n"
 "\n"
 "  -b, --backend=NAME        what executes the guest: kvm (/dev/kvm of kvm-pvm.ko),\n"
 "                            native (stub processes) or model (software, for scripted\n"
 "                            guests); default: kvm where it is, else native\n"
-"  -m, --memory=SIZE         guest memory; K, M and G are understood (default 64M)\n"
+"  -k, --kernel=VMLINUZ      a kernel with Linux's Xen PV support (XEN_PV); its console\n"
+"                            is hvc0, which is what Linux takes if --append names none\n"
+"  -i, --initrd=FILE         its initial RAM disk\n"
+"  -m, --memory=SIZE         guest memory; K, M and G are understood (default 64M,\n"
+"                            for a kernel 512M)\n"
 "  -s, --smp=N               number of vCPUs, 1 to 64 (default 1)\n"
 "  -a, --append=CMDLINE      the guest's command line\n"
+"  -c, --console             all keys of the terminal are the guest's, Ctrl-C as well;\n"
+"                            Ctrl-A x ends the guest, Ctrl-A Ctrl-A is Ctrl-A\n"
 "      --abi=NAME            what the guest is written for, one of: %s\n"
 "                            (default: what its ELF note says, or dual-cr3)\n"
 "  -t, --trace=FILE          write a trace that the Perfetto viewer opens\n"
@@ -49,15 +57,19 @@ static const char help[] =
 "Examples:\n"
 "  pvm run hello.elf\n"
 "  pvm run --smp=2 --memory=128M --append='quiet test=all' smp.elf\n"
-"  pvm run --stats --trace=work.json --timeout=60 work.elf\n";
+"  pvm run --stats --trace=work.json --timeout=60 work.elf\n"
+"  pvm run --kernel=/boot/vmlinuz-6.1.0-32-amd64 --initrd=initrd.img --console\n";
 
 enum { SHADOW_MEMORY = 256, ABI, MITIGATIONS };
 
 static const struct option long_options[] = {
 	{ "backend", required_argument, NULL, 'b' },
+	{ "kernel", required_argument, NULL, 'k' },
+	{ "initrd", required_argument, NULL, 'i' },
 	{ "memory", required_argument, NULL, 'm' },
 	{ "smp", required_argument, NULL, 's' },
 	{ "append", required_argument, NULL, 'a' },
+	{ "console", no_argument, NULL, 'c' },
 	{ "abi", required_argument, NULL, ABI },
 	{ "trace", required_argument, NULL, 't' },
 	{ "stats", no_argument, NULL, 'S' },
@@ -112,6 +124,16 @@ static int take_option(struct run_options *options, int option)
 	case 'b':
 		options->vm.executor = monitor_executor(optarg);
 		return options->vm.executor ? 0 : bad_backend(optarg);
+	case 'k':
+		options->vm.guest = optarg;
+		options->vm.kernel = true;
+		return 0;
+	case 'i':
+		options->vm.initrd = optarg;
+		return 0;
+	case 'c':
+		options->vm.console_keys = true;
+		return 0;
 	case 'm':
 		if (!parse_size(optarg, &options->vm.memory))
 			return bad_value("memory", optarg, "not a size such as 64M");
@@ -187,7 +209,7 @@ static int parse_options(struct run_options *options, int argc, char **argv)
 	opterr = 0;
 	optind = 1;
 	while (index = optind,
-	       (option = getopt_long(argc, argv, ":b:m:s:a:t:ST:h", long_options, NULL)) != -1) {
+	       (option = getopt_long(argc, argv, ":b:k:i:m:s:a:ct:ST:h", long_options, NULL)) != -1) {
 		if (option == '?' || option == ':')
 			return bad_option(option, argv[option == ':' ? optind - 1 : index]);
 		if (take_option(options, option))
@@ -195,6 +217,20 @@ static int parse_options(struct run_options *options, int argc, char **argv)
 		if (options->help)
 			return 0;
 	}
+	if (options->vm.kernel && optind < argc) {
+		fprintf(stderr, "pvm: '%s': --kernel is the guest already\n", argv[optind]);
+		return -1;
+	}
+	if (options->vm.initrd && !options->vm.kernel) {
+		fprintf(stderr, "pvm: --initrd=%s: it is for a --kernel\n", options->vm.initrd);
+		return -1;
+	}
+	if (options->vm.kernel && options->vm.abi_given) {
+		fputs("pvm: --abi: a --kernel is a Xen PV guest\n", stderr);
+		return -1;
+	}
+	if (options->vm.kernel)
+		return 0;
 	if (optind == argc) {
 		fputs("pvm: no guest: 'pvm run GUEST.elf', see 'pvm run --help'\n", stderr);
 		return -1;

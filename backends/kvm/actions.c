@@ -73,7 +73,8 @@ static int do_system_event(struct pvm_kvm_vcpu *v)
 
 	run->exit_reason = KVM_EXIT_SYSTEM_EVENT;
 	run->system_event.type = types[v->pvm.request.system_event.reason];
-	run->system_event.ndata = 0;
+	run->system_event.ndata = 1;
+	run->system_event.data[0] = v->pvm.request.system_event.reason;
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 #define PVM_KVM_COMPAT_H
 
 #include <kvm/iodev.h>
+#include <linux/eventfd.h>
 #include <linux/hrtimer.h>
 #include <linux/kvm_host.h>
 #include <linux/shrinker.h>
@@ -37,6 +38,8 @@
  * PMC_DISABLED		one more there
  * SET_CPU_CAPS		the function kvm_set_cpu_caps; then it is kvm_initialize_cpu_caps
  * EFER_BITS		the vendor says which bits of EFER there are; then KVM finds out
+ * HRTIMER_SETUP	a timer gets its function when it is initialised; then by itself
+ * EVENTFD_COUNT	how much is added to an eventfd is said; then 1
  * INTERRUPTIBLE	a signal ends waiting for user space's memory, if one asks for that
  * XSAVE_STATE		the vendor loads XCR0 and PKRU around an entry; then KVM does
  *
@@ -47,6 +50,27 @@
 #ifndef PVM_KVM_HAS_INTERRUPTIBLE
 #define FOLL_INTERRUPTIBLE 0
 #endif
+
+static inline void pvm_kvm_hrtimer_setup(struct hrtimer *timer,
+					 enum hrtimer_restart (*function)(struct hrtimer *timer),
+					 enum hrtimer_mode mode)
+{
+#ifdef PVM_KVM_HAS_HRTIMER_SETUP
+	hrtimer_setup(timer, function, CLOCK_MONOTONIC, mode);
+#else
+	hrtimer_init(timer, CLOCK_MONOTONIC, mode);
+	timer->function = function;
+#endif
+}
+
+static inline void pvm_kvm_eventfd_signal(struct eventfd_ctx *context)
+{
+#ifdef PVM_KVM_HAS_EVENTFD_COUNT
+	eventfd_signal(context, 1);
+#else
+	eventfd_signal(context);
+#endif
+}
 
 /* cpuid_count(); before, asm/processor.h has it. */
 #if __has_include(<asm/cpuid/api.h>)

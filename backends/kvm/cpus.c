@@ -4,8 +4,8 @@
  * address space, PCIDs that Linux does not use, and the host operations of the switcher.
  *
  * Areas are in .bss, as the text is in the module's: both are in slot 511 of the top-level table
- * with four levels, wherever address randomisation puts the module. Linux exports nothing that
- * makes another mapping there.
+ * with four levels, wherever address randomisation puts the module; in guests at the same place of
+ * another slot (alias.c).
  */
 #include <linux/highmem.h>
 #include <linux/mm.h>
@@ -20,7 +20,7 @@
 #ifndef PVM_KVM_CPUS
 #define PVM_KVM_CPUS	64		/* CPU numbers below that; PVM_KVM_CPUS= of the build */
 #endif
-#define WINDOW_VA	0xffffff8000000000ull	/* the first bytes of slot 511: Linux has nothing there */
+#define MODULES_SLOT_VA	0xffffff8000000000ull	/* of text and areas; Linux has nothing in its first bytes */
 #define PCID_FIRST	4064		/* Linux takes its own from the other end */
 #define TSS_SEL		0x80		/* past the end of Linux's GDT */
 
@@ -91,7 +91,7 @@ static const struct pvm_switcher_ops ops = {
 
 static void say_features(const struct pvm_switcher_features *features)
 {
-	pr_info("up to %u CPUs; guests: dual-cr3, single-cr3; this CPU:%s%s%s%s%s%s\n", PVM_KVM_CPUS,
+	pr_info("up to %u CPUs; guests: dual-cr3, single-cr3, xen-pv; this CPU:%s%s%s%s%s%s\n", PVM_KVM_CPUS,
 		features->la57 ? " la57" : "", features->pcid ? " pcid" : "",
 		features->invpcid ? " invpcid" : "", features->pke ? " pke" : "",
 		features->smap ? " smap" : "", features->cet ? " cet" : "");
@@ -124,7 +124,8 @@ int pvm_kvm_cpus_init(void)
 		.meltdown_accepted = accept_meltdown,
 		.pcid_first = PCID_FIRST,
 		.pcid_count = PVM_SWITCHER_TAGS,
-		.window_va = WINDOW_VA,
+		.alias = PVM_KVM_SLOT_VA - MODULES_SLOT_VA,
+		.window_va = PVM_KVM_SLOT_VA,
 		.window_count = KVM_MAX_VCPUS,
 		.areas = area_of(0),	/* CPUs come online at any time */
 	};
@@ -142,9 +143,16 @@ int pvm_kvm_cpus_init(void)
 			pr_err("to run guests all the same: load the module with accept_meltdown=1\n");
 		return -ENODEV;
 	}
+	if (pvm_kvm_alias_init())
+		return -ENOMEM;
 	say_features(&config.features);
 	say_mitigations(config.features.mitigations);
 	return 0;
+}
+
+void pvm_kvm_cpus_destroy(void)
+{
+	pvm_kvm_alias_destroy();
 }
 
 int pvm_kvm_cpu_enable(void)

@@ -33,6 +33,10 @@ uint32_t pvm_kvm_events(void *host, struct pvm_vcpu *pvm, uint8_t *vector)
 	const struct kvm_vcpu_arch *arch = &v->vcpu.arch;
 	uint32_t waits = 0;
 
+	if (pvm_kvm_is_xen(to_pvm_kvm(v->vcpu.kvm))) {	/* it has no interrupt controller */
+		v->vcpu.arch.nmi_injected = v->vcpu.arch.interrupt.injected = false;
+		return 0;
+	}
 	discard_exceptions_vector(v);
 	if (arch->nmi_injected)
 		waits |= PVM_WAITS_NMI;

@@ -7,6 +7,7 @@
  * main.c	the module, and the table of operations that kvm.ko calls
  * absent.c	tables for what PVM does not have
  * cpus.c	the host's CPUs: areas of the switcher, and what it asks of the host
+ * alias.c	the switcher's slot in the host's address spaces
  * memory.c	guest memory: frames; the engine's own pages
  * frames.c	what is known of frames, by number
  * notifier.c	what takes memory away, and asks which is used (M10); the shrinker
@@ -14,6 +15,8 @@
  * stats.c	counters, in KVM's statistics and in debugfs
  * trace.c	what tools for tracing see
  * vm.c		a VM: its configuration, the engine, CPUID
+ * xen.c	a VM of Xen PV: clock, timers, event channels
+ * m2p.c	what such guests read of frame numbers
  * boot.c	a vCPU before 64-bit mode
  * vcpu.c	a vCPU: its life, entry, exit
  * actions.c	what the engine asks for, and the answer
@@ -43,6 +46,8 @@
 #define pr_fmt(fmt) "kvm-pvm: " fmt
 
 #define PVM_KVM_CPUID_MAX	256	/* leaves that user space may give a VM */
+
+#define PVM_KVM_XEN_PORTS	256	/* ends of event channels that a VM's user space takes in its life */
 
 #define PVM_KVM_FRAMES_TOP	16
 #define PVM_KVM_FRAMES_LEVELS	4
@@ -74,6 +79,18 @@ struct pvm_kvm_memory {
 	struct list_head link;		/* of the VMs that the shrinker knows */
 };
 
+/* Of a VM of PVM_ABI_XEN_PV. xen.c */
+struct pvm_kvm_xen {
+	struct pvm_xen_config config;	/* pages 0: user space has said nothing yet */
+	u64 tsc_start, raw_start;	/* at the time 0 of its clock */
+	u32 mul;			/* as struct pvm_clock's */
+	s8 shift;
+	bool tsc_is_stable;
+	bool has_m2p;
+	/* By the name of the guest's other end; written under pvm_kvm::lock. */
+	struct eventfd_ctx *told[PVM_KVM_XEN_PORTS];
+};
+
 struct pvm_kvm {
 	struct kvm kvm;			/* first: kvm.ko allocates it all */
 	struct pvm_vm pvm;
@@ -82,6 +99,7 @@ struct pvm_kvm {
 	struct mutex lock;		/* of the list in switcher, and of making the engine */
 	struct pvm_cpuid_entry cpuid[PVM_KVM_CPUID_MAX];
 	enum pvm_abi abi;		/* for the engine, until it is made */
+	struct pvm_kvm_xen xen;
 	bool is_made;			/* pvm and switcher are */
 };
 
@@ -109,12 +127,19 @@ struct pvm_kvm_vcpu {
 	unsigned long rflags;		/* outside of PVM mode */
 	u64 early_star;			/* the same: MSR_STAR */
 	u32 shadow;			/* the same: KVM_X86_SHADOW_INT_* */
+	struct hrtimer xen_timer;
+	int last_cpu;			/* that it was loaded on; xen.c */
 	u64 guests_dr[4], guests_dr6, guests_dr7;	/* while user space's breakpoints are in pvm */
 };
 
 static inline struct pvm_kvm *to_pvm_kvm(struct kvm *kvm)
 {
 	return container_of(kvm, struct pvm_kvm, kvm);
+}
+
+static inline bool pvm_kvm_is_xen(const struct pvm_kvm *vm)
+{
+	return vm->abi == PVM_ABI_XEN_PV;
 }
 
 static inline struct pvm_kvm_vcpu *to_pvm_vcpu(struct kvm_vcpu *vcpu)
@@ -132,6 +157,21 @@ static inline struct pvm_kvm_vcpu *pvm_kvm_vcpu_of(struct pvm_vcpu *pvm)
  */
 extern struct kvm_pmu_ops pvm_kvm_pmu_ops;
 extern struct kvm_x86_nested_ops pvm_kvm_nested_ops;
+
+/* ------------------------------------------------------------------------
+ * alias.c
+ */
+
+/* The top-level slot, of 4-level tables, that guests have the switcher in. */
+#define PVM_KVM_SLOT	271u
+#define PVM_KVM_SLOT_VA	0xffff878000000000ull
+
+/* The process has it, as long as a VM of its lives. 0, -ENOMEM; -EBUSY: something else is there. */
+int pvm_kvm_alias_get(struct mm_struct *mm);
+void pvm_kvm_alias_put(struct mm_struct *mm);
+/* Of the module. After pvm_switcher_init(); 0 or an error. */
+int pvm_kvm_alias_init(void);
+void pvm_kvm_alias_destroy(void);
 
 /* ------------------------------------------------------------------------
  * boot.c
@@ -155,6 +195,7 @@ extern struct pvm_switcher pvm_kvm_switcher;
 
 /* 0, or an error with one line in the log. */
 int pvm_kvm_cpus_init(void);
+void pvm_kvm_cpus_destroy(void);
 /* On the CPU, interrupts off: make it one that runs guests. */
 int pvm_kvm_cpu_enable(void);
 void pvm_kvm_cpu_disable(void);
@@ -183,6 +224,14 @@ void pvm_kvm_frames_retire(struct pvm_kvm_frames *frames, gfn_t gfn);
 /* The same lock: those that left may be used. No vCPU has been inside the engine, nor has had
  * the MMU lock, without a break since then; what is read outside of both, pvm_mmu_unmap_gfns() refuses. */
 void pvm_kvm_frames_reuse(struct pvm_kvm_frames *frames);
+
+/* ------------------------------------------------------------------------
+ * m2p.c
+ */
+
+/* The top-level entry of a table with so many frames at least. 0 or an error. */
+int pvm_kvm_m2p_get(u64 frames, u64 *entry);
+void pvm_kvm_m2p_put(void);
 
 /* ------------------------------------------------------------------------
  * memory.c
@@ -336,5 +385,28 @@ void pvm_kvm_enable_irq_window(struct kvm_vcpu *vcpu);
 bool pvm_kvm_wrmsr(void *host, struct pvm_vcpu *pvm, u32 index, u64 value);
 int pvm_kvm_apic_check(struct kvm_vcpu *vcpu);
 void pvm_kvm_deliver_interrupt(struct kvm_lapic *apic, int delivery_mode, int trig_mode, int vector);
+
+/* ------------------------------------------------------------------------
+ * xen.c
+ */
+
+/* Of pvm_host_ops. */
+void pvm_kvm_xen_clock(void *host, struct pvm_clock *now);
+void pvm_kvm_xen_set_timer(void *host, struct pvm_vcpu *pvm, uint64_t ns);
+void pvm_kvm_xen_kick(void *host, struct pvm_vcpu *pvm);
+void pvm_kvm_xen_notify(void *host, uint32_t port, uint32_t remote);
+/* What the engine is to know of the VM; with pvm_kvm::lock. 0 or an error, with a line in the log. */
+int pvm_kvm_xen_configure(struct pvm_kvm *vm, struct pvm_vm_config *config);
+void pvm_kvm_xen_destroy(struct pvm_kvm *vm);
+/* May vCPUs run? Of a VM of this ABI all of them are there before that. */
+bool pvm_kvm_xen_is_complete(struct pvm_kvm *vm);
+/* Of vCPUs of any ABI. */
+void pvm_kvm_xen_vcpu_init(struct pvm_kvm_vcpu *v);
+void pvm_kvm_xen_vcpu_destroy(struct pvm_kvm_vcpu *v);
+void pvm_kvm_xen_vcpu_load(struct pvm_kvm_vcpu *v, int cpu);
+/* The private channel; results are the ioctl's. */
+int pvm_kvm_xen_set(struct pvm_kvm *vm, const struct pvm_kvm_set_xen *set);
+int pvm_kvm_xen_port(struct pvm_kvm *vm, const struct pvm_kvm_xen_port *request);
+int pvm_kvm_xen_tell(struct pvm_kvm *vm, const struct pvm_kvm_xen_notify *request);
 
 #endif /* PVM_KVM_MODULE_H */

@@ -19,6 +19,7 @@ static void nothing(struct kvm_vcpu *vcpu)
 /* The switcher is loaded within an entry. */
 static void load_vcpu(struct kvm_vcpu *vcpu, int cpu)
 {
+	pvm_kvm_xen_vcpu_load(to_pvm_vcpu(vcpu), cpu);
 }
 
 static int check_compatibility(void)
@@ -28,6 +29,7 @@ static int check_compatibility(void)
 
 static void unsetup(void)
 {
+	pvm_kvm_cpus_destroy();
 }
 
 /* Those of KVM's list that a vendor module carries out; user space takes each that is listed for one that
@@ -216,9 +218,10 @@ static bool can_emulate(struct kvm_vcpu *vcpu, int type, void *insn, int length)
 }
 #endif
 
+/* vCPUs of a Xen PV guest are started by each other: none is reset while they run. */
 static bool init_signal_blocked(struct kvm_vcpu *vcpu)
 {
-	return false;
+	return pvm_kvm_is_xen(to_pvm_kvm(vcpu->kvm));
 }
 
 static void deliver_sipi(struct kvm_vcpu *vcpu, u8 vector)

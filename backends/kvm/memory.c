@@ -339,6 +339,10 @@ struct pvm_host_ops pvm_kvm_host_ops __read_mostly = {
 	.events = pvm_kvm_events,
 	.event_taken = pvm_kvm_event_taken,
 	.wrmsr = pvm_kvm_wrmsr,
+	.clock = pvm_kvm_xen_clock,
+	.set_timer = pvm_kvm_xen_set_timer,
+	.kick = pvm_kvm_xen_kick,
+	.notify = pvm_kvm_xen_notify,
 };
 
 void pvm_kvm_memory_init(struct pvm_kvm *vm)

@@ -48,6 +48,7 @@ int pvm_kvm_vcpu_create(struct kvm_vcpu *vcpu)
 		pvm_vcpu_destroy(&v->pvm);
 		return error;
 	}
+	pvm_kvm_xen_vcpu_init(v);
 	v->switcher.serve = true;
 	v->is_made = true;
 	return 0;
@@ -61,6 +62,7 @@ void pvm_kvm_vcpu_free(struct kvm_vcpu *vcpu)
 	if (!v->is_made)
 		return;
 	v->is_made = false;
+	pvm_kvm_xen_vcpu_destroy(v);
 	mutex_lock(&vm->lock);
 	spin_lock(&vm->memory.mmu_lock);
 	pvm_switcher_vcpu_destroy(&v->switcher);
@@ -141,6 +143,11 @@ int pvm_kvm_pre_run(struct kvm_vcpu *vcpu)
 		set_xsave_state(vcpu, pvm_kvm_host_xcr0, pvm_kvm_host_xss);
 #endif
 	pvm_kvm_stats_update(vcpu);
+	if (!pvm_kvm_xen_is_complete(to_pvm_kvm(vcpu->kvm))) {
+		pr_err_ratelimited("%d: vCPU %d: not all vCPUs of its Xen PV guest are there\n",
+				   task_tgid_nr(current), vcpu->vcpu_id);
+		return -EINVAL;
+	}
 	if (!v->is_pvm || !v->is_new)
 		return 1;
 	field = pvm_kvm_take_over(v);
@@ -202,7 +209,8 @@ static void go_on_from_halt(struct pvm_kvm_vcpu *v)
 	if (!v->is_halted || v->vcpu.arch.mp_state != KVM_MP_STATE_RUNNABLE)
 		return;
 	v->is_halted = false;
-	v->pvm.halted = false;
+	if (!pvm_kvm_is_xen(to_pvm_kvm(v->vcpu.kvm)))	/* which wakes itself */
+		v->pvm.halted = false;
 }
 
 /* Before the engine carries an instruction out. Behind what a port or a hypercall of KVM's has answered
@@ -275,6 +283,8 @@ void pvm_kvm_log_pvcs(struct pvm_kvm_vcpu *v)
 		return;
 	idx = srcu_read_lock(&kvm->srcu);
 	kvm_vcpu_mark_page_dirty(&v->vcpu, v->pvm.msr.vcpu_struct >> PAGE_SHIFT);
+	if (pvm_kvm_is_xen(to_pvm_kvm(kvm)))
+		kvm_vcpu_mark_page_dirty(&v->vcpu, v->pvm.vm->config.xen.shared_info.v);
 	srcu_read_unlock(&kvm->srcu, idx);
 }
 
@@ -305,6 +315,8 @@ static int handle_exit(struct kvm_vcpu *vcpu)
 	u64 rip;
 	int ret;
 
+	if (!v->is_pvm && pvm_kvm_is_xen(to_pvm_kvm(vcpu->kvm)))
+		return pvm_kvm_fail(v, "a Xen PV guest has 64-bit mode only", "");
 	if (!v->is_pvm) {
 		if (v->was_pvm)
 			pvm_kvm_leave_pvm(v);

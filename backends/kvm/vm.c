@@ -33,8 +33,8 @@ static int make_engine(struct pvm_kvm *vm)
 		.tls_index = switcher->tls_index,
 		.kernel_cs = SUPERVISOR_CS,
 		.kernel_ds = SUPERVISOR_SS,
-		/* The upper half but the switcher's slot; with 5 levels that is one of the last table. */
-		.range = { .pml4_start = 256, .pml4_end = 510,
+		/* The upper half above the switcher's slot; with 5 levels that is one of the last table. */
+		.range = { .pml4_start = PVM_KVM_SLOT + 1, .pml4_end = 510,
 			   .pml5_start = PVM_RANGE_INDEX_NONE, .pml5_end = PVM_RANGE_INDEX_NONE },
 		.cpuid = vm->cpuid,
 		.switcher_slot = pvm_kvm_switcher.slot,
@@ -47,6 +47,10 @@ static int make_engine(struct pvm_kvm *vm)
 	error = pvm_switcher_vm_init(&vm->switcher, &pvm_kvm_switcher);
 	if (error)
 		return error;
+	if (pvm_kvm_is_xen(vm))
+		error = pvm_kvm_xen_configure(vm, &config);
+	if (error)
+		goto no_engine;
 	config.switcher_entry = vm->switcher.entry;
 	config.switcher_pml4_entry = vm->switcher.pml4_entry;
 	if (pvm_vm_config_check(&config, &why)) {
@@ -55,8 +59,16 @@ static int make_engine(struct pvm_kvm *vm)
 	} else {
 		error = pvm_vm_init(&vm->pvm, &config, &pvm_kvm_host_ops, vm);
 	}
-	if (error)
-		pvm_switcher_vm_destroy(&vm->switcher);
+	if (!error) {
+		error = pvm_kvm_alias_get(vm->kvm.mm);
+		if (error)
+			pvm_vm_destroy(&vm->pvm);
+	}
+	if (!error)
+		return 0;
+no_engine:
+	pvm_kvm_xen_destroy(vm);
+	pvm_switcher_vm_destroy(&vm->switcher);
 	return error;
 }
 
@@ -80,10 +92,9 @@ int pvm_kvm_precreate(struct kvm *kvm)
 	return error;
 }
 
-/* Guests of Xen PV need a clock, and the last top-level slot, which is the switcher's here. */
 static bool is_offered(u32 abi)
 {
-	return abi < PVM_ABI_COUNT && pvm_abi_name(abi) && abi != PVM_ABI_XEN_PV;
+	return abi < PVM_ABI_COUNT && pvm_abi_name(abi);
 }
 
 /* What user space learns from /dev/kvm without a VM: <pvm/kvm.h>. */
@@ -115,18 +126,51 @@ static int set_abi(struct pvm_kvm *vm, const struct pvm_kvm_set_abi *set)
 	return error;
 }
 
+/* The size of an operation's structure; 0: there is no such operation. */
+static size_t size_of(u32 op)
+{
+	switch (op) {
+	case PVM_KVM_SET_ABI:
+		return sizeof(struct pvm_kvm_set_abi);
+	case PVM_KVM_SET_XEN:
+		return sizeof(struct pvm_kvm_set_xen);
+	case PVM_KVM_XEN_PORT:
+		return sizeof(struct pvm_kvm_xen_port);
+	case PVM_KVM_XEN_NOTIFY:
+		return sizeof(struct pvm_kvm_xen_notify);
+	}
+	return 0;
+}
+
 int pvm_kvm_private_op(struct kvm *kvm, void __user *argument)
 {
-	struct pvm_kvm_set_abi set;
+	struct pvm_kvm *vm = to_pvm_kvm(kvm);
+	union {
+		u32 op;
+		struct pvm_kvm_set_abi set_abi;
+		struct pvm_kvm_set_xen set_xen;
+		struct pvm_kvm_xen_port port;
+		struct pvm_kvm_xen_notify notify;
+	} request;
+	size_t size;
 	u32 op;
 
 	if (copy_from_user(&op, argument, sizeof(op)))
 		return -EFAULT;
-	if (op != PVM_KVM_SET_ABI)
+	size = size_of(op);
+	if (!size)
 		return -EINVAL;
-	if (copy_from_user(&set, argument, sizeof(set)))
+	if (copy_from_user(&request, argument, size))
 		return -EFAULT;
-	return set_abi(to_pvm_kvm(kvm), &set);
+	switch (op) {
+	case PVM_KVM_SET_ABI:
+		return set_abi(vm, &request.set_abi);
+	case PVM_KVM_SET_XEN:
+		return pvm_kvm_xen_set(vm, &request.set_xen);
+	case PVM_KVM_XEN_PORT:
+		return pvm_kvm_xen_port(vm, &request.port);
+	}
+	return pvm_kvm_xen_tell(vm, &request.notify);
 }
 
 int pvm_kvm_vm_init(struct kvm *kvm)
@@ -150,8 +194,10 @@ void pvm_kvm_vm_destroy(struct kvm *kvm)
 	pvm_kvm_notifier_destroy(vm);
 	vm->memory.is_going = true;
 	if (vm->is_made) {
+		pvm_kvm_alias_put(vm->kvm.mm);
 		pvm_vm_destroy(&vm->pvm);
 		pvm_switcher_vm_destroy(&vm->switcher);
+		pvm_kvm_xen_destroy(vm);
 	}
 	pvm_kvm_memory_destroy(vm);
 }

@@ -54,6 +54,10 @@ static void make_raw(struct console *console)
 	raw = console->saved;
 	raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO | ECHONL | IEXTEN);
 	raw.c_iflag &= ~(tcflag_t)(ICRNL | INLCR | IXON);
+	if (console->keys) {
+		raw.c_lflag &= ~(tcflag_t)ISIG;
+		raw.c_oflag &= ~(tcflag_t)OPOST;
+	}
 	raw.c_cc[VMIN] = 1;
 	raw.c_cc[VTIME] = 0;
 	if (!registered)
@@ -68,9 +72,9 @@ static void make_raw(struct console *console)
 		console->raw = was_raw;
 }
 
-void console_open(struct console *console, int in, int out, int over)
+void console_open(struct console *console, int in, int out, int over, bool keys)
 {
-	*console = (struct console){ .in = in, .out = out, .over = over };
+	*console = (struct console){ .in = in, .out = out, .over = over, .keys = keys };
 	console->terminal = in >= 0 && isatty(in);
 	console->own_in = output_own(in, O_RDONLY);
 	console->own_out = output_own(out, O_WRONLY);
@@ -99,7 +103,7 @@ void console_resume(struct console *console)
 	make_raw(console);
 }
 
-int console_put(struct console *console, uint8_t byte)
+int console_put(struct console *console, const uint8_t *bytes, unsigned count)
 {
 	int error;
 
@@ -108,7 +112,7 @@ int console_put(struct console *console, uint8_t byte)
 	if (console->error)
 		return console->error;
 	error = output_write(console->own_out >= 0 ? console->own_out : console->out, console->over, 0,
-			     &byte, 1);
+			     bytes, count);
 	/* A VM that is over and a reader that takes nothing: no error of the guest's. */
 	if (error == EAGAIN)
 		error = 0;

@@ -13,6 +13,7 @@ struct console {
 	int over;		/* fd: readable once there is to be no more output; or -1 */
 	bool terminal;		/* @in is one */
 	bool raw;		/* it was changed */
+	bool keys;		/* when it is, keys that send signals do not */
 	struct termios saved;
 	int error;		/* errno of the first output that failed, or 0 */
 };
@@ -20,10 +21,11 @@ struct console {
 /**
  * console_open - begin to use @in and @out.
  * A terminal at @in, while we are in its foreground, does not echo nor wait for
- * lines until console_close(); the keys that send signals still do.
+ * lines until console_close(); the keys that send signals still do, unless @keys: then
+ * what they are is input, and output goes out as it is.
  * @over: when it is readable, output that its reader does not take is dropped; -1: never.
  */
-void console_open(struct console *console, int in, int out, int over);
+void console_open(struct console *console, int in, int out, int over, bool keys);
 void console_close(struct console *console);
 
 /* The process is about to stop, or was continued: the terminal is the shell's meanwhile. */
@@ -33,9 +35,9 @@ void console_resume(struct console *console);
 /* From a signal handler of a dying process: the terminal as it was. */
 void console_restore_in_handler(void);
 
-/* One byte of the guest's. Waits for a slow reader, until @over. Returns 0, or the errno of the
+/* Some bytes of the guest's. Waits for a slow reader, until @over. Returns 0, or the errno of the
  * first output that failed; there is no output after that. */
-int console_put(struct console *console, uint8_t byte);
+int console_put(struct console *console, const uint8_t *bytes, unsigned count);
 
 /* What to poll() for input; -1: nothing now (none wanted, or the terminal is another's). */
 int console_input(const struct console *console);

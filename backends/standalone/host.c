@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "clock.h"
 #include "decode.h"
 #include "local_apic.h"
 #include "memory.h"
@@ -201,6 +202,26 @@ static void host_event_taken(void *host, struct pvm_vcpu *pvm, uint32_t waits, u
 	local_apic_taken(vcpu->apic, waits, vector);
 }
 
+/* Of guests that speak Xen PV; those run on another engine than this one (executor_ops::live). */
+static void host_clock(void *host, struct pvm_clock *now)
+{
+	(void)host;
+	*now = (struct pvm_clock){ .ns = clock_now() };
+}
+
+static void host_set_timer(void *host, struct pvm_vcpu *vcpu, uint64_t ns)
+{
+	(void)host;
+	(void)vcpu;
+	(void)ns;
+}
+
+static void host_kick(void *host, struct pvm_vcpu *vcpu)
+{
+	(void)host;
+	(void)vcpu;
+}
+
 int host_init(struct monitor_vm *vm, uint64_t shadow_memory,
 	      void (*trace)(void *host, const struct pvm_trace_record *record), char *why,
 	      size_t why_size)
@@ -227,6 +248,9 @@ int host_init(struct monitor_vm *vm, uint64_t shadow_memory,
 		.events = host_events,
 		.event_taken = host_event_taken,
 		.relax = host_relax,
+		.clock = host_clock,
+		.set_timer = host_set_timer,
+		.kick = host_kick,
 		.trace = trace,
 	};
 	return 0;

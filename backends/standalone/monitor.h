@@ -85,6 +85,15 @@ struct executor_ops {
 	/* host_ops.tlb_flush: any vCPU's thread, under the MMU lock. */
 	void (*tlb_flush)(struct monitor_vm *vm, const struct pvm_tlb_flush *flush);
 
+	/*
+	 * Event channels of a guest that speaks Xen PV; NULL: this executor runs none. After
+	 * vm_init(): @port, which the guest has allocated, or a new one for 0, has its other end at
+	 * the eventfd @fd. Returns the port, or -1 with one line in @why. Any thread.
+	 */
+	int (*xen_port)(struct monitor_vm *vm, uint32_t port, int fd, char *why, size_t why_size);
+	/* The guest is notified there. Any thread; nothing happens before it runs. */
+	void (*xen_notify)(struct monitor_vm *vm, uint32_t port);
+
 	/* For --stats; may be NULL. After the last run(). */
 	void (*stats)(struct monitor_vm *vm, struct executor_stats *stats);
 
@@ -151,6 +160,7 @@ struct monitor_vm {
 
 	struct monitor_private *private;	/* vm.c's own */
 	struct platform *platform;	/* devices (platform.c) */
+	struct xen_guest *xen;	/* NULL: its guest does not speak Xen PV (xen_guest.c) */
 	struct monitor_loop *loop;	/* the end of the VM, timers, console input (loop.c) */
 };
 

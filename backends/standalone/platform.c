@@ -12,19 +12,26 @@
 #include "clock.h"
 #include "loop.h"
 #include "run.h"
+#include "xen_guest.h"
 
 /* Enabled, x2APIC mode, at the customary address. SDM vol. 3, 10.4.4 */
 #define APIC_BASE_VALUE		0xfee00c00ull
 #define APIC_BASE_BSP		(1ull << 8)
 
-static void serial_output(void *host, uint8_t byte)
+#define INPUT_PIECE		64	/* bytes of console input at a time */
+
+void platform_print(struct platform *platform, const uint8_t *bytes, unsigned count)
 {
-	struct platform *platform = host;
-	int error = console_put(&platform->console, byte);
+	int error = console_put(&platform->console, bytes, count);
 
 	if (error)
 		loop_end(platform->vm, NULL, MONITOR_END_FAILED, MONITOR_STATUS_FAILED,
 			 "cannot write the guest's console: %s", strerror(error));
+}
+
+static void serial_output(void *host, uint8_t byte)
+{
+	platform_print(host, &byte, 1);
 }
 
 static void guest_exits(void *host, uint8_t status)
@@ -83,8 +90,7 @@ static const struct local_apic_ops apic_ops = {
 	.set_timer = apic_set_timer,
 };
 
-int platform_create(struct monitor_vm *vm, int console_in, int console_out, char *why,
-		    size_t why_size)
+int platform_create(struct monitor_vm *vm, const struct monitor_options *options, char *why, size_t why_size)
 {
 	struct platform *platform = calloc(1, sizeof(*platform));
 	uint32_t i;
@@ -106,7 +112,9 @@ int platform_create(struct monitor_vm *vm, int console_in, int console_out, char
 		local_apic_bus_init(&platform->apics, platform->apic, vm->vcpu_count, &apic_ops, platform);
 	for (i = 0; platform->apic && i < vm->vcpu_count; i++)
 		vm->vcpus[i]->apic = &platform->apic[i];
-	console_open(&platform->console, console_in, console_out, vm->loop->over_fd);
+	platform->escapes = options->console_keys;
+	console_open(&platform->console, options->console_in, options->console_out, vm->loop->over_fd,
+		     options->console_keys);
 	return 0;
 }
 
@@ -239,29 +247,70 @@ bool platform_wrmsr(struct monitor_vcpu *vcpu, uint32_t index, uint64_t value)
  * Console input.
  */
 
-bool platform_wants_input(struct platform *platform)
+static unsigned input_room(struct platform *platform)
 {
 	unsigned room;
 
-	if (console_input(&platform->console) < 0)
-		return false;
+	if (platform->vm->xen)
+		return xen_guest_input_room(platform->vm->xen);
 	pthread_mutex_lock(&platform->serial_lock);
 	room = serial16550_room(&platform->serial);
 	pthread_mutex_unlock(&platform->serial_lock);
 	return room;
 }
 
-bool platform_input(struct platform *platform)
+static void give_input(struct platform *platform, const uint8_t *bytes, unsigned count)
 {
-	uint8_t bytes[SERIAL16550_FIFO];
-	int i, n;
-	unsigned room;
+	unsigned i;
 
+	if (platform->vm->xen) {
+		xen_guest_input(platform->vm->xen, bytes, count);
+		return;
+	}
 	pthread_mutex_lock(&platform->serial_lock);
-	room = serial16550_room(&platform->serial);
-	n = room ? console_get(&platform->console, bytes, room) : 0;
-	for (i = 0; i < n; i++)
+	for (i = 0; i < count; i++)
 		serial16550_input(&platform->serial, bytes[i]);
 	pthread_mutex_unlock(&platform->serial_lock);
-	return n >= 0;
+}
+
+/* What of @bytes is the guest's, in its place; never more than came in. */
+static unsigned take_escapes(struct platform *platform, uint8_t *bytes, unsigned count)
+{
+	unsigned i, kept = 0;
+
+	for (i = 0; i < count; i++) {
+		if (!platform->escaped && bytes[i] == PLATFORM_ESCAPE) {
+			platform->escaped = true;
+			continue;
+		}
+		if (platform->escaped && (bytes[i] == 'x' || bytes[i] == 'X'))
+			loop_end(platform->vm, NULL, MONITOR_END_EXIT, 0, "ended at the console");
+		platform->escaped = false;
+		bytes[kept++] = bytes[i];
+	}
+	return kept;
+}
+
+bool platform_wants_input(struct platform *platform)
+{
+	return console_input(&platform->console) >= 0 && input_room(platform);
+}
+
+bool platform_input(struct platform *platform)
+{
+	uint8_t bytes[INPUT_PIECE];
+	unsigned room = input_room(platform), count;
+	int n;
+
+	if (!room)
+		return true;
+	n = console_get(&platform->console, bytes, room < sizeof(bytes) ? room : (unsigned)sizeof(bytes));
+	if (n <= 0)
+		return n == 0;
+	count = (unsigned)n;
+	if (platform->escapes)
+		count = take_escapes(platform, bytes, count);
+	if (count)
+		give_input(platform, bytes, count);
+	return true;
 }

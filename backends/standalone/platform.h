@@ -9,10 +9,13 @@
 #include "console.h"
 #include "debug_exit.h"
 #include "local_apic.h"
-#include "monitor.h"
 #include "serial16550.h"
+#include "vm.h"
 
 #define SERIAL_PORT	0x3f8
+
+/* What a key before it makes of 'x'. */
+#define PLATFORM_ESCAPE	0x01	/* Ctrl-A; twice: once for the guest */
 
 struct platform {
 	struct monitor_vm *vm;
@@ -20,6 +23,7 @@ struct platform {
 	pthread_mutex_t serial_lock;
 	struct serial16550 serial;
 	struct debug_exit debug_exit;
+	bool escapes, escaped;		/* PLATFORM_ESCAPE means something; it was the last byte */
 	pthread_mutex_t apic_lock;
 	struct local_apic_bus apics;
 	struct local_apic *apic;	/* one per vCPU; NULL: they are the executor's */
@@ -27,8 +31,7 @@ struct platform {
 
 /* Makes vm->platform and, where the engine is the monitor's, every vcpu->apic. 0, or -1 with one
  * line in @why. */
-int platform_create(struct monitor_vm *vm, int console_in, int console_out, char *why,
-		    size_t why_size);
+int platform_create(struct monitor_vm *vm, const struct monitor_options *options, char *why, size_t why_size);
 void platform_destroy(struct monitor_vm *vm);
 
 /* A guest's IN and OUT of 1, 2 or 4 bytes. Ports without a device read as all ones. */
@@ -38,6 +41,9 @@ void platform_out(struct monitor_vcpu *vcpu, uint16_t port, uint8_t size, uint32
 /* MSRs that are not the engine's. False: #GP. */
 bool platform_rdmsr(struct monitor_vcpu *vcpu, uint32_t index, uint64_t *value);
 bool platform_wrmsr(struct monitor_vcpu *vcpu, uint32_t index, uint64_t value);
+
+/* What the guest has printed. Any thread, one at a time. */
+void platform_print(struct platform *platform, const uint8_t *bytes, unsigned count);
 
 /* May more console input be taken? / Take some; false at its end. Main thread. */
 bool platform_wants_input(struct platform *platform);

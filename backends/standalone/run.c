@@ -121,7 +121,8 @@ void *run_vcpu_thread(void *arg)
 		return NULL;
 	}
 	set_live(vcpu, true);
-	if (vcpu->pvm.id == 0 || wait_for_start(vcpu)) {
+	/* Xen PV's wait by themselves. */
+	if (vcpu->pvm.id == 0 || vcpu->vm->xen || wait_for_start(vcpu)) {
 		vcpu->started = true;
 		if (vcpu->vm->executor->live)
 			vcpu->vm->executor->live(vcpu);

@@ -16,12 +16,14 @@
 #include "elf_open.h"
 #include "guest_abi.h"
 #include "host.h"
+#include "kernel_image.h"
 #include "loop.h"
 #include "memory.h"
 #include "platform.h"
 #include "run.h"
 #include "trace.h"
 #include "trace_glue.h"
+#include "xen_guest.h"
 
 /* What monitor_vm keeps for vm.c alone. */
 struct monitor_private {
@@ -93,9 +95,18 @@ static int configure(struct monitor_vm *vm, struct pvm_vm_config *config,
 	enum pvm_abi abi = config->abi;
 	const char *field;
 
+	if (abi == PVM_ABI_XEN_PV && !vm->executor->xen_port) {
+		snprintf(
+			why, why_size,
+			"%s: a Xen PV kernel lives in the upper half, which the %s backend does not have: use --backend=kvm, on a host with kvm-pvm.ko",
+			elf->path, vm->executor->name);
+		return -1;
+	}
 	if (vm->executor->probe(config, elf->path, why, why_size))
 		return -1;
 	config->abi = abi;
+	if (abi == PVM_ABI_XEN_PV)
+		xen_guest_configure(vm, vm->vcpu_count, config);
 	if (elf->upper_half && config->range.pml4_start == PVM_RANGE_INDEX_NONE &&
 	    config->range.pml5_start == PVM_RANGE_INDEX_NONE) {
 		snprintf(
@@ -163,7 +174,7 @@ static int make_engine(struct monitor_vm *vm, const struct pvm_vm_config *config
 		if (!error)
 			private->engine_vcpus++;
 	}
-	if (!error)
+	if (!error && config->abi != PVM_ABI_XEN_PV)
 		error = boot_vcpu(&vm->vcpus[0]->pvm, private->start, BOOT_PARAMS);
 	if (error)
 		snprintf(
@@ -178,10 +189,15 @@ static int make_engine(struct monitor_vm *vm, const struct pvm_vm_config *config
 static int make_memory(struct monitor_vm *vm, const struct elf_file *elf,
 		       const struct monitor_options *options, char *why, size_t why_size)
 {
-	uint64_t size = options->memory ? options->memory : MONITOR_MEMORY_DEFAULT;
+	uint64_t size = options->kernel ? MONITOR_MEMORY_KERNEL : MONITOR_MEMORY_DEFAULT;
 
-	if (guest_memory_create(&vm->memory, size, why, why_size) ||
-	    elf_file_check_memory(elf, vm->memory.size, why, why_size) ||
+	if (options->memory)
+		size = options->memory;
+	if (guest_memory_create(&vm->memory, size, why, why_size))
+		return -1;
+	if (options->kernel)	/* xen_guest_create() */
+		return 0;
+	if (elf_file_check_memory(elf, vm->memory.size, why, why_size) ||
 	    elf_file_load(elf, vm->memory.va, vm->memory.size, why, why_size))
 		return -1;
 	return boot_write(vm->memory.va, vm->memory.size, options->vcpus ? options->vcpus : 1,
@@ -195,15 +211,17 @@ static int make_parts(struct monitor_vm *vm, const struct elf_file *elf,
 	bool record = !vm->executor->live && (options->trace || options->count_events);
 
 	vm->private->start = elf->start;
-	if (!options->abi_given && guest_abi_of_file(elf, &config.abi, why, why_size))
+	if (options->kernel)
+		config.abi = PVM_ABI_XEN_PV;
+	else if (!options->abi_given && guest_abi_of_file(elf, &config.abi, why, why_size))
 		return -1;
 	if (make_memory(vm, elf, options, why, why_size) ||
-	    configure(vm, &config, elf, why, why_size) ||
 	    make_vcpus(vm, options->vcpus ? options->vcpus : 1, why, why_size) ||
+	    configure(vm, &config, elf, why, why_size) ||
 	    host_init(vm, options->shadow_memory ? options->shadow_memory : SHADOW_MEMORY_DEFAULT,
 		      record ? trace_glue_record : NULL, why, why_size) ||
 	    loop_create(vm, options->timeout, options->signals, why, why_size) ||
-	    platform_create(vm, options->console_in, options->console_out, why, why_size) ||
+	    platform_create(vm, options, why, why_size) ||
 	    make_engine(vm, &config, why, why_size))
 		return -1;
 	if (options->trace) {
@@ -218,34 +236,54 @@ static int make_parts(struct monitor_vm *vm, const struct elf_file *elf,
 	if (vm->executor->vm_init(vm, why, why_size))
 		return -1;
 	vm->executor_ready = true;
+	if (options->kernel)
+		return xen_guest_create(vm, elf, options->initrd, options->command_line, why, why_size);
 	return 0;
+}
+
+/* A kernel's file is a kernel's only if it says how it is started. */
+static int open_kernel(struct kernel_image *image, const char *path, char *why, size_t why_size)
+{
+	if (kernel_image_open(image, path, why, why_size))
+		return -1;
+	if (image->elf.xen.has_entry)
+		return 0;
+	snprintf(why, why_size, "%s: a kernel that cannot be a Xen PV guest: it is built without XEN_PV", path);
+	kernel_image_close(image);
+	return -1;
 }
 
 struct monitor_vm *monitor_vm_create(const struct monitor_options *options, char *why,
 				     size_t why_size)
 {
+	struct kernel_image image = { 0 };
 	struct monitor_vm *vm;
-	struct elf_file elf;
+	struct elf_file elf = { 0 };
 	char ignored[256];
 	int error;
 
 	if (check_options(options, why, why_size) ||
-	    elf_file_open(&elf, options->guest, why, why_size))
+	    (options->kernel ? open_kernel(&image, options->guest, why, why_size) :
+			       elf_file_open(&elf, options->guest, why, why_size)))
 		return NULL;
 	vm = calloc(1, sizeof(*vm));
 	if (vm)
 		vm->private = calloc(1, sizeof(*vm->private));
 	if (!vm || !vm->private) {
 		snprintf(why, why_size, "no memory for a VM");
-		elf_file_close(&elf);
+		if (!options->kernel)
+			elf_file_close(&elf);
+		kernel_image_close(&image);
 		free(vm);
 		return NULL;
 	}
 	vm->executor = options->executor;
 	vm->guest = options->guest;
 	vm->memory.fd = -1;
-	error = make_parts(vm, &elf, options, why, why_size);
-	elf_file_close(&elf);
+	error = make_parts(vm, options->kernel ? &image.elf : &elf, options, why, why_size);
+	if (!options->kernel)
+		elf_file_close(&elf);
+	kernel_image_close(&image);
 	if (!error)
 		return vm;
 	monitor_vm_destroy(vm, ignored, sizeof(ignored));
@@ -255,7 +293,11 @@ struct monitor_vm *monitor_vm_create(const struct monitor_options *options, char
 void monitor_vm_run(struct monitor_vm *vm, struct monitor_result *result)
 {
 	uint32_t i, started = 0;
+	int devices = vm->xen ? xen_guest_start(vm->xen) : 0;
 
+	if (devices)
+		loop_end(vm, NULL, MONITOR_END_FAILED, MONITOR_STATUS_FAILED, "no thread for the devices: %s",
+			 strerror(devices));
 	for (; started < vm->vcpu_count; started++) {
 		int error = pthread_create(&vm->vcpus[started]->thread, NULL, run_vcpu_thread,
 					   vm->vcpus[started]);
@@ -269,6 +311,8 @@ void monitor_vm_run(struct monitor_vm *vm, struct monitor_result *result)
 	loop_run(vm);
 	for (i = 0; i < started; i++)
 		pthread_join(vm->vcpus[i]->thread, NULL);
+	if (vm->xen)
+		xen_guest_wait(vm->xen);
 	*result = vm->loop->result;
 }
 
@@ -281,6 +325,7 @@ int monitor_vm_destroy(struct monitor_vm *vm, char *why, size_t why_size)
 		vm->executor_ready = false;
 		vm->executor->vm_destroy(vm);
 	}
+	xen_guest_destroy(vm);
 	for (i = 0; i < vm->private->engine_vcpus; i++)
 		pvm_vcpu_destroy(&vm->vcpus[i]->pvm);
 	if (vm->private->engine)

@@ -12,6 +12,7 @@
 
 #define MONITOR_MAX_VCPUS	64
 #define MONITOR_MEMORY_DEFAULT	(64ull << 20)
+#define MONITOR_MEMORY_KERNEL	(512ull << 20)
 
 /* Exit statuses that are the monitor's and not the guest's. */
 #define MONITOR_STATUS_TIMEOUT	124
@@ -20,9 +21,11 @@
 #define MONITOR_STATUS_SIGNAL	128	/* plus the signal's number */
 
 struct monitor_options {
-	const char *guest;		/* path of the ELF file */
+	const char *guest;		/* path of the ELF file, or of a kernel */
+	bool kernel;			/* it is a distribution's kernel, to be run as a Xen PV guest */
+	const char *initrd;		/* path of its initial RAM disk; NULL: none */
 	const struct executor_ops *executor;
-	uint64_t memory;		/* bytes; 0: MONITOR_MEMORY_DEFAULT */
+	uint64_t memory;		/* bytes; 0: MONITOR_MEMORY_DEFAULT, _KERNEL for a kernel */
 	bool abi_given;			/* else what the guest's ELF note says, or dual CR3 */
 	enum pvm_abi abi;
 	uint64_t shadow_memory;		/* bytes for the engine; 0: SHADOW_MEMORY_DEFAULT */
@@ -32,6 +35,7 @@ struct monitor_options {
 	uint64_t timeout;		/* nanoseconds; 0: none */
 	int console_in;			/* fd, or -1 */
 	int console_out;		/* fd, or -1: what the guest prints is dropped */
+	bool console_keys;		/* every key of a terminal is the guest's; Ctrl-A x ends the VM */
 	bool signals;			/* signals.h: they end the VM, or stop it */
 	bool count_events;		/* fill monitor_vcpu::events, for statistics */
 };

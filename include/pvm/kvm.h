@@ -48,6 +48,51 @@ struct pvm_kvm_set_abi {
 };
 
 /*
+ * The rest of PVM_ABI_XEN_PV: what its guest is told, before the first vCPU. KVM_CREATE_VCPU's ids are below
+ * vcpus, and all of them are made before one runs (KVM_RUN: EINVAL). A local APIC in the kernel
+ * (KVM_CAP_SPLIT_IRQCHIP or KVM_CREATE_IRQCHIP) is for halts alone. Every vCPU begins in 64-bit mode on a
+ * page table of the guest's, and KVM_MP_STATE_RUNNABLE; of the first one the other registers count, too.
+ * The guest's end is KVM_EXIT_SYSTEM_EVENT, with an enum pvm_xen_shutdown in data[0].
+ *
+ * Errors: EINVAL (more than there can be), EBUSY (there is a vCPU), EFAULT. Frames that are not memory when
+ * the first vCPU comes are an EINVAL there.
+ */
+#define PVM_KVM_SET_XEN		0x50564d02u
+
+struct pvm_kvm_set_xen {
+	uint32_t op;			/* PVM_KVM_SET_XEN */
+	uint32_t vcpus;			/* 1..128 */
+	uint64_t pages;			/* of memory, from gfn 0 on */
+	uint64_t shared_info, grants;	/* gfns of memory above that */
+	uint32_t grant_frames;		/* 0..64, one after the other */
+	uint32_t reserved;		/* 0 */
+};
+
+/*
+ * An event channel between the guest and user space: a new port, or one that the guest has allocated for
+ * its host. Returns the port. When the guest notifies it, 1 is added to the eventfd. A VM has at
+ * most 256 in its life. Errors: EBADF and EINVAL (no eventfd; no such port or vCPU, not such a VM, or no
+ * vCPU yet), ENOSPC, EFAULT.
+ */
+#define PVM_KVM_XEN_PORT	0x50564d03u
+
+struct pvm_kvm_xen_port {
+	uint32_t op;		/* PVM_KVM_XEN_PORT */
+	int32_t fd;		/* an eventfd */
+	uint32_t port;		/* that the guest has allocated; 0: a new one */
+	uint32_t vcpu;		/* whom a new one tells at first */
+	uint64_t reserved;	/* 0 */
+};
+
+/* Notify the guest at a port of that kind. Errors: EINVAL (it is none), EAGAIN (no vCPU has run), EFAULT. */
+#define PVM_KVM_XEN_NOTIFY	0x50564d04u
+
+struct pvm_kvm_xen_notify {
+	uint32_t op;		/* PVM_KVM_XEN_NOTIFY */
+	uint32_t port;
+};
+
+/*
  * KVM_EXIT_SHUTDOWN: why there was a triple fault. At the place of struct kvm_run's `internal`, where
  * KVM itself writes nothing for this exit; what has another signature is not one.
  */

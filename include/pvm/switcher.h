@@ -7,7 +7,8 @@
  * with the switcher's own IDT, GDT, TSS and SYSCALL entry. One top-level slot of
  * every shadow root holds the switcher's text, its per-CPU areas and windows on
  * the VM's PVCS pages, all without the U bit (M1, S6). Text and areas have the
- * same linear address there as in the host.
+ * same linear address there as in the host; or, if that slot is to be the guest's, another one
+ * that the host has beside its own: pvm_switcher_config::alias.
  *
  * What a host does, in order:
  *   once:         pvm_switcher_init()
@@ -152,6 +153,13 @@ struct pvm_switcher_config {
 	 * that they may be known, and has no global pages (CR4.PGE) with secrets in them.
 	 */
 	bool meltdown_accepted;
+	/*
+	 * What is added to the host's addresses of text and areas for their addresses in guests: whole
+	 * top-level slots of 4-level tables (512 GiB), modulo 2^64. Not 0: from pvm_switcher_load() to
+	 * _unload() the host's own root has them there, too, mapped as in a guest: a slot's tables made by
+	 * pvm_switcher_vm_init(), with no guest, are what it needs.
+	 */
+	uint64_t alias;
 	/*
 	 * A stretch of the switcher's slot that the host has nothing in: page
 	 * window_va + 4096 * pvm_vcpu::id shows that vCPU's PVCS to the switcher.

@@ -5,6 +5,7 @@
  * repeated one traps again for the next, so that it can be interrupted and its
  * faults are precise.
  */
+#include "abi/abi.h"
 #include "hypercall/engine.h"
 
 static bool io_size_valid(uint8_t size)
@@ -15,6 +16,12 @@ static bool io_size_valid(uint8_t size)
 static uint32_t io_mask(uint32_t value, uint8_t size)
 {
 	return size == 4 ? value : value & ((1u << 8 * size) - 1);
+}
+
+/* The host, if there can be anything at the port. */
+static enum pvm_action ask(struct pvm_vcpu *vcpu)
+{
+	return vcpu->vm->abi->no_ports ? pvm_complete_io(vcpu, ~0u) : PVM_ACT_IO;
 }
 
 enum pvm_action pvm_insn_io(struct pvm_vcpu *vcpu, const struct pvm_insn *insn)
@@ -28,7 +35,7 @@ enum pvm_action pvm_insn_io(struct pvm_vcpu *vcpu, const struct pvm_insn *insn)
 		vcpu->request.io.write ? io_mask((uint32_t)vcpu->gpr[PVM_RAX], insn->size) : 0;
 	vcpu->request.io.insn_length = insn->length;
 	vcpu->request.io.string = false;
-	return PVM_ACT_IO;
+	return ask(vcpu);
 }
 
 /* The count of a repeated string instruction, of the address size. */
@@ -86,7 +93,7 @@ enum pvm_action pvm_insn_string_io(struct pvm_vcpu *vcpu, const struct pvm_insn 
 	vcpu->request.io.rep = insn->rep;
 	vcpu->request.io.address_size = insn->address_size;
 	vcpu->request.io.gva = pvm_gva(insn->address);
-	return PVM_ACT_IO;
+	return ask(vcpu);
 }
 
 /* One element is done: RSI or RDI goes on, RCX counts, RIP stays while any is left. */

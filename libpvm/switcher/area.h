@@ -148,6 +148,10 @@ struct pvm_switcher_cpu {
 	uint64_t copies_cr4;		/* the CR4 of the host that they are for */
 	uint64_t loaded_vm;		/* pvm_switcher_vm::id of the guest that ran last */
 	const char *syscall;		/* what LSTAR is, or will be when loaded; NULL: no guest ran yet */
+	uint64_t alias;			/* pvm_switcher_config's. Where that has what each entry needs: */
+	void (*enter)(struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu);
+	struct pvm_switcher_cpu *seen;		/* the area */
+	uint64_t own_roots_seen;		/* own_roots */
 	uint32_t id;
 	bool is_loaded;				/* between pvm_switcher_load() and _unload() */
 	uint64_t state_gen;		/* pvm_vcpu::state_gen that the copies are of */
@@ -195,7 +199,7 @@ _Static_assert((offsetof(struct pvm_switcher_cpu, frame) + sizeof(struct switche
 /* The switcher's text: whole pages. */
 extern const char pvm_switcher_text_start[], pvm_switcher_text_end[];
 
-/* entry.S. */
+/* entry.S. Where it is in guests, as is @cpu. */
 void pvm_switcher_enter(struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu);
 extern const char pvm_switcher_stubs[], pvm_switcher_nmi[], pvm_switcher_db[], pvm_switcher_mc[],
 	pvm_switcher_df[], pvm_switcher_syscall32[], pvm_switcher_syscall_out[];
@@ -229,6 +233,12 @@ struct switcher_source {
 };
 void pvm_switcher_identify(const struct switcher_source *source, struct pvm_switcher_cpu_id *id);
 
+/* Where the switcher's text, or something of an area, is in guests. */
+static inline uint64_t pvm_switcher_alias(const struct pvm_switcher_cpu *cpu, const void *va)
+{
+	return (uint64_t)(uintptr_t)va + cpu->alias;
+}
+
 /* Are the area's pairs of roots those of the vCPU, which was loaded here last, and its tags
  * of the generation @gen? */
 static inline bool pvm_switcher_roots_are(const struct pvm_switcher_cpu *cpu,
@@ -236,7 +246,7 @@ static inline bool pvm_switcher_roots_are(const struct pvm_switcher_cpu *cpu,
 {
 	return cpu->tags_gen == gen && cpu->own_root[0].v == svcpu->root[0].v &&
 	       cpu->own_root[1].v == svcpu->root[1].v &&
-	       cpu->roots == (uint64_t)(uintptr_t)&cpu->own_roots;
+	       cpu->roots == cpu->own_roots_seen;
 }
 
 /* tag.c: the pairs of roots that @svcpu may run on, in the area: its own

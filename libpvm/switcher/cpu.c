@@ -44,12 +44,17 @@ int pvm_switcher_cpu_init(struct pvm_switcher *switcher, void *area, uint32_t id
 		return PVM_EINVAL;
 	cpu->switcher = switcher;
 	cpu->id = id;
+	cpu->alias = switcher->config.alias;
 	hw_sgdt(&host.gdtr);
 	hw_sidt(&host.idtr);
 	host.tr = hw_str();
 	if (pvm_switcher_make_tables(cpu, &host, why) != PVM_OK)
 		return PVM_ENOSYS;
-	cpu->self = (uint64_t)(uintptr_t)&cpu->frame;
+	cpu->enter = (void (*)(struct pvm_switcher_cpu *, struct pvm_vcpu *))(uintptr_t)
+		     pvm_switcher_alias(cpu, pvm_switcher_enter);
+	cpu->seen = (struct pvm_switcher_cpu *)(uintptr_t)pvm_switcher_alias(cpu, cpu);
+	cpu->own_roots_seen = pvm_switcher_alias(cpu, &cpu->own_roots);
+	cpu->self = pvm_switcher_alias(cpu, &cpu->frame);
 	cpu->flags = (features->pke ? AREA_PKE : 0) |
 		     (features->smap ? AREA_SMAP : 0);
 	cpu->host_noflush = features->pcid ? 1ull << 63 : 0;
@@ -84,8 +89,8 @@ static void load_msrs(struct pvm_switcher_cpu *cpu)
 	hw_wrmsr(MSR_STAR, (uint64_t)config->host_cs << STAR_SYSCALL_SHIFT |
 				   (uint64_t)config->user32_cs << STAR_SYSRET_SHIFT);
 	if (cpu->syscall)
-		hw_wrmsr(MSR_LSTAR, (uint64_t)(uintptr_t)cpu->syscall);
-	hw_wrmsr(MSR_CSTAR, (uint64_t)(uintptr_t)pvm_switcher_syscall32);
+		hw_wrmsr(MSR_LSTAR, pvm_switcher_alias(cpu, cpu->syscall));
+	hw_wrmsr(MSR_CSTAR, pvm_switcher_alias(cpu, pvm_switcher_syscall32));
 	hw_wrmsr(MSR_FMASK, FMASK);
 	hw_wrmsr(MSR_SYSENTER_CS, 0);	/* SYSENTER raises #GP */
 }
@@ -163,7 +168,7 @@ int pvm_switcher_set_msrs(struct pvm_switcher_cpu *cpu, const struct pvm_switche
 		cpu->msrs[i].low = (uint32_t)msrs[i].guest;
 		cpu->msrs[i].high = (uint32_t)(msrs[i].guest >> 32);
 	}
-	cpu->msrs_end = (uint64_t)(uintptr_t)&cpu->msrs[count];
+	cpu->msrs_end = pvm_switcher_alias(cpu, &cpu->msrs[count]);
 	cpu->extras = (cpu->extras & ~EXTRA_MSRS) | (count ? EXTRA_MSRS : 0);
 	return PVM_OK;
 }

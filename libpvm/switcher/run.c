@@ -80,7 +80,7 @@ static void change_vcpu(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *
 		hw_wrmsr(MSR_FLUSH_CMD, FLUSH_CMD_L1D);
 	if (cpu->syscall != svcpu->switches->syscall) {
 		cpu->syscall = svcpu->switches->syscall;
-		hw_wrmsr(MSR_LSTAR, (uint64_t)(uintptr_t)cpu->syscall);
+		hw_wrmsr(MSR_LSTAR, pvm_switcher_alias(cpu, cpu->syscall));
 	}
 	cpu->loaded = svcpu;
 	cpu->loaded_vm = svcpu->vm->id;
@@ -202,7 +202,8 @@ static void fill_area(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *sv
 /* The direct switches since the entry: the other mode, another pair of tables. */
 static void take_switches(struct pvm_switcher_cpu *cpu, const struct pvm_switcher_vcpu *svcpu)
 {
-	const struct pvm_switcher_roots *roots = (const struct pvm_switcher_roots *)(uintptr_t)cpu->roots;
+	const struct pvm_switcher_roots *roots =
+		(const struct pvm_switcher_roots *)(uintptr_t)(cpu->roots - cpu->alias);
 	struct pvm_vcpu *vcpu = svcpu->vcpu;
 	const struct pvm_vm_config *config = &vcpu->vm->config;
 	bool user = cpu->user_mode;
@@ -231,7 +232,7 @@ static void take_registers(struct pvm_switcher_cpu *cpu, const struct pvm_switch
 	vcpu->msr.supervisor_rsp = cpu->supervisor_rsp;
 	if (cpu->flags & AREA_PKE)
 		vcpu->pkru = cpu->pkru;
-	if (cpu->roots != (uint64_t)(uintptr_t)&cpu->own_roots || cpu->user_mode != vcpu->user_mode)
+	if (cpu->roots != cpu->own_roots_seen || cpu->user_mode != vcpu->user_mode)
 		take_switches(cpu, svcpu);
 }
 
@@ -288,7 +289,7 @@ static void explain(const struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu,
 		exit->guest.message = "the switcher ran into an exception of its own";
 		exit->guest.vector = (uint8_t)cpu->frame.vector;
 		exit->guest.error_code = (uint32_t)cpu->frame.error;
-		exit->address = cpu->fault_rip;
+		exit->address = cpu->fault_rip - cpu->alias;
 		break;
 	default:
 		exit->guest.kind = PVM_EXIT_KICK;
@@ -394,7 +395,7 @@ static bool enter(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu,
 	armed = (dr7 | svcpu->guest_dr7) & DR7_ARMED;
 	if (pvm_unlikely(armed))
 		pvm_switcher_enter_debug(cpu, vcpu, dr7, svcpu->guest_dr7);
-	pvm_switcher_enter(cpu, vcpu);
+	cpu->enter(cpu->seen, vcpu);
 	__atomic_store_n(&cpu->active, NULL, __ATOMIC_RELEASE);
 	if (pvm_unlikely(armed))
 		pvm_switcher_leave_debug(cpu);

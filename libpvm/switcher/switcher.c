@@ -67,12 +67,20 @@ static const char *bad_selectors(const struct pvm_switcher_config *config)
 	return NULL;
 }
 
+/* Where the text is in guests. */
+static uint64_t guests_text(const struct pvm_switcher_config *config)
+{
+	return (uint64_t)(uintptr_t)pvm_switcher_text_start + config->alias;
+}
+
 static const char *bad_window(const struct pvm_switcher_config *config)
 {
 	uint64_t last = config->window_va + config->window_count * (uint64_t)PVM_PAGE_SIZE - 1;
-	uint64_t text = (uint64_t)(uintptr_t)pvm_switcher_text_start;
+	uint64_t text = guests_text(config);
 	unsigned shift = PVM_LEVEL_SHIFT(4);
 
+	if (config->alias & (PVM_LEVEL_SIZE(4) - 1))
+		return "alias: no whole slots of 512 GiB";
 	if (!config->window_count || config->window_va & (PVM_PAGE_SIZE - 1))
 		return "window_va, window_count: no whole pages";
 	if (config->window_va >> shift != text >> shift || last >> shift != text >> shift)
@@ -95,7 +103,7 @@ int pvm_switcher_init(struct pvm_switcher *switcher, const struct pvm_switcher_c
 		      const struct pvm_switcher_ops *ops, void *host,
 		      struct pvm_switcher_cpu **cpus, uint32_t cpu_count, const char **why)
 {
-	uint64_t text = (uint64_t)(uintptr_t)pvm_switcher_text_start;
+	uint64_t text = guests_text(config);
 
 	*why = pvm_switcher_missing_feature(&config->features);
 	/* S9, S6: the areas of all CPUs are mapped in all VMs. */

@@ -30,7 +30,7 @@ static uint64_t *gdt_entry(struct pvm_switcher_cpu *cpu, uint16_t selector)
 
 void pvm_switcher_set_tss_descriptor(struct pvm_switcher_cpu *cpu)
 {
-	uint64_t base = (uint64_t)(uintptr_t)&cpu->tss;
+	uint64_t base = pvm_switcher_alias(cpu, &cpu->tss);
 	uint64_t *entry = gdt_entry(cpu, cpu->switcher->config.tss_sel);
 
 	entry[0] = TSS_LIMIT | (base & 0xffffff) << 16 | DESC_TSS_AVAILABLE << 40 |
@@ -51,12 +51,12 @@ static void set_gdt(struct pvm_switcher_cpu *cpu, const uint64_t *host_gdt)
 		*gdt_entry(cpu, config->cpunode_sel) = host_gdt[config->cpunode_sel >> 3];
 	pvm_switcher_set_tss_descriptor(cpu);
 	cpu->gdtr.limit = sizeof(cpu->gdt) - 1;
-	cpu->gdtr.base = (uint64_t)(uintptr_t)cpu->gdt;
+	cpu->gdtr.base = pvm_switcher_alias(cpu, cpu->gdt);
 }
 
 static void set_gate(struct pvm_switcher_cpu *cpu, unsigned vector, const char *handler, unsigned ist)
 {
-	uint64_t address = (uint64_t)(uintptr_t)handler;
+	uint64_t address = pvm_switcher_alias(cpu, handler);
 	bool dpl3 = vector == PVM_VEC_BP || vector == PVM_VEC_OF || vector == PVM_VEC_SYSCALL32;
 
 	cpu->idt[vector] = (struct switcher_gate){
@@ -80,7 +80,7 @@ static void set_idt(struct pvm_switcher_cpu *cpu, const uint8_t ist[3])
 	set_gate(cpu, PVM_VEC_MC, pvm_switcher_mc, ist[2]);
 	set_gate(cpu, PVM_VEC_DF, pvm_switcher_df, ist[2]);
 	cpu->idtr.limit = sizeof(cpu->idt) - 1;
-	cpu->idtr.base = (uint64_t)(uintptr_t)cpu->idt;
+	cpu->idtr.base = pvm_switcher_alias(cpu, cpu->idt);
 }
 
 /* IST entries that a gate of the host's names, as bits. Linux's gate of #VC names one everywhere,
@@ -103,13 +103,13 @@ static bool set_tss(struct pvm_switcher_cpu *cpu, const struct switcher_tss *hos
 	uint8_t *const stacks[3] = { cpu->nmi_stack, cpu->db_stack, cpu->mc_stack };
 	unsigned i, ours = 0;
 
-	cpu->tss.rsp[0] = (uint64_t)(uintptr_t)(&cpu->frame + 1);
+	cpu->tss.rsp[0] = pvm_switcher_alias(cpu, &cpu->frame + 1);
 	cpu->tss.io_bitmap = sizeof(cpu->tss);	/* no I/O port is the guest's */
 	for (i = 0; i < IST_ENTRIES; i++) {
 		cpu->tss.ist[i] = host_tss ? host_tss->ist[i] : 0;
 		if ((used >> (i + 1) & 1) || ours == 3)
 			continue;
-		cpu->tss.ist[i] = (uint64_t)(uintptr_t)(stacks[ours] + sizeof(cpu->nmi_stack));
+		cpu->tss.ist[i] = pvm_switcher_alias(cpu, stacks[ours] + sizeof(cpu->nmi_stack));
 		ist[ours++] = (uint8_t)(i + 1);
 	}
 	return ours == 3;

@@ -164,7 +164,7 @@ void pvm_switcher_set_roots(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vc
 	svcpu->role = role;
 	cpu->live_tags = shown ? published_tags(cpu) : 0;
 	set_pair(cpu, svcpu, &cpu->own_roots, root, cr3, switch_cr3);
-	cpu->roots = (uint64_t)(uintptr_t)&cpu->own_roots;
+	cpu->roots = cpu->own_roots_seen;
 	cpu->own_root[0] = root[0];
 	cpu->own_root[1] = root[1];
 	if (root[0].v == PVM_INVALID_ADDR || root[1].v == PVM_INVALID_ADDR)

@@ -82,7 +82,7 @@ static int map(struct pvm_switcher_vm *vm, const void *start, uint64_t size, uin
 	for (offset = 0; offset < size; offset += PVM_PAGE_SIZE) {
 		const void *va = (const char *)start + offset;
 		pvm_hpa_t pa = switcher->ops->va_to_pa(switcher->host, va);
-		uint64_t *entry = leaf_entry(vm, (uint64_t)(uintptr_t)va);
+		uint64_t *entry = leaf_entry(vm, (uint64_t)(uintptr_t)va + switcher->config.alias);
 
 		if (!entry)
 			return PVM_ENOMEM;

@@ -37,6 +37,7 @@
  */
 	.balign 64
 PLACE pvm_switcher_enter
+	endbr64				/* where text has an alias it is called there */
 	pushfq
 	pushq	%rbp
 	pushq	%rbx

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include <pvm/kvm.h>
+#include <pvm/xen.h>
 
 #include "kvm.h"
 #include "../loop.h"
@@ -106,6 +107,16 @@ static void do_mmio(struct monitor_vcpu *vcpu, const struct kvm_run *run)
 	end_as(vcpu, request, PVM_ACT_MMIO);
 }
 
+/* Such a guest has ended itself; the reason is one of enum pvm_xen_shutdown. */
+static void do_system_event(struct monitor_vcpu *vcpu, const struct kvm_run *run)
+{
+	struct pvm_request request = { .system_event.reason = PVM_XEN_SHUTDOWN_POWEROFF };
+
+	if (run->system_event.ndata)
+		request.system_event.reason = (uint32_t)run->system_event.data[0];
+	end_as(vcpu, request, PVM_ACT_SYSTEM_EVENT);
+}
+
 static const char *internal_error_name(uint32_t suberror)
 {
 	switch (suberror) {
@@ -159,6 +170,9 @@ void kvm_exit_handle(struct monitor_vcpu *vcpu)
 		break;
 	case KVM_EXIT_SHUTDOWN:
 		do_shutdown(vcpu, run);
+		break;
+	case KVM_EXIT_SYSTEM_EVENT:
+		do_system_event(vcpu, run);
 		break;
 	case KVM_EXIT_INTR:
 	case KVM_EXIT_IRQ_WINDOW_OPEN:

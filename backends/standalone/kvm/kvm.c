@@ -121,6 +121,12 @@ static int make_vm(struct monitor_vm *monitor, struct kvm_vm *vm, char *why, siz
 	};
 	/* Local APICs in the kernel, and no other interrupt controller, as the machine has it. */
 	struct kvm_enable_cap apics = { .cap = KVM_CAP_SPLIT_IRQCHIP };
+	const struct pvm_xen_config *config = &monitor->pvm.config.xen;
+	struct pvm_kvm_set_xen xen = {
+		.op = PVM_KVM_SET_XEN, .vcpus = config->vcpus, .pages = config->pages,
+		.shared_info = config->shared_info.v, .grants = config->grants.v,
+		.grant_frames = config->grant_frames,
+	};
 	int most = kvm_device_ioctl(vm->device, KVM_CHECK_EXTENSION, (void *)KVM_CAP_MAX_VCPUS);
 	int run_size = KVM_ASK(vm->device, KVM_GET_VCPU_MMAP_SIZE, 0, why, why_size);
 	uint32_t i;
@@ -138,7 +144,8 @@ static int make_vm(struct monitor_vm *monitor, struct kvm_vm *vm, char *why, siz
 	vm->fd = KVM_ASK(vm->device, KVM_CREATE_VM, 0, why, why_size);
 	if (vm->fd < 0 || KVM_ASK(vm->fd, KVM_MEMORY_ENCRYPT_OP, &abi, why, why_size) < 0 ||
 	    KVM_ASK(vm->fd, KVM_ENABLE_CAP, &apics, why, why_size) < 0 ||
-	    KVM_ASK(vm->fd, KVM_SET_USER_MEMORY_REGION, &memory, why, why_size) < 0)
+	    KVM_ASK(vm->fd, KVM_SET_USER_MEMORY_REGION, &memory, why, why_size) < 0 ||
+	    (abi.abi == PVM_ABI_XEN_PV && KVM_ASK(vm->fd, KVM_MEMORY_ENCRYPT_OP, &xen, why, why_size) < 0))
 		return -1;
 	for (i = 0; i < monitor->vcpu_count; i++)
 		if (make_vcpu(monitor, i, run_size, why, why_size))
@@ -288,6 +295,24 @@ static void kvm_live(struct monitor_vcpu *monitor)
 		kvm_registers_place(monitor);	/* better than nothing */
 }
 
+/* ------------------------------------------------------------------------
+ * Event channels of Xen PV.
+ */
+
+static int kvm_xen_port(struct monitor_vm *monitor, uint32_t port, int fd, char *why, size_t why_size)
+{
+	struct pvm_kvm_xen_port request = { .op = PVM_KVM_XEN_PORT, .fd = fd, .port = port };
+
+	return KVM_ASK(kvm_vm(monitor)->fd, KVM_MEMORY_ENCRYPT_OP, &request, why, why_size);
+}
+
+static void kvm_xen_notify(struct monitor_vm *monitor, uint32_t port)
+{
+	struct pvm_kvm_xen_notify request = { .op = PVM_KVM_XEN_NOTIFY, .port = port };
+
+	kvm_device_ioctl(kvm_vm(monitor)->fd, KVM_MEMORY_ENCRYPT_OP, &request);
+}
+
 const struct executor_ops kvm_executor = {
 	.name = "kvm",
 	.available = kvm_available,
@@ -298,5 +323,7 @@ const struct executor_ops kvm_executor = {
 	.vcpu_destroy = kvm_vcpu_destroy,
 	.live = kvm_live,
 	.kick = kvm_kick,
+	.xen_port = kvm_xen_port,
+	.xen_notify = kvm_xen_notify,
 	.print_stats = kvm_print_stats,
 };

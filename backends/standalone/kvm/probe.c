@@ -8,8 +8,8 @@
 #include "device.h"
 #include "kvm.h"
 
-/* The guest's upper half but the switcher's slot: what kvm-pvm.ko gives. */
-#define PML4_START	256
+/* The upper half above the switcher's slot: what kvm-pvm.ko gives. */
+#define PML4_START	272
 #define PML4_END	510
 
 #define MAXPHYADDR_LEAF	0x80000008u

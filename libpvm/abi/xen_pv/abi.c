@@ -180,6 +180,7 @@ const struct pvm_abi_ops pvm_abi_xen_pv = {
 	.cpuid_highest = CPUID_PV,
 	.has_xen_cpuid = true,
 	.cr4_hidden = CR4_HIDDEN,
+	.no_ports = true,
 	.last_slot = true,
 	.writes_tables = true,
 	.other_cr3 = other_cr3,

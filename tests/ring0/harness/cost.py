@@ -54,7 +54,7 @@ ROWS = (
     Row("switcher.fill", "fill in user mode", ("user_touch",),
         950, (), "first touch of a page by user mode that the engine fills", compiled=True),
     Row("switcher.page_fault", "page fault in user mode that the guest answers", ("user_touch_at",),
-        1680, (), "#PF in user mode: reflected, answered with an entry, EVENT_RETURN_USER, the same access again",
+        1685, (), "#PF in user mode: reflected, answered with an entry, EVENT_RETURN_USER, the same access again",
         until="user_touch_next", compiled=True),
     Row("switcher.invlpg", "INVLPG of an entry that is gone", ("probe_hypercall_at",),
         1645, (), "TLB_INVLPG of an address whose shadowed entry the guest has cleared", compiled=True),
@@ -207,8 +207,8 @@ class Counter:
     def world_switch(self):
         """pvm_switcher_enter() alone: the way out of a hypercall and the way in after it."""
         leg = legs_of(self.turn("hypercall in the engine")[0])[self.machine.guest["probe_hypercall_at"]][0]
-        calls = [i for i, step in enumerate(leg.steps)
-                 if "call" in self.code[step.rip][1] and "pvm_switcher_enter" in self.code[step.rip][1]]
+        # Through a pointer: the step before its first instruction.
+        calls = [i - 1 for i, step in enumerate(leg.steps) if step.rip == self.machine.host["pvm_switcher_enter"]]
         call = leg.steps[calls[0]]
         after = call.rip + self.code[call.rip][0]
         out = next(i for i, step in enumerate(leg.steps) if step.rip == after)

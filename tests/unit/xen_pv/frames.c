@@ -204,6 +204,37 @@ static enum pvm_action software(uint8_t vector)
 	return pvm_handle_exit(vcpu, &stop, &root, PVM_MAY_SLEEP);
 }
 
+static enum pvm_action port(struct pvm_insn insn)
+{
+	struct pvm_guest_exit stop = { .kind = PVM_EXIT_INSN, .vector = PVM_VEC_GP, .insn = insn };
+	pvm_hpa_t root;
+
+	return pvm_handle_exit(vcpu, &stop, &root, PVM_MAY_SLEEP);
+}
+
+Test(frames, ports_are_ones_without_the_host)
+{
+	uint64_t rip = vcpu->rip;
+
+	vcpu->gpr[PVM_RAX] = 0x1234;
+	cr_assert_eq(port((struct pvm_insn){ .op = PVM_INSN_IN, .length = 2, .size = 1, .port = 0x60 }),
+		     PVM_ACT_RESUME);
+	cr_expect_eq(vcpu->gpr[PVM_RAX], 0x12ff);
+	cr_assert_eq(port((struct pvm_insn){ .op = PVM_INSN_OUT, .length = 2, .size = 4, .port = 0x60 }),
+		     PVM_ACT_RESUME);
+	cr_expect_eq(vcpu->rip, rip + 4);
+	vcpu->gpr[PVM_RDI] = ARGUMENTS;
+	vcpu->gpr[PVM_RCX] = 2;
+	cr_assert_eq(port((struct pvm_insn){ .op = PVM_INSN_INS, .length = 2, .size = 4, .rep = true,
+					     .address_size = 8, .address = ARGUMENTS }), PVM_ACT_RESUME);
+	cr_expect_eq(xen_word(ARGUMENTS), 0xffffffff);
+	cr_expect_eq(vcpu->gpr[PVM_RCX], 1);
+	xen_go_user(true);
+	cr_assert_eq(port((struct pvm_insn){ .op = PVM_INSN_IN, .length = 2, .size = 1, .port = 0x60 }),
+		     PVM_ACT_RESUME);
+	cr_expect_eq(vcpu->rip, TRAP(PVM_VEC_GP), "a program has none at all");
+}
+
 Test(frames, int_n_asks_the_gate)
 {
 	xen_go_user(true);

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A VM whose guest speaks Xen PV: what the engine asks of its host beyond memory, which is a clock, timers
+ * and telling; and what user space says of the guest and of the event channels that end with it, through
+ * the private channel (<pvm/kvm.h>).
+ *
+ * Such a guest has no interrupt controller: KVM's own is there for halts alone, and what it has is dropped.
+ */
+#include <linux/eventfd.h>
+#include <linux/file.h>
+#include <linux/math64.h>
+#include <linux/mm.h>
+#include <linux/timekeeping.h>
+#include <asm/tsc.h>
+
+#include <pvm/xen.h>
+
+#include "kvm_pvm.h"
+
+#define M2P_SLOT	256
+#define LONGEST_NS	NSEC_PER_SEC	/* of a timer: the engine asks again */
+#define PAGES_TIMES	4		/* what a guest may have of the host's memory, at most */
+
+/* ------------------------------------------------------------------------
+ * Time. The guest's clock goes by the TSC; so does ours, unless CPUs disagree on it: then each CPU that a
+ * vCPU comes to, and each of its timers, tells it the time anew.
+ */
+
+static u64 scale(u64 ticks, u32 mul, s8 shift)
+{
+	return mul_u64_u32_shr(shift < 0 ? ticks >> -shift : ticks << shift, mul, 32);
+}
+
+void pvm_kvm_xen_clock(void *host, struct pvm_clock *now)
+{
+	const struct pvm_kvm_xen *xen = &((struct pvm_kvm *)host)->xen;
+
+	*now = (struct pvm_clock){ .mul = xen->mul, .shift = xen->shift, .stable = xen->tsc_is_stable };
+	now->tsc = rdtsc_ordered();
+	if (xen->tsc_is_stable)
+		now->ns = scale(now->tsc - xen->tsc_start, xen->mul, xen->shift);
+	else
+		now->ns = ktime_get_raw_ns() - xen->raw_start;
+	now->wall_ns = ktime_get_real_ns();
+}
+
+static enum hrtimer_restart timer_fires(struct hrtimer *timer)
+{
+	struct pvm_kvm_vcpu *v = container_of(timer, struct pvm_kvm_vcpu, xen_timer);
+	struct pvm_kvm *vm = to_pvm_kvm(v->vcpu.kvm);
+
+	if (!vm->xen.tsc_is_stable)
+		pvm_xen_clock_changed(&vm->pvm);
+	pvm_xen_timer(&v->pvm);
+	return HRTIMER_NORESTART;
+}
+
+void pvm_kvm_xen_set_timer(void *host, struct pvm_vcpu *pvm, uint64_t ns)
+{
+	struct hrtimer *timer = &pvm_kvm_vcpu_of(pvm)->xen_timer;
+	struct pvm_clock now;
+
+	if (ns == PVM_NO_DEADLINE) {
+		hrtimer_try_to_cancel(timer);	/* one that fires meanwhile finds nothing due */
+		return;
+	}
+	pvm_kvm_xen_clock(host, &now);
+	ns = ns > now.ns ? min_t(u64, ns - now.ns, LONGEST_NS) : 0;
+	hrtimer_start(timer, ns_to_ktime(ns), HRTIMER_MODE_REL_HARD);
+}
+
+void pvm_kvm_xen_vcpu_init(struct pvm_kvm_vcpu *v)
+{
+	pvm_kvm_hrtimer_setup(&v->xen_timer, timer_fires, HRTIMER_MODE_REL_HARD);
+}
+
+void pvm_kvm_xen_vcpu_destroy(struct pvm_kvm_vcpu *v)
+{
+	hrtimer_cancel(&v->xen_timer);
+}
+
+void pvm_kvm_xen_vcpu_load(struct pvm_kvm_vcpu *v, int cpu)
+{
+	struct pvm_kvm *vm = to_pvm_kvm(v->vcpu.kvm);
+
+	if (pvm_kvm_is_xen(vm) && !vm->xen.tsc_is_stable && v->last_cpu != cpu)
+		pvm_xen_clock_changed(&vm->pvm);
+	v->last_cpu = cpu;
+}
+
+/* ------------------------------------------------------------------------
+ * Telling.
+ */
+
+/* A vCPU that halts is woken as by another one's KVM_HC_KICK_CPU. It looks for itself whether it may run. */
+void pvm_kvm_xen_kick(void *host, struct pvm_vcpu *pvm)
+{
+	struct pvm_kvm_vcpu *v = pvm_kvm_vcpu_of(pvm);
+
+	WRITE_ONCE(v->vcpu.arch.pv.pv_unhalted, true);
+	kvm_make_request(KVM_REQ_EVENT, &v->vcpu);
+	pvm_switcher_kick(&v->switcher);
+	kvm_vcpu_kick(&v->vcpu);
+}
+
+void pvm_kvm_xen_notify(void *host, uint32_t port, uint32_t remote)
+{
+	struct pvm_kvm *vm = host;
+	struct eventfd_ctx *context = remote < PVM_KVM_XEN_PORTS ? READ_ONCE(vm->xen.told[remote]) : NULL;
+
+	if (context)
+		pvm_kvm_eventfd_signal(context);
+}
+
+/* ------------------------------------------------------------------------
+ * Life.
+ */
+
+/* Is there memory, now? */
+static bool is_memory(struct kvm *kvm, gfn_t first, u64 count)
+{
+	bool is;
+	int idx = srcu_read_lock(&kvm->srcu);
+
+	is = count && kvm_is_visible_gfn(kvm, first) && kvm_is_visible_gfn(kvm, first + count - 1);
+	srcu_read_unlock(&kvm->srcu, idx);
+	return is;
+}
+
+static const char *refusal(struct pvm_kvm *vm, const struct pvm_xen_config *config)
+{
+	if (!config->pages)
+		return "PVM_KVM_SET_XEN comes before the first vCPU";
+	if (config->pages > PAGES_TIMES * totalram_pages())
+		return "more memory than four times the host's";
+	if (!is_memory(&vm->kvm, config->pages - 1, 1) || !is_memory(&vm->kvm, config->shared_info.v, 1) ||
+	    (config->grant_frames && !is_memory(&vm->kvm, config->grants.v, config->grant_frames)))
+		return "frames of PVM_KVM_SET_XEN are not memory";
+	if (config->shared_info.v < config->pages ||
+	    (config->grant_frames && config->grants.v < config->pages))
+		return "the shared_info and grants are above the guest's own pages";
+	if (!tsc_khz)
+		return "the rate of this host's TSC is not known";
+	return NULL;
+}
+
+int pvm_kvm_xen_configure(struct pvm_kvm *vm, struct pvm_vm_config *config)
+{
+	struct pvm_kvm_xen *xen = &vm->xen;
+	const char *why = refusal(vm, &xen->config);
+	int error;
+
+	if (why) {
+		pr_err_ratelimited("%d: no Xen PV guest: %s\n", task_tgid_nr(current), why);
+		return -EINVAL;
+	}
+	xen->tsc_is_stable = !check_tsc_unstable();
+	xen->tsc_start = rdtsc_ordered();
+	xen->raw_start = ktime_get_raw_ns();
+	pvm_clock_scale(tsc_khz, &xen->mul, &xen->shift);
+	config->xen = xen->config;
+	config->xen.m2p_slot = M2P_SLOT;
+	config->xen.m2p_frames = xen->config.pages;
+	error = pvm_kvm_m2p_get(config->xen.m2p_frames, &config->xen.m2p_entry);
+	xen->has_m2p = !error;
+	config->range.pml4_end = PTRS_PER_PGD;	/* the kernel's own slot */
+	return error;
+}
+
+void pvm_kvm_xen_destroy(struct pvm_kvm *vm)
+{
+	unsigned int i;
+
+	if (vm->xen.has_m2p)
+		pvm_kvm_m2p_put();
+	vm->xen.has_m2p = false;
+	for (i = 0; i < PVM_KVM_XEN_PORTS; i++)
+		if (vm->xen.told[i])
+			eventfd_ctx_put(vm->xen.told[i]);
+}
+
+bool pvm_kvm_xen_is_complete(struct pvm_kvm *vm)
+{
+	return !pvm_kvm_is_xen(vm) || atomic_read(&vm->kvm.online_vcpus) == vm->pvm.config.xen.vcpus;
+}
+
+/* ------------------------------------------------------------------------
+ * User space's side.
+ */
+
+int pvm_kvm_xen_set(struct pvm_kvm *vm, const struct pvm_kvm_set_xen *set)
+{
+	int error = 0;
+
+	if (set->reserved || !set->vcpus || set->vcpus > PVM_XEN_VCPUS_MAX || !set->pages ||
+	    set->grant_frames > PVM_XEN_GRANT_FRAMES_MAX)
+		return -EINVAL;
+	mutex_lock(&vm->lock);
+	if (vm->is_made)
+		error = -EBUSY;
+	else
+		vm->xen.config = (struct pvm_xen_config){
+			.vcpus = set->vcpus, .pages = set->pages, .shared_info = { set->shared_info },
+			.grants = { set->grants }, .grant_frames = set->grant_frames,
+		};
+	mutex_unlock(&vm->lock);
+	return error;
+}
+
+/* With the lock: what the port's notifications go to has a number. */
+static int add_port(struct pvm_kvm *vm, u32 port, u32 vcpu, struct eventfd_ctx *context)
+{
+	unsigned int i;
+	int error;
+
+	for (i = 0; i < PVM_KVM_XEN_PORTS && vm->xen.told[i]; i++)
+		;
+	if (i == PVM_KVM_XEN_PORTS)
+		return -ENOSPC;
+	WRITE_ONCE(vm->xen.told[i], context);	/* first: the guest may tell at once */
+	if (port)
+		error = pvm_xen_bind_port(&vm->pvm, port, i) ? -EINVAL : (int)port;
+	else
+		error = pvm_xen_alloc_port(&vm->pvm, i, vcpu);
+	if (error < 0)
+		WRITE_ONCE(vm->xen.told[i], NULL);
+	return error < 0 && !port ? -ENOSPC : error;
+}
+
+int pvm_kvm_xen_port(struct pvm_kvm *vm, const struct pvm_kvm_xen_port *request)
+{
+	struct eventfd_ctx *context;
+	int port = -EINVAL;
+
+	if (request->reserved)
+		return -EINVAL;
+	context = eventfd_ctx_fdget(request->fd);
+	if (IS_ERR(context))
+		return PTR_ERR(context);
+	mutex_lock(&vm->lock);
+	if (pvm_kvm_is_xen(vm) && vm->is_made && request->vcpu < vm->xen.config.vcpus)
+		port = add_port(vm, request->port, request->vcpu, context);
+	mutex_unlock(&vm->lock);
+	if (port < 0)	/* then no port has led to it */
+		eventfd_ctx_put(context);
+	return port;
+}
+
+int pvm_kvm_xen_tell(struct pvm_kvm *vm, const struct pvm_kvm_xen_notify *request)
+{
+	if (!smp_load_acquire(&vm->is_made) || !pvm_kvm_is_xen(vm))
+		return -EINVAL;
+	switch (pvm_xen_notify(&vm->pvm, request->port)) {
+	case PVM_OK:
+		return 0;
+	case PVM_EAGAIN:
+		return -EAGAIN;
+	}
+	return -EINVAL;
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * As xen_guest.h says. A thread serves what the guest prints, as who reads that may be slow; input is the
+ * main thread's. The last pages of memory are not the guest's own: its shared_info and its grants.
+ */
+#define _GNU_SOURCE
+#include "xen_guest.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "kernel_image.h"
+#include "loop.h"
+#include "platform.h"
+#include "xen_console.h"
+#include "xen_start.h"
+
+#define GRANT_FRAMES	4
+#define RESERVED_PAGES	16	/* shared_info, grants, and room for more */
+#define PIECE		256	/* bytes of output at a time */
+
+struct xen_guest {
+	struct monitor_vm *vm;
+	struct xen_console console;
+	int console_fd;		/* eventfd: the guest has printed, or has read */
+	uint32_t console_port;
+	pthread_t thread;
+	bool has_thread;
+};
+
+static uint64_t guest_pages(const struct monitor_vm *vm)
+{
+	return (vm->memory.size >> PVM_PAGE_SHIFT) - RESERVED_PAGES;
+}
+
+void xen_guest_configure(const struct monitor_vm *vm, uint32_t vcpus, struct pvm_vm_config *config)
+{
+	uint64_t pages = guest_pages(vm);
+
+	config->range.pml4_end = PVM_PTES_PER_TABLE;	/* its kernel is in the last slot */
+	config->xen = (struct pvm_xen_config){
+		.vcpus = vcpus,
+		.pages = pages,
+		.shared_info = { pages },
+		.grants = { pages + 1 },
+		.grant_frames = GRANT_FRAMES,
+	};
+}
+
+/* ------------------------------------------------------------------------
+ * The console.
+ */
+
+static void print(struct xen_guest *guest)
+{
+	struct monitor_vm *vm = guest->vm;
+	uint8_t bytes[PIECE];
+	unsigned count;
+
+	while ((count = xen_console_take(&guest->console, bytes, sizeof(bytes))))
+		platform_print(vm->platform, bytes, count);
+	vm->executor->xen_notify(vm, guest->console_port);
+	loop_wake(vm);		/* it may have read, too: there may be room */
+}
+
+static void *serve_console(void *arg)
+{
+	struct xen_guest *guest = arg;
+	struct pollfd fds[] = {
+		{ .fd = guest->console_fd, .events = POLLIN },
+		{ .fd = guest->vm->loop->over_fd, .events = POLLIN },
+	};
+	uint64_t count;
+
+	while (!atomic_load(&guest->vm->over)) {
+		if (poll(fds, 2, -1) < 0)
+			continue;
+		if (fds[0].revents && read(guest->console_fd, &count, sizeof(count)) < 0 && errno != EAGAIN &&
+		    errno != EINTR)
+			break;
+		print(guest);	/* at the end, its last words */
+	}
+	return NULL;
+}
+
+unsigned xen_guest_input_room(struct xen_guest *guest)
+{
+	return xen_console_room(&guest->console);
+}
+
+void xen_guest_input(struct xen_guest *guest, const uint8_t *bytes, unsigned count)
+{
+	xen_console_give(&guest->console, bytes, count);
+	guest->vm->executor->xen_notify(guest->vm, guest->console_port);
+}
+
+/* ------------------------------------------------------------------------
+ * Life.
+ */
+
+int xen_guest_start(struct xen_guest *guest)
+{
+	int error = pthread_create(&guest->thread, NULL, serve_console, guest);
+
+	guest->has_thread = !error;
+	return error;
+}
+
+void xen_guest_wait(struct xen_guest *guest)
+{
+	if (guest->has_thread)
+		pthread_join(guest->thread, NULL);
+	guest->has_thread = false;
+}
+
+/* The registers of the first instruction. The other vCPUs get theirs from the guest; until then they need a
+ * page table. */
+static int set_registers(struct monitor_vm *vm, const struct xen_start *start, char *why, size_t why_size)
+{
+	struct pvm_vcpu *first = &vm->vcpus[0]->pvm;
+	uint32_t i;
+
+	for (i = 0; i < vm->vcpu_count; i++) {
+		if (pvm_cr_write(&vm->vcpus[i]->pvm, 3, start->cr3) != PVM_OK) {
+			snprintf(why, why_size, "the engine refuses the guest's page tables");
+			return -1;
+		}
+		vm->vcpus[i]->pvm.rip = start->rip;
+	}
+	first->gpr[PVM_RSP] = start->rsp;
+	first->gpr[PVM_RSI] = start->rsi;
+	return 0;
+}
+
+static int load(struct monitor_vm *vm, const struct elf_file *kernel, const char *initrd,
+		const char *command_line, char *why, size_t why_size)
+{
+	struct xen_start start = {
+		.memory = vm->memory.va,
+		.pages = guest_pages(vm),
+		.kernel = kernel,
+		.command_line = command_line,
+		.shared_info = pvm_gfn_to_gpa(vm->pvm.config.xen.shared_info).v,
+		.console_port = vm->xen->console_port,
+	};
+	uint8_t *bytes = NULL;
+	int error;
+
+	if (initrd) {
+		bytes = kernel_image_read_file(initrd, &start.initrd_size, why, why_size);
+		if (!bytes)
+			return -1;
+		start.initrd = bytes;
+	}
+	error = xen_start_write(&start, why, why_size);
+	free(bytes);
+	if (error)
+		return -1;
+	xen_console_init(&vm->xen->console, vm->memory.va + start.console);
+	return set_registers(vm, &start, why, why_size);
+}
+
+int xen_guest_create(struct monitor_vm *vm, const struct elf_file *kernel, const char *initrd,
+		     const char *command_line, char *why, size_t why_size)
+{
+	struct xen_guest *guest = calloc(1, sizeof(*guest));
+	int port;
+
+	if (!guest) {
+		snprintf(why, why_size, "no memory for the guest's devices");
+		return -1;
+	}
+	vm->xen = guest;
+	guest->vm = vm;
+	guest->console_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (guest->console_fd < 0) {
+		snprintf(why, why_size, "no eventfd for the guest's console: %s", strerror(errno));
+		return -1;
+	}
+	port = vm->executor->xen_port(vm, 0, guest->console_fd, why, why_size);
+	if (port < 0)
+		return -1;
+	guest->console_port = (uint32_t)port;
+	return load(vm, kernel, initrd, command_line, why, why_size);
+}
+
+void xen_guest_destroy(struct monitor_vm *vm)
+{
+	if (!vm->xen)
+		return;
+	if (vm->xen->console_fd >= 0)
+		close(vm->xen->console_fd);
+	free(vm->xen);
+	vm->xen = NULL;
+}

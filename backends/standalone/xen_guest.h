@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * A guest that speaks Xen PV, a distribution's own kernel: how it is started, and its devices, which are
+ * memory that it shares and event channels. Must not know how the guest executes: channels are the
+ * executor's (executor_ops::xen_port, xen_notify).
+ */
+#ifndef STANDALONE_XEN_GUEST_H
+#define STANDALONE_XEN_GUEST_H
+
+#include "elf_file.h"
+#include "vm.h"
+
+struct xen_guest;
+
+/* Before vm->pvm is made: what its configuration has of the guest. */
+void xen_guest_configure(const struct monitor_vm *vm, uint32_t vcpus, struct pvm_vm_config *config);
+
+/**
+ * xen_guest_create - load @kernel and what goes with it, and make the devices; vm->xen.
+ * @initrd: its path, or NULL. After the executor's vm_init(). Returns 0, or -1 with one line in @why.
+ */
+int xen_guest_create(struct monitor_vm *vm, const struct elf_file *kernel, const char *initrd,
+		     const char *command_line, char *why, size_t why_size);
+void xen_guest_destroy(struct monitor_vm *vm);
+
+/* The devices' threads: they end when the VM is over, and have then served what the guest had asked for.
+ * 0, or an errno. */
+int xen_guest_start(struct xen_guest *guest);
+void xen_guest_wait(struct xen_guest *guest);
+
+/* Main thread. Room for console input, bytes; and some of it, no more than that. */
+unsigned xen_guest_input_room(struct xen_guest *guest);
+void xen_guest_input(struct xen_guest *guest, const uint8_t *bytes, unsigned count);
+
+#endif /* STANDALONE_XEN_GUEST_H */
