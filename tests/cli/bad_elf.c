@@ -71,6 +71,14 @@ static void upper_half(struct elf_builder *elf)
 	elf->phdr[0].p_vaddr = elf->header.e_entry = 0xffff888001000000;
 }
 
+/* A kernel that says where it starts as a Xen PV guest, which is enough to be looked at. */
+static void xen_kernel(struct elf_builder *elf)
+{
+	const uint64_t entry = 0xffffffff81000000;
+
+	elf_builder_add_note(elf, 4, "Xen", 1, &entry, sizeof(entry));
+}
+
 static void script(struct elf_builder *elf)
 {
 	elf->script = true;
@@ -105,7 +113,7 @@ static const struct {
 	{ "not_elf", not_elf }, { "bits32", bits32 }, { "machine", machine },
 	{ "dynamic", dynamic }, { "pie", pie }, { "overlap", overlap }, { "outside", outside },
 	{ "boot_area", boot_area }, { "entry", entry }, { "upper_half", upper_half },
-	{ "script", script }, { "note_dual", note_dual }, { "note_single", note_single },
+	{ "script", script }, { "xen_kernel", xen_kernel }, { "note_dual", note_dual }, { "note_single", note_single },
 	{ "note_unknown", note_unknown }, { "note_cut", note_cut },
 };
 

@@ -33,15 +33,15 @@ INIT = """#!/bin/busybox sh
 /bin/busybox mount -t sysfs sysfs /sys
 /bin/busybox mount -t devtmpfs dev /dev
 /bin/busybox --install -s /bin
-echo "@@ release $(uname -r)"
-echo "@@ cpus $(grep -c '^processor' /proc/cpuinfo)"
-echo "@@ hypervisor $(cat /sys/hypervisor/type)"
+echo "%% release $(uname -r)"
+echo "%% cpus $(grep -c '^processor' /proc/cpuinfo)"
+echo "%% hypervisor $(cat /sys/hypervisor/type)"
 /work
-echo "@@ work $?"
+echo "%% work $?"
 dd if=/dev/urandom of=/tmp/a bs=64k count=16 2>/dev/null
-gzip -c /tmp/a | gunzip | cmp - /tmp/a && echo "@@ pipe right"
-dmesg | grep -c -e 'Oops' -e 'BUG:' -e 'Call Trace' | sed 's/^/@@ complaints /'
-echo "@@ end"
+gzip -c /tmp/a | gunzip | cmp - /tmp/a && echo "%% pipe right"
+dmesg | grep -c -e 'Oops' -e 'BUG:' -e 'Call Trace' | sed 's/^/%% complaints /'
+echo "%% end"
 poweroff -f
 """
 
@@ -92,16 +92,22 @@ def boot(args, kernel, files, folder):
     return tuple(path.read_text(errors="replace") if path.exists() else "" for path in (console, log)) + (status,)
 
 
-def judge(args, release, console, log, status):
-    """What is wrong, in lines."""
-    wanted = {"release": release, "cpus": str(args.cpus), "hypervisor": "xen", "work": "0", "pipe": "right",
+def judge(cpus, checks, release, console):
+    """What is wrong with a guest's console, in lines."""
+    wanted = {"release": release, "cpus": str(cpus), "hypervisor": "xen", "work": "0", "pipe": "right",
               "complaints": "0", "end": ""}
-    said = {match[1]: match[2].strip() for match in re.finditer(r"^@@ (\w+)(.*?)\r?$", console, re.M)}
+    said = {match[1]: match[2].strip() for match in re.finditer(r"^%% (\w+)(.*?)\r?$", console, re.M)}
     wrong = [f"{name}: {said.get(name, 'nothing')!r}, not {value!r}" for name, value in wanted.items()
              if said.get(name) != value]
     wrong += re.findall(r"^not ok .*", console, re.M)
-    if len(re.findall(r"^ok - ", console, re.M)) != args.checks:
-        wrong.append(f"{len(re.findall('^ok - ', console, re.M))} checks of the program are right, not {args.checks}")
+    right = len(re.findall(r"^ok - ", console, re.M))
+    if right != checks:
+        wrong.append(f"{right} checks of the program are right, not {checks}")
+    return wrong
+
+
+def judge_minivisor(log, status):
+    wrong = []
     if status != POWER_OFF << 1 | 1 or "the guest ends: power off" not in log:
         wrong.append(f"QEMU ends with {status}; minivisor: {log.strip()[-300:]}")
     return wrong
@@ -133,7 +139,7 @@ def main():
             return 1
         files = initramfs(folder, args.work)
         console, log, status = boot(args, folder / "vmlinux", files, folder)
-    wrong = judge(args, release, console, log, status)
+    wrong = judge(args.cpus, args.checks, release, console) + judge_minivisor(log, status)
     if wrong:
         print(console[-6000:])
         print("\n".join(f"not ok - {line}" for line in wrong))

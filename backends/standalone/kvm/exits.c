@@ -96,12 +96,18 @@ static void do_shutdown(struct monitor_vcpu *vcpu, const struct kvm_run *run)
 	end_as(vcpu, request, PVM_ACT_SHUTDOWN);
 }
 
-static void do_mmio(struct monitor_vcpu *vcpu, const struct kvm_run *run)
+static void do_mmio(struct monitor_vcpu *vcpu, struct kvm_run *run)
 {
 	struct pvm_request request = {
 		.mmio = { .gpa = { run->mmio.phys_addr }, .write = run->mmio.is_write },
 	};
 
+	/* A distribution's kernel asks for devices that its CPU's boards have; there is none. */
+	if (vcpu->vm->xen) {
+		kvm_vcpu(vcpu)->io_pending = true;
+		memset(run->mmio.data, 0xff, sizeof(run->mmio.data));
+		return;
+	}
 	kvm_registers_get(vcpu);
 	request.mmio.gva = pvm_gva(PVM_INVALID_ADDR);	/* KVM does not say it */
 	end_as(vcpu, request, PVM_ACT_MMIO);

@@ -135,6 +135,14 @@ Test(switcher_config, S9_names_a_tss_whose_entries_are_taken)
 	}
 }
 
+Test(switcher_config, S9_names_an_alias_that_is_not_whole_slots)
+{
+	config.alias = 1ull << 38;
+	refused(PVM_EINVAL, "alias");
+	config.alias = 1ull << 39;
+	refused(PVM_EINVAL, "window_va");	/* it is in the alias' slot */
+}
+
 Test(switcher_config, S9_names_a_window_that_is_not_whole_pages)
 {
 	config.window_va += 8;

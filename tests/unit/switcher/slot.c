@@ -9,6 +9,7 @@
 
 static struct pvm_switcher_vm vm;
 static unsigned text_pages, area_pages, window_pages;
+static uint64_t alias;			/* the switcher's */
 
 static void start(void)
 {
@@ -16,6 +17,7 @@ static void start(void)
 
 	host_init(&config);
 	text_pages = area_pages = window_pages = 0;
+	alias = 0;
 }
 
 TestSuite(switcher_slot, .init = start);
@@ -31,6 +33,7 @@ static void leaf(uint64_t va, uint64_t entry, uint64_t window_pa)
 	uint64_t bits = entry & (data | PVM_PTE_U);
 
 	cr_assert_eq(entry & PVM_PTE_U, 0, "M1: %#lx has the U bit", va);
+	va -= alias;
 	if (within(va, pvm_switcher_text_start,
 		   (uint64_t)(pvm_switcher_text_end - pvm_switcher_text_start))) {
 		text_pages++;
@@ -39,7 +42,8 @@ static void leaf(uint64_t va, uint64_t entry, uint64_t window_pa)
 		return;
 	}
 	cr_assert_eq(bits, data, "%#lx: data is writable and not executable", va);
-	if (within(va, (void *)(uintptr_t)switcher.config.window_va, HOST_WINDOWS * PVM_PAGE_SIZE)) {
+	if (within(va, (void *)(uintptr_t)(switcher.config.window_va - alias),
+		   HOST_WINDOWS * PVM_PAGE_SIZE)) {
 		window_pages++;
 		cr_assert_eq(entry & PVM_PTE_ADDR_MASK, window_pa);
 		return;
@@ -71,7 +75,7 @@ static void walk(uint64_t va, uint64_t entry, unsigned level, uint64_t window_pa
 static void check(unsigned levels, uint64_t window_pa)
 {
 	unsigned shift = PVM_LEVEL_SHIFT(levels);
-	uint64_t slot = (uint64_t)(uintptr_t)pvm_switcher_text_start >> shift << shift;
+	uint64_t slot = ((uint64_t)(uintptr_t)pvm_switcher_text_start + alias) >> shift << shift;
 
 	text_pages = area_pages = window_pages = 0;
 	walk(slot, vm.entry, levels - 1, window_pa);
@@ -104,6 +108,21 @@ Test(switcher_slot, M1_M2_S6_only_text_and_areas_without_U_on_5_levels)
 	cr_assert_eq(area_pages, 2 * PVM_SWITCHER_AREA_USED / PVM_PAGE_SIZE);
 	pvm_switcher_vm_destroy(&vm);
 	cr_assert_eq(pages_live, 0);
+}
+
+Test(switcher_slot, M1_M2_S6_the_same_where_text_has_an_alias)
+{
+	struct pvm_switcher_config config = host_config();
+	uint64_t text = (uint64_t)(uintptr_t)pvm_switcher_text_start >> 39 << 39;
+
+	alias = 0xffff878000000000 - text;
+	config.alias = alias;
+	config.window_va += alias;
+	host_init(&config);
+	cr_assert_eq(switcher.slot, 271);
+	cr_assert_eq(pvm_switcher_vm_init(&vm, &switcher), PVM_OK);
+	check(4, 0);
+	pvm_switcher_vm_destroy(&vm);
 }
 
 Test(switcher_slot, S6_the_area_of_a_CPU_that_comes_later_is_there)

@@ -167,3 +167,33 @@ Test(switcher_tables, S9_names_what_is_wrong_with_an_area)
 	switcher.config.features.la57 = true;	/* then, too: pvm_switcher_vm::pml4_entry leads to all */
 	cr_assert_not_null(strstr(pvm_switcher_bad_area(&switcher, area + (1ull << 39), 1), "512 GiB"));
 }
+
+static uint64_t gate_address(const struct switcher_gate *gate)
+{
+	return gate->offset0 | (uint64_t)gate->offset1 << 16 | (uint64_t)gate->offset2 << 32;
+}
+
+static uint64_t tss_base(const uint64_t *entry)
+{
+	return (entry[0] >> 16 & 0xffffff) | (entry[0] >> 56) << 24 | entry[1] << 32;
+}
+
+/* Whatever the CPU finds in a guest's tables is found at the alias; the host's own stacks are not. */
+Test(switcher_tables, all_addresses_of_ours_have_the_alias)
+{
+	const uint64_t alias = 0x7f0000000000;
+	const uint64_t *entry;
+
+	cpu->alias = alias;
+	idt[2].ist = 1;
+	make();
+	entry = &cpu->gdt[switcher.config.tss_sel >> 3];
+	cr_expect_eq(cpu->tss.rsp[0], (uint64_t)(uintptr_t)(&cpu->frame + 1) + alias);
+	cr_expect_eq(cpu->tss.ist[0], 0x1000, "the host's");
+	cr_expect_eq(cpu->tss.ist[1], top(cpu->nmi_stack) + alias);
+	cr_expect_eq(cpu->tss.ist[3], top(cpu->mc_stack) + alias);
+	cr_expect_eq(cpu->gdtr.base, (uint64_t)(uintptr_t)cpu->gdt + alias);
+	cr_expect_eq(cpu->idtr.base, (uint64_t)(uintptr_t)cpu->idt + alias);
+	cr_expect_eq(gate_address(&cpu->idt[PVM_VEC_NMI]), (uint64_t)(uintptr_t)pvm_switcher_nmi + alias);
+	cr_expect_eq(tss_base(entry), (uint64_t)(uintptr_t)&cpu->tss + alias);
+}

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * xen: a VM of Xen PV by its ioctls alone: what user space may get wrong, and a guest of thirty instructions
+ * that reads a frame number, tells its host, is told, and ends.
+ */
+#define _GNU_SOURCE
+#include "machine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <pvm/kvm.h>
+#include <pvm/vcpu.h>
+#include <pvm/x86.h>
+#include <pvm/xen.h>
+
+#define PAGE		4096ull
+#define MEMORY		(2ull << 20)
+#define PAGES		(MEMORY / PAGE - 8)
+#define SHARED		PAGES
+#define CODE		0x1000ull
+#define DATA		0x2000ull	/* the port; the reason of the end; what M2P says */
+#define TABLES		0x10000ull	/* four, each below the one before */
+#define ENTRY_BITS	0x63ull		/* P, W, A, D: the kernel's */
+
+static const uint8_t code[] = {
+	0x48, 0xa1, 0x28, 0, 0, 0, 0, 0x80, 0xff, 0xff,		/* rax = M2P[5] */
+	0x48, 0xa3, 0x10, 0x20, 0, 0, 0, 0, 0, 0,		/* DATA + 16 = rax */
+	0xbf, 4, 0, 0, 0, 0xbe, 0x00, 0x20, 0, 0,		/* edi = SEND, esi = DATA */
+	0xb8, 32, 0, 0, 0, 0x0f, 0x05,				/* event_channel_op */
+	0x48, 0xa3, 0x18, 0x20, 0, 0, 0, 0, 0, 0,		/* DATA + 24 = rax */
+	0xbf, 2, 0, 0, 0, 0xbe, 0x08, 0x20, 0, 0,		/* edi = SHUTDOWN, esi = DATA + 8 */
+	0xb8, 29, 0, 0, 0, 0x0f, 0x05,				/* sched_op */
+	0x0f, 0x0b,
+};
+
+struct xen {
+	int kvm, vm, vcpu[2];
+	struct kvm_run *run[2];
+	uint8_t *memory;
+};
+
+static int tries(int fd, unsigned long request, void *arg)
+{
+	return ioctl(fd, request, arg) < 0 ? errno : 0;
+}
+
+static struct pvm_kvm_set_xen sane(uint32_t vcpus)
+{
+	return (struct pvm_kvm_set_xen){ .op = PVM_KVM_SET_XEN, .vcpus = vcpus, .pages = PAGES,
+					 .shared_info = SHARED, .grants = SHARED + 1, .grant_frames = 4 };
+}
+
+static void make_vm(struct xen *x)
+{
+	struct pvm_kvm_set_abi abi = { .op = PVM_KVM_SET_ABI, .abi = PVM_ABI_XEN_PV };
+	struct kvm_enable_cap apics = { .cap = KVM_CAP_SPLIT_IRQCHIP };
+	struct kvm_userspace_memory_region slot = { .memory_size = MEMORY };
+
+	memset(x, 0, sizeof(*x));
+	x->kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	x->vm = ASK(x->kvm, KVM_CREATE_VM, 0);
+	x->memory = mmap(NULL, MEMORY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	slot.userspace_addr = (uintptr_t)x->memory;
+	ASK(x->vm, KVM_MEMORY_ENCRYPT_OP, &abi);
+	ASK(x->vm, KVM_ENABLE_CAP, &apics);
+	ASK(x->vm, KVM_SET_USER_MEMORY_REGION, &slot);
+}
+
+static void destroy_vm(struct xen *x)
+{
+	unsigned i;
+
+	for (i = 0; i < 2; i++) {
+		if (x->run[i])
+			munmap(x->run[i], (size_t)ASK(x->kvm, KVM_GET_VCPU_MMAP_SIZE, 0));
+		if (x->vcpu[i])
+			close(x->vcpu[i]);
+	}
+	close(x->vm);
+	close(x->kvm);
+	munmap(x->memory, MEMORY);
+}
+
+static void load(struct xen *x)
+{
+	uint64_t *tables = (uint64_t *)(x->memory + TABLES), i;
+
+	memcpy(x->memory + CODE, code, sizeof(code));
+	for (i = 0; i < 3; i++)
+		tables[i * 512] = (TABLES + (i + 1) * PAGE) | ENTRY_BITS;
+	for (i = 0; i < 512; i++)
+		tables[3 * 512 + i] = i * PAGE | ENTRY_BITS;
+}
+
+/* KVM's own. Newer kernels refuse an EFER that it does not have. */
+static void set_cpuid(const struct xen *x, unsigned id)
+{
+	struct {
+		struct kvm_cpuid2 head;
+		struct kvm_cpuid_entry2 entry[256];
+	} cpuid = { .head.nent = 256 };
+
+	ASK(x->kvm, KVM_GET_SUPPORTED_CPUID, &cpuid);
+	ASK(x->vcpu[id], KVM_SET_CPUID2, &cpuid);
+}
+
+static void make_vcpu(struct xen *x, unsigned id)
+{
+	struct kvm_segment flat = {
+		.selector = 0x18, .limit = ~0u, .present = 1, .s = 1, .g = 1, .type = 3, .db = 1,
+	};
+	struct kvm_regs regs = { .rip = CODE, .rflags = 2, .rsp = 0x8000 };
+	struct kvm_mp_state runnable = { KVM_MP_STATE_RUNNABLE };
+	struct kvm_sregs sregs;
+
+	x->vcpu[id] = ASK(x->vm, KVM_CREATE_VCPU, id);
+	x->run[id] = mmap(NULL, (size_t)ASK(x->kvm, KVM_GET_VCPU_MMAP_SIZE, 0), PROT_READ | PROT_WRITE,
+			  MAP_SHARED, x->vcpu[id], 0);
+	set_cpuid(x, id);
+	ASK(x->vcpu[id], KVM_GET_SREGS, &sregs);
+	sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss = flat;
+	flat.selector = 0x10;
+	flat.type = 0xb;
+	flat.l = 1;
+	flat.db = 0;
+	sregs.cs = flat;
+	sregs.cr0 = PVM_CR0_PE | PVM_CR0_PG;
+	sregs.cr3 = TABLES;
+	sregs.cr4 = PVM_CR4_PAE;
+	sregs.efer = PVM_EFER_LME | PVM_EFER_LMA | PVM_EFER_NXE | PVM_EFER_SCE;
+	ASK(x->vcpu[id], KVM_SET_SREGS, &sregs);
+	ASK(x->vcpu[id], KVM_SET_REGS, &regs);
+	ASK(x->vcpu[id], KVM_SET_MP_STATE, &runnable);
+}
+
+/* ------------------------------------------------------------------------
+ * What is refused.
+ */
+
+static void set_refused(int vm, struct pvm_kvm_set_xen set, const char *what)
+{
+	check(tries(vm, KVM_MEMORY_ENCRYPT_OP, &set) == EINVAL, "%s", what);
+}
+
+/* The first vCPU does not come. */
+static void vcpu_refused(struct pvm_kvm_set_xen set, const char *what)
+{
+	struct xen x;
+
+	make_vm(&x);
+	if (set.op)
+		ASK(x.vm, KVM_MEMORY_ENCRYPT_OP, &set);
+	check(ioctl(x.vm, KVM_CREATE_VCPU, 0) < 0 && errno == EINVAL, "%s", what);
+	destroy_vm(&x);
+}
+
+static void refusals(void)
+{
+	struct pvm_kvm_set_xen set = sane(1);
+	struct pvm_kvm_xen_port port = { .op = PVM_KVM_XEN_PORT, .fd = -1 };
+	struct xen x;
+
+	make_vm(&x);
+	set.vcpus = 0;
+	set_refused(x.vm, set, "no vCPUs");
+	set.vcpus = PVM_XEN_VCPUS_MAX + 1;
+	set_refused(x.vm, set, "too many vCPUs");
+	set = sane(1);
+	set.reserved = 1;
+	set_refused(x.vm, set, "a reserved field that is not 0");
+	set = sane(1);
+	set.grant_frames = PVM_XEN_GRANT_FRAMES_MAX + 1;
+	set_refused(x.vm, set, "too many grant frames");
+	set = sane(1);
+	set.pages = 0;
+	set_refused(x.vm, set, "no memory");
+	check(tries(x.vm, KVM_MEMORY_ENCRYPT_OP, &port) == EBADF, "a port without a file");
+	port.fd = x.kvm;
+	check(tries(x.vm, KVM_MEMORY_ENCRYPT_OP, &port) == EINVAL, "a port with a file that is no eventfd");
+	destroy_vm(&x);
+
+	vcpu_refused((struct pvm_kvm_set_xen){ 0 }, "a vCPU before PVM_KVM_SET_XEN");
+	set = sane(1);
+	set.shared_info = PAGES - 1;
+	vcpu_refused(set, "a shared_info within the guest's own pages");
+	set = sane(1);
+	set.shared_info = MEMORY / PAGE;
+	vcpu_refused(set, "a shared_info where no memory is");
+	set = sane(1);
+	set.pages = 1ull << 50;
+	vcpu_refused(set, "more memory than any host has");
+	set = sane(1);
+	set.grants = MEMORY / PAGE - 2;
+	vcpu_refused(set, "grants that reach beyond memory");
+}
+
+/* The calls for it, on a VM that is none of Xen PV. */
+static void other_vm(void)
+{
+	struct pvm_kvm_xen_notify notify = { .op = PVM_KVM_XEN_NOTIFY, .port = 1 };
+	struct pvm_kvm_xen_port port = { .op = PVM_KVM_XEN_PORT, .fd = eventfd(0, 0) };
+	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC), vm = ASK(kvm, KVM_CREATE_VM, 0);
+	int vcpu = ASK(vm, KVM_CREATE_VCPU, 0);
+
+	check(tries(vm, KVM_MEMORY_ENCRYPT_OP, &port) == EINVAL, "a port of a PVM guest");
+	check(tries(vm, KVM_MEMORY_ENCRYPT_OP, &notify) == EINVAL, "a notification to a PVM guest");
+	close(port.fd);
+	close(vcpu);
+	close(vm);
+	close(kvm);
+}
+
+/* ------------------------------------------------------------------------
+ * A guest.
+ */
+
+static bool told(int fd, uint64_t count)
+{
+	uint64_t value = 0;
+
+	return read(fd, &value, sizeof(value)) == sizeof(value) && value == count;
+}
+
+static void guest(void)
+{
+	struct pvm_kvm_set_xen set = sane(2);
+	struct pvm_kvm_xen_port port = { .op = PVM_KVM_XEN_PORT, .fd = eventfd(0, EFD_NONBLOCK) };
+	struct pvm_kvm_xen_notify notify = { .op = PVM_KVM_XEN_NOTIFY };
+	const struct pvm_xen_shared_info *shared;
+	uint64_t *data;
+	struct xen x;
+
+	make_vm(&x);
+	ASK(x.vm, KVM_MEMORY_ENCRYPT_OP, &set);
+	check(tries(x.vm, KVM_MEMORY_ENCRYPT_OP, &port) == EINVAL, "a port before the first vCPU");
+	load(&x);
+	make_vcpu(&x, 0);
+	data = (uint64_t *)(x.memory + DATA);
+	shared = (const void *)(x.memory + SHARED * PAGE);
+	check(tries(x.vm, KVM_MEMORY_ENCRYPT_OP, &set) == EBUSY, "PVM_KVM_SET_XEN when there is a vCPU");
+	check(ioctl(x.vm, KVM_CREATE_VCPU, 2) < 0 && errno == EINVAL, "a vCPU that the guest is not told of");
+	notify.port = (uint32_t)ASK(x.vm, KVM_MEMORY_ENCRYPT_OP, &port);
+	check(notify.port > 0, "a port");
+	port.port = notify.port;
+	check(tries(x.vm, KVM_MEMORY_ENCRYPT_OP, &port) == EINVAL, "a port that the guest has not allocated");
+	check(tries(x.vm, KVM_MEMORY_ENCRYPT_OP, &notify) == EAGAIN, "a notification before any vCPU has run");
+	check(tries(x.vcpu[0], KVM_RUN, NULL) == EINVAL, "KVM_RUN before all vCPUs are there");
+	make_vcpu(&x, 1);
+	data[0] = notify.port;
+	data[1] = PVM_XEN_SHUTDOWN_REBOOT;
+	data[3] = 1;
+	check(tries(x.vcpu[0], KVM_RUN, NULL) == 0 && x.run[0]->exit_reason == KVM_EXIT_SYSTEM_EVENT &&
+	      x.run[0]->system_event.data[0] == PVM_XEN_SHUTDOWN_REBOOT, "the guest runs, and ends");
+	check(data[2] == 5, "it has read the number of frame 5");
+	check(data[3] == 0 && told(port.fd, 1), "and has told its host once");
+	check(tries(x.vm, KVM_MEMORY_ENCRYPT_OP, &notify) == 0 &&
+	      (shared->pending[notify.port / 64] >> notify.port % 64 & 1), "the host tells it");
+	check(shared->vcpu_info[0].pending == 1 && shared->vcpu_info[0].time.tsc_to_system_mul,
+	      "and it has a vcpu_info with the time");
+	notify.port = 1000;
+	check(tries(x.vm, KVM_MEMORY_ENCRYPT_OP, &notify) == EINVAL, "a port that there is not");
+	close(port.fd);
+	destroy_vm(&x);
+}
+
+/* 64-bit mode only: before it there is nobody who would run it. */
+static void real_mode(void)
+{
+	struct pvm_kvm_set_xen set = sane(1);
+	struct kvm_sregs sregs;
+	struct xen x;
+
+	make_vm(&x);
+	ASK(x.vm, KVM_MEMORY_ENCRYPT_OP, &set);
+	load(&x);
+	make_vcpu(&x, 0);
+	ASK(x.vcpu[0], KVM_GET_SREGS, &sregs);
+	sregs.cr0 = 0x10;
+	sregs.efer = 0;
+	sregs.cs.l = 0;
+	ASK(x.vcpu[0], KVM_SET_SREGS, &sregs);
+	check(tries(x.vcpu[0], KVM_RUN, NULL) == 0 && x.run[0]->exit_reason == KVM_EXIT_INTERNAL_ERROR,
+	      "a vCPU in real mode");
+	destroy_vm(&x);
+}
+
+int main(void)
+{
+	refusals();
+	other_vm();
+	guest();
+	real_mode();
+	return check_finish();
+}

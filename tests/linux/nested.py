@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
+"""Debian's own kernels as guests of pvm run, on Debian's kernels with kvm-pvm.ko, in QEMU's TCG.
+
+    nested.py --pvm PVM --work PROGRAM --checks N --module FOLDER --results FOLDER --host SUITE
+              [--append WORDS] GUEST-SUITE:CPUS...
+
+The host is booted once (tests/kvm/run), and runs the guests one after the other; what they do is boot.py's.
+"""
+import argparse
+import hashlib
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import boot
+
+KVM = pathlib.Path(__file__).resolve().parents[1] / "kvm"
+MEMORY_MB = 384		# of a guest; the host has 1 GiB
+SECONDS = 900		# against hangs, for each guest
+
+
+def kernel_of(suite):
+    folder = subprocess.run([KVM / "kernel", suite], stdout=subprocess.PIPE, check=True, text=True).stdout.strip()
+    return next(pathlib.Path(folder).glob("boot/vmlinuz-*"))
+
+
+def job(args, suite, cpus, initrd):
+    kernel = kernel_of(suite)
+    print(f"{kernel.name}: sha256 {hashlib.sha256(kernel.read_bytes()).hexdigest()}")
+    command = (f"/files/pvm run --backend=kvm --kernel=/files/{kernel.name} --initrd=/files/initrd --smp={cpus} "
+               f"--memory={MEMORY_MB}M --append='console=hvc0 {args.append}' </dev/null 2>&1")
+    return {"name": f"{suite}.{cpus}", "command": command, "release": kernel.name.removeprefix("vmlinuz-"),
+            "files": [str(args.pvm), str(kernel), f"{initrd}=initrd"]}
+
+
+def judge(args, one):
+    file = args.results / f"{one['name']}.json"
+    if not file.exists():
+        return ["did not run to its end"]
+    result = json.loads(file.read_text())
+    cpus = int(one["name"].rsplit(".", 1)[1])
+    wrong = boot.judge(cpus, args.checks, one["release"], result["output"])
+    if result["status"]:
+        wrong.append(f"pvm run ends with {result['status']}")
+    if "the guest ends: power off" not in result["output"]:
+        wrong.append("pvm run does not say that the guest ends")
+    if wrong:
+        print(result["output"][-6000:])
+    return wrong
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    for name in ("pvm", "module", "results"):
+        parser.add_argument(f"--{name}", required=True, type=pathlib.Path)
+    for name in ("work", "host"):
+        parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--checks", type=int, required=True)
+    parser.add_argument("--append", default="")
+    parser.add_argument("guests", nargs="+")
+    args = parser.parse_args()
+    args.results.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=args.results.parent) as name:
+        folder = pathlib.Path(name)
+        initrd = boot.initramfs(folder, args.work)
+        jobs = [job(args, *guest.split(":"), initrd) for guest in args.guests]
+        (folder / "jobs.json").write_text(json.dumps(jobs))
+        status = subprocess.run([KVM / "run", args.host, args.module, "--jobs", folder / "jobs.json", "--results",
+                                 args.results, "--seconds", str(SECONDS)], stdin=subprocess.DEVNULL,
+                                check=False).returncode
+    wrong = [f"{one['name']}: {line}" for one in jobs for line in judge(args, one)]
+    host = args.results / "host.json"
+    if status or not host.exists() or json.loads(host.read_text())["status"]:
+        wrong.append(f"the host did not stay clean: see {args.results}/console")
+    print("\n".join(f"not ok - {line}" for line in wrong) or
+          f"ok - on {args.host}: {', '.join(args.guests)}: init, {args.checks} checks each, and power off")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
