@@ -87,6 +87,7 @@ struct pvm_kvm_xen {
 	s8 shift;
 	bool tsc_is_stable;
 	bool has_m2p;
+	bool is_lost;			/* the slot of the shared_info was taken away */
 	/* By the name of the guest's other end; written under pvm_kvm::lock. */
 	struct eventfd_ctx *told[PVM_KVM_XEN_PORTS];
 };
@@ -118,6 +119,7 @@ struct pvm_kvm_vcpu {
 	bool is_halted;			/* KVM was told that it is */
 	bool is_acting;			/* KVM carries the action out */
 	bool perf_refuses;		/* the last entry: pvm_kvm_perf_in() */
+	bool pvcs_is_gone;		/* the slot of its PVCS was taken away; notifier.c */
 	bool has_no_cpu;		/* the CPU of the last entry was refused */
 	bool is_pvm;			/* in 64-bit mode: runs on the switcher */
 	bool wants_irq, wants_nmi;	/* KVM has one more, for when it is let in */

@@ -190,6 +190,34 @@ static struct pvm_kvm *vm_of_track(struct kvm_page_track_notifier_node *node)
 	return container_of(node, struct pvm_kvm, memory.track);
 }
 
+/* M10: no PVCS stays in memory that goes. A vCPU that is out of the guest when this returns pins its own anew
+ * before it looks at it again (vcpu.c); one that has not been out since KVM made the slot invalid is waited
+ * for by KVM itself, which then makes the next list of slots. */
+static void take_pvcs(struct pvm_kvm *vm, gfn_t first, gfn_t end)
+{
+	struct kvm *kvm = &vm->kvm;
+	struct kvm_vcpu *vcpu;
+	unsigned long i;
+	bool any = false;
+
+	kvm_for_each_vcpu(i, vcpu, kvm) {
+		struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
+		gfn_t gfn = READ_ONCE(v->pvm.msr.vcpu_struct) >> PAGE_SHIFT;
+
+		if (gfn < first || gfn >= end)
+			continue;
+		WRITE_ONCE(v->pvcs_is_gone, true);
+		any = true;
+	}
+	if (pvm_kvm_is_xen(vm) && vm->xen.config.shared_info.v >= first &&
+	    vm->xen.config.shared_info.v < end) {
+		WRITE_ONCE(vm->xen.is_lost, true);
+		any = true;
+	}
+	if (any)
+		kvm_make_all_cpus_request(kvm, KVM_REQ_OUTSIDE_GUEST_MODE);
+}
+
 /* A slot goes, or moves. KVM has made it invalid: it is found no more, and who found it
  * before comes too late. */
 static void slot_goes(struct kvm_page_track_notifier_node *node, gfn_t first, unsigned long count)
@@ -202,6 +230,7 @@ static void slot_goes(struct kvm_page_track_notifier_node *node, gfn_t first, un
 	vm->memory.taken++;
 	spin_unlock_irqrestore(&vm->memory.lock, flags);
 	forget(vm, &part);
+	take_pvcs(vm, first, first + count);
 }
 
 /* KVM's emulator has written: a page table of the guest's, perhaps. */
@@ -216,9 +245,11 @@ static void emulator_wrote(struct kvm_page_track_notifier_node *node, gpa_t gpa,
 
 PVM_KVM_TRACK_FUNCTIONS(slot_goes, emulator_wrote)
 
-/* The log of a range was read: writes are to be seen again. KVM holds no lock that must not sleep. */
+/* The log of a range was read: writes are to be seen again. Or KVM changes tables of its own, which it has
+ * after KVM_PRE_FAULT_MEMORY, and holds its MMU lock. */
 int pvm_kvm_flush_range(struct kvm *kvm, gfn_t first, u64 count)
 {
+	enum pvm_sleep sleep = preemptible() ? PVM_MAY_SLEEP : PVM_NO_SLEEP;
 	struct pvm_kvm *vm = to_pvm_kvm(kvm);
 	u64 step;
 
@@ -227,8 +258,9 @@ int pvm_kvm_flush_range(struct kvm *kvm, gfn_t first, u64 count)
 		/* FRAME_LOGGED may have changed. */
 		pvm_kvm_frames_forget(&vm->memory.frames, first, first + step);
 		if (smp_load_acquire(&vm->is_made))
-			pvm_mmu_write_protect_gfns(&vm->pvm, (pvm_gfn_t){ first }, step, PVM_MAY_SLEEP);
-		cond_resched();
+			pvm_mmu_write_protect_gfns(&vm->pvm, (pvm_gfn_t){ first }, step, sleep);
+		if (sleep == PVM_MAY_SLEEP)
+			cond_resched();
 	}
 	return 0;
 }

@@ -8,12 +8,14 @@
  */
 #include <linux/sched.h>
 #include <asm/cpu.h>
+#include <asm/debugreg.h>
 #include <asm/fpu/api.h>
 #include <asm/mce.h>
 
 #include "kvm_pvm.h"
 
 #define REAL_MODE_CS	0xf000
+#define DR6_CAUSES	(PVM_DR6_BP_MASK | PVM_DR6_BD | PVM_DR6_BS | PVM_DR6_BT)
 #define REAL_MODE_BASE	0xffff0000u
 
 /* ------------------------------------------------------------------------
@@ -231,8 +233,13 @@ enum exit_fastpath_completion pvm_kvm_run(struct kvm_vcpu *vcpu, u64 run_flags)
 
 	pvm_kvm_boot_is_injected(vcpu);
 	v->has_no_cpu = !pvm_kvm_this_cpu();
-	if (v->has_no_cpu || !v->is_pvm || v->is_new || v->acts || v->exit.kind == PVM_EXIT_FAILED)
+	if (v->has_no_cpu || !v->is_pvm || v->is_new || v->acts || v->exit.kind == PVM_EXIT_FAILED ||
+	    READ_ONCE(v->pvcs_is_gone))
 		return EXIT_FASTPATH_NONE;	/* pvm_kvm_handle_exit() has work */
+#ifndef PVM_KVM_HAS_XSAVE_STATE
+	if (vcpu->arch.xcr0 != pvm_kvm_host_xcr0 || vcpu->arch.ia32_xss != pvm_kvm_host_xss)
+		return EXIT_FASTPATH_NONE;	/* KVM has loaded another one, and loads the host's now */
+#endif
 	v->pvm.preemptible = false;
 	pvm_kvm_registers_in(v);
 	if (unlikely(v->pvm.halted))
@@ -248,7 +255,9 @@ enum exit_fastpath_completion pvm_kvm_run(struct kvm_vcpu *vcpu, u64 run_flags)
 	if (action == PVM_ACT_RESUME && vcpu->arch.exception.injected)
 		action = PVM_ACT_RETRY;
 	if (action == PVM_ACT_RESUME && !(run_flags & KVM_RUN_FORCE_IMMEDIATE_EXIT)) {
+#ifdef PVM_KVM_HAS_XSAVE_STATE
 		set_xsave_state(vcpu, pvm_kvm_host_xcr0, pvm_kvm_host_xss);
+#endif
 		kvm_load_guest_xsave_state(vcpu);
 		pvm_kvm_debug_in(v);
 		enter(v, root);
@@ -294,6 +303,13 @@ static bool split_lock(struct pvm_kvm_vcpu *v)
 {
 	struct kvm_run *run = v->vcpu.run;
 
+	/* The host also looks for locks of the whole bus: a trap, whose handler is not exported. */
+	if (v->exit.kind == PVM_EXIT_EXCEPTION && v->exit.vector == PVM_VEC_DB &&
+	    boot_cpu_has(X86_FEATURE_BUS_LOCK_DETECT) && !(v->pvm.dr6 & (DR_BUS_LOCK | DR6_CAUSES))) {
+		v->exit.kind = PVM_EXIT_KICK;
+		return true;
+	}
+
 	if (v->exit.kind != PVM_EXIT_EXCEPTION || v->exit.vector != PVM_VEC_AC ||
 	    (v->pvm.rflags & X86_EFLAGS_AC))
 		return true;
@@ -304,6 +320,14 @@ static bool split_lock(struct pvm_kvm_vcpu *v)
 	run->ex.exception = PVM_VEC_AC;
 	run->ex.error_code = v->exit.error_code;
 	return false;
+}
+
+/* M10: the slot that the PVCS was in is no more; what is there now, if anything, is its page. Within KVM's
+ * SRCU, which whoever takes a slot away waits for. */
+static void renew_pvcs(struct pvm_kvm_vcpu *v)
+{
+	if (unlikely(READ_ONCE(v->pvcs_is_gone)) && xchg(&v->pvcs_is_gone, false))
+		pvm_pvcs_renew(&v->pvm);
 }
 
 static int handle_exit(struct kvm_vcpu *vcpu)
@@ -336,6 +360,8 @@ static int handle_exit(struct kvm_vcpu *vcpu)
 	}
 	if (v->has_no_cpu)	/* 6.1 leaves a CPU online that pvm_kvm_cpu_enable() has refused */
 		return pvm_kvm_fail(v, "it was on a CPU that cannot run guests", "");
+	if (READ_ONCE(to_pvm_kvm(vcpu->kvm)->xen.is_lost))
+		return pvm_kvm_fail(v, "the memory of its Xen PV guest's shared_info is gone", "");
 	if (v->exit.kind == PVM_EXIT_FAILED)	/* for good: the engine would forget it */
 		return pvm_kvm_fail(v, "the switcher failed: ", v->exit.message);
 	if (!v->acts) {
@@ -375,7 +401,12 @@ int pvm_kvm_handle_exit(struct kvm_vcpu *vcpu, enum exit_fastpath_completion fas
 	int ret;
 
 	pvm_kvm_look_at_slots(to_pvm_kvm(vcpu->kvm));
+	renew_pvcs(v);
 	ret = handle_exit(vcpu);
 	pvm_kvm_log_pvcs(v);
+#ifndef PVM_KVM_HAS_XSAVE_STATE	/* KVM's emulator may have carried out an XSETBV, and KVM would load that */
+	if (v->is_pvm)
+		set_xsave_state(vcpu, pvm_kvm_host_xcr0, pvm_kvm_host_xss);
+#endif
 	return ret;
 }

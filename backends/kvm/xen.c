@@ -248,7 +248,7 @@ int pvm_kvm_xen_port(struct pvm_kvm *vm, const struct pvm_kvm_xen_port *request)
 
 int pvm_kvm_xen_tell(struct pvm_kvm *vm, const struct pvm_kvm_xen_notify *request)
 {
-	if (!smp_load_acquire(&vm->is_made) || !pvm_kvm_is_xen(vm))
+	if (!smp_load_acquire(&vm->is_made) || !pvm_kvm_is_xen(vm) || READ_ONCE(vm->xen.is_lost))
 		return -EINVAL;
 	switch (pvm_xen_notify(&vm->pvm, request->port)) {
 	case PVM_OK:

@@ -393,6 +393,14 @@ PVM_API void pvm_vcpu_destroy(struct pvm_vcpu *vcpu);
  */
 PVM_API void pvm_vcpu_reset(struct pvm_vcpu *vcpu);
 
+/**
+ * pvm_pvcs_renew - the host has other memory at the PVCS's address than it had, or none.
+ *
+ * The vCPU's own thread; may sleep. What was pinned is let go, and what is there now is pinned. PVM_OK, also
+ * where there is no PVCS; PVM_EFAULT: there is no memory, and no PVCS any more.
+ */
+PVM_API int pvm_pvcs_renew(struct pvm_vcpu *vcpu);
+
 /* ------------------------------------------------------------------------
  * Derived state. libpvm/vcpu/
  */

@@ -133,6 +133,7 @@ struct pvm_abi_ops {
 	 */
 	uint64_t (*other_cr3)(const struct pvm_vcpu *vcpu);	/* of the other mode */
 	union pvm_mmu_role root_role[2];	/* by user_mode: bits to add to a root's role */
+	void (*pvcs_moved)(struct pvm_vcpu *vcpu);	/* its page is another one, or none; may be NULL */
 	bool no_ports;		/* its machine has no I/O ports: all read as ones, without the host */
 	bool last_slot;		/* slot 511 of a 4-level root may be the guest's */
 	/* The supervisor may write a frame that it has marked as a table (pvm_mmu_mark_table()) through

@@ -8,6 +8,7 @@
 #include <pvm/mmu.h>
 
 #include "fill.h"
+#include "flush.h"
 #include "internal.h"
 #include "late.h"
 #include "lock.h"
@@ -155,17 +156,21 @@ static bool try_fault(struct pvm_fill *fill, uint32_t error_code, enum pvm_sleep
 static void fault_locked(struct pvm_fill *fill, uint32_t error_code, enum pvm_sleep sleep,
 			 const struct frame_hint *hint, struct pvm_fault_result *result)
 {
+	/* M12: without sleep interrupts may be off. */
+	unsigned most = sleep == PVM_NO_SLEEP ? PVM_BRIEF_PASSES : FAULT_TRIES;
 	struct pvm_mmu *mmu = fill->vcpu->vm->mmu;
 	unsigned tries;
 
 	mmu->use_clock++;
 	mmu->stats.faults++;
 	pvm_root_refresh(fill->vcpu);
-	for (tries = 0; tries < FAULT_TRIES; tries++) {
+	for (tries = 0; tries < most; tries++) {
 		if (try_fault(fill, error_code, sleep, hint, result))
 			break;
 		pvm_fill_pause(fill, sleep);
 	}
+	if (tries == most && sleep == PVM_NO_SLEEP)
+		failed(result, PVM_EAGAIN);
 	mmu->stats.injected += result->kind == PVM_FAULT_INJECT;
 	pvm_page_finish(mmu);
 }

@@ -11,7 +11,9 @@
 #include <asm/nospec-branch.h>
 #include <linux/linkage.h>
 #else
-#define ANNOTATE_RETPOLINE_SAFE
+.macro CALL_NOSPEC register
+	call	*%\register
+.endm
 #define RET ret
 #endif
 
@@ -57,8 +59,7 @@ pvm_switcher_host_vector:
 	orq	%rax, (%rsp)
 	movl	%cs, %edx
 	pushq	%rdx
-	ANNOTATE_RETPOLINE_SAFE
-	call	*%rcx				/* pushes RIP: the frame is complete */
+	CALL_NOSPEC rcx				/* pushes RIP: the frame is complete */
 	cli
 	movq	%rbp, %rsp
 	popq	%rbp

@@ -43,6 +43,21 @@ static void release(struct pvm_vcpu *vcpu)
 	vcpu->msr.vcpu_struct = 0;
 }
 
+int pvm_pvcs_renew(struct pvm_vcpu *vcpu)
+{
+	uint64_t gpa = vcpu->msr.vcpu_struct;
+	int rc;
+
+	if (!vcpu->pvcs)
+		return PVM_OK;
+	release(vcpu);
+	rc = pvm_pvcs_attach(vcpu, gpa);
+	if (vcpu->vm->abi->pvcs_moved)
+		vcpu->vm->abi->pvcs_moved(vcpu);
+	vcpu->state_gen++;
+	return rc;
+}
+
 int pvm_pvcs_attach(struct pvm_vcpu *vcpu, uint64_t gpa)
 {
 	uint64_t gfn = gpa >> PVM_PAGE_SHIFT;

@@ -283,6 +283,14 @@ static void nothing(int signal)
 	(void)signal;
 }
 
+/* A stream of its own for each machine, not the same one two draws later. */
+static void mix(void)
+{
+	state = (state + 0x9e3779b97f4a7c15ull) * 0xbf58476d1ce4e5b9ull;
+	state ^= state >> 27;
+	state = state * 0x94d049bb133111ebull | 1;
+}
+
 /* A process for each machine: what it leaves open is closed by its end. */
 static bool child(unsigned long calls)
 {
@@ -292,6 +300,7 @@ static bool child(unsigned long calls)
 	if (pid < 0)
 		machine_die("fork: %s", strerror(errno));
 	if (!pid) {
+		mix();
 		one_machine(calls);
 		_exit(0);
 	}

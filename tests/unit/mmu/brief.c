@@ -86,6 +86,30 @@ Test(mmu_brief, M12_taking_a_page_that_is_mapped_often)
 	guest_fini(&g);
 }
 
+/* A page fault below a table that all those leaves map: each loses its right to write first. */
+Test(mmu_brief, M12_a_fault_below_a_table_that_is_mapped_often)
+{
+	const uint64_t gva = region(TABLES_COUNT + 1);
+	struct pvm_fault_result result;
+
+	start();
+	guest_map(&g, gva, DATA + PVM_PAGE_SIZE, 1, RWU);	/* the tables above */
+	*guest_entry(&g, gva, 2) = DATA | RWU;
+	*(uint64_t *)(g.f.host.memory + DATA) = (DATA + PVM_PAGE_SIZE) | RWU;
+	yields();
+	guest_forget_flushes(&g);
+	result = pvm_mmu_fault(g.vcpu, pvm_gva(gva), PVM_PF_U, PVM_NO_SLEEP);
+	cr_assert_eq(result.kind, PVM_FAULT_WOULD_BLOCK);
+	cr_assert_leq(g.f.host.flush_count, PVM_BRIEF_PASSES, "one for each pass: all CPUs are interrupted");
+	cr_assert_eq(yields(), 0);
+	do {
+		result = pvm_mmu_fault(g.vcpu, pvm_gva(gva), PVM_PF_U, PVM_MAY_SLEEP);
+		cr_assert_eq(result.kind, PVM_FAULT_FIXED);
+	} while (guest_reaches(&g, gva) == ~0ull);
+	cr_assert_geq(yields(), HOLDS_LEAST / 2);
+	guest_fini(&g);
+}
+
 /* The guest takes one page of the last table away, and asks for a flush. */
 static struct pvm_guest_exit asks(uint64_t nr, uint64_t a, uint64_t b, uint64_t c)
 {

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * leftovers: what must not stay: a guest's hand on memory that its VMM has taken back, and registers of a
+ * guest's on the CPU.
+ */
+#define _GNU_SOURCE
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+#include <pvm/abi.h>
+#include <pvm/kvm.h>
+#include <pvm/vcpu.h>
+#include <pvm/x86.h>
+
+#include "bare.h"
+
+#define PAGE		4096ull
+#define EXTRA		0x10000000ull	/* gpa of a slot that goes */
+#define EXTRA_SIZE	(1ull << 20)
+#define ENTRY		0x3100
+#define STACK		0x8000
+#define MMIO		0x40000000ull
+
+/* ------------------------------------------------------------------------
+ * M10: a PVCS whose slot goes.
+ */
+
+static struct machine m;
+
+static bool untouched(const uint8_t *page)
+{
+	unsigned i;
+
+	for (i = 0; i < PAGE; i++)
+		if (page[i] != 0xff)
+			return false;
+	return true;
+}
+
+/* OUT 0x80; UD2, which is an event through the PVCS; there: OUT 0x81, again and again. */
+static uint8_t *begin(uint64_t pvcs)
+{
+	uint8_t *extra = mmap(NULL, EXTRA_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct kvm_regs regs;
+
+	bare_begin(&m, BARE_CODE("\xe6\x80\x0f\x0b"));
+	memset(m.memory + ENTRY - 0x100, 0x90, 0x800);
+	memcpy(m.memory + ENTRY + 0x500, "\xe6\x81\xeb\xfc", 4);
+	machine_slot(&m, 1, 0, EXTRA, EXTRA_SIZE, extra);
+	regs = bare_regs(&m);
+	regs.rsp = STACK;
+	ASK(m.vcpu[0], KVM_SET_REGS, &regs);
+	bare_set_msr(&m, MSR_PVM_VCPU_STRUCT, pvcs);
+	bare_set_msr(&m, MSR_PVM_EVENT_ENTRY, ENTRY);
+	bare_run(&m);
+	return extra;
+}
+
+static void pvcs_goes(void)
+{
+	uint8_t *extra = begin(EXTRA);
+
+	check(!machine_slot(&m, 1, 0, EXTRA, 0, extra), "the slot of a PVCS goes");
+	memset(extra, 0xff, PAGE);
+	/* An exception of supervisor mode needs it for IF alone. */
+	check(bare_run(&m) == 0 && m.run[0]->exit_reason == KVM_EXIT_IO && m.run[0]->io.port == 0x81,
+	      "the next event is delivered without one");
+	check(untouched(extra), "M10: the memory is the VMM's alone");
+	machine_destroy(&m);
+	munmap(extra, EXTRA_SIZE);
+}
+
+/* Other memory comes at the same address: its PVCS is there. */
+static void pvcs_moves(void)
+{
+	uint8_t *extra = begin(EXTRA + 8 * 16);
+	uint8_t *other = mmap(NULL, EXTRA_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct pvm_vcpu_struct *pvcs = (void *)(other + 8 * 16);
+
+	machine_slot(&m, 1, 0, EXTRA, 0, extra);
+	memset(extra, 0xff, PAGE);
+	check(!machine_slot(&m, 1, 0, EXTRA, EXTRA_SIZE, other), "and other memory comes in its place");
+	pvcs->event_flags = PVM_EVENT_FLAGS_IF;
+	check(bare_run(&m) == 0 && m.run[0]->exit_reason == KVM_EXIT_IO && m.run[0]->io.port == 0x81,
+	      "the next event is delivered");
+	check(pvcs->event_flags == 0, "through the PVCS there");
+	check(untouched(extra), "M10: and not where it was");
+	machine_destroy(&m);
+	munmap(extra, EXTRA_SIZE);
+	munmap(other, EXTRA_SIZE);
+}
+
+/* ------------------------------------------------------------------------
+ * XSETBV that KVM's emulator finds where the CPU has a load from a device: XCR0 on the CPU is the host's.
+ */
+
+extern const char leftovers_code[], leftovers_code_end[], leftovers_load[];
+
+__asm__(".pushsection .rodata\n"
+	"leftovers_code:\n"
+	"	outb	%al, $0x80\n"
+	"	movq	$0x2063, 0x100008\n"	/* the entry of this page: the copy, without a flush */
+	"	movl	$0x1ff000, %esi\n"
+	"	xorl	%ecx, %ecx\n"
+	"	xorl	%edx, %edx\n"
+	"	movl	$1, %eax\n"
+	"leftovers_load:\n"
+	"	.byte	0x3e, 0x8a, 0x1e\n"	/* movb %ds:(%rsi), %bl; in the copy XSETBV */
+	"	.byte	0xc5, 0xf8, 0x57, 0xc0\n"	/* vxorps: #UD where XCR0 has no AVX */
+	"	outb	%al, $0x81\n"
+	"	hlt\n"
+	"leftovers_code_end:\n"
+	".popsection\n");
+
+static void make_tables(void)
+{
+	struct kvm_sregs sregs;
+	uint64_t *table, i;
+
+	ASK(m.vcpu[0], KVM_GET_SREGS, &sregs);
+	for (i = 0; i < 2; i++)
+		*(uint64_t *)(m.memory + sregs.cr3 + i * PAGE) = (sregs.cr3 + (i + 1) * PAGE) | 0x63;
+	*(uint64_t *)(m.memory + sregs.cr3 + 2 * PAGE) = 0x100063;
+	table = (uint64_t *)(m.memory + 0x100000);
+	for (i = 0; i < 511; i++)
+		table[i] = i * PAGE | 0x63;
+	table[511] = MMIO | 0x63;
+	sregs.cr4 |= PVM_CR4_OSXSAVE;
+	ASK(m.vcpu[0], KVM_SET_SREGS, &sregs);
+}
+
+static void xsetbv(void)
+{
+	size_t size = (size_t)(leftovers_code_end - leftovers_code);
+	unsigned turns;
+
+	machine_create_bare(&m, PVM_ABI_DUAL_CR3, BARE_MEMORY, 1);
+	machine_set_registers(&m, 0, BARE_CODE_GPA, 0);
+	memcpy(m.memory + BARE_CODE_GPA, leftovers_code, size);
+	memcpy(m.memory + 0x2000, leftovers_code, size);
+	memcpy(m.memory + 0x2000 + (leftovers_load - leftovers_code), "\x0f\x01\xd1", 3);
+	make_tables();
+	for (turns = 0; turns < 6; turns++)
+		if (bare_run(&m) || m.run[0]->exit_reason == KVM_EXIT_SHUTDOWN ||
+		    (m.run[0]->exit_reason == KVM_EXIT_IO && m.run[0]->io.port == 0x81))
+			break;
+	check(m.run[0]->exit_reason == KVM_EXIT_IO && m.run[0]->io.port == 0x81, "AVX works after an XSETBV");
+	machine_destroy(&m);
+}
+
+int main(void)
+{
+	pvcs_goes();
+	pvcs_moves();
+	xsetbv();
+	return check_finish();
+}
