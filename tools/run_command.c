@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <linux/prctl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -285,7 +286,7 @@ static int run(const struct run_options *options)
 {
 	struct monitor_result result = { 0 };
 	struct monitor_vm *vm;
-	char why[512] = "";
+	char why[PATH_MAX + 512] = "";
 
 	vm = monitor_vm_create(&options->vm, why, sizeof(why));
 	if (!vm) {

@@ -232,6 +232,7 @@ int host_init(struct monitor_vm *vm, uint64_t shadow_memory,
 			 (unsigned long long)shadow_memory);
 		return -1;
 	}
+	vm->shadow_memory = shadow_memory;
 	pthread_mutex_init(&vm->mmu_lock, NULL);
 	vm->ops = (struct pvm_host_ops){
 		.page_alloc = host_page_alloc,

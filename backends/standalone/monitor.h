@@ -132,6 +132,8 @@ struct monitor_vcpu {
 	bool waiting;		/* the thread is in wake */
 	bool live;		/* the executor knows it: kick() is allowed */
 	bool started;		/* it has been told where to begin */
+	atomic_bool called;	/* by the mailbox: it is to begin at */
+	uint64_t call;		/* this gpa */
 	atomic_bool inside;	/* of the guest, or on the way: loop.c */
 	uint64_t exits[PVM_EXIT_KINDS];
 	uint64_t exceptions[PVM_VEC_EXCEPTIONS];	/* PVM_EXIT_EXCEPTION by vector */
@@ -151,11 +153,13 @@ struct monitor_vm {
 	struct monitor_vcpu **vcpus;
 	uint32_t vcpu_count;
 	atomic_bool over;	/* the VM ends: run() need not be entered again */
+	atomic_uint mailbox_reader;	/* the vCPU that looks into the mailbox for all not started (run.c) */
 
 	/* The engine's view of this host (host.c). */
 	struct pvm_host_ops ops;
 	pthread_mutex_t mmu_lock;
 	struct page_arena *arena;
+	uint64_t shadow_memory;	/* bytes that it has at most */
 	struct trace *trace;	/* NULL: no trace is written */
 
 	struct monitor_private *private;	/* vm.c's own */

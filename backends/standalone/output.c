@@ -9,6 +9,8 @@
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -111,13 +113,17 @@ void output_report(const void *text, size_t size)
 
 void output_say(const char *format, ...)
 {
-	char line[256];
+	char *line;
 	va_list list;
 	int length;
 
 	va_start(list, format);
-	length = vsnprintf(line, sizeof(line), format, list);
+	length = vasprintf(&line, format, list);
 	va_end(list);
-	if (length > 0)
-		output_report(line, (size_t)length < sizeof(line) ? (size_t)length : sizeof(line) - 1);
+	if (length < 0)		/* no memory: better some words than none */
+		output_report(format, strlen(format));
+	else if (length > 0)
+		output_report(line, (size_t)length);
+	if (length >= 0)
+		free(line);
 }

@@ -17,6 +17,8 @@
 #include "trace_glue.h"
 
 #define MAILBOX_POLL_NS	500000ull
+#define MAILBOX_POLLS	4000		/* until nobody is in a hurry: two seconds */
+#define MAILBOX_IDLE_NS	20000000ull
 #define NS_PER_S	1000000000ull
 
 static _Thread_local struct monitor_vcpu *this_vcpu;
@@ -54,19 +56,70 @@ static void wait_for_kick(struct monitor_vcpu *vcpu, uint64_t ns)
 	pthread_mutex_unlock(&vcpu->wake_lock);
 }
 
-/* The firmware's part of an AP: wait in the mailbox for a start address. */
-static bool wait_for_start(struct monitor_vcpu *vcpu)
+/* ------------------------------------------------------------------------
+ * The firmware's part of vCPUs that the guest has not started: one of them looks into the mailbox for all,
+ * less often when nobody has been called for a while; the others sleep.
+ */
+
+/* The first one that was not called, from the second vCPU on; vcpu_count: there is none. */
+static unsigned first_not_called(struct monitor_vm *vm)
+{
+	unsigned i;
+
+	for (i = 1; i < vm->vcpu_count; i++)
+		if (!atomic_load(&vm->vcpus[i]->called))
+			break;
+	return i;
+}
+
+/* Any thread: the mailbox has somebody else to read it. */
+static void pass_on(struct monitor_vm *vm)
+{
+	unsigned next = first_not_called(vm);
+
+	atomic_store(&vm->mailbox_reader, next);
+	if (next < vm->vcpu_count)
+		run_kick(vm->vcpus[next]);
+}
+
+/* Call whoever the mailbox names. False: nobody. */
+static bool read_mailbox(struct monitor_vm *vm)
 {
 	uint64_t vector;
+	unsigned i;
 
-	while (!atomic_load(&vcpu->vm->over)) {
-		if (boot_mailbox_poll(vcpu->vm->memory.va, vcpu->pvm.id, &vector)) {
-			boot_vcpu(&vcpu->pvm, vector, 0);
-			return true;
-		}
-		wait_for_kick(vcpu, MAILBOX_POLL_NS);
+	for (i = 1; i < vm->vcpu_count; i++) {
+		if (atomic_load(&vm->vcpus[i]->called) ||
+		    !boot_mailbox_poll(vm->memory.va, vm->vcpus[i]->pvm.id, &vector))
+			continue;
+		vm->vcpus[i]->call = vector;
+		atomic_store(&vm->vcpus[i]->called, true);
+		run_kick(vm->vcpus[i]);
+		return true;
 	}
 	return false;
+}
+
+static bool wait_for_start(struct monitor_vcpu *vcpu)
+{
+	struct monitor_vm *vm = vcpu->vm;
+	unsigned idle = 0;
+
+	while (!atomic_load(&vm->over) && !atomic_load(&vcpu->called)) {
+		if (atomic_load(&vm->mailbox_reader) != vcpu->pvm.id) {
+			wait_for_kick(vcpu, 0);
+			continue;
+		}
+		idle = read_mailbox(vm) ? 0 : idle + 1;
+		if (!atomic_load(&vcpu->called))
+			wait_for_kick(vcpu, idle < MAILBOX_POLLS ? MAILBOX_POLL_NS : MAILBOX_IDLE_NS);
+	}
+	if (atomic_load(&vm->mailbox_reader) == vcpu->pvm.id)
+		pass_on(vm);
+	if (atomic_load(&vm->over))
+		return false;
+	boot_vcpu(&vcpu->pvm, vcpu->call, 0);
+	return true;
 }
 
 static void enter(struct monitor_vcpu *vcpu, struct pvm_guest_exit *exit)

@@ -279,6 +279,7 @@ struct monitor_vm *monitor_vm_create(const struct monitor_options *options, char
 	}
 	vm->executor = options->executor;
 	vm->guest = options->guest;
+	vm->mailbox_reader = 1;
 	vm->memory.fd = -1;
 	error = make_parts(vm, options->kernel ? &image.elf : &elf, options, why, why_size);
 	if (!options->kernel)

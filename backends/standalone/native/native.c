@@ -53,7 +53,7 @@ static int native_vm_init(struct monitor_vm *vm, char *why, size_t why_size)
 		return -1;
 	}
 	pthread_mutex_init(&native->lock, NULL);
-	pool_shared_init(&native->pools, vm->vcpu_count);
+	pool_shared_init(&native->pools, vm->vcpu_count, vm->shadow_memory);
 	vm->executor_vm = native;
 	return 0;
 }
@@ -253,6 +253,7 @@ static bool queue_commands(struct monitor_vcpu *vcpu, struct space *space, struc
 	}
 	switch (fill_fault(space, vcpu->vm, fault, &native->translations)) {
 	case FILL_OK:
+		pool_charge(&native->pool, space);
 		return true;
 	case FILL_RESERVED:
 		executor_fail(exit, PVM_EXIT_FAILED,

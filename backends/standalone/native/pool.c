@@ -12,10 +12,12 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-void pool_shared_init(struct pool_shared *shared, unsigned vcpus)
+void pool_shared_init(struct pool_shared *shared, unsigned vcpus, uint64_t budget)
 {
 	pthread_mutex_init(&shared->lock, NULL);
-	shared->lacking = vcpus;
+	shared->lacking = shared->vcpus = vcpus;
+	shared->budget = budget + POOL_BUDGET * vcpus;
+	shared->cost = 0;
 }
 
 void pool_shared_destroy(struct pool_shared *shared)
@@ -46,7 +48,7 @@ int pool_open(struct pool *pool, struct pool_shared *shared, int guest_fd, unsig
 	pool->patience = POOL_PATIENCE;
 	pool->count = 0;
 	pool->recent[0] = pool->recent[1] = NULL;
-	pool->clock = pool->created = pool->alive = pool->peak = pool->retry_at = 0;
+	pool->clock = pool->created = pool->alive = pool->peak = pool->retry_at = pool->cost = 0;
 	if (nursery_open(&pool->nursery, guest_fd, POOL_SPACES, pkeys, why, why_size) < 0)
 		return -1;
 	create(pool, false, NULL, unsaid, sizeof(unsaid));	/* one that is never started needs none */
@@ -68,9 +70,21 @@ void pool_close(struct pool *pool)
 	nursery_close(&pool->nursery);
 }
 
+/* What @space costs now counts, instead of what it did. Returns what all of the VM's do. */
+static uint64_t count_cost(struct pool *pool, struct space *space)
+{
+	uint64_t more = space->cost - space->charged;	/* or less, modulo 2^64 */
+
+	space->charged = space->cost;
+	pool->cost += more;
+	return __atomic_add_fetch(&pool->shared->cost, more, __ATOMIC_RELAXED);
+}
+
 /* With the lock. */
 static void discard_locked(struct pool *pool, struct space *space)
 {
+	space_costs_nothing(space);
+	count_cost(pool, space);
 	if (space->pid > 0 && !--pool->alive)
 		set_lacks(pool, true);	/* before others find what it leaves */
 	space_destroy(space);
@@ -202,6 +216,39 @@ static void note_age(struct oldest *oldest, struct space *space)
 	oldest->space[place] = space;
 }
 
+/* The one that was unused for longest, but @space and its peer, of those that cost anything; or NULL. */
+static struct space *oldest_but(struct pool *pool, const struct space *space)
+{
+	struct space *found = NULL;
+	unsigned i;
+
+	for (i = 0; i < pool->count; i++) {
+		struct space *other = &pool->spaces[i];
+
+		if (other->pid && other->charged && other->slot / 2 != space->slot / 2 &&
+		    (!found || other->used < found->used))
+			found = other;
+	}
+	return found;
+}
+
+void pool_charge(struct pool *pool, struct space *space)
+{
+	const struct pool_shared *shared = pool->shared;
+	uint64_t total = count_cost(pool, space);
+	struct space *victim;
+
+	while (total > shared->budget && pool->cost > shared->budget / shared->vcpus) {
+		victim = oldest_but(pool, space);
+		if (!victim) {
+			space->empties = true;
+			return;
+		}
+		pool_discard(pool, victim);
+		total = __atomic_load_n(&shared->cost, __ATOMIC_RELAXED);
+	}
+}
+
 /* The cheapest of the oldest of a mode; NULL: there is none. */
 static struct space *to_recycle(struct pool *pool, bool user)
 {
@@ -285,6 +332,9 @@ struct space *pool_get(struct pool *pool, uint64_t root, bool user, uint64_t oth
 		space = idle(pool, user, other);
 	if (!space)
 		space = create(pool, user, other, why, why_size);
+	/* What lies beside @other stands for a root whose own pair is gone: it goes before others. */
+	if (!space && other && space_is_users(other) != user && pool_peer(pool, other)->pid)
+		space = pool_peer(pool, other);
 	if (!space)	/* M11: with fewer processes than we would like the guest still runs */
 		space = to_recycle(pool, user);
 	/* One that its last program has left so that it would die of the next one's kick; or all that

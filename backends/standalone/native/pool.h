@@ -15,6 +15,8 @@
 /* At most; fewer where the host has no more processes or descriptors for us. Even: the
  * places 2 n and 2 n + 1 are a pair, for supervisor and for user mode. */
 #define POOL_SPACES 512
+/* Bytes of the host's that all stubs of a VM may cost, for each vCPU, beside what is given to them. */
+#define POOL_BUDGET (16ull << 20)
 #define POOL_PATIENCE 256	/* uses of spaces before a host that has refused a process is asked again */
 
 /*
@@ -25,6 +27,9 @@
 struct pool_shared {
 	pthread_mutex_t lock;		/* a process is being made, or one makes place for another */
 	unsigned lacking;		/* vCPUs that have no stub, and are about to ask for one */
+	unsigned vcpus;
+	uint64_t budget;		/* bytes that what all stubs have mapped may cost the host */
+	uint64_t cost;			/* what it has, about: space::cost of all; atomic */
 };
 
 struct pool {
@@ -40,10 +45,12 @@ struct pool {
 	uint64_t clock;
 	uint64_t created;		/* processes, in all */
 	uint64_t alive, peak;
+	uint64_t cost;			/* of its spaces */
 };
 
-/* Before any pool of @vcpus vCPUs is opened; after the last one is closed. */
-void pool_shared_init(struct pool_shared *shared, unsigned vcpus);
+/* Before any pool of @vcpus vCPUs is opened; after the last one is closed. @budget: bytes,
+ * beside POOL_BUDGET. */
+void pool_shared_init(struct pool_shared *shared, unsigned vcpus, uint64_t budget);
 void pool_shared_destroy(struct pool_shared *shared);
 
 /* With its first space, if the host has one. -1, and one line in @why: there is no pool. */
@@ -66,6 +73,15 @@ struct space *pool_peer(struct pool *pool, const struct space *space);
 
 /* End @space's process. */
 void pool_discard(struct pool *pool, struct space *space);
+
+/**
+ * pool_charge - more is about to be mapped in @space, by the commands that it has now.
+ *
+ * Where the VM is over its budget, and this pool over its share of it, the spaces that were unused
+ * for longest end (N6); and where only @space and its peer are left, @space forgets everything before its
+ * next run but one. So that a VM costs its host twice the budget at most.
+ */
+void pool_charge(struct pool *pool, struct space *space);
 
 /* Note what the spaces concerned must forget before the guest runs in them. */
 void pool_flush(struct pool *pool, const struct pvm_tlb_flush *flush);

@@ -16,6 +16,9 @@
 /* Ranges to forget before the guest runs here again; more: everything. */
 #define SPACE_FORGET_MAX 24
 
+/* Stretches of 2 MiB that are known to have a page table, by a hash. */
+#define SPACE_REGIONS 64
+
 /* Faults that are remembered, to be filled at once when everything had to be forgotten. */
 #define SPACE_RECENT 16
 
@@ -58,6 +61,10 @@ struct space {
 	uint64_t root;		/* hpa of the shadow root it stands for */
 	uint64_t used;		/* the pool's clock when it was last */
 	uint64_t mapped;	/* 4 KiB pages mapped since it was empty: what it costs to fill again */
+	/* Bytes that the host has for what is mapped, at most, about: page tables and list entries. */
+	uint64_t cost, charged;	/* of that, what the pool has counted */
+	bool empties;		/* it costs too much: everything is forgotten before the next commands */
+	uint64_t regions[SPACE_REGIONS];	/* numbers, plus one */
 	int cpu;		/* that it is bound to, or -1 */
 	uint64_t recent[SPACE_RECENT];	/* pages whose faults were filled last; 0: none */
 	unsigned recent_next;
@@ -117,6 +124,9 @@ void space_recycle(struct space *space, uint64_t root, const struct space *like)
 
 /* Forget the translations of [start, start+size), at the next entry. */
 void space_forget(struct space *space, uint64_t start, uint64_t size);
+
+/* The process has no translations at all: it costs nothing. */
+void space_costs_nothing(struct space *space);
 
 /* Begin a list of commands with what must be forgotten. */
 void space_commands_begin(struct space *space);

@@ -10,6 +10,12 @@
 
 #include "space.h"
 
+/* What a mapping costs the host: an entry of its list; and a page table for each 2 MiB and 1 GiB that have
+ * none yet. More than it takes where a hash forgets. */
+#define ENTRY_COST	256u
+#define REGION_SHIFT	PVM_LEVEL_SHIFT(2)
+#define UPPER_MASK	((1ull << (PVM_LEVEL_SHIFT(3) - REGION_SHIFT)) - 1)
+
 /* Commands on more bytes than this are long: at least a millisecond for the host. */
 #define LONG_COMMANDS	(16ull << 20)
 
@@ -47,14 +53,41 @@ static void command_unmap(struct space *space, uint64_t start, uint64_t size)
 	command->arg[1] = size;
 }
 
+void space_costs_nothing(struct space *space)
+{
+	space->cost = 0;
+	memset(space->regions, 0, sizeof(space->regions));
+}
+
+static void add_cost(struct space *space, uint64_t start, uint64_t size)
+{
+	uint64_t region = start >> REGION_SHIFT, last = (start + size - 1) >> REGION_SHIFT;
+
+	space->cost += ENTRY_COST;
+	for (; region <= last; region++) {
+		uint64_t *known = &space->regions[region % SPACE_REGIONS];
+
+		if (*known == region + 1)
+			continue;
+		*known = region + 1;
+		space->cost += PVM_PAGE_SIZE;
+		if (!(region & UPPER_MASK) || region == start >> REGION_SHIFT)
+			space->cost += PVM_PAGE_SIZE / 2;	/* tables above are for more than one */
+	}
+}
+
 void space_commands_begin(struct space *space)
 {
 	unsigned i;
 
 	space->control->count = 0;
 	space->pvcs_next = space->pvcs;
-	if (space->forget_all)
+	space->forget_all |= space->empties;
+	space->empties = false;
+	if (space->forget_all) {
 		command_unmap(space, 0, STUB_REGION);
+		space_costs_nothing(space);
+	}
 	for (i = 0; !space->forget_all && i < space->forget_count; i++)
 		command_unmap(space, space->forget[i].start, space->forget[i].size);
 }
@@ -65,6 +98,7 @@ bool space_command_map(struct space *space, uint64_t start, uint64_t size, int p
 	struct stub_command *command;
 
 	space->mapped += size >> PVM_PAGE_SHIFT;
+	add_cost(space, start, size);
 	if (space->control->count + 2 > STUB_COMMANDS)
 		return false;
 	command = next_command(space);

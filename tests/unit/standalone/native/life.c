@@ -218,6 +218,100 @@ Test(native_life, stubs_of_a_kernel_and_its_program_are_a_pair)
 	machine_fini(&m);
 }
 
+/* Also where there are more roots than stubs: a pair is recycled as a pair. */
+Test(native_life, pairs_are_recycled_as_pairs)
+{
+	struct native_vcpu *native;
+	struct space *kernels, *programs;
+	char why[256] = "";
+	unsigned i;
+
+	machine_init(&m, 1);
+	native = m.vcpu[0]->executor;
+	limit_stubs(native, 6);
+	for (i = 1; i < 30; i++) {
+		kernels = pool_get(&native->pool, 0x2000 * i, false, 0x2000 * i + 0x1000, why, sizeof(why));
+		cr_assert_not_null(kernels, "%s", why);
+		programs = pool_get(&native->pool, 0x2000 * i + 0x1000, true, 0x2000 * i, why, sizeof(why));
+		cr_assert_not_null(programs, "%s", why);
+		cr_expect_eq(pool_peer(&native->pool, programs), kernels, "pair %u", i);
+	}
+	machine_fini(&m);
+}
+
+/* ------------------------------------------------------------------------
+ * What is mapped costs the host page tables.
+ */
+
+#define BUDGET	(2ull << 20)
+
+/* As a guest touches pages 2 MiB apart. */
+static void map_far(struct native_vcpu *native, struct space *space, unsigned count)
+{
+	unsigned i;
+
+	for (i = 0; i < count; i++) {
+		space_commands_begin(space);
+		space_command_map(space, 0x100000000 + i * (2ull << 20), 4096, 1, 0, true, 0);
+		pool_charge(&native->pool, space);
+		cr_assert_eq(space_prepare(space), 0);
+	}
+}
+
+static uint64_t cost_of(const struct native_vcpu *native)
+{
+	return native->pool.shared->cost;
+}
+
+Test(native_life, N6_page_tables_of_stubs_have_a_budget)
+{
+	struct native_vcpu *native;
+	struct space *space;
+	char why[256] = "";
+	unsigned i;
+
+	machine_init(&m, 1);
+	native = m.vcpu[0]->executor;
+	native->pool.shared->budget = BUDGET;
+	for (i = 1; i < 20; i++) {
+		space = pool_get(&native->pool, 0x1000 * i, false, PVM_INVALID_ADDR, why, sizeof(why));
+		cr_assert_not_null(space, "%s", why);
+		map_far(native, space, 100);
+		cr_expect_leq(cost_of(native), 2 * BUDGET);
+	}
+	cr_expect_geq(native->pool.alive, 2, "as many as the budget is for are kept");
+	cr_expect_lt(native->pool.alive, 19);
+	map_far(native, space, 2000);	/* one alone */
+	cr_expect_leq(cost_of(native), 2 * BUDGET);
+	cr_expect_eq(native->pool.cost, cost_of(native));
+	for (i = 0; i < native->pool.count; i++)
+		pool_discard(&native->pool, &native->pool.spaces[i]);
+	cr_expect_eq(cost_of(native), 0, "what has ended costs nothing");
+	machine_fini(&m);
+}
+
+/* A guest that stays within a few MiB costs little, however often it maps. */
+Test(native_life, pages_beside_each_other_share_a_table)
+{
+	struct native_vcpu *native;
+	struct space *space;
+	char why[256] = "";
+	unsigned i;
+
+	machine_init(&m, 1);
+	native = m.vcpu[0]->executor;
+	space = pool_get(&native->pool, 0x1000, false, PVM_INVALID_ADDR, why, sizeof(why));
+	cr_assert_not_null(space, "%s", why);
+	space_commands_begin(space);
+	for (i = 0; i < 512; i++) {
+		space->control->count = 0;
+		space_command_map(space, 0x100000000 + i * 4096, 4096, 1, 0, true, 0);
+	}
+	cr_expect_leq(space->cost, 512 * 256 + 2 * 4096);
+	space->control->count = 0;
+	machine_fini(&m);
+}
+
 /* No vCPU grows while another has no stub, and each has its own before its guest runs. */
 Test(native_life, N5_a_vcpu_leaves_the_others_their_first_stub)
 {
