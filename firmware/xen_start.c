@@ -69,14 +69,15 @@ static uint64_t *entry_at(const struct layout *l, uint64_t table, uint64_t index
  * The kernel.
  */
 
-static int check_kernel(const struct layout *l)
+int xen_start_check(const struct elf_file *kernel, char *why, size_t why_size)
 {
-	const struct elf_file *kernel = l->start->kernel;
+	const struct layout unlaid = { .why = why, .why_size = why_size }, *l = &unlaid;
 	uint64_t base = kernel->xen.virt_base;
 	unsigned i;
 
 	if (!kernel->xen.has_entry || !kernel->xen.has_virt_base)
-		return refuse(l, "%s: has no notes for a start as a Xen PV guest", kernel->path);
+		return refuse(l, "%s: a kernel that cannot be a Xen PV guest: it is built without XEN_PV",
+			      kernel->path);
 	if (kernel->xen.hypercall_page)
 		return refuse(l, "%s: makes hypercalls through a page that Xen would fill, which is not supported",
 			      kernel->path);
@@ -113,7 +114,7 @@ static int load_kernel(struct layout *l)
 {
 	struct xen_start *start = l->start;
 
-	if (check_kernel(l))
+	if (xen_start_check(l->start->kernel, l->why, l->why_size))
 		return -1;
 	l->next = end_of_kernel(start->kernel);
 	if (l->next > memory_size(l))

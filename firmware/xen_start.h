@@ -39,6 +39,12 @@ struct xen_start {
 };
 
 /**
+ * xen_start_check - can a kernel be started so, whatever the memory?
+ * Returns 0, or -1 with one line in @why.
+ */
+int xen_start_check(const struct elf_file *kernel, char *why, size_t why_size);
+
+/**
  * xen_start_write - load the kernel and lay out the rest.
  * Returns 0, or -1 with one line in @why: not a kernel that can be started so, too little
  * memory, a command line that is too long.

@@ -2,18 +2,23 @@
 /* pvm info: what is in a guest's file, and what of this machine can run it. Runs nothing. */
 #include "pvm.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "elf_open.h"
 #include "guest_abi.h"
+#include "kernel_image.h"
 #include "vm.h"
+#include "xen_start.h"
 
 static const char help[] =
 "Usage: pvm info GUEST.elf\n"
+"       pvm info VMLINUZ\n"
 "\n"
 "Prints the headers of a guest's file, where its segments would live, where it is\n"
-"entered, the guest ABI that it asks for, and which backends can run it here.\n"
+"entered, the guest ABI that it asks for, and which backends can run it here. Of a\n"
+"distribution's kernel also its version, and whether it can be a guest, or why not.\n"
 "\n"
 "  -h, --help            print this and exit\n"
 "\n"
@@ -60,6 +65,7 @@ static void print_abi(const struct elf_file *elf)
 		printf("abi:     number %u by its ELF note, which is not known here\n", elf->abi);
 }
 
+/* "yes", or why not. */
 static void print_kvm(const struct elf_file *elf)
 {
 	const struct executor_ops *kvm = monitor_executor("kvm");
@@ -89,10 +95,71 @@ static void print_backends(const struct elf_file *elf)
 					: "no, it has no script (" ELF_FILE_SCRIPT_SECTION ")");
 }
 
+static void print_body(const struct elf_file *elf)
+{
+	print_segments(elf);
+	printf("entry:   0x%llx, at guest-physical 0x%llx\n", (unsigned long long)elf->entry,
+	       (unsigned long long)elf->start);
+	printf("memory:  at least %llu KiB\n",
+	       (unsigned long long)((memory_needed(elf) + 1023) >> 10));
+	printf("lives:   in the %s half of the address space\n",
+	       elf->upper_half ? "upper" : "lower");
+}
+
+static void print_guest(const struct elf_file *elf)
+{
+	printf("%s: static ELF64 for x86-64, %llu bytes\n", elf->path, (unsigned long long)elf->size);
+	print_body(elf);
+	print_abi(elf);
+	print_backends(elf);
+}
+
+/* A distribution's kernel. */
+static void print_kernel(const struct elf_file *elf, const struct kernel_image *image)
+{
+	char why[512];
+
+	if (image)
+		printf("%s: a bzImage, packed by %s: static ELF64 for x86-64, %llu bytes\n"
+		       "version: %s\n", elf->path, image->packing, (unsigned long long)elf->size, image->version);
+	else
+		printf("%s: a kernel, static ELF64 for x86-64, %llu bytes\n", elf->path,
+		       (unsigned long long)elf->size);
+	print_body(elf);
+	if (xen_start_check(elf, why, sizeof(why))) {
+		printf("guest:   no, %s\n", why + strlen(elf->path) + 2);
+		return;
+	}
+	printf("abi:     %s, by its notes: pvm run --kernel=%s\n", pvm_abi_name(PVM_ABI_XEN_PV), elf->path);
+	print_kvm(elf);
+	printf("native:  no, it lives in the upper half, which a process does not have\n");
+}
+
+static int print_file(const char *path, char *why, size_t why_size)
+{
+	struct kernel_image image;
+	struct elf_file elf;
+
+	if (kernel_image_is_packed(path)) {
+		if (kernel_image_open(&image, path, why, why_size))
+			return -1;
+		print_kernel(&image.elf, &image);
+		kernel_image_close(&image);
+		return 0;
+	}
+	if (elf_file_open(&elf, path, why, why_size))
+		return -1;
+	if (elf.xen.has_entry)
+		print_kernel(&elf, NULL);
+	else
+		print_guest(&elf);
+	elf_file_close(&elf);
+	return 0;
+}
+
 int info_command(int argc, char **argv)
 {
-	struct elf_file elf;
-	char why[512];
+	char why[PATH_MAX + 512];
 
 	if (argc == 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
 		fputs(help, stdout);
@@ -106,20 +173,8 @@ int info_command(int argc, char **argv)
 		fprintf(stderr, "pvm: info wants one file: 'pvm info GUEST.elf'\n");
 		return MONITOR_STATUS_FAILED;
 	}
-	if (elf_file_open(&elf, argv[1], why, sizeof(why))) {
-		fprintf(stderr, "pvm: %s\n", why);
-		return MONITOR_STATUS_FAILED;
-	}
-	printf("%s: static ELF64 for x86-64, %llu bytes\n", argv[1], (unsigned long long)elf.size);
-	print_segments(&elf);
-	printf("entry:   0x%llx, at guest-physical 0x%llx\n", (unsigned long long)elf.entry,
-	       (unsigned long long)elf.start);
-	printf("memory:  at least %llu KiB\n",
-	       (unsigned long long)((memory_needed(&elf) + 1023) >> 10));
-	printf("lives:   in the %s half of the address space\n",
-	       elf.upper_half ? "upper" : "lower");
-	print_abi(&elf);
-	print_backends(&elf);
-	elf_file_close(&elf);
-	return 0;
+	if (!print_file(argv[1], why, sizeof(why)))
+		return 0;
+	fprintf(stderr, "pvm: %s\n", why);
+	return MONITOR_STATUS_FAILED;
 }

@@ -16,6 +16,8 @@
 #define BOOT_FLAG	0x1fe
 #define HEADER		0x202
 #define VERSION		0x206
+#define VERSION_TEXT	0x20e	/* where it is, less 0x200 */
+#define VERSION_TEXT_AT	0x200
 #define PAYLOAD_OFFSET	0x248	/* from the protected-mode code on */
 #define PAYLOAD_LENGTH	0x24c
 #define SETUP_END	0x250
@@ -116,6 +118,29 @@ static bool find_payload(const uint8_t *bytes, uint64_t size, uint64_t *offset, 
 	return *offset < size && *length <= size - *offset && *length > sizeof(uint32_t);
 }
 
+bool kernel_image_is_packed(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	uint8_t start[SETUP_END];
+	bool is;
+
+	is = fd >= 0 && pread(fd, start, sizeof(start), 0) == sizeof(start) &&
+	     field(start, BOOT_FLAG, 2) == BOOT_FLAG_VALUE && !memcmp(start + HEADER, "HdrS", 4);
+	if (fd >= 0)
+		close(fd);
+	return is;
+}
+
+/* For people. */
+static void copy_version(struct kernel_image *image, const uint8_t *bytes, uint64_t size)
+{
+	uint64_t at = VERSION_TEXT_AT + field(bytes, VERSION_TEXT, 2);
+	size_t i;
+
+	for (i = 0; i + 1 < sizeof(image->version) && at + i < size && bytes[at + i]; i++)
+		image->version[i] = bytes[at + i] >= ' ' && bytes[at + i] < 0x7f ? (char)bytes[at + i] : '?';
+}
+
 /* Linux has the unpacked size behind what is packed, as gzip has it itself. */
 static int unpack(struct kernel_image *image, const char *path, const uint8_t *from, uint64_t length,
 		  char *why, size_t why_size)
@@ -160,6 +185,8 @@ static int take_file(struct kernel_image *image, const char *path, uint8_t **fil
 		return refuse(path, "neither a bzImage nor an ELF file", why, why_size);
 	} else if (unpack(image, path, *file + offset, length, why, why_size)) {
 		return -1;
+	} else {
+		copy_version(image, *file, size);
 	}
 	image->elf = (struct elf_file){
 		.path = path, .size = image->size, .source = image, .read = read_bytes,

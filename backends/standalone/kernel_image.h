@@ -13,6 +13,7 @@ struct kernel_image {
 	uint8_t *bytes;
 	uint64_t size;
 	const char *packing;	/* "xz", "zstd" ..; NULL: the file is the ELF file */
+	char version[128];	/* of a bzImage: "6.1.0-56-amd64 (..) #1 SMP ..", without control characters */
 };
 
 /**
@@ -22,6 +23,9 @@ struct kernel_image {
  */
 int kernel_image_open(struct kernel_image *image, const char *path, char *why, size_t why_size);
 void kernel_image_close(struct kernel_image *image);
+
+/* Does the file begin as a bzImage? False also where there is no such file. */
+bool kernel_image_is_packed(const char *path);
 
 /* A whole regular file. NULL with one line in @why; else free() it. */
 uint8_t *kernel_image_read_file(const char *path, uint64_t *size, char *why, size_t why_size);

@@ -24,6 +24,7 @@
 #include "trace.h"
 #include "trace_glue.h"
 #include "xen_guest.h"
+#include "xen_start.h"
 
 /* What monitor_vm keeps for vm.c alone. */
 struct monitor_private {
@@ -246,9 +247,8 @@ static int open_kernel(struct kernel_image *image, const char *path, char *why, 
 {
 	if (kernel_image_open(image, path, why, why_size))
 		return -1;
-	if (image->elf.xen.has_entry)
+	if (!xen_start_check(&image->elf, why, why_size))
 		return 0;
-	snprintf(why, why_size, "%s: a kernel that cannot be a Xen PV guest: it is built without XEN_PV", path);
 	kernel_image_close(image);
 	return -1;
 }

@@ -74,9 +74,11 @@ static void upper_half(struct elf_builder *elf)
 /* A kernel that says where it starts as a Xen PV guest, which is enough to be looked at. */
 static void xen_kernel(struct elf_builder *elf)
 {
-	const uint64_t entry = 0xffffffff81000000;
+	const uint64_t entry = 0xffffffff81000000, virt_base = 0xffffffff80000000, init_p2m = 0x8000000000;
 
 	elf_builder_add_note(elf, 4, "Xen", 1, &entry, sizeof(entry));
+	elf_builder_add_note(elf, 4, "Xen", 3, &virt_base, sizeof(virt_base));
+	elf_builder_add_note(elf, 4, "Xen", 15, &init_p2m, sizeof(init_p2m));
 }
 
 static void script(struct elf_builder *elf)

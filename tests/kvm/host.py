@@ -4,6 +4,7 @@
 
     host.py --kernel FOLDER --module kvm-pvm.ko --jobs JOBS.json --results FOLDER
             [--cpu MODEL] [--append WORDS] [--vendor MODULE...] [--only NAME...] [--gdb] [--count]
+            [--shell COMMAND --file PATH[=NAME]...]
 
 --kernel is a folder of tests/kvm/kernel. The module may have another name: jobs have it as $PVM_MODULE. JOBS.json is a list of jobs:
 
@@ -13,7 +14,7 @@
 
 The host has two NUMA nodes, and swap on a RAM disk. It must stay clean: it panics at the first warning, the module must go at the end, and where
 the kernel has kmemleak or page_owner nothing may be lost. That is the job "host": status 0 if so. --vendor: these modules of the kernel's own instead of kvm-pvm.ko, each with its
-parameters: "kvm-amd npt=0". --count: one CPU, whose TSC and time count its instructions. The initramfs is made of busybox, the jobs' files and the kernel's modules.
+parameters: "kvm-amd npt=0". --shell COMMAND: one command instead of jobs, with the terminal, and no checks. --count: one CPU, whose TSC and time count its instructions. The initramfs is made of busybox, the jobs' files and the kernel's modules.
 """
 import argparse
 import json
@@ -93,7 +94,18 @@ dmesg
 echo "@@ done"
 poweroff -f
 """
-APPLETS = ("sh", "mount", "umount", "insmod", "rmmod", "timeout", "echo", "dmesg", "poweroff", "sleep", "mkswap",
+SHELL_INIT = r"""#!/bin/sh
+mount -t devtmpfs dev /dev
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+for module in irqbypass kvm $(cut -d' ' -f1 /vendor); do
+	insmod /modules/${module%.ko}.ko $(sed -n "s/^$module //p" /vendor) || { echo "$module cannot be loaded"; poweroff -f; }
+done
+setsid cttyhack sh -c "$(cat /shell)"
+echo "@@ shell $?"
+poweroff -f
+"""
+APPLETS = ("sh", "cut", "sed", "setsid", "cttyhack", "mount", "umount", "insmod", "rmmod", "timeout", "echo", "dmesg", "poweroff", "sleep", "mkswap",
            "swapon", "swapoff", "kill", "cat", "seq", "true", "ls", "grep", "wc", "head", "chmod", "mkfifo", "mkdir",
            "mv", "sort", "su", "uniq", "awk", "gzip",
            "gunzip", "base64")
@@ -106,8 +118,10 @@ def arguments():
     parser.add_argument("--kernel", required=True, type=pathlib.Path)
     parser.add_argument("--module", required=True, type=pathlib.Path)
     parser.add_argument("--beside", type=pathlib.Path, help="a module that a job may load")
-    parser.add_argument("--jobs", required=True, type=pathlib.Path)
-    parser.add_argument("--results", required=True, type=pathlib.Path)
+    parser.add_argument("--jobs", type=pathlib.Path)
+    parser.add_argument("--results", type=pathlib.Path)
+    parser.add_argument("--shell", help="a command that gets the terminal, instead of jobs")
+    parser.add_argument("--file", nargs="+", default=[], help="what it finds in /files")
     parser.add_argument("--cpu", default="EPYC,svm=off,smap=off")
     parser.add_argument("--append", default="")
     parser.add_argument("--vendor", nargs="+", default=[], help="modules instead of kvm-pvm.ko")
@@ -180,8 +194,11 @@ def make_initramfs(args, jobs, folder):
     # What was asked for may be turned off by the emulator or by Linux.
     wanted = {"la57=on": "57 bits virtual", "pku=on": " ospke "}
     (root / "cpu").write_text("".join(f"{wanted[word]}\n" for word in args.cpu.split(",") if word in wanted))
-    (root / "list").write_text("".join(f"{job['name']} {args.seconds} {job['command']}\n" for job in jobs))
-    return pack(root, INIT, folder / "initramfs")
+    (root / "list").write_text("".join(f"{job['name']} {args.seconds} {job['command']}\n" for job in jobs
+                                       if "command" in job))
+    if args.shell:
+        (root / "shell").write_text(args.shell)
+    return pack(root, SHELL_INIT if args.shell else INIT, folder / "initramfs")
 
 
 def boot(args, initramfs):
@@ -193,9 +210,17 @@ def boot(args, initramfs):
                *(("-smp", "1", "-icount", "shift=0") if args.count else ("-smp", "2,sockets=2")),
                "-kernel", str(one(args.kernel, "boot/vmlinuz-*")), "-initrd", str(initramfs),
                "-append", f"console=ttyS0 panic=-1 quiet oops=panic panic_on_warn=1 numa=fake=2 "
-               f"no_timer_check {args.append}",
-               "-display", "none", "-monitor", "none", "-serial", f"file:{args.results / 'console'}", "-no-reboot",
-               "-nic", "none", *(["-s", "-S"] if args.gdb else [])]
+               f"no_timer_check {args.append}" + (" loglevel=3" if args.shell else ""),
+               "-display", "none", "-monitor", "none", "-no-reboot", "-nic", "none",
+               # Keys that send signals are for who has the shell.
+               *(("-chardev", "stdio,id=terminal,signal=off", "-serial", "chardev:terminal") if args.shell else
+                 ("-serial", f"file:{args.results / 'console'}")),
+               *(["-s", "-S"] if args.gdb else [])]
+    if args.shell:
+        done = subprocess.run(command, stderr=subprocess.PIPE, check=False)
+        if done.returncode:
+            sys.stderr.write(done.stderr.decode(errors="replace"))
+        return done.returncode
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               timeout=args.timeout, check=False)
@@ -226,6 +251,11 @@ def results(console):
 
 def main():
     args = arguments()
+    if args.shell:
+        with tempfile.TemporaryDirectory(prefix="kvm-pvm-") as folder:
+            return boot(args, make_initramfs(args, [{"files": args.file}], pathlib.Path(folder)))
+    if not args.jobs or not args.results:
+        sys.exit("host.py: --jobs and --results, or --shell")
     jobs = json.loads(args.jobs.read_text())
     if args.only:
         unknown = set(args.only) - {job["name"] for job in jobs}

@@ -66,14 +66,15 @@ def payload(vmlinuz):
     raise Failure(f"{vmlinuz}: compressed by a way that Debian does not use: {packed[:6].hex()}")
 
 
-def initramfs(folder, work):
+def initramfs(folder, work=None, init=INIT):
     root = folder / "root"
     (root / "bin").mkdir(parents=True)
     busybox = subprocess.run(["sh", "-c", "command -v busybox"], stdout=subprocess.PIPE, check=True, text=True)
     for source, name in ((busybox.stdout.strip(), "bin/busybox"), (work, "work")):
-        (root / name).write_bytes(pathlib.Path(source).read_bytes())
-        (root / name).chmod(0o755)
-    return pack(root, INIT, folder / "initramfs")
+        if source:
+            (root / name).write_bytes(pathlib.Path(source).read_bytes())
+            (root / name).chmod(0o755)
+    return pack(root, init, folder / "initramfs")
 
 
 def boot(args, kernel, files, folder):
