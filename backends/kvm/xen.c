@@ -92,15 +92,28 @@ void pvm_kvm_xen_vcpu_load(struct pvm_kvm_vcpu *v, int cpu)
  * Telling.
  */
 
+/* A vCPU's own thread, in the switcher perhaps, has woken another one, perhaps on this CPU, where no
+ * interrupt says so. */
+static void look_at_others(void)
+{
+	struct kvm_vcpu *running = in_interrupt() ? NULL : kvm_get_running_vcpu();
+
+	if (running && __xfer_to_guest_mode_work_pending())
+		pvm_switcher_kick(&to_pvm_vcpu(running)->switcher);
+}
+
 /* A vCPU that halts is woken as by another one's KVM_HC_KICK_CPU. It looks for itself whether it may run. */
 void pvm_kvm_xen_kick(void *host, struct pvm_vcpu *pvm)
 {
 	struct pvm_kvm_vcpu *v = pvm_kvm_vcpu_of(pvm);
 
+	if (!in_interrupt() && kvm_get_running_vcpu() == &v->vcpu)
+		return;		/* itself, in the engine, which looks before it goes on */
 	WRITE_ONCE(v->vcpu.arch.pv.pv_unhalted, true);
 	kvm_make_request(KVM_REQ_EVENT, &v->vcpu);
 	pvm_switcher_kick(&v->switcher);
 	kvm_vcpu_kick(&v->vcpu);
+	look_at_others();
 }
 
 void pvm_kvm_xen_notify(void *host, uint32_t port, uint32_t remote)
@@ -108,8 +121,10 @@ void pvm_kvm_xen_notify(void *host, uint32_t port, uint32_t remote)
 	struct pvm_kvm *vm = host;
 	struct eventfd_ctx *context = remote < PVM_KVM_XEN_PORTS ? READ_ONCE(vm->xen.told[remote]) : NULL;
 
-	if (context)
-		pvm_kvm_eventfd_signal(context);
+	if (!context)
+		return;
+	pvm_kvm_eventfd_signal(context);
+	look_at_others();
 }
 
 /* ------------------------------------------------------------------------

@@ -41,6 +41,7 @@
 #define KIND_SYSCALL32	2
 #define KIND_KICK	3	/* nothing but what is pending */
 #define KIND_FAULT	4	/* the switcher's own */
+#define KIND_ANSWERED	6	/* C's: a SYSCALL, of which nothing is left to do */
 #define KIND_HYPERCALL	5	/* a SYSCALL that is a hypercall; only where nothing inhibits */
 
 /* What the CPU pushes for an event at CPL 3, with what the entry stubs push below

@@ -284,6 +284,9 @@ static void explain(const struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu,
 	case KIND_VECTOR:
 		explain_vector(cpu, vcpu, exit);
 		break;
+	case KIND_ANSWERED:
+		exit->guest.kind = PVM_EXIT_KICK;
+		break;
 	case KIND_FAULT:
 		exit->guest.kind = PVM_EXIT_FAILED;
 		exit->guest.message = "the switcher ran into an exception of its own";
@@ -316,6 +319,20 @@ static enum pvm_serve hypercall_serve(const struct pvm_vcpu *vcpu)
 		return abi->hypercalls[nr].serve;
 	/* A number of the ABI's without a row is answered with an error. */
 	return nr < abi->hypercall_numbers ? PVM_SERVE_RESULT : PVM_SERVE_NOT;
+}
+
+/* The same, of a guest ABI whose every SYSCALL is an exit, and which every entry owes a call. */
+static enum pvm_action serve_syscall(struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu)
+{
+	enum pvm_action action;
+
+	if (vcpu->user_mode)	/* as explain() */
+		vcpu->seg[PVM_CS] = vcpu->vm->config.user_cs;
+	action = pvm_handle_syscall(vcpu);
+	if (action != PVM_ACT_RESUME)
+		return action;
+	cpu->kind = KIND_ANSWERED;
+	return vcpu->vm->abi->entry(vcpu);
 }
 
 /* PVM_ACT_RETRY: not ours, or it would sleep. */
@@ -451,8 +468,11 @@ void pvm_switcher_run(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *sv
 				action = pvm_handle_syscall(vcpu);
 			kept = serve == PVM_SERVE_RESULT && vcpu->rip == cpu->frame.rip ?
 			       KEPT_BUT_RESULT : KEPT_NOTHING;
+		} else if (cpu->kind == KIND_SYSCALL && vcpu->vm->abi->entry) {
+			action = serve_syscall(cpu, vcpu);
+			kept = KEPT_NOTHING;
 		} else if (cpu->kind == KIND_SYSCALL && cpu->inhibit == PVM_INHIBIT_RETRY &&
-			   !vcpu->user_mode && !vcpu->vm->abi->entry) {	/* which every entry owes a call */
+			   !vcpu->user_mode) {
 			action = pvm_handle_syscall(vcpu);
 			kept = KEPT_NOTHING;
 		} else if (cpu->kind == KIND_VECTOR) {

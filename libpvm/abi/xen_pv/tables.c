@@ -77,7 +77,8 @@ static enum xen_step for_list(struct xen_call *call, const struct list *list)
 /* What the MMU said of memory that it was to write. */
 static enum xen_step answered(struct xen_call *call, int rc)
 {
-	if (rc == PVM_EAGAIN)
+	/* M11: the host is not out of memory where the call must only not wait for it. */
+	if (rc == PVM_EAGAIN || (rc == PVM_ENOMEM && call->vcpu->brief))
 		return XEN_LATE;
 	if (rc == PVM_ENOMEM) {		/* M11: shadow pages are given back, and the guest comes again */
 		call->vcpu->request.error.code = rc;
