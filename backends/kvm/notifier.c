@@ -206,6 +206,7 @@ static void take_pvcs(struct pvm_kvm *vm, gfn_t first, gfn_t end)
 
 		if (gfn < first || gfn >= end)
 			continue;
+		pvm_pvcs_leave(&v->pvm);
 		WRITE_ONCE(v->pvcs_is_gone, true);
 		any = true;
 	}

@@ -22,6 +22,17 @@
  * Life.
  */
 
+/* Kernels before 7.3 look whether an id is taken only after they have asked for the vCPU. With the lock. */
+static bool has_vcpu(const struct pvm_kvm *vm, u32 id)
+{
+	const struct pvm_switcher_vcpu *other;
+
+	for (other = vm->switcher.vcpus; other; other = other->next)
+		if (other->vcpu->id == id)
+			return true;
+	return false;
+}
+
 int pvm_kvm_vcpu_create(struct kvm_vcpu *vcpu)
 {
 	struct pvm_kvm *vm = to_pvm_kvm(vcpu->kvm);
@@ -35,13 +46,15 @@ int pvm_kvm_vcpu_create(struct kvm_vcpu *vcpu)
 		pr_err_ratelimited("no dirty rings for PVM guests: use KVM_GET_DIRTY_LOG\n");
 		return -EOPNOTSUPP;
 	}
-	error = pvm_vcpu_init(&v->pvm, &vm->pvm, vcpu->vcpu_id);
-	if (error)
+	mutex_lock(&vm->lock);
+	error = has_vcpu(vm, vcpu->vcpu_id) ? -EEXIST : pvm_vcpu_init(&v->pvm, &vm->pvm, vcpu->vcpu_id);
+	if (error) {
+		mutex_unlock(&vm->lock);
 		return error;
+	}
 	v->cr4_always = v->pvm.cr4;
 	v->pvm.backend = v;
 	v->pvm.preemptible = true;	/* but in pvm_kvm_run() */
-	mutex_lock(&vm->lock);
 	spin_lock(&vm->memory.mmu_lock);	/* a flush goes through the list */
 	error = pvm_switcher_vcpu_init(&v->switcher, &vm->switcher, &v->pvm);
 	spin_unlock(&vm->memory.mmu_lock);
@@ -234,7 +247,7 @@ enum exit_fastpath_completion pvm_kvm_run(struct kvm_vcpu *vcpu, u64 run_flags)
 	pvm_kvm_boot_is_injected(vcpu);
 	v->has_no_cpu = !pvm_kvm_this_cpu();
 	if (v->has_no_cpu || !v->is_pvm || v->is_new || v->acts || v->exit.kind == PVM_EXIT_FAILED ||
-	    READ_ONCE(v->pvcs_is_gone))
+	    READ_ONCE(v->pvcs_is_gone) || READ_ONCE(to_pvm_kvm(vcpu->kvm)->xen.is_lost))
 		return EXIT_FASTPATH_NONE;	/* pvm_kvm_handle_exit() has work */
 #ifndef PVM_KVM_HAS_XSAVE_STATE
 	if (vcpu->arch.xcr0 != pvm_kvm_host_xcr0 || vcpu->arch.ia32_xss != pvm_kvm_host_xss)

@@ -291,15 +291,40 @@ static unsigned take_escapes(struct platform *platform, uint8_t *bytes, unsigned
 	return kept;
 }
 
+/* As much of what is held as there is room for. */
+static void give_held(struct platform *platform)
+{
+	unsigned room = platform->held_count ? input_room(platform) : 0;
+	unsigned count = room < platform->held_count ? room : platform->held_count;
+
+	if (!count)
+		return;
+	give_input(platform, platform->held, count);
+	platform->held_count -= count;
+	memmove(platform->held, platform->held + count, platform->held_count);
+}
+
+static void hold(struct platform *platform, const uint8_t *bytes, unsigned count)
+{
+	unsigned room = PLATFORM_HELD - platform->held_count;
+
+	if (count > room)
+		count = room;
+	memcpy(platform->held + platform->held_count, bytes, count);
+	platform->held_count += count;
+}
+
+/* Where a key may end the VM it is read also if the guest reads nothing. */
 bool platform_wants_input(struct platform *platform)
 {
-	return console_input(&platform->console) >= 0 && input_room(platform);
+	give_held(platform);
+	return console_input(&platform->console) >= 0 && (platform->escapes || input_room(platform));
 }
 
 bool platform_input(struct platform *platform)
 {
 	uint8_t bytes[INPUT_PIECE];
-	unsigned room = input_room(platform), count;
+	unsigned room = platform->escapes ? sizeof(bytes) : input_room(platform);
 	int n;
 
 	if (!room)
@@ -307,10 +332,7 @@ bool platform_input(struct platform *platform)
 	n = console_get(&platform->console, bytes, room < sizeof(bytes) ? room : (unsigned)sizeof(bytes));
 	if (n <= 0)
 		return n == 0;
-	count = (unsigned)n;
-	if (platform->escapes)
-		count = take_escapes(platform, bytes, count);
-	if (count)
-		give_input(platform, bytes, count);
+	hold(platform, bytes, platform->escapes ? take_escapes(platform, bytes, (unsigned)n) : (unsigned)n);
+	give_held(platform);
 	return true;
 }

@@ -17,12 +17,16 @@
 /* What a key before it makes of 'x'. */
 #define PLATFORM_ESCAPE	0x01	/* Ctrl-A; twice: once for the guest */
 
+#define PLATFORM_HELD	64
+
 struct platform {
 	struct monitor_vm *vm;
 	struct console console;
 	pthread_mutex_t serial_lock;
 	struct serial16550 serial;
 	struct debug_exit debug_exit;
+	uint8_t held[PLATFORM_HELD];	/* input that there was no room for; what is beyond that is dropped */
+	unsigned held_count;
 	bool escapes, escaped;		/* PLATFORM_ESCAPE means something; it was the last byte */
 	pthread_mutex_t apic_lock;
 	struct local_apic_bus apics;

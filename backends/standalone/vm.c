@@ -226,7 +226,8 @@ static int make_parts(struct monitor_vm *vm, const struct elf_file *elf,
 	    make_engine(vm, &config, why, why_size))
 		return -1;
 	if (options->trace) {
-		if (trace_would_overwrite(options->trace, elf->path)) {
+		if (trace_would_overwrite(options->trace, elf->path) ||
+		    (options->initrd && trace_would_overwrite(options->trace, options->initrd))) {
 			snprintf(why, why_size, "trace %s: that is the guest", options->trace);
 			return -1;
 		}

@@ -84,7 +84,11 @@ struct pvm_kvm_xen_port {
 	uint64_t reserved;	/* 0 */
 };
 
-/* Notify the guest at a port of that kind. Errors: EINVAL (it is none), EAGAIN (no vCPU has run), EFAULT. */
+/*
+ * Notify the guest at a port of that kind. The dirty log learns of what that writes when the vCPU that is
+ * told has run again. Errors: EINVAL (it is none; the slot of the shared_info is gone), EAGAIN (no vCPU has
+ * run), EFAULT.
+ */
 #define PVM_KVM_XEN_NOTIFY	0x50564d04u
 
 struct pvm_kvm_xen_notify {

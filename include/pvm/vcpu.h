@@ -401,6 +401,10 @@ PVM_API void pvm_vcpu_reset(struct pvm_vcpu *vcpu);
  */
 PVM_API int pvm_pvcs_renew(struct pvm_vcpu *vcpu);
 
+/* Before that, any thread, which may sleep: when this returns no thread but the vCPU's own uses what is
+ * pinned. */
+PVM_API void pvm_pvcs_leave(struct pvm_vcpu *vcpu);
+
 /* ------------------------------------------------------------------------
  * Derived state. libpvm/vcpu/
  */

@@ -133,6 +133,9 @@ struct pvm_abi_ops {
 	 */
 	uint64_t (*other_cr3)(const struct pvm_vcpu *vcpu);	/* of the other mode */
 	union pvm_mmu_role root_role[2];	/* by user_mode: bits to add to a root's role */
+	/* Nobody but the vCPU's own thread uses its PVCS from here on, until pvcs_moved(). Any thread; may
+	 * sleep. NULL: nobody ever does. */
+	void (*pvcs_leaves)(struct pvm_vcpu *vcpu);
 	void (*pvcs_moved)(struct pvm_vcpu *vcpu);	/* its page is another one, or none; may be NULL */
 	bool no_ports;		/* its machine has no I/O ports: all read as ones, without the host */
 	bool last_slot;		/* slot 511 of a 4-level root may be the guest's */

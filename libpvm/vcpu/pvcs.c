@@ -43,6 +43,12 @@ static void release(struct pvm_vcpu *vcpu)
 	vcpu->msr.vcpu_struct = 0;
 }
 
+void pvm_pvcs_leave(struct pvm_vcpu *vcpu)
+{
+	if (vcpu->vm->abi->pvcs_leaves)
+		vcpu->vm->abi->pvcs_leaves(vcpu);
+}
+
 int pvm_pvcs_renew(struct pvm_vcpu *vcpu)
 {
 	uint64_t gpa = vcpu->msr.vcpu_struct;
@@ -50,6 +56,7 @@ int pvm_pvcs_renew(struct pvm_vcpu *vcpu)
 
 	if (!vcpu->pvcs)
 		return PVM_OK;
+	pvm_pvcs_leave(vcpu);
 	release(vcpu);
 	rc = pvm_pvcs_attach(vcpu, gpa);
 	if (vcpu->vm->abi->pvcs_moved)

@@ -197,6 +197,17 @@ def scene_stop(pvm, guests, folder):
     terminal.expect_end(143)
 
 
+def scene_keys(pvm, guests, folder):
+    """With --console Ctrl-C is the guest's, and Ctrl-A x ends also one that reads nothing."""
+    terminal = on_terminal(folder, run(pvm, "--console", f"{guests}/forever.elf"))
+    until("the guest runs", lambda: is_raw(terminal.slave) and computing(terminal.job))
+    os.write(terminal.master, b"\x03" + b"a" * 100)
+    os.write(terminal.master, b"\x01x")
+    terminal.expect_end(0)
+    if b"ended at the console" not in terminal.output:
+        fail(f"no word of it in {terminal.output}")
+
+
 def scene_background(pvm, guests, folder):
     """A run in the background comes to its end and leaves the terminal alone."""
     terminal = on_terminal(folder, run(pvm, f"{guests}/random_pvcs.elf"), foreground=False)

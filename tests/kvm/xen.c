@@ -34,6 +34,9 @@ static const uint8_t code[] = {
 	0xbf, 4, 0, 0, 0, 0xbe, 0x00, 0x20, 0, 0,		/* edi = SEND, esi = DATA */
 	0xb8, 32, 0, 0, 0, 0x0f, 0x05,				/* event_channel_op */
 	0x48, 0xa3, 0x18, 0x20, 0, 0, 0, 0, 0, 0,		/* DATA + 24 = rax */
+	0xbf, 3, 0, 0, 0, 0x31, 0xf6,				/* edi = IS_UP, esi = 0 */
+	0xb8, 24, 0, 0, 0, 0x0f, 0x05,				/* vcpu_op */
+	0x48, 0xa3, 0x20, 0x20, 0, 0, 0, 0, 0, 0,		/* DATA + 32 = rax */
 	0xbf, 2, 0, 0, 0, 0xbe, 0x08, 0x20, 0, 0,		/* edi = SHUTDOWN, esi = DATA + 8 */
 	0xb8, 29, 0, 0, 0, 0x0f, 0x05,				/* sched_op */
 	0x0f, 0x0b,
@@ -245,6 +248,7 @@ static void guest(void)
 	shared = (const void *)(x.memory + SHARED * PAGE);
 	check(tries(x.vm, KVM_MEMORY_ENCRYPT_OP, &set) == EBUSY, "PVM_KVM_SET_XEN when there is a vCPU");
 	check(ioctl(x.vm, KVM_CREATE_VCPU, 2) < 0 && errno == EINVAL, "a vCPU that the guest is not told of");
+	check(ioctl(x.vm, KVM_CREATE_VCPU, 0) < 0 && errno == EEXIST, "a second vCPU 0");
 	notify.port = (uint32_t)ASK(x.vm, KVM_MEMORY_ENCRYPT_OP, &port);
 	check(notify.port > 0, "a port");
 	port.port = notify.port;
@@ -258,6 +262,7 @@ static void guest(void)
 	check(tries(x.vcpu[0], KVM_RUN, NULL) == 0 && x.run[0]->exit_reason == KVM_EXIT_SYSTEM_EVENT &&
 	      x.run[0]->system_event.data[0] == PVM_XEN_SHUTDOWN_REBOOT, "the guest runs, and ends");
 	check(data[2] == 5, "it has read the number of frame 5");
+	check(data[4] == 1, "it is up, by its own question");
 	check(data[3] == 0 && told(port.fd, 1), "and has told its host once");
 	check(tries(x.vm, KVM_MEMORY_ENCRYPT_OP, &notify) == 0 &&
 	      (shared->pending[notify.port / 64] >> notify.port % 64 & 1), "the host tells it");
@@ -267,6 +272,75 @@ static void guest(void)
 	check(tries(x.vm, KVM_MEMORY_ENCRYPT_OP, &notify) == EINVAL, "a port that there is not");
 	close(port.fd);
 	destroy_vm(&x);
+}
+
+/* ------------------------------------------------------------------------
+ * M10: the slot of the shared_info goes.
+ */
+
+#define GONE	0x400000ull		/* its gpa */
+
+static const uint8_t lost_code[] = {
+	0xbf, 10, 0, 0, 0, 0x31, 0xf6, 0xba, 0x40, 0x20, 0, 0,	/* REGISTER_VCPU_INFO, 0, DATA + 64 */
+	0xb8, 24, 0, 0, 0, 0x0f, 0x05,				/* vcpu_op */
+	0xbf, 7, 0, 0, 0, 0xbe, 0x60, 0x20, 0, 0,		/* BIND_IPI, DATA + 96 */
+	0xb8, 32, 0, 0, 0, 0x0f, 0x05,				/* event_channel_op */
+	0xbf, 2, 0, 0, 0, 0xbe, 0x08, 0x20, 0, 0,		/* SHUTDOWN, DATA + 8 */
+	0xb8, 29, 0, 0, 0, 0x0f, 0x05,				/* sched_op */
+	0xbf, 4, 0, 0, 0, 0xbe, 0x64, 0x20, 0, 0,		/* SEND, DATA + 100; */
+	0xb8, 32, 0, 0, 0, 0x0f, 0x05,
+	0x48, 0xff, 0x04, 0x25, 0x20, 0x20, 0, 0,		/* DATA + 32 counts */
+	0xeb, 0xe5,						/* again */
+};
+
+static int set_slot(const struct xen *x, uint8_t *at, uint64_t size)
+{
+	struct kvm_userspace_memory_region slot = {
+		.slot = 1, .guest_phys_addr = GONE, .memory_size = size, .userspace_addr = (uintptr_t)at,
+	};
+
+	return tries(x->vm, KVM_SET_USER_MEMORY_REGION, &slot);
+}
+
+static bool is_zero(const uint8_t *page)
+{
+	unsigned i;
+
+	for (i = 0; i < PAGE; i++)
+		if (page[i])
+			return false;
+	return true;
+}
+
+static void shared_info_goes(void)
+{
+	struct pvm_kvm_set_xen set = sane(1);
+	uint8_t *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	volatile uint64_t *data;
+	struct xen x;
+	unsigned i;
+
+	make_vm(&x);
+	set.shared_info = GONE / PAGE;
+	set_slot(&x, page, PAGE);
+	ASK(x.vm, KVM_MEMORY_ENCRYPT_OP, &set);
+	load(&x);
+	memcpy(x.memory + CODE, lost_code, sizeof(lost_code));
+	make_vcpu(&x, 0);
+	data = (uint64_t *)(x.memory + DATA);
+	data[1] = PVM_XEN_SHUTDOWN_REBOOT;
+	data[8] = 3;			/* the frame of its vcpu_info */
+	check(tries(x.vcpu[0], KVM_RUN, NULL) == 0 && x.run[0]->exit_reason == KVM_EXIT_SYSTEM_EVENT,
+	      "a guest with its vcpu_info elsewhere");
+	check(!set_slot(&x, page, 0), "the slot of its shared_info goes");
+	memset(page, 0, PAGE);
+	for (i = 0; i < 2; i++)
+		check(tries(x.vcpu[0], KVM_RUN, NULL) == 0 &&
+		      x.run[0]->exit_reason == KVM_EXIT_INTERNAL_ERROR, "KVM_RUN fails");
+	check(is_zero(page), "M10: nothing is written there");
+	check(data[4] == 0, "and the guest does not run");
+	destroy_vm(&x);
+	munmap(page, PAGE);
 }
 
 /* 64-bit mode only: before it there is nobody who would run it. */
@@ -295,6 +369,7 @@ int main(void)
 	refusals();
 	other_vm();
 	guest();
+	shared_info_goes();
 	real_mode();
 	return check_finish();
 }

@@ -94,7 +94,7 @@ static int init_vcpu(struct pvm_vcpu *vcpu)
 	struct pvm_vm *vm = vcpu->vm;
 	struct pvm_host_page own;
 
-	if (vcpu->id >= PVM_XEN_VCPUS_MAX || vcpu->id >= vm->config.xen.vcpus)
+	if (vcpu->id >= PVM_XEN_VCPUS_MAX || vcpu->id >= vm->config.xen.vcpus || xen_vm(vm)->vcpu[vcpu->id])
 		return PVM_EINVAL;
 	if (page_alloc(vm, &own) != PVM_OK)
 		return PVM_ENOMEM;
@@ -186,6 +186,7 @@ const struct pvm_abi_ops pvm_abi_xen_pv = {
 	.cpuid_highest = CPUID_PV,
 	.has_xen_cpuid = true,
 	.cr4_hidden = CR4_HIDDEN,
+	.pvcs_leaves = pvm_xen_leave_info,
 	.pvcs_moved = pvcs_moved,
 	.no_ports = true,
 	.last_slot = true,

@@ -94,12 +94,31 @@ static void kick(struct pvm_vcpu *vcpu)
 /* The vCPU finds word @index of the pending bits. True: it was not told before. */
 static bool tell(const struct pvm_vcpu *vcpu, uint64_t words)
 {
-	struct pvm_xen_vcpu_info *info = __atomic_load_n(&xen_vcpu(vcpu)->info, __ATOMIC_SEQ_CST);
+	struct xen_vcpu *xen = xen_vcpu(vcpu);
+	struct pvm_xen_vcpu_info *info;
+	bool fresh = false;
 
-	if (!info)
-		return false;
-	__atomic_fetch_or(&info->pending_sel, words, __ATOMIC_SEQ_CST);
-	return !__atomic_exchange_n(&info->pending, 1, __ATOMIC_SEQ_CST);
+	/* In one order with pvm_xen_leave_info()'s two: one of us sees the other. */
+	__atomic_fetch_add(&xen->tellers, 1, __ATOMIC_SEQ_CST);
+	info = __atomic_load_n(&xen->info, __ATOMIC_SEQ_CST);
+	if (info) {
+		__atomic_fetch_or(&info->pending_sel, words, __ATOMIC_SEQ_CST);
+		fresh = !__atomic_exchange_n(&info->pending, 1, __ATOMIC_SEQ_CST);
+	}
+	__atomic_fetch_sub(&xen->tellers, 1, __ATOMIC_SEQ_CST);
+	return fresh;
+}
+
+/* M10: what is told meanwhile is told anew at the next place (pvm_xen_tell_everything()). */
+void pvm_xen_leave_info(struct pvm_vcpu *vcpu)
+{
+	struct xen_vcpu *xen = xen_vcpu(vcpu);
+
+	__atomic_store_n(&xen->info, NULL, __ATOMIC_SEQ_CST);
+	while (__atomic_load_n(&xen->tellers, __ATOMIC_SEQ_CST)) {
+		__builtin_ia32_pause();
+		pvm_yield(vcpu->vm, PVM_MAY_SLEEP);
+	}
 }
 
 void pvm_xen_tell_everything(struct pvm_vcpu *vcpu)

@@ -108,6 +108,7 @@ struct xen_vcpu {
 	uint64_t info_gpa;			/* registered vcpu_info, taken at its next entry; 0: none */
 	uint64_t time_area, runstate_area;	/* linear addresses; 0: none */
 	struct pvm_xen_vcpu_info *info;		/* its place; NULL: none */
+	uint32_t tellers;			/* threads that use that place now */
 	uint16_t virq_port[PVM_XEN_VIRQS];	/* 0: none */
 };
 
@@ -217,6 +218,8 @@ void pvm_xen_raise(struct pvm_vm *vm, uint32_t port);
 /* A virtual interrupt of one vCPU, if a port is bound to it. */
 void pvm_xen_raise_virq(struct pvm_vcpu *vcpu, unsigned virq);
 bool pvm_xen_port_is_pending(const struct pvm_vm *vm, uint32_t port);
+/* pvm_abi_ops::pvcs_leaves */
+void pvm_xen_leave_info(struct pvm_vcpu *vcpu);
 /* The vCPU's vcpu_info has moved: nothing that was told at its old place is lost. */
 void pvm_xen_tell_everything(struct pvm_vcpu *vcpu);
 
