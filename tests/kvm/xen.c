@@ -4,7 +4,7 @@
  * that reads a frame number, tells its host, is told, and ends.
  */
 #define _GNU_SOURCE
-#include "machine.h"
+#include "xen_vm.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,19 +14,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <pvm/kvm.h>
-#include <pvm/vcpu.h>
-#include <pvm/x86.h>
-#include <pvm/xen.h>
-
-#define PAGE		4096ull
-#define MEMORY		(2ull << 20)
-#define PAGES		(MEMORY / PAGE - 8)
-#define SHARED		PAGES
-#define CODE		0x1000ull
 #define DATA		0x2000ull	/* the port; the reason of the end; what M2P says */
-#define TABLES		0x10000ull	/* four, each below the one before */
-#define ENTRY_BITS	0x63ull		/* P, W, A, D: the kernel's */
 
 static const uint8_t code[] = {
 	0x48, 0xa1, 0x28, 0, 0, 0, 0, 0x80, 0xff, 0xff,		/* rax = M2P[5] */
@@ -42,104 +30,9 @@ static const uint8_t code[] = {
 	0x0f, 0x0b,
 };
 
-struct xen {
-	int kvm, vm, vcpu[2];
-	struct kvm_run *run[2];
-	uint8_t *memory;
-};
-
 static int tries(int fd, unsigned long request, void *arg)
 {
 	return ioctl(fd, request, arg) < 0 ? errno : 0;
-}
-
-static struct pvm_kvm_set_xen sane(uint32_t vcpus)
-{
-	return (struct pvm_kvm_set_xen){ .op = PVM_KVM_SET_XEN, .vcpus = vcpus, .pages = PAGES,
-					 .shared_info = SHARED, .grants = SHARED + 1, .grant_frames = 4 };
-}
-
-static void make_vm(struct xen *x)
-{
-	struct pvm_kvm_set_abi abi = { .op = PVM_KVM_SET_ABI, .abi = PVM_ABI_XEN_PV };
-	struct kvm_enable_cap apics = { .cap = KVM_CAP_SPLIT_IRQCHIP };
-	struct kvm_userspace_memory_region slot = { .memory_size = MEMORY };
-
-	memset(x, 0, sizeof(*x));
-	x->kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	x->vm = ASK(x->kvm, KVM_CREATE_VM, 0);
-	x->memory = mmap(NULL, MEMORY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	slot.userspace_addr = (uintptr_t)x->memory;
-	ASK(x->vm, KVM_MEMORY_ENCRYPT_OP, &abi);
-	ASK(x->vm, KVM_ENABLE_CAP, &apics);
-	ASK(x->vm, KVM_SET_USER_MEMORY_REGION, &slot);
-}
-
-static void destroy_vm(struct xen *x)
-{
-	unsigned i;
-
-	for (i = 0; i < 2; i++) {
-		if (x->run[i])
-			munmap(x->run[i], (size_t)ASK(x->kvm, KVM_GET_VCPU_MMAP_SIZE, 0));
-		if (x->vcpu[i])
-			close(x->vcpu[i]);
-	}
-	close(x->vm);
-	close(x->kvm);
-	munmap(x->memory, MEMORY);
-}
-
-static void load(struct xen *x)
-{
-	uint64_t *tables = (uint64_t *)(x->memory + TABLES), i;
-
-	memcpy(x->memory + CODE, code, sizeof(code));
-	for (i = 0; i < 3; i++)
-		tables[i * 512] = (TABLES + (i + 1) * PAGE) | ENTRY_BITS;
-	for (i = 0; i < 512; i++)
-		tables[3 * 512 + i] = i * PAGE | ENTRY_BITS;
-}
-
-/* KVM's own. Newer kernels refuse an EFER that it does not have. */
-static void set_cpuid(const struct xen *x, unsigned id)
-{
-	struct {
-		struct kvm_cpuid2 head;
-		struct kvm_cpuid_entry2 entry[256];
-	} cpuid = { .head.nent = 256 };
-
-	ASK(x->kvm, KVM_GET_SUPPORTED_CPUID, &cpuid);
-	ASK(x->vcpu[id], KVM_SET_CPUID2, &cpuid);
-}
-
-static void make_vcpu(struct xen *x, unsigned id)
-{
-	struct kvm_segment flat = {
-		.selector = 0x18, .limit = ~0u, .present = 1, .s = 1, .g = 1, .type = 3, .db = 1,
-	};
-	struct kvm_regs regs = { .rip = CODE, .rflags = 2, .rsp = 0x8000 };
-	struct kvm_mp_state runnable = { KVM_MP_STATE_RUNNABLE };
-	struct kvm_sregs sregs;
-
-	x->vcpu[id] = ASK(x->vm, KVM_CREATE_VCPU, id);
-	x->run[id] = mmap(NULL, (size_t)ASK(x->kvm, KVM_GET_VCPU_MMAP_SIZE, 0), PROT_READ | PROT_WRITE,
-			  MAP_SHARED, x->vcpu[id], 0);
-	set_cpuid(x, id);
-	ASK(x->vcpu[id], KVM_GET_SREGS, &sregs);
-	sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss = flat;
-	flat.selector = 0x10;
-	flat.type = 0xb;
-	flat.l = 1;
-	flat.db = 0;
-	sregs.cs = flat;
-	sregs.cr0 = PVM_CR0_PE | PVM_CR0_PG;
-	sregs.cr3 = TABLES;
-	sregs.cr4 = PVM_CR4_PAE;
-	sregs.efer = PVM_EFER_LME | PVM_EFER_LMA | PVM_EFER_NXE | PVM_EFER_SCE;
-	ASK(x->vcpu[id], KVM_SET_SREGS, &sregs);
-	ASK(x->vcpu[id], KVM_SET_REGS, &regs);
-	ASK(x->vcpu[id], KVM_SET_MP_STATE, &runnable);
 }
 
 /* ------------------------------------------------------------------------
@@ -154,52 +47,52 @@ static void set_refused(int vm, struct pvm_kvm_set_xen set, const char *what)
 /* The first vCPU does not come. */
 static void vcpu_refused(struct pvm_kvm_set_xen set, const char *what)
 {
-	struct xen x;
+	struct xen_vm x;
 
-	make_vm(&x);
+	xen_vm_create(&x);
 	if (set.op)
 		ASK(x.vm, KVM_MEMORY_ENCRYPT_OP, &set);
 	check(ioctl(x.vm, KVM_CREATE_VCPU, 0) < 0 && errno == EINVAL, "%s", what);
-	destroy_vm(&x);
+	xen_vm_destroy(&x);
 }
 
 static void refusals(void)
 {
-	struct pvm_kvm_set_xen set = sane(1);
+	struct pvm_kvm_set_xen set = xen_vm_sane(1);
 	struct pvm_kvm_xen_port port = { .op = PVM_KVM_XEN_PORT, .fd = -1 };
-	struct xen x;
+	struct xen_vm x;
 
-	make_vm(&x);
+	xen_vm_create(&x);
 	set.vcpus = 0;
 	set_refused(x.vm, set, "no vCPUs");
 	set.vcpus = PVM_XEN_VCPUS_MAX + 1;
 	set_refused(x.vm, set, "too many vCPUs");
-	set = sane(1);
+	set = xen_vm_sane(1);
 	set.reserved = 1;
 	set_refused(x.vm, set, "a reserved field that is not 0");
-	set = sane(1);
+	set = xen_vm_sane(1);
 	set.grant_frames = PVM_XEN_GRANT_FRAMES_MAX + 1;
 	set_refused(x.vm, set, "too many grant frames");
-	set = sane(1);
+	set = xen_vm_sane(1);
 	set.pages = 0;
 	set_refused(x.vm, set, "no memory");
 	check(tries(x.vm, KVM_MEMORY_ENCRYPT_OP, &port) == EBADF, "a port without a file");
 	port.fd = x.kvm;
 	check(tries(x.vm, KVM_MEMORY_ENCRYPT_OP, &port) == EINVAL, "a port with a file that is no eventfd");
-	destroy_vm(&x);
+	xen_vm_destroy(&x);
 
 	vcpu_refused((struct pvm_kvm_set_xen){ 0 }, "a vCPU before PVM_KVM_SET_XEN");
-	set = sane(1);
-	set.shared_info = PAGES - 1;
+	set = xen_vm_sane(1);
+	set.shared_info = XEN_VM_PAGES - 1;
 	vcpu_refused(set, "a shared_info within the guest's own pages");
-	set = sane(1);
-	set.shared_info = MEMORY / PAGE;
+	set = xen_vm_sane(1);
+	set.shared_info = XEN_VM_MEMORY / XEN_VM_PAGE;
 	vcpu_refused(set, "a shared_info where no memory is");
-	set = sane(1);
+	set = xen_vm_sane(1);
 	set.pages = 1ull << 50;
 	vcpu_refused(set, "more memory than any host has");
-	set = sane(1);
-	set.grants = MEMORY / PAGE - 2;
+	set = xen_vm_sane(1);
+	set.grants = XEN_VM_MEMORY / XEN_VM_PAGE - 2;
 	vcpu_refused(set, "grants that reach beyond memory");
 }
 
@@ -232,20 +125,20 @@ static bool told(int fd, uint64_t count)
 
 static void guest(void)
 {
-	struct pvm_kvm_set_xen set = sane(2);
+	struct pvm_kvm_set_xen set = xen_vm_sane(2);
 	struct pvm_kvm_xen_port port = { .op = PVM_KVM_XEN_PORT, .fd = eventfd(0, EFD_NONBLOCK) };
 	struct pvm_kvm_xen_notify notify = { .op = PVM_KVM_XEN_NOTIFY };
 	const struct pvm_xen_shared_info *shared;
 	uint64_t *data;
-	struct xen x;
+	struct xen_vm x;
 
-	make_vm(&x);
+	xen_vm_create(&x);
 	ASK(x.vm, KVM_MEMORY_ENCRYPT_OP, &set);
 	check(tries(x.vm, KVM_MEMORY_ENCRYPT_OP, &port) == EINVAL, "a port before the first vCPU");
-	load(&x);
-	make_vcpu(&x, 0);
+	xen_vm_load(&x, code, sizeof(code));
+	xen_vm_add_vcpu(&x, 0);
 	data = (uint64_t *)(x.memory + DATA);
-	shared = (const void *)(x.memory + SHARED * PAGE);
+	shared = (const void *)(x.memory + XEN_VM_SHARED * XEN_VM_PAGE);
 	check(tries(x.vm, KVM_MEMORY_ENCRYPT_OP, &set) == EBUSY, "PVM_KVM_SET_XEN when there is a vCPU");
 	check(ioctl(x.vm, KVM_CREATE_VCPU, 2) < 0 && errno == EINVAL, "a vCPU that the guest is not told of");
 	check(ioctl(x.vm, KVM_CREATE_VCPU, 0) < 0 && errno == EEXIST, "a second vCPU 0");
@@ -255,7 +148,7 @@ static void guest(void)
 	check(tries(x.vm, KVM_MEMORY_ENCRYPT_OP, &port) == EINVAL, "a port that the guest has not allocated");
 	check(tries(x.vm, KVM_MEMORY_ENCRYPT_OP, &notify) == EAGAIN, "a notification before any vCPU has run");
 	check(tries(x.vcpu[0], KVM_RUN, NULL) == EINVAL, "KVM_RUN before all vCPUs are there");
-	make_vcpu(&x, 1);
+	xen_vm_add_vcpu(&x, 1);
 	data[0] = notify.port;
 	data[1] = PVM_XEN_SHUTDOWN_REBOOT;
 	data[3] = 1;
@@ -271,7 +164,7 @@ static void guest(void)
 	notify.port = 1000;
 	check(tries(x.vm, KVM_MEMORY_ENCRYPT_OP, &notify) == EINVAL, "a port that there is not");
 	close(port.fd);
-	destroy_vm(&x);
+	xen_vm_destroy(&x);
 }
 
 /* ------------------------------------------------------------------------
@@ -293,7 +186,7 @@ static const uint8_t lost_code[] = {
 	0xeb, 0xe5,						/* again */
 };
 
-static int set_slot(const struct xen *x, uint8_t *at, uint64_t size)
+static int set_slot(const struct xen_vm *x, uint8_t *at, uint64_t size)
 {
 	struct kvm_userspace_memory_region slot = {
 		.slot = 1, .guest_phys_addr = GONE, .memory_size = size, .userspace_addr = (uintptr_t)at,
@@ -306,7 +199,7 @@ static bool is_zero(const uint8_t *page)
 {
 	unsigned i;
 
-	for (i = 0; i < PAGE; i++)
+	for (i = 0; i < XEN_VM_PAGE; i++)
 		if (page[i])
 			return false;
 	return true;
@@ -314,46 +207,45 @@ static bool is_zero(const uint8_t *page)
 
 static void shared_info_goes(void)
 {
-	struct pvm_kvm_set_xen set = sane(1);
-	uint8_t *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct pvm_kvm_set_xen set = xen_vm_sane(1);
+	uint8_t *page = mmap(NULL, XEN_VM_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	volatile uint64_t *data;
-	struct xen x;
+	struct xen_vm x;
 	unsigned i;
 
-	make_vm(&x);
-	set.shared_info = GONE / PAGE;
-	set_slot(&x, page, PAGE);
+	xen_vm_create(&x);
+	set.shared_info = GONE / XEN_VM_PAGE;
+	set_slot(&x, page, XEN_VM_PAGE);
 	ASK(x.vm, KVM_MEMORY_ENCRYPT_OP, &set);
-	load(&x);
-	memcpy(x.memory + CODE, lost_code, sizeof(lost_code));
-	make_vcpu(&x, 0);
+	xen_vm_load(&x, lost_code, sizeof(lost_code));
+	xen_vm_add_vcpu(&x, 0);
 	data = (uint64_t *)(x.memory + DATA);
 	data[1] = PVM_XEN_SHUTDOWN_REBOOT;
 	data[8] = 3;			/* the frame of its vcpu_info */
 	check(tries(x.vcpu[0], KVM_RUN, NULL) == 0 && x.run[0]->exit_reason == KVM_EXIT_SYSTEM_EVENT,
 	      "a guest with its vcpu_info elsewhere");
 	check(!set_slot(&x, page, 0), "the slot of its shared_info goes");
-	memset(page, 0, PAGE);
+	memset(page, 0, XEN_VM_PAGE);
 	for (i = 0; i < 2; i++)
 		check(tries(x.vcpu[0], KVM_RUN, NULL) == 0 &&
 		      x.run[0]->exit_reason == KVM_EXIT_INTERNAL_ERROR, "KVM_RUN fails");
 	check(is_zero(page), "M10: nothing is written there");
 	check(data[4] == 0, "and the guest does not run");
-	destroy_vm(&x);
-	munmap(page, PAGE);
+	xen_vm_destroy(&x);
+	munmap(page, XEN_VM_PAGE);
 }
 
 /* 64-bit mode only: before it there is nobody who would run it. */
 static void real_mode(void)
 {
-	struct pvm_kvm_set_xen set = sane(1);
+	struct pvm_kvm_set_xen set = xen_vm_sane(1);
 	struct kvm_sregs sregs;
-	struct xen x;
+	struct xen_vm x;
 
-	make_vm(&x);
+	xen_vm_create(&x);
 	ASK(x.vm, KVM_MEMORY_ENCRYPT_OP, &set);
-	load(&x);
-	make_vcpu(&x, 0);
+	xen_vm_load(&x, code, sizeof(code));
+	xen_vm_add_vcpu(&x, 0);
 	ASK(x.vcpu[0], KVM_GET_SREGS, &sregs);
 	sregs.cr0 = 0x10;
 	sregs.efer = 0;
@@ -361,7 +253,7 @@ static void real_mode(void)
 	ASK(x.vcpu[0], KVM_SET_SREGS, &sregs);
 	check(tries(x.vcpu[0], KVM_RUN, NULL) == 0 && x.run[0]->exit_reason == KVM_EXIT_INTERNAL_ERROR,
 	      "a vCPU in real mode");
-	destroy_vm(&x);
+	xen_vm_destroy(&x);
 }
 
 int main(void)
