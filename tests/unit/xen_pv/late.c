@@ -261,7 +261,7 @@ Test(late, M9_a_table_in_the_shared_info_is_never_taken_to_be_exact)
 	cr_assert_eq((char *)entry - (char *)xen_shared(), index * 8);
 	do {
 		port = pvm_xen_alloc_port(&g.f.vm, 99, 0);
-	} while (port != word * 64 + bit);
+	} while (port != (int)(word * 64 + bit));
 	move_info(0);
 	move_info(1);
 	xen_enter(0);
