@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * xen_fuzz SEED MACHINES: VMs of Xen PV of a hostile guest and a hostile VMM. Two vCPUs make hypercalls from a
- * table that is rewritten all the time; meanwhile random ioctls: event channels, slots, logs, registers, events,
- * vCPUs whose number is taken. Each machine is a process, and half of them are killed. Nothing is expected of
- * them but that the host goes on.
+ * xen_fuzz SEED MACHINES: VMs of Xen PV of a hostile guest and a hostile VMM. Two vCPUs make hypercalls from
+ * a table that is rewritten all the time; meanwhile random ioctls: event channels, slots, logs, registers,
+ * events, vCPUs whose number is taken. Each machine is a process, and half of them are killed. Nothing is
+ * expected of them but that the host goes on.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -78,11 +78,12 @@ static uint64_t value(void)
 {
 	switch (rnd() % 7) {
 	case 0:
-		return PICK(0, 1, 2, 7, 64, 255, 256, 4095, 4096, 1ull << 31, 1ull << 32, 1ull << 61, 1ull << 62,
-			    ~0ull, PVM_XEN_DOMID_SELF, 0x7fffffff);
+		return PICK(0, 1, 2, 7, 64, 255, 256, 4095, 4096, 1ull << 31, 1ull << 32, 1ull << 61,
+			    1ull << 62, ~0ull, PVM_XEN_DOMID_SELF, 0x7fffffff);
 	case 1:
 		return PICK(0xffff800000000000, 0xffff878000000000, 0xffff87fffffff000, 0xffff880000000000,
-			    0x7ffffffff000, 0x800000000000, ~0xfffull, 0xffffffff80000000) + PICK(0, 8, 0xff8);
+			    0x7ffffffff000, 0x800000000000, ~0xfffull, 0xffffffff80000000) +
+		       PICK(0, 8, 0xff8);
 	case 2:
 		return ARGUMENTS + rnd() % 0x2000;
 	case 3:
@@ -108,7 +109,8 @@ static void shape(uint64_t *call)
 	case PVM_XEN_MMUEXT_OP:
 	case PVM_XEN_MULTICALL:
 		call[0] = argument();
-		call[1] = rnd() % 3 ? rnd() % 40 : PICK(1ull << 61 | 3, 1ull << 62 | 4, 3ull << 61 | 2, ~0ull);
+		call[1] = rnd() % 3 ? rnd() % 40 :
+					  PICK(1ull << 61 | 3, 1ull << 62 | 4, 3ull << 61 | 2, ~0ull);
 		call[2] = rnd() % 2 ? 0 : call[2];
 		call[3] = rnd() % 8 ? PVM_XEN_DOMID_SELF : call[3];
 		break;
@@ -137,8 +139,8 @@ static void make_call(uint64_t *call)
 {
 	unsigned i;
 
-	call[6] = PICK(0, 1, 2, 3, 5, 8, 9, 10, 12, 13, 14, 15, 17, 20, 21, 23, 24, 25, 26, 29, 30, 32, 33, 1, 13, 24,
-		       26, 32);
+	call[6] = PICK(0, 1, 2, 3, 5, 8, 9, 10, 12, 13, 14, 15, 17, 20, 21, 23, 24, 25, 26, 29, 30, 32, 33,
+		       1, 13, 24, 26, 32);
 	for (i = 0; i < 6; i++)
 		call[i] = value();
 	if (rnd() % 4)
@@ -265,8 +267,8 @@ static void set_msr(int fd)
 	} msrs = { .head.nmsrs = 1 };
 
 	msrs.entry.index = (uint32_t)PICK(0x4b564df0, 0x4b564df1, 0x4b564df2, 0x4b564df4, PVM_KVM_MSR_TLS0,
-					  PVM_KVM_MSR_VCPU, PVM_KVM_MSR_EVENT, 0xc0000080, 0xc0000082, 0xc0000102,
-					  0x10, 0x1b);
+					  PVM_KVM_MSR_VCPU, PVM_KVM_MSR_EVENT, 0xc0000080, 0xc0000082,
+					  0xc0000102, 0x10, 0x1b);
 	msrs.entry.data = value();
 	ioctl(fd, KVM_SET_MSRS, &msrs);
 }
