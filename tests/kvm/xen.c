@@ -131,6 +131,7 @@ static void guest(void)
 	const struct pvm_xen_shared_info *shared;
 	uint64_t *data;
 	struct xen_vm x;
+	int error;
 
 	xen_vm_create(&x);
 	ASK(x.vm, KVM_MEMORY_ENCRYPT_OP, &set);
@@ -152,8 +153,12 @@ static void guest(void)
 	data[0] = notify.port;
 	data[1] = PVM_XEN_SHUTDOWN_REBOOT;
 	data[3] = 1;
-	check(tries(x.vcpu[0], KVM_RUN, NULL) == 0 && x.run[0]->exit_reason == KVM_EXIT_SYSTEM_EVENT &&
-	      x.run[0]->system_event.data[0] == PVM_XEN_SHUTDOWN_REBOOT, "the guest runs, and ends");
+	error = tries(x.vcpu[0], KVM_RUN, NULL);
+	check(error == 0 && x.run[0]->exit_reason == KVM_EXIT_SYSTEM_EVENT &&
+	      x.run[0]->system_event.data[0] == PVM_XEN_SHUTDOWN_REBOOT,
+	      "the guest runs, and ends: errno %d, exit %u, %#llx, %#llx", error, x.run[0]->exit_reason,
+	      (unsigned long long)x.run[0]->system_event.type,
+	      (unsigned long long)x.run[0]->system_event.data[0]);
 	check(data[2] == 5, "it has read the number of frame 5");
 	check(data[4] == 1, "it is up, by its own question");
 	check(data[3] == 0 && told(port.fd, 1), "and has told its host once");
