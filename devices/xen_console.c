@@ -25,7 +25,7 @@ unsigned xen_console_take(struct xen_console *console, uint8_t *to, unsigned siz
 	struct pvm_xen_console *ring = console->ring;
 	uint32_t there = load(&ring->out_prod) - console->taken, i;
 
-	if (there > OUT_SIZE) {		/* it cannot be: what is in the ring is as good as anything */
+	if (there > OUT_SIZE) {		/* an index the guest made up */
 		console->taken += there - OUT_SIZE;
 		there = OUT_SIZE;
 	}

@@ -17,7 +17,7 @@
 #include "trace_glue.h"
 
 #define MAILBOX_POLL_NS	500000ull
-#define MAILBOX_POLLS	4000		/* until nobody is in a hurry: two seconds */
+#define MAILBOX_POLLS	4000		/* after the last call, before it waits longer: two seconds */
 #define MAILBOX_IDLE_NS	20000000ull
 #define NS_PER_S	1000000000ull
 
