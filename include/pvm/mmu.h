@@ -58,7 +58,8 @@ struct pvm_fault_result {
 	enum pvm_fault kind;
 	uint8_t vector;		/* INJECT: PVM_VEC_PF, or PVM_VEC_GP for a non-canonical address */
 	uint32_t error_code;	/* INJECT: the architectural code */
-	pvm_gpa_t gpa;		/* FIXED, MMIO. PVM_INVALID_ADDR: the host is taking back a guest table */
+	pvm_gpa_t gpa;		/* FIXED, MMIO. PVM_INVALID_ADDR: none, as it is
+				 * M2P, or as the host is taking back a guest table */
 	int error;		/* ERROR: enum pvm_error */
 };
 

@@ -106,6 +106,27 @@ static int find_frame(struct pvm_fill *fill, const struct frame_hint *hint)
 				     PVM_NO_SLEEP, &fill->frame);
 }
 
+/* What the guest's tables refuse is M2P's perhaps. False: as try_fault()'s. */
+static bool try_refused(struct pvm_fill *fill, uint32_t error_code, enum pvm_sleep sleep,
+			struct pvm_fault_result *result)
+{
+	struct pvm_guest_walk *walk = &fill->walk;
+	int rc = error_code & PVM_PF_P ? PVM_ENOENT : pvm_fill_m2p(fill, sleep);
+
+	answer(result, PVM_FAULT_FIXED, pvm_gpa(PVM_INVALID_ADDR));
+	if (rc == PVM_OK || rc == FILL_AGAIN)
+		return rc == PVM_OK;
+	if (walk->no_table && pvm_frames_are_taken(fill->vcpu->vm->mmu, walk->table[walk->level], 1))
+		return true;
+	if (rc != PVM_ENOENT)
+		failed(result, rc);
+	else if (walk->late)
+		failed(result, PVM_EAGAIN);
+	else
+		inject(result, walk);
+	return true;
+}
+
 /* One attempt. False: the guest changed its tables meanwhile, or it is too much for one
  * hold of the lock. */
 static bool try_fault(struct pvm_fill *fill, uint32_t error_code, enum pvm_sleep sleep,
@@ -117,15 +138,8 @@ static bool try_fault(struct pvm_fill *fill, uint32_t error_code, enum pvm_sleep
 	int rc;
 
 	if (!pvm_walk_guest(vcpu, walk->gva, error_code & (PVM_ACCESS_WRITE | PVM_ACCESS_EXEC), walk) ||
-	    key_is_final(vcpu, walk, error_code)) {
-		if (walk->no_table && pvm_frames_are_taken(vcpu->vm->mmu, walk->table[walk->level], 1))
-			answer(result, PVM_FAULT_FIXED, pvm_gpa(PVM_INVALID_ADDR));
-		else if (walk->late)
-			failed(result, PVM_EAGAIN);
-		else
-			inject(result, walk);
-		return true;
-	}
+	    key_is_final(vcpu, walk, error_code))
+		return try_refused(fill, error_code, sleep, result);
 	answer(result, PVM_FAULT_FIXED, walk->gpa);
 	fill->gfn = pvm_gpa_to_gfn(walk->gpa);
 	if (pvm_unlikely(vcpu->vm->mmu->taking) && is_taken(fill))

@@ -182,11 +182,11 @@ static uint32_t missing_pages(const struct pvm_fill *fill, const struct need *ne
 	const struct pvm_mmu *mmu = fill->vcpu->vm->mmu;
 	uint32_t pages = pvm_page_missing(mmu, need->tables) + need->radix;
 
-	if (fill->target > 3)	/* just a root: nothing in it yet */
+	if (fill->target == mmu->host_levels)	/* just a root: nothing in it yet */
 		return pages;
-	return pages + pvm_slab_missing(&mmu->value_slab, need->values) +
-		pvm_slab_missing(&mmu->link_slab, need->links) +
-		pvm_rmap_missing(mmu, fill->gfn, fill->target);
+	pages += pvm_slab_missing(&mmu->value_slab, need->values) +
+		 pvm_slab_missing(&mmu->link_slab, need->links);
+	return fill->target > 3 ? pages : pages + pvm_rmap_missing(mmu, fill->gfn, fill->target);
 }
 
 /*
@@ -386,6 +386,30 @@ static bool still_true(const struct pvm_fill *fill)
 			return false;
 	}
 	return true;
+}
+
+int pvm_fill_m2p(struct pvm_fill *fill, enum pvm_sleep sleep)
+{
+	const struct pvm_vcpu *vcpu = fill->vcpu;
+	const struct pvm_vm_config *config = &vcpu->vm->config;
+	pvm_gva_t gva = fill->walk.gva;
+	int rc;
+
+	if (!config->xen.m2p_entry || !config->switcher_pml4_entry || vcpu->user_mode ||
+	    PVM_LEVEL_INDEX(gva.v, 5) != PVM_PTES_PER_TABLE - 1 ||
+	    PVM_LEVEL_INDEX(gva.v, 4) != config->xen.m2p_slot)
+		return PVM_ENOENT;
+	/* A path that ends above the entry. */
+	fill->target = 4;
+	fill->walk.top = fill->walk.level = 4;
+	fill->walk.table[4] = pvm_cr3_gfn(vcpu->cr3);
+	rc = make_path(fill, sleep);
+	if (rc != PVM_OK)
+		return rc;
+	if (pvm_entry_child(vcpu->vm->mmu, fill->path[5], walk_index(fill, 5)) == fill->path[4])
+		return PVM_ENOENT;	/* it was there: M2P itself ends before this address */
+	install_link(fill, 5);
+	return PVM_OK;
 }
 
 bool pvm_fill_install(struct pvm_fill *fill)

@@ -61,6 +61,13 @@ void pvm_fill_pause(struct pvm_fill *fill, enum pvm_sleep sleep);
  */
 int pvm_fill_root(struct pvm_fill *fill, enum pvm_sleep sleep);
 
+/*
+ * The guest may read M2P at the walk's address, of which its own tables say nothing: with 5 levels the
+ * entry is in a table of level 4, which is found or made, and linked. PVM_ENOENT: the address is not
+ * M2P's, or the guest has its table; else as pvm_fill_root().
+ */
+int pvm_fill_m2p(struct pvm_fill *fill, enum pvm_sleep sleep);
+
 /* Find or make every shadow page of the walk, and all memory that pvm_fill_install()
  * needs. Links nothing. Returns as pvm_fill_root(). */
 int pvm_fill_prepare(struct pvm_fill *fill, enum pvm_sleep sleep);

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -123,6 +124,23 @@ static bool told(int fd, uint64_t count)
 	return read(fd, &value, sizeof(value)) == sizeof(value) && value == count;
 }
 
+/* What is to be known of an end that was none. */
+static const char *ended(const struct xen_vm *x, int error)
+{
+	static char text[160];
+	const struct kvm_run *run = x->run[0];
+	const struct pvm_kvm_shutdown *shutdown = (const void *)&run->internal;
+	struct kvm_regs regs = { .rip = 0 };
+
+	if (!error && run->exit_reason == KVM_EXIT_SYSTEM_EVENT)
+		return "";
+	ioctl(x->vcpu[0], KVM_GET_REGS, &regs);
+	snprintf(text, sizeof(text), ": errno %d, exit %u, reason %u, vector %u, %#llx, RIP %#llx, RAX %#llx",
+		 error, run->exit_reason, shutdown->reason, shutdown->vector,
+		 (unsigned long long)shutdown->address, regs.rip, regs.rax);
+	return text;
+}
+
 static void guest(void)
 {
 	struct pvm_kvm_set_xen set = xen_vm_sane(2);
@@ -156,9 +174,7 @@ static void guest(void)
 	error = tries(x.vcpu[0], KVM_RUN, NULL);
 	check(error == 0 && x.run[0]->exit_reason == KVM_EXIT_SYSTEM_EVENT &&
 	      x.run[0]->system_event.data[0] == PVM_XEN_SHUTDOWN_REBOOT,
-	      "the guest runs, and ends: errno %d, exit %u, %#llx, %#llx", error, x.run[0]->exit_reason,
-	      (unsigned long long)x.run[0]->system_event.type,
-	      (unsigned long long)x.run[0]->system_event.data[0]);
+	      "the guest runs, and ends%s", ended(&x, error));
 	check(data[2] == 5, "it has read the number of frame 5");
 	check(data[4] == 1, "it is up, by its own question");
 	check(data[3] == 0 && told(port.fd, 1), "and has told its host once");

@@ -3,7 +3,7 @@
 """Debian's own kernels as guests of pvm run, on Debian's kernels with kvm-pvm.ko, in QEMU's TCG.
 
     nested.py --pvm PVM --work PROGRAM --checks N --module FOLDER --results FOLDER --host SUITE
-              [--append WORDS] GUEST-SUITE:CPUS...
+              [--append WORDS] [--cpu MODEL] GUEST-SUITE:CPUS...
 
 The host is booted once (tests/kvm/run), and runs the guests one after the other; what they do is boot.py's.
 """
@@ -60,6 +60,7 @@ def main():
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--checks", type=int, required=True)
     parser.add_argument("--append", default="")
+    parser.add_argument("--cpu", help="the host's, as QEMU has it")
     parser.add_argument("guests", nargs="+")
     args = parser.parse_args()
     args.results.parent.mkdir(parents=True, exist_ok=True)
@@ -69,7 +70,8 @@ def main():
         jobs = [job(args, *guest.split(":"), initrd) for guest in args.guests]
         (folder / "jobs.json").write_text(json.dumps(jobs))
         status = subprocess.run([KVM / "run", args.host, args.module, "--jobs", folder / "jobs.json", "--results",
-                                 args.results, "--seconds", str(SECONDS)], stdin=subprocess.DEVNULL,
+                                 args.results, "--seconds", str(SECONDS),
+                                 *(["--cpu", args.cpu] if args.cpu else [])], stdin=subprocess.DEVNULL,
                                 check=False).returncode
     wrong = [f"{one['name']}: {line}" for one in jobs for line in judge(args, one)]
     host = args.results / "host.json"

@@ -76,7 +76,8 @@ static enum xen_step machphys_mapping(struct xen_call *call)
 
 	if (!config->m2p_entry)
 		return xen_done(call, PVM_XEN_ENOSYS);
-	mapping.start = pvm_sign_extend_host(call->vcpu, (uint64_t)config->m2p_slot << PVM_LEVEL_SHIFT(4));
+	/* Guests have 4 levels, whatever the host has. */
+	mapping.start = (uint64_t)((int64_t)((uint64_t)config->m2p_slot << (16 + PVM_LEVEL_SHIFT(4))) >> 16);
 	mapping.end = mapping.start + config->m2p_frames * sizeof(uint64_t);
 	mapping.max_frame = config->m2p_frames - 1;
 	return answer(call, call->arg[1], &mapping, sizeof(mapping));

@@ -110,6 +110,13 @@ static void register_traps(void)
 void xen_guest_init(unsigned vcpus)
 {
 	struct pvm_vm_config config = xen_guest_config(vcpus);
+
+	xen_guest_init_config(&config);
+}
+
+void xen_guest_init_config(const struct pvm_vm_config *config)
+{
+	unsigned vcpus = config->xen.vcpus;
 	struct pvm_vcpu *vcpu = &g.f.vcpu[0];
 	unsigned i;
 
@@ -123,7 +130,7 @@ void xen_guest_init(unsigned vcpus)
 	g.deadline = PVM_NO_DEADLINE;
 	g.f.next_table = MEMORY / 2;
 	g.f.vcpus = vcpus;
-	cr_assert_eq(pvm_vm_init(&g.f.vm, &config, &g.f.host.ops, &g.f.host), PVM_OK);
+	cr_assert_eq(pvm_vm_init(&g.f.vm, config, &g.f.host.ops, &g.f.host), PVM_OK);
 	for (i = 0; i < vcpus; i++)
 		cr_assert_eq(pvm_vcpu_init(&g.f.vcpu[i], &g.f.vm, i), PVM_OK);
 	map_all();

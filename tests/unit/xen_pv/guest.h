@@ -52,6 +52,7 @@ extern struct xen_guest g;
 
 /* So many vCPUs; the first is up, in its kernel, with events masked. */
 void xen_guest_init(unsigned vcpus);
+void xen_guest_init_config(const struct pvm_vm_config *config);
 void xen_guest_fini(void);
 
 /* The configuration that it uses. */
