@@ -463,4 +463,40 @@ MMU = (
           "if (!may_evict(mmu, page, looked < EVICT_LOOKS))", "if (!may_evict(mmu, page, true))", "unit.mmu"),
 )
 
-GUARDS = ENGINE + SWITCHER + C_SIDE + SINGLE_CR3 + MMU
+# The rootless executor's: docs/native.md. Xen PV's: M2P.
+POOL = "backends/standalone/native/pool.c"
+GATE = "backends/standalone/native/gate.c"
+HANDOVER = "backends/standalone/native/handover.c"
+FILTER = "backends/standalone/native/stub/filter.c"
+STUB = "backends/standalone/native/stub/stub.S"
+NATIVE = (
+    guard("M2 only guest memory is mapped", "backends/standalone/native/fill.c",
+          "if (offset >= vm->memory.size || end - start > vm->memory.size - offset)", "if (offset == ~0ull)",
+          "unit.native-isolation"),
+    guard("M2 arguments of the stub's calls", FILTER,
+          "	load(p, ARG_LOW(n));\n	must_be(p, (uint32_t)value);\n	load(p, ARG_HIGH(n));\n"
+          "	must_be(p, (uint32_t)(value >> 32));\n", "	(void)value;\n	(void)n;\n	(void)p;\n",
+          "unit.native-isolation"),
+    guard("M9 a stop is said once", STUB, "	jb	stub_die\n", "	nop\n", "unit.native-forgery"),
+    guard("M9 a stopped stub is kicked", GATE, "	pidfd_send_signal(space->pidfd, SIGCONT, NULL, 0);\n", "",
+          "unit.native-signals"),
+    guard("M10 a flush comes before the hand-over", HANDOVER,
+          "!peer->pid || peer->forget_all || peer->forget_count ||", "!peer->pid ||",
+          "unit.native-handover"),
+    guard("N5 a stub that would die of a kick is no other program's", POOL,
+          "if (space && space->used && user && !space_is_honest(space)) {", "if (0) {",
+          "unit.native-handover_attacks"),
+    guard("M9 a hand-over is off when its run does not begin", "backends/standalone/native/native.c",
+          "		case GATE_FLUSH:\n			if (peer)\n				handover_disarm(space, peer);\n",
+          "		case GATE_FLUSH:\n", "unit.native-handover"),
+    guard("N5 a vCPU without a stub comes first", POOL, "pool->alive < pool->limit && !pool->shared->lacking",
+          "pool->alive < pool->limit", "unit.native-pool"),
+    guard("N6 page tables have a budget", POOL, "while (total > shared->budget && ", "while (!total && ",
+          "unit.native-pool"),
+    guard("M1 M2P is read, not written", "libpvm/mmu/fault.c", "error_code & PVM_PF_P ? PVM_ENOENT :", "!error_code ? PVM_ENOENT :",
+          "unit.xen-pv"),
+    guard("M1 M2P is the kernel's alone", FILL, "!config->switcher_pml4_entry || vcpu->user_mode ||",
+          "!config->switcher_pml4_entry ||", "unit.xen-pv"),
+)
+
+GUARDS = ENGINE + SWITCHER + C_SIDE + SINGLE_CR3 + MMU + NATIVE

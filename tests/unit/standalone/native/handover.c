@@ -206,6 +206,25 @@ static void *flushes(void *unused)
 	return NULL;
 }
 
+/* One stub of the pair is to forget something, then the other: so the next run begins in one alone, also if it was to
+ * be the pair's already. */
+static void *flushes_of_one(void *unused)
+{
+	const struct space *spaces = native()->pool.spaces;
+	struct pvm_tlb_flush flush = { .scope = PVM_FLUSH_GVA, .level = 1, .gva = { DATA + 0x40000 } };
+	volatile unsigned wait;
+	unsigned i;
+
+	(void)unused;
+	for (i = 0; !atomic_load(&over); i++) {
+		flush.root = pvm_hpa(spaces[i & 1].root);
+		native_executor.tlb_flush(&m.vm, &flush);
+		for (wait = i * 37 % 4096; wait; wait--)
+			;
+	}
+	return NULL;
+}
+
 static void disturbed(void *(*by)(void *), uint64_t rounds)
 {
 	struct pvm_guest_exit exit;
@@ -239,6 +258,11 @@ Test(native_handover, M9_kicks_lose_no_system_call_and_no_register)
 Test(native_handover, M10_flushes_lose_no_system_call_and_no_register)
 {
 	disturbed(flushes, 300);
+}
+
+Test(native_handover, M9_M10_a_run_that_does_not_begin_hands_nothing_over)
+{
+	disturbed(flushes_of_one, 3000);
 }
 
 static void *kick_when_it_spins(void *unused)

@@ -218,15 +218,11 @@ static void *kill_late(void *argument)
 	return NULL;
 }
 
-/* It says stop with signals unblocked, and waits for the monitor so: a later signal ends it, when
- * its kernel has the vCPU. */
-Test(native_handover_attacks, M9_a_user_program_that_dies_later_takes_nothing_with_it)
+/* It says stop with signals unblocked, and waits for the monitor so. */
+static void leave_unblocked(void)
 {
 	struct pvm_guest_exit exit;
-	struct late late;
-	pthread_t thread;
 
-	warm_up();
 	read_stub_text(&m);
 	begin_user(0);
 	jump_to(insn_stop, sizeof(insn_stop));
@@ -237,6 +233,17 @@ Test(native_handover_attacks, M9_a_user_program_that_dies_later_takes_nothing_wi
 	cpu()->gpr[PVM_RCX] = sizeof(uint64_t);
 	exit = machine_run(m.vcpu[0]);	/* what its last frame says */
 	cr_assert_eq(exit.kind, PVM_EXIT_EXCEPTION);
+}
+
+/* A later signal ends it, when its kernel has the vCPU. */
+Test(native_handover_attacks, M9_a_user_program_that_dies_later_takes_nothing_with_it)
+{
+	struct pvm_guest_exit exit;
+	struct late late;
+	pthread_t thread;
+
+	warm_up();
+	leave_unblocked();
 	late.stub = machine_stub(m.vcpu[0]);
 	cr_assert_gt(late.stub, 0);
 	/* An event: into the kernel, beside that stub. */
@@ -248,6 +255,44 @@ Test(native_handover_attacks, M9_a_user_program_that_dies_later_takes_nothing_wi
 	atomic_store(&over, true);
 	pthread_join(thread, NULL);
 	cr_assert_eq(word(COUNT), 1, "the kernel's run ended at rip %#lx: %s", (unsigned long)cpu()->rip, exit.message);
+	check_alive();
+}
+
+#define NO_ROOT	(1ull << 50)	/* of no table so far */
+
+/* The stub of the vCPU's program, where there are just these two, when another program's root comes. */
+static pid_t stub_of_the_next(uint64_t root)
+{
+	struct pool *pool = &native()->pool;
+	const struct space *space;
+	char why[256] = "";
+
+	pool->limit = (unsigned)pool->alive;
+	pool->retry_at = UINT64_MAX;
+	space = pool_get(pool, root, true, PVM_INVALID_ADDR, why, sizeof(why));
+	cr_assert_not_null(space, "%s", why);
+	return space->pid;
+}
+
+Test(native_handover_attacks, an_honest_programs_stub_is_the_next_ones)
+{
+	pid_t stub;
+
+	warm_up();
+	stub = native()->pool.spaces[1].pid;
+	cr_assert_eq(stub_of_the_next(NO_ROOT), stub);
+}
+
+/* The next program would die of the next kick. */
+Test(native_handover_attacks, N5_a_stub_that_would_die_of_a_kick_is_no_other_programs)
+{
+	pid_t stub;
+
+	warm_up();
+	leave_unblocked();
+	stub = machine_stub(m.vcpu[0]);
+	cr_assert_gt(stub, 0);
+	cr_assert_neq(stub_of_the_next(NO_ROOT), stub);
 	check_alive();
 }
 

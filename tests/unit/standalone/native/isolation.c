@@ -5,6 +5,8 @@
  */
 #include "stub_text.h"
 
+#include <pvm/mmu.h>
+
 #include <dirent.h>
 #include <signal.h>
 #include <stdio.h>
@@ -51,6 +53,26 @@ static void check_alive(void)
 	cpu()->gpr[PVM_RSP] = STACK;
 	exit = machine_run(m.vcpu[0]);
 	assert_kind(exit, PVM_EXIT_SYSCALL);
+}
+
+/* No shadow entry can make one of the host's other pages the guest's. */
+Test(native_isolation, M2_what_is_no_guest_memory_is_not_mapped)
+{
+	struct pvm_guest_exit exit;
+
+	check_alive();
+	machine_map(&m, m.supervisor_cr3, SECRET_GVA, MACHINE_MEMORY - PVM_PAGE_SIZE, 1, RWX);
+	machine_code(&m, code_read);
+	cpu()->gpr[PVM_RBX] = SECRET_GVA;
+	exit = machine_run_once(m.vcpu[0]);
+	assert_page_fault(exit, SECRET_GVA);
+	cr_assert_eq(pvm_mmu_fault(cpu(), exit.gva, exit.error_code, PVM_MAY_SLEEP).kind, PVM_FAULT_FIXED);
+	/* As if the shadow entry were wrong. */
+	m.vm.memory.size -= PVM_PAGE_SIZE;
+	exit = machine_run_once(m.vcpu[0]);
+	m.vm.memory.size += PVM_PAGE_SIZE;
+	assert_kind(exit, PVM_EXIT_FAILED);
+	cr_assert(strstr(exit.message, "no guest memory"), "%s", exit.message);
 }
 
 static const uint8_t insn_int80[] = { 0xcd, 0x80 };

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stddef.h>
 #include <sys/ptrace.h>
 #include <sys/user.h>
@@ -59,6 +60,50 @@ static void *send_signals(void *argument)
 	usleep(20000);
 	*(volatile uint64_t *)machine_at(&m, DATA) = 1;
 	return NULL;
+}
+
+/* The guest runs; its stub is stopped, and is kicked when it is. */
+static void *stop_and_kick(void *argument)
+{
+	const volatile uint64_t *runs = machine_at(&m, DATA);
+	pid_t stub = *(pid_t *)argument;
+	char path[64], state = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", stub);
+	while (!*runs)
+		usleep(100);
+	kill(stub, SIGSTOP);
+	while (state != 'T') {
+		FILE *file = fopen(path, "r");
+
+		if (!file || fscanf(file, "%*d %*s %c", &state) != 1)
+			state = 'T';	/* the kick is then refused: the test fails */
+		if (file)
+			fclose(file);
+	}
+	native_executor.kick(m.vcpu[0]);
+	return NULL;
+}
+
+GUEST_CODE(code_count, "1: incq (%rbx); jmp 1b");
+
+Test(native_signals, a_stub_that_was_stopped_is_kicked_all_the_same)
+{
+	struct pvm_guest_exit exit;
+	pthread_t thread;
+	pid_t stub;
+
+	machine_code(&m, code_spin_until);
+	cpu()->gpr[PVM_RBX] = DATA;
+	*(uint64_t *)machine_at(&m, DATA) = 1;
+	assert_kind(machine_run(m.vcpu[0]), PVM_EXIT_SYSCALL);
+	*(uint64_t *)machine_at(&m, DATA) = 0;
+	machine_code(&m, code_count);
+	stub = machine_stub(m.vcpu[0]);
+	pthread_create(&thread, NULL, stop_and_kick, &stub);
+	exit = machine_run(m.vcpu[0]);
+	pthread_join(thread, NULL);
+	assert_kind(exit, PVM_EXIT_KICK);
 }
 
 Test(native_signals, what_somebody_sends_is_no_exit)
