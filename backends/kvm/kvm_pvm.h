@@ -298,6 +298,8 @@ void pvm_kvm_after_set_cpuid(struct kvm_vcpu *vcpu);
 int pvm_kvm_vcpu_create(struct kvm_vcpu *vcpu);
 void pvm_kvm_vcpu_free(struct kvm_vcpu *vcpu);
 void pvm_kvm_vcpu_reset(struct kvm_vcpu *vcpu, bool init_event);
+/* Before the PVCS is read or written without an entry. May sleep. */
+void pvm_kvm_renew_pvcs(struct pvm_kvm_vcpu *v);
 int pvm_kvm_pre_run(struct kvm_vcpu *vcpu);
 enum exit_fastpath_completion pvm_kvm_run(struct kvm_vcpu *vcpu, u64 run_flags);
 int pvm_kvm_handle_exit(struct kvm_vcpu *vcpu, enum exit_fastpath_completion fastpath);

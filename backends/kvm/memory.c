@@ -121,6 +121,7 @@ static int find_frame(struct pvm_kvm *vm, gfn_t gfn, bool write, enum pvm_sleep 
 	unsigned long taken = READ_ONCE(vm->memory.taken), hva;
 	struct kvm_memory_slot *slot;
 	bool writable, logged;
+	struct folio *folio;
 	struct page *page;
 	int error;
 
@@ -145,9 +146,11 @@ static int find_frame(struct pvm_kvm *vm, gfn_t gfn, bool write, enum pvm_sleep 
 		set_bit(slot->id, vm->memory.logged);
 	*frame = page_to_pfn(page) << FRAME_SHIFT | FRAME_KNOWN | (writable ? FRAME_WRITABLE : 0) |
 		 (logged ? FRAME_LOGGED : is_large(vm, slot, gfn, hva) ? FRAME_2M : 0);
-	/* User space's table does not learn that the guest writes: what is clean there is dropped. */
-	if (writable)
-		folio_set_dirty(page_folio(page));
+	/* User space's table does not learn that the guest writes: what is clean there is dropped. A
+	 * file's page is its file system's to mark, which has done so where it can be written. */
+	folio = page_folio(page);
+	if (writable && (folio_test_anon(folio) || folio_test_swapbacked(folio)))
+		folio_set_dirty(folio);
 	put_page(page);		/* the notifier says when it goes */
 	return remember(&vm->memory, gfn, hva, *frame, taken,
 			sleep == PVM_NO_SLEEP ? GFP_NOWAIT | __GFP_ACCOUNT | __GFP_NOWARN :
@@ -213,6 +216,11 @@ static int pin(void *host, pvm_gfn_t gfn, void **va, pvm_hpa_t *pa)
 		got = 0;
 	else
 		got = pin_user_pages_fast(hva, 1, FOLL_WRITE | FOLL_LONGTERM, &page);
+	/* A long-term pin does not wait for userfaultfd on some kernels: first the page, then its pin. */
+	if (got < 0 && !kvm_is_error_hva(hva) && get_page_of(hva, true, PVM_MAY_SLEEP, &page) == PVM_OK) {
+		put_page(page);
+		got = pin_user_pages_fast(hva, 1, FOLL_WRITE | FOLL_LONGTERM, &page);
+	}
 	if (got == 1)
 		mark_page_dirty(&vm->kvm, gfn.v);
 	srcu_read_unlock(&vm->kvm.srcu, idx);
@@ -237,17 +245,13 @@ static void log_last_writes(struct pvm_kvm *vm, gfn_t gfn)
 	srcu_read_unlock(&vm->kvm.srcu, idx);
 }
 
-/* The page that was pinned, which need not be what is at @gfn today. When a guest gives its PVCS up,
- * interrupts are off, and nothing may sleep for the page's lock. */
+/* The page that was pinned, which need not be what is at @gfn today. */
 static void unpin(void *host, pvm_gfn_t gfn, void *va)
 {
 	struct page *page = virt_to_page(va);
 
 	log_last_writes(vm_of(host), gfn.v);
-	if (irqs_disabled())
-		folio_set_dirty(page_folio(page));
-	else
-		set_page_dirty_lock(page);
+	set_page_dirty_lock(page);
 	unpin_user_page(page);
 }
 

@@ -148,6 +148,20 @@ static void set_xsave_state(struct kvm_vcpu *vcpu, u64 xcr0, u64 xss)
 	vcpu->arch.ia32_xss = xss;
 }
 
+/* M10: the slot that the PVCS was in is no more; what is there now, if anything, is its page. Within KVM's
+ * SRCU, which whoever takes a slot away waits for. */
+void pvm_kvm_renew_pvcs(struct pvm_kvm_vcpu *v)
+{
+	int idx;
+
+	if (likely(!READ_ONCE(v->pvcs_is_gone)))
+		return;
+	idx = srcu_read_lock(&v->vcpu.kvm->srcu);
+	if (xchg(&v->pvcs_is_gone, false))
+		pvm_pvcs_renew(&v->pvm);
+	srcu_read_unlock(&v->vcpu.kvm->srcu, idx);
+}
+
 int pvm_kvm_pre_run(struct kvm_vcpu *vcpu)
 {
 	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
@@ -165,6 +179,7 @@ int pvm_kvm_pre_run(struct kvm_vcpu *vcpu)
 	}
 	if (!v->is_pvm || !v->is_new)
 		return 1;
+	pvm_kvm_renew_pvcs(v);
 	field = pvm_kvm_take_over(v);
 	if (!field)
 		return 1;
@@ -335,14 +350,6 @@ static bool split_lock(struct pvm_kvm_vcpu *v)
 	return false;
 }
 
-/* M10: the slot that the PVCS was in is no more; what is there now, if anything, is its page. Within KVM's
- * SRCU, which whoever takes a slot away waits for. */
-static void renew_pvcs(struct pvm_kvm_vcpu *v)
-{
-	if (unlikely(READ_ONCE(v->pvcs_is_gone)) && xchg(&v->pvcs_is_gone, false))
-		pvm_pvcs_renew(&v->pvm);
-}
-
 static int handle_exit(struct kvm_vcpu *vcpu)
 {
 	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
@@ -414,7 +421,7 @@ int pvm_kvm_handle_exit(struct kvm_vcpu *vcpu, enum exit_fastpath_completion fas
 	int ret;
 
 	pvm_kvm_look_at_slots(to_pvm_kvm(vcpu->kvm));
-	renew_pvcs(v);
+	pvm_kvm_renew_pvcs(v);
 	ret = handle_exit(vcpu);
 	pvm_kvm_log_pvcs(v);
 #ifndef PVM_KVM_HAS_XSAVE_STATE	/* KVM's emulator may have carried out an XSETBV, and KVM would load that */

@@ -108,8 +108,8 @@ struct pvm_host_ops {
 	/* Keep a frame in place and writable (S8): the PVCS. PVM_OK; PVM_EFAULT; PVM_EAGAIN: the
 	 * host would have to sleep, and is called where it must not: it is asked again after
 	 * gfn_to_frame() with PVM_MAY_SLEEP. @va, @pa: where the frame is, for as long as it is
-	 * pinned, whatever backs @gfn meanwhile; unpin() gets @va back, and must not sleep: it is called
-	 * in pvm_switcher_run(). */
+	 * pinned, whatever backs @gfn meanwhile; unpin() gets @va back. It may sleep: where that is not
+	 * allowed it is called only when pin() has just had another page. */
 	int (*pin)(void *host, pvm_gfn_t gfn, void **va, pvm_hpa_t *pa);
 	void (*unpin)(void *host, pvm_gfn_t gfn, void *va);
 

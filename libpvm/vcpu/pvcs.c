@@ -71,6 +71,8 @@ int pvm_pvcs_attach(struct pvm_vcpu *vcpu, uint64_t gpa)
 	void *page = current_page(vcpu);
 
 	if (!gpa) {
+		if (vcpu->brief && vcpu->pvcs)
+			return PVM_EAGAIN;	/* unpin() may sleep */
 		release(vcpu);
 		return PVM_OK;
 	}

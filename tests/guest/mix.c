@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
  * Each CPU switches between a few address spaces, in each a program that makes system calls with all its
- * registers checked, and writes; a tick interrupts, and pages are unmapped and mapped again. Whatever runs it,
- * and however few address spaces that has at hand: nothing is lost.
+ * registers checked, and writes; a tick interrupts, and pages are unmapped and mapped again. Nothing is lost,
+ * however few address spaces are at hand for it.
  */
 #include "guest.h"
 

@@ -76,7 +76,7 @@ insmod /modules/kvm.ko
 while read -r module; do
 	insmod /modules/$module || { echo "$module cannot be loaded"; poweroff -f; }
 done < /vendor
-insmod /modules/brd.ko rd_nr=1 rd_size=131072
+insmod /modules/brd.ko rd_nr=2 rd_size=131072
 mkswap /dev/ram0 >/dev/null && swapon /dev/ram0
 while read -r name limit command; do
 	echo "@@ begin $name"
@@ -110,7 +110,7 @@ APPLETS = ("sh", "cut", "sed", "setsid", "cttyhack", "mount", "umount", "insmod"
            "swapon", "swapoff", "kill", "cat", "seq", "true", "ls", "grep", "wc", "head", "chmod", "mkfifo", "mkdir",
            "mv", "sort", "su", "uniq", "awk", "gzip",
            "gunzip", "base64")
-MODULES = ("irqbypass", "kvm", "brd")
+MODULES = ("irqbypass", "kvm", "brd", "minix")
 JOB_SECONDS = 300	# against hangs
 
 

@@ -206,8 +206,8 @@ static void *flushes(void *unused)
 	return NULL;
 }
 
-/* One stub of the pair is to forget something, then the other: so the next run begins in one alone, also if it was to
- * be the pair's already. */
+/* One stub of the pair is to forget something, then the other: so the next run begins in one alone, also if
+ * it was to be the pair's already. */
 static void *flushes_of_one(void *unused)
 {
 	const struct space *spaces = native()->pool.spaces;

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * pvcs: the memory of a PVCS, which the engine pins: its slot goes while user space sets registers, it
+ * comes only when user space brings it, it is a file's.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <linux/userfaultfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include <pvm/abi.h>
+#include <pvm/kvm.h>
+#include <pvm/vcpu.h>
+#include <pvm/x86.h>
+
+#include "bare.h"
+
+#define PAGE		4096ull
+#define PLACE		0x10000000ull	/* gpa */
+#define SIZE		(64ull << 10)
+#define ENTRY		0x3100
+
+static struct machine m;
+
+static uint8_t *new_memory(void)
+{
+	return mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+static uint64_t place_of_pvcs(void)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry;
+	} msrs = { .head.nmsrs = 1, .entry.index = MSR_PVM_VCPU_STRUCT };
+
+	ASK(m.vcpu[0], KVM_GET_MSRS, &msrs);
+	return msrs.entry.data;
+}
+
+/* ------------------------------------------------------------------------
+ * The slot goes, or other memory comes there, and then user space sets registers.
+ */
+
+static bool untouched(const uint8_t *page)
+{
+	unsigned i;
+
+	for (i = 0; i < PAGE; i++)
+		if (page[i] != 0xff)
+			return false;
+	return true;
+}
+
+/* OUT 0x80, OUT 0x82, again: after the first, with its answer given. */
+static uint8_t *begin(void)
+{
+	uint8_t *memory = new_memory();
+
+	bare_begin(&m, BARE_CODE("\xe6\x80\xe6\x82\xeb\xfa"));
+	machine_slot(&m, 1, 0, PLACE, SIZE, memory);
+	bare_set_msr(&m, MSR_PVM_VCPU_STRUCT, PLACE);
+	bare_set_msr(&m, MSR_PVM_EVENT_ENTRY, ENTRY);
+	bare_run(&m);
+	bare_complete(&m);
+	return memory;
+}
+
+static void end(uint8_t *memory)
+{
+	machine_destroy(&m);
+	if (memory)
+		munmap(memory, SIZE);
+}
+
+static void set_if(bool on)
+{
+	struct kvm_regs regs = bare_regs(&m);
+
+	regs.rflags = on ? regs.rflags | PVM_RFLAGS_IF : regs.rflags & ~(uint64_t)PVM_RFLAGS_IF;
+	ASK(m.vcpu[0], KVM_SET_REGS, &regs);
+}
+
+static void registers_of_a_lost_slot(void)
+{
+	struct kvm_sregs sregs;
+	uint8_t *memory = begin();
+
+	machine_slot(&m, 1, 0, PLACE, 0, memory);
+	memset(memory, 0xff, PAGE);
+	set_if(false);
+	check(untouched(memory), "M10: KVM_SET_REGS leaves memory alone that has no slot any more");
+	end(memory);
+
+	memory = begin();
+	machine_slot(&m, 1, 0, PLACE, 0, memory);
+	memset(memory, 0xff, PAGE);
+	ASK(m.vcpu[0], KVM_GET_SREGS, &sregs);
+	ASK(m.vcpu[0], KVM_SET_SREGS, &sregs);
+	set_if(false);
+	bare_run(&m);
+	check(untouched(memory), "M10: so do KVM_SET_SREGS and KVM_RUN");
+	end(memory);
+}
+
+static void registers_of_another_slot(void)
+{
+	uint8_t *memory = begin(), *other = new_memory();
+
+	machine_slot(&m, 1, 0, PLACE, 0, memory);
+	machine_slot(&m, 1, 0, PLACE, SIZE, other);
+	set_if(true);
+	bare_run(&m);
+	check(bare_regs(&m).rflags & PVM_RFLAGS_IF, "IF that KVM_SET_REGS sets is the guest's");
+	check(((struct pvm_vcpu_struct *)other)->event_flags & PVM_EVENT_FLAGS_IF, "in its PVCS");
+	end(memory);
+	munmap(other, SIZE);
+}
+
+/* ------------------------------------------------------------------------
+ * Memory that user space brings when it is touched: userfaultfd.
+ */
+
+static int uffd;
+
+static void *bring(void *unused)
+{
+	static const char zeroes[PAGE];
+	struct uffd_msg message;
+
+	(void)unused;
+	while (read(uffd, &message, sizeof(message)) == sizeof(message)) {
+		struct uffdio_copy copy = {
+			.dst = message.arg.pagefault.address & ~(PAGE - 1),
+			.src = (uintptr_t)zeroes,
+			.len = PAGE,
+		};
+
+		ioctl(uffd, UFFDIO_COPY, &copy);
+	}
+	return NULL;
+}
+
+static void memory_that_comes_late(void)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = { .range.len = SIZE, .mode = UFFDIO_REGISTER_MODE_MISSING };
+	uint8_t *memory = new_memory();
+	pthread_t thread;
+
+	uffd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+	reg.range.start = (uintptr_t)memory;
+	if (uffd < 0 || ioctl(uffd, UFFDIO_API, &api) || ioctl(uffd, UFFDIO_REGISTER, &reg))
+		machine_die("userfaultfd: %s", strerror(errno));
+	pthread_create(&thread, NULL, bring, NULL);
+	/* WRMSR by hypercall, of another page than KVM_SET_MSRS'; OUT 0x80, again. */
+	bare_begin(&m, BARE_CODE("\xb8\x08\x82\x08\x17\xbb\xf1\x4d\x56\x4b\x41\xba\x00\x20\x00\x10\x0f\x05"
+				 "\xe6\x80\xeb\xfc"));
+	machine_slot(&m, 1, 0, PLACE, SIZE, memory);
+	check(bare_set_msr(&m, MSR_PVM_VCPU_STRUCT, PLACE), "KVM_SET_MSRS waits for the memory of a PVCS");
+	bare_run(&m);
+	check(m.run[0]->exit_reason == KVM_EXIT_IO && bare_regs(&m).rax == 0, "so does the guest's call");
+	machine_slot(&m, 1, 0, PLACE, 0, memory);
+	madvise(memory, SIZE, MADV_DONTNEED);
+	machine_slot(&m, 1, 0, PLACE, SIZE, memory);
+	bare_run(&m);
+	check(place_of_pvcs() == PLACE + 2 * PAGE, "and KVM_RUN after the slot was made anew");
+	end(memory);
+}
+
+/* ------------------------------------------------------------------------
+ * A file's memory, on a file system that writes back what its pages are marked for: Minix's, whose
+ * first version is a few blocks.
+ */
+
+#define DISK		"/dev/ram1"
+#define BLOCK		1024
+#define ZONES		512
+#define INODES		32
+#define FIRST_ZONE	5	/* after the boot block, the superblock, two bitmaps, the inodes */
+
+struct minix {
+	uint8_t boot[BLOCK];
+	struct {
+		uint16_t inodes, zones, imap_blocks, zmap_blocks, first_zone, log_zone_size;
+		uint32_t max_size;
+		uint16_t magic, state;
+		uint8_t rest[BLOCK - 20];
+	} super;
+	uint8_t imap[BLOCK], zmap[BLOCK];
+	struct {
+		uint16_t mode, uid;
+		uint32_t size, time;
+		uint8_t gid, links;
+		uint16_t zone[9];
+	} inode[INODES];
+	struct {
+		uint16_t inode;
+		char name[14];
+	} root[BLOCK / 16];
+};
+
+static void make_minix(void)
+{
+	static struct minix fs = {
+		.super = { .inodes = INODES, .zones = ZONES, .imap_blocks = 1, .zmap_blocks = 1,
+			   .first_zone = FIRST_ZONE, .max_size = 1 << 20, .magic = 0x137f, .state = 1 },
+		.inode = { { .mode = 040755, .size = 32, .links = 2, .zone = { FIRST_ZONE } } },
+		.root = { { 1, "." }, { 1, ".." } },
+	};
+	int fd = open(DISK, O_WRONLY | O_CLOEXEC);
+
+	memset(fs.imap, 0xff, sizeof(fs.imap));
+	memset(fs.zmap, 0xff, sizeof(fs.zmap));
+	memset(fs.imap, 0, INODES / 8);
+	fs.imap[0] = 3;			/* none, and the root */
+	memset(fs.zmap, 0, (ZONES - FIRST_ZONE) / 8);
+	fs.zmap[0] = 3;
+	if (fd < 0 || write(fd, &fs, sizeof(fs)) != sizeof(fs) || fsync(fd))
+		machine_die("%s: %s", DISK, strerror(errno));
+	close(fd);
+}
+
+static void load_module(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (syscall(SYS_finit_module, fd, "", 0) < 0 && errno != EEXIST)
+		machine_die("%s: %s", path, strerror(errno));
+	close(fd);
+}
+
+/* What user space has written and synchronised after the PVCS was given up, by the guest or by user space. */
+static uint8_t file_after(const char *path, bool by_guest, bool *pinned)
+{
+	uint8_t *memory, got = 0;
+	int fd;
+
+	if (mount(DISK, "/mnt", "minix", 0, NULL) < 0)
+		machine_die("mount: %s", strerror(errno));
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	memory = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (ftruncate(fd, SIZE) < 0 || memory == MAP_FAILED)
+		machine_die("%s: %s", path, strerror(errno));
+	memset(memory, 0, SIZE);
+	/* WRMSR of 0 by hypercall, from the switcher, where interrupts are off; OUT 0x80, again. */
+	bare_begin(&m, BARE_CODE("\xb8\x08\x82\x08\x17\xbb\xf1\x4d\x56\x4b\x45\x31\xd2\x0f\x05"
+				 "\xe6\x80\xeb\xfc"));
+	machine_slot(&m, 1, 0, PLACE, SIZE, memory);
+	*pinned = bare_set_msr(&m, MSR_PVM_VCPU_STRUCT, PLACE);
+	msync(memory, SIZE, MS_SYNC);
+	if (by_guest)
+		bare_run(&m);
+	else
+		bare_set_msr(&m, MSR_PVM_VCPU_STRUCT, 0);
+	if (place_of_pvcs())
+		machine_die("the PVCS is still there");
+	end(NULL);
+	memory[PAGE - 1] = 'B';
+	msync(memory, SIZE, MS_SYNC);
+	fsync(fd);
+	munmap(memory, SIZE);
+	close(fd);
+	umount("/mnt");
+	if (mount(DISK, "/mnt", "minix", MS_RDONLY, NULL) < 0)
+		machine_die("mount: %s", strerror(errno));
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (pread(fd, &got, 1, PAGE - 1) != 1)
+		got = 0;
+	close(fd);
+	umount("/mnt");
+	return got;
+}
+
+static void memory_of_a_file(void)
+{
+	bool pinned;
+	uint8_t got;
+
+	load_module("/modules/minix.ko");
+	mkdir("/mnt", 0700);
+	make_minix();
+	got = file_after("/mnt/a", false, &pinned);
+	check(got == 'B', "a file has what was written after user space gave its PVCS up");
+	printf("# this kernel %s the page of a file\n", pinned ? "pins" : "does not pin");
+	got = file_after("/mnt/b", true, &pinned);
+	check(got == 'B', "and after the guest did");
+}
+
+int main(void)
+{
+	registers_of_a_lost_slot();
+	registers_of_another_slot();
+	memory_that_comes_late();
+	memory_of_a_file();
+	return check_finish();
+}
