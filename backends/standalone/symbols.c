@@ -57,6 +57,20 @@ static const void *section_bytes(const struct symbols *s, const Elf64_Shdr *sect
 	return file_part(s, section->sh_offset, section->sh_size, align);
 }
 
+/* All four of one section and its names, or none of them. */
+static void take_table(struct symbols *s, const Elf64_Shdr *section, const Elf64_Shdr *strings)
+{
+	const Elf64_Sym *table = section_bytes(s, section, _Alignof(Elf64_Sym));
+	const char *names = section_bytes(s, strings, 1);
+
+	if (!table || !names)
+		return;
+	s->table = table;
+	s->table_count = section->sh_size / sizeof(Elf64_Sym);
+	s->names = names;
+	s->names_size = strings->sh_size;
+}
+
 /* The sections that matter: .symtab with its names, and .eh_frame. */
 static void find_sections(struct symbols *s, const Elf64_Ehdr *header)
 {
@@ -71,16 +85,8 @@ static void find_sections(struct symbols *s, const Elf64_Ehdr *header)
 	for (i = 0; i < s->section_count; i++) {
 		const Elf64_Shdr *section = &s->sections[i];
 
-		if (section->sh_type == SHT_SYMTAB && section->sh_link < s->section_count) {
-			const Elf64_Shdr *strings = &s->sections[section->sh_link];
-
-			s->table = section_bytes(s, section, _Alignof(Elf64_Sym));
-			s->names = section_bytes(s, strings, 1);
-			if (!s->table || !s->names)
-				continue;
-			s->table_count = section->sh_size / sizeof(Elf64_Sym);
-			s->names_size = strings->sh_size;
-		}
+		if (section->sh_type == SHT_SYMTAB && section->sh_link < s->section_count)
+			take_table(s, section, &s->sections[section->sh_link]);
 		if (section_names && names_section->sh_size >= sizeof(".eh_frame") &&
 		    section->sh_name <= names_section->sh_size - sizeof(".eh_frame") &&
 		    !memcmp(section_names + section->sh_name, ".eh_frame", sizeof(".eh_frame"))) {

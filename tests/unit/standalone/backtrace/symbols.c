@@ -6,6 +6,7 @@
 #include "symbols.h"
 
 #include <criterion/criterion.h>
+#include <elf.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -161,4 +162,58 @@ Test(symbols, a_file_with_random_bytes_changed_is_read_within_its_bounds)
 	unlink(path);
 	free(copy);
 	free(bytes);
+}
+
+/* PROGRAM with two more sections; the file is the caller's to unlink. */
+static void write_with_sections(char *path, Elf64_Shdr first, Elf64_Shdr second)
+{
+	size_t size, table;
+	uint8_t *bytes = read_program(&size);
+	Elf64_Ehdr *header = (Elf64_Ehdr *)bytes;
+	Elf64_Shdr *sections;
+	int fd = mkstemp(path);
+
+	cr_assert_geq(fd, 0);
+	close(fd);
+	table = header->e_shnum * sizeof(Elf64_Shdr);
+	size = (size + 15) & ~15ul;
+	memcpy(bytes + size, bytes + header->e_shoff, table);
+	header->e_shoff = size;
+	sections = (Elf64_Shdr *)(bytes + size);
+	sections[header->e_shnum] = first;
+	second.sh_link = header->e_shnum;
+	sections[header->e_shnum + 1] = second;
+	header->e_shnum += 2;
+	write_file(path, bytes, size + table + 2 * sizeof(Elf64_Shdr));
+	free(bytes);
+}
+
+Test(symbols, a_second_table_whose_names_are_not_in_the_file_changes_nothing)
+{
+	char path[] = "/tmp/pvm-symbols-test-XXXXXX";
+	struct symbols *symbols;
+	uint64_t offset;
+
+	write_with_sections(path, (Elf64_Shdr){ .sh_type = SHT_NOBITS, .sh_size = 16 },
+			    (Elf64_Shdr){ .sh_type = SHT_SYMTAB, .sh_offset = 0x40, .sh_size = 48 });
+	symbols = symbols_open(path);
+	cr_assert_not_null(symbols);
+	cr_assert_str_eq(symbols_find(symbols, PROGRAM_BASE + 0x209, &offset), "middle");
+	symbols_close(symbols);
+	unlink(path);
+}
+
+Test(symbols, a_second_table_that_is_not_in_the_file_changes_nothing)
+{
+	char path[] = "/tmp/pvm-symbols-test-XXXXXX";
+	struct symbols *symbols;
+	uint64_t offset;
+
+	write_with_sections(path, (Elf64_Shdr){ .sh_type = SHT_STRTAB, .sh_size = 16 },
+			    (Elf64_Shdr){ .sh_type = SHT_SYMTAB, .sh_offset = 1ull << 40, .sh_size = 48 });
+	symbols = symbols_open(path);
+	cr_assert_not_null(symbols);
+	cr_assert_str_eq(symbols_find(symbols, PROGRAM_BASE + 0x209, &offset), "middle");
+	symbols_close(symbols);
+	unlink(path);
 }
