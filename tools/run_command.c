@@ -18,6 +18,7 @@
 #include "guest_abi.h"
 #include "output.h"
 #include "signals.h"
+#include "symbols.h"
 #include "vm.h"
 
 /* With the names of the guest ABIs. */
@@ -255,13 +256,21 @@ static bool shows_stack(const struct monitor_result *result, uint32_t vcpu)
 /* One line that says how it ended; what the guest was doing, if it did not mean to end. */
 static void report(struct monitor_vm *vm, const struct monitor_result *result, bool stats, FILE *to)
 {
+	struct symbols *symbols = NULL;
+	bool looked = false;
 	uint32_t i;
 
 	if (result->message[0])
 		fprintf(to, "pvm: %s: %s\n", vm->guest, result->message);
-	for (i = 0; i < vm->vcpu_count; i++)
-		if (vm->vcpus[i]->started && shows_stack(result, i))
-			backtrace_guest(to, vm->vcpus[i], vm->guest);
+	for (i = 0; i < vm->vcpu_count; i++) {
+		if (!vm->vcpus[i]->started || !shows_stack(result, i))
+			continue;
+		if (!looked)
+			symbols = symbols_open(vm->guest);
+		looked = true;
+		backtrace_guest(to, vm->vcpus[i], symbols);
+	}
+	symbols_close(symbols);
 	if (stats)
 		monitor_print_stats(vm, to);
 }

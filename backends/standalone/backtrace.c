@@ -367,9 +367,8 @@ static bool user_stack_of(const struct monitor_vcpu *monitor, struct stack *stac
 	return true;
 }
 
-void backtrace_guest(FILE *out, struct monitor_vcpu *vcpu, const char *elf_path)
+void backtrace_guest(FILE *out, struct monitor_vcpu *vcpu, const struct symbols *symbols)
 {
-	struct symbols *symbols = elf_path ? symbols_open(elf_path) : NULL;
 	struct stack stack = { .vcpu = vcpu->pvm, .symbols = symbols, .rip = vcpu->pvm.rip };
 	bool compatible;
 
@@ -383,5 +382,4 @@ void backtrace_guest(FILE *out, struct monitor_vcpu *vcpu, const char *elf_path)
 		fprintf(out, "  user stack, as the PVCS has it:\n");
 		print_stack(out, &stack, compatible);
 	}
-	symbols_close(symbols);
 }

@@ -14,16 +14,17 @@
 #define BACKTRACE_FRAMES_MAX 64
 
 struct monitor_vcpu;
+struct symbols;
 
 /**
  * backtrace_guest - registers and stacks of a vCPU that does not run now.
- * @elf_path: the guest's file, for names and unwind information; without
- * them (or NULL) frame pointers are followed and addresses stay numbers.
+ * @symbols: of the guest's file, for names and unwind information; NULL: frame
+ * pointers are followed and addresses stay numbers.
  *
  * Prints the stack of the mode it is in; in supervisor mode also the user
  * stack that the PVCS holds, if there is one.
  */
-void backtrace_guest(FILE *out, struct monitor_vcpu *vcpu, const char *elf_path);
+void backtrace_guest(FILE *out, struct monitor_vcpu *vcpu, const struct symbols *symbols);
 
 /**
  * backtrace_install_monitor_handlers - from now on SIGSEGV, SIGBUS, SIGILL,

@@ -24,6 +24,13 @@
 #define FILE_SIZE_MAX		(256 << 20)	/* bytes; a larger guest goes without names */
 #define DWARF_LENGTH_64		0xffffffffu	/* a 64-bit length follows: not made by compilers */
 
+/* What a hostile file may cost: a report is not ended by --timeout. Linux has some 300,000 symbols. */
+#define SYMBOLS_MAX		(1u << 20)	/* looked at; as many entries of .eh_frame */
+#define NAME_LENGTH_MAX		1023
+#define AUGMENTATION_MAX	8		/* letters; compilers use "zPLRS" at most */
+#define LEB128_MAX		10		/* bytes of 64 bits */
+#define NESTED_MAX		1000		/* functions that start before an address and do not reach it */
+
 struct symbols {
 	const uint8_t *file;
 	size_t size;
@@ -34,6 +41,8 @@ struct symbols {
 	size_t table_count;
 	const char *names;
 	size_t names_size;
+	const Elf64_Sym **code;		/* those that may name code, by their value */
+	size_t code_count;
 
 	const uint8_t *eh_frame;
 	uint64_t eh_frame_address;
@@ -116,20 +125,15 @@ static uint64_t read_fixed(struct reader *r, size_t size)
 	return value;
 }
 
-/* Signed ones are only skipped here: their bytes are the same. */
-static uint64_t read_leb128(struct reader *r)
+/* Signed or not: nothing here needs its value. */
+static void skip_leb128(struct reader *r)
 {
-	uint64_t value = 0;
-	unsigned shift = 0;
-	uint8_t byte;
+	unsigned i;
 
-	do {
-		byte = (uint8_t)read_fixed(r, 1);
-		if (shift < 64)
-			value |= (uint64_t)(byte & 0x7f) << shift;
-		shift += 7;
-	} while (byte & 0x80);
-	return value;
+	for (i = 0; i < LEB128_MAX; i++)
+		if (!(read_fixed(r, 1) & 0x80))
+			return;
+	r->overrun = true;
 }
 
 /* An encoded pointer; @address is where the reader stands in the guest. */
@@ -161,24 +165,25 @@ static bool cie_encoding(const struct symbols *s, uint64_t offset, uint8_t *enco
 {
 	struct reader r = { s->eh_frame + offset, s->eh_frame + s->eh_frame_size, false };
 	const char *augmentation;
-	size_t length;
+	size_t length, left;
 
 	read_fixed(&r, 4);			/* length */
 	if (read_fixed(&r, 4) != 0)		/* not a CIE */
 		return false;
 	read_fixed(&r, 1);			/* version */
 	augmentation = (const char *)r.at;
-	length = strnlen(augmentation, (size_t)(r.end - r.at));
-	if (length == (size_t)(r.end - r.at))
+	left = (size_t)(r.end - r.at);
+	length = strnlen(augmentation, left < AUGMENTATION_MAX + 1 ? left : AUGMENTATION_MAX + 1);
+	if (length == left || length > AUGMENTATION_MAX)
 		return false;
 	r.at += length + 1;
-	read_leb128(&r);			/* code alignment */
-	read_leb128(&r);			/* data alignment */
-	read_leb128(&r);			/* return address register */
+	skip_leb128(&r);			/* code alignment */
+	skip_leb128(&r);			/* data alignment */
+	skip_leb128(&r);			/* return address register */
 	*encoding = DW_EH_PE_ABSPTR;
 	if (*augmentation != 'z')
 		return !r.overrun;
-	read_leb128(&r);			/* length of what follows */
+	skip_leb128(&r);			/* length of what follows */
 	for (augmentation++; *augmentation && !r.overrun; augmentation++) {
 		if (*augmentation == 'R')
 			*encoding = (uint8_t)read_fixed(&r, 1);
@@ -225,8 +230,11 @@ static void index_eh_frame(struct symbols *s)
 {
 	uint64_t offset = 0;
 	size_t room = 0;
+	unsigned entries;
 
-	while (s->eh_frame && offset + 8 <= s->eh_frame_size) {
+	if (!s->eh_frame)
+		return;
+	for (entries = 0; entries < SYMBOLS_MAX && offset + 8 <= s->eh_frame_size; entries++) {
 		struct reader r = { s->eh_frame + offset, s->eh_frame + s->eh_frame_size, false };
 		uint64_t length = read_fixed(&r, 4), back, start;
 		uint8_t encoding;
@@ -243,6 +251,44 @@ static void index_eh_frame(struct symbols *s)
 	}
 	if (s->fde_count)
 		qsort(s->fdes, s->fde_count, sizeof(*s->fdes), compare_fdes);
+}
+
+/* The section of the code that @symbol names; NULL: it names none. */
+static const Elf64_Shdr *code_of(const struct symbols *s, const Elf64_Sym *symbol)
+{
+	unsigned type = ELF64_ST_TYPE(symbol->st_info);
+	const Elf64_Shdr *section;
+
+	if ((type != STT_FUNC && type != STT_NOTYPE) || symbol->st_shndx >= s->section_count ||
+	    symbol->st_name >= s->names_size || !s->names[symbol->st_name])
+		return NULL;
+	section = &s->sections[symbol->st_shndx];
+	return section->sh_flags & SHF_EXECINSTR ? section : NULL;
+}
+
+/* By value; of several at one place the file's first is the last here. */
+static int compare_code(const void *a, const void *b)
+{
+	const Elf64_Sym *left = *(const Elf64_Sym *const *)a, *right = *(const Elf64_Sym *const *)b;
+
+	if (left->st_value != right->st_value)
+		return left->st_value < right->st_value ? -1 : 1;
+	return (left < right) - (left > right);
+}
+
+static void index_code(struct symbols *s)
+{
+	size_t i;
+
+	if (s->table_count > SYMBOLS_MAX)
+		s->table_count = SYMBOLS_MAX;
+	s->code = s->table_count ? malloc(s->table_count * sizeof(*s->code)) : NULL;
+	if (!s->code)
+		return;
+	for (i = 0; i < s->table_count; i++)
+		if (code_of(s, &s->table[i]))
+			s->code[s->code_count++] = &s->table[i];
+	qsort(s->code, s->code_count, sizeof(*s->code), compare_code);
 }
 
 /* A copy, not a mapping: the file may be cut short while we read. */
@@ -288,6 +334,7 @@ struct symbols *symbols_open(const char *path)
 				(uint64_t)header->e_shnum * sizeof(Elf64_Shdr), _Alignof(Elf64_Shdr));
 	s->section_count = s->sections ? header->e_shnum : 0;
 	find_sections(s, header);
+	index_code(s);
 	index_eh_frame(s);
 	return s;
 }
@@ -298,41 +345,53 @@ void symbols_close(struct symbols *symbols)
 		return;
 	free((void *)symbols->file);
 	free(symbols->fdes);
+	free(symbols->code);
 	free(symbols);
 }
 
 /* Is @address in the code that @symbol names? */
 static bool covers(const struct symbols *s, const Elf64_Sym *symbol, uint64_t address)
 {
-	unsigned type = ELF64_ST_TYPE(symbol->st_info);
-	const Elf64_Shdr *section;
+	const Elf64_Shdr *section = code_of(s, symbol);
 
-	if ((type != STT_FUNC && type != STT_NOTYPE) || symbol->st_shndx >= s->section_count ||
-	    symbol->st_name >= s->names_size || !s->names[symbol->st_name])
-		return false;
-	section = &s->sections[symbol->st_shndx];
-	if (!(section->sh_flags & SHF_EXECINSTR) || address - section->sh_addr >= section->sh_size)
+	if (address - section->sh_addr >= section->sh_size)
 		return false;
 	/* Labels of assembly have no size: they reach to the next symbol. */
 	return symbol->st_value <= address &&
 	       (!symbol->st_size || address - symbol->st_value < symbol->st_size);
 }
 
+/* How many of the code's symbols start at @address or before. */
+static size_t count_until(const struct symbols *s, uint64_t address)
+{
+	size_t low = 0, high = s->code_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (s->code[middle]->st_value <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
 const char *symbols_find(const struct symbols *s, uint64_t address, uint64_t *offset)
 {
-	const Elf64_Sym *best = NULL;
-	size_t i;
+	size_t last = count_until(s, address), i = last, left;
+	const char *name;
 
-	for (i = 0; i < s->table_count; i++) {
-		const Elf64_Sym *symbol = &s->table[i];
-
-		if (covers(s, symbol, address) && (!best || symbol->st_value > best->st_value))
-			best = symbol;
-	}
-	if (!best || !memchr(s->names + best->st_name, 0, s->names_size - best->st_name))
+	while (i && last - i < NESTED_MAX && !covers(s, s->code[i - 1], address))
+		i--;
+	if (!i || last - i == NESTED_MAX)
 		return NULL;
-	*offset = address - best->st_value;
-	return s->names + best->st_name;
+	name = s->names + s->code[i - 1]->st_name;
+	left = s->names_size - s->code[i - 1]->st_name;
+	if (!memchr(name, 0, left < NAME_LENGTH_MAX + 1 ? left : NAME_LENGTH_MAX + 1))
+		return NULL;
+	*offset = address - s->code[i - 1]->st_value;
+	return name;
 }
 
 const uint8_t *symbols_eh_frame(const struct symbols *s, uint64_t *address, size_t *size)

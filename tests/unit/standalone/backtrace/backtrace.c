@@ -12,6 +12,7 @@
 
 #include "fixture.h"
 #include "monitor.h"
+#include "symbols.h"
 
 #define OUTERMOST	0x400000ull
 #define OUTER		0x400100ull
@@ -71,9 +72,11 @@ static void lay_out_stack(uint64_t top, uint64_t shift, uint64_t *rip, uint64_t 
 static const char *print_backtrace(const char *elf)
 {
 	FILE *out = fmemopen(output, sizeof(output), "w");
+	struct symbols *symbols = elf ? symbols_open(elf) : NULL;
 
 	monitor.pvm = f.vcpu[0];
-	backtrace_guest(out, &monitor, elf);
+	backtrace_guest(out, &monitor, symbols);
+	symbols_close(symbols);
 	fclose(out);
 	return output;
 }
