@@ -279,7 +279,7 @@ void loop_run(struct monitor_vm *vm)
 	if (loop->timeout)
 		set_timerfd(loop->timeout_fd, loop->timeout, 0);
 	while (!atomic_load(&vm->over)) {
-		bool input = !loop->input_ended && platform_wants_input(vm->platform);
+		bool input = platform_wants_input(vm->platform) && !loop->input_ended;
 
 		fds[INPUT] = (struct pollfd){ .fd = input ? console_input(&vm->platform->console) : -1,
 					      .events = POLLIN };

@@ -291,45 +291,59 @@ static unsigned take_escapes(struct platform *platform, uint8_t *bytes, unsigned
 	return kept;
 }
 
-/* As much of what is held as there is room for. */
+/* As much of what is held as there is room for. When bytes are left there was no room at the last look: the
+ * guest's next read wakes the main loop. */
 static void give_held(struct platform *platform)
 {
-	unsigned room = platform->held_count ? input_room(platform) : 0;
-	unsigned count = room < platform->held_count ? room : platform->held_count;
+	unsigned room;
 
-	if (!count)
-		return;
-	give_input(platform, platform->held, count);
-	platform->held_count -= count;
-	memmove(platform->held, platform->held + count, platform->held_count);
+	while (platform->held_count && (room = input_room(platform))) {
+		unsigned count = PLATFORM_HELD - platform->held_first;	/* in one piece */
+
+		if (count > platform->held_count)
+			count = platform->held_count;
+		if (count > room)
+			count = room;
+		give_input(platform, platform->held + platform->held_first, count);
+		platform->held_first = (platform->held_first + count) % PLATFORM_HELD;
+		platform->held_count -= count;
+	}
 }
 
 static void hold(struct platform *platform, const uint8_t *bytes, unsigned count)
 {
-	unsigned room = PLATFORM_HELD - platform->held_count;
+	unsigned i;
 
-	if (count > room)
-		count = room;
-	memcpy(platform->held + platform->held_count, bytes, count);
-	platform->held_count += count;
+	for (i = 0; i < count && platform->held_count < PLATFORM_HELD; i++)
+		platform->held[(platform->held_first + platform->held_count++) % PLATFORM_HELD] = bytes[i];
 }
 
-/* Where a key may end the VM it is read also if the guest reads nothing. */
+/* A terminal where a key may end the VM is read also if the guest reads nothing. What no guest has read of
+ * a pipe or a file stays there. */
+static unsigned input_wanted(struct platform *platform)
+{
+	unsigned room = platform->held_count ? 0 : input_room(platform);
+
+	if (platform->escapes && platform->console.terminal)
+		return INPUT_PIECE;
+	return room < INPUT_PIECE ? room : INPUT_PIECE;
+}
+
 bool platform_wants_input(struct platform *platform)
 {
 	give_held(platform);
-	return console_input(&platform->console) >= 0 && (platform->escapes || input_room(platform));
+	return console_input(&platform->console) >= 0 && input_wanted(platform);
 }
 
 bool platform_input(struct platform *platform)
 {
 	uint8_t bytes[INPUT_PIECE];
-	unsigned room = platform->escapes ? sizeof(bytes) : input_room(platform);
+	unsigned wanted = input_wanted(platform);
 	int n;
 
-	if (!room)
+	if (!wanted)
 		return true;
-	n = console_get(&platform->console, bytes, room < sizeof(bytes) ? room : (unsigned)sizeof(bytes));
+	n = console_get(&platform->console, bytes, wanted);
 	if (n <= 0)
 		return n == 0;
 	hold(platform, bytes, platform->escapes ? take_escapes(platform, bytes, (unsigned)n) : (unsigned)n);

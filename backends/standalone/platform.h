@@ -17,7 +17,8 @@
 /* What a key before it makes of 'x'. */
 #define PLATFORM_ESCAPE	0x01	/* Ctrl-A; twice: once for the guest */
 
-#define PLATFORM_HELD	64
+/* Of a terminal, while its guest reads nothing: bytes beyond that are dropped, as PLATFORM_ESCAPE must be seen. */
+#define PLATFORM_HELD	(64u << 10)
 
 struct platform {
 	struct monitor_vm *vm;
@@ -25,8 +26,8 @@ struct platform {
 	pthread_mutex_t serial_lock;
 	struct serial16550 serial;
 	struct debug_exit debug_exit;
-	uint8_t held[PLATFORM_HELD];	/* input that there was no room for; what is beyond that is dropped */
-	unsigned held_count;
+	uint8_t held[PLATFORM_HELD];	/* a ring: input that there was no room for */
+	unsigned held_first, held_count;
 	bool escapes, escaped;		/* PLATFORM_ESCAPE means something; it was the last byte */
 	pthread_mutex_t apic_lock;
 	struct local_apic_bus apics;
@@ -49,7 +50,8 @@ bool platform_wrmsr(struct monitor_vcpu *vcpu, uint32_t index, uint64_t value);
 /* What the guest has printed. Any thread, one at a time. */
 void platform_print(struct platform *platform, const uint8_t *bytes, unsigned count);
 
-/* May more console input be taken? / Take some; false at its end. Main thread. */
+/* Gives the guest what is held, also after the end of the input. May more console input be taken? / Take
+ * some; false at its end. Main thread. */
 bool platform_wants_input(struct platform *platform);
 bool platform_input(struct platform *platform);
 

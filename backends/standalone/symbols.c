@@ -29,7 +29,7 @@
 #define NAME_LENGTH_MAX		1023
 #define AUGMENTATION_MAX	8		/* letters; compilers use "zPLRS" at most */
 #define LEB128_MAX		10		/* bytes of 64 bits */
-#define NESTED_MAX		1000		/* functions that start before an address and do not reach it */
+#define NESTED_MAX		1000		/* functions before an address that do not reach it */
 
 struct symbols {
 	const uint8_t *file;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 """pvm run as a citizen of a terminal, a shell and a host: terminal.py SCENE PVM GUESTS
 
-GUESTS has forever.elf, print.elf and random_pvcs.elf of tests/cli/guests. Each scene is one test. What is
+GUESTS has forever.elf, print.elf, echo.elf and random_pvcs.elf of tests/cli/guests. Each scene is one test. What is
 waited for is an event, with a limit that only a hang reaches.
 """
 import ctypes
@@ -206,6 +206,46 @@ def scene_keys(pvm, guests, folder):
     terminal.expect_end(0)
     if b"ended at the console" not in terminal.output:
         fail(f"no word of it in {terminal.output}")
+
+
+def typed(size):
+    """What echo.elf ends after: no two pieces of it look the same."""
+    return b"".join(b"%d " % number for number in range(size))[:size - 1] + b"Q"
+
+
+def scene_paste(pvm, guests, folder):
+    """With --console what is pasted faster than the guest reads reaches it, whole and in order."""
+    terminal = on_terminal(folder, run(pvm, "--console", f"{guests}/echo.elf"))
+    until("the guest runs", lambda: (terminal.drain(), b">" in terminal.output)[1])
+    text = typed(3000)		# a terminal holds 4095
+    os.write(terminal.master, text)
+    terminal.expect_end(0)
+    if text not in terminal.output:
+        fail(f"{len(terminal.output)} bytes came back, not {len(text)}: {terminal.output}")
+
+
+def scene_input(pvm, guests, folder):
+    """Of a pipe or a file all reaches the guest, also after its end; what is not read stays in the pipe."""
+    text = typed(5000)
+    path = Path(folder) / "typed"
+    path.write_bytes(text)
+    for options in ((), ("--console",)):
+        command = run(pvm, *options, f"{guests}/echo.elf")
+        with open(path, "rb") as file:
+            from_file = subprocess.run(command, stdin=file, stdout=subprocess.PIPE, timeout=LIMIT)
+        from_pipe = subprocess.run(command, input=text, stdout=subprocess.PIPE, timeout=LIMIT)
+        for done in (from_file, from_pipe):
+            if done.returncode or done.stdout != b">" + text:
+                fail(f"{options}: status {done.returncode}, {len(done.stdout)} bytes came back, not {len(text)}")
+    reader, writer = full_pipe()
+    process = subprocess.Popen(run(pvm, "--console", f"{guests}/forever.elf"), stdin=reader)
+    until("the guest runs", lambda: computing(process.pid))
+    left = int.from_bytes(fcntl.ioctl(reader, termios.FIONREAD, bytes(4)), sys.byteorder)
+    process.terminate()
+    process.wait(timeout=LIMIT)
+    os.close(writer)
+    if left < PIPE_SIZE - 16:
+        fail(f"{PIPE_SIZE - left} bytes were read for a guest that reads none")
 
 
 def scene_background(pvm, guests, folder):
