@@ -125,6 +125,9 @@ void space_recycle(struct space *space, uint64_t root, const struct space *like)
 /* Forget the translations of [start, start+size), at the next entry. */
 void space_forget(struct space *space, uint64_t start, uint64_t size);
 
+/* What is mapped or forgotten next may lie amid what one command has mapped: the host has one more entry. */
+void space_splits_mapping(struct space *space);
+
 /* The process has no translations at all: it costs nothing. */
 void space_costs_nothing(struct space *space);
 

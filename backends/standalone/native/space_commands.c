@@ -44,10 +44,17 @@ static struct stub_command *next_command(struct space *space)
 	return command;
 }
 
+void space_splits_mapping(struct space *space)
+{
+	space->cost += ENTRY_COST;
+}
+
+/* N6: what is left may be an entry on either side, where one was. */
 static void command_unmap(struct space *space, uint64_t start, uint64_t size)
 {
 	struct stub_command *command = next_command(space);
 
+	space_splits_mapping(space);
 	command->nr = SYS_munmap;
 	command->arg[0] = start;
 	command->arg[1] = size;

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -305,6 +306,87 @@ Test(native_pool, pages_beside_each_other_share_a_table)
 	}
 	cr_expect_leq(space->cost, 512 * 256 + 2 * 4096);
 	space->control->count = 0;
+	machine_fini(&m);
+}
+
+/* Lines of the host's list of what a process has mapped. */
+static unsigned entries_of(const struct space *space)
+{
+	char path[64];
+	unsigned count = 0;
+	FILE *maps;
+	int c;
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", space->pid);
+	maps = fopen(path, "r");
+	cr_assert_not_null(maps);
+	while ((c = getc(maps)) != EOF)
+		count += c == '\n';
+	fclose(maps);
+	return count;
+}
+
+/* Every second page of a run is forgotten: what is left of one entry are eight. */
+Test(native_pool, N6_holes_in_a_mapping_cost_the_entries_that_they_make)
+{
+	struct native_vcpu *native;
+	struct space *space;
+	unsigned before, i;
+	uint64_t cost;
+
+	machine_init(&m, 1);
+	native = m.vcpu[0]->executor;
+	space = stub_of(native, 0x1000);
+	space_commands_begin(space);
+	space_command_map(space, 0x100000000, 16 * PVM_PAGE_SIZE, 1, 0, true, 0);
+	pool_charge(&native->pool, space);
+	cr_assert_eq(space_prepare(space), 0);
+	before = entries_of(space);
+	cost = cost_of(native);
+	for (i = 1; i < 16; i += 2)
+		space_forget(space, 0x100000000 + i * PVM_PAGE_SIZE, PVM_PAGE_SIZE);
+	space_commands_begin(space);
+	pool_charge(&native->pool, space);
+	cr_assert_eq(space_prepare(space), 0);
+	cr_expect_geq(entries_of(space), before + 7);
+	cr_expect_geq(cost_of(native), cost + (entries_of(space) - before) * 256);
+	space->forget_all = true;
+	space_commands_begin(space);
+	pool_charge(&native->pool, space);
+	cr_expect_eq(cost_of(native), 0, "who forgets all has no holes");
+	space->control->count = 0;
+	machine_fini(&m);
+}
+
+#define CLEAN	0x40000000ull	/* pages that have not been written */
+
+GUEST_CODE(code_read_all, "1: movq (%rbx), %rax; addq $4096, %rbx; decl %edx; jnz 1b; syscall");
+GUEST_CODE(code_write_odd, "1: addq $4096, %rbx; movq %rbx, (%rbx); addq $4096, %rbx; decl %edx; jnz 1b; syscall");
+
+/* Read first, so that all are one mapping; then every second one gets the right to be written. */
+Test(native_pool, N6_rights_amid_a_mapping_cost_the_entries_that_they_make)
+{
+	struct space *space;
+	unsigned before, i;
+	uint64_t cost;
+
+	machine_init(&m, 1);
+	for (i = 0; i < 16; i++)
+		machine_map(&m, m.supervisor_cr3, CLEAN + i * PVM_PAGE_SIZE, 0x600000 + i * PVM_PAGE_SIZE, 1, RWX);
+	machine_code(&m, code_read_all);
+	m.vcpu[0]->pvm.gpr[PVM_RBX] = CLEAN;
+	m.vcpu[0]->pvm.gpr[PVM_RDX] = 16;
+	assert_kind(machine_run(m.vcpu[0]), PVM_EXIT_SYSCALL);
+	space = machine_space(m.vcpu[0]);
+	cost = space->cost;
+	before = entries_of(space);
+	machine_code(&m, code_write_odd);
+	m.vcpu[0]->pvm.gpr[PVM_RBX] = CLEAN;
+	m.vcpu[0]->pvm.gpr[PVM_RDX] = 7;
+	assert_kind(machine_run(m.vcpu[0]), PVM_EXIT_SYSCALL);
+	cr_assert_eq(machine_space(m.vcpu[0]), space);
+	cr_expect_geq(entries_of(space), before + 14);
+	cr_expect_geq(space->cost, cost + (entries_of(space) - before) * 256);
 	machine_fini(&m);
 }
 
