@@ -4,6 +4,7 @@
 #include "handover.h"
 
 #define XCOMP	520	/* in the extended state: XCOMP_BV */
+#define MXCSR	24
 
 TestSuite(native_handover_attacks, .init = setup, .fini = teardown, .timeout = 60);
 
@@ -82,6 +83,12 @@ Test(native_handover_attacks, M9_a_forged_extended_state_is_its_programs_fault)
 Test(native_handover_attacks, M9_a_forged_extended_state_is_its_programs_fault_when_its_kernel_ran_first)
 {
 	forge(xcomp_address(), ~0ull, true);
+}
+
+/* As it would bits that MXCSR has not. */
+Test(native_handover_attacks, M9_a_forged_mxcsr_is_its_programs_fault)
+{
+	forge(xcomp_address() - XCOMP + MXCSR, ~0ull, false);
 }
 
 /* So would MOV to DS. */
@@ -410,4 +417,58 @@ Test(native_handover_attacks, M2_a_user_program_finds_nothing_of_its_kernels_reg
 
 		cr_assert(found != secret && found != (secret & 0x7ffffff8), "at %#x", i * 8);
 	}
+}
+
+/* ------------------------------------------------------------------------
+ * What has changed since the last hand-over: the pair is not the one that it was.
+ */
+
+#define ELSEWHERE	0x500000ull	/* the other program's code */
+#define NEXT_PVCS	0x510000ull
+
+GUEST_CODE(program_first, "syscall; movl $1, %eax; ud2");
+GUEST_CODE(program_second, "syscall; movl $2, %eax; ud2");
+
+/* The kernel loads another program's table: that one runs next, not the one whose stub is the peer. */
+Test(native_handover_attacks, M2_a_program_of_another_root_is_not_handed_over_to)
+{
+	uint64_t second, gva;
+	struct pvm_guest_exit exit;
+	unsigned syscalls;
+
+	warm_up();
+	second = m.next_table;
+	m.next_table += PVM_PAGE_SIZE;
+	memset(machine_at(&m, second), 0, PVM_PAGE_SIZE);
+	for (gva = 0; gva < MACHINE_MAPPED; gva += PVM_PAGE_SIZE)
+		machine_map(&m, second, gva, gva == CODE ? ELSEWHERE : gva, 1, RWX);
+	begin_user(0);
+	machine_code(&m, program_first);
+	memcpy(machine_at(&m, ELSEWHERE), program_second, (size_t)(program_second_end - program_second));
+	cr_assert_eq(pvm_cr_write(cpu(), 3, second), PVM_OK);
+	exit = drive(&syscalls);
+	assert_exception(exit, PVM_VEC_UD);
+	cr_assert_eq(word(COUNT), 1);
+	cr_assert_eq(cpu()->gpr[PVM_RAX], 2, "the program of the other root ran: %lu",
+		     (unsigned long)cpu()->gpr[PVM_RAX]);
+}
+
+/* The page of the former one may be anything by now. */
+Test(native_handover_attacks, M2_a_pvcs_that_has_moved_is_not_written_where_it_was)
+{
+	struct pvm_guest_exit exit;
+	unsigned syscalls, i;
+	uint8_t *former;
+
+	warm_up();
+	former = machine_at(&m, cpu()->msr.vcpu_struct);
+	cr_assert_eq(pvm_msr_write(cpu(), MSR_PVM_VCPU_STRUCT, NEXT_PVCS), PVM_OK);
+	memset(former, 0x5a, PVCS_SIZE);
+	begin_user(4);
+	machine_code(&m, user_calls);
+	exit = drive(&syscalls);
+	assert_exception(exit, PVM_VEC_UD);
+	cr_assert_eq(word(COUNT), 4);
+	for (i = 0; i < PVCS_SIZE; i++)
+		cr_assert_eq(former[i], 0x5a, "the former PVCS was written at %u", i);
 }
