@@ -17,7 +17,8 @@
 /* What a key before it makes of 'x'. */
 #define PLATFORM_ESCAPE	0x01	/* Ctrl-A; twice: once for the guest */
 
-/* Of a terminal, while its guest reads nothing: bytes beyond that are dropped, as PLATFORM_ESCAPE must be seen. */
+/* Of a terminal, while its guest reads nothing; what is beyond that is dropped, as PLATFORM_ESCAPE must be
+ * seen. */
 #define PLATFORM_HELD	(64u << 10)
 
 struct platform {

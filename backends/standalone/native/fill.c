@@ -131,7 +131,8 @@ enum fill_result fill_fault(struct space *space, struct monitor_vm *vm, struct f
 	    !allows(leaf.entry, fault->error_code))
 		return FILL_OK;
 	remember(space, fault->gva);
-	if (fault->error_code & PVM_PF_P)	/* N6: it is mapped, with fewer rights, as part of a run perhaps */
+	/* N6: it is mapped, with fewer rights, as part of a run perhaps. */
+	if (fault->error_code & PVM_PF_P)
 		space_splits_mapping(space);
 	return map_leaf(space, vm, fault->gva, &leaf, pages);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* Sends back what it reads, slower than it comes in; Q ends it. Without the FIFO, as to enable that clears it. */
+/* Sends back what it reads, slower than it comes in; Q ends it. Without the FIFO, because to enable that
+ * clears it. */
 #include "guest.inc"
 	.globl _start
 _start:

@@ -372,7 +372,8 @@ Test(native_pool, N6_rights_amid_a_mapping_cost_the_entries_that_they_make)
 
 	machine_init(&m, 1);
 	for (i = 0; i < 16; i++)
-		machine_map(&m, m.supervisor_cr3, CLEAN + i * PVM_PAGE_SIZE, 0x600000 + i * PVM_PAGE_SIZE, 1, RWX);
+		machine_map(&m, m.supervisor_cr3, CLEAN + i * PVM_PAGE_SIZE, 0x600000 + i * PVM_PAGE_SIZE, 1,
+			    RWX);
 	machine_code(&m, code_read_all);
 	m.vcpu[0]->pvm.gpr[PVM_RBX] = CLEAN;
 	m.vcpu[0]->pvm.gpr[PVM_RDX] = 16;
