@@ -507,7 +507,7 @@ NATIVE = (
           "	space_splits_mapping(space);\n	command->nr = SYS_munmap;", "	command->nr = SYS_munmap;",
           "unit.native-pool"),
     guard("N6 rights amid a mapping are list entries", "backends/standalone/native/fill.c",
-          "	if (fault->error_code & PVM_PF_P)	/*", "	if (0)	/*", "unit.native-pool"),
+          "	if (fault->error_code & PVM_PF_P)\n", "	if (0)\n", "unit.native-pool"),
     guard("M1 M2P is read, not written", "libpvm/mmu/fault.c", "error_code & PVM_PF_P ? PVM_ENOENT :", "!error_code ? PVM_ENOENT :",
           "unit.xen-pv"),
     guard("M1 M2P is the kernel's alone", FILL, "!config->switcher_pml4_entry || vcpu->user_mode ||",
