@@ -10,9 +10,12 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "vm.h"
+
+#define STACK_MIN	(64u << 10)	/* bytes; twice of what a run takes */
 
 static const char help[] =
 "Usage: pvm run [OPTION]... GUEST.elf\n"
@@ -63,11 +66,24 @@ static int finish(int status)
 	return MONITOR_STATUS_FAILED;
 }
 
+/* A stack that ends amid a call is a SIGSEGV without a word. Before anything that takes much of it. */
+static bool has_stack(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_STACK, &limit) || limit.rlim_cur >= STACK_MIN)
+		return true;
+	/* fprintf() to standard error wants 8 KiB of it itself. */
+	output_say("pvm: a stack of %llu KiB: at least %u are needed, see 'ulimit -s'\n",
+		   (unsigned long long)limit.rlim_cur >> 10, STACK_MIN >> 10);
+	return false;
+}
+
 int main(int argc, char **argv)
 {
 	const char *command = argc > 1 ? argv[1] : "";
 
-	if (!fill_closed_streams())
+	if (!fill_closed_streams() || !has_stack())
 		return MONITOR_STATUS_FAILED;
 	if (!strcmp(command, "run"))
 		return finish(run_command(argc - 1, argv + 1));

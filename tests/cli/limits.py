@@ -2,16 +2,16 @@
 """pvm run under the limits of a shell: limits.py PVM GUEST
 
 The guest, of two CPUs, must come to its end wherever there are descriptors enough for it to start: no
-CPU of it may take what another needs. With too few for that, one line says so.
+CPU of it may take what another needs. With too few for that, or with too small a stack, one line says so.
 """
 import resource
 import subprocess
 import sys
 
 
-def run(pvm, guest, descriptors):
+def run(pvm, guest, what, most):
     def limit():
-        resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
+        resource.setrlimit(what, (most, most))
 
     return subprocess.run([pvm, "run", "--backend=native", "--smp=2", "--timeout=60", guest], preexec_fn=limit,
                           timeout=80, stdin=subprocess.DEVNULL, capture_output=True, text=True)
@@ -21,11 +21,17 @@ def main():
     pvm, guest = sys.argv[1:]
     wrong, started = [], 0
     for descriptors in (*range(16, 64, 4), 100, 200):
-        done = run(pvm, guest, descriptors)
+        done = run(pvm, guest, resource.RLIMIT_NOFILE, descriptors)
         if done.returncode == 0:
             started += 1
         elif done.returncode != 125 or "ok 1" in done.stdout or len(done.stderr.splitlines()) != 1:
             wrong.append(f"{descriptors} descriptors: status {done.returncode}: {done.stdout}{done.stderr}")
+    for stack in (*range(16, 64, 8), 64, 128):
+        done = run(pvm, guest, resource.RLIMIT_STACK, stack << 10)
+        if stack >= 64 and done.returncode == 0:
+            continue
+        if done.returncode != 125 or len(done.stderr.splitlines()) != 1 or f"stack of {stack} KiB" not in done.stderr:
+            wrong.append(f"{stack} KiB of stack: status {done.returncode}: {done.stdout}{done.stderr}")
     if started < 3:
         wrong.append(f"it ran only {started} times")
     if wrong:
