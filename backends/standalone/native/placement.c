@@ -6,6 +6,7 @@
  */
 #include "placement.h"
 
+#include <poll.h>
 #include <time.h>
 
 #define BOUND_NS 50000000	/* how long a choice holds */
@@ -18,9 +19,22 @@ static int64_t now(void)
 	return t.tv_sec * 1000000000ll + t.tv_nsec;
 }
 
-/* Both threads of it. */
+static bool lives(const struct space *space)
+{
+	struct pollfd end = { .fd = space->pidfd, .events = POLLIN };
+
+	return poll(&end, 1, 0) == 0;
+}
+
+/*
+ * Both threads of it. The process keeps its number until space_destroy() reaps it, but the mapper's is
+ * another's to have as soon as the stub has died, so one that has is left alone. Between the look and the call
+ * none is given away: the kernel gives all other numbers first.
+ */
 static void let_run_on(const struct space *space, const cpu_set_t *cpus)
 {
+	if (!lives(space))
+		return;
 	sched_setaffinity(space->pid, sizeof(*cpus), cpus);
 	sched_setaffinity(space->mapper, sizeof(*cpus), cpus);
 }

@@ -9,8 +9,11 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "placement.h"
 
 static struct machine m;
 
@@ -254,4 +257,46 @@ Test(native_life, no_kick_is_lost_at_any_moment_of_the_entry)
 	atomic_store(&stop_kicking, true);
 	pthread_join(thread, NULL);
 	machine_fini(&m);
+}
+
+/* ------------------------------------------------------------------------
+ * Placement.
+ */
+
+static pid_t start_child(bool ends)
+{
+	pid_t child = fork();
+
+	if (child == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (!ends)
+			pause();
+		_exit(0);
+	}
+	cr_assert_gt(child, 0);
+	return child;
+}
+
+/* The number of a mapper is free once its stub has died; here another process has it. */
+Test(native_life, the_mapper_of_a_stub_that_has_died_is_not_placed)
+{
+	struct space peer = SPACE_NONE, space = SPACE_NONE;
+	struct placement placement = { .cpu = -1 };
+	cpu_set_t before, after;
+	siginfo_t info;
+
+	peer.pid = start_child(true);
+	peer.pidfd = (int)syscall(SYS_pidfd_open, peer.pid, 0);
+	peer.mapper = start_child(false);
+	cr_assert_geq(peer.pidfd, 0);
+	cr_assert_eq(waitid(P_PIDFD, (id_t)peer.pidfd, &info, WEXITED | WNOWAIT), 0);
+	cr_assert_eq(sched_getaffinity(peer.mapper, sizeof(before), &before), 0);
+	if (CPU_COUNT(&before) < 2)
+		cr_skip_test("there is one CPU");
+	space.cpu = sched_getcpu();
+	placement_follow(&placement, &space, &peer);
+	cr_assert_eq(sched_getaffinity(peer.mapper, sizeof(after), &after), 0);
+	cr_expect(CPU_EQUAL(&before, &after), "another process was bound to a CPU");
+	kill(peer.mapper, SIGKILL);
+	space_destroy(&peer);
 }
