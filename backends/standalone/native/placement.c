@@ -28,8 +28,8 @@ static bool lives(const struct space *space)
 
 /*
  * Both threads of it. The process keeps its number until space_destroy() reaps it, but the mapper's is
- * another's to have as soon as the stub has died, so one that has is left alone. Between the look and the call
- * none is given away: the kernel gives all other numbers first.
+ * another's to have as soon as the stub has died, so one that has is left alone. Between the look and the
+ * call none is given away: the kernel gives all other numbers first.
  */
 static void let_run_on(const struct space *space, const cpu_set_t *cpus)
 {
