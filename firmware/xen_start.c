@@ -15,6 +15,7 @@
 #define BOUNDARY	(4ull << 20)	/* where the mapped part ends */
 #define SPARE		(512ull << 10)	/* and how much of it is free at least */
 #define MAPPED_MAX	(1ull << 30)
+#define HYPERCALL_SIZE	32		/* bytes of each in a hypercall page */
 #define ENTRIES_PER_PAGE (PVM_PAGE_SIZE / sizeof(uint64_t))
 /* A and D are set already: a shadow of these entries is whole at once. */
 #define TABLE_BITS	(PVM_PTE_P | PVM_PTE_W | PVM_PTE_U | PVM_PTE_A | PVM_PTE_D)
@@ -69,33 +70,6 @@ static uint64_t *entry_at(const struct layout *l, uint64_t table, uint64_t index
  * The kernel.
  */
 
-int xen_start_check(const struct elf_file *kernel, char *why, size_t why_size)
-{
-	const struct layout unlaid = { .why = why, .why_size = why_size }, *l = &unlaid;
-	uint64_t base = kernel->xen.virt_base;
-	unsigned i;
-
-	if (!kernel->xen.has_entry || !kernel->xen.has_virt_base)
-		return refuse(l, "%s: a kernel that cannot be a Xen PV guest: it is built without XEN_PV",
-			      kernel->path);
-	if (kernel->xen.hypercall_page)
-		return refuse(l, "%s: makes hypercalls through a page that Xen would fill, which is not supported",
-			      kernel->path);
-	if (base & (MAPPED_MAX - 1) || base >> 47 != 0x1ffff)
-		return refuse(l, "%s: its base 0x%llx is not a whole GiB of the upper half", kernel->path,
-			      (unsigned long long)base);
-	if (kernel->xen.entry - base >= MAPPED_MAX)
-		return refuse(l, "%s: its entry point 0x%llx is not in the GiB from 0x%llx on", kernel->path,
-			      (unsigned long long)kernel->xen.entry, (unsigned long long)base);
-	if (!kernel->xen.has_init_p2m || kernel->xen.init_p2m & (PVM_LEVEL_SIZE(4) - 1) ||
-	    kernel->xen.init_p2m >> 47)
-		return refuse(l, "%s: does not say where it wants the list of its frames", kernel->path);
-	for (i = 0; i < kernel->segment_count; i++)
-		if (kernel->segments[i].paddr + kernel->segments[i].memory_size > MAPPED_MAX)
-			return refuse(l, "%s: segment %u ends beyond 1 GiB", kernel->path, i);
-	return 0;
-}
-
 static uint64_t end_of_kernel(const struct elf_file *kernel)
 {
 	uint64_t end = 0;
@@ -110,6 +84,64 @@ static uint64_t end_of_kernel(const struct elf_file *kernel)
 	return round_up(end, PVM_PAGE_SIZE);
 }
 
+int xen_start_check(const struct elf_file *kernel, char *why, size_t why_size)
+{
+	const struct layout unlaid = { .why = why, .why_size = why_size }, *l = &unlaid;
+	uint64_t base = kernel->xen.virt_base;
+	unsigned i;
+
+	if (!kernel->xen.has_entry || !kernel->xen.has_virt_base)
+		return refuse(l, "%s: a kernel that cannot be a Xen PV guest: it is built without XEN_PV",
+			      kernel->path);
+	if (base & (MAPPED_MAX - 1) || base >> 47 != 0x1ffff)
+		return refuse(l, "%s: its base 0x%llx is not a whole GiB of the upper half", kernel->path,
+			      (unsigned long long)base);
+	if (kernel->xen.entry - base >= MAPPED_MAX)
+		return refuse(l, "%s: its entry point 0x%llx is not in the GiB from 0x%llx on", kernel->path,
+			      (unsigned long long)kernel->xen.entry, (unsigned long long)base);
+	if (!kernel->xen.has_init_p2m || kernel->xen.init_p2m & (PVM_LEVEL_SIZE(4) - 1) ||
+	    kernel->xen.init_p2m >> 47)
+		return refuse(l, "%s: does not say where it wants the list of its frames", kernel->path);
+	for (i = 0; i < kernel->segment_count; i++)
+		if (kernel->segments[i].paddr + kernel->segments[i].memory_size > MAPPED_MAX)
+			return refuse(l, "%s: segment %u ends beyond 1 GiB", kernel->path, i);
+	if (kernel->xen.hypercall_page &&
+	    (kernel->xen.hypercall_page & (PVM_PAGE_SIZE - 1) ||
+	     kernel->xen.hypercall_page - base >= end_of_kernel(kernel)))
+		return refuse(l, "%s: its hypercall page 0x%llx is no page of its segments", kernel->path,
+			      (unsigned long long)kernel->xen.hypercall_page);
+	return 0;
+}
+
+/*
+ * Kernels from before December 2024 make their hypercalls by a call into a page of their own, 32 bytes for
+ * each number. A call changes RAX only. iret does not come back: its frame begins with RAX, R11 and RCX.
+ */
+static void put_hypercall_page(const struct layout *l)
+{
+	static const uint8_t call[] = {
+		0x51, 0x41, 0x53,		/* push %rcx, %r11 */
+		0xb8, 0, 0, 0, 0, 0x0f, 0x05,	/* mov $NUMBER, %eax; syscall */
+		0x41, 0x5b, 0x59, 0xc3,		/* pop %r11, %rcx; ret */
+	};
+	static const uint8_t iret[] = {
+		0x51, 0x41, 0x53, 0x50,		/* push %rcx, %r11, %rax */
+		0xb8, PVM_XEN_IRET, 0, 0, 0, 0x0f, 0x05,
+	};
+	const struct elf_file *kernel = l->start->kernel;
+	uint8_t *page;
+	unsigned i;
+
+	if (!kernel->xen.hypercall_page)
+		return;
+	page = l->start->memory + (kernel->xen.hypercall_page - kernel->xen.virt_base);
+	for (i = 0; i < PVM_PAGE_SIZE / HYPERCALL_SIZE; i++) {
+		memcpy(page + i * HYPERCALL_SIZE, call, sizeof(call));
+		page[i * HYPERCALL_SIZE + 4] = (uint8_t)i;
+	}
+	memcpy(page + PVM_XEN_IRET * HYPERCALL_SIZE, iret, sizeof(iret));
+}
+
 static int load_kernel(struct layout *l)
 {
 	struct xen_start *start = l->start;
@@ -120,7 +152,10 @@ static int load_kernel(struct layout *l)
 	if (l->next > memory_size(l))
 		return refuse(l, "%s: ends at 0x%llx, beyond %llu MiB of memory", start->kernel->path,
 			      (unsigned long long)l->next, (unsigned long long)memory_size(l) >> 20);
-	return elf_file_load(start->kernel, start->memory, memory_size(l), l->why, l->why_size);
+	if (elf_file_load(start->kernel, start->memory, memory_size(l), l->why, l->why_size))
+		return -1;
+	put_hypercall_page(l);
+	return 0;
 }
 
 /* ------------------------------------------------------------------------

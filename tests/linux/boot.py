@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 """Debian's own kernel as a guest of minivisor, up to its init and the programs that this runs.
 
-    boot.py --minivisor ELF --work PROGRAM --suite SUITE --cpus N --checks N --folder FOLDER
+    boot.py --minivisor ELF --work PROGRAM (--suite SUITE | --vmlinuz FILE) --cpus N --checks N --folder FOLDER
     boot.py --extract VMLINUZ VMLINUX		# only the payload
 
 Owns the payload of a vmlinuz, the initial file system and the verdict. The kernel is the package's, unmodified;
@@ -107,6 +107,15 @@ def judge(cpus, checks, release, console):
     return wrong
 
 
+def vmlinuz_of(suite):
+    """The kernel of a Debian suite, or of ubuntu-22.04 or ubuntu-24.04, fetched if need be."""
+    script = [TESTS / "kvm" / "kernel", suite]
+    if suite.startswith("ubuntu-"):
+        script = [TESTS / "linux" / "ubuntu-kernel", suite.removeprefix("ubuntu-")]
+    found = pathlib.Path(subprocess.run(script, stdout=subprocess.PIPE, check=True, text=True).stdout.strip())
+    return found if found.is_file() else next(found.glob("boot/vmlinuz-*"))
+
+
 def judge_minivisor(log, status):
     wrong = []
     if status != POWER_OFF << 1 | 1 or "the guest ends: power off" not in log:
@@ -119,15 +128,16 @@ def main():
         pathlib.Path(sys.argv[3]).write_bytes(payload(pathlib.Path(sys.argv[2])))
         return 0
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for name in ("minivisor", "work", "suite", "folder"):
+    for name in ("minivisor", "work", "folder"):
         parser.add_argument(f"--{name}", required=True)
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--suite", help="Debian's, as tests/kvm/kernel has it, or ubuntu-22.04, ubuntu-24.04")
+    which.add_argument("--vmlinuz", type=pathlib.Path, help="any other kernel, named vmlinuz-RELEASE")
     parser.add_argument("--cpus", type=int, required=True)
     parser.add_argument("--checks", type=int, required=True)
     parser.add_argument("--append", default="")
     args = parser.parse_args()
-    kernels = subprocess.run([TESTS / "kvm" / "kernel", args.suite], stdout=subprocess.PIPE, check=True,
-                             text=True).stdout.strip()
-    vmlinuz = next(pathlib.Path(kernels).glob("boot/vmlinuz-*"))
+    vmlinuz = args.vmlinuz or vmlinuz_of(args.suite)
     release = vmlinuz.name.removeprefix("vmlinuz-")
     print(f"{vmlinuz.name}: sha256 {hashlib.sha256(vmlinuz.read_bytes()).hexdigest()}")
     pathlib.Path(args.folder).mkdir(parents=True, exist_ok=True)

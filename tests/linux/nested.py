@@ -22,13 +22,8 @@ MEMORY_MB = 384		# of a guest; the host has 1 GiB
 SECONDS = 900		# against hangs, for each guest
 
 
-def kernel_of(suite):
-    folder = subprocess.run([KVM / "kernel", suite], stdout=subprocess.PIPE, check=True, text=True).stdout.strip()
-    return next(pathlib.Path(folder).glob("boot/vmlinuz-*"))
-
-
 def job(args, suite, cpus, initrd):
-    kernel = kernel_of(suite)
+    kernel = boot.vmlinuz_of(suite)
     print(f"{kernel.name}: sha256 {hashlib.sha256(kernel.read_bytes()).hexdigest()}")
     command = (f"/files/pvm run --backend=kvm --kernel=/files/{kernel.name} --initrd=/files/initrd --smp={cpus} "
                f"--memory={MEMORY_MB}M --append='console=hvc0 {args.append}' </dev/null 2>&1")
