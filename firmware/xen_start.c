@@ -108,7 +108,7 @@ int xen_start_check(const struct elf_file *kernel, char *why, size_t why_size)
 	if (kernel->xen.hypercall_page &&
 	    (kernel->xen.hypercall_page & (PVM_PAGE_SIZE - 1) ||
 	     kernel->xen.hypercall_page - base >= end_of_kernel(kernel)))
-		return refuse(l, "%s: its hypercall page 0x%llx is no page of its segments", kernel->path,
+		return refuse(l, "%s: its hypercall page 0x%llx is not below its end", kernel->path,
 			      (unsigned long long)kernel->xen.hypercall_page);
 	return 0;
 }

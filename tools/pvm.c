@@ -3,6 +3,7 @@
  * The pvm command: picks the subcommand. Owns the standard streams at the two
  * ends of a run; does nothing else itself.
  */
+#define _GNU_SOURCE
 #include "output.h"
 #include "pvm.h"
 
@@ -66,16 +67,29 @@ static int finish(int status)
 	return MONITOR_STATUS_FAILED;
 }
 
+/* Of the stack's limit: what lies above, arguments and environment. */
+static size_t stack_taken(void)
+{
+	const char *end = NULL;
+	char **entry;
+
+	for (entry = environ; *entry; entry++)
+		if (*entry > end)
+			end = *entry;
+	return end ? (size_t)(end + strlen(end) - (const char *)__builtin_frame_address(0)) : 0;
+}
+
 /* A stack that ends amid a call is a SIGSEGV without a word. Before anything that takes much of it. */
 static bool has_stack(void)
 {
+	size_t wanted = STACK_MIN + stack_taken();
 	struct rlimit limit;
 
-	if (getrlimit(RLIMIT_STACK, &limit) || limit.rlim_cur >= STACK_MIN)
+	if (getrlimit(RLIMIT_STACK, &limit) || limit.rlim_cur >= wanted)
 		return true;
 	/* fprintf() to standard error wants 8 KiB of it itself. */
-	output_say("pvm: a stack of %llu KiB: at least %u are needed, see 'ulimit -s'\n",
-		   (unsigned long long)limit.rlim_cur >> 10, STACK_MIN >> 10);
+	output_say("pvm: a stack of %llu KiB: at least %zu are needed with this environment, see 'ulimit -s'\n",
+		   (unsigned long long)limit.rlim_cur >> 10, (wanted + 1023) >> 10);
 	return false;
 }
 

@@ -120,6 +120,7 @@ struct pvm_kvm_vcpu {
 	bool is_acting;			/* KVM carries the action out */
 	bool perf_refuses;		/* the last entry: pvm_kvm_perf_in() */
 	bool pvcs_is_gone;		/* the slot of its PVCS was taken away; notifier.c */
+	enum { IF_IS_NOT_LATE, IF_IS_LATE_CLEAR, IF_IS_LATE_SET } late_if;	/* set meanwhile */
 	bool has_no_cpu;		/* the CPU of the last entry was refused */
 	bool is_pvm;			/* in 64-bit mode: runs on the switcher */
 	bool wants_irq, wants_nmi;	/* KVM has one more, for when it is let in */
@@ -298,8 +299,10 @@ void pvm_kvm_after_set_cpuid(struct kvm_vcpu *vcpu);
 int pvm_kvm_vcpu_create(struct kvm_vcpu *vcpu);
 void pvm_kvm_vcpu_free(struct kvm_vcpu *vcpu);
 void pvm_kvm_vcpu_reset(struct kvm_vcpu *vcpu, bool init_event);
-/* Before the PVCS is read or written without an entry. May sleep. */
+/* Before the PVCS is written without an entry. May sleep. */
 void pvm_kvm_renew_pvcs(struct pvm_kvm_vcpu *v);
+/* Of supervisor mode, by user space. Where no memory is at the PVCS's place: when there is. May sleep. */
+void pvm_kvm_set_if(struct pvm_kvm_vcpu *v, bool on);
 int pvm_kvm_pre_run(struct kvm_vcpu *vcpu);
 enum exit_fastpath_completion pvm_kvm_run(struct kvm_vcpu *vcpu, u64 run_flags);
 int pvm_kvm_handle_exit(struct kvm_vcpu *vcpu, enum exit_fastpath_completion fastpath);

@@ -359,10 +359,9 @@ void pvm_kvm_set_rflags(struct kvm_vcpu *vcpu, unsigned long rflags)
 	v->rflags = rflags | X86_EFLAGS_FIXED;
 	if (!runs(v))
 		return;
-	pvm_kvm_renew_pvcs(v);
 	v->pvm.rflags = pvm_rflags_sanitize(rflags);
 	if (!v->pvm.user_mode)
-		pvm_event_set_if(&v->pvm, rflags & X86_EFLAGS_IF);
+		pvm_kvm_set_if(v, rflags & X86_EFLAGS_IF);
 	pvm_kvm_log_pvcs(v);
 }
 

@@ -148,8 +148,8 @@ static void set_xsave_state(struct kvm_vcpu *vcpu, u64 xcr0, u64 xss)
 	vcpu->arch.ia32_xss = xss;
 }
 
-/* M10: the slot that the PVCS was in is no more; what is there now, if anything, is its page. Within KVM's
- * SRCU, which whoever takes a slot away waits for. */
+/* M10: the slot that the PVCS was in is no more; what is there now, if anything, is its page. KVM waits for
+ * this SRCU before a slot is gone. */
 void pvm_kvm_renew_pvcs(struct pvm_kvm_vcpu *v)
 {
 	int idx;
@@ -159,7 +159,25 @@ void pvm_kvm_renew_pvcs(struct pvm_kvm_vcpu *v)
 	idx = srcu_read_lock(&v->vcpu.kvm->srcu);
 	if (xchg(&v->pvcs_is_gone, false))
 		pvm_pvcs_renew(&v->pvm);
+	if (v->late_if != IF_IS_NOT_LATE)
+		pvm_event_set_if(&v->pvm, v->late_if == IF_IS_LATE_SET);
+	v->late_if = IF_IS_NOT_LATE;
 	srcu_read_unlock(&v->vcpu.kvm->srcu, idx);
+}
+
+void pvm_kvm_set_if(struct pvm_kvm_vcpu *v, bool on)
+{
+	struct kvm *kvm = v->vcpu.kvm;
+	int idx = srcu_read_lock(&kvm->srcu);
+
+	if (READ_ONCE(v->pvcs_is_gone) &&
+	    kvm_is_error_hva(gfn_to_hva(kvm, gpa_to_gfn(v->pvm.msr.vcpu_struct)))) {
+		v->late_if = on ? IF_IS_LATE_SET : IF_IS_LATE_CLEAR;
+	} else {
+		pvm_kvm_renew_pvcs(v);
+		pvm_event_set_if(&v->pvm, on);
+	}
+	srcu_read_unlock(&kvm->srcu, idx);
 }
 
 int pvm_kvm_pre_run(struct kvm_vcpu *vcpu)

@@ -109,7 +109,7 @@ struct pvm_host_ops {
 	 * host would have to sleep, and is called where it must not: it is asked again after
 	 * gfn_to_frame() with PVM_MAY_SLEEP. @va, @pa: where the frame is, for as long as it is
 	 * pinned, whatever backs @gfn meanwhile; unpin() gets @va back. It may sleep: where that is not
-	 * allowed it is called only when pin() has just had another page. */
+	 * allowed it is called only right after pin() has answered PVM_OK. */
 	int (*pin)(void *host, pvm_gfn_t gfn, void **va, pvm_hpa_t *pa);
 	void (*unpin)(void *host, pvm_gfn_t gfn, void *va);
 

@@ -9,12 +9,12 @@ import subprocess
 import sys
 
 
-def run(pvm, guest, what, most):
+def run(pvm, guest, what, most, environment=None):
     def limit():
         resource.setrlimit(what, (most, most))
 
     return subprocess.run([pvm, "run", "--backend=native", "--smp=2", "--timeout=60", guest], preexec_fn=limit,
-                          timeout=80, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+                          timeout=80, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment)
 
 
 def main():
@@ -26,9 +26,11 @@ def main():
             started += 1
         elif done.returncode != 125 or "ok 1" in done.stdout or len(done.stderr.splitlines()) != 1:
             wrong.append(f"{descriptors} descriptors: status {done.returncode}: {done.stdout}{done.stderr}")
-    for stack in (*range(16, 64, 8), 64, 128):
-        done = run(pvm, guest, resource.RLIMIT_STACK, stack << 10)
-        if stack >= 64 and done.returncode == 0:
+    # The environment is on the stack, too.
+    for stack, environment, enough in (*((kib, {}, False) for kib in range(16, 64, 8)), (72, {}, True), (128, {}, True),
+                                       (96, {"LONG": "x" * 40000}, False), (128, {"LONG": "x" * 40000}, True)):
+        done = run(pvm, guest, resource.RLIMIT_STACK, stack << 10, environment)
+        if enough and done.returncode == 0:
             continue
         if done.returncode != 125 or len(done.stderr.splitlines()) != 1 or f"stack of {stack} KiB" not in done.stderr:
             wrong.append(f"{stack} KiB of stack: status {done.returncode}: {done.stdout}{done.stderr}")

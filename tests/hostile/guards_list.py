@@ -508,6 +508,8 @@ NATIVE = (
           "unit.native-pool"),
     guard("N6 rights amid a mapping are list entries", "backends/standalone/native/fill.c",
           "	if (fault->error_code & PVM_PF_P)\n", "	if (0)\n", "unit.native-pool"),
+    guard("S8 a PVCS is given up where the host may sleep", "libpvm/vcpu/pvcs.c",
+          "		if (vcpu->brief && vcpu->pvcs)\n			return PVM_EAGAIN;", "		", "unit.exit"),
     guard("M1 M2P is read, not written", "libpvm/mmu/fault.c", "error_code & PVM_PF_P ? PVM_ENOENT :", "!error_code ? PVM_ENOENT :",
           "unit.xen-pv"),
     guard("M1 M2P is the kernel's alone", FILL, "!config->switcher_pml4_entry || vcpu->user_mode ||",

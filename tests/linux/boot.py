@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-"""Debian's own kernel as a guest of minivisor, up to its init and the programs that this runs.
+"""A distribution's own kernel as a guest of minivisor, up to its init and the programs that this runs.
 
     boot.py --minivisor ELF --work PROGRAM (--suite SUITE | --vmlinuz FILE) --cpus N --checks N --folder FOLDER
     boot.py --extract VMLINUZ VMLINUX		# only the payload

@@ -128,6 +128,23 @@ Test(exit_late, S8_a_pvcs_that_cannot_be_pinned_yet_is_waited_for_by_a_hypercall
 	cr_assert_eq(vcpu->gpr[PVM_RAX], 0);
 }
 
+/* unpin() may sleep. */
+Test(exit_late, S8_a_pvcs_is_given_up_where_the_host_may_sleep)
+{
+	void *pvcs = vcpu->pvcs;
+
+	cr_assert_not_null(pvcs);
+	vcpu->gpr[PVM_RAX] = PVM_HC_WRMSR;
+	vcpu->gpr[PVM_RBX] = MSR_PVM_VCPU_STRUCT;
+	vcpu->gpr[PVM_R10] = vcpu->gpr[PVM_RCX] = 0;
+	stopped(PVM_EXIT_SYSCALL, 0);
+	cr_assert_eq(handle(PVM_NO_SLEEP), PVM_ACT_RETRY);
+	cr_assert_eq(vcpu->pvcs, pvcs);
+	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
+	cr_assert_null(vcpu->pvcs);
+	cr_assert_eq(vcpu->gpr[PVM_RAX], 0);
+}
+
 Test(exit_late, S8_a_pvcs_that_cannot_be_pinned_yet_is_waited_for_by_wrmsr)
 {
 	write_vcpu_struct(false, PAGE);

@@ -73,7 +73,7 @@ static void *stop_and_kick(void *argument)
 	while (!*runs)
 		usleep(100);
 	kill(stub, SIGSTOP);
-	while (state != 'T') {
+	while (state != 'T' && state != 'Z') {
 		FILE *file = fopen(path, "r");
 
 		if (!file || fscanf(file, "%*d %*s %c", &state) != 1)
