@@ -64,6 +64,16 @@ static bool runs(const struct pvm_kvm_vcpu *v)
 	return v->is_pvm && !v->is_new;
 }
 
+/* The engine's, but for an IF that could not be written yet: pvm_kvm_set_if(). */
+static unsigned long running_rflags(const struct pvm_kvm_vcpu *v)
+{
+	unsigned long rflags = pvm_vcpu_rflags(&v->pvm);
+
+	if (v->late_if != IF_IS_NOT_LATE && !v->pvm.user_mode)
+		rflags = (rflags & ~X86_EFLAGS_IF) | (v->late_if == IF_IS_LATE_SET ? X86_EFLAGS_IF : 0);
+	return rflags;
+}
+
 /* A vCPU that runs is taken back from the engine: what is not set now stays as it is there. */
 static void take_back(struct pvm_kvm_vcpu *v)
 {
@@ -75,7 +85,8 @@ static void take_back(struct pvm_kvm_vcpu *v)
 		pvm_kvm_get_segment(&v->vcpu, &v->seg[i], i);
 	pvm_kvm_get_idt(&v->vcpu, &v->idt);
 	pvm_kvm_get_gdt(&v->vcpu, &v->gdt);
-	v->rflags = pvm_vcpu_rflags(&v->pvm);
+	v->rflags = running_rflags(v);
+	v->late_if = IF_IS_NOT_LATE;
 	v->is_new = true;
 }
 
@@ -96,6 +107,7 @@ void pvm_kvm_leave_pvm(struct pvm_kvm_vcpu *v)
 	pvm_vcpu_reset(&v->pvm);
 	v->exit.kind = PVM_EXIT_KICK;
 	v->action = PVM_ACT_RESUME;
+	v->late_if = IF_IS_NOT_LATE;
 	v->acts = v->is_halted = v->was_pvm = false;
 }
 
@@ -349,7 +361,7 @@ unsigned long pvm_kvm_get_rflags(struct kvm_vcpu *vcpu)
 {
 	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
 
-	return runs(v) ? pvm_vcpu_rflags(&v->pvm) : v->rflags;
+	return runs(v) ? running_rflags(v) : v->rflags;
 }
 
 void pvm_kvm_set_rflags(struct kvm_vcpu *vcpu, unsigned long rflags)

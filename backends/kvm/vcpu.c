@@ -107,6 +107,7 @@ void pvm_kvm_vcpu_reset(struct kvm_vcpu *vcpu, bool init_event)
 	v->seg[VCPU_SREG_LDTR] = (struct kvm_segment){ .limit = 0xffff, .type = 0x2, .present = 1 };
 	v->idt = v->gdt = (struct desc_ptr){ .size = 0xffff };
 	v->rflags = X86_EFLAGS_FIXED;
+	v->late_if = IF_IS_NOT_LATE;
 	v->shadow = 0;
 	v->early_star = 0;
 	vcpu->arch.halt_request = 0;

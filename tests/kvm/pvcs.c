@@ -120,6 +120,7 @@ static void registers_between_slots(void)
 
 	machine_slot(&m, 1, 0, PLACE, 0, memory);
 	set_if(true);
+	check(bare_regs(&m).rflags & PVM_RFLAGS_IF, "KVM_GET_REGS has IF that KVM_SET_REGS set while a PVCS is away");
 	machine_slot(&m, 1, 0, PLACE, SIZE, memory);
 	bare_run(&m);
 	check(place_of_pvcs() == PLACE && (bare_regs(&m).rflags & PVM_RFLAGS_IF),
