@@ -9,13 +9,13 @@ jobs=$(nproc)
 
 # Each is a Debian package, or alternatives: the first is installed if none is.
 packages_build=(gcc libc6-dev make cmake libcriterion-dev libunwind-dev libcjson-dev
-	libzydis-dev zlib1g-dev liblzma-dev libzstd-dev liblz4-dev linux-libc-dev python3)
+	libzydis-dev zlib1g-dev liblzma-dev libzstd-dev liblz4-dev libslirp-dev linux-libc-dev python3)
 # What runs a distribution's kernel, in an emulated host with the module built for it.
 packages_linux=(qemu-system-x86 busybox-static cpio xz-utils debian-archive-keyring gcc-12 kmod pahole
 	"libelf1|libelf1t64")
 packages_test=(clang "libclang-rt-14-dev|libclang-rt-dev|libclang-rt-19-dev" gcovr pkgconf man-db
 	qemu-system-x86 busybox-static cpio xz-utils zstd debian-archive-keyring gcc-12 kmod pahole
-	"libelf1|libelf1t64" bochs bochs-term bochsbios vgabios grub-pc-bin grub-common xorriso mtools spin)
+	"libelf1|libelf1t64" bochs bochs-term bochsbios vgabios grub-pc-bin grub-common xorriso mtools spin debootstrap)
 
 die() {
 	echo "$*" >&2

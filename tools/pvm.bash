@@ -24,8 +24,12 @@ _pvm()
 		mapfile -t COMPREPLY < <(compgen -W "dual-cr3 single-cr3" -- "$cur")
 		return
 		;;
-	-t | --trace | -k | --kernel | -i | --initrd)
+	-t | --trace | -k | --kernel | -i | --initrd | -d | --disk)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		return
+		;;
+	-n | --net)
+		mapfile -t COMPREPLY < <(compgen -W "user tap=" -- "$cur")
 		return
 		;;
 	-m | --memory | -s | --smp | -a | --append | -T | --timeout | --shadow-memory)
@@ -53,6 +57,14 @@ _pvm()
 		mapfile -t COMPREPLY < <(compgen -P --initrd= -f -- "${cur#*=}")
 		return
 		;;
+	--disk=*)
+		mapfile -t COMPREPLY < <(compgen -P --disk= -f -- "${cur#*=}")
+		return
+		;;
+	--net=*)
+		mapfile -t COMPREPLY < <(compgen -P --net= -W "user tap=" -- "${cur#*=}")
+		return
+		;;
 	--trace=*)
 		mapfile -t COMPREPLY < <(compgen -P --trace= -f -- "${cur#*=}")
 		return
@@ -60,8 +72,8 @@ _pvm()
 	esac
 	options="--help -h"
 	if [[ ${COMP_WORDS[1]} == run ]]; then
-		options="--backend= --kernel= --initrd= --memory= --smp= --append= --console --abi= --trace= --stats --timeout= --shadow-memory= --mitigations= --help"
-		options+=" -b -k -i -m -s -a -c -t -S -T -h"
+		options="--backend= --kernel= --initrd= --disk= --net= --memory= --smp= --append= --console --abi= --trace= --stats --timeout= --shadow-memory= --mitigations= --help"
+		options+=" -b -k -i -d -n -m -s -a -c -t -S -T -h"
 	fi
 	if [[ $cur == -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")

@@ -15,6 +15,7 @@
 
 #include "backtrace.h"
 #include "console.h"
+#include "devices.h"
 #include "guest_abi.h"
 #include "output.h"
 #include "signals.h"
@@ -24,7 +25,7 @@
 /* With the names of the guest ABIs. */
 static const char help[] =
 "Usage: pvm run [OPTION]... GUEST.elf\n"
-"       pvm run [OPTION]... --kernel=VMLINUZ [--initrd=FILE]\n"
+"       pvm run [OPTION]... --kernel=VMLINUZ [--initrd=FILE] [--disk=FILE]... [--net=NET]...\n"
 "\n"
 "Runs GUEST.elf, a static ELF64 file for x86-64, until it writes to the debug-exit\n"
 "port 0xf4. Its console, a 16550 at port 0x3f8, is standard input and output.\n"
@@ -36,6 +37,12 @@ static const char help[] =
 "  -k, --kernel=VMLINUZ      a kernel with Linux's Xen PV support (XEN_PV); its console\n"
 "                            is hvc0, which is what Linux takes if --append names none\n"
 "  -i, --initrd=FILE         its initial RAM disk\n"
+"  -d, --disk=FILE[,ro]      a raw file or block device as its next disk, xvda and on\n"
+"  -n, --net=NET             its next network card, eth0 and on, NET is one of:\n"
+"                            user[,forward=PORT:PORT][,loopback]  needs no privilege;\n"
+"                            forward: a TCP port of 127.0.0.1 is one of the guest's;\n"
+"                            loopback: the guest may reach 127.0.0.1, as 10.0.2.2\n"
+"                            tap=NAME  a tap device of the host's\n"
 "  -m, --memory=SIZE         guest memory; K, M and G are understood (default 64M,\n"
 "                            for a kernel 512M)\n"
 "  -s, --smp=N               number of vCPUs, 1 to 64 (default 1)\n"
@@ -60,7 +67,9 @@ static const char help[] =
 "  pvm run hello.elf\n"
 "  pvm run --smp=2 --memory=128M --append='quiet test=all' smp.elf\n"
 "  pvm run --stats --trace=work.json --timeout=60 work.elf\n"
-"  pvm run --kernel=/boot/vmlinuz-6.1.0-32-amd64 --initrd=initrd.img --console\n";
+"  pvm run --kernel=/boot/vmlinuz-6.1.0-32-amd64 --initrd=initrd.img --console\n"
+"  pvm run --kernel=vmlinuz --initrd=initrd.img --append='root=/dev/xvda1' \\\n"
+"      --disk=root.img --net=user,forward=8022:22 --console\n";
 
 enum { SHADOW_MEMORY = 256, ABI, MITIGATIONS };
 
@@ -68,6 +77,8 @@ static const struct option long_options[] = {
 	{ "backend", required_argument, NULL, 'b' },
 	{ "kernel", required_argument, NULL, 'k' },
 	{ "initrd", required_argument, NULL, 'i' },
+	{ "disk", required_argument, NULL, 'd' },
+	{ "net", required_argument, NULL, 'n' },
 	{ "memory", required_argument, NULL, 'm' },
 	{ "smp", required_argument, NULL, 's' },
 	{ "append", required_argument, NULL, 'a' },
@@ -120,6 +131,28 @@ static int take_abi(struct run_options *options, const char *name)
 	return 0;
 }
 
+static int take_disk(struct monitor_options *options)
+{
+	const char *wrong;
+
+	if (options->disk_count == MONITOR_DISKS_MAX)
+		return bad_value("disk", optarg, "at most 16 disks are possible");
+	wrong = parse_disk(optarg, &options->disks[options->disk_count++]);
+	return wrong ? bad_value("disk", optarg, wrong) : 0;
+}
+
+static int take_net(struct monitor_options *options)
+{
+	char given[128];
+	const char *wrong;
+
+	snprintf(given, sizeof(given), "%s", optarg);
+	if (options->net_count == MONITOR_NETS_MAX)
+		return bad_value("net", optarg, "at most 4 network cards are possible");
+	wrong = parse_net(optarg, &options->nets[options->net_count++]);
+	return wrong ? bad_value("net", given, wrong) : 0;
+}
+
 static int take_option(struct run_options *options, int option)
 {
 	switch (option) {
@@ -133,6 +166,10 @@ static int take_option(struct run_options *options, int option)
 	case 'i':
 		options->vm.initrd = optarg;
 		return 0;
+	case 'd':
+		return take_disk(&options->vm);
+	case 'n':
+		return take_net(&options->vm);
 	case 'c':
 		options->vm.console_keys = true;
 		return 0;
@@ -211,7 +248,7 @@ static int parse_options(struct run_options *options, int argc, char **argv)
 	opterr = 0;
 	optind = 1;
 	while (index = optind,
-	       (option = getopt_long(argc, argv, ":b:k:i:m:s:a:ct:ST:h", long_options, NULL)) != -1) {
+	       (option = getopt_long(argc, argv, ":b:k:i:d:n:m:s:a:ct:ST:h", long_options, NULL)) != -1) {
 		if (option == '?' || option == ':')
 			return bad_option(option, argv[option == ':' ? optind - 1 : index]);
 		if (take_option(options, option))
@@ -225,6 +262,10 @@ static int parse_options(struct run_options *options, int argc, char **argv)
 	}
 	if (options->vm.initrd && !options->vm.kernel) {
 		fprintf(stderr, "pvm: --initrd=%s: it is for a --kernel\n", options->vm.initrd);
+		return -1;
+	}
+	if ((options->vm.disk_count || options->vm.net_count) && !options->vm.kernel) {
+		fprintf(stderr, "pvm: --%s: it is for a --kernel\n", options->vm.disk_count ? "disk" : "net");
 		return -1;
 	}
 	if (options->vm.kernel && options->vm.abi_given) {

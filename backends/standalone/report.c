@@ -9,6 +9,7 @@
 #include <pvm/mmu.h>
 
 #include "host.h"
+#include "xen_guest.h"
 
 void monitor_print_row(FILE *to, const char *name, uint64_t count)
 {
@@ -141,6 +142,8 @@ void monitor_print_stats(struct monitor_vm *vm, FILE *to)
 {
 	if (vm->executor->print_stats) {
 		vm->executor->print_stats(vm, to);
+		if (vm->xen)
+			xen_guest_print_stats(vm->xen, to);
 		print_memory(vm, to);
 		return;
 	}

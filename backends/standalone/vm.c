@@ -205,6 +205,19 @@ static int make_memory(struct monitor_vm *vm, const struct elf_file *elf,
 			  options->command_line, why, why_size);
 }
 
+/* A trace overwrites what is there. */
+static bool trace_is_the_guest(const struct monitor_options *options, const char *kernel)
+{
+	unsigned i;
+
+	for (i = 0; i < options->disk_count; i++) {
+		if (trace_would_overwrite(options->trace, options->disks[i].path))
+			return true;
+	}
+	return trace_would_overwrite(options->trace, kernel) ||
+	       (options->initrd && trace_would_overwrite(options->trace, options->initrd));
+}
+
 static int make_parts(struct monitor_vm *vm, const struct elf_file *elf,
 		      const struct monitor_options *options, char *why, size_t why_size)
 {
@@ -226,8 +239,7 @@ static int make_parts(struct monitor_vm *vm, const struct elf_file *elf,
 	    make_engine(vm, &config, why, why_size))
 		return -1;
 	if (options->trace) {
-		if (trace_would_overwrite(options->trace, elf->path) ||
-		    (options->initrd && trace_would_overwrite(options->trace, options->initrd))) {
+		if (trace_is_the_guest(options, elf->path)) {
 			snprintf(why, why_size, "trace %s: that is the guest", options->trace);
 			return -1;
 		}
@@ -239,7 +251,7 @@ static int make_parts(struct monitor_vm *vm, const struct elf_file *elf,
 		return -1;
 	vm->executor_ready = true;
 	if (options->kernel)
-		return xen_guest_create(vm, elf, options->initrd, options->command_line, why, why_size);
+		return xen_guest_create(vm, elf, options, why, why_size);
 	return 0;
 }
 

@@ -20,10 +20,29 @@
 #define MONITOR_STATUS_DIED	126	/* the guest died: triple fault and the like */
 #define MONITOR_STATUS_SIGNAL	128	/* plus the signal's number */
 
+#define MONITOR_DISKS_MAX	16
+#define MONITOR_NETS_MAX	4
+
+struct monitor_disk {
+	const char *path;		/* a file or a block device, raw */
+	bool read_only;
+};
+
+struct monitor_net {
+	const char *tap;		/* name of a tap device; NULL: a user-mode network, and of that: */
+	uint16_t forward_from;		/* TCP port of 127.0.0.1 that is the guest's forward_to; 0: none */
+	uint16_t forward_to;
+	bool loopback;			/* the guest may reach the host's 127.0.0.1, as 10.0.2.2 */
+};
+
 struct monitor_options {
 	const char *guest;		/* path of the ELF file, or of a kernel */
 	bool kernel;			/* it is a distribution's kernel, to be run as a Xen PV guest */
 	const char *initrd;		/* path of its initial RAM disk; NULL: none */
+	struct monitor_disk disks[MONITOR_DISKS_MAX];	/* of a kernel's: xvda and on */
+	unsigned disk_count;
+	struct monitor_net nets[MONITOR_NETS_MAX];	/* and its network cards: eth0 and on */
+	unsigned net_count;
 	const struct executor_ops *executor;
 	uint64_t memory;		/* bytes; 0: MONITOR_MEMORY_DEFAULT, _KERNEL for a kernel */
 	bool abi_given;			/* else what the guest's ELF note says, or dual CR3 */

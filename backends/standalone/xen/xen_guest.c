@@ -13,10 +13,13 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "kernel_image.h"
-#include "loop.h"
-#include "platform.h"
+#include "../kernel_image.h"
+#include "../loop.h"
+#include "../platform.h"
+#include "xen_bus.h"
+#include "xen_card.h"
 #include "xen_console.h"
+#include "xen_disk.h"
 #include "xen_start.h"
 
 #define GRANT_FRAMES	4
@@ -30,6 +33,9 @@ struct xen_guest {
 	uint32_t console_port;
 	pthread_t thread;
 	bool has_thread;
+	struct xen_bus *bus;
+	struct xen_disk *disks[MONITOR_DISKS_MAX];
+	struct xen_card *cards[MONITOR_NETS_MAX];
 };
 
 static uint64_t guest_pages(const struct monitor_vm *vm)
@@ -107,7 +113,7 @@ int xen_guest_start(struct xen_guest *guest)
 	int error = pthread_create(&guest->thread, NULL, serve_console, guest);
 
 	guest->has_thread = !error;
-	return error;
+	return error ? error : xen_bus_start(guest->bus);
 }
 
 void xen_guest_wait(struct xen_guest *guest)
@@ -115,6 +121,7 @@ void xen_guest_wait(struct xen_guest *guest)
 	if (guest->has_thread)
 		pthread_join(guest->thread, NULL);
 	guest->has_thread = false;
+	xen_bus_wait(guest->bus);
 }
 
 /* The registers of the first instruction. The other vCPUs get theirs from the guest; until then they need a
@@ -136,22 +143,24 @@ static int set_registers(struct monitor_vm *vm, const struct xen_start *start, c
 	return 0;
 }
 
-static int load(struct monitor_vm *vm, const struct elf_file *kernel, const char *initrd,
-		const char *command_line, char *why, size_t why_size)
+static int load(struct monitor_vm *vm, const struct elf_file *kernel,
+		const struct monitor_options *options, char *why, size_t why_size)
 {
+	uint64_t grants = pvm_gfn_to_gpa(vm->pvm.config.xen.grants).v;
 	struct xen_start start = {
 		.memory = vm->memory.va,
 		.pages = guest_pages(vm),
 		.kernel = kernel,
-		.command_line = command_line,
+		.command_line = options->command_line,
 		.shared_info = pvm_gfn_to_gpa(vm->pvm.config.xen.shared_info).v,
 		.console_port = vm->xen->console_port,
+		.store_port = xen_bus_port(vm->xen->bus),
 	};
 	uint8_t *bytes = NULL;
 	int error;
 
-	if (initrd) {
-		bytes = kernel_image_read_file(initrd, &start.initrd_size, why, why_size);
+	if (options->initrd) {
+		bytes = kernel_image_read_file(options->initrd, &start.initrd_size, why, why_size);
 		if (!bytes)
 			return -1;
 		start.initrd = bytes;
@@ -161,11 +170,36 @@ static int load(struct monitor_vm *vm, const struct elf_file *kernel, const char
 	if (error)
 		return -1;
 	xen_console_init(&vm->xen->console, vm->memory.va + start.console);
+	xen_bus_connect(vm->xen->bus, vm->memory.va + start.store,
+			&(struct xen_grants){
+				.memory = vm->memory.va,
+				.pages = start.pages,
+				.table = (struct xen_grant *)(vm->memory.va + grants),
+				.count = GRANT_FRAMES * PVM_PAGE_SIZE / sizeof(struct xen_grant),
+			});
 	return set_registers(vm, &start, why, why_size);
 }
 
-int xen_guest_create(struct monitor_vm *vm, const struct elf_file *kernel, const char *initrd,
-		     const char *command_line, char *why, size_t why_size)
+static int add_devices(struct xen_guest *guest, const struct monitor_options *options, char *why,
+		       size_t why_size)
+{
+	unsigned i;
+
+	for (i = 0; i < options->disk_count; i++) {
+		guest->disks[i] = xen_disk_create(guest->bus, i, &options->disks[i], why, why_size);
+		if (!guest->disks[i])
+			return -1;
+	}
+	for (i = 0; i < options->net_count; i++) {
+		guest->cards[i] = xen_card_create(guest->bus, i, &options->nets[i], why, why_size);
+		if (!guest->cards[i])
+			return -1;
+	}
+	return 0;
+}
+
+int xen_guest_create(struct monitor_vm *vm, const struct elf_file *kernel,
+		     const struct monitor_options *options, char *why, size_t why_size)
 {
 	struct xen_guest *guest = calloc(1, sizeof(*guest));
 	int port;
@@ -185,15 +219,36 @@ int xen_guest_create(struct monitor_vm *vm, const struct elf_file *kernel, const
 	if (port < 0)
 		return -1;
 	guest->console_port = (uint32_t)port;
-	return load(vm, kernel, initrd, command_line, why, why_size);
+	guest->bus = xen_bus_create(vm, why, why_size);
+	if (!guest->bus || add_devices(guest, options, why, why_size))
+		return -1;
+	return load(vm, kernel, options, why, why_size);
 }
 
 void xen_guest_destroy(struct monitor_vm *vm)
 {
-	if (!vm->xen)
+	struct xen_guest *guest = vm->xen;
+	unsigned i;
+
+	if (!guest)
 		return;
-	if (vm->xen->console_fd >= 0)
-		close(vm->xen->console_fd);
-	free(vm->xen);
+	for (i = 0; i < MONITOR_DISKS_MAX; i++)
+		xen_disk_destroy(guest->disks[i]);
+	for (i = 0; i < MONITOR_NETS_MAX; i++)
+		xen_card_destroy(guest->cards[i]);
+	xen_bus_destroy(guest->bus);
+	if (guest->console_fd >= 0)
+		close(guest->console_fd);
+	free(guest);
 	vm->xen = NULL;
+}
+
+void xen_guest_print_stats(const struct xen_guest *guest, FILE *to)
+{
+	unsigned i;
+
+	for (i = 0; i < MONITOR_DISKS_MAX && guest->disks[i]; i++)
+		xen_disk_print_stats(guest->disks[i], to);
+	for (i = 0; i < MONITOR_NETS_MAX && guest->cards[i]; i++)
+		xen_card_print_stats(guest->cards[i], to);
 }

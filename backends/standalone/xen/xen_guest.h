@@ -7,8 +7,8 @@
 #ifndef STANDALONE_XEN_GUEST_H
 #define STANDALONE_XEN_GUEST_H
 
+#include "../vm.h"
 #include "elf_file.h"
-#include "vm.h"
 
 struct xen_guest;
 
@@ -16,17 +16,20 @@ struct xen_guest;
 void xen_guest_configure(const struct monitor_vm *vm, uint32_t vcpus, struct pvm_vm_config *config);
 
 /**
- * xen_guest_create - load @kernel and what goes with it, and make the devices; vm->xen.
- * @initrd: its path, or NULL. After the executor's vm_init(). Returns 0, or -1 with one line in @why.
+ * xen_guest_create - load @kernel and what goes with it, and make the devices that @options name; vm->xen.
+ * After the executor's vm_init(). Returns 0, or -1 with one line in @why.
  */
-int xen_guest_create(struct monitor_vm *vm, const struct elf_file *kernel, const char *initrd,
-		     const char *command_line, char *why, size_t why_size);
+int xen_guest_create(struct monitor_vm *vm, const struct elf_file *kernel,
+		     const struct monitor_options *options, char *why, size_t why_size);
 void xen_guest_destroy(struct monitor_vm *vm);
 
 /* The devices' threads: they end when the VM is over, and have then served what the guest had asked for.
  * 0, or an errno. */
 int xen_guest_start(struct xen_guest *guest);
 void xen_guest_wait(struct xen_guest *guest);
+
+/* After the run: what the devices did. */
+void xen_guest_print_stats(const struct xen_guest *guest, FILE *to);
 
 /* Main thread. Room for console input, bytes; and some of it, no more than that. */
 unsigned xen_guest_input_room(struct xen_guest *guest);

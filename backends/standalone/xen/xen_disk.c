@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* As xen_disk.h says. One request at a time, in the guest's order; the host's page cache and its
+ * writeback do the rest. */
+#define _GNU_SOURCE
+#include "xen_disk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/fs.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "../output.h"
+#include "xen_blk.h"
+
+#define XVD_MAJOR	202u
+#define XVD_MINORS	16u	/* of a disk: its partitions */
+
+struct xen_disk {
+	struct xen_device device;
+	const char *path;
+	int fd;			/* or -1 */
+	bool read_only, is_block, is_added;
+	uint64_t sectors;
+	struct xen_blk blk;
+	uint32_t ring_ref;	/* while it is connected */
+	bool has_said;		/* that the host cannot read or write */
+	uint64_t count[XEN_BLK_OP_INDIRECT];	/* requests by operation */
+	uint64_t errors;
+};
+
+static struct xen_disk *to_disk(struct xen_device *device)
+{
+	return (struct xen_disk *)((char *)device - offsetof(struct xen_disk, device));
+}
+
+/* ------------------------------------------------------------------------
+ * The file.
+ */
+
+/* Two that write the same file would both lose; readers share it. */
+static int lock_file(const struct xen_disk *disk)
+{
+	struct flock lock = { .l_type = disk->read_only ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET };
+
+	if (fcntl(disk->fd, F_OFD_SETLK, &lock) == 0)
+		return 0;
+	/* A file system without locks has none to respect. */
+	return errno == EAGAIN || errno == EACCES ? -1 : 0;
+}
+
+static int open_file(struct xen_disk *disk, char *why, size_t why_size)
+{
+	/* A pipe would wait for its other end. */
+	int flags = (disk->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK;
+	struct stat status;
+	uint64_t bytes;
+
+	/* A block device that the host has mounted is not written by another. */
+	if (!disk->read_only && stat(disk->path, &status) == 0 && S_ISBLK(status.st_mode))
+		flags |= O_EXCL;
+	disk->fd = open(disk->path, flags);
+	if (disk->fd < 0 || fstat(disk->fd, &status) < 0) {
+		snprintf(why, why_size, "disk %s: %s", disk->path, strerror(errno));
+		return -1;
+	}
+	disk->is_block = S_ISBLK(status.st_mode);
+	if (!disk->is_block && !S_ISREG(status.st_mode)) {
+		snprintf(why, why_size, "disk %s: neither a file nor a block device", disk->path);
+		return -1;
+	}
+	bytes = (uint64_t)status.st_size;
+	if (disk->is_block && ioctl(disk->fd, BLKGETSIZE64, &bytes) < 0) {
+		snprintf(why, why_size, "disk %s: %s", disk->path, strerror(errno));
+		return -1;
+	}
+	disk->sectors = bytes / XEN_BLK_SECTOR;
+	if (!disk->sectors || bytes % XEN_BLK_SECTOR) {
+		snprintf(why, why_size,
+			 "disk %s: its %llu bytes are not a number of sectors of 512 bytes",
+			 disk->path, (unsigned long long)bytes);
+		return -1;
+	}
+	if (lock_file(disk)) {
+		snprintf(why, why_size, "disk %s: in use by another%s", disk->path,
+			 disk->read_only ? " that writes it" : "");
+		return -1;
+	}
+	return 0;
+}
+
+/* ------------------------------------------------------------------------
+ * Requests.
+ */
+
+/* All of a request's segments. Returns 0, or an errno. */
+static int transfer(const struct xen_disk *disk, const struct xen_blk_request *request)
+{
+	off_t at = (off_t)(request->sector * XEN_BLK_SECTOR);
+	struct iovec vector[XEN_BLK_INDIRECT];
+	struct iovec *next = vector;
+	int left = (int)request->count;
+	uint32_t i;
+
+	for (i = 0; i < request->count; i++)
+		vector[i] = (struct iovec){ request->segment[i].at, request->segment[i].bytes };
+	while (left) {
+		ssize_t done = request->op == XEN_BLK_READ ? preadv(disk->fd, next, left, at) :
+							      pwritev(disk->fd, next, left, at);
+
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0)
+			return errno;
+		if (!done)		/* the file has become shorter */
+			return request->op == XEN_BLK_READ ? ENXIO : ENOSPC;
+		at += done;
+		while (left && (size_t)done >= next->iov_len) {
+			done -= (ssize_t)next->iov_len;
+			next++;
+			left--;
+		}
+		if (done) {
+			next->iov_base = (uint8_t *)next->iov_base + done;
+			next->iov_len -= (size_t)done;
+		}
+	}
+	return 0;
+}
+
+static int discard(const struct xen_disk *disk, const struct xen_blk_request *request)
+{
+	uint64_t range[2] = { request->sector * XEN_BLK_SECTOR, request->sectors * XEN_BLK_SECTOR };
+	int result = disk->is_block
+			     ? ioctl(disk->fd, BLKDISCARD, range)
+			     : fallocate(disk->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+					 (off_t)range[0], (off_t)range[1]);
+
+	return result < 0 ? errno : 0;
+}
+
+static int carry_out(struct xen_disk *disk, const struct xen_blk_request *request)
+{
+	switch (request->op) {
+	case XEN_BLK_FLUSH:
+		if (fdatasync(disk->fd) < 0)
+			return errno;
+		return request->count ? transfer(disk, request) : 0;
+	case XEN_BLK_DISCARD:
+		return discard(disk, request);
+	default:
+		return transfer(disk, request);
+	}
+}
+
+static enum xen_blk_status serve_request(struct xen_disk *disk, const struct xen_blk_request *request)
+{
+	static const char *const name[] = {
+		[XEN_BLK_READ] = "read", [XEN_BLK_WRITE] = "write", [XEN_BLK_FLUSH] = "flush",
+		[XEN_BLK_DISCARD] = "discard",
+	};
+	int error = carry_out(disk, request);
+
+	disk->count[request->op]++;
+	if (!error)
+		return XEN_BLK_OKAY;
+	if (request->op == XEN_BLK_DISCARD && (error == EOPNOTSUPP || error == ENOTTY || error == EINVAL))
+		return XEN_BLK_UNSUPPORTED;
+	disk->errors++;
+	if (!disk->has_said)
+		output_say("pvm: disk %s: cannot %s: %s; the guest is told\n", disk->path, name[request->op],
+			   strerror(error));
+	disk->has_said = true;
+	return XEN_BLK_ERROR;
+}
+
+static void serve(struct xen_device *device, const struct pollfd *fds, unsigned count)
+{
+	struct xen_disk *disk = to_disk(device);
+	struct xen_blk_request request;
+
+	(void)fds;
+	(void)count;
+	while (device->port && !atomic_load(&xen_bus_vm(device->bus)->over)) {
+		bool some = xen_blk_next(&disk->blk, &request);
+
+		if (some)
+			xen_blk_answer(&disk->blk, &request, serve_request(disk, &request));
+		if (xen_ring_publish(&disk->blk.ring))
+			xen_device_notify(device);
+		if (!some && !xen_ring_ask(&disk->blk.ring))
+			break;
+	}
+}
+
+/* ------------------------------------------------------------------------
+ * The device.
+ */
+
+static void describe(struct xen_device *device)
+{
+	struct xen_disk *disk = to_disk(device);
+
+	xen_device_write_guest(device, "virtual-device", "%u", device->number);
+	xen_device_write_guest(device, "device-type", "disk");
+	xen_device_write(device, "mode", disk->read_only ? "r" : "w");
+	xen_device_write(device, "device-type", "disk");
+	xen_device_write(device, "sectors", "%llu", (unsigned long long)disk->sectors);
+	xen_device_write(device, "sector-size", "%u", XEN_BLK_SECTOR);
+	xen_device_write(device, "info", "%u", disk->read_only ? 4u : 0u);
+	xen_device_write(device, "feature-flush-cache", "1");
+	xen_device_write(device, "feature-max-indirect-segments", "%u", XEN_BLK_INDIRECT);
+	if (!disk->read_only) {
+		xen_device_write(device, "feature-discard", "1");
+		xen_device_write(device, "discard-granularity", "%u",
+				 disk->is_block ? XEN_BLK_SECTOR : 4096u);
+		xen_device_write(device, "discard-alignment", "0");
+	}
+}
+
+static int connect_disk(struct xen_device *device, char *why, size_t why_size)
+{
+	const struct xen_grants *grants = xen_bus_grants(device->bus);
+	struct xen_disk *disk = to_disk(device);
+	void *page = NULL;
+
+	if (xen_device_read(device, "ring-ref", &disk->ring_ref))
+		page = xen_grants_map(grants, disk->ring_ref);
+	if (!page) {
+		snprintf(why, why_size, "its ring-ref grants no page");
+		return -1;
+	}
+	xen_blk_init(&disk->blk, page, grants, disk->sectors, disk->read_only);
+	if (!xen_device_bind(device, "event-channel", why, why_size))
+		return 0;
+	xen_grants_unmap(grants, disk->ring_ref);
+	return -1;
+}
+
+static void disconnect_disk(struct xen_device *device)
+{
+	xen_grants_unmap(xen_bus_grants(device->bus), to_disk(device)->ring_ref);
+}
+
+static const struct xen_device_ops disk_ops = {
+	.kind = "vbd",
+	.name = "disk",
+	.ready = XEN_BUS_INITIALISED,
+	.describe = describe,
+	.connect = connect_disk,
+	.disconnect = disconnect_disk,
+	.serve = serve,
+};
+
+struct xen_disk *xen_disk_create(struct xen_bus *bus, unsigned index,
+				 const struct monitor_disk *from, char *why, size_t why_size)
+{
+	struct xen_disk *disk = calloc(1, sizeof(*disk));
+
+	if (!disk) {
+		snprintf(why, why_size, "no memory for disk %s", from->path);
+		return NULL;
+	}
+	disk->path = from->path;
+	disk->read_only = from->read_only;
+	disk->fd = -1;
+	if (!open_file(disk, why, why_size)) {
+		disk->is_added = true;
+		if (!xen_bus_add(bus, &disk->device, &disk_ops, disk->path,
+				 XVD_MAJOR << 8 | index * XVD_MINORS, why, why_size))
+			return disk;
+	}
+	xen_disk_destroy(disk);
+	return NULL;
+}
+
+void xen_disk_destroy(struct xen_disk *disk)
+{
+	if (!disk)
+		return;
+	if (disk->is_added)
+		xen_bus_remove(&disk->device);
+	if (disk->fd >= 0)
+		close(disk->fd);
+	free(disk);
+}
+
+void xen_disk_print_stats(const struct xen_disk *disk, FILE *to)
+{
+	static const struct { enum xen_blk_op op; const char *name; } rows[] = {
+		{ XEN_BLK_READ, "reads" }, { XEN_BLK_WRITE, "writes" }, { XEN_BLK_FLUSH, "flushes" },
+		{ XEN_BLK_DISCARD, "discards" },
+	};
+	unsigned i;
+
+	fprintf(to, "disk %s\n", disk->path);
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		monitor_print_row(to, rows[i].name, disk->count[rows[i].op]);
+	monitor_print_row(to, "errors", disk->errors);
+}

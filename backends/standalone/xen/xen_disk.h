@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * The disks of a Xen PV guest, xvda to xvdp: a file or a block device each, as it is, without a format.
+ * What the guest has flushed is on the host's disk, whatever ends pvm.
+ */
+#ifndef STANDALONE_XEN_DISK_H
+#define STANDALONE_XEN_DISK_H
+
+#include "xen_bus.h"
+
+struct xen_disk;
+
+/* Returns NULL with one line in @why: no file, no permission, no whole sector, in use by another. */
+struct xen_disk *xen_disk_create(struct xen_bus *bus, unsigned index,
+				 const struct monitor_disk *from, char *why, size_t why_size);
+void xen_disk_destroy(struct xen_disk *disk);
+
+/* After the run. */
+void xen_disk_print_stats(const struct xen_disk *disk, FILE *to);
+
+#endif /* STANDALONE_XEN_DISK_H */

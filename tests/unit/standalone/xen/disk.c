@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* Disks: files that cannot be one, a driver's whole life, and a host that cannot read or write. */
+#define _GNU_SOURCE
+#include "xen_disk.h"
+
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "guest.h"
+#include "xen_blk.h"
+
+#define FRONT	"device/vbd/51712/"
+#define BACK	"/local/domain/0/backend/vbd/1/51712/"
+#define PORT	5u
+#define RING	GUEST_FREE
+#define DATA	(GUEST_FREE + 1)
+
+static char folder[] = "/tmp/pvm-disk-XXXXXX", path[64];
+static struct xen_disk *disk;
+static struct monitor_disk from = { .path = path };
+static char why[256];
+static uint32_t answers;
+
+static void make_file(const char *name, off_t size)
+{
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	cr_assert(fd >= 0 && ftruncate(fd, size) == 0);
+	close(fd);
+}
+
+static void setup(void)
+{
+	strcpy(folder, "/tmp/pvm-disk-XXXXXX");
+	cr_assert_not_null(mkdtemp(folder));
+	guest_begin();
+	from.read_only = false;
+	answers = 0;
+}
+
+static void fini(void)
+{
+	char command[80];
+
+	guest_end();
+	snprintf(command, sizeof(command), "rm -rf %s", folder);
+	cr_assert_eq(system(command), 0);
+}
+
+TestSuite(xen_disk, .init = setup, .fini = fini);
+
+static bool is_refused(const char *words)
+{
+	disk = xen_disk_create(bus, 0, &from, why, sizeof(why));
+	if (disk)
+		xen_disk_destroy(disk);
+	return !disk && strstr(why, path) && strstr(why, words);
+}
+
+Test(xen_disk, what_cannot_be_one)
+{
+	struct xen_disk *other;
+
+	snprintf(path, sizeof(path), "%s/nothing", folder);
+	cr_expect(is_refused("No such file"), "%s", why);
+	snprintf(path, sizeof(path), "%s/fifo", folder);
+	cr_assert_eq(mkfifo(path, 0600), 0);
+	cr_expect(is_refused("neither a file nor a block device"), "%s", why);
+	snprintf(path, sizeof(path), "/dev/null");
+	cr_expect(is_refused("neither a file nor a block device"), "%s", why);
+	snprintf(path, sizeof(path), "%s", folder);
+	from.read_only = true;
+	cr_expect(is_refused("neither a file nor a block device"), "%s", why);
+	from.read_only = false;
+	make_file("empty", 0);
+	cr_expect(is_refused("its 0 bytes"), "%s", why);
+	make_file("odd", 1000);
+	cr_expect(is_refused("its 1000 bytes are not a number of sectors"), "%s", why);
+	/* In use: one writer, or readers. */
+	make_file("used", 4096);
+	other = xen_disk_create(bus, 0, &from, why, sizeof(why));
+	cr_assert_not_null(other, "%s", why);
+	cr_expect(is_refused("in use by another"), "%s", why);
+	from.read_only = true;
+	cr_expect(is_refused("in use by another that writes it"), "%s", why);
+	xen_disk_destroy(other);
+	other = xen_disk_create(bus, 0, &from, why, sizeof(why));
+	cr_assert_not_null(other, "%s", why);
+	cr_expect_not(is_refused(""), "two that read");
+	from.read_only = false;
+	cr_expect(is_refused("in use by another"), "%s", why);
+	xen_disk_destroy(other);
+}
+
+/* ------------------------------------------------------------------------
+ * A driver.
+ */
+
+static void start(off_t size)
+{
+	make_file("disk", size);
+	disk = xen_disk_create(bus, 0, &from, why, sizeof(why));
+	cr_assert_not_null(disk, "%s", why);
+	guest_start();
+}
+
+static void connect_driver(void)
+{
+	char number[16];
+
+	memset(guest_page(RING), 0, 4096);
+	answers = 0;
+	guest_wait(BACK "state", "2");
+	snprintf(number, sizeof(number), "%u", RING);
+	guest_write(FRONT "ring-ref", number);
+	snprintf(number, sizeof(number), "%u", PORT);
+	guest_write(FRONT "event-channel", number);
+	guest_write(FRONT "state", "3");
+	guest_wait(BACK "state", "4");
+}
+
+static void end(void)
+{
+	guest_over();
+	xen_disk_destroy(disk);
+}
+
+struct request {
+	uint8_t op, count;
+	uint16_t handle;
+	uint32_t pad;
+	uint64_t id, sector;
+	struct { uint32_t ref; uint8_t first, last; uint16_t pad; } segment[11];
+};
+
+/* The status of one request, when it is answered. */
+static int ask(struct request request)
+{
+	struct xen_ring_page *ring = guest_page(RING);
+	uint8_t *entry = ring->entries + ring->req_prod % 32 * sizeof(request);
+	int16_t status;
+
+	memcpy(entry, &request, sizeof(request));
+	ring->rsp_event = ring->rsp_prod + 1;
+	__atomic_store_n(&ring->req_prod, ring->req_prod + 1, __ATOMIC_SEQ_CST);
+	guest_notify(PORT);
+	guest_wait_for_events(PORT, ++answers);
+	memcpy(&status, entry + 10, sizeof(status));
+	return status;
+}
+
+static struct request page_of(uint8_t op, uint64_t sector)
+{
+	return (struct request){
+		.op = op, .count = 1, .sector = sector, .segment = { { .ref = DATA, .last = 7 } }
+	};
+}
+
+static void file_has(char byte, off_t at)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char got = 0;
+
+	cr_assert_eq(pread(fd, &got, 1, at), 1);
+	cr_expect_eq(got, byte, "0x%x at %ld", got, (long)at);
+	close(fd);
+}
+
+Test(xen_disk, a_drivers_life)
+{
+	struct request discard = { .op = XEN_BLK_DISCARD, .sector = 8 };
+	uint64_t sectors = 8;
+
+	start(8 << 12);
+	cr_expect_str_eq(guest_read(BACK "sectors"), "64");
+	cr_expect_str_eq(guest_read(BACK "info"), "0");
+	connect_driver();
+	cr_expect(guest_grant(RING)->flags & XEN_GRANT_WRITING, "the ring is in use");
+	memset(guest_page(DATA), 'w', 4096);
+	cr_expect_eq(ask(page_of(XEN_BLK_WRITE, 8)), 0);
+	cr_expect_eq(ask((struct request){ .op = XEN_BLK_FLUSH }), 0);
+	file_has('w', 4096);
+	file_has('w', 8191);
+	file_has(0, 8192);
+	memset(guest_page(DATA), 0, 4096);
+	cr_expect_eq(ask(page_of(XEN_BLK_READ, 8)), 0);
+	cr_expect_eq(*(char *)guest_page(DATA), 'w');
+	cr_expect_eq(ask(page_of(XEN_BLK_READ, 57)), -1, "over the disk's end");
+	memcpy(discard.segment, &sectors, sizeof(sectors));
+	cr_expect_eq(ask(discard), 0);
+	file_has(0, 4096);
+	/* It goes: the ring is the guest's again, whatever it writes there. */
+	guest_write(FRONT "state", "5");
+	guest_wait(BACK "state", "5");
+	cr_expect_not(guest_grant(RING)->flags & XEN_GRANT_WRITING);
+	guest_write(FRONT "state", "6");
+	guest_wait(BACK "state", "6");
+	/* And comes back. */
+	guest_write(FRONT "state", "1");
+	connect_driver();
+	cr_expect_eq(ask(page_of(XEN_BLK_READ, 0)), 0);
+	end();
+	cr_expect_not(guest_grant(RING)->flags & XEN_GRANT_WRITING);
+}
+
+Test(xen_disk, a_disk_that_is_only_read)
+{
+	from.read_only = true;
+	start(4096);
+	cr_expect_str_eq(guest_read(BACK "info"), "4");
+	cr_expect_str_eq(guest_read(BACK "mode"), "r");
+	connect_driver();
+	memset(guest_page(DATA), 'w', 4096);
+	cr_expect_eq(ask(page_of(XEN_BLK_WRITE, 0)), -1);
+	file_has(0, 0);
+	cr_expect_eq(ask(page_of(XEN_BLK_READ, 0)), 0);
+	end();
+}
+
+Test(xen_disk, a_host_that_cannot)
+{
+	struct rlimit limit = { 4096, RLIM_INFINITY };
+
+	start(8 << 12);
+	connect_driver();
+	cr_assert_eq(truncate(path, 4096), 0);
+	cr_expect_eq(ask(page_of(XEN_BLK_READ, 8)), -1, "the file has become shorter");
+	signal(SIGXFSZ, SIG_IGN);
+	cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	cr_expect_eq(ask(page_of(XEN_BLK_WRITE, 8)), -1, "and may not grow");
+	cr_expect_eq(ask(page_of(XEN_BLK_READ, 0)), 0, "the disk lives on");
+	end();
+}
+
+Test(xen_disk, drivers_that_are_none)
+{
+	start(4096);
+	guest_wait(BACK "state", "2");
+	guest_write(FRONT "state", "3");	/* without a ring */
+	guest_wait(BACK "state", "5");
+	cr_expect_str_eq(guest_read(BACK "error"), "its ring-ref grants no page");
+	guest_write(FRONT "state", "6");
+	guest_wait(BACK "state", "6");
+	guest_write(FRONT "state", "1");
+	guest_wait(BACK "state", "2");
+	guest_write(FRONT "ring-ref", "2");
+	guest_write(FRONT "event-channel", "99999999999");
+	guest_write(FRONT "state", "3");
+	guest_wait(BACK "state", "5");
+	cr_expect_str_eq(guest_read(BACK "error"), "its event-channel is no port");
+	cr_expect_not(guest_grant(2)->flags & XEN_GRANT_WRITING, "its ring is its own again");
+	guest_write(FRONT "state", "1");
+	guest_wait(BACK "state", "2");
+	guest_write(FRONT "event-channel", "31000");
+	guest_write(FRONT "state", "3");
+	guest_wait(BACK "state", "5");
+	cr_expect_str_eq(guest_read(BACK "error"), "no port 31000");
+	guest_write(FRONT "state", "1");
+	connect_driver();
+	cr_expect_eq(ask(page_of(XEN_BLK_READ, 0)), 0);
+	end();
+}
+
+/* A guest that asks without end does not keep the VM from its end. */
+Test(xen_disk, the_end_of_a_busy_disk)
+{
+	struct xen_ring_page *ring = guest_page(RING);
+	struct request request = page_of(XEN_BLK_READ, 0);
+	uint32_t i;
+
+	start(4096);
+	connect_driver();
+	for (i = 0; i < 32; i++)
+		memcpy(ring->entries + i * sizeof(request), &request, sizeof(request));
+	__atomic_store_n(&ring->req_prod, 32, __ATOMIC_SEQ_CST);
+	guest_notify(PORT);
+	end();
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/* The devices of a kernel, as they are named on the command line. */
+#ifndef TOOLS_DEVICES_H
+#define TOOLS_DEVICES_H
+
+#include "vm.h"
+
+/**
+ * parse_disk - "FILE", "FILE,ro" or "FILE,rw".
+ * parse_net - "tap=NAME", or "user" with ",forward=PORT:PORT" and ",loopback".
+ * @text: is cut, and must outlive the result. Both return NULL, or what is wrong with it.
+ */
+const char *parse_disk(char *text, struct monitor_disk *disk);
+const char *parse_net(char *text, struct monitor_net *net);
+
+#endif /* TOOLS_DEVICES_H */
