@@ -41,6 +41,30 @@ static int do_hypercall(struct pvm_kvm_vcpu *v)
 	return kvm_emulate_hypercall(&v->vcpu);
 }
 
+/*
+ * KVM's emulator reads the instruction again, and carries out what it finds: another thread of a user
+ * program may have written there since the CPU met a load. The ways into the kernel that the emulator
+ * knows, SYSCALL and SYSENTER, are not this ABI's: they leave the user's stack, GS base and table in the
+ * kernel's hands. So nothing has happened, and the CPU looks for itself.
+ */
+static int do_mmio(struct pvm_kvm_vcpu *v)
+{
+	u16 cs = v->pvm.seg[PVM_CS], ss = v->pvm.seg[PVM_SS];
+	bool user_mode = v->pvm.user_mode;
+	int ret = kvm_emulate_instruction(&v->vcpu, 0);
+
+	if (!user_mode || !v->is_new)
+		return ret;
+	if (v->is_pvm && v->seg[VCPU_SREG_SS].dpl == 3 && v->seg[VCPU_SREG_CS].selector == cs &&
+	    v->seg[VCPU_SREG_SS].selector == ss)
+		return ret;
+	v->is_new = false;
+	v->is_pvm = true;
+	pvm_kvm_registers_out(v);
+	pvm_mmu_flush_all(&v->pvm);
+	return 1;
+}
+
 /* KVM makes the exit of the request; nothing between writes to this part of struct kvm_run. */
 static int do_shutdown(struct pvm_kvm_vcpu *v)
 {
@@ -51,7 +75,8 @@ static int do_shutdown(struct pvm_kvm_vcpu *v)
 		.signature = PVM_KVM_SHUTDOWN_SIGNATURE, .reason = request->shutdown.reason,
 		.vector = request->shutdown.vector, .address = request->shutdown.address,
 	};
-	pr_info_ratelimited("%d: vCPU %d: triple fault: %s, 0x%llx, vector %u\n", task_tgid_nr(current), v->vcpu.vcpu_id,
+	pr_info_ratelimited("%d: vCPU %d: triple fault: %s, 0x%llx, vector %u\n",
+			    task_tgid_nr(current), v->vcpu.vcpu_id,
 			    pvm_shutdown_name(request->shutdown.reason), request->shutdown.address,
 			    request->shutdown.vector);
 	kvm_make_request(KVM_REQ_TRIPLE_FAULT, &v->vcpu);
@@ -99,7 +124,7 @@ static int carry_out(struct pvm_kvm_vcpu *v, enum pvm_action action)
 	case PVM_ACT_HYPERCALL:
 		return do_hypercall(v);
 	case PVM_ACT_MMIO:
-		return kvm_emulate_instruction(&v->vcpu, 0);
+		return do_mmio(v);
 	case PVM_ACT_SHUTDOWN:
 		return do_shutdown(v);
 	case PVM_ACT_SYSTEM_EVENT:

@@ -150,6 +150,9 @@ const char *pvm_kvm_take_over(struct pvm_kvm_vcpu *v)
 	if (state.user_mode) {
 		state.seg[PVM_CS] = v->seg[VCPU_SREG_CS].selector;
 		state.seg[PVM_SS] = v->seg[VCPU_SREG_SS].selector;
+	} else {	/* also where it was in user mode until now */
+		state.seg[PVM_CS] = v->pvm.vm->config.kernel_cs;
+		state.seg[PVM_SS] = v->pvm.vm->config.kernel_ds;
 	}
 	state.seg[PVM_DS] = data_selector(v, VCPU_SREG_DS);
 	state.seg[PVM_ES] = data_selector(v, VCPU_SREG_ES);

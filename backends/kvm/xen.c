@@ -111,7 +111,9 @@ void pvm_kvm_xen_kick(void *host, struct pvm_vcpu *pvm)
 		return;		/* itself, in the engine, which looks before it goes on */
 	WRITE_ONCE(v->vcpu.arch.pv.pv_unhalted, true);
 	kvm_make_request(KVM_REQ_EVENT, &v->vcpu);
+	preempt_disable();	/* the CPU that it runs on does not go offline before it is interrupted */
 	pvm_switcher_kick(&v->switcher);
+	preempt_enable();
 	kvm_vcpu_kick(&v->vcpu);
 	look_at_others();
 }

@@ -9,6 +9,11 @@
 #include "switcher/hw.h"
 
 #define DESC_TSS_BUSY		(2ull << 40)
+/* What LAR tells of a descriptor. SDM vol. 2, LAR */
+#define DESC_RIGHTS_READABLE	(1u << 9)	/* of code */
+#define DESC_RIGHTS_CODE	(1u << 11)
+#define DESC_RIGHTS_S		(1u << 12)
+#define DESC_RIGHTS_P		(1u << 15)
 #define STAR_SYSCALL_SHIFT	32
 #define STAR_SYSRET_SHIFT	48
 /* Nothing of the guest's RFLAGS is left at a SYSCALL, but for bit 1. */
@@ -125,8 +130,28 @@ static void put_segments_aside(struct pvm_switcher_cpu *cpu)
 		hw_load_gs(0);
 }
 
+/*
+ * The host's thread may have a selector loaded whose descriptor is gone by now, as Linux lets FS and GS
+ * be when modify_ldt() takes theirs away: to load it again would fault, at CPL 0. NULL then. LAR never
+ * faults.
+ */
+static uint64_t still_loadable(uint64_t selector)
+{
+	uint32_t rights = 0;
+	bool visible, readable;
+
+	__asm__("lar %k2, %0; setz %1" : "+r"(rights), "=q"(visible) : "r"(selector) : "cc");
+	readable = !(rights & DESC_RIGHTS_CODE) || (rights & DESC_RIGHTS_READABLE);
+	return visible && (rights & DESC_RIGHTS_S) && (rights & DESC_RIGHTS_P) && readable ? selector : 0;
+}
+
 static void take_segments_back(struct pvm_switcher_cpu *cpu)
 {
+	unsigned i;
+
+	for (i = 0; i < sizeof(cpu->host_seg) / sizeof(cpu->host_seg[0]); i++)
+		if (cpu->host_seg[i])
+			cpu->host_seg[i] = still_loadable(cpu->host_seg[i]);
 	if (cpu->host_seg[0])
 		__asm__ volatile("mov %k0, %%ds" : : "r"(cpu->host_seg[0]));
 	if (cpu->host_seg[1])

@@ -69,6 +69,23 @@ static void set_stack_range(struct pvm_switcher_cpu *cpu, const struct pvm_vcpu 
 			 sizeof(struct pvm_supervisor_frame);
 }
 
+/*
+ * S10: what the CPU needs, and what this guest does: where it may execute at addresses at which the host has
+ * text of its own, SMEP does not keep CPL 0 from following what it has left on the return stack.
+ */
+static void set_mitigations(struct pvm_switcher_cpu *cpu, const struct pvm_switcher_vcpu *svcpu)
+{
+	const struct pvm_linear_range *range = &svcpu->vcpu->vm->config.range;
+	unsigned slot = PVM_LEVEL_INDEX((uint64_t)(uintptr_t)pvm_switcher_text_start, 4);
+
+	cpu->mitigations = cpu->switcher->config.features.mitigations;
+	if (slot >= range->pml4_start && slot < range->pml4_end)
+		cpu->mitigations |= PVM_MITIGATE_RSB_FILL | PVM_MITIGATE_LFENCE;
+	cpu->extras &= ~EXTRA_MITIGATE;
+	if (cpu->mitigations)
+		cpu->extras |= EXTRA_MITIGATE;
+}
+
 /* Another vCPU on this CPU. S10: nothing that one VM trained is used by another. */
 static void change_vcpu(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu)
 {
@@ -82,6 +99,7 @@ static void change_vcpu(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *
 		cpu->syscall = svcpu->switches->syscall;
 		hw_wrmsr(MSR_LSTAR, pvm_switcher_alias(cpu, cpu->syscall));
 	}
+	set_mitigations(cpu, svcpu);
 	cpu->loaded = svcpu;
 	cpu->loaded_vm = svcpu->vm->id;
 	cpu->vcpu = (uint64_t)(uintptr_t)svcpu->vcpu;
@@ -135,7 +153,9 @@ static void copy_registers(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcp
 /* S3: one word, a bit for each reason, as wide as what entry.S compares with 0. */
 _Static_assert(sizeof(((struct pvm_switcher_cpu *)0)->inhibit) == sizeof(uint32_t), "CMPL");
 _Static_assert((PVM_INHIBIT_HOST | PVM_INHIBIT_PVCS | PVM_INHIBIT_NMI | PVM_INHIBIT_INTERRUPT |
-		PVM_INHIBIT_ROOT | PVM_INHIBIT_ENTRY | PVM_INHIBIT_CR4 | PVM_INHIBIT_RETRY) == (1 << 8) - 1, "a bit for each reason");
+		PVM_INHIBIT_ROOT | PVM_INHIBIT_ENTRY | PVM_INHIBIT_CR4 | PVM_INHIBIT_RETRY) ==
+		       (1 << 8) - 1,
+	       "a bit for each reason");
 
 /* S3: every reason not to switch directly, as one word. */
 static uint32_t inhibited(const struct pvm_switcher_cpu *cpu, const struct pvm_switcher_vcpu *svcpu)
@@ -245,14 +265,27 @@ static void take_selectors(const struct pvm_switcher_cpu *cpu, struct pvm_vcpu *
 	vcpu->seg[PVM_SS] = (uint16_t)cpu->frame.ss;
 }
 
+/*
+ * Where the host has pages of its own at the guest's addresses, the guest may have met a global one of
+ * them in the TLB. A #PF takes away what belongs to the PCID it came with, and need not take away that
+ * (SDM vol. 3, 4.10.4.1): the guest would meet it again.
+ */
+static inline void forget_global_page(const struct pvm_switcher_cpu *cpu)
+{
+	if (pvm_unlikely((int64_t)cpu->cr2 < 0 && (cpu->frame.error & PVM_PF_P)))
+		hw_invlpg(cpu->cr2);
+}
+
 static void explain_vector(const struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu,
 			   struct pvm_switcher_exit *exit)
 {
 	exit->guest.vector = (uint8_t)cpu->frame.vector;
 	exit->guest.error_code = (uint32_t)cpu->frame.error;
 	take_selectors(cpu, vcpu);
-	if (exit->guest.vector == PVM_VEC_PF)
+	if (exit->guest.vector == PVM_VEC_PF) {
+		forget_global_page(cpu);
 		exit->guest.gva = pvm_gva(cpu->cr2);
+	}
 	if (exit->guest.vector == PVM_VEC_DB)
 		vcpu->dr6 = cpu->dr6;
 	if (exit->guest.vector == PVM_VEC_BP || exit->guest.vector == PVM_VEC_OF ||
@@ -349,6 +382,7 @@ static enum pvm_action serve_vector(const struct pvm_switcher_cpu *cpu, struct p
 		enum pvm_action action;
 		bool fixed;
 
+		forget_global_page(cpu);
 		action = pvm_fault_answer(vcpu, pvm_gva(cpu->cr2), (uint32_t)cpu->frame.error, PVM_NO_SLEEP,
 					  &fixed);
 		if (fixed)

@@ -7,6 +7,9 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <asm/ldt.h>
 
 #include <pvm/abi.h>
 #include <pvm/kvm.h>
@@ -149,10 +152,159 @@ static void xsetbv(void)
 	machine_destroy(&m);
 }
 
+/* ------------------------------------------------------------------------
+ * FS and GS may name a descriptor that is gone: Linux lets them be when modify_ldt() takes it away. The
+ * CPU has it until they are loaded the next time, which then is a fault.
+ */
+
+#define LDT_SELECTOR	7	/* the first entry, CPL 3 */
+
+static void set_ldt(uint64_t limit)
+{
+	struct user_desc descriptor = { .limit = (unsigned)limit, .seg_32bit = 1, .useable = 1 };
+
+	if (syscall(SYS_modify_ldt, 1, &descriptor, sizeof(descriptor)))
+		machine_die("modify_ldt");
+}
+
+/* No function of C's library is called while FS is not its own. */
+#define RUN_WITH(seg)									\
+	__asm__ volatile("rdfsbase %%rbx; mov %1, %%" seg "\n"				\
+			 "	movl %2, %%eax; movl $1, %%edi; movq %3, %%rsi; movl %4, %%edx; syscall\n" \
+			 "	movl %5, %%eax; movl %6, %%edi; movl %7, %%esi; xorl %%edx, %%edx; syscall\n" \
+			 "	mov %%" seg ", %k0; xorl %%ecx, %%ecx; mov %%ecx, %%" seg "; wrfsbase %%rbx" \
+			 : "=&r"(left) : "r"(LDT_SELECTOR), "i"(SYS_modify_ldt), "r"(&none),	\
+			   "i"(sizeof(none)), "i"(SYS_ioctl), "r"(m.vcpu[0]), "i"(KVM_RUN)	\
+			 : "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "r11", "memory")
+
+static void stale_segments(void)
+{
+	struct user_desc none = { 0 };
+	unsigned turn;
+	uint64_t left = 0;
+
+	bare_begin(&m, BARE_CODE("\xe6\x80\xeb\xfc"));
+	for (turn = 0; turn < 8; turn++) {
+		set_ldt(0xfff);
+		if (turn & 1)
+			RUN_WITH("gs");
+		else
+			RUN_WITH("fs");
+	}
+	check(m.run[0]->exit_reason == KVM_EXIT_IO && (uint16_t)left != 1,
+	      "vCPUs run in a thread whose FS or GS name what is gone");
+	machine_destroy(&m);
+}
+
+/* ------------------------------------------------------------------------
+ * SYSCALL that KVM's emulator finds where a user program has a load from a device: the way into the kernel is
+ * the engine's, which gives it its own stack and GS base.
+ */
+
+#define KERNEL_STACK	0x9000ull
+#define KERNEL_GS	0x5678000ull
+#define USER_GS		0x1234000ull
+
+extern const char leftovers_user[], leftovers_user_end[], leftovers_user_load[];
+
+__asm__(".pushsection .rodata\n"
+	"leftovers_user:\n"
+	"	movq	$0x2067, 0x100008\n"	/* the entry of this page: the copy, without a flush */
+	"	movl	$0x1ff000, %esi\n"
+	"leftovers_user_load:\n"
+	"	movb	(%rsi), %bl\n"		/* in the copy SYSCALL */
+	"	jmp	.\n"
+	"leftovers_user_end:\n"
+	".popsection\n");
+
+static void set_user_mode(void)
+{
+	struct kvm_regs regs = bare_regs(&m);
+	struct kvm_sregs sregs;
+
+	ASK(m.vcpu[0], KVM_GET_SREGS, &sregs);
+	sregs.cs.selector = 0x33;
+	sregs.ss.selector = 0x2b;
+	sregs.cs.dpl = sregs.ss.dpl = 3;
+	sregs.gs.base = USER_GS;
+	ASK(m.vcpu[0], KVM_SET_SREGS, &sregs);
+	regs.rsp = STACK;
+	ASK(m.vcpu[0], KVM_SET_REGS, &regs);
+}
+
+/* User mode may use everything. */
+static void make_user(void)
+{
+	uint64_t *table = (uint64_t *)(m.memory + 0x100000);
+	struct kvm_sregs sregs;
+	unsigned i;
+
+	ASK(m.vcpu[0], KVM_GET_SREGS, &sregs);
+	for (i = 0; i < 3; i++)
+		*(uint64_t *)(m.memory + sregs.cr3 + i * PAGE) |= 4;
+	for (i = 0; i < 512; i++)
+		table[i] |= 4;
+}
+
+/* A vCPU that is in user mode is put back into the kernel, as by a snapshot that is loaded in place. */
+static void user_to_kernel(void)
+{
+	struct kvm_regs regs;
+	struct kvm_sregs sregs, kernel;
+
+	machine_create_bare(&m, PVM_ABI_DUAL_CR3, BARE_MEMORY, 1);
+	machine_set_registers(&m, 0, BARE_CODE_GPA, 0);
+	memcpy(m.memory + BARE_CODE_GPA, "\x8a\x1e\xe6\x81", 4);	/* movb (%rsi), %bl; out %al, $0x81 */
+	make_tables();
+	make_user();
+	ASK(m.vcpu[0], KVM_GET_SREGS, &kernel);
+	set_user_mode();
+	regs = bare_regs(&m);
+	regs.rsi = 0x1ff000;
+	ASK(m.vcpu[0], KVM_SET_REGS, &regs);
+	check(bare_run(&m) == 0 && m.run[0]->exit_reason == KVM_EXIT_MMIO, "a program in user mode loads from a device");
+	bare_complete(&m);
+	ASK(m.vcpu[0], KVM_GET_SREGS, &sregs);
+	check(sregs.ss.dpl == 3, "and is in user mode");
+	ASK(m.vcpu[0], KVM_SET_SREGS, &kernel);
+	check(bare_run(&m) == 0 && m.run[0]->exit_reason == KVM_EXIT_IO && m.run[0]->io.port == 0x81,
+	      "the kernel's registers are set, and it runs");
+	machine_destroy(&m);
+}
+
+static void user_syscall(void)
+{
+	size_t size = (size_t)(leftovers_user_end - leftovers_user);
+	struct kvm_sregs sregs;
+
+	machine_create_bare(&m, PVM_ABI_DUAL_CR3, BARE_MEMORY, 1);
+	machine_set_registers(&m, 0, BARE_CODE_GPA, 0);
+	memcpy(m.memory + BARE_CODE_GPA, leftovers_user, size);
+	memcpy(m.memory + 0x2000, leftovers_user, size);
+	memcpy(m.memory + 0x2000 + (leftovers_user_load - leftovers_user), "\x0f\x05", 2);
+	memcpy(m.memory + 0x3000, "\xe6\x81", 2);
+	make_tables();
+	make_user();
+	bare_set_msr(&m, MSR_PVM_VCPU_STRUCT, 0x7000);
+	bare_set_msr(&m, MSR_PVM_SUPERVISOR_RSP, KERNEL_STACK);
+	bare_set_msr(&m, PVM_MSR_KERNEL_GS_BASE, KERNEL_GS);
+	bare_set_msr(&m, PVM_MSR_LSTAR, 0x3000);
+	set_user_mode();
+	check(bare_run(&m) == 0 && m.run[0]->exit_reason == KVM_EXIT_IO && m.run[0]->io.port == 0x81,
+	      "a SYSCALL that the emulator finds leads to the kernel");
+	ASK(m.vcpu[0], KVM_GET_SREGS, &sregs);
+	check(bare_regs(&m).rsp == KERNEL_STACK && sregs.gs.base == KERNEL_GS,
+	      "with the kernel's stack and GS base");
+	machine_destroy(&m);
+}
+
 int main(void)
 {
 	pvcs_goes();
 	pvcs_moves();
 	xsetbv();
+	user_to_kernel();
+	user_syscall();
+	stale_segments();
 	return check_finish();
 }

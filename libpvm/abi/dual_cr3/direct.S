@@ -107,7 +107,9 @@ dual_return_user_refused:
 
 /* EVENT_RETURN_SUPERVISOR: events.c, pvm_dual_cr3_return_supervisor(). The frame
  * is read through the guest's root, from where a guest may have its stack and from
- * nowhere else (S6, M7), once (M6). */
+ * nowhere else (S6, M7), once (M6). In the upper half the host may have pages of its own
+ * at the same addresses, and global ones of them in the TLB, whatever CR3 is: CPL 3 could not
+ * use these, we would. INVLPG takes them away (SDM vol. 3, 4.10.4.1). */
 dual_return_supervisor:
 	movq	C(RSP), %rdx
 	movq	%rdx, %rax
@@ -117,6 +119,9 @@ dual_return_supervisor:
 	jb	syscall_to_host
 	cmpq	C(RANGE_END), %rdx
 	ja	syscall_to_host
+	invlpg	(%rdx)				/* S6 */
+	leaq	(PVM_FRAME_SIZE - 1)(%rdx), %rax
+	invlpg	(%rax)
 1:	movq	%r11, C(RFLAGS)
 	testl	$AREA_SMAP, C(FLAGS)
 	jz	pvm_switcher_frame_read

@@ -552,6 +552,7 @@ void minivisor_main(void)
 	no_tag_outlives_a_root();
 	cr4_goes_with_the_guest();
 	msrs_go_with_the_guest();
+	the_hosts_global_pages_are_its_own();
 	print("all corners are clean\n");
 	machine_exit(0);
 }

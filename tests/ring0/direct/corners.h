@@ -33,6 +33,9 @@ void waiting_interrupt_is_seen(void);
 void exits_say_what_they_are(bool serve);
 void events_are_the_hosts(void);
 
+/* corners_global.c */
+void the_hosts_global_pages_are_its_own(void);
+
 /* corners_msrs.c */
 void msrs_go_with_the_guest(void);
 

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
+/*
+ * S6: what the host has at an address that is the guest's, too, as Linux its direct map. A TLB keeps global
+ * pages while another root is loaded, and CPL 3 cannot use them; the switcher, which reads a guest's
+ * stack, could. QEMU's TLB forgets them at each MOV to CR3; Bochs' does not.
+ */
+#include <pvm/exit.h>
+#include <pvm/mmu.h>
+
+#include "minivisor.h"
+#include "corners.h"
+#include "cpu.h"
+#include "memory.h"
+#include "print.h"
+
+#define PLACE	(UPPER_BASE + NOWHERE + 0x345000)	/* Bochs has one place in its TLB for each low half */
+#define STACK_END (UPPER_BASE + STACK_GPA + 2 * PVM_PAGE_SIZE)
+#define SECRET	0x5ec2e75ec2e7ull
+
+static void start_supervisor(uint64_t rip, uint64_t rsp)
+{
+	struct pvm_vcpu *vcpu = &test.vcpu;
+
+	start_user(USER_CS, rip);
+	vcpu->cr3 = test.cr3[0];
+	vcpu->msr.switch_cr3 = test.switch_cr3[0];
+	vcpu->user_mode = false;
+	vcpu->seg[PVM_CS] = KERNEL_CS;
+	vcpu->seg[PVM_SS] = KERNEL_DS;
+	vcpu->gpr[PVM_RSP] = rsp;
+	pvm_mmu_new_cr3(vcpu);
+}
+
+/* A word of the frame: in the guest's own memory, or the host's, at an address where the guest has none. */
+static uint64_t *word_at(uint8_t *hosts, uint64_t hosts_va, uint64_t va)
+{
+	return (uint64_t *)(va - hosts_va < PVM_PAGE_SIZE ? hosts + (va - hosts_va)
+							  : test.memory + (va - UPPER_BASE));
+}
+
+/* A frame at @place that the host has the page @hosts_va of. */
+static void write_frame(uint64_t place, uint64_t hosts_va)
+{
+	uint8_t *hosts = page_alloc();
+
+	if (!hosts)
+		fail("no memory");
+	memory_map(hosts_va, virt_to_phys(hosts), PVM_PTE_NX | PVM_PTE_G);
+	*word_at(hosts, hosts_va, place + PVM_FRAME_RIP) = SUPERVISOR_CODE;
+	*word_at(hosts, hosts_va, place + PVM_FRAME_RFLAGS) = PVM_RFLAGS_IF | PVM_RFLAGS_FIXED;
+	*word_at(hosts, hosts_va, place + PVM_FRAME_RSP) = SECRET;
+	*word_at(hosts, hosts_va, place + PVM_FRAME_RCX) = SECRET;
+	*word_at(hosts, hosts_va, place + PVM_FRAME_R11) = SECRET;
+}
+
+static void return_from(uint64_t place, uint64_t hosts_va, const char *name)
+{
+	struct pvm_switcher_exit exit;
+
+	write_frame(place, hosts_va);
+	start_supervisor(RETS_SYSCALL, place);
+	if (place != hosts_va)	/* its own part is there */
+		pvm_handle_page_fault(&test.vcpu, pvm_gva(place), 0, PVM_MAY_SLEEP);
+	for (;;) {
+		*(volatile uint8_t *)hosts_va;	/* the TLB has it */
+		test_vm_run(&exit);
+		if (exit.guest.kind != PVM_EXIT_EXCEPTION || exit.guest.vector != PVM_VEC_PF)
+			break;
+		pvm_handle_page_fault(&test.vcpu, exit.guest.gva, exit.guest.error_code, PVM_MAY_SLEEP);
+	}
+	if (test.vcpu.gpr[PVM_RCX] == SECRET)
+		fail("S6: the guest has read memory of the host's, %s", name);
+	if (exit.guest.kind != PVM_EXIT_SYSCALL)
+		fail("S6: %s: exit %d, vector %u at rip %lx", name, exit.guest.kind,
+		     exit.guest.vector, test.vcpu.rip);
+}
+
+void the_hosts_global_pages_are_its_own(void)
+{
+	static const uint8_t ud2[] = { 0x0f, 0x0b };
+	uint64_t cr4 = read_cr4();
+
+	write_code(SUPERVISOR_CODE, ud2, sizeof(ud2));
+	if (pvm_msr_write(&test.vcpu, MSR_PVM_RETS_RIP, RETS_SYSCALL) != PVM_OK)
+		fail("no RETS_RIP");
+	write_cr4(cr4 | PVM_CR4_PGE);
+	return_from(PLACE, PLACE, "through its stack");
+	return_from(STACK_END - PVM_FRAME_RSP, STACK_END, "behind its stack");
+	write_cr4(cr4);
+	print("the host's global pages are its own\n");
+}
