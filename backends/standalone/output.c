@@ -113,17 +113,17 @@ void output_report(const void *text, size_t size)
 
 void output_say(const char *format, ...)
 {
-	char *line;
+	char line[PATH_MAX + 768];	/* a line may name a file */
 	va_list list;
 	int length;
 
 	va_start(list, format);
-	length = vasprintf(&line, format, list);
+	length = vsnprintf(line, sizeof(line), format, list);
 	va_end(list);
-	if (length < 0)		/* no memory: better some words than none */
-		output_report(format, strlen(format));
-	else if (length > 0)
+	if (length >= (int)sizeof(line)) {
+		length = sizeof(line) - 1;
+		line[length - 1] = '\n';
+	}
+	if (length > 0)
 		output_report(line, (size_t)length);
-	if (length >= 0)
-		free(line);
 }

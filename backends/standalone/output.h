@@ -36,7 +36,7 @@ int output_write(int fd, int over, int patience, const void *bytes, size_t size)
 /* To standard error, but not for ever: it may have no reader. What is not taken in
  * OUTPUT_PATIENCE_MS is dropped. */
 void output_report(const void *text, size_t size);
-/* The same with a line of at most 255 bytes. */
+/* The same with a line, which may name a file. */
 __attribute__((format(printf, 1, 2))) void output_say(const char *format, ...);
 
 #endif /* STANDALONE_OUTPUT_H */

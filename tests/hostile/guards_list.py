@@ -184,8 +184,12 @@ SWITCHER = (
           "	jne	syscall_to_host\n", "", "ring0.hostile.s04_selectors"),
     guard("S6, M7 direct return to supervisor: where the frame may be", DIRECT,
           "	shrq	$47, %rax\n	jz	1f\n	cmpq	C(RANGE_START), %rdx\n"
-          "	jb	syscall_to_host\n	cmpq	C(RANGE_END), %rdx\n	ja	syscall_to_host\n1:	movq	%r11",
-          "1:	movq	%r11", "ring0.hostile.death_frame_area"),
+          "	jb	syscall_to_host\n	cmpq	C(RANGE_END), %rdx\n	ja	syscall_to_host\n	invlpg",
+          "	invlpg", "ring0.hostile.death_frame_area"),
+    guard("S6 direct return to supervisor: no global page of the host's under its frame", DIRECT,
+          "	invlpg	(%rdx)				/* S6 */\n", "", "bochs.corners"),
+    guard("S6 direct return to supervisor: nor under the frame's end", DIRECT,
+          "	leaq	(PVM_FRAME_SIZE - 1)(%rdx), %rax\n	invlpg	(%rax)\n", "", "bochs.corners"),
     guard("S5 direct return to user: a GS base that can be loaded", DIALECT,
           "	shlq	%cl, %rax\n	sarq	%cl, %rax\n	wrgsbase %rax\n.endm", "	wrgsbase %rax\n.endm",
           "ring0.hostile.s05_bases"),
@@ -477,6 +481,8 @@ NATIVE = (
           "	load(p, ARG_LOW(n));\n	must_be(p, (uint32_t)value);\n	load(p, ARG_HIGH(n));\n"
           "	must_be(p, (uint32_t)(value >> 32));\n", "	(void)value;\n	(void)n;\n	(void)p;\n",
           "unit.native-isolation"),
+    guard("N1 no signal finds a stub without its filter", "backends/standalone/native/stub/zygote.c",
+          "	set_signal_mask(ALL_SIGNALS);\n	take_signals();", "	take_signals();", "unit.native-signals"),
     guard("M9 a stop is said once", STUB, "	jb	stub_die\n", "	nop\n", "unit.native-forgery"),
     guard("M9 a stopped stub is kicked", GATE, "	pidfd_send_signal(space->pidfd, SIGCONT, NULL, 0);\n", "",
           "unit.native-signals"),

@@ -121,6 +121,7 @@
 
 #define ENTER_IRET		0	/* by IRET, from the control page */
 #define ENTER_TRACED		1	/* by INT3: a tracer sets what IRET would */
+#define ENTER_BIRTH		2	/* never in the control page: the first stop, before any guest */
 
 #define HANDOVER_NOT		0
 #define HANDOVER_SUPERVISOR	1	/* this is the supervisor's stub: EVENT_RETURN_USER */

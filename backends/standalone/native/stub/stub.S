@@ -52,19 +52,25 @@
 
 	.section .stub, "ax", @progbits
 	.balign	4096
-	.globl	stub_text, stub_birth, stub_handler, stub_die, stub_mapper
+	.globl	stub_text, stub_start, stub_handler, stub_die, stub_mapper
 	.globl	stub_after_write, stub_after_hand_over, stub_after_rest, stub_after_read
 	.globl	stub_after_arm, stub_after_unblock
 	.globl	stub_no_signals, stub_altstack, stub_by_peer
 
 stub_text:
-/* Where the zygote jumps when all is set up: the first stop, which shows the
- * monitor a frame as this kernel makes them. */
+/* The first stop, which shows the monitor a frame as this kernel makes them. */
 stub_birth:
 	ud2
 
+/* Where the zygote jumps when all is set up. N1: with all signals blocked, so that none, whoever sends
+ * it, is taken for the first stop of a thread that has no filter yet. */
+stub_start:
+	movl	$ENTER_BIRTH, %r14d
+	jmp	unblock
+
 	.balign	16
 stub_handler:
+	movq	%rsp, RECORD(FRAME)
 	movq	SIGFRAME_RIP(%rsp), %rax
 	leaq	stub_text(%rip), %rcx
 	subq	%rcx, %rax
@@ -85,7 +91,6 @@ stub_handler:
 	jmp	stop
 
 was_running:
-	movq	%rsp, RECORD(FRAME)
 	rdfsbase %rax
 	movq	%rax, RECORD(FS_BASE)
 	rdgsbase %rax
@@ -185,6 +190,7 @@ go:
 stub_after_arm:
 	testq	%rax, %rax
 	jnz	stub_die
+unblock:
 	movl	$__NR_rt_sigprocmask, %eax
 	movl	$SIG_SETMASK, %edi
 	leaq	stub_no_signals(%rip), %rsi
@@ -194,6 +200,8 @@ stub_after_arm:
 stub_after_unblock:
 	testq	%rax, %rax
 	jnz	stub_die
+	cmpl	$ENTER_BIRTH, %r14d
+	je	stub_birth
 	/* The monitor, or the supervisor's stub, has checked that all of this can be loaded. */
 	movw	R(DS), %ds
 	movw	R(ES), %es

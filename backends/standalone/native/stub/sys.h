@@ -32,7 +32,7 @@ static inline long sys6(long nr, long a, long b, long c, long d, long e, long f)
 #define sys5(nr, a, b, c, d, e)	sys6(nr, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), 0)
 
 /* The labels of stub.S. */
-extern const char stub_text[], stub_text_end[], stub_birth[], stub_handler[], stub_die[], stub_mapper[];
+extern const char stub_text[], stub_text_end[], stub_start[], stub_handler[], stub_die[], stub_mapper[];
 extern const char stub_after_write[], stub_after_hand_over[], stub_after_rest[], stub_after_read[];
 extern const char stub_after_arm[], stub_after_unblock[], stub_by_peer[];
 extern const char stub_no_signals[], stub_altstack[];

@@ -183,21 +183,22 @@ static __attribute__((noreturn)) void become_stub(const struct zygote_request *r
 	if (sys0(__NR_getppid) != request->monitor)
 		leave(STUB_EXIT + STAGE_PARENT);
 	map_pages(request->slot);
+	/* N1: until the stub's text unblocks them. A signal that any process sends would be handled, and the
+	 * guest be let go from there, without what follows. */
+	set_signal_mask(ALL_SIGNALS);
 	take_signals();
 	for (i = 0; i < request->pkeys; i++)
 		check(sys2(__NR_pkey_alloc, 0, 0), STAGE_PKEYS);
 	check(sys5(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), STAGE_NO_NEW_PRIVS);
-	set_signal_mask(ALL_SIGNALS);
 	mapper_is_supervisors = is_supervisors(request->slot);
 	make_mapper(fds);
-	set_signal_mask(0);
 	keep_descriptors(fds, fds[3], 0);
 	check(stub_seccomp(), STAGE_SECCOMP);
 	/* Last, because it forbids system calls from here. No selector: the
 	 * dispatch is always on, and no byte in memory can turn it off. */
 	check(sys5(__NR_prctl, PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, STUB_TEXT,
 		   STUB_TEXT_SIZE, 0), STAGE_DISPATCH);
-	((void (*)(void))STUB_ADDRESS(stub_birth))();
+	((void (*)(void))STUB_ADDRESS(stub_start))();
 	leave(STUB_EXIT + STAGE_DISPATCH);
 }
 

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -473,4 +474,44 @@ Test(native_isolation, a_large_page_that_reaches_into_the_hole_is_there_as_far_a
 	exit = machine_run(m.vcpu[0]);
 	assert_kind(exit, PVM_EXIT_SYSCALL);
 	cr_assert_eq(cpu()->gpr[PVM_RAX], 0x77);
+}
+
+/* ------------------------------------------------------------------------
+ * Core files.
+ */
+
+/* The number behind @name in a file of the stub's; ~0: there is none. */
+static unsigned long number_of(const char *file, const char *name)
+{
+	unsigned long number = ~0ul;
+	char text[4096] = "", path[64];
+	const char *at;
+	FILE *from;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", machine_stub(m.vcpu[0]), file);
+	from = fopen(path, "r");
+	cr_assert(from);
+	text[fread(text, 1, sizeof(text) - 1, from)] = 0;
+	fclose(from);
+	at = strstr(text, name);
+	if (at)
+		sscanf(at + strlen(name), "%lx", &number);
+	return number;
+}
+
+/* Whatever the monitor may have of its own. A limit of 1 is what a core_pattern of "|program" heeds. */
+Test(native_isolation, no_core_of_a_stub_holds_guest_memory)
+{
+	struct rlimit limit;
+
+	machine_fini(&m);
+	cr_assert_eq(getrlimit(RLIMIT_CORE, &limit), 0);
+	limit.rlim_cur = limit.rlim_max;
+	cr_assert_eq(setrlimit(RLIMIT_CORE, &limit), 0);
+	machine_init(&m, 1);
+	machine_code(&m, code_write);
+	cpu()->gpr[PVM_RBX] = DATA;
+	assert_kind(machine_run(m.vcpu[0]), PVM_EXIT_SYSCALL);
+	cr_assert_leq(number_of("limits", "Max core file size"), 1);
+	cr_assert_eq(number_of("coredump_filter", ""), 0);
 }

@@ -2,10 +2,15 @@
 /* Signals that come from outside: those of other processes, and the kick. */
 #include "stub_text.h"
 
+#include <fcntl.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <stddef.h>
+#include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ptrace.h>
 #include <sys/user.h>
 #include <sys/wait.h>
@@ -307,4 +312,89 @@ Test(native_signals, N5_what_comes_to_a_program_without_key_0_is_no_exit)
 		cr_assert_eq(cpu()->gpr[PVM_RAX], value, "signal %d", signals[i]);
 		cr_assert_eq(cpu()->pkru, 1, "signal %d", signals[i]);
 	}
+}
+
+/* ------------------------------------------------------------------------
+ * Signals to a process that is about to be a stub.
+ */
+
+#define BIRTHS		3000
+#define BIRTH_STEPS	300
+#define BIRTH_STEP	400	/* times round a loop: less than a microsecond */
+
+static atomic_bool all_are_born;
+
+/* One to each child that is younger than the zygote, each time a little later. */
+static void *signal_newborns(void *argument)
+{
+	pid_t last = *(const pid_t *)argument, child;
+	char path[64], text[512];
+	unsigned births = 0;
+	volatile unsigned i;
+	const char *at;
+	ssize_t n;
+	int file;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
+	file = open(path, O_RDONLY);
+	while (!atomic_load(&all_are_born)) {
+		n = pread(file, text, sizeof(text) - 1, 0);
+		text[n > 0 ? n : 0] = 0;
+		at = strrchr(text, ' ');
+		while (at && at > text && at[-1] != ' ')
+			at--;
+		child = at ? (pid_t)strtol(at, NULL, 10) : 0;
+		if (child <= last)
+			continue;
+		last = child;
+		for (i = births++ % BIRTH_STEPS * BIRTH_STEP; i; i--)
+			;
+		kill(child, SIGUSR1);
+	}
+	close(file);
+	return NULL;
+}
+
+/* Seccomp's mode of the thread that will run the guest. */
+static unsigned filter_of(pid_t stub)
+{
+	unsigned mode = 0;
+	char line[128];
+	FILE *file;
+
+	snprintf(line, sizeof(line), "/proc/%d/status", stub);
+	file = fopen(line, "r");
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "Seccomp: %u", &mode) == 1)
+			break;
+	if (file)
+		fclose(file);
+	return mode;
+}
+
+/* What stops then has no filter yet: its monitor would take it for a stub that is ready. */
+Test(native_signals, N1_one_that_comes_while_a_stub_is_made_does_not_have_it_run_without_a_filter)
+{
+	int go[2] = { eventfd(0, EFD_CLOEXEC), eventfd(0, EFD_CLOEXEC) };
+	struct nursery nursery;
+	struct space space;
+	unsigned i, born = 0;
+	pthread_t thread;
+	char why[256];
+
+	cr_assert_eq(nursery_open(&nursery, m.vm.memory.fd, 2, 0, why, sizeof(why)), 0, "%s", why);
+	pthread_create(&thread, NULL, signal_newborns, &nursery.zygote);
+	for (i = 0; i < BIRTHS; i++) {
+		if (space_create(&space, &nursery, 0, go[0], go[1], why, sizeof(why)))
+			continue;	/* it has died, of the signal */
+		born++;
+		cr_assert_eq(filter_of(space.pid), SECCOMP_MODE_FILTER, "stub %u has no filter", i);
+		space_destroy(&space);
+	}
+	atomic_store(&all_are_born, true);
+	pthread_join(thread, NULL);
+	nursery_close(&nursery);
+	close(go[0]);
+	close(go[1]);
+	cr_assert_gt(born, 0);
 }
