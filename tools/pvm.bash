@@ -24,7 +24,7 @@ _pvm()
 		mapfile -t COMPREPLY < <(compgen -W "dual-cr3 single-cr3" -- "$cur")
 		return
 		;;
-	-t | --trace | -k | --kernel | -i | --initrd | -d | --disk)
+	-t | --trace | -k | --kernel | -i | --initrd | -d | --disk | --symbols)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 		;;
@@ -61,6 +61,10 @@ _pvm()
 		mapfile -t COMPREPLY < <(compgen -P --disk= -f -- "${cur#*=}")
 		return
 		;;
+	--symbols=*)
+		mapfile -t COMPREPLY < <(compgen -P --symbols= -f -- "${cur#*=}")
+		return
+		;;
 	--net=*)
 		mapfile -t COMPREPLY < <(compgen -P --net= -W "user tap=" -- "${cur#*=}")
 		return
@@ -72,7 +76,7 @@ _pvm()
 	esac
 	options="--help -h"
 	if [[ ${COMP_WORDS[1]} == run ]]; then
-		options="--backend= --kernel= --initrd= --disk= --net= --memory= --smp= --append= --console --abi= --trace= --stats --timeout= --shadow-memory= --mitigations= --help"
+		options="--backend= --kernel= --initrd= --disk= --net= --memory= --smp= --append= --console --abi= --trace= --stats --timeout= --shadow-memory= --mitigations= --symbols= --help"
 		options+=" -b -k -i -d -n -m -s -a -c -t -S -T -h"
 	fi
 	if [[ $cur == -* ]]; then

@@ -55,6 +55,8 @@ static const char help[] =
 "  -S, --stats               print exit counts and memory to standard error at the end\n"
 "  -T, --timeout=SEC         end the guest after that many seconds, with status 124\n"
 "      --shadow-memory=SIZE  limit for shadow page tables (default 256M); not with kvm\n"
+"      --symbols=FILE        the guest's ELF file with symbols, or a System.map, for the\n"
+"                            names in what is printed when it has died\n"
 "      --mitigations=LEVEL   strict: the CPU's branch predictors are flushed at each\n"
 "                            switch between pvm and its guest, three times slower;\n"
 "                            default: as the host does for any process\n"
@@ -71,7 +73,7 @@ static const char help[] =
 "  pvm run --kernel=vmlinuz --initrd=initrd.img --append='root=/dev/xvda1' \\\n"
 "      --disk=root.img --net=user,forward=8022:22 --console\n";
 
-enum { SHADOW_MEMORY = 256, ABI, MITIGATIONS };
+enum { SHADOW_MEMORY = 256, ABI, MITIGATIONS, SYMBOLS };
 
 static const struct option long_options[] = {
 	{ "backend", required_argument, NULL, 'b' },
@@ -89,6 +91,7 @@ static const struct option long_options[] = {
 	{ "timeout", required_argument, NULL, 'T' },
 	{ "shadow-memory", required_argument, NULL, SHADOW_MEMORY },
 	{ "mitigations", required_argument, NULL, MITIGATIONS },
+	{ "symbols", required_argument, NULL, SYMBOLS },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
 };
@@ -96,6 +99,7 @@ static const struct option long_options[] = {
 struct run_options {
 	struct monitor_options vm;
 	bool stats;
+	const char *symbols;	/* a file with the guest's; NULL: the guest itself */
 	bool strict_mitigations;
 	bool help;
 };
@@ -208,6 +212,9 @@ static int take_option(struct run_options *options, int option)
 		if (!options->strict_mitigations && strcmp(optarg, "default"))
 			return bad_value("mitigations", optarg, "there are 'default' and 'strict'");
 		return 0;
+	case SYMBOLS:
+		options->symbols = optarg;
+		return 0;
 	case 'h':
 		options->help = true;
 		return 0;
@@ -295,7 +302,8 @@ static bool shows_stack(const struct monitor_result *result, uint32_t vcpu)
 }
 
 /* One line that says how it ended; what the guest was doing, if it did not mean to end. */
-static void report(struct monitor_vm *vm, const struct monitor_result *result, bool stats, FILE *to)
+static void report(struct monitor_vm *vm, const struct monitor_result *result, const struct run_options *options,
+		   FILE *to)
 {
 	struct symbols *symbols = NULL;
 	bool looked = false;
@@ -307,25 +315,26 @@ static void report(struct monitor_vm *vm, const struct monitor_result *result, b
 		if (!vm->vcpus[i]->started || !shows_stack(result, i))
 			continue;
 		if (!looked)
-			symbols = symbols_open(vm->guest);
+			symbols = symbols_open(options->symbols ? options->symbols : vm->guest);
 		looked = true;
 		backtrace_guest(to, vm->vcpus[i], symbols);
 	}
 	symbols_close(symbols);
-	if (stats)
+	if (options->stats)
 		monitor_print_stats(vm, to);
 }
 
-static void print_report(struct monitor_vm *vm, const struct monitor_result *result, bool stats)
+static void print_report(struct monitor_vm *vm, const struct monitor_result *result,
+			 const struct run_options *options)
 {
 	char *text = NULL;
 	size_t size = 0;
 	FILE *to = open_memstream(&text, &size);
 
 	if (!to) {
-		report(vm, result, stats, stderr);
+		report(vm, result, options, stderr);
 	} else {
-		report(vm, result, stats, to);
+		report(vm, result, options, to);
 		if (fclose(to) == 0)
 			output_report(text, size);
 		free(text);
@@ -344,13 +353,25 @@ static int run(const struct run_options *options)
 		return MONITOR_STATUS_FAILED;
 	}
 	monitor_vm_run(vm, &result);
-	print_report(vm, &result, options->stats);
+	print_report(vm, &result, options);
 	if (monitor_vm_destroy(vm, why, sizeof(why))) {
 		output_say("pvm: %s\n", why);
 		if (result.status == 0)
 			result.status = MONITOR_STATUS_FAILED;
 	}
 	return result.status;
+}
+
+/* Before the guest runs, not when it has died. */
+static bool check_symbols(const char *path)
+{
+	struct symbols *symbols = symbols_open(path);
+
+	if (!symbols)
+		fprintf(stderr, "pvm: --symbols=%s: cannot be read, or is neither an ELF file for x86-64 nor a System.map\n",
+			path);
+	symbols_close(symbols);
+	return symbols;
 }
 
 int run_command(int argc, char **argv)
@@ -361,6 +382,8 @@ int run_command(int argc, char **argv)
 	char abis[GUEST_ABI_LIST_MAX];
 
 	if (parse_options(&options, argc, argv))
+		return MONITOR_STATUS_FAILED;
+	if (options.symbols && !check_symbols(options.symbols))
 		return MONITOR_STATUS_FAILED;
 	if (options.help) {
 		printf(help, guest_abi_list(abis, sizeof(abis)));

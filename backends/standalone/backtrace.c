@@ -23,6 +23,7 @@
 /* Words that libunwind may read for one stack. An ordinary frame takes some two
  * hundred; an ELF file with an endless DWARF expression ends here. */
 #define READS_MAX		65536
+#define SCAN_WORDS		1024	/* of a stack that cannot be walked */
 
 /* libunwind's; exported for users of the remote accessors, declared nowhere. */
 int _Ux86_64_dwarf_search_unwind_table(unw_addr_space_t as, unw_word_t ip, unw_dyn_info_t *di,
@@ -243,6 +244,26 @@ static bool step_frame_pointer(struct stack *stack)
 	return true;
 }
 
+/* A stack that cannot be walked, as that of a kernel with neither frame pointers nor .eh_frame: what lies on it and names
+ * code may be a return address, or may have been one. */
+static void print_words(FILE *out, struct stack *stack)
+{
+	uint64_t words[SCAN_WORDS], offset, rsp = stack->gpr[PVM_RSP] & ~7ull;
+	unsigned count = 0, shown = 0, i;
+
+	while (count < SCAN_WORDS && read_guest(stack, rsp + count * 8, &words[count], 8))
+		count++;
+	for (i = 0; i < count && shown < BACKTRACE_FRAMES_MAX; i++) {
+		const char *name = symbols_find(stack->symbols, words[i] - 1, &offset);
+
+		if (!name || (int64_t)words[i] >= 0)
+			continue;
+		if (!shown++)
+			fprintf(out, "  on it, perhaps return addresses:\n");
+		fprintf(out, "    0x%016" PRIx64 " %s+0x%" PRIx64 "\n", words[i], name, offset + 1);
+	}
+}
+
 /* @compatible: of 32-bit code, whose frames have another layout: its first one only. */
 static void print_stack(FILE *out, struct stack *stack, bool compatible)
 {
@@ -274,6 +295,8 @@ static void print_stack(FILE *out, struct stack *stack, bool compatible)
 	}
 	if (frame == BACKTRACE_FRAMES_MAX)
 		fprintf(out, "    ... and perhaps more\n");
+	if (frame <= 1 && stack->symbols)
+		print_words(out, stack);
 	unw_destroy_addr_space(as);
 }
 

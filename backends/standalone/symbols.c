@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * Function names and unwind tables of a guest's ELF file. Reads the file only,
+ * Function names and unwind tables of a guest's ELF file, or names from a System.map. Reads the file only,
  * never guest memory, and trusts nothing that it reads.
  */
 #include "symbols.h"
@@ -11,6 +11,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "system_map.h"
 
 /* DWARF pointer encodings, as .eh_frame uses them (LSB, "DWARF Extensions"). */
 #define DW_EH_PE_FORMAT		0x0f
@@ -32,7 +34,8 @@
 #define NESTED_MAX		1000		/* functions before an address that do not reach it */
 
 struct symbols {
-	const uint8_t *file;
+	struct system_map *map;		/* names, of a file that is no ELF file; nothing else is there then */
+	uint8_t *file;
 	size_t size;
 	const Elf64_Shdr *sections;
 	uint16_t section_count;
@@ -325,7 +328,15 @@ struct symbols *symbols_open(const char *path)
 		return NULL;
 	}
 	header = (const Elf64_Ehdr *)s->file;
-	if (memcmp(header->e_ident, ELFMAG, SELFMAG) || header->e_ident[EI_CLASS] != ELFCLASS64 ||
+	if (memcmp(header->e_ident, ELFMAG, SELFMAG)) {
+		s->map = system_map_open((char *)s->file, s->size);
+		s->file = NULL;
+		if (s->map)
+			return s;
+		symbols_close(s);
+		return NULL;
+	}
+	if (header->e_ident[EI_CLASS] != ELFCLASS64 ||
 	    header->e_machine != EM_X86_64 || header->e_shentsize != sizeof(Elf64_Shdr)) {
 		symbols_close(s);
 		return NULL;
@@ -343,7 +354,8 @@ void symbols_close(struct symbols *symbols)
 {
 	if (!symbols)
 		return;
-	free((void *)symbols->file);
+	system_map_close(symbols->map);
+	free(symbols->file);
 	free(symbols->fdes);
 	free(symbols->code);
 	free(symbols);
@@ -379,9 +391,12 @@ static size_t count_until(const struct symbols *s, uint64_t address)
 
 const char *symbols_find(const struct symbols *s, uint64_t address, uint64_t *offset)
 {
-	size_t last = count_until(s, address), i = last, left;
+	size_t last, i, left;
 	const char *name;
 
+	if (s->map)
+		return system_map_find(s->map, address, offset);
+	last = i = count_until(s, address);
 	while (i && last - i < NESTED_MAX && !covers(s, s->code[i - 1], address))
 		i--;
 	if (!i || last - i == NESTED_MAX)

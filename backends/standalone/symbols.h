@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
  * What a guest's ELF file says about its code: function names, and the table
- * that finds the unwind information of an address.
+ * that finds the unwind information of an address. Or the System.map of a kernel.
  *
  * Owns a copy of the file. The file is untrusted: every offset in it is
  * checked, and a file without symbols is as good as none.
@@ -22,8 +22,8 @@ struct symbols_fde {
 };
 
 /**
- * symbols_open - read the symbols of a static ELF64 file for x86-64.
- * Returns NULL if it is not one or cannot be read; symbols_close(NULL) is fine.
+ * symbols_open - read the symbols of a static ELF64 file for x86-64, or a System.map, which has names only.
+ * Returns NULL if it is neither or cannot be read; symbols_close(NULL) is fine.
  */
 struct symbols *symbols_open(const char *path);
 void symbols_close(struct symbols *symbols);
