@@ -302,8 +302,8 @@ static bool shows_stack(const struct monitor_result *result, uint32_t vcpu)
 }
 
 /* One line that says how it ended; what the guest was doing, if it did not mean to end. */
-static void report(struct monitor_vm *vm, const struct monitor_result *result, const struct run_options *options,
-		   FILE *to)
+static void report(struct monitor_vm *vm, const struct monitor_result *result,
+		   const struct run_options *options, FILE *to)
 {
 	struct symbols *symbols = NULL;
 	bool looked = false;
@@ -368,7 +368,8 @@ static bool check_symbols(const char *path)
 	struct symbols *symbols = symbols_open(path);
 
 	if (!symbols)
-		fprintf(stderr, "pvm: --symbols=%s: cannot be read, or is neither an ELF file for x86-64 nor a System.map\n",
+		fprintf(stderr,
+			"pvm: --symbols=%s: cannot be read, or is neither an ELF file for x86-64 nor a System.map\n",
 			path);
 	symbols_close(symbols);
 	return symbols;

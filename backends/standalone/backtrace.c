@@ -244,8 +244,8 @@ static bool step_frame_pointer(struct stack *stack)
 	return true;
 }
 
-/* A stack that cannot be walked, as that of a kernel with neither frame pointers nor .eh_frame: what lies on it and names
- * code may be a return address, or may have been one. */
+/* A stack that cannot be walked, as that of a kernel with neither frame pointers nor .eh_frame: what
+ * lies on it and names code may be a return address, or may have been one. */
 static void print_words(FILE *out, struct stack *stack)
 {
 	uint64_t words[SCAN_WORDS], offset, rsp = stack->gpr[PVM_RSP] & ~7ull;
