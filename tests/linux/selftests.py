@@ -17,7 +17,7 @@ import tempfile
 
 import boot
 
-SECONDS = 1500		# against hangs
+SECONDS = 300		# against hangs
 PROGRAM_SECONDS = 120	# of the machine's time, for each
 MEMORY_MB = 640
 
