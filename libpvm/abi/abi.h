@@ -116,6 +116,7 @@ struct pvm_abi_ops {
 	/* Bits of CR4 that are always set for the guest, given a host like @config's; the
 	 * CPUID features that go with them are shown. NULL: none. */
 	uint64_t (*cr4_fixed)(const struct pvm_vm_config *config);
+	bool has_no_tables;	/* its guests never load GDTR or IDTR: nothing is found there */
 	bool has_xen_cpuid;	/* PVM_XEN_CPUID_BYTES are CPUID, in either mode */
 	/* Bits that the guest may not have, whatever pvm_vm_config::guest_cr4 says. */
 	uint64_t cr4_hidden;

@@ -170,7 +170,7 @@ static void structured_features(const struct pvm_vcpu *vcpu, uint32_t out[4])
 
 	keep(out, 0, LEAF_7_EBX, LEAF_7_ECX, LEAF_7_EDX);
 	out[EAX] = highest_feature_subleaf(config);
-	if (!config->host_umip)
+	if (!config->host_umip || (vcpu->vm->abi->cr4_hidden & PVM_CR4_UMIP))
 		out[ECX] &= ~PVM_CPUID_7_ECX_UMIP;
 	if (!config->host_la57 || !(cr4 & PVM_CR4_LA57))
 		out[ECX] &= ~PVM_CPUID_7_ECX_LA57;

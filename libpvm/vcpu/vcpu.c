@@ -81,7 +81,9 @@ static void reset_segments(struct pvm_vcpu *vcpu)
 	vcpu->fs_base = 0;
 	vcpu->gs_base = 0;
 	memset(vcpu->tls, 0, sizeof(vcpu->tls));
-	vcpu->gdtr = vcpu->idtr = (struct pvm_dtr){ .base = 0, .limit = 0xffff };
+	vcpu->gdtr = vcpu->idtr = (struct pvm_dtr){
+		.base = 0, .limit = vcpu->vm->abi->has_no_tables ? 0 : 0xffff
+	};
 	vcpu->ldtr = 0;
 	vcpu->tr = 0;
 }

@@ -184,6 +184,7 @@ const struct pvm_abi_ops pvm_abi_xen_pv = {
 	.pvcs_align = sizeof(uint64_t),
 	.cpuid = cpuid,
 	.cpuid_highest = CPUID_PV,
+	.has_no_tables = true,
 	.has_xen_cpuid = true,
 	.cr4_hidden = CR4_HIDDEN,
 	.pvcs_leaves = pvm_xen_leave_info,

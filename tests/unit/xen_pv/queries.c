@@ -110,21 +110,36 @@ Test(queries, features_that_go_with_hidden_control_bits)
 		{ .leaf = 0x80000001, .edx = ~0u },
 	};
 	const uint32_t pse = 1u << 3, pge = 1u << 13, pse36 = 1u << 17, gbpages = 1u << 26,
-		       invpcid = 1u << 10;
+		       invpcid = 1u << 10, umip = 1u << 2;
 	uint32_t out[4];
 
 	vcpu->vm->config.cpuid = all;
 	vcpu->vm->config.cpuid_count = sizeof(all) / sizeof(all[0]);
-	vcpu->vm->config.host_osxsave = vcpu->vm->config.host_pke = true;
+	vcpu->vm->config.host_osxsave = vcpu->vm->config.host_pke = vcpu->vm->config.host_umip = true;
 	pvm_cpuid(vcpu, 1, 0, out);
 	cr_expect_eq(out[3] & (pse | pge | pse36), 0, "%#x", out[3]);
 	cr_expect(out[3] & PVM_CPUID_1_EDX_PAE);
 	pvm_cpuid(vcpu, 7, 0, out);
 	cr_expect_eq(out[1] & invpcid, 0, "%#x", out[1]);
+	/* Or its kernel looks into its GDT at each #GP, by SGDT, which does not tell where that is. */
+	cr_expect_eq(out[2] & umip, 0, "%#x", out[2]);
 	pvm_cpuid(vcpu, 13, 0, out);
 	cr_expect_eq(out[0], 7, "no PKRU without PKU: %#x", out[0]);
 	pvm_cpuid(vcpu, 0x80000001, 0, out);
 	cr_expect_eq(out[3] & (pse | pge | pse36 | gbpages), 0, "%#x", out[3]);
+}
+
+/* Linux asks where its GDT is by SGDT, and takes an entry beyond the limit for none. */
+Test(queries, descriptor_tables_are_not_found)
+{
+	const struct pvm_insn sgdt = {
+		.op = PVM_INSN_SGDT, .length = 4, .size = 10, .memory = true, .address = ARGUMENTS,
+	};
+	uint16_t *limit = xen_at(ARGUMENTS);
+
+	*limit = 0x1234;
+	cr_assert_eq(pvm_handle_insn(vcpu, &sgdt, PVM_VEC_GP, 0), PVM_ACT_RESUME);
+	cr_expect_eq(*limit, 0, "0x%x", *limit);
 }
 
 Test(queries, S9_more_vcpus_than_a_set_has_bits_for_are_refused)
