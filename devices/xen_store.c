@@ -524,6 +524,14 @@ enum xen_store_status xen_store_write(struct xen_store *store, const char *path,
 	return status;
 }
 
+bool xen_store_is_watched(const struct xen_store *store, const char *path)
+{
+	struct xen_store_path watched = { .length = length_of(path) };
+
+	memcpy(watched.text, path, watched.length + 1);
+	return xen_store_watch_hears(&store->watches, &watched);
+}
+
 enum xen_store_status xen_store_remove(struct xen_store *store, const char *path)
 {
 	struct xen_store_path changed_path = { .length = length_of(path) };

@@ -114,6 +114,8 @@ unsigned xen_store_serve(struct xen_store *store);
 /* The host's own use of the tree; serve afterwards. @path: valid, with a NUL. */
 enum xen_store_status xen_store_write(struct xen_store *store, const char *path, const char *value);
 enum xen_store_status xen_store_remove(struct xen_store *store, const char *path);
+/* Does the guest watch @path, or what is above it? */
+bool xen_store_is_watched(const struct xen_store *store, const char *path);
 /* @value: of @size bytes, gets a NUL. XEN_STORE_E2BIG: it is longer, or has a NUL itself. */
 enum xen_store_status xen_store_read(const struct xen_store *store, const char *path, char *value,
 				     uint32_t size);

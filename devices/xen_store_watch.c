@@ -126,6 +126,19 @@ void xen_store_watch_changed(struct xen_store_watches *watches, const struct xen
 	}
 }
 
+bool xen_store_watch_hears(const struct xen_store_watches *watches, const struct xen_store_path *path)
+{
+	uint32_t i;
+
+	for (i = 0; i < XEN_STORE_WATCHES; i++) {
+		const struct xen_store_watch *watch = &watches->watch[i];
+
+		if (watch->used && is_below(path->text, path->length, watch->path, watch->path_length))
+			return true;
+	}
+	return false;
+}
+
 void xen_store_watch_changed_all(struct xen_store_watches *watches)
 {
 	uint32_t i;

@@ -52,6 +52,8 @@ void xen_store_watch_remove_all(struct xen_store_watches *watches);
 /* @path has changed; @removed: with all below it. */
 void xen_store_watch_changed(struct xen_store_watches *watches, const struct xen_store_path *path,
 			     bool removed);
+/* Does a watch hear of changes of @path? */
+bool xen_store_watch_hears(const struct xen_store_watches *watches, const struct xen_store_path *path);
 /* Everything may have. */
 void xen_store_watch_changed_all(struct xen_store_watches *watches);
 

@@ -19,6 +19,7 @@
 
 #include "platform.h"
 #include "run.h"
+#include "xen_guest.h"
 
 #define NS_PER_S 1000000000ull
 
@@ -257,6 +258,8 @@ static void take_signal(struct monitor_vm *vm)
 		console_resume(&vm->platform->console);
 		break;
 	case SIGNALS_END:
+		if (signal == SIGPWR && vm->xen && xen_guest_ask_power_off(vm->xen))
+			break;
 		snprintf(number, sizeof(number), "RT%d", signal);
 		loop_end(vm, NULL, MONITOR_END_SIGNAL, MONITOR_STATUS_SIGNAL + signal, "ended by SIG%s",
 			 name ? name : number);

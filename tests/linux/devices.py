@@ -27,7 +27,7 @@ DRIVERS = ("xen-blkfront", "xen-netfront", "ext4", "af_packet")
 
 # What the guest does. Each "%%" line is a verdict of its own.
 INIT = """#!/bin/busybox sh
-/bin/busybox mkdir -p /proc /sys /dev /tmp /disk /www
+/bin/busybox mkdir -p /proc /sys /dev /tmp /disk /www /sbin
 /bin/busybox mount -t proc proc /proc
 /bin/busybox mount -t sysfs sysfs /sys
 /bin/busybox mount -t devtmpfs dev /dev
@@ -74,9 +74,16 @@ until wget -q -O /tmp/d http://10.9.0.1:8000/fetched 2>/dev/null; do sleep 0.2; 
 say "told $(cat /tmp/d)"
 ping -c 3 -W 20 10.9.0.1 >/dev/null && say "ping"
 say "complaints $(dmesg | grep -c -e 'Oops' -e 'BUG:' -e 'Call Trace' -e 'I/O error, dev xvda')"
+cat >/sbin/poweroff <<'END'
+#!/bin/sh
+echo "%% asked"
 sync
+exec /bin/busybox poweroff -f
+END
+chmod +x /sbin/poweroff
 say "end"
-poweroff -f
+touch /www/ready
+while :; do sleep 1; done
 """
 
 # What the host does meanwhile, and afterwards.
@@ -92,7 +99,9 @@ echo "host file $(sha256sum </www/file)"
 httpd -p 8000 -h /www
 tunctl -t tap0 >/dev/null && ip addr add 10.9.0.1/24 dev tap0 && ip link set tap0 up
 (until wget -q -O /tmp/got http://127.0.0.1:8022/file 2>/dev/null; do sleep 0.2; done
- sha256sum </tmp/got >/www/fetched.new && mv /www/fetched.new /www/fetched) &
+ sha256sum </tmp/got >/www/fetched.new && mv /www/fetched.new /www/fetched
+ until wget -q -O /dev/null http://127.0.0.1:8022/ready 2>/dev/null; do sleep 0.2; done
+ killall -PWR pvm) &
 /files/pvm run --backend=kvm --kernel=/files/KERNEL --initrd=/files/initrd.NAME --smp=CPUS --memory=MEMORYM --stats \\
     --append=console=hvc0 --disk=/tmp/disk.NAME --disk=/tmp/given.NAME,ro --net=user,forward=8022:80,loopback \\
     --net=tap=tap0 </dev/null
@@ -179,7 +188,7 @@ def judge(result):
     wanted = {"sectors": "49152 2048", "readonly": "0 1", "cache": "write back", "mounted": "", "remounted": "",
               "trimmed": "", "refused": "", "image": host.get("image"), "given": host.get("given"),
               "again": "", "lease": "10.0.2.15/24", "fetched": host.get("file"), "told": said.get("offered"), "ping": "",
-              "complaints": "0", "end": ""}
+              "complaints": "0", "end": "", "asked": ""}
     wrong = [f"{name}: {said.get(name)!r}, not {value!r}" for name, value in wanted.items()
              if value is None or said.get(name) != value]
     if int(said.get("indirect", 0)) <= 11:

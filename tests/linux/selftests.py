@@ -3,9 +3,9 @@
 """Linux's own selftests for x86, run by a distribution's kernel on an emulated PC and as a guest of minivisor: the
 verdicts are the same, but for those that EXCEPTIONS names.
 
-    selftests.py --minivisor ELF --programs FOLDER --suite SUITE --folder FOLDER [--cpus N]
+    selftests.py --minivisor ELF --suite SUITE --folder FOLDER [--programs FOLDER] [--cpus N]
 
-FOLDER of programs: as tests/linux/selftests makes it. In QEMU's TCG.
+The programs are those that tests/linux/selftests makes, or those of a FOLDER. In QEMU's TCG.
 """
 import argparse
 import pathlib
@@ -17,7 +17,7 @@ import tempfile
 
 import boot
 
-SECONDS = 300		# against hangs
+SECONDS = 1500		# against hangs
 PROGRAM_SECONDS = 120	# of the machine's time, for each
 MEMORY_MB = 640
 
@@ -90,11 +90,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name in ("minivisor", "suite"):
         parser.add_argument(f"--{name}", required=True)
-    for name in ("programs", "folder"):
-        parser.add_argument(f"--{name}", required=True, type=pathlib.Path)
+    parser.add_argument("--folder", required=True, type=pathlib.Path)
+    parser.add_argument("--programs", type=pathlib.Path)
     parser.add_argument("--cpus", type=int, default=2)
     args = parser.parse_args()
     args.append = "mitigations=off"
+    if not args.programs:
+        made = subprocess.run([boot.TESTS / "linux" / "selftests"], stdout=subprocess.PIPE, check=True, text=True)
+        args.programs = pathlib.Path(made.stdout.strip())
     boot.TIMEOUT = SECONDS
     args.folder.mkdir(parents=True, exist_ok=True)
     vmlinuz = boot.vmlinuz_of(args.suite)

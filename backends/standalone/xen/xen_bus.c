@@ -131,6 +131,20 @@ bool xen_device_read(struct xen_device *device, const char *name, uint32_t *numb
  * The store.
  */
 
+bool xen_bus_ask_power_off(struct xen_bus *bus)
+{
+	static const char path[] = XEN_STORE_HOME "/control/shutdown";
+	bool listens;
+
+	pthread_mutex_lock(&bus->lock);
+	listens = xen_store_is_watched(&bus->store, path);
+	if (listens)
+		xen_store_write(&bus->store, path, "poweroff");
+	pthread_mutex_unlock(&bus->lock);
+	raise_fd(bus->fd);
+	return listens;
+}
+
 /* The store's, with the lock: whose side is it? */
 static void node_changed(void *host, const struct xen_store_path *path)
 {

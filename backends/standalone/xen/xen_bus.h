@@ -79,6 +79,9 @@ int xen_bus_add(struct xen_bus *bus, struct xen_device *device, const struct xen
 		const char *name, uint32_t number, char *why, size_t why_size);
 void xen_bus_remove(struct xen_device *device);
 
+/* Ask the guest to power off. False: it does not listen, or not yet. Any thread. */
+bool xen_bus_ask_power_off(struct xen_bus *bus);
+
 struct monitor_vm *xen_bus_vm(const struct xen_bus *bus);
 const struct xen_grants *xen_bus_grants(const struct xen_bus *bus);
 

@@ -243,6 +243,11 @@ void xen_guest_destroy(struct monitor_vm *vm)
 	vm->xen = NULL;
 }
 
+bool xen_guest_ask_power_off(struct xen_guest *guest)
+{
+	return xen_bus_ask_power_off(guest->bus);
+}
+
 void xen_guest_print_stats(const struct xen_guest *guest, FILE *to)
 {
 	unsigned i;

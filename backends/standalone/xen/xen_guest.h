@@ -28,6 +28,9 @@ void xen_guest_destroy(struct monitor_vm *vm);
 int xen_guest_start(struct xen_guest *guest);
 void xen_guest_wait(struct xen_guest *guest);
 
+/* Main thread. Ask it to power off, as an operator does by a button. False: it does not listen. */
+bool xen_guest_ask_power_off(struct xen_guest *guest);
+
 /* After the run: what the devices did. */
 void xen_guest_print_stats(const struct xen_guest *guest, FILE *to);
 

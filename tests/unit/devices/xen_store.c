@@ -284,6 +284,10 @@ Test(xen_store, watches)
 		next();
 	xen_store_write(&store, XEN_STORE_HOME "/device/c", "2");
 	expect(event(), "none");
+	cr_expect_not(xen_store_is_watched(&store, XEN_STORE_HOME "/control/shutdown"));
+	request(XEN_STORE_WATCH, 0, "control\0X", 10);
+	cr_expect(xen_store_is_watched(&store, XEN_STORE_HOME "/control/shutdown"));
+	expect(event(), "control");
 	request(XEN_STORE_WATCH, 0, "@releaseDomain\0W", 17);
 	expect(answer.payload, "OK");
 	expect(event(), "@releaseDomain");
