@@ -24,7 +24,14 @@ enum xen_blk_op {
 	XEN_BLK_OP_INDIRECT = 6,	/* never handed out */
 };
 
-enum xen_blk_status { XEN_BLK_OKAY = 0, XEN_BLK_ERROR = -1, XEN_BLK_UNSUPPORTED = -2 };
+enum xen_blk_status {
+	XEN_BLK_OKAY = 0,
+	XEN_BLK_ERROR = -1,
+	XEN_BLK_UNSUPPORTED = -2,
+	/* Of a flush that failed: Linux takes _ERROR for a disk that has none, and its caller for told that
+	 * all is well. Any other number is an I/O error to it. It does not flush again after either. */
+	XEN_BLK_FLUSH_ERROR = -3,
+};
 
 struct xen_blk_request {
 	enum xen_blk_op op;

@@ -53,6 +53,9 @@ static uint32_t pull(struct xen_store *store, char *to, uint32_t size)
 	for (i = 0; i < size; i++)
 		to[i] = __atomic_load_n(&store->page->req[store->taken++ % XEN_STORE_RING], __ATOMIC_RELAXED);
 	__atomic_store_n(&store->page->req_cons, store->taken, __ATOMIC_RELEASE);
+	/* Linux notifies only where it sees all taken: what it has added meanwhile is looked for after
+	 * this. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	return size;
 }
 
@@ -68,6 +71,8 @@ static uint32_t push(struct xen_store *store, const char *from, uint32_t size)
 	for (i = 0; i < size; i++)
 		store->page->rsp[store->given++ % XEN_STORE_RING] = from[i];
 	__atomic_store_n(&store->page->rsp_prod, store->given, __ATOMIC_RELEASE);
+	/* And only where it sees a full ring: the room that it has made meanwhile, too. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	return size;
 }
 
@@ -490,7 +495,7 @@ unsigned xen_store_serve(struct xen_store *store)
 	}
 	if (store->out_sent == store->out_count) {
 		if (receive(store))
-			result |= XEN_STORE_NOTIFY;
+			result |= XEN_STORE_NOTIFY | XEN_STORE_MORE;
 		if (!store->broken && store->in_count >= sizeof(store->in.header) &&
 		    store->in_count == sizeof(store->in.header) + store->in.header.length) {
 			serve_request(store);
@@ -504,9 +509,7 @@ unsigned xen_store_serve(struct xen_store *store)
 			    store->out_count - store->out_sent);
 		store->out_sent += sent;
 		if (sent)
-			result |= XEN_STORE_NOTIFY;
-		if (store->out_sent == store->out_count)
-			result |= XEN_STORE_MORE;
+			result |= XEN_STORE_NOTIFY | XEN_STORE_MORE;
 	}
 	return result;
 }

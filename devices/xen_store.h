@@ -106,9 +106,10 @@ void xen_store_connect(struct xen_store *store, void *page);
 
 /* What xen_store_serve() has to say. */
 #define XEN_STORE_NOTIFY	1u	/* tell the guest */
-#define XEN_STORE_MORE		2u	/* call again: there may be more to do */
+#define XEN_STORE_MORE		2u	/* call again: there may be more to do, of which nobody tells */
 
-/* Go on with the ring, by one request at most. */
+/* Go on with the ring, by one request at most. Wait for the guest only after an answer without _MORE: a Linux
+ * guest notifies of what it adds to a ring that it sees empty, and of what it takes from a full one. */
 unsigned xen_store_serve(struct xen_store *store);
 
 /* The host's own use of the tree; serve afterwards. @path: valid, with a NUL. */

@@ -384,12 +384,12 @@ int run_command(int argc, char **argv)
 
 	if (parse_options(&options, argc, argv))
 		return MONITOR_STATUS_FAILED;
-	if (options.symbols && !check_symbols(options.symbols))
-		return MONITOR_STATUS_FAILED;
 	if (options.help) {
 		printf(help, guest_abi_list(abis, sizeof(abis)));
 		return 0;
 	}
+	if (options.symbols && !check_symbols(options.symbols))
+		return MONITOR_STATUS_FAILED;
 	if (!options.vm.executor)
 		options.vm.executor = monitor_executor_default(options.vm.shadow_memory != 0);
 	if (!options.vm.executor) {

@@ -47,7 +47,7 @@
 
 #define PVM_KVM_CPUID_MAX	256	/* leaves that user space may give a VM */
 
-#define PVM_KVM_XEN_PORTS	256	/* ends of event channels that a VM's user space takes in its life */
+#define PVM_KVM_XEN_PORTS	256	/* eventfds that a VM's user space has in its life */
 
 #define PVM_KVM_FRAMES_TOP	16
 #define PVM_KVM_FRAMES_LEVELS	4

@@ -224,29 +224,36 @@ int pvm_kvm_xen_set(struct pvm_kvm *vm, const struct pvm_kvm_set_xen *set)
 	return error;
 }
 
-/* With the lock: what the port's notifications go to has a number. */
-static int add_port(struct pvm_kvm *vm, u32 port, u32 vcpu, struct eventfd_ctx *context)
+/*
+ * With the lock: what the port's notifications go to has a number, the same for each port that leads
+ * there, so that a driver may connect as often as it likes. *@is_new: the reference is kept.
+ */
+static int add_port(struct pvm_kvm *vm, u32 port, u32 vcpu, struct eventfd_ctx *context, bool *is_new)
 {
 	unsigned int i;
 	int error;
 
-	for (i = 0; i < PVM_KVM_XEN_PORTS && vm->xen.told[i]; i++)
+	for (i = 0; i < PVM_KVM_XEN_PORTS && vm->xen.told[i] && vm->xen.told[i] != context; i++)
 		;
 	if (i == PVM_KVM_XEN_PORTS)
 		return -ENOSPC;
+	*is_new = !vm->xen.told[i];
 	WRITE_ONCE(vm->xen.told[i], context);	/* first: the guest may tell at once */
 	if (port)
 		error = pvm_xen_bind_port(&vm->pvm, port, i) ? -EINVAL : (int)port;
 	else
 		error = pvm_xen_alloc_port(&vm->pvm, i, vcpu);
-	if (error < 0)
+	if (error < 0 && *is_new) {
 		WRITE_ONCE(vm->xen.told[i], NULL);
+		*is_new = false;
+	}
 	return error < 0 && !port ? -ENOSPC : error;
 }
 
 int pvm_kvm_xen_port(struct pvm_kvm *vm, const struct pvm_kvm_xen_port *request)
 {
 	struct eventfd_ctx *context;
+	bool is_new = false;
 	int port = -EINVAL;
 
 	if (request->reserved)
@@ -256,9 +263,9 @@ int pvm_kvm_xen_port(struct pvm_kvm *vm, const struct pvm_kvm_xen_port *request)
 		return PTR_ERR(context);
 	mutex_lock(&vm->lock);
 	if (pvm_kvm_is_xen(vm) && vm->is_made && request->vcpu < vm->xen.config.vcpus)
-		port = add_port(vm, request->port, request->vcpu, context);
+		port = add_port(vm, request->port, request->vcpu, context, &is_new);
 	mutex_unlock(&vm->lock);
-	if (port < 0)	/* then no port has led to it */
+	if (!is_new)	/* no port has led to it, or others do */
 		eventfd_ctx_put(context);
 	return port;
 }

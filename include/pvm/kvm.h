@@ -71,8 +71,8 @@ struct pvm_kvm_set_xen {
 /*
  * An event channel between the guest and user space: a new port, or one that the guest has allocated for
  * its host. Returns the port. When the guest notifies it, 1 is added to the eventfd. A VM has at
- * most 256 in its life. Errors: EBADF and EINVAL (no eventfd; no such port or vCPU, not such a VM, or no
- * vCPU yet), ENOSPC, EFAULT.
+ * most 256 eventfds in its life. Errors: EBADF and EINVAL (no eventfd; no such port or vCPU, not such a
+ * VM, or no vCPU yet), ENOSPC, EFAULT.
  */
 #define PVM_KVM_XEN_PORT	0x50564d03u
 

@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#define MANY		300
 #define DATA		0x2000ull	/* the port; the reason of the end; what M2P says */
 
 static const uint8_t code[] = {
@@ -149,6 +150,7 @@ static void guest(void)
 	const struct pvm_xen_shared_info *shared;
 	uint64_t *data;
 	struct xen_vm x;
+	unsigned i;
 	int error;
 
 	xen_vm_create(&x);
@@ -165,6 +167,10 @@ static void guest(void)
 	check(notify.port > 0, "a port");
 	port.port = notify.port;
 	check(tries(x.vm, KVM_MEMORY_ENCRYPT_OP, &port) == EINVAL, "a port that the guest has not allocated");
+	port.port = 0;
+	for (i = 0; i < MANY && ioctl(x.vm, KVM_MEMORY_ENCRYPT_OP, &port) > 0; i++)
+		;
+	check(i == MANY, "one eventfd has more ports than there can be eventfds");
 	check(tries(x.vm, KVM_MEMORY_ENCRYPT_OP, &notify) == EAGAIN, "a notification before any vCPU has run");
 	check(tries(x.vcpu[0], KVM_RUN, NULL) == EINVAL, "KVM_RUN before all vCPUs are there");
 	xen_vm_add_vcpu(&x, 1);

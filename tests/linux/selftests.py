@@ -18,7 +18,7 @@ import tempfile
 import boot
 
 SECONDS = 1500		# against hangs
-PROGRAM_SECONDS = 120	# of the machine's time, for each
+PROGRAM_SECONDS = 10	# of the machine's time, for each
 MEMORY_MB = 640
 
 INIT = """#!/bin/busybox sh

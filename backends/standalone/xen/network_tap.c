@@ -12,13 +12,16 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "../output.h"
 #include "xen_net.h"
 
 #define PACKETS_A_TURN	64	/* then the guest's are looked at */
 
 struct tap {
 	struct network network;
+	const char *name;
 	int fd;
+	bool is_gone;		/* the host has deleted the device */
 	uint8_t packet[XEN_NET_PACKET_MAX];
 };
 
@@ -31,6 +34,8 @@ static unsigned prepare(struct network *network, struct pollfd *fds, unsigned ma
 {
 	(void)max;
 	(void)timeout;
+	if (to_tap(network)->is_gone)
+		return 0;
 	/* What the guest has no room for waits in the host's queue. */
 	fds[0] = (struct pollfd){ .fd = to_tap(network)->fd,
 				  .events = network->has_room(network->card) ? POLLIN : 0 };
@@ -42,8 +47,12 @@ static void serve(struct network *network, const struct pollfd *fds, unsigned co
 	struct tap *tap = to_tap(network);
 	unsigned i;
 
-	(void)fds;
-	(void)count;
+	/* It stays so: whoever waits for it does not wait. */
+	if (count && fds[0].revents & (POLLERR | POLLHUP | POLLNVAL)) {
+		tap->is_gone = true;
+		output_say("pvm: network tap %s: the host has none any more; nor has the guest\n", tap->name);
+		return;
+	}
 	for (i = 0; i < PACKETS_A_TURN && network->has_room(network->card); i++) {
 		ssize_t length = read(tap->fd, tap->packet, sizeof(tap->packet));
 
@@ -83,6 +92,7 @@ struct network *network_tap_create(const char *name, char *why, size_t why_size)
 		return NULL;
 	}
 	tap->network.ops = &tap_ops;
+	tap->name = name;
 	strncpy(request.ifr_name, name, IFNAMSIZ - 1);
 	tap->fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	if (tap->fd < 0) {

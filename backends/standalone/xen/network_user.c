@@ -8,11 +8,16 @@
 #include "network.h"
 
 #include <arpa/inet.h>
+#include <dlfcn.h>
 #include <errno.h>
+#include <pthread.h>
 #include <slirp/libslirp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+/* libslirp's clock and its host's name servers are of the process, and each card has a thread. */
+static pthread_mutex_t library = PTHREAD_MUTEX_INITIALIZER;
 
 struct timer {
 	SlirpTimerCb callback;
@@ -27,6 +32,7 @@ struct user_network {
 	struct timer *timers;
 	struct pollfd *fds;	/* while it says what to wait for */
 	unsigned count, max;
+	bool loopback;		/* the guest may reach the host's */
 	const struct pollfd *ready;	/* and what came of it */
 };
 
@@ -107,6 +113,29 @@ static void notify(void *opaque)
 	(void)opaque;
 }
 
+static void drop_line(const char *domain, int level, const char *message, void *data)
+{
+	(void)domain;
+	(void)level;
+	(void)message;
+	(void)data;
+}
+
+/* What libslirp says by glib is of single packets: as guest_error(). glib is there where it is, its
+ * headers may not be. */
+static void silence_library(void)
+{
+	unsigned (*set)(const char *domain, int levels,
+			void (*to)(const char *domain, int level, const char *message, void *data),
+			void *data);
+	void *found = dlsym(RTLD_DEFAULT, "g_log_set_handler");
+
+	if (!found)
+		return;
+	memcpy(&set, &found, sizeof(set));
+	set("Slirp", ~3, drop_line, NULL);	/* every level, none of the two flags */
+}
+
 static const SlirpCb callbacks = {
 	.send_packet = packet_for_guest,
 	.guest_error = guest_error,
@@ -176,7 +205,9 @@ static unsigned prepare(struct network *network, struct pollfd *fds, unsigned ma
 	user->fds = fds;
 	user->max = max;
 	user->count = 0;
+	pthread_mutex_lock(&library);
 	slirp_pollfds_fill(user->slirp, &wait, add_fd, user);
+	pthread_mutex_unlock(&library);
 	now = now_ms();
 	for (timer = user->timers; timer; timer = timer->next) {
 		if (timer->expires >= 0 && timer->expires - now < wait)
@@ -194,6 +225,7 @@ static void serve(struct network *network, const struct pollfd *fds, unsigned co
 
 	user->ready = fds;
 	user->count = count;
+	pthread_mutex_lock(&library);
 	slirp_pollfds_poll(user->slirp, 0, ready_events, user);
 	for (timer = user->timers; timer;) {
 		struct timer *next = timer->next;
@@ -204,11 +236,49 @@ static void serve(struct network *network, const struct pollfd *fds, unsigned co
 		}
 		timer = next;
 	}
+	pthread_mutex_unlock(&library);
+}
+
+#define ETHER		14u
+#define IPV4_TO		(ETHER + 16)
+#define IPV6_TO		(ETHER + 24)
+
+/*
+ * Is it for this host alone, whatever network it is on: 127.0.0.0/8, ::1, and all that connect() takes for
+ * them? libslirp refuses 10.0.2.2 and its like, but connects to these as they are.
+ */
+static bool is_for_loopback(const uint8_t *packet, uint32_t length)
+{
+	static const uint8_t zeros[10];
+	const uint8_t *to = packet + IPV6_TO;
+
+	if (length >= IPV4_TO + 4 && packet[12] == 0x08 && packet[13] == 0x00)
+		return packet[IPV4_TO] == 127 || packet[IPV4_TO] == 0;
+	if (length < IPV6_TO + 16 || packet[12] != 0x86 || packet[13] != 0xdd)
+		return false;
+	/* ::/96, and IPv4 addresses as IPv6 ones. */
+	return !memcmp(to, zeros, sizeof(zeros)) && to[10] == to[11] && (to[10] == 0 || to[10] == 0xff);
+}
+
+/*
+ * A part of an IPv4 packet? libslirp's ip_reass(), as Debian 12 has it built, writes to an address of the
+ * guest's choice when a packet's last part comes first. None gets there, then.
+ */
+static bool is_fragment(const uint8_t *packet, uint32_t length)
+{
+	return length >= IPV4_TO && packet[12] == 0x08 && packet[13] == 0x00 &&
+	       ((packet[ETHER + 6] & 0x3f) || packet[ETHER + 7]);
 }
 
 static void send_packet(struct network *network, const uint8_t *packet, uint32_t length)
 {
+	if (is_fragment(packet, length))
+		return;
+	if (!to_user(network)->loopback && is_for_loopback(packet, length))
+		return;
+	pthread_mutex_lock(&library);
 	slirp_input(to_user(network)->slirp, packet, (int)length);
+	pthread_mutex_unlock(&library);
 }
 
 static void destroy(struct network *network)
@@ -260,6 +330,8 @@ struct network *network_user_create(const struct monitor_net *from, char *why, s
 	inet_pton(AF_INET6, "fec0::2", &config.vhost6);
 	inet_pton(AF_INET6, "fec0::3", &config.vnameserver6);
 	user->network.ops = &user_ops;
+	user->loopback = from->loopback;
+	silence_library();
 	user->slirp = slirp_new(&config, &callbacks, user);
 	if (!user->slirp) {
 		snprintf(why, why_size, "libslirp makes no user-mode network");

@@ -15,6 +15,7 @@ struct xen_card {
 	struct xen_device device;
 	struct network *network;
 	bool is_added;
+	bool more;		/* of the guest's packets, after their turn */
 	struct xen_net net;
 	uint32_t tx_ref, rx_ref;	/* while it is connected */
 	uint64_t sent, received, dropped;	/* of earlier connections */
@@ -49,9 +50,12 @@ static void packet_in(void *opaque, const uint8_t *packet, uint32_t length)
 
 static unsigned prepare(struct xen_device *device, struct pollfd *fds, int *timeout)
 {
-	struct network *network = to_card(device)->network;
+	struct xen_card *card = to_card(device);
+	unsigned count = card->network->ops->prepare(card->network, fds, XEN_DEVICE_FDS, timeout);
 
-	return network->ops->prepare(network, fds, XEN_DEVICE_FDS, timeout);
+	if (card->more)
+		*timeout = 0;
+	return count;
 }
 
 /* The guest's packets, a turn of them. True: there may be more. */
@@ -72,19 +76,19 @@ static bool send_packets(struct xen_card *card)
 static void serve(struct xen_device *device, const struct pollfd *fds, unsigned count)
 {
 	struct xen_card *card = to_card(device);
-	bool more = true, notify;
+	bool notify;
 
 	card->network->ops->serve(card->network, fds, count);
-	while (device->port && more && !atomic_load(&xen_bus_vm(device->bus)->over)) {
-		more = send_packets(card);
-		notify = xen_ring_publish(&card->net.tx);
-		notify |= xen_ring_publish(&card->net.rx);
-		if (notify)
-			xen_device_notify(device);
-	}
+	/* One turn: a guest that sends without end is to receive, and its driver to be looked at. */
+	card->more = device->port && send_packets(card);
+	if (!device->port)
+		return;
+	notify = xen_ring_publish(&card->net.tx);
+	notify |= xen_ring_publish(&card->net.rx);
+	if (notify)
+		xen_device_notify(device);
 	/* Told when there are pages again. */
-	if (device->port)
-		xen_ring_ask(&card->net.rx);
+	xen_ring_ask(&card->net.rx);
 }
 
 /* ------------------------------------------------------------------------

@@ -30,6 +30,7 @@ struct xen_disk {
 	struct xen_blk blk;
 	uint32_t ring_ref;	/* while it is connected */
 	bool has_said;		/* that the host cannot read or write */
+	bool writes_through;	/* a flush has failed, after which Linux asks for no other */
 	uint64_t count[XEN_BLK_OP_INDIRECT];	/* requests by operation */
 	uint64_t errors;
 };
@@ -54,23 +55,32 @@ static int lock_file(const struct xen_disk *disk)
 	return errno == EAGAIN || errno == EACCES ? -1 : 0;
 }
 
+static bool is_a_disk(const struct stat *status)
+{
+	return S_ISBLK(status->st_mode) || S_ISREG(status->st_mode);
+}
+
 static int open_file(struct xen_disk *disk, char *why, size_t why_size)
 {
 	/* A pipe would wait for its other end. */
 	int flags = (disk->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK;
-	struct stat status;
+	struct stat status = { 0 };
 	uint64_t bytes;
+	bool is_one = stat(disk->path, &status) < 0 || is_a_disk(&status);
 
 	/* A block device that the host has mounted is not written by another. */
-	if (!disk->read_only && stat(disk->path, &status) == 0 && S_ISBLK(status.st_mode))
+	if (!disk->read_only && is_one && S_ISBLK(status.st_mode))
 		flags |= O_EXCL;
-	disk->fd = open(disk->path, flags);
-	if (disk->fd < 0 || fstat(disk->fd, &status) < 0) {
-		snprintf(why, why_size, "disk %s: %s", disk->path, strerror(errno));
-		return -1;
+	/* Others are not even opened: of a tape or a watchdog that has effects. */
+	if (is_one) {
+		disk->fd = open(disk->path, flags);
+		if (disk->fd < 0 || fstat(disk->fd, &status) < 0) {
+			snprintf(why, why_size, "disk %s: %s", disk->path, strerror(errno));
+			return -1;
+		}
 	}
 	disk->is_block = S_ISBLK(status.st_mode);
-	if (!disk->is_block && !S_ISREG(status.st_mode)) {
+	if (!is_a_disk(&status)) {
 		snprintf(why, why_size, "disk %s: neither a file nor a block device", disk->path);
 		return -1;
 	}
@@ -144,18 +154,25 @@ static int discard(const struct xen_disk *disk, const struct xen_blk_request *re
 	return result < 0 ? errno : 0;
 }
 
+static int flush(const struct xen_disk *disk)
+{
+	return fdatasync(disk->fd) < 0 ? errno : 0;
+}
+
 static int carry_out(struct xen_disk *disk, const struct xen_blk_request *request)
 {
-	switch (request->op) {
-	case XEN_BLK_FLUSH:
-		if (fdatasync(disk->fd) < 0)
-			return errno;
-		return request->count ? transfer(disk, request) : 0;
-	case XEN_BLK_DISCARD:
+	int error = 0;
+
+	if (request->op == XEN_BLK_DISCARD)
 		return discard(disk, request);
-	default:
-		return transfer(disk, request);
-	}
+	if (request->op == XEN_BLK_FLUSH)
+		error = flush(disk);
+	if (!error && request->count)
+		error = transfer(disk, request);
+	/* The guest takes what it has written for safe, now. */
+	if (!error && request->op == XEN_BLK_WRITE && disk->writes_through)
+		error = flush(disk);
+	return error;
 }
 
 static enum xen_blk_status serve_request(struct xen_disk *disk, const struct xen_blk_request *request)
@@ -176,7 +193,10 @@ static enum xen_blk_status serve_request(struct xen_disk *disk, const struct xen
 		output_say("pvm: disk %s: cannot %s: %s; the guest is told\n", disk->path, name[request->op],
 			   strerror(error));
 	disk->has_said = true;
-	return XEN_BLK_ERROR;
+	if (request->op != XEN_BLK_FLUSH)
+		return XEN_BLK_ERROR;
+	disk->writes_through = true;
+	return XEN_BLK_FLUSH_ERROR;
 }
 
 static void serve(struct xen_device *device, const struct pollfd *fds, unsigned count)

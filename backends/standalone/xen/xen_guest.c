@@ -88,8 +88,9 @@ static void *serve_console(void *arg)
 		if (fds[0].revents && read(guest->console_fd, &count, sizeof(count)) < 0 && errno != EAGAIN &&
 		    errno != EINTR)
 			break;
-		print(guest);	/* at the end, its last words */
+		print(guest);
 	}
+	print(guest);		/* its last words */
 	return NULL;
 }
 

@@ -23,8 +23,8 @@ int xen_guest_create(struct monitor_vm *vm, const struct elf_file *kernel,
 		     const struct monitor_options *options, char *why, size_t why_size);
 void xen_guest_destroy(struct monitor_vm *vm);
 
-/* The devices' threads: they end when the VM is over, and have then served what the guest had asked for.
- * 0, or an errno. */
+/* The devices' threads: they end when the VM is over. What the guest had printed is out then; what it had
+ * asked disks and networks for may not be done. 0, or an errno. */
 int xen_guest_start(struct xen_guest *guest);
 void xen_guest_wait(struct xen_guest *guest);
 

@@ -409,6 +409,42 @@ Test(xen_store, a_ring_that_makes_no_sense_is_left_alone)
 	cr_expect_eq(page->error, XEN_STORE_RING_INDEX);
 }
 
+/*
+ * A Linux guest notifies of what it adds to a ring that it sees empty, and of what it takes from one that
+ * it sees full: each step that took or gave something is followed by another look, though a message is
+ * not whole.
+ */
+Test(xen_store, after_each_step_another_look)
+{
+	struct xen_store_header header = { XEN_STORE_WRITE, 1, 0, 6 };
+	char value[900] = "";
+	uint32_t i;
+
+	put(&header, sizeof(header));
+	cr_expect(xen_store_serve(&store) & XEN_STORE_MORE, "a header");
+	cr_expect_eq(xen_store_serve(&store), 0);
+	put("a", 2);
+	cr_expect(xen_store_serve(&store) & XEN_STORE_MORE, "a part");
+	cr_expect_eq(xen_store_serve(&store), 0);
+	put("text", 4);
+	cr_expect(xen_store_serve(&store) & XEN_STORE_MORE, "the rest");
+	cr_assert(next());
+	/* Answers that the ring is too small for. */
+	memset(value, 'v', sizeof(value) - 1);
+	expect(ask(XEN_STORE_WRITE, 0, "a", value), "OK");
+	header = (struct xen_store_header){ XEN_STORE_READ, 2, 0, 2 };
+	for (i = 0; i < 2; i++) {
+		put(&header, sizeof(header));
+		put("a", 2);
+	}
+	while (page->rsp_prod - page->rsp_cons < XEN_STORE_RING)
+		cr_assert(xen_store_serve(&store) & XEN_STORE_MORE, "there may be room again");
+	cr_expect_eq(xen_store_serve(&store), 0);
+	page->rsp_cons += 10;
+	cr_expect(xen_store_serve(&store) & XEN_STORE_MORE, "10 bytes more");
+	cr_expect_eq(xen_store_serve(&store), 0);
+}
+
 Test(xen_store, what_the_host_reads)
 {
 	char value[8];

@@ -5,11 +5,13 @@
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "guest.h"
+#include "network.h"
 #include "xen_net.h"
 
 #define FRONT	"device/vif/0/"
@@ -22,6 +24,17 @@
 
 static struct xen_card *card;
 static char why[256];
+
+/* The library's, but for a test that has a network of its own. */
+static struct network *other;
+static atomic_int turns;
+
+struct network *network_create(const struct monitor_net *from, char *to, size_t size)
+{
+	if (other)
+		return other;
+	return from->tap ? network_tap_create(from->tap, to, size) : network_user_create(from, to, size);
+}
 
 TestSuite(xen_card, .init = guest_begin, .fini = guest_end);
 
@@ -118,6 +131,71 @@ Test(xen_card, drivers_that_are_none)
 	guest_wait(BACK "state", "5");
 	cr_expect_str_eq(guest_read(BACK "error"), "its ring-refs grant no pages");
 	cr_expect_not(guest_grant(TX)->flags & XEN_GRANT_WRITING);
+	guest_over();
+	xen_card_destroy(card);
+}
+
+/* A network for which the guest has another packet at each that it sends. */
+static void send_another(struct network *network, const uint8_t *packet, uint32_t length)
+{
+	struct xen_ring_page *ring = guest_page(TX);
+
+	(void)network;
+	(void)packet;
+	(void)length;
+	__atomic_fetch_add(&ring->req_prod, 1, __ATOMIC_SEQ_CST);
+}
+
+static unsigned wait_for_nothing(struct network *network, struct pollfd *fds, unsigned max, int *timeout)
+{
+	(void)network;
+	(void)fds;
+	(void)max;
+	(void)timeout;
+	return 0;
+}
+
+static void take_nothing(struct network *network, const struct pollfd *fds, unsigned count)
+{
+	(void)network;
+	(void)fds;
+	(void)count;
+	atomic_fetch_add(&turns, 1);
+}
+
+static void keep(struct network *network)
+{
+	(void)network;
+}
+
+/* It is still looked at, and its network served. */
+Test(xen_card, a_guest_that_sends_without_end, .timeout = 60)
+{
+	static const struct network_ops ops = {
+		.prepare = wait_for_nothing, .serve = take_nothing, .send = send_another, .destroy = keep
+	};
+	static struct network endless = { .ops = &ops };
+	struct {
+		uint32_t ref;
+		uint16_t offset, flags, id, size;
+	} tx = { .ref = OUT, .size = 60 };
+	struct xen_ring_page *ring = guest_page(TX);
+	int before;
+	uint32_t i;
+
+	other = &endless;
+	start();
+	connect_driver("1");
+	guest_wait(BACK "state", "4");
+	for (i = 0; i < 256; i++)
+		memcpy(ring->entries + i * sizeof(tx), &tx, sizeof(tx));
+	before = atomic_load(&turns);
+	__atomic_store_n(&ring->req_prod, 1, __ATOMIC_SEQ_CST);
+	guest_notify(PORT);
+	while (atomic_load(&turns) < before + 10)
+		sched_yield();
+	guest_write(FRONT "state", "5");
+	guest_wait(BACK "state", "5");
 	guest_over();
 	xen_card_destroy(card);
 }

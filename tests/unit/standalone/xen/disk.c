@@ -4,11 +4,13 @@
 #include "xen_disk.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "guest.h"
@@ -25,6 +27,16 @@ static struct xen_disk *disk;
 static struct monitor_disk from = { .path = path };
 static char why[256];
 static uint32_t answers;
+
+/* The library's: a host's disk that loses what it was given is not had otherwise. */
+static atomic_int flush_error, flushes;
+
+int fdatasync(int fd)
+{
+	atomic_fetch_add(&flushes, 1);
+	errno = atomic_load(&flush_error);
+	return errno ? -1 : (int)syscall(SYS_fdatasync, fd);
+}
 
 static void make_file(const char *name, off_t size)
 {
@@ -236,6 +248,29 @@ Test(xen_disk, a_host_that_cannot)
 	cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
 	cr_expect_eq(ask(page_of(XEN_BLK_WRITE, 8)), -1, "and may not grow");
 	cr_expect_eq(ask(page_of(XEN_BLK_READ, 0)), 0, "the disk lives on");
+	end();
+}
+
+/* Linux takes "error" for a disk without flushes, tells fsync() that all is well, and never flushes again. */
+Test(xen_disk, a_flush_that_fails)
+{
+	int before;
+
+	start(8 << 12);
+	connect_driver();
+	before = atomic_load(&flushes);
+	cr_expect_eq(ask(page_of(XEN_BLK_WRITE, 8)), 0);
+	cr_expect_eq(atomic_load(&flushes), before, "as long as it flushes, a write is not");
+	atomic_store(&flush_error, EIO);
+	cr_expect_eq(ask((struct request){ .op = XEN_BLK_FLUSH }), -3, "neither an error nor unsupported");
+	cr_expect_eq(ask(page_of(XEN_BLK_WRITE, 8)), -1, "what may be lost was not written");
+	atomic_store(&flush_error, 0);
+	before = atomic_load(&flushes);
+	cr_expect_eq(ask(page_of(XEN_BLK_WRITE, 8)), 0);
+	cr_expect_eq(atomic_load(&flushes), before + 1, "a write is on the disk, from then on");
+	cr_expect_eq(ask(page_of(XEN_BLK_READ, 8)), 0);
+	cr_expect_eq(atomic_load(&flushes), before + 1);
+	cr_expect_eq(ask((struct request){ .op = XEN_BLK_FLUSH }), 0);
 	end();
 }
 
