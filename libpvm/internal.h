@@ -24,6 +24,16 @@ int memcmp(const void *a, const void *b, size_t len);
 #define PVM_READ_ONCE(x)	__atomic_load_n(&(x), __ATOMIC_RELAXED)
 #define PVM_WRITE_ONCE(x, v)	__atomic_store_n(&(x), (v), __ATOMIC_RELAXED)
 
+/* @index; 0 where it is not below @count, also while the CPU runs ahead of a test that said so: what a guest
+ * chooses reaches no memory beyond a table (Spectre v1). */
+static inline uint64_t pvm_index_clamped(uint64_t index, uint64_t count)
+{
+	uint64_t mask;
+
+	__asm__ volatile("cmpq %2, %1; sbbq %0, %0" : "=r"(mask) : "r"(index), "re"(count) : "cc");
+	return index & mask;
+}
+
 /* pvm_rflags_sanitize() and pvm_semi_canonical() for the paths that are counted
  * in nanoseconds: inlined. */
 static inline uint64_t pvm_rflags_sane(uint64_t rflags)

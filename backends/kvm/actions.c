@@ -58,6 +58,10 @@ static int do_mmio(struct pvm_kvm_vcpu *v)
 	if (v->is_pvm && v->seg[VCPU_SREG_SS].dpl == 3 && v->seg[VCPU_SREG_CS].selector == cs &&
 	    v->seg[VCPU_SREG_SS].selector == ss)
 		return ret;
+	/* Nor is what it has left for user space: a far CALL may have pushed to a device. */
+	v->vcpu.mmio_needed = 0;
+	v->vcpu.arch.complete_userspace_io = NULL;
+	v->vcpu.arch.exception.pending = false;
 	v->is_new = false;
 	v->is_pvm = true;
 	pvm_kvm_registers_out(v);

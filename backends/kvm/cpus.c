@@ -13,6 +13,7 @@
 #include <linux/smp.h>
 #include <linux/vmalloc.h>
 #include <asm/desc.h>
+#include <asm/irq_vectors.h>
 #include <asm/pgtable.h>
 
 #include "kvm_pvm.h"
@@ -110,6 +111,16 @@ static void say_mitigations(u32 mitigations)
 	pr_info("mitigations:%s\n", length ? line : " none");
 }
 
+/* INT 0x80 of a guest's and an interrupt of that number look alike. Linux gives the number to devices where
+ * its own 32-bit programs are off. */
+static bool int80_is_a_devices(void)
+{
+	struct desc_ptr idtr;
+
+	store_idt(&idtr);
+	return ((const gate_desc *)idtr.address)[IA32_SYSCALL_VECTOR].bits.dpl != 3;
+}
+
 int pvm_kvm_cpus_init(void)
 {
 	struct pvm_switcher_config config = {
@@ -135,6 +146,10 @@ int pvm_kvm_cpus_init(void)
 		pr_err("this host may have %u CPUs, the module is built for %u: build it with PVM_KVM_CPUS=%u\n",
 		       nr_cpu_ids, PVM_KVM_CPUS, nr_cpu_ids);
 		return -ENOSPC;
+	}
+	if (int80_is_a_devices()) {
+		pr_err("guests cannot run here: vector 0x80 may be a device's; start the host with ia32_emulation=on\n");
+		return -ENODEV;
 	}
 	pvm_switcher_detect(&config.features);
 	if (pvm_switcher_init(&pvm_kvm_switcher, &config, &ops, NULL, cpus, nr_cpu_ids, &why)) {

@@ -223,6 +223,10 @@ void pvm_kvm_get_segment(struct kvm_vcpu *vcpu, struct kvm_segment *var, int seg
 		flat(var, pvm->seg[seg], 0, false, false, 3);
 		var->unusable = !pvm->seg[seg];
 		break;
+	case VCPU_SREG_TR:	/* a user program has no map of ports for KVM's emulator to look into */
+		if (v->is_acting && pvm->user_mode)
+			var->limit = 0;
+		break;
 	case VCPU_SREG_FS:
 	case VCPU_SREG_GS:
 		flat(var, pvm->seg[seg], seg == VCPU_SREG_FS ? pvm->fs_base : pvm->gs_base, false, false, 3);

@@ -125,12 +125,6 @@ static inline void hw_load_gs(uint64_t selector)
 			 : : "r"(selector) : "rax");
 }
 
-/* One address of the PCID in CR3, and global pages there whatever their PCID. */
-static inline void hw_invlpg(uint64_t address)
-{
-	__asm__ volatile("invlpg (%0)" : : "r"(address) : "memory");
-}
-
 /* INVPCID type 0: one address of one PCID. */
 static inline void hw_invpcid_address(uint64_t pcid, uint64_t address)
 {

@@ -60,6 +60,7 @@ static void cpu_offsets(void)
 	CPU(HOST_FS_BASE, host_fs_base);
 	CPU(GUEST_DR7, guest_dr7);
 	CPU(CR2, cr2);
+	CPU(GLOBAL_GVA, global_gva);
 	CPU(DR6, dr6);
 	CPU(FAULT_RIP, fault_rip);
 	CPU(HOST_CR4, host_cr4);

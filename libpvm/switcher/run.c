@@ -268,15 +268,16 @@ static void take_selectors(const struct pvm_switcher_cpu *cpu, struct pvm_vcpu *
 /*
  * Where the host has pages of its own at the guest's addresses, the guest may have met a global one of
  * them in the TLB. A #PF takes away what belongs to the PCID it came with, and need not take away that
- * (SDM vol. 3, 4.10.4.1): the guest would meet it again.
+ * (SDM vol. 3, 4.10.4.1): the guest would meet it again. It goes at the next entry, on the guest's root,
+ * as the host may use it until then.
  */
-static inline void forget_global_page(const struct pvm_switcher_cpu *cpu)
+static inline void forget_global_page(struct pvm_switcher_cpu *cpu)
 {
 	if (pvm_unlikely((int64_t)cpu->cr2 < 0 && (cpu->frame.error & PVM_PF_P)))
-		hw_invlpg(cpu->cr2);
+		cpu->global_gva = cpu->cr2;
 }
 
-static void explain_vector(const struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu,
+static void explain_vector(struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu,
 			   struct pvm_switcher_exit *exit)
 {
 	exit->guest.vector = (uint8_t)cpu->frame.vector;
@@ -297,7 +298,7 @@ static void explain_vector(const struct pvm_switcher_cpu *cpu, struct pvm_vcpu *
 		exit->guest.kind = PVM_EXIT_INTERRUPT;
 }
 
-static void explain(const struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu,
+static void explain(struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu,
 		    struct pvm_switcher_exit *exit)
 {
 	switch (cpu->kind) {
@@ -349,7 +350,7 @@ static enum pvm_serve hypercall_serve(const struct pvm_vcpu *vcpu)
 	uint64_t nr = vcpu->gpr[PVM_RAX] - abi->hypercall_base;
 
 	if (pvm_likely(nr < abi->hypercall_count))
-		return abi->hypercalls[nr].serve;
+		return abi->hypercalls[pvm_index_clamped(nr, abi->hypercall_count)].serve;
 	/* A number of the ABI's without a row is answered with an error. */
 	return nr < abi->hypercall_numbers ? PVM_SERVE_RESULT : PVM_SERVE_NOT;
 }
@@ -369,7 +370,7 @@ static enum pvm_action serve_syscall(struct pvm_switcher_cpu *cpu, struct pvm_vc
 }
 
 /* PVM_ACT_RETRY: not ours, or it would sleep. */
-static enum pvm_action serve_vector(const struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu,
+static enum pvm_action serve_vector(struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu,
 				    enum kept *kept)
 {
 	uint64_t vector = cpu->frame.vector;

@@ -91,6 +91,9 @@ enter_extras_done:
 	jne	enter_user_root
 	LOAD_ROOT 0
 enter_root_done:
+	cmpq	$0, C(GLOBAL_GVA)
+	jne	enter_global
+enter_global_done:
 	movq	C(RIP), %rcx
 	testl	$MITIGATE_VERW, C(MITIGATIONS)	/* S10 */
 	jnz	enter_with_verw
@@ -102,6 +105,13 @@ enter_with_verw:
 enter_user_root:
 	LOAD_ROOT 1
 	jmp	enter_root_done
+
+/* run.c, forget_global_page(). On the guest's root: from here on nothing of the host's is touched. */
+enter_global:
+	movq	C(GLOBAL_GVA), %rcx
+	invlpg	(%rcx)
+	movq	$0, C(GLOBAL_GVA)
+	jmp	enter_global_done
 
 /* AMD's SYSRET changes the selector of SS and nothing else of it: after a NULL SS, which
  * interrupts from CPL 3 leave, a guest's 32-bit code would have none. */

@@ -122,7 +122,8 @@ dual_return_supervisor:
 	invlpg	(%rdx)				/* S6 */
 	leaq	(PVM_FRAME_SIZE - 1)(%rdx), %rax
 	invlpg	(%rax)
-1:	movq	%r11, C(RFLAGS)
+1:	lfence					/* or a wrong guess of the half would read before INVLPG */
+	movq	%r11, C(RFLAGS)
 	testl	$AREA_SMAP, C(FLAGS)
 	jz	pvm_switcher_frame_read
 	stac

@@ -115,8 +115,13 @@ PVM_DIALECT enum pvm_action pvm_dialect_hypercall(struct pvm_vcpu *vcpu,
 	vcpu->gpr[PVM_RCX] = vcpu->gpr[PVM_R10];
 	pvm_trace_vcpu(vcpu, PVM_TRACE_HYPERCALL, vcpu->gpr[PVM_RAX], vcpu->gpr[PVM_RBX],
 		       vcpu->gpr[PVM_RCX], vcpu->gpr[PVM_RDX]);
-	if (pvm_likely(nr < ops->hypercall_count && ops->hypercalls[nr].handler))
-		return ops->hypercalls[nr].handler(vcpu);
+	if (pvm_likely(nr < ops->hypercall_count)) {
+		const struct pvm_hypercall_row *row =
+			&ops->hypercalls[pvm_index_clamped(nr, ops->hypercall_count)];
+
+		if (pvm_likely(row->handler))
+			return row->handler(vcpu);
+	}
 	return nr < PVM_HC_COUNT ? pvm_hypercall_done(vcpu, (uint64_t)-PVM_KVM_ENOSYS) :
 				   pvm_hypercall_other(vcpu);
 }

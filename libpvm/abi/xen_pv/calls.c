@@ -85,7 +85,10 @@ static const struct row rows[PVM_XEN_HYPERCALLS] = { CALLS(HANDLER) };
 
 static enum xen_step run_row(struct xen_call *call, uint64_t nr)
 {
-	if (nr >= PVM_XEN_HYPERCALLS || !rows[nr].handler)
+	if (nr >= PVM_XEN_HYPERCALLS)
+		return xen_done(call, PVM_XEN_ENOSYS);
+	nr = pvm_index_clamped(nr, PVM_XEN_HYPERCALLS);
+	if (!rows[nr].handler)
 		return xen_done(call, PVM_XEN_ENOSYS);
 	if (call->multi && !rows[nr].in_multicall)
 		return xen_done(call, PVM_XEN_EINVAL);

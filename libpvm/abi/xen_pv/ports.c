@@ -36,7 +36,8 @@ static struct xen_port port_get(const struct pvm_vm *vm, uint32_t port)
 	union port_word word = { .word = 0 };
 
 	if (port && port < PVM_XEN_PORTS_MAX)
-		word.word = __atomic_load_n(port_at(vm, port), __ATOMIC_SEQ_CST);
+		word.word = __atomic_load_n(port_at(vm, (uint32_t)pvm_index_clamped(port, PVM_XEN_PORTS_MAX)),
+					    __ATOMIC_SEQ_CST);
 	return word.port;
 }
 

@@ -128,7 +128,10 @@ static inline struct xen_vcpu *xen_vcpu(const struct pvm_vcpu *vcpu)
 /* vCPU @id of the VM, or NULL. */
 static inline struct pvm_vcpu *xen_find_vcpu(const struct pvm_vm *vm, uint64_t id)
 {
-	return id < PVM_XEN_VCPUS_MAX ? __atomic_load_n(&xen_vm(vm)->vcpu[id], __ATOMIC_ACQUIRE) : NULL;
+	if (id >= PVM_XEN_VCPUS_MAX)
+		return NULL;
+	id = pvm_index_clamped(id, PVM_XEN_VCPUS_MAX);
+	return __atomic_load_n(&xen_vm(vm)->vcpu[id], __ATOMIC_ACQUIRE);
 }
 
 /* Its vcpu_info, which the guest writes at any time: single volatile accesses (M6). NULL: none yet. */
