@@ -34,6 +34,14 @@ static inline uint64_t pvm_index_clamped(uint64_t index, uint64_t count)
 	return index & mask;
 }
 
+/* The same by a mask that covers the table, where the index was found to be below its count: one instruction,
+ * which no compiler takes for idle. */
+static inline uint64_t pvm_index_masked(uint64_t index, uint64_t mask)
+{
+	__asm__ volatile("andq %1, %0" : "+r"(index) : "rme"(mask) : "cc");
+	return index;
+}
+
 /* pvm_rflags_sanitize() and pvm_semi_canonical() for the paths that are counted
  * in nanoseconds: inlined. */
 static inline uint64_t pvm_rflags_sane(uint64_t rflags)

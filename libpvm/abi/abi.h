@@ -73,6 +73,7 @@ struct pvm_abi_ops {
 	void (*switched)(struct pvm_vcpu *vcpu);
 	const struct pvm_hypercall_row *hypercalls;
 	uint32_t hypercall_count;
+	uint64_t hypercall_mask;	/* the table has rows for all numbers that it lets through */
 	uint64_t hypercall_base;	/* the number of hypercalls[0]; rows without a handler are gaps */
 	uint32_t hypercall_numbers;	/* from there on, that are the ABI's, with or without a row;
 					 * all others are the host's */

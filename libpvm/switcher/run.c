@@ -273,8 +273,10 @@ static void take_selectors(const struct pvm_switcher_cpu *cpu, struct pvm_vcpu *
  */
 static inline void forget_global_page(struct pvm_switcher_cpu *cpu)
 {
-	if (pvm_unlikely((int64_t)cpu->cr2 < 0 && (cpu->frame.error & PVM_PF_P)))
-		cpu->global_gva = cpu->cr2;
+	if (pvm_likely((int64_t)cpu->cr2 >= 0 || !(cpu->frame.error & PVM_PF_P)))
+		return;
+	cpu->global_gva = cpu->cr2;
+	cpu->mitigations |= MITIGATE_GLOBAL;
 }
 
 static void explain_vector(struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu,
@@ -350,7 +352,7 @@ static enum pvm_serve hypercall_serve(const struct pvm_vcpu *vcpu)
 	uint64_t nr = vcpu->gpr[PVM_RAX] - abi->hypercall_base;
 
 	if (pvm_likely(nr < abi->hypercall_count))
-		return abi->hypercalls[pvm_index_clamped(nr, abi->hypercall_count)].serve;
+		return abi->hypercalls[pvm_index_masked(nr, abi->hypercall_mask)].serve;
 	/* A number of the ABI's without a row is answered with an error. */
 	return nr < abi->hypercall_numbers ? PVM_SERVE_RESULT : PVM_SERVE_NOT;
 }

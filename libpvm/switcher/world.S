@@ -91,27 +91,28 @@ enter_extras_done:
 	jne	enter_user_root
 	LOAD_ROOT 0
 enter_root_done:
-	cmpq	$0, C(GLOBAL_GVA)
-	jne	enter_global
-enter_global_done:
 	movq	C(RIP), %rcx
-	testl	$MITIGATE_VERW, C(MITIGATIONS)	/* S10 */
-	jnz	enter_with_verw
+	testl	$(MITIGATE_VERW | MITIGATE_GLOBAL), C(MITIGATIONS)	/* S10 */
+	jnz	enter_with_more
+enter_plain:
 	SYSRET_OR_IRET pvm_switcher_tail_sysret pvm_switcher_tail_iret
 
+/* What run.c's forget_global_page() has found goes on the guest's root: from here on nothing of the host's is
+ * touched. */
+enter_with_more:
+	testl	$MITIGATE_GLOBAL, C(MITIGATIONS)
+	jz	enter_with_verw
+	movq	C(GLOBAL_GVA), %rax
+	invlpg	(%rax)
+	andl	$~MITIGATE_GLOBAL, C(MITIGATIONS)
+	testl	$MITIGATE_VERW, C(MITIGATIONS)
+	jz	enter_plain
 enter_with_verw:
 	SYSRET_OR_IRET pvm_switcher_tail_verw_sysret pvm_switcher_tail_verw_iret
 
 enter_user_root:
 	LOAD_ROOT 1
 	jmp	enter_root_done
-
-/* run.c, forget_global_page(). On the guest's root: from here on nothing of the host's is touched. */
-enter_global:
-	movq	C(GLOBAL_GVA), %rcx
-	invlpg	(%rcx)
-	movq	$0, C(GLOBAL_GVA)
-	jmp	enter_global_done
 
 /* AMD's SYSRET changes the selector of SS and nothing else of it: after a NULL SS, which
  * interrupts from CPL 3 leave, a guest's 32-bit code would have none. */

@@ -35,6 +35,7 @@ static bool abi_complete(const struct pvm_abi_ops *abi)
 {
 	return abi->name && abi->syscall && abi->deliver && abi->interrupt_flag && abi->other_cr3 &&
 	       (abi->hypercalls || !abi->hypercall_count) &&
+	       (!abi->hypercall_count || abi->hypercall_mask >= abi->hypercall_count - 1) &&
 	       ((abi->msr_read && abi->msr_write) || !abi->msr_count) &&
 	       (abi->cpuid || abi->cpuid_highest < PVM_CPUID_HYPERVISOR_FIRST);
 }

@@ -75,7 +75,7 @@ static uint64_t other_cr3(const struct pvm_vcpu *vcpu)
 }
 
 /* By number, from PVM_HC_BASE on. */
-static const struct pvm_hypercall_row hypercalls[] = {
+static const struct pvm_hypercall_row hypercalls[PVM_DIALECT_HYPERCALLS] = {
 	[PVM_HC_LOAD_PGTBL - PVM_HC_BASE] = { "LOAD_PGTBL", pvm_dual_cr3_load_pgtbl, PVM_SERVE_RESULT },
 	PVM_DIALECT_ROWS,
 };
@@ -90,6 +90,7 @@ const struct pvm_abi_ops pvm_abi_dual_cr3 = {
 	.switched = pvm_dual_cr3_switched,
 	.hypercalls = hypercalls,
 	.hypercall_count = sizeof(hypercalls) / sizeof(hypercalls[0]),
+	.hypercall_mask = PVM_DIALECT_HYPERCALLS - 1,
 	.hypercall_base = PVM_HC_BASE,
 	.hypercall_numbers = PVM_HC_COUNT,
 	.deliver = pvm_dual_cr3_deliver,

@@ -10,6 +10,9 @@
 
 #include "hypercall/handlers.h"
 
+/* Rows of a dialect's table, a power of two; there are fewer hypercalls. */
+#define PVM_DIALECT_HYPERCALLS	16
+
 /* Rows of the specification but LOAD_PGTBL, by number. After IRQ_WIN and IRQ_HLT the host
  * offers its interrupts, so they are not served in the switcher. */
 #define PVM_DIALECT_ROWS \

@@ -10,6 +10,7 @@
 #ifndef PVM_ABI_PVM_SYSCALL_H
 #define PVM_ABI_PVM_SYSCALL_H
 
+#include "abi/pvm/rows.h"
 #include "abi/pvm/mode.h"
 #include "events/resume.h"
 #include "hypercall/engine.h"
@@ -117,7 +118,7 @@ PVM_DIALECT enum pvm_action pvm_dialect_hypercall(struct pvm_vcpu *vcpu,
 		       vcpu->gpr[PVM_RCX], vcpu->gpr[PVM_RDX]);
 	if (pvm_likely(nr < ops->hypercall_count)) {
 		const struct pvm_hypercall_row *row =
-			&ops->hypercalls[pvm_index_clamped(nr, ops->hypercall_count)];
+			&ops->hypercalls[pvm_index_masked(nr, PVM_DIALECT_HYPERCALLS - 1)];
 
 		if (pvm_likely(row->handler))
 			return row->handler(vcpu);

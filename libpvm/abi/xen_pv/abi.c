@@ -176,6 +176,7 @@ const struct pvm_abi_ops pvm_abi_xen_pv = {
 	.return_supervisor = pvm_xen_iret,
 	.hypercalls = pvm_xen_rows,
 	.hypercall_count = PVM_XEN_HYPERCALLS,
+	.hypercall_mask = XEN_ROWS - 1,
 	.hypercall_numbers = PVM_XEN_HYPERCALLS,
 	.deliver = pvm_xen_deliver,
 	.interrupt_flag = interrupt_flag,

@@ -250,7 +250,7 @@ static enum pvm_action by_row(struct pvm_vcpu *vcpu)
 #define NAMED(number, name, function, multi) [PVM_XEN_##number] = { name, by_row, PVM_SERVE_NOT },
 
 /* As the core has them: to be named, and to be called one by one. */
-const struct pvm_hypercall_row pvm_xen_rows[PVM_XEN_HYPERCALLS] = {
+const struct pvm_hypercall_row pvm_xen_rows[XEN_ROWS] = {
 	CALLS(NAMED)
 	[PVM_XEN_IRET] = { "iret", pvm_xen_iret, PVM_SERVE_NOT },
 };

@@ -200,7 +200,8 @@ xen_handler pvm_xen_memory_op, pvm_xen_version, pvm_xen_grant_table_op,
 
 /* The SYSCALL of either mode. */
 enum pvm_action pvm_xen_syscall(struct pvm_vcpu *vcpu);
-extern const struct pvm_hypercall_row pvm_xen_rows[PVM_XEN_HYPERCALLS];
+#define XEN_ROWS	64u	/* a power of two above PVM_XEN_HYPERCALLS */
+extern const struct pvm_hypercall_row pvm_xen_rows[XEN_ROWS];
 
 /* ------------------------------------------------------------------------
  * frames.c

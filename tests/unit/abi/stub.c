@@ -330,6 +330,16 @@ Test(stub_table, S9_a_shared_structure_is_within_a_page)
 	}
 }
 
+/* S10: a number that is not below the count may be used ahead of the test for that. */
+Test(stub_table, a_mask_that_does_not_cover_the_table)
+{
+	struct pvm_abi_ops ops = pvm_abi_stub;
+
+	cr_assert_eq(check(&ops), PVM_OK);
+	ops.hypercall_mask = ops.hypercall_count - 2;
+	cr_assert_neq(check(&ops), PVM_OK);
+}
+
 Test(stub_table, what_counts_nothing_needs_no_operation)
 {
 	struct pvm_abi_ops ops = pvm_abi_stub;

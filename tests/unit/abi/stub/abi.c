@@ -30,7 +30,8 @@ static enum pvm_action halt(struct pvm_vcpu *vcpu)
 	return pvm_event_irq_halt(vcpu);
 }
 
-static const struct pvm_hypercall_row hypercalls[] = {
+#define STUB_ROWS	256	/* a power of two */
+static const struct pvm_hypercall_row hypercalls[STUB_ROWS] = {
 	[STUB_HC_ADD - STUB_HC_BASE] = { "ADD", add, PVM_SERVE_RESULT },
 	[STUB_HC_HALT - STUB_HC_BASE] = { "HALT", halt, PVM_SERVE_NOT },
 };
@@ -106,6 +107,7 @@ const struct pvm_abi_ops pvm_abi_stub = {
 	.syscall = on_syscall,
 	.hypercalls = hypercalls,
 	.hypercall_count = HYPERCALLS,
+	.hypercall_mask = STUB_ROWS - 1,
 	.hypercall_base = STUB_HC_BASE,
 	.hypercall_numbers = STUB_HC_NUMBERS,
 	.deliver = deliver,
