@@ -76,7 +76,7 @@ ping -c 3 -W 20 10.9.0.1 >/dev/null && say "ping"
 say "complaints $(dmesg | grep -c -e 'Oops' -e 'BUG:' -e 'Call Trace' -e 'I/O error, dev xvda')"
 cat >/sbin/poweroff <<'END'
 #!/bin/sh
-echo "%% asked"
+echo "%% asked" >/dev/hvc0
 sync
 exec /bin/busybox poweroff -f
 END
