@@ -102,6 +102,7 @@ enter_plain:
 enter_with_more:
 	testl	$MITIGATE_GLOBAL, C(MITIGATIONS)
 	jz	enter_with_verw
+enter_global:
 	movq	C(GLOBAL_GVA), %rax
 	invlpg	(%rax)
 	andl	$~MITIGATE_GLOBAL, C(MITIGATIONS)

@@ -17,6 +17,8 @@ UNREACHED = (
      "a second #MC before the host has cleared MCG_STATUS shuts the CPU down"),
     ("pvm_switcher_syscall_out", ".*",
      "SYSCALL of an ABI without direct switches, which no guest of the harness has: ring0.corners.*"),
+    ("enter_global", ".*",
+     "no guest of the harness has a #PF on a present page of the upper half: ring0.guest.page_fault.upper"),
     ("pvm_switcher_enter|leave_extras_done", "db",
      "before the switcher's IDT is loaded and after it a #DB is the host's"),
 )
