@@ -35,6 +35,7 @@ void events_are_the_hosts(void);
 
 /* corners_global.c */
 void the_hosts_global_pages_are_its_own(void);
+void the_return_stack_is_filled_where_text_is_at_guests_addresses(void);
 
 /* corners_msrs.c */
 void msrs_go_with_the_guest(void);

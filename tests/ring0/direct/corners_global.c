@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * S6: what the host has at an address that is the guest's, too, as Linux its direct map. A TLB keeps global
- * pages while another root is loaded, and CPL 3 cannot use them; the switcher, which reads a guest's
- * stack, could. QEMU's TLB forgets them at each MOV to CR3; Bochs' does not.
+ * The host's pages at addresses that are the guest's, too. S6: what the host has at an address that is
+ * the guest's, too, as Linux its direct map. A TLB keeps global pages while another root is loaded, and
+ * CPL 3 cannot use them; the switcher, which reads a guest's stack, could. QEMU's TLB forgets them at
+ * each MOV to CR3; Bochs' does not.
  */
 #include <pvm/exit.h>
 #include <pvm/mmu.h>
@@ -12,6 +13,7 @@
 #include "cpu.h"
 #include "memory.h"
 #include "print.h"
+#include "switcher/area.h"
 
 #define PLACE	(UPPER_BASE + NOWHERE + 0x345000)	/* Bochs has one place in its TLB for each low half */
 #define STACK_END (UPPER_BASE + STACK_GPA + 2 * PVM_PAGE_SIZE)
@@ -88,4 +90,46 @@ void the_hosts_global_pages_are_its_own(void)
 	return_from(STACK_END - PVM_FRAME_RSP, STACK_END, "behind its stack");
 	write_cr4(cr4);
 	print("the host's global pages are its own\n");
+}
+
+/* What a run of a vCPU that this CPU has not loaded comes to have against what is left on the return
+ * stack. */
+static uint32_t mitigations_of_a_run(void)
+{
+	static const uint8_t ud2[] = { 0x0f, 0x0b };
+	struct pvm_switcher_exit exit;
+
+	test.cpu->loaded = NULL;
+	write_code(USER_CODE, ud2, sizeof(ud2));
+	start_user(USER_CS, USER_CODE);
+	do
+		run_once(&exit);
+	while (exit.guest.kind == PVM_EXIT_EXCEPTION && exit.guest.vector == PVM_VEC_PF &&
+	       pvm_handle_page_fault(&test.vcpu, exit.guest.gva, exit.guest.error_code,
+				     PVM_MAY_SLEEP) == PVM_ACT_RESUME);
+	if (!(test.cpu->extras & EXTRA_MITIGATE) != !test.cpu->mitigations)
+		fail("S10: mitigations %x, extras %x", test.cpu->mitigations, test.cpu->extras);
+	return test.cpu->mitigations;
+}
+
+/* S10: a Xen PV guest's kernel is where the host's is. */
+void the_return_stack_is_filled_where_text_is_at_guests_addresses(void)
+{
+	unsigned slot = PVM_LEVEL_INDEX((uint64_t)pvm_switcher_text_start, 4);
+	struct pvm_linear_range *range = &test.vm.config.range, before = *range;
+	uint32_t always = test.cpu->switcher->config.features.mitigations, wanted = PVM_MITIGATE_RSB_FILL;
+
+	if (mitigations_of_a_run() != always)
+		fail("S10: a guest elsewhere has %x, not %x", test.cpu->mitigations, always);
+	range->pml4_start = slot;
+	range->pml4_end = slot + 1;
+	if (!(mitigations_of_a_run() & wanted))
+		fail("S10: the return stack is not filled: %x", test.cpu->mitigations);
+	range->pml4_end = slot;
+	if (mitigations_of_a_run() != always)
+		fail("S10: a range that ends before the text has %x", test.cpu->mitigations);
+	*range = before;
+	if (mitigations_of_a_run() != always)
+		fail("S10: %x are left", test.cpu->mitigations);
+	print("S10: the return stack is filled where text is at the guest's addresses\n");
 }

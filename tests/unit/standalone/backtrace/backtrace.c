@@ -241,6 +241,35 @@ Test(backtrace, an_endless_stack_ends_after_a_bounded_number_of_frames)
 	cr_assert_eq(count_of("and perhaps more"), 1);
 }
 
+/* As of a Linux kernel, of which a System.map has the names. */
+Test(backtrace, of_a_stack_that_cannot_be_walked_the_words_that_name_code_are_shown)
+{
+	static const char map[] =
+		"ffffffff81000000 T startup\nffffffff81000200 t idle\nffffffff81000400 T _etext\n";
+	char path[] = "/tmp/pvm-backtrace-XXXXXX";
+	struct pvm_vcpu *vcpu = &f.vcpu[0];
+	int fd = mkstemp(path);
+
+	cr_assert(fd >= 0 && write(fd, map, sizeof(map) - 1) == sizeof(map) - 1);
+	close(fd);
+	poke(STACK_TOP - 32, 0xffffffff81000110);
+	poke(STACK_TOP - 24, 0x1234);			/* no code */
+	poke(STACK_TOP - 16, 0xffffffff81000200);	/* behind a call that is startup's last */
+	poke(STACK_TOP - 8, 0xffffffff82000000);	/* behind the code */
+	vcpu->rip = 0xffffffff81000208;
+	vcpu->gpr[PVM_RSP] = STACK_TOP - 32;
+	vcpu->gpr[PVM_RBP] = 0;
+	print_backtrace(path);
+	unlink(path);
+	cr_assert(strstr(output, "#0  0xffffffff81000208 idle+0x8\n"
+				 "  on it, perhaps return addresses:\n"
+				 "    0xffffffff81000110 startup+0x110\n"
+				 "    0xffffffff81000200 startup+0x200\n"), "%s", output);
+	cr_assert_eq(count_of("    0xffffffff8"), 2, "%s", output);
+	print_backtrace(NULL);
+	cr_assert_eq(count_of("perhaps"), 0, "without names: %s", output);
+}
+
 Test(backtrace, registers_that_point_nowhere_leave_one_frame)
 {
 	static const uint64_t nowhere[] = { 0, 1, 0x7ffffffff000, 0x800000000000, 0xf000000000000000,
