@@ -36,8 +36,8 @@ enum xen_blk_status {
 struct xen_blk_request {
 	enum xen_blk_op op;
 	uint64_t id;			/* the guest's */
-	uint64_t sector,
-		sectors; /* inside the disk; for a flush both 0, or data to be written before it */
+	/* Inside the disk; of a flush both 0, or of data to be written after it. */
+	uint64_t sector, sectors;
 	uint32_t count;			/* of segments */
 	struct {
 		uint8_t *at;

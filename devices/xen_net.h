@@ -26,9 +26,8 @@ void xen_net_init(struct xen_net *net, void *tx_page, void *rx_page, const struc
 
 /*
  * The next packet that the guest sends, in @packet of XEN_NET_PACKET_MAX bytes; its IPv4 checksum of TCP
- * or UDP is filled in where the guest leaves that to its card. What is no packet is answered with an
- * error. Returns its length; 0: there is none, or not the whole of it yet; publish what was answered, and
- * ask.
+ * or UDP is filled in where the guest leaves that to its card. What is no packet, or not the whole of one, is
+ * answered with an error. Returns its length; 0: there is none; publish what was answered, and ask.
  */
 uint32_t xen_net_next(struct xen_net *net, uint8_t *packet);
 

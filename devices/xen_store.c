@@ -16,15 +16,6 @@ static const char *const status_name[] = {
 	[XEN_STORE_ENOSYS] = "ENOSYS", [XEN_STORE_EAGAIN] = "EAGAIN", [XEN_STORE_E2BIG] = "E2BIG",
 };
 
-static uint32_t length_of(const char *text)
-{
-	uint32_t length = 0;
-
-	while (text[length])
-		length++;
-	return length;
-}
-
 /* ------------------------------------------------------------------------
  * The ring: bytes in, bytes out.
  */
@@ -95,7 +86,7 @@ static void send(struct xen_store *store, uint32_t type, uint32_t length)
 /* With its NUL. */
 static void send_text(struct xen_store *store, uint32_t type, const char *text)
 {
-	uint32_t length = length_of(text) + 1;
+	uint32_t length = xen_store_length(text) + 1;
 
 	memcpy(store->out.payload, text, length);
 	send(store, type, length);

@@ -106,7 +106,7 @@ void xen_store_connect(struct xen_store *store, void *page);
 
 /* What xen_store_serve() has to say. */
 #define XEN_STORE_NOTIFY	1u	/* tell the guest */
-#define XEN_STORE_MORE		2u	/* call again: there may be more to do, of which nobody tells */
+#define XEN_STORE_MORE		2u	/* call again: there may be more to do, and no event for it */
 
 /* Go on with the ring, by one request at most. Wait for the guest only after an answer without _MORE: a Linux
  * guest notifies of what it adds to a ring that it sees empty, and of what it takes from a full one. */

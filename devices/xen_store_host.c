@@ -4,22 +4,20 @@
 
 #include <string.h>
 
-static uint32_t length_of(const char *text)
+static struct xen_store_path path_of(const char *text)
 {
-	uint32_t length = 0;
+	struct xen_store_path path = { .length = xen_store_length(text) };
 
-	while (text[length])
-		length++;
-	return length;
+	memcpy(path.text, text, path.length + 1);
+	return path;
 }
 
 enum xen_store_status xen_store_write(struct xen_store *store, const char *path, const char *value)
 {
-	struct xen_store_path changed_path = { .length = length_of(path) };
+	struct xen_store_path changed_path = path_of(path);
 	enum xen_store_status status = xen_store_tree_write(&store->tree, path, changed_path.length, value,
-							    length_of(value), true);
+							    xen_store_length(value), true);
 
-	memcpy(changed_path.text, path, changed_path.length + 1);
 	store->generation++;
 	if (status == XEN_STORE_OK)
 		xen_store_watch_changed(&store->watches, &changed_path, false);
@@ -28,18 +26,16 @@ enum xen_store_status xen_store_write(struct xen_store *store, const char *path,
 
 bool xen_store_is_watched(const struct xen_store *store, const char *path)
 {
-	struct xen_store_path watched = { .length = length_of(path) };
+	struct xen_store_path watched = path_of(path);
 
-	memcpy(watched.text, path, watched.length + 1);
 	return xen_store_watch_hears(&store->watches, &watched);
 }
 
 enum xen_store_status xen_store_remove(struct xen_store *store, const char *path)
 {
-	struct xen_store_path changed_path = { .length = length_of(path) };
+	struct xen_store_path changed_path = path_of(path);
 	enum xen_store_status status = xen_store_tree_remove(&store->tree, path, changed_path.length);
 
-	memcpy(changed_path.text, path, changed_path.length + 1);
 	store->generation++;
 	if (status == XEN_STORE_OK)
 		xen_store_watch_changed(&store->watches, &changed_path, true);
@@ -53,7 +49,7 @@ enum xen_store_status xen_store_read(const struct xen_store *store, const char *
 	uint32_t length, i;
 	const char *text;
 
-	status = xen_store_tree_read(&store->tree, path, length_of(path), &text, &length);
+	status = xen_store_tree_read(&store->tree, path, xen_store_length(path), &text, &length);
 	if (status != XEN_STORE_OK)
 		return status;
 	if (length >= size)

@@ -35,7 +35,7 @@ enum xen_store_status {
 };
 
 struct xen_store_node {
-	uint16_t parent, next, child;	/* indices; 0: none, for the root is nobody's child */
+	uint16_t parent, next, child;	/* indices; 0, the root's, stands for none */
 	uint16_t name_length, value_length;
 	bool used;
 	uint32_t text;			/* where its name, and then its value, are */
@@ -47,6 +47,15 @@ struct xen_store_tree {
 	uint32_t text_used;
 	char text[XEN_STORE_TEXT];
 };
+
+static inline uint32_t xen_store_length(const char *text)
+{
+	uint32_t length = 0;
+
+	while (text[length])
+		length++;
+	return length;
+}
 
 void xen_store_tree_init(struct xen_store_tree *tree);
 

@@ -135,7 +135,7 @@ struct pvm_switcher_cpu {
 	uint64_t host_rsp, host_cr3, host_noflush;
 	uint64_t host_gs_base, host_kernel_gs_base, host_fs_base;
 	uint64_t guest_dr7, cr2, dr6;
-	uint64_t global_gva; /* with MITIGATE_GLOBAL: an address with a global page of the host's */
+	uint64_t global_gva;		/* with MITIGATE_GLOBAL: where the host has a global page */
 	uint64_t fault_rip;
 	uint64_t host_cr4, cr4_keep, cr4_user;	/* EXTRA_CR4: what stays; what user mode adds */
 	uint32_t host_pkru, host_spec_ctrl, mitigations;

@@ -27,13 +27,15 @@ TIMEOUT = 900		# against hangs; a boot takes half a minute
 MEMORY_MB = 640
 POWER_OFF = 0		# of minivisor, where the guest ends itself
 
-INIT = """#!/bin/busybox sh
+# How each init of these tests begins: with the file systems and the programs that scripts expect.
+PRELUDE = """#!/bin/busybox sh
 /bin/busybox mkdir -p /proc /sys /dev /tmp
 /bin/busybox mount -t proc proc /proc
 /bin/busybox mount -t sysfs sysfs /sys
 /bin/busybox mount -t devtmpfs dev /dev
 /bin/busybox --install -s /bin
-echo "%% release $(uname -r)"
+"""
+INIT = PRELUDE + """echo "%% release $(uname -r)"
 echo "%% cpus $(grep -c '^processor' /proc/cpuinfo)"
 echo "%% hypervisor $(cat /sys/hypervisor/type)"
 /work

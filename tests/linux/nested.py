@@ -31,6 +31,18 @@ def job(args, suite, cpus, initrd):
             "files": [str(args.pvm), str(kernel), f"{initrd}=initrd"]}
 
 
+def run_host(args, jobs, folder, seconds):
+    """Boots the host for @jobs, @seconds against hangs for each. What is wrong with the host itself, in lines."""
+    (folder / "jobs.json").write_text(json.dumps(jobs))
+    status = subprocess.run([KVM / "run", args.host, args.module, "--jobs", folder / "jobs.json", "--results",
+                             args.results, "--seconds", str(seconds), *(["--cpu", args.cpu] if args.cpu else [])],
+                            stdin=subprocess.DEVNULL, check=False).returncode
+    host = args.results / "host.json"
+    if status or not host.exists() or json.loads(host.read_text())["status"]:
+        return [f"the host did not stay clean: see {args.results}/console"]
+    return []
+
+
 def judge(args, one):
     file = args.results / f"{one['name']}.json"
     if not file.exists():
@@ -63,15 +75,8 @@ def main():
         folder = pathlib.Path(name)
         initrd = boot.initramfs(folder, args.work)
         jobs = [job(args, *guest.split(":"), initrd) for guest in args.guests]
-        (folder / "jobs.json").write_text(json.dumps(jobs))
-        status = subprocess.run([KVM / "run", args.host, args.module, "--jobs", folder / "jobs.json", "--results",
-                                 args.results, "--seconds", str(SECONDS),
-                                 *(["--cpu", args.cpu] if args.cpu else [])], stdin=subprocess.DEVNULL,
-                                check=False).returncode
-    wrong = [f"{one['name']}: {line}" for one in jobs for line in judge(args, one)]
-    host = args.results / "host.json"
-    if status or not host.exists() or json.loads(host.read_text())["status"]:
-        wrong.append(f"the host did not stay clean: see {args.results}/console")
+        of_host = run_host(args, jobs, folder, SECONDS)
+    wrong = [f"{one['name']}: {line}" for one in jobs for line in judge(args, one)] + of_host
     print("\n".join(f"not ok - {line}" for line in wrong) or
           f"ok - on {args.host}: {', '.join(args.guests)}: init, {args.checks} checks each, and power off")
     return 1 if wrong else 0

@@ -21,13 +21,7 @@ SECONDS = 1500		# against hangs
 PROGRAM_SECONDS = 10	# of the machine's time, for each
 MEMORY_MB = 640
 
-INIT = """#!/bin/busybox sh
-/bin/busybox mkdir -p /proc /sys /dev /tmp
-/bin/busybox mount -t proc proc /proc
-/bin/busybox mount -t sysfs sysfs /sys
-/bin/busybox mount -t devtmpfs dev /dev
-/bin/busybox --install -s /bin
-echo 0 >/proc/sys/kernel/printk
+INIT = boot.PRELUDE + """echo 0 >/proc/sys/kernel/printk
 echo "%% release $(uname -r)"
 for program in $(cd /programs && ls); do
 	timeout -s KILL SECONDS /programs/$program >/tmp/out 2>&1

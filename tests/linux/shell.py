@@ -18,12 +18,7 @@ import tempfile
 import boot
 
 KVM = pathlib.Path(__file__).resolve().parents[1] / "kvm"
-INIT = """#!/bin/busybox sh
-/bin/busybox mkdir -p /proc /sys /dev /tmp /root
-/bin/busybox mount -t proc proc /proc
-/bin/busybox mount -t sysfs sysfs /sys
-/bin/busybox mount -t devtmpfs dev /dev
-/bin/busybox --install -s /bin
+INIT = boot.PRELUDE + """mkdir -p /root
 echo
 echo "Linux $(uname -r), a guest without hardware virtualisation: $(grep -c ^processor /proc/cpuinfo) CPUs"
 echo "End it with 'poweroff -f', or with Ctrl-A x."

@@ -13,8 +13,8 @@
 struct network;
 
 struct network_ops {
-	/* What to wait for, and for how long at most (ms, -1: for ever). Returns how many of the @max
-	 * @fds. */
+	/* Fill in what to wait for, at most @max of @fds, and for how long (@timeout, ms; -1: no limit).
+	 * Returns the number of @fds filled in. */
 	unsigned (*prepare)(struct network *network, struct pollfd *fds, unsigned max, int *timeout);
 	/* After that. Gives network->packet_in() what has come, while has_room(). */
 	void (*serve)(struct network *network, const struct pollfd *fds, unsigned count);

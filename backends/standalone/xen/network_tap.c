@@ -47,7 +47,7 @@ static void serve(struct network *network, const struct pollfd *fds, unsigned co
 	struct tap *tap = to_tap(network);
 	unsigned i;
 
-	/* It stays so: whoever waits for it does not wait. */
+	/* It stays so: poll() with it would return at once. */
 	if (count && fds[0].revents & (POLLERR | POLLHUP | POLLNVAL)) {
 		tap->is_gone = true;
 		output_say("pvm: network tap %s: the host has none any more; nor has the guest\n", tap->name);

@@ -261,8 +261,8 @@ static bool is_for_loopback(const uint8_t *packet, uint32_t length)
 }
 
 /*
- * A part of an IPv4 packet? libslirp's ip_reass(), as Debian 12 has it built, writes to an address of the
- * guest's choice when a packet's last part comes first. None gets there, then.
+ * A part of an IPv4 packet? libslirp's ip_reass(), as Debian 12 has it built, writes to memory that is
+ * not its own when a packet's last part comes first. No part gets there, then.
  */
 static bool is_fragment(const uint8_t *packet, uint32_t length)
 {

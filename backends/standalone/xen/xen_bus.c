@@ -77,10 +77,15 @@ static void host_path(const struct xen_device *device, const char *name, char pa
 }
 
 /* The tree has a part that only the host fills: there is room. */
-static void write_node(struct xen_bus *bus, const char *path, const char *format, va_list args)
+static void write_node(struct xen_device *device,
+		       void (*path_of)(const struct xen_device *device, const char *name,
+				       char path[NODE_MAX]),
+		       const char *name, const char *format, va_list args)
 {
-	char value[PATH_MAX];
+	struct xen_bus *bus = device->bus;
+	char path[NODE_MAX], value[PATH_MAX];
 
+	path_of(device, name, path);
 	vsnprintf(value, sizeof(value), format, args);
 	pthread_mutex_lock(&bus->lock);
 	xen_store_write(&bus->store, path, value);
@@ -90,23 +95,19 @@ static void write_node(struct xen_bus *bus, const char *path, const char *format
 
 void xen_device_write(struct xen_device *device, const char *name, const char *format, ...)
 {
-	char path[NODE_MAX];
 	va_list args;
 
-	host_path(device, name, path);
 	va_start(args, format);
-	write_node(device->bus, path, format, args);
+	write_node(device, host_path, name, format, args);
 	va_end(args);
 }
 
 void xen_device_write_guest(struct xen_device *device, const char *name, const char *format, ...)
 {
-	char path[NODE_MAX];
 	va_list args;
 
-	guest_path(device, name, path);
 	va_start(args, format);
-	write_node(device->bus, path, format, args);
+	write_node(device, guest_path, name, format, args);
 	va_end(args);
 }
 

@@ -40,8 +40,8 @@ struct xen_device_ops {
 	int (*connect)(struct xen_device *device, char *why, size_t why_size);
 	/* Use nothing of the guest's any more. */
 	void (*disconnect)(struct xen_device *device);
-	/* What else to wait for, at most XEN_DEVICE_FDS, and how long (ms, -1: for ever); returns how
-	 * many. NULL: nothing. */
+	/* Fill in what else to wait for, at most XEN_DEVICE_FDS of @fds, and for how long (@timeout,
+	 * ms; -1: no limit). Returns the number of @fds filled in. NULL: nothing. */
 	unsigned (*prepare)(struct xen_device *device, struct pollfd *fds, int *timeout);
 	/* Something has happened: serve the rings, if the device is connected. */
 	void (*serve)(struct xen_device *device, const struct pollfd *fds, unsigned count);
@@ -62,7 +62,8 @@ struct xen_device {
 	struct xen_device *next;
 };
 
-/* Before the guest's memory is written: vm->xen is not there yet. Returns NULL with a line in @why. */
+/* Its port is in what the guest finds at its start, its page comes later: xen_bus_connect(). Returns
+ * NULL with a line in @why. */
 struct xen_bus *xen_bus_create(struct monitor_vm *vm, char *why, size_t why_size);
 uint32_t xen_bus_port(const struct xen_bus *bus);
 /* Once it is: @page is that of the store's ring. */

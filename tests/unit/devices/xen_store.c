@@ -240,7 +240,7 @@ Test(xen_store, transactions_are_few)
 	start();
 }
 
-/* The next event's path; its token is behind it. */
+/* The next event's path; its token comes after it. */
 static const char *event(void)
 {
 	if (!next())
