@@ -232,7 +232,7 @@ HOST_STATE = "ring0.host-state.four-level"
 C_SIDE = (
     guard("S10 the return stack, where the guest has the addresses of the host's text", RUN,
           "	if (slot >= range->pml4_start && slot < range->pml4_end)\n"
-          "		cpu->mitigations |= PVM_MITIGATE_RSB_FILL | PVM_MITIGATE_LFENCE;\n", "	(void)slot;\n", CORNERS),
+          "		cpu->mitigations |= PVM_MITIGATE_RSB_FILL | PVM_MITIGATE_LFENCE;\n", "	(void)slot;\n	(void)range;\n", CORNERS),
     guard("S5 the supervisor after a direct switch: its CS", RUN,
           "		cpu->frame.cs = cpu->user_cs;	/* a direct switch leaves the user's there */\n", "", CORNERS),
     guard("S5 a host's own selectors", CPU, "	put_segments_aside(cpu);\n",
