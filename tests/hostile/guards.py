@@ -59,8 +59,8 @@ def targets_of(test):
         return ["ring0-" + test.split(".")[1]]
     if test == "ring0.mitigations":
         return ["minivisor", "guest-transitions"]
-    if test == "bochs.cet.host-state":
-        return ["ring0-host-state", "guest-hello"]
+    if test in ("bochs.cet.host-state", "bochs.corners"):
+        return ["ring0-" + test.split(".")[-1], "guest-hello"]
     if test.startswith("hostile."):
         return ["pvm", "hostile-" + "-".join(test.split(".")[1:])]
     if test.startswith("guest."):

@@ -52,17 +52,18 @@ static void write_frame(uint64_t place, uint64_t hosts_va)
 	*word_at(hosts, hosts_va, place + PVM_FRAME_RFLAGS) = PVM_RFLAGS_IF | PVM_RFLAGS_FIXED;
 	*word_at(hosts, hosts_va, place + PVM_FRAME_RSP) = SECRET;
 	*word_at(hosts, hosts_va, place + PVM_FRAME_RCX) = SECRET;
-	*word_at(hosts, hosts_va, place + PVM_FRAME_R11) = SECRET;
 }
 
 static void return_from(uint64_t place, uint64_t hosts_va, const char *name)
 {
 	struct pvm_switcher_exit exit;
+	uint64_t part;
 
 	write_frame(place, hosts_va);
 	start_supervisor(RETS_SYSCALL, place);
-	if (place != hosts_va)	/* its own part is there */
-		pvm_handle_page_fault(&test.vcpu, pvm_gva(place), 0, PVM_MAY_SLEEP);
+	for (part = place; part < place + PVM_FRAME_SIZE; part += 8)
+		if (part - hosts_va >= PVM_PAGE_SIZE)	/* its own part is there */
+			pvm_handle_page_fault(&test.vcpu, pvm_gva(part), 0, PVM_MAY_SLEEP);
 	for (;;) {
 		*(volatile uint8_t *)hosts_va;	/* the TLB has it */
 		test_vm_run(&exit);
@@ -88,6 +89,9 @@ void the_hosts_global_pages_are_its_own(void)
 	write_cr4(cr4 | PVM_CR4_PGE);
 	return_from(PLACE, PLACE, "through its stack");
 	return_from(STACK_END - PVM_FRAME_RSP, STACK_END, "behind its stack");
+	/* All but R11, which is the first word of the PVCS. */
+	return_from(UPPER_BASE + PVCS_GPA - PVM_FRAME_R11, UPPER_BASE + PVCS_GPA - PVM_PAGE_SIZE,
+		    "in front of its stack");
 	write_cr4(cr4);
 	print("the host's global pages are its own\n");
 }
