@@ -5,9 +5,9 @@
  * Owned by libpvm/abi/xen_pv/state.c. Fixed layout: 64-bit little-endian words only, no padding, the version
  * first. A field is never reused; new ones come last and raise the version.
  *
- * The order of a restore: the VM with its vCPUs, and guest memory; each vCPU's registers; pvm_xen_vm_restore();
- * pvm_xen_vcpu_restore() of each; pvm_xen_tables_restore(); pvm_xen_bind_port() for each end that the host has
- * again. Then the vCPUs may run.
+ * The order of a restore: the VM with its vCPUs, and guest memory; the registers of each vCPU;
+ * pvm_xen_vm_restore(); pvm_xen_vcpu_restore() of each; pvm_xen_tables_restore(); pvm_xen_bind_port() for
+ * each end that the host has again. Then the vCPUs may run.
  */
 #ifndef PVM_XEN_STATE_H
 #define PVM_XEN_STATE_H
@@ -39,10 +39,12 @@ struct pvm_xen_start_state {
 struct pvm_xen_vcpu_state {
 	uint64_t version;		/* PVM_XEN_STATE_VERSION */
 	uint64_t size;			/* sizeof(struct pvm_xen_vcpu_state), bytes */
-	uint64_t life, wait, woken;	/* state.c says what */
-	uint64_t timer_fired;		/* 0 or 1 */
-	uint64_t poll_count, poll_port;
-	uint64_t deadline[2];		/* ns of system time: of the timer, of a poll; PVM_NO_DEADLINE: none */
+	uint64_t life;			/* 0: has no context, 2: has one, 3: down, 4: is to start, 5: up */
+	uint64_t wait;			/* 0: for nothing, 1: for an event, 2: for a port that it polls */
+	uint64_t woken, timer_fired;	/* 0 or 1 */
+	uint64_t poll_count;		/* ports: of one, poll_port is its number */
+	uint64_t poll_port;
+	uint64_t deadline[2];		/* of its timer, of a poll: ns of system time, or PVM_NO_DEADLINE */
 
 	uint64_t other_cr3;		/* of the mode that it is not in */
 	uint64_t kernel_sp;
@@ -52,7 +54,8 @@ struct pvm_xen_vcpu_state {
 	uint64_t callback[PVM_XEN_CALLBACKS];		/* addresses; 0: none */
 	uint64_t callback_masks[PVM_XEN_CALLBACKS];	/* 0 or 1 */
 
-	uint64_t info;			/* gpa of its vcpu_info; 0: not registered */
+	uint64_t info_now;		/* gpa of its vcpu_info; 0: it has not run */
+	uint64_t info;			/* gpa of the one that it has registered; 0: none */
 	uint64_t time_area, runstate_area;	/* linear addresses; 0: none */
 	uint64_t time_area_gpa;		/* 0: not known */
 	uint64_t runstate, runstate_entry_time, runstate_time[4];
@@ -73,8 +76,7 @@ PVM_API void pvm_xen_vcpu_save(struct pvm_vcpu *vcpu, struct pvm_xen_vcpu_state 
  * @field: on failure, the name of the field at fault (a static string).
  *
  * All vCPUs have been made and none has run. A port that led to the host leads nowhere until the host
- * binds it again. Returns PVM_OK, or PVM_EINVAL with everything as it was; pvm_xen_vm_restore() PVM_EBUSY: a
- * vCPU has run.
+ * binds it again. Returns PVM_OK, or with everything as it was PVM_EINVAL or PVM_EBUSY: one has run.
  */
 PVM_API int pvm_xen_vm_restore(struct pvm_vm *vm, const struct pvm_xen_vm_state *state, const char **field);
 PVM_API int pvm_xen_vcpu_restore(struct pvm_vcpu *vcpu, const struct pvm_xen_vcpu_state *state,
@@ -82,11 +84,12 @@ PVM_API int pvm_xen_vcpu_restore(struct pvm_vcpu *vcpu, const struct pvm_xen_vcp
 
 /**
  * pvm_xen_tables_save, pvm_xen_tables_restore - which frames the guest has pinned as page tables.
- * @vcpu: any of the VM. @first: the first frame, a multiple of 64. @words: a bit for each frame from there on,
- * @count words.
+ * @vcpu: any of the VM. @first: the first frame, a multiple of 64. @words: a bit for each frame from there
+ * on, @count words.
  *
- * No vCPU may be running. The latter only adds to what is pinned, and returns PVM_OK, PVM_EINVAL (not memory of
- * the guest's), PVM_EAGAIN (the host has it not now) or PVM_ENOMEM with what came before it done.
+ * No vCPU may be running. The latter only adds to what is pinned, and returns PVM_OK, PVM_EINVAL (no guest
+ * has such a frame), PVM_EFAULT (it is not memory), PVM_EAGAIN (the host has it not now) or PVM_ENOMEM, with
+ * what came before it done.
  */
 PVM_API void pvm_xen_tables_save(const struct pvm_vcpu *vcpu, pvm_gfn_t first, uint64_t *words,
 				 uint32_t count);

@@ -48,8 +48,7 @@ static void push_interrupted(struct frame *frame, const struct pvm_vcpu *vcpu)
 	push(frame, vcpu->user_mode ? vcpu->seg[PVM_SS] : vcpu->vm->config.user_ds);
 }
 
-/* The two modes' tables and GS bases change places. */
-static void cross(struct pvm_vcpu *vcpu)
+void pvm_xen_cross(struct pvm_vcpu *vcpu)
 {
 	uint64_t cr3 = vcpu->cr3, gs_base = vcpu->gs_base;
 
@@ -92,11 +91,11 @@ static enum pvm_action enter(struct pvm_vcpu *vcpu, uint64_t rip, const struct f
 		return pvm_event_shutdown(vcpu, PVM_SHUTDOWN_BAD_ENTRY, vector, rip);
 	rsp = (rsp & ~(uint64_t)(STACK_ALIGNMENT - 1)) - size;
 	if (from_user)
-		cross(vcpu);
+		pvm_xen_cross(vcpu);
 	rc = pvm_mmu_write(vcpu, pvm_gva(rsp), frame->word, size, &fault, &gva);
 	if (rc != PVM_OK) {
 		if (from_user)
-			cross(vcpu);
+			pvm_xen_cross(vcpu);
 		if (rc == PVM_EAGAIN)
 			return PVM_ACT_RETRY;
 		return pvm_event_shutdown(vcpu, PVM_SHUTDOWN_DOUBLE_FAULT, vector, gva.v);
@@ -237,7 +236,7 @@ enum pvm_action pvm_xen_iret(struct pvm_vcpu *vcpu)
 		if (!user_is_valid(vcpu, &c, cs))
 			return fail_safe(vcpu, &c);
 		load_context(vcpu, &c);
-		cross(vcpu);
+		pvm_xen_cross(vcpu);
 		vcpu->seg[PVM_CS] = cs;
 		vcpu->seg[PVM_SS] = vcpu->vm->config.user_ds;
 		pvm_trace_vcpu(vcpu, PVM_TRACE_RETURN_USER, c.rip, 0, 0, 0);

@@ -9,7 +9,6 @@
 #include "abi/xen_pv/xen_pv.h"
 
 #define DESCRIPTOR	8u	/* bytes */
-#define GDT_ENTRIES_MAX	7168u	/* 14 pages; the rest was the hypervisor's */
 #define TLS_ENTRIES	3u
 
 enum xen_step pvm_xen_set_trap_table(struct xen_call *call)
@@ -95,7 +94,7 @@ enum xen_step pvm_xen_set_gdt(struct xen_call *call)
 	int rc;
 
 	call->budget--;
-	if (entries > GDT_ENTRIES_MAX)
+	if (entries > XEN_GDT_ENTRIES_MAX)
 		return xen_done(call, PVM_XEN_EINVAL);
 	if (!entries) {
 		xen_vcpu(vcpu)->gdt_entries = 0;
