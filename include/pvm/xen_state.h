@@ -31,7 +31,7 @@ struct pvm_xen_vm_state {
 struct pvm_xen_start_state {
 	uint64_t gpr[PVM_GPR_COUNT];	/* encoding order */
 	uint64_t rip, rflags, cr3, user_cr3;
-	uint64_t fs_base, gs_base, user_gs_base;
+	uint64_t fs_base, gs_base, user_gs_base, kernel_sp;
 };
 
 #define PVM_XEN_STATE_VECTORS 256

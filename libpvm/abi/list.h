@@ -8,6 +8,7 @@
  */
 #ifdef __ASSEMBLER__
 
+#include "abi/xen_pv/direct.S"
 #include "abi/single_cr3/direct.S"
 #include "abi/dual_cr3/direct.S"	/* last: its user's SYSCALL falls through to tails.S */
 
@@ -23,6 +24,7 @@
  * entry, pvm_switcher_syscall_FOLDER. With the others every SYSCALL is an exit. */
 #define PVM_ABI_DIRECT_LIST(ROW) \
 	ROW(PVM_ABI_DUAL_CR3, dual_cr3) \
-	ROW(PVM_ABI_SINGLE_CR3, single_cr3)
+	ROW(PVM_ABI_SINGLE_CR3, single_cr3) \
+	ROW(PVM_ABI_XEN_PV, xen_pv)
 
 #endif

@@ -80,7 +80,7 @@ static enum pvm_action enter(struct pvm_vcpu *vcpu, uint64_t rip, const struct f
 {
 	bool from_user = vcpu->user_mode;
 	size_t size = frame->count * sizeof(frame->word[0]);
-	uint64_t rsp = from_user ? xen_vcpu(vcpu)->kernel_sp : vcpu->gpr[PVM_RSP];
+	uint64_t rsp = from_user ? vcpu->msr.supervisor_rsp : vcpu->gpr[PVM_RSP];
 	struct pvm_fault_result fault;
 	pvm_gva_t gva;
 	int rc;
@@ -154,8 +154,16 @@ enum pvm_action pvm_xen_deliver_upcall(struct pvm_vcpu *vcpu)
 
 enum pvm_action pvm_xen_user_syscall(struct pvm_vcpu *vcpu)
 {
+	enum pvm_action action;
+
 	pvm_trace_vcpu(vcpu, PVM_TRACE_SYSCALL, vcpu->rip, vcpu->gpr[PVM_RAX], 0, 0);
-	return enter_callback(vcpu, PVM_XEN_CALLBACK_SYSCALL);
+	action = enter_callback(vcpu, PVM_XEN_CALLBACK_SYSCALL);
+	if (action != PVM_ACT_RESUME)
+		return action;
+	/* They are in the frame. So it goes on by SYSRET, here and in direct.S. */
+	vcpu->gpr[PVM_RCX] = vcpu->rip;
+	vcpu->gpr[PVM_R11] = vcpu->rflags;
+	return PVM_ACT_RESUME;
 }
 
 /* ------------------------------------------------------------------------

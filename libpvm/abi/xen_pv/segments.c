@@ -62,13 +62,14 @@ enum xen_step pvm_xen_callback_op(struct xen_call *call)
 		return xen_done(call, PVM_XEN_EINVAL);
 	xen_vcpu(call->vcpu)->callback[reg.type] = (struct xen_callback){
 		.address = reg.address, .masks = reg.flags & PVM_XEN_CALLBACKF_MASK_EVENTS };
+	call->vcpu->state_gen++;	/* pvm_abi_switches::entry */
 	return xen_done(call, 0);
 }
 
 enum xen_step pvm_xen_stack_switch(struct xen_call *call)
 {
 	call->budget--;
-	xen_vcpu(call->vcpu)->kernel_sp = call->arg[1];
+	call->vcpu->msr.supervisor_rsp = call->arg[1];
 	return xen_done(call, 0);
 }
 

@@ -127,6 +127,7 @@ static void save_start(const struct xen_start *start, struct pvm_xen_start_state
 	state->fs_base = start->fs_base;
 	state->gs_base = start->gs_base;
 	state->user_gs_base = start->user_gs_base;
+	state->kernel_sp = start->kernel_sp;
 }
 
 static struct xen_start load_start(const struct pvm_xen_start_state *state)
@@ -134,6 +135,7 @@ static struct xen_start load_start(const struct pvm_xen_start_state *state)
 	struct xen_start start = {
 		.rip = state->rip, .rflags = state->rflags, .cr3 = state->cr3, .user_cr3 = state->user_cr3,
 		.fs_base = state->fs_base, .gs_base = state->gs_base, .user_gs_base = state->user_gs_base,
+		.kernel_sp = state->kernel_sp,
 	};
 
 	memcpy(start.gpr, state->gpr, sizeof(start.gpr));
@@ -186,7 +188,7 @@ void pvm_xen_vcpu_save(struct pvm_vcpu *vcpu, struct pvm_xen_vcpu_state *state)
 	state->deadline[0] = xen->deadline[XEN_DEADLINE_TIMER];
 	state->deadline[1] = xen->deadline[XEN_DEADLINE_POLL];
 	state->other_cr3 = vcpu->msr.switch_cr3;
-	state->kernel_sp = xen->kernel_sp;
+	state->kernel_sp = vcpu->msr.supervisor_rsp;
 	state->gdt_frame = xen->gdt_frame;
 	state->gdt_entries = xen->gdt_entries;
 	for (i = 0; i < XEN_VECTORS; i++) {
@@ -311,7 +313,6 @@ static void load_places(struct xen_vcpu *xen, const struct pvm_xen_vcpu_state *s
 {
 	unsigned i;
 
-	xen->kernel_sp = s->kernel_sp;
 	xen->gdt_frame = s->gdt_frame;
 	xen->gdt_entries = (uint32_t)s->gdt_entries;
 	for (i = 0; i < XEN_VECTORS; i++) {
@@ -363,6 +364,7 @@ int pvm_xen_vcpu_restore(struct pvm_vcpu *vcpu, const struct pvm_xen_vcpu_state 
 	xen->start = load_start(&state->start);
 	xen->restored = true;
 	vcpu->msr.switch_cr3 = state->other_cr3;
+	vcpu->msr.supervisor_rsp = state->kernel_sp;
 	vcpu->state_gen++;
 	return PVM_OK;
 }

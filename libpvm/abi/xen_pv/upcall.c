@@ -212,6 +212,7 @@ static bool load_start(struct pvm_vcpu *vcpu)
 	vcpu->fs_base = start->fs_base;
 	vcpu->gs_base = start->gs_base;
 	vcpu->msr.kernel_gs_base = start->user_gs_base;
+	vcpu->msr.supervisor_rsp = start->kernel_sp;
 	vcpu->halted = false;
 	vcpu->state_gen++;
 	pvm_mmu_new_cr3(vcpu);

@@ -155,7 +155,7 @@ static enum xen_step initialise(struct xen_call *call, struct pvm_vcpu *vcpu)
 	valid = read_word(&r, PVM_XEN_CONTEXT_FLAGS) & IN_KERNEL;
 	read_registers(&r, &xen->start);
 	read_traps(&r, xen);
-	xen->kernel_sp = read_word(&r, PVM_XEN_CONTEXT_KERNEL_SP);
+	xen->start.kernel_sp = read_word(&r, PVM_XEN_CONTEXT_KERNEL_SP);
 	xen->callback[PVM_XEN_CALLBACK_EVENT].address = read_word(&r, PVM_XEN_CONTEXT_EVENT);
 	xen->callback[PVM_XEN_CALLBACK_FAILSAFE].address = read_word(&r, PVM_XEN_CONTEXT_FAILSAFE);
 	xen->callback[PVM_XEN_CALLBACK_SYSCALL].address = read_word(&r, PVM_XEN_CONTEXT_SYSCALL);

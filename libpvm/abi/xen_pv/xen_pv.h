@@ -92,16 +92,15 @@ struct xen_callback {
 struct xen_start {
 	uint64_t gpr[PVM_GPR_COUNT];
 	uint64_t rip, rflags, cr3, user_cr3;
-	uint64_t fs_base, gs_base, user_gs_base;
+	uint64_t fs_base, gs_base, user_gs_base, kernel_sp;
 };
 
-/* One page. */
+/* One page. The kernel's stack of entries from user mode is pvm_msrs::supervisor_rsp. */
 struct xen_vcpu {
 	struct pvm_host_page own;
 	uint64_t trap[XEN_VECTORS];		/* addresses; 0: none */
 	uint8_t trap_flags[XEN_VECTORS];	/* PVM_XEN_TRAP_* */
 	struct xen_callback callback[PVM_XEN_CALLBACKS];
-	uint64_t kernel_sp;
 	uint64_t gdt_frame;			/* the first, 0: none */
 	uint32_t gdt_entries;
 	struct pvm_xen_runstate runstate;
