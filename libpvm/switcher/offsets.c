@@ -3,8 +3,6 @@
  * The offsets that entry.S uses, made by the compiler from the structures: this
  * file is compiled to assembly and offsets.cmake turns its marks into offsets.h.
  */
-#include <pvm/xen.h>
-
 #include "switcher/area.h"
 
 #define VALUE(name, value) __asm__ volatile("\n#OFFSET " #name " %c0 " : : "i"(value))
@@ -163,20 +161,9 @@ static void constants(void)
 	VALUE(MITIGATE_EXIT_IBPB, PVM_MITIGATE_EXIT_IBPB);
 }
 
-static void xen_constants(void)
-{
-	VALUE(XEN_IRET, PVM_XEN_IRET);
-	VALUE(XEN_STACK_SWITCH, PVM_XEN_STACK_SWITCH);
-	VALUE(XEN_SET_SEGMENT_BASE, PVM_XEN_SET_SEGMENT_BASE);
-	VALUE(XEN_SEGBASE_GS_KERNEL, PVM_XEN_SEGBASE_GS_KERNEL);
-	VALUE(XEN_XEN_VERSION, PVM_XEN_XEN_VERSION);
-	VALUE(XEN_VERSION, PVM_XEN_VERSION);
-}
-
 void pvm_switcher_offsets(void)
 {
 	constants();
-	xen_constants();
 	cpu_offsets();
 	msr_offsets();
 	vcpu_offsets();

@@ -88,9 +88,7 @@ from_switcher:
 	leaq	pvm_switcher_verw_iret(%rip), %rax
 	cmpq	%rax, 24(%rsp)
 	je	iret_refused
-	REFUSED_WITHIN frame_read, return_refused
-	REFUSED_WITHIN xen_frame_read, xen_iret_refused
-	REFUSED_WITHIN xen_frame_write, xen_syscall_refused
+	ABI_FRAMES REFUSED_WITHIN
 
 /* In: rsp = rax, vector, error code, RIP. */
 own_fault:

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /* Xen PV for the switcher: direct.S, the tables that it leaves loaded, and where it enters the kernel. */
 #include "abi/switches.h"
+#include "abi/xen_pv/direct.h"
 #include "abi/xen_pv/xen_pv.h"
 
 #define NOWHERE	(1ull << 63)	/* not canonical */
 
-_Static_assert(offsetof(struct pvm_xen_vcpu_info, pending) == 0 &&
-	       offsetof(struct pvm_xen_vcpu_info, mask) == 1, "INFO_PENDING, INFO_MASK");
+_Static_assert(XEN_STACK_SWITCH == PVM_XEN_STACK_SWITCH && XEN_XEN_VERSION == PVM_XEN_XEN_VERSION &&
+	       XEN_IRET == PVM_XEN_IRET && XEN_SET_SEGMENT_BASE == PVM_XEN_SET_SEGMENT_BASE &&
+	       XEN_SEGBASE_GS_KERNEL == PVM_XEN_SEGBASE_GS_KERNEL && XEN_VERSION == PVM_XEN_VERSION &&
+	       XEN_INFO_PENDING == offsetof(struct pvm_xen_vcpu_info, pending) &&
+	       XEN_INFO_MASK == offsetof(struct pvm_xen_vcpu_info, mask), "direct.h has them right");
 
 static void take_tables(struct pvm_vcpu *vcpu, bool user_mode, uint64_t cr3, uint64_t other_cr3)
 {

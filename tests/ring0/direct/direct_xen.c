@@ -28,7 +28,8 @@ static const char *const kind_names[KINDS] = {
 
 #define FRAME_WORDS	9	/* RAX, R11, RCX, flags, RIP, CS, RFLAGS, RSP, SS */
 #define STACK_SIZE	(2 * PVM_PAGE_SIZE)
-#define LAST_SYSCALL	(LAST_PAGE + PVM_PAGE_SIZE - PVM_SYSCALL_LENGTH)	/* after it no address is canonical */
+/* After it no address is canonical. */
+#define LAST_SYSCALL	(LAST_PAGE + PVM_PAGE_SIZE - PVM_SYSCALL_LENGTH)
 #define LAST_PAGE	0x00007ffffffff000ull
 #define LAST_TABLES	0x200000ull	/* gpa of three tables; the page is gpa 0 */
 #define NEW_FLAGS	(PVM_RFLAGS_TF | PVM_RFLAGS_RF | PVM_RFLAGS_AC)
@@ -108,7 +109,7 @@ static void load(const struct state *state)
  * Random states.
  */
 
-/* Where @size bytes of a stack begin, or end: within it, over its ends, where nothing is, in the switcher's own
+/* Where a frame begins, or ends: within the stack, over its ends, where nothing is, in the switcher's own
  * memory, over the ends of the two halves. */
 static uint64_t random_stack(uint64_t offset)
 {
@@ -458,6 +459,9 @@ static void begin(void)
 	}
 }
 
+#define LINT1	0xfee00360ull	/* the local APIC's, which the machine's NMI button is wired to */
+#define LINT_NMI 0x400
+
 void minivisor_main(void)
 {
 	uint64_t rounds = option_number("rounds", 20000), round;
@@ -466,6 +470,7 @@ void minivisor_main(void)
 	test_vm_init();
 	test_seed(option_number("seed", 1));
 	begin();
+	*(volatile uint32_t *)phys_to_virt(LINT1) = LINT_NMI;
 	test.memory[HYPERCALL + 2] = 0x0f;	/* UD2 */
 	test.memory[HYPERCALL + 3] = 0x0b;
 	for (round = 0; round < rounds; round++)
@@ -480,6 +485,7 @@ void minivisor_main(void)
 		fail("MMU: %s", pvm_mmu_check(&test.vm));
 	hosts_pages_are_its_own();
 	last_address_of_a_half();
+	print("%lu NMIs\n", this_cpu()->nmis);
 	print("all agree\n");
 	machine_exit(0);
 }

@@ -19,7 +19,7 @@
 #define USER_GPA	0x6000		/* the one page that is user mode's in single CR3 */
 #define PVCS_GPA	0x10000
 #define TABLES_GPA	0x100000
-#define SHARED_GPA	(MEMORY_SIZE - PVM_PAGE_SIZE)	/* Xen PV's shared_info, whose first vcpu_info is the PVCS */
+#define SHARED_GPA	(MEMORY_SIZE - PVM_PAGE_SIZE)	/* Xen PV's shared_info, with its vcpu_info */
 #define UPPER_BASE	0xffffc00000000000ull
 
 /* Addresses of SYSCALL instructions, in the supervisor's code page but for the first. */
