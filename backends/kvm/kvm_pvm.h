@@ -16,6 +16,7 @@
  * trace.c	what tools for tracing see
  * vm.c		a VM: its configuration, the engine, CPUID
  * xen.c	a VM of Xen PV: clock, timers, event channels
+ * xen_state.c	its snapshots
  * m2p.c	what such guests read of frame numbers
  * boot.c	a vCPU before 64-bit mode
  * vcpu.c	a vCPU: its life, entry, exit
@@ -82,7 +83,7 @@ struct pvm_kvm_memory {
 /* Of a VM of PVM_ABI_XEN_PV. xen.c */
 struct pvm_kvm_xen {
 	struct pvm_xen_config config;	/* pages 0: user space has said nothing yet */
-	u64 tsc_start, raw_start;	/* at the time 0 of its clock */
+	u64 tsc_start, raw_start, ns_start;	/* of its clock, at one moment */
 	u32 mul;			/* as struct pvm_clock's */
 	s8 shift;
 	bool tsc_is_stable;
@@ -415,5 +416,12 @@ void pvm_kvm_xen_vcpu_load(struct pvm_kvm_vcpu *v, int cpu);
 int pvm_kvm_xen_set(struct pvm_kvm *vm, const struct pvm_kvm_set_xen *set);
 int pvm_kvm_xen_port(struct pvm_kvm *vm, const struct pvm_kvm_xen_port *request);
 int pvm_kvm_xen_tell(struct pvm_kvm *vm, const struct pvm_kvm_xen_notify *request);
+/* It shows @ns now. No vCPU has run. */
+void pvm_kvm_xen_set_clock(struct pvm_kvm *vm, u64 ns);
+
+/* ------------------------------------------------------------------------
+ * xen_state.c
+ */
+int pvm_kvm_xen_state(struct pvm_kvm *vm, const struct pvm_kvm_xen_state *request);
 
 #endif /* PVM_KVM_MODULE_H */

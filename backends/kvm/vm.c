@@ -138,6 +138,9 @@ static size_t size_of(u32 op)
 		return sizeof(struct pvm_kvm_xen_port);
 	case PVM_KVM_XEN_NOTIFY:
 		return sizeof(struct pvm_kvm_xen_notify);
+	case PVM_KVM_XEN_SAVE:
+	case PVM_KVM_XEN_RESTORE:
+		return sizeof(struct pvm_kvm_xen_state);
 	}
 	return 0;
 }
@@ -151,6 +154,7 @@ int pvm_kvm_private_op(struct kvm *kvm, void __user *argument)
 		struct pvm_kvm_set_xen set_xen;
 		struct pvm_kvm_xen_port port;
 		struct pvm_kvm_xen_notify notify;
+		struct pvm_kvm_xen_state state;
 	} request;
 	size_t size;
 	u32 op;
@@ -169,6 +173,9 @@ int pvm_kvm_private_op(struct kvm *kvm, void __user *argument)
 		return pvm_kvm_xen_set(vm, &request.set_xen);
 	case PVM_KVM_XEN_PORT:
 		return pvm_kvm_xen_port(vm, &request.port);
+	case PVM_KVM_XEN_SAVE:
+	case PVM_KVM_XEN_RESTORE:
+		return pvm_kvm_xen_state(vm, &request.state);
 	}
 	return pvm_kvm_xen_tell(vm, &request.notify);
 }

@@ -38,10 +38,17 @@ void pvm_kvm_xen_clock(void *host, struct pvm_clock *now)
 	*now = (struct pvm_clock){ .mul = xen->mul, .shift = xen->shift, .stable = xen->tsc_is_stable };
 	now->tsc = rdtsc_ordered();
 	if (xen->tsc_is_stable)
-		now->ns = scale(now->tsc - xen->tsc_start, xen->mul, xen->shift);
+		now->ns = xen->ns_start + scale(now->tsc - xen->tsc_start, xen->mul, xen->shift);
 	else
-		now->ns = ktime_get_raw_ns() - xen->raw_start;
+		now->ns = xen->ns_start + (ktime_get_raw_ns() - xen->raw_start);
 	now->wall_ns = ktime_get_real_ns();
+}
+
+void pvm_kvm_xen_set_clock(struct pvm_kvm *vm, u64 ns)
+{
+	vm->xen.tsc_start = rdtsc_ordered();
+	vm->xen.raw_start = ktime_get_raw_ns();
+	vm->xen.ns_start = ns;
 }
 
 static enum hrtimer_restart timer_fires(struct hrtimer *timer)
@@ -172,8 +179,7 @@ int pvm_kvm_xen_configure(struct pvm_kvm *vm, struct pvm_vm_config *config)
 		return -EINVAL;
 	}
 	xen->tsc_is_stable = !check_tsc_unstable();
-	xen->tsc_start = rdtsc_ordered();
-	xen->raw_start = ktime_get_raw_ns();
+	pvm_kvm_xen_set_clock(vm, 0);
 	pvm_clock_scale(tsc_khz, &xen->mul, &xen->shift);
 	config->xen = xen->config;
 	config->xen.m2p_slot = M2P_SLOT;

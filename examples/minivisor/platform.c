@@ -28,15 +28,20 @@ static void print_stats(const struct cpu *cpu)
 	      stats.flushes_paid, stats.flush_kicks);
 }
 
-static void guest_exits(void *host, uint8_t status)
+void platform_print_stats(void)
 {
 	uint32_t i;
 
+	for (i = 0; option_number("stats", 0) && i < cpu_count; i++)
+		print_stats(&cpus[i]);
+}
+
+static void guest_exits(void *host, uint8_t status)
+{
 	(void)host;
 	irq_disable();
 	print("minivisor: the guest exited with %u\n", status);
-	for (i = 0; option_number("stats", 0) && i < cpu_count; i++)
-		print_stats(&cpus[i]);
+	platform_print_stats();
 	machine_exit(status);
 }
 

@@ -60,6 +60,8 @@ void vm_create(uint32_t vcpus, uint64_t memory, const char *command_line);
 
 /* platform.c: devices. */
 void platform_init(void);
+/* With the option stats: what happened, of all CPUs. The guest has ended. */
+void platform_print_stats(void);
 uint32_t platform_in(uint16_t port, uint8_t size);
 void platform_out(uint16_t port, uint8_t size, uint32_t value);
 bool platform_rdmsr(struct vm_vcpu *vcpu, uint32_t index, uint64_t *value);

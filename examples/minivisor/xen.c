@@ -89,6 +89,7 @@ void xen_host_notify(void *host, uint32_t port, uint32_t remote)
 void xen_end(uint32_t reason)
 {
 	print("minivisor: the guest ends: %s\n", pvm_xen_shutdown_name(reason));
+	platform_print_stats();
 	machine_exit(reason == PVM_XEN_SHUTDOWN_CRASH ? EXIT_CRASHED : 0);
 }
 

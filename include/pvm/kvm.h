@@ -97,6 +97,36 @@ struct pvm_kvm_xen_notify {
 };
 
 /*
+ * What such a VM has beyond memory and what KVM's own ioctls give of a vCPU: for snapshots.
+ * <pvm/xen_state.h> has the structures and the order of a restore. No vCPU may be in KVM_RUN; saving
+ * changes nothing. To be saved of a vCPU by KVM's ioctls: REGS, SREGS, XCRS, XSAVE, DEBUGREGS, VCPU_EVENTS,
+ * and of its MSRs KERNEL_GS_BASE, TSC_AUX, PVM_KVM_MSR_TLS0 and its two next, and PVM_KVM_MSR_EVENT.
+ *
+ * Errors: EINVAL (not such a VM, or no vCPU yet; no such @what or vCPU; another size; a state that is
+ * refused, and the kernel's log names the field), EBUSY (a vCPU is in KVM_RUN; to restore: one has run
+ * already), EAGAIN (what the vCPU was about to do is not done: let it run on a little, and save then),
+ * EFAULT, ENOMEM.
+ */
+#define PVM_KVM_XEN_SAVE	0x50564d05u
+#define PVM_KVM_XEN_RESTORE	0x50564d06u
+
+enum {
+	PVM_KVM_XEN_STATE_VM,		/* struct pvm_xen_vm_state */
+	PVM_KVM_XEN_STATE_VCPU,		/* struct pvm_xen_vcpu_state, of vCPU @index */
+	PVM_KVM_XEN_STATE_TABLES,	/* pinned: a bit for each frame from @index on, a multiple of 64 */
+};
+
+#define PVM_KVM_XEN_TABLES_MAX	4096u	/* bytes of bits at a time, in words of 8 */
+
+struct pvm_kvm_xen_state {
+	uint32_t op;		/* PVM_KVM_XEN_SAVE or PVM_KVM_XEN_RESTORE */
+	uint32_t what;
+	uint64_t index;		/* 0 where it has no meaning */
+	uint64_t data;		/* address of the structure, or of the words */
+	uint64_t size;		/* its size, bytes */
+};
+
+/*
  * KVM_EXIT_SHUTDOWN: why there was a triple fault. At the place of struct kvm_run's `internal`, where
  * KVM itself writes nothing for this exit; what has another signature is not one.
  */

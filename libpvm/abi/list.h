@@ -8,8 +8,18 @@
  */
 #ifdef __ASSEMBLER__
 
+#include "abi/xen_pv/direct.S"
 #include "abi/single_cr3/direct.S"
 #include "abi/dual_cr3/direct.S"	/* last: its user's SYSCALL falls through to tails.S */
+
+/* Where these read and write frames on the guest's stack: \within NAME, REFUSED for pvm_switcher_NAME to
+ * pvm_switcher_NAME_end, and pvm_switcher_REFUSED to go on when that faults. */
+.macro ABI_FRAMES within
+	\within frame_read, return_refused
+xen_frame_refused:
+	\within xen_frame_read, xen_iret_refused
+	\within xen_frame_write, xen_syscall_refused
+.endm
 
 #else
 
@@ -23,6 +33,7 @@
  * entry, pvm_switcher_syscall_FOLDER. With the others every SYSCALL is an exit. */
 #define PVM_ABI_DIRECT_LIST(ROW) \
 	ROW(PVM_ABI_DUAL_CR3, dual_cr3) \
-	ROW(PVM_ABI_SINGLE_CR3, single_cr3)
+	ROW(PVM_ABI_SINGLE_CR3, single_cr3) \
+	ROW(PVM_ABI_XEN_PV, xen_pv)
 
 #endif

@@ -19,6 +19,9 @@ struct pvm_abi_switches {
 	/* The direct switches have left the vCPU in @user_mode, with the pair of root tables
 	 * @cr3 (of supervisor mode) and @other_cr3 (of user mode). Called only if they did. */
 	void (*take_tables)(struct pvm_vcpu *vcpu, bool user_mode, uint64_t cr3, uint64_t other_cr3);
+	/* Where the user's SYSCALL enters the supervisor; an address that is not legal: not directly.
+	 * NULL: LSTAR. What changes it counts in pvm_vcpu::state_gen. */
+	uint64_t (*entry)(const struct pvm_vcpu *vcpu);
 };
 
 /* Those of a guest ABI that is built; never NULL: without any, every SYSCALL is an exit.

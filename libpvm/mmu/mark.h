@@ -11,11 +11,17 @@
 
 #define PVM_MARK_BITS 64	/* of one slot of the array */
 
-static inline bool pvm_mark_get(const struct pvm_mmu *mmu, pvm_gfn_t gfn)
+/* The bits of the frames from @gfn on, a multiple of PVM_MARK_BITS. */
+static inline uint64_t pvm_mark_word(const struct pvm_mmu *mmu, pvm_gfn_t gfn)
 {
 	const uint64_t *word = pvm_radix_find(&mmu->marks, gfn.v / PVM_MARK_BITS);
 
-	return word && (__atomic_load_n(word, __ATOMIC_RELAXED) >> gfn.v % PVM_MARK_BITS & 1);
+	return word ? __atomic_load_n(word, __ATOMIC_RELAXED) : 0;
+}
+
+static inline bool pvm_mark_get(const struct pvm_mmu *mmu, pvm_gfn_t gfn)
+{
+	return pvm_mark_word(mmu, gfn) >> gfn.v % PVM_MARK_BITS & 1;
 }
 
 /* Host pages that marking it takes. */

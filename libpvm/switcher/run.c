@@ -57,15 +57,19 @@ static bool window_is_right(const struct pvm_switcher_vcpu *svcpu)
  * have there (M7). The 5-level range is left to the engine. */
 static void set_stack_range(struct pvm_switcher_cpu *cpu, const struct pvm_vcpu *vcpu)
 {
-	struct pvm_linear_range range;
+	struct pvm_linear_range range = vcpu->vm->config.range;
+	uint64_t msr = vcpu->msr.linear_address_range;
 
 	cpu->range_start = ~0ull;
 	cpu->range_end = 0;
-	if (pvm_linear_range_decode(vcpu->msr.linear_address_range, vcpu->vm->config.host_la57,
-				    &range) != PVM_OK || range.pml4_start == PVM_RANGE_INDEX_NONE)
+	if (msr != pvm_linear_range_encode(&range) &&	/* which may end where no MSR's does */
+	    pvm_linear_range_decode(msr, vcpu->vm->config.host_la57, &range) != PVM_OK)
+		return;
+	if (range.pml4_start == PVM_RANGE_INDEX_NONE)
 		return;
 	cpu->range_start = UPPER_HALF | (uint64_t)range.pml4_start << PVM_LEVEL_SHIFT(4);
-	cpu->range_end = (UPPER_HALF | (uint64_t)range.pml4_end << PVM_LEVEL_SHIFT(4)) -
+	/* After the last slot comes 0. */
+	cpu->range_end = UPPER_HALF + ((uint64_t)range.pml4_end << PVM_LEVEL_SHIFT(4)) -
 			 sizeof(struct pvm_supervisor_frame);
 }
 
@@ -133,13 +137,13 @@ static void copy_registers(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcp
 	cpu->state_gen = vcpu->state_gen;
 	svcpu->guest_dr7 = vcpu->dr7 & DR7_ARMED ? pvm_vcpu_underlying_dr7(vcpu) : 0;
 	svcpu->fixed_inhibit = svcpu->pvcs && vcpu->pvcs ? 0 : PVM_INHIBIT_PVCS;
-	if (vcpu->msr.lstar >> 47 && !pvm_legal_address(vcpu, pvm_gva(vcpu->msr.lstar)))
+	cpu->lstar = svcpu->switches->entry ? svcpu->switches->entry(vcpu) : vcpu->msr.lstar;
+	if (cpu->lstar >> 47 && !pvm_legal_address(vcpu, pvm_gva(cpu->lstar)))
 		svcpu->fixed_inhibit |= PVM_INHIBIT_ENTRY;	/* S1, M7 */
 	svcpu->waits = vcpu->vm->abi->interrupt_waits ?
 		       vcpu->vm->abi->interrupt_waits(vcpu, &svcpu->waits_bit) : NULL;
 	set_cr4(cpu, svcpu);
 	cpu->pvcs = svcpu->pvcs;
-	cpu->lstar = vcpu->msr.lstar;
 	cpu->retu_next = vcpu->msr.retu_rip ? vcpu->msr.retu_rip + PVM_SYSCALL_LENGTH : NEVER;
 	cpu->rets_next = vcpu->msr.rets_rip ? vcpu->msr.rets_rip + PVM_SYSCALL_LENGTH : NEVER;
 	cpu->supervisor_pkru = vcpu->cr4 & PVM_CR4_PKS ? (uint32_t)vcpu->msr.pkrs : 0;

@@ -60,7 +60,24 @@ from_vector:
 	leaq	CPU_FRAME(%rsp), %rsp
 .endm
 
-/* An exception at CPL 0 on the area's stack: of IRET to the guest, of reading its
+/* Where a frame on the guest's stack is read or written, and cannot be: the engine says why. In: rsp = rax,
+ * vector, error code, RIP. Clobbers rax. */
+.macro REFUSED_WITHIN name refused
+	leaq	pvm_switcher_\name(%rip), %rax
+	cmpq	%rax, 24(%rsp)
+	jb	.Lelsewhere\@
+	leaq	pvm_switcher_\name\()_end(%rip), %rax
+	cmpq	%rax, 24(%rsp)
+	jae	.Lelsewhere\@
+	FRAME_STACK
+	testl	$AREA_SMAP, C(FLAGS)
+	jz	pvm_switcher_\refused
+	clac
+	jmp	pvm_switcher_\refused
+.Lelsewhere\@:
+.endm
+
+/* An exception at CPL 0 on the area's stack: of IRET to the guest, of its
  * frame, or a fault of ours. In: rsp = vector, error code, RIP, .. */
 PLACE pvm_switcher_exception
 from_switcher:
@@ -71,18 +88,19 @@ from_switcher:
 	leaq	pvm_switcher_verw_iret(%rip), %rax
 	cmpq	%rax, 24(%rsp)
 	je	iret_refused
-	leaq	pvm_switcher_frame_read(%rip), %rax
-	cmpq	%rax, 24(%rsp)
-	jb	own_fault
-	leaq	pvm_switcher_frame_read_end(%rip), %rax
-	cmpq	%rax, 24(%rsp)
-	jae	own_fault
-	/* The frame of EVENT_RETURN_SUPERVISOR cannot be read: the engine says why. */
+	ABI_FRAMES REFUSED_WITHIN
+
+/* In: rsp = rax, vector, error code, RIP. */
+own_fault:
+	movq	8(%rsp), %rax
+	movq	16(%rsp), %rcx
+	movq	24(%rsp), %rdx
 	FRAME_STACK
-	testl	$AREA_SMAP, C(FLAGS)
-	jz	pvm_switcher_return_refused
-	clac
-	jmp	pvm_switcher_return_refused
+	movq	%rax, C(VECTOR)
+	movq	%rcx, C(ERROR)
+	movq	%rdx, C(FAULT_RIP)
+	movl	$KIND_FAULT, C(KIND)
+	jmp	to_host
 
 /* IRET refused the guest's state: the fault is the guest's, at its new RIP. All
  * registers are the guest's already, rax is on the stack. */
@@ -99,18 +117,6 @@ iret_refused:
 	movq	%rcx, C(VECTOR)
 	movq	%rdx, C(ERROR)
 	movl	$KIND_VECTOR, C(KIND)
-	jmp	to_host
-
-/* In: rsp = rax, vector, error code, RIP. */
-own_fault:
-	movq	8(%rsp), %rax
-	movq	16(%rsp), %rcx
-	movq	24(%rsp), %rdx
-	FRAME_STACK
-	movq	%rax, C(VECTOR)
-	movq	%rcx, C(ERROR)
-	movq	%rdx, C(FAULT_RIP)
-	movl	$KIND_FAULT, C(KIND)
 	jmp	to_host
 
 /* On an IST stack: rax and rcx are pushed, rax = area. Offsets from rsp then: */

@@ -28,6 +28,7 @@ SINGLE = "libpvm/abi/single_cr3/events.c"
 SINGLE_DIRECT = "libpvm/abi/single_cr3/direct.S"
 DIALECT = "libpvm/abi/pvm/direct.h"
 TAILS = "libpvm/switcher/tails.S"
+LIST = "libpvm/abi/list.h"
 WORLD = "libpvm/switcher/world.S"
 ENTRY = "libpvm/switcher/entry.h"
 CPU = "libpvm/switcher/cpu.c"
@@ -211,9 +212,8 @@ SWITCHER = (
           "	movl	VCPU_PKRU(%rsi), %eax\n	wrpkru\n", "", "ring0.hostile.s11_pkru"),
     guard("S11 out of the guest: the host's PKRU", WORLD,
           "	movl	C(HOST_PKRU), %eax\n	wrpkru\n", "", "ring0.hostile.s11_pkru"),
-    guard("S12 a frame that cannot be read", "libpvm/switcher/vectors.S",
-          "	leaq	pvm_switcher_frame_read(%rip), %rax\n	cmpq	%rax, 24(%rsp)\n	jb	own_fault\n",
-          "	jmp	own_fault\n", "ring0.hostile.death_frame_unmapped"),
+    guard("S12 a frame that cannot be read", LIST,
+          "	\\within frame_read, return_refused\n", "", "ring0.hostile.death_frame_unmapped"),
     guard("S5 out of the guest: the host's GS base", WORLD,
           "	movq	C(HOST_GS_BASE), %rax\n	wrgsbase %rax\n", "", "ring0.hostile.s05_bases"),
     guard("S5 out of the guest: the host's kernel GS base", WORLD,
@@ -224,6 +224,44 @@ SWITCHER = (
     guard("S5 out of the guest: the CS of a SYSCALL", RUN,
           "			vcpu->seg[PVM_CS] = vcpu->vm->config.user_cs;\n", "			(void)vcpu;\n",
           "ring0.hostile.s05_stale_selectors"),
+)
+
+XEN_DIRECT = "libpvm/abi/xen_pv/direct.S"
+XEN_RING0 = ("ring0.direct-xen.four-level", "ring0.direct-xen.pku")
+# Xen PV's direct switches.
+XEN = (
+    guard("S6 a frame's first byte, where the host has a global page", XEN_DIRECT,
+          "	invlpg	(%rdx)				/* S6 */\n", "", "bochs.direct-xen"),
+    guard("S6 a frame's last byte, where the host has a global page", XEN_DIRECT, "	invlpg	(%rax)\n", "",
+          "bochs.direct-xen"),
+    guard("S6 frames below a guest's upper half", XEN_DIRECT, "	jb	\\otherwise\n", "", *XEN_RING0),
+    guard("S1 a base that WRFSBASE takes", XEN_DIRECT,
+          "	cmpq	%rax, C(CANONICAL_LIMIT)	/* S1: or WRFSBASE would fault */\n	jbe	syscall_to_host\n", "",
+          *XEN_RING0),
+    guard("S1 where a hypercall returns to", XEN_DIRECT, "	CANONICAL_OR syscall_to_host		/* S1 */\n", "",
+          *XEN_RING0),
+    guard("S1 where iret returns to", XEN_DIRECT, "	cmpq	%rax, C(CANONICAL_LIMIT)	/* S1 */\n	jbe	pvm_switcher_xen_iret_refused\n", "",
+          *XEN_RING0),
+    guard("S2 TF and RF of a hypercall", XEN_DIRECT,
+          "	testl	$(PVM_RFLAGS_RF | PVM_RFLAGS_TF), %r11d	/* S2 */\n	jnz	syscall_to_host\n", "", *XEN_RING0),
+    guard("S2 RFLAGS of iret", XEN_DIRECT,
+          "	andl	$PVM_RFLAGS_GUEST, %r11d	/* S2 */\n	orl	$(PVM_RFLAGS_IF | PVM_RFLAGS_FIXED), %r11d\n", "",
+          *XEN_RING0),
+    guard("S4 CS of iret to user mode", XEN_DIRECT,
+          "	andl	$3, %eax\n	cmpl	$3, %eax\n	je	pvm_switcher_xen_iret_refused\n", "", *XEN_RING0),
+    guard("S4 SS of iret to user mode", XEN_DIRECT,
+          "	cmpl	$FLAT_SS, %eax\n	jne	pvm_switcher_xen_iret_refused\n", "", *XEN_RING0),
+    guard("S3 an event that iret to user mode unmasks", XEN_DIRECT,
+          "	cmpb	$0, XEN_INFO_PENDING(%rdx)\n	jne	pvm_switcher_xen_iret_refused	/* the kernel is told first */\n", "",
+          *XEN_RING0),
+    guard("S3 an event that xen_version() is to deliver", XEN_DIRECT,
+          "	cmpb	$0, XEN_INFO_PENDING(%rdx)\n	jne	syscall_to_host\n1:	movq	$XEN_VERSION", "1:	movq	$XEN_VERSION",
+          *XEN_RING0),
+    guard("S11 a Xen PV kernel's PKRU after SYSCALL", XEN_DIRECT, "	wrpkru\n", "", "ring0.direct-xen.pku"),
+    guard("S12 a Xen PV guest's frame that cannot be read", LIST,
+          "	\\within xen_frame_read, xen_iret_refused\n", "", *XEN_RING0),
+    guard("S12 a Xen PV guest's frame that cannot be written", LIST,
+          "	\\within xen_frame_write, xen_syscall_refused\n", "", *XEN_RING0),
 )
 
 UNIT = "unit.test-switcher"
@@ -525,4 +563,4 @@ NATIVE = (
           "!config->switcher_pml4_entry ||", "unit.xen-pv"),
 )
 
-GUARDS = ENGINE + SWITCHER + C_SIDE + SINGLE_CR3 + MMU + NATIVE
+GUARDS = ENGINE + SWITCHER + XEN + C_SIDE + SINGLE_CR3 + MMU + NATIVE

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include <pvm/x86.h>
+#include <pvm/xen_state.h>
 
 #include "xen_vm.h"
 
@@ -284,12 +285,33 @@ static void *interrupt(void *arg)
 	return arg;
 }
 
+/* What a snapshot says, with a few words of its own; before the vCPUs run it may be taken. */
+static void change_state(void)
+{
+	static uint64_t words[(sizeof(struct pvm_xen_vm_state) + sizeof(struct pvm_xen_vcpu_state)) / 8];
+	struct pvm_kvm_xen_state request = {
+		.op = PVM_KVM_XEN_SAVE, .what = (uint32_t)(rnd() % 3), .data = (uintptr_t)words,
+	};
+	unsigned i;
+
+	if (request.what == PVM_KVM_XEN_STATE_VCPU)
+		request.index = rnd() % 2;
+	request.size = request.what == PVM_KVM_XEN_STATE_VM ? sizeof(struct pvm_xen_vm_state) :
+		       request.what == PVM_KVM_XEN_STATE_VCPU ? sizeof(struct pvm_xen_vcpu_state) : 64;
+	if (ioctl(x.vm, KVM_MEMORY_ENCRYPT_OP, &request))
+		return;
+	for (i = 0; i < 3; i++)
+		words[2 + rnd() % (request.size / 8 - 2)] = rnd() % 2 ? rnd() % 8 : value();
+	request.op = PVM_KVM_XEN_RESTORE;
+	ioctl(x.vm, KVM_MEMORY_ENCRYPT_OP, &request);
+}
+
 static void act(void)
 {
 	unsigned id = rnd() % 2;
 	int fd = x.vcpu[id];
 
-	switch (rnd() % 16) {
+	switch (rnd() % 17) {
 	case 0:
 	case 1:
 	case 2:
@@ -331,6 +353,9 @@ static void act(void)
 	case 15:
 		ioctl(x.vm, KVM_CREATE_VCPU, rnd() % 3);
 		break;
+	case 16:
+		change_state();
+		break;
 	}
 }
 
@@ -352,6 +377,8 @@ __attribute__((noreturn)) static void one_machine(unsigned number)
 	}
 	for (i = 0; i < 20; i++)
 		scramble();
+	for (i = 0; i < number % 8; i++)
+		change_state();
 	for (i = 0; i < 2; i++)
 		if (pthread_create(&runners[i], NULL, run, (void *)(uintptr_t)i))
 			machine_die("no thread for vCPU %u", i);

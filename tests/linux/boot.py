@@ -25,6 +25,7 @@ from initramfs import pack  # noqa: E402
 
 TIMEOUT = 900		# against hangs; a boot takes half a minute
 MEMORY_MB = 640
+DIRECT_LEAST = 50
 POWER_OFF = 0		# of minivisor, where the guest ends itself
 
 # How each init of these tests begins: with the file systems and the programs that scripts expect.
@@ -84,7 +85,7 @@ def boot(args, kernel, files, folder):
     console, log = folder / "console", folder / "log"
     command = ["qemu-system-x86_64", "-accel", "tcg", "-icount", "shift=0,sleep=off", "-cpu", "max,la57=off,smap=off",
                "-smp", str(args.cpus), "-m", f"{2 * MEMORY_MB + 720}", "-kernel", args.minivisor,
-               "-initrd", f"{kernel} console=hvc0 {args.append},{files}", "-append", f"memory={MEMORY_MB}",
+               "-initrd", f"{kernel} console=hvc0 {args.append},{files}", "-append", f"stats=1 memory={MEMORY_MB}",
                "-display", "none", "-monitor", "none", "-nic", "none", "-no-reboot",
                "-serial", f"file:{console}", "-serial", f"file:{log}",
                "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
@@ -125,6 +126,12 @@ def judge_minivisor(log, status):
     return wrong
 
 
+def direct(log):
+    """System calls, returns to user mode and to the kernel that were no exits, of all CPUs."""
+    rows = re.findall(r"direct: (\d+) system calls, (\d+) returns to user, (\d+) to supervisor", log)
+    return [sum(int(row[i]) for row in rows) for i in range(3)]
+
+
 def main():
     if sys.argv[1:2] == ["--extract"] and len(sys.argv) == 4:
         pathlib.Path(sys.argv[3]).write_bytes(payload(pathlib.Path(sys.argv[2])))
@@ -153,11 +160,15 @@ def main():
         files = initramfs(folder, args.work)
         console, log, status = boot(args, folder / "vmlinux", files, folder)
     wrong = judge(args.cpus, args.checks, release, console) + judge_minivisor(log, status)
+    switches = direct(log)
+    if min(switches) < DIRECT_LEAST:
+        wrong.append(f"system calls, returns to user mode and to the kernel without an exit: {switches}")
     if wrong:
         print(console[-6000:])
         print("\n".join(f"not ok - {line}" for line in wrong))
         return 1
-    print(f"ok - {release}, {args.cpus} CPUs: init, {args.checks} checks of a program, and power off")
+    print(f"ok - {release}, {args.cpus} CPUs: init, {args.checks} checks of a program, and power off; "
+          "without an exit: {} system calls, {} returns to user mode, {} to the kernel".format(*switches))
     return 0
 
 

@@ -15,7 +15,6 @@ enum { EAX, EBX, ECX, EDX };
 #define CPUID_CALLS	(CPUID_BASE + 2)
 #define CPUID_TIME	(CPUID_BASE + 3)
 #define CPUID_PV	(CPUID_BASE + 5)
-#define TSC_IS_NATIVE	2
 
 /* Not for this guest: what its kernel runs without, because it is not at ring 0, and what of PVM's own is
  * no part of the interface. */
@@ -151,8 +150,8 @@ static void cpuid(const struct pvm_vm_config *config, uint32_t leaf, uint32_t hi
 	case CPUID_VERSION:
 		out[EAX] = PVM_XEN_VERSION;
 		break;
+	/* TSC mode 0: it ticks, but is no clock. A restored guest has another host's. */
 	case CPUID_TIME:
-		out[EBX] = TSC_IS_NATIVE;
 		break;
 	case CPUID_PV:
 		out[EBX] = config->guest_maxphyaddr;

@@ -48,8 +48,7 @@ static void push_interrupted(struct frame *frame, const struct pvm_vcpu *vcpu)
 	push(frame, vcpu->user_mode ? vcpu->seg[PVM_SS] : vcpu->vm->config.user_ds);
 }
 
-/* The two modes' tables and GS bases change places. */
-static void cross(struct pvm_vcpu *vcpu)
+void pvm_xen_cross(struct pvm_vcpu *vcpu)
 {
 	uint64_t cr3 = vcpu->cr3, gs_base = vcpu->gs_base;
 
@@ -81,7 +80,7 @@ static enum pvm_action enter(struct pvm_vcpu *vcpu, uint64_t rip, const struct f
 {
 	bool from_user = vcpu->user_mode;
 	size_t size = frame->count * sizeof(frame->word[0]);
-	uint64_t rsp = from_user ? xen_vcpu(vcpu)->kernel_sp : vcpu->gpr[PVM_RSP];
+	uint64_t rsp = from_user ? vcpu->msr.supervisor_rsp : vcpu->gpr[PVM_RSP];
 	struct pvm_fault_result fault;
 	pvm_gva_t gva;
 	int rc;
@@ -92,11 +91,11 @@ static enum pvm_action enter(struct pvm_vcpu *vcpu, uint64_t rip, const struct f
 		return pvm_event_shutdown(vcpu, PVM_SHUTDOWN_BAD_ENTRY, vector, rip);
 	rsp = (rsp & ~(uint64_t)(STACK_ALIGNMENT - 1)) - size;
 	if (from_user)
-		cross(vcpu);
+		pvm_xen_cross(vcpu);
 	rc = pvm_mmu_write(vcpu, pvm_gva(rsp), frame->word, size, &fault, &gva);
 	if (rc != PVM_OK) {
 		if (from_user)
-			cross(vcpu);
+			pvm_xen_cross(vcpu);
 		if (rc == PVM_EAGAIN)
 			return PVM_ACT_RETRY;
 		return pvm_event_shutdown(vcpu, PVM_SHUTDOWN_DOUBLE_FAULT, vector, gva.v);
@@ -155,8 +154,16 @@ enum pvm_action pvm_xen_deliver_upcall(struct pvm_vcpu *vcpu)
 
 enum pvm_action pvm_xen_user_syscall(struct pvm_vcpu *vcpu)
 {
+	enum pvm_action action;
+
 	pvm_trace_vcpu(vcpu, PVM_TRACE_SYSCALL, vcpu->rip, vcpu->gpr[PVM_RAX], 0, 0);
-	return enter_callback(vcpu, PVM_XEN_CALLBACK_SYSCALL);
+	action = enter_callback(vcpu, PVM_XEN_CALLBACK_SYSCALL);
+	if (action != PVM_ACT_RESUME)
+		return action;
+	/* They are in the frame. So it goes on by SYSRET, here and in direct.S. */
+	vcpu->gpr[PVM_RCX] = vcpu->rip;
+	vcpu->gpr[PVM_R11] = vcpu->rflags;
+	return PVM_ACT_RESUME;
 }
 
 /* ------------------------------------------------------------------------
@@ -237,7 +244,7 @@ enum pvm_action pvm_xen_iret(struct pvm_vcpu *vcpu)
 		if (!user_is_valid(vcpu, &c, cs))
 			return fail_safe(vcpu, &c);
 		load_context(vcpu, &c);
-		cross(vcpu);
+		pvm_xen_cross(vcpu);
 		vcpu->seg[PVM_CS] = cs;
 		vcpu->seg[PVM_SS] = vcpu->vm->config.user_ds;
 		pvm_trace_vcpu(vcpu, PVM_TRACE_RETURN_USER, c.rip, 0, 0, 0);

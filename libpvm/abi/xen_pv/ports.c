@@ -30,8 +30,7 @@ static uint64_t *port_at(const struct pvm_vm *vm, uint32_t port)
 	return page + port % XEN_PORTS_PER_PAGE;
 }
 
-/* What it is now; port 0 and what is beyond the table is closed. */
-static struct xen_port port_get(const struct pvm_vm *vm, uint32_t port)
+struct xen_port pvm_xen_port_get(const struct pvm_vm *vm, uint32_t port)
 {
 	union port_word word = { .word = 0 };
 
@@ -41,7 +40,7 @@ static struct xen_port port_get(const struct pvm_vm *vm, uint32_t port)
 	return word.port;
 }
 
-static void port_set(struct pvm_vm *vm, uint32_t port, struct xen_port to)
+void pvm_xen_port_set(struct pvm_vm *vm, uint32_t port, struct xen_port to)
 {
 	union port_word word = { .port = to };
 
@@ -54,9 +53,9 @@ static int port_new(struct pvm_vm *vm, struct xen_port to)
 	uint32_t port;
 
 	for (port = 1; port < PVM_XEN_PORTS_MAX; port++) {
-		if (port_get(vm, port).state != PVM_XEN_PORT_CLOSED)
+		if (pvm_xen_port_get(vm, port).state != PVM_XEN_PORT_CLOSED)
 			continue;
-		port_set(vm, port, to);
+		pvm_xen_port_set(vm, port, to);
 		return (int)port;
 	}
 	return PVM_XEN_ENOSPC;
@@ -148,7 +147,7 @@ void pvm_xen_raise(struct pvm_vm *vm, uint32_t port)
 	if (!shared || (__atomic_fetch_or(word_of(shared->pending, port), bit_of(port), __ATOMIC_SEQ_CST) &
 			bit_of(port)))
 		return;
-	vcpu = xen_find_vcpu(vm, port_get(vm, port).vcpu);
+	vcpu = xen_find_vcpu(vm, pvm_xen_port_get(vm, port).vcpu);
 	if (!vcpu)
 		return;
 	wake_poller(vcpu, port);
@@ -225,13 +224,13 @@ static int close_port(struct pvm_vm *vm, uint32_t number)
 	struct pvm_vcpu *vcpu;
 
 	pvm_lock(vm);
-	port = port_get(vm, number);
+	port = pvm_xen_port_get(vm, number);
 	if (port.state != PVM_XEN_PORT_CLOSED) {
 		vcpu = xen_find_vcpu(vm, port.vcpu);
 		/* The virtual interrupt stays with the vCPU that it was bound for. */
 		if (port.state == PVM_XEN_PORT_VIRQ && vcpu && xen_vcpu(vcpu)->virq_port[port.virq] == number)
 			__atomic_store_n(&xen_vcpu(vcpu)->virq_port[port.virq], 0, __ATOMIC_RELEASE);
-		port_set(vm, number, (struct xen_port){ .state = PVM_XEN_PORT_CLOSED });
+		pvm_xen_port_set(vm, number, (struct xen_port){ .state = PVM_XEN_PORT_CLOSED });
 		if (shared)
 			__atomic_fetch_and(word_of(shared->pending, number), ~bit_of(number),
 					   __ATOMIC_SEQ_CST);
@@ -242,7 +241,7 @@ static int close_port(struct pvm_vm *vm, uint32_t number)
 
 static int send(struct pvm_vm *vm, uint32_t number)
 {
-	struct xen_port port = port_get(vm, number);
+	struct xen_port port = pvm_xen_port_get(vm, number);
 
 	switch (port.state) {
 	case PVM_XEN_PORT_INTERDOMAIN:
@@ -266,14 +265,14 @@ static int bind_vcpu(struct pvm_vm *vm, uint32_t number, uint32_t id)
 	if (!xen_find_vcpu(vm, id))
 		return PVM_XEN_ENOENT;
 	pvm_lock(vm);
-	port = port_get(vm, number);
+	port = pvm_xen_port_get(vm, number);
 	/* An interrupt of one vCPU is its own. */
 	if (port.state != PVM_XEN_PORT_INTERDOMAIN && port.state != PVM_XEN_PORT_UNBOUND &&
 	    (port.state != PVM_XEN_PORT_VIRQ || (PVM_XEN_VIRQS_OF_VCPU >> port.virq & 1))) {
 		result = PVM_XEN_EINVAL;
 	} else {
 		port.vcpu = (uint16_t)id;
-		port_set(vm, number, port);
+		pvm_xen_port_set(vm, number, port);
 	}
 	pvm_unlock(vm);
 	return result;
@@ -282,7 +281,7 @@ static int bind_vcpu(struct pvm_vm *vm, uint32_t number, uint32_t id)
 static int unmask(struct pvm_vm *vm, uint32_t number)
 {
 	struct pvm_xen_shared_info *shared = xen_vm(vm)->shared;
-	struct xen_port port = port_get(vm, number);
+	struct xen_port port = pvm_xen_port_get(vm, number);
 	struct pvm_vcpu *vcpu = xen_find_vcpu(vm, port.vcpu);
 
 	if (port.state == PVM_XEN_PORT_CLOSED || !shared)
@@ -301,7 +300,7 @@ struct request {
 static int status(struct pvm_vm *vm, struct request *r)
 {
 	uint32_t number = r->word[1];
-	struct xen_port port = port_get(vm, number);
+	struct xen_port port = pvm_xen_port_get(vm, number);
 
 	if ((uint16_t)r->word[0] != PVM_XEN_DOMID_SELF)
 		return PVM_XEN_ESRCH;
@@ -400,9 +399,10 @@ static int change(struct pvm_vm *vm, uint32_t number, uint8_t from, uint8_t to, 
 	struct xen_port port;
 
 	pvm_lock(vm);
-	port = port_get(vm, number);
+	port = pvm_xen_port_get(vm, number);
 	if (port.state == from) {
-		port_set(vm, number, (struct xen_port){ .state = to, .vcpu = port.vcpu, .remote = remote });
+		pvm_xen_port_set(vm, number,
+				 (struct xen_port){ .state = to, .vcpu = port.vcpu, .remote = remote });
 		pvm_unlock(vm);
 		return PVM_OK;
 	}
@@ -422,7 +422,7 @@ int pvm_xen_unbind_port(struct pvm_vm *vm, uint32_t port)
 
 int pvm_xen_notify(struct pvm_vm *vm, uint32_t port)
 {
-	if (port_get(vm, port).state != PVM_XEN_PORT_INTERDOMAIN)
+	if (pvm_xen_port_get(vm, port).state != PVM_XEN_PORT_INTERDOMAIN)
 		return PVM_EINVAL;
 	if (!__atomic_load_n(&xen_vm(vm)->shared, __ATOMIC_ACQUIRE))
 		return PVM_EAGAIN;

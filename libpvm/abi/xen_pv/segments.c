@@ -9,7 +9,6 @@
 #include "abi/xen_pv/xen_pv.h"
 
 #define DESCRIPTOR	8u	/* bytes */
-#define GDT_ENTRIES_MAX	7168u	/* 14 pages; the rest was the hypervisor's */
 #define TLS_ENTRIES	3u
 
 enum xen_step pvm_xen_set_trap_table(struct xen_call *call)
@@ -63,13 +62,14 @@ enum xen_step pvm_xen_callback_op(struct xen_call *call)
 		return xen_done(call, PVM_XEN_EINVAL);
 	xen_vcpu(call->vcpu)->callback[reg.type] = (struct xen_callback){
 		.address = reg.address, .masks = reg.flags & PVM_XEN_CALLBACKF_MASK_EVENTS };
+	call->vcpu->state_gen++;	/* pvm_abi_switches::entry */
 	return xen_done(call, 0);
 }
 
 enum xen_step pvm_xen_stack_switch(struct xen_call *call)
 {
 	call->budget--;
-	xen_vcpu(call->vcpu)->kernel_sp = call->arg[1];
+	call->vcpu->msr.supervisor_rsp = call->arg[1];
 	return xen_done(call, 0);
 }
 
@@ -95,7 +95,7 @@ enum xen_step pvm_xen_set_gdt(struct xen_call *call)
 	int rc;
 
 	call->budget--;
-	if (entries > GDT_ENTRIES_MAX)
+	if (entries > XEN_GDT_ENTRIES_MAX)
 		return xen_done(call, PVM_XEN_EINVAL);
 	if (!entries) {
 		xen_vcpu(vcpu)->gdt_entries = 0;

@@ -26,21 +26,40 @@ uint64_t pvm_xen_now(const struct pvm_vcpu *vcpu)
  * The clock.
  */
 
-void pvm_xen_write_time(struct pvm_vcpu *vcpu)
+/* The version is odd while it is written; whatever the guest has made of it. */
+static struct pvm_xen_time_info time_now(const struct pvm_vcpu *vcpu, uint32_t version)
 {
-	volatile struct pvm_xen_time_info *time = &xen_info(vcpu)->time;
-	struct pvm_xen_time_info now;
-	struct pvm_fault_result fault;
 	struct pvm_clock clock;
-	pvm_gva_t gva;
 
 	vcpu->vm->ops->clock(vcpu->vm->host, &clock);
-	/* The version is odd while it is written; whatever the guest has made of it. */
-	now = (struct pvm_xen_time_info){
-		.version = (time->version | 1) + 3, .tsc_timestamp = clock.tsc, .system_time = clock.ns,
+	return (struct pvm_xen_time_info){
+		.version = (version | 1) + 3, .tsc_timestamp = clock.tsc, .system_time = clock.ns,
 		.tsc_to_system_mul = clock.mul, .tsc_shift = clock.shift,
 		.flags = clock.stable ? PVM_XEN_TIME_TSC_STABLE : 0,
 	};
+}
+
+/* Into the linear address @area of the kernel's; memory that is away gets it at the next change. */
+static void write_in_kernel(struct pvm_vcpu *vcpu, uint64_t area, const void *from, size_t size)
+{
+	struct pvm_fault_result fault;
+	bool crosses = vcpu->user_mode;
+	pvm_gva_t gva;
+
+	if (!area)
+		return;
+	if (crosses)
+		pvm_xen_cross(vcpu);
+	pvm_mmu_write(vcpu, pvm_gva(area), from, size, &fault, &gva);
+	if (crosses)
+		pvm_xen_cross(vcpu);
+}
+
+void pvm_xen_write_time(struct pvm_vcpu *vcpu)
+{
+	volatile struct pvm_xen_time_info *time = &xen_info(vcpu)->time;
+	struct pvm_xen_time_info now = time_now(vcpu, time->version);
+
 	__atomic_store_n(&time->version, now.version - 1, __ATOMIC_SEQ_CST);
 	time->tsc_timestamp = now.tsc_timestamp;
 	time->system_time = now.system_time;
@@ -48,9 +67,7 @@ void pvm_xen_write_time(struct pvm_vcpu *vcpu)
 	time->tsc_shift = now.tsc_shift;
 	time->flags = now.flags;
 	__atomic_store_n(&time->version, now.version, __ATOMIC_RELEASE);
-	/* The same for programs, if the guest wants it; memory that is away gets it at the next change. */
-	if (xen_vcpu(vcpu)->time_area && !vcpu->user_mode)
-		pvm_mmu_write(vcpu, pvm_gva(xen_vcpu(vcpu)->time_area), &now, sizeof(now), &fault, &gva);
+	write_in_kernel(vcpu, xen_vcpu(vcpu)->time_area, &now, sizeof(now));	/* for programs */
 }
 
 /* Ticks are shifted until a second has 2^30 to 2^31 of them, so that the product keeps all 32 bits of mul. */
@@ -75,17 +92,13 @@ void pvm_xen_set_runstate(struct pvm_vcpu *vcpu, uint32_t state)
 {
 	struct xen_vcpu *xen = xen_vcpu(vcpu);
 	struct pvm_xen_runstate *run = &xen->runstate;
-	struct pvm_fault_result fault;
 	uint64_t now = pvm_xen_now(vcpu);
-	pvm_gva_t gva;
 
 	if (now > run->entry_time)
 		run->time[run->state] += now - run->entry_time;
 	run->state = state;
 	run->entry_time = now;
-	/* A place that cannot be written now is written at the next change. */
-	if (xen->runstate_area && !vcpu->user_mode)
-		pvm_mmu_write(vcpu, pvm_gva(xen->runstate_area), run, sizeof(*run), &fault, &gva);
+	write_in_kernel(vcpu, xen->runstate_area, run, sizeof(*run));
 }
 
 /* ------------------------------------------------------------------------
@@ -149,6 +162,20 @@ static uint64_t info_place(const struct pvm_vcpu *vcpu)
 	       vcpu->id * sizeof(struct pvm_xen_vcpu_info);
 }
 
+/* What a restored vCPU was told, and its mask, are where they were. */
+static int open_restored_info(struct pvm_vcpu *vcpu)
+{
+	struct xen_vcpu *xen = xen_vcpu(vcpu);
+	int rc = pvm_pvcs_attach(vcpu, xen->restored_info);
+
+	if (rc != PVM_OK)
+		return rc;
+	xen->restored_info = 0;
+	__atomic_store_n(&xen->info, (struct pvm_xen_vcpu_info *)vcpu->pvcs, __ATOMIC_SEQ_CST);
+	pvm_xen_tell_everything(vcpu);
+	return PVM_OK;
+}
+
 int pvm_xen_open_info(struct pvm_vcpu *vcpu)
 {
 	struct xen_vcpu *xen = xen_vcpu(vcpu);
@@ -156,6 +183,8 @@ int pvm_xen_open_info(struct pvm_vcpu *vcpu)
 	uint64_t place = info_place(vcpu);
 	int rc = open_shared(vcpu);
 
+	if (rc == PVM_OK && xen->restored_info)
+		rc = open_restored_info(vcpu);
 	if (rc != PVM_OK || !place || (vcpu->pvcs && vcpu->msr.vcpu_struct == place))
 		return rc;
 	if (vcpu->pvcs)
@@ -183,6 +212,7 @@ static bool load_start(struct pvm_vcpu *vcpu)
 	vcpu->fs_base = start->fs_base;
 	vcpu->gs_base = start->gs_base;
 	vcpu->msr.kernel_gs_base = start->user_gs_base;
+	vcpu->msr.supervisor_rsp = start->kernel_sp;
 	vcpu->halted = false;
 	vcpu->state_gen++;
 	pvm_mmu_new_cr3(vcpu);
@@ -236,6 +266,69 @@ static enum pvm_action failed(struct pvm_vcpu *vcpu, int rc)
 	return PVM_ACT_ERROR;
 }
 
+/* ------------------------------------------------------------------------
+ * After a restore.
+ */
+
+/* The four words of a clock for programs, as pvm_xen_write_time() writes them. */
+static int write_time_area(struct pvm_vcpu *vcpu, pvm_gpa_t gpa)
+{
+	union {
+		struct pvm_xen_time_info time;
+		uint64_t word[sizeof(struct pvm_xen_time_info) / sizeof(uint64_t)];
+	} now;
+	uint32_t version;
+	unsigned i;
+	int rc = pvm_mmu_read_gpa(vcpu, gpa, &version, sizeof(version));
+
+	if (rc != PVM_OK)
+		return rc;
+	now.time = time_now(vcpu, version);
+	now.time.version--;
+	for (i = 0; i < sizeof(now) / sizeof(now.word[0]) && rc == PVM_OK; i++)
+		rc = pvm_mmu_write_entry(vcpu, pvm_gpa(gpa.v + i * sizeof(now.word[0])), now.word[i], false);
+	now.time.version++;
+	return rc == PVM_OK ? pvm_mmu_write_entry(vcpu, gpa, now.word[0], false) : rc;
+}
+
+/* A program may read another vCPU's clock: the first vCPU that comes writes all of them, before any goes
+ * on. */
+static enum pvm_action write_time_areas(struct pvm_vcpu *vcpu)
+{
+	struct xen_vm *vm = xen_vm(vcpu->vm);
+	uint32_t due = XEN_TIMES_DUE, i;
+	int rc = PVM_OK;
+
+	if (__atomic_load_n(&vm->times, __ATOMIC_ACQUIRE) == XEN_TIMES_DONE)
+		return PVM_ACT_RESUME;
+	if (vcpu->brief)	/* M12 */
+		return PVM_ACT_RETRY;
+	if (!__atomic_compare_exchange_n(&vm->times, &due, XEN_TIMES_BUSY, false, __ATOMIC_ACQUIRE,
+					 __ATOMIC_RELAXED))
+		return due == XEN_TIMES_DONE ? PVM_ACT_RESUME : PVM_ACT_RETRY;
+	for (i = 0; i < PVM_XEN_VCPUS_MAX && rc != PVM_EAGAIN; i++) {
+		struct pvm_vcpu *other = xen_find_vcpu(vcpu->vm, i);
+
+		if (!other || !xen_vcpu(other)->time_area_gpa)
+			continue;
+		rc = write_time_area(vcpu, pvm_gpa(xen_vcpu(other)->time_area_gpa));
+		if (rc != PVM_EAGAIN)	/* also where there is no memory any more */
+			xen_vcpu(other)->time_area_gpa = 0;
+	}
+	__atomic_store_n(&vm->times, rc == PVM_EAGAIN ? XEN_TIMES_DUE : XEN_TIMES_DONE, __ATOMIC_RELEASE);
+	return rc == PVM_EAGAIN ? PVM_ACT_RETRY : PVM_ACT_RESUME;
+}
+
+/* Its vcpu_info is open. */
+static void go_on_restored(struct pvm_vcpu *vcpu)
+{
+	struct xen_vcpu *xen = xen_vcpu(vcpu);
+
+	xen->restored = false;
+	vcpu->halted = xen->wait != XEN_WAIT_NOTHING;
+	pvm_xen_set_deadline(vcpu, XEN_DEADLINE_TIMER, xen->deadline[XEN_DEADLINE_TIMER]);
+}
+
 /* What is rare: to look at it costs the entry one comparison. */
 static enum pvm_action settle(struct pvm_vcpu *vcpu)
 {
@@ -250,6 +343,12 @@ static enum pvm_action settle(struct pvm_vcpu *vcpu)
 	if (rc != PVM_OK)
 		return failed(vcpu, rc);
 	if (vcpu->pvcs && (xen->timeless || xen->clock_gen != clock_gen)) {
+		enum pvm_action action = write_time_areas(vcpu);
+
+		if (action != PVM_ACT_RESUME)
+			return action;
+		if (xen->restored)
+			go_on_restored(vcpu);
 		xen->timeless = false;
 		xen->clock_gen = clock_gen;
 		pvm_xen_write_time(vcpu);

@@ -130,7 +130,7 @@ static void read_registers(struct reader *r, struct xen_start *start)
 	start->user_gs_base = read_word(r, PVM_XEN_CONTEXT_GS_BASE_USER);
 }
 
-static bool context_is_valid(const struct pvm_vcpu *vcpu, const struct xen_start *start)
+bool pvm_xen_start_is_valid(const struct pvm_vcpu *vcpu, const struct xen_start *start)
 {
 	const struct pvm_vm_config *config = &vcpu->vm->config;
 
@@ -155,11 +155,11 @@ static enum xen_step initialise(struct xen_call *call, struct pvm_vcpu *vcpu)
 	valid = read_word(&r, PVM_XEN_CONTEXT_FLAGS) & IN_KERNEL;
 	read_registers(&r, &xen->start);
 	read_traps(&r, xen);
-	xen->kernel_sp = read_word(&r, PVM_XEN_CONTEXT_KERNEL_SP);
+	xen->start.kernel_sp = read_word(&r, PVM_XEN_CONTEXT_KERNEL_SP);
 	xen->callback[PVM_XEN_CALLBACK_EVENT].address = read_word(&r, PVM_XEN_CONTEXT_EVENT);
 	xen->callback[PVM_XEN_CALLBACK_FAILSAFE].address = read_word(&r, PVM_XEN_CONTEXT_FAILSAFE);
 	xen->callback[PVM_XEN_CALLBACK_SYSCALL].address = read_word(&r, PVM_XEN_CONTEXT_SYSCALL);
-	valid = valid && context_is_valid(vcpu, &xen->start);
+	valid = valid && pvm_xen_start_is_valid(vcpu, &xen->start);
 	__atomic_store_n(&xen->life, r.failed || !valid ? XEN_FRESH : XEN_READY, __ATOMIC_SEQ_CST);
 	if (r.failed)
 		return r.step;

@@ -10,6 +10,7 @@
  *   frames.c    entries into the kernel and iret
  *   upcall.c    before each entry: start of a vCPU, waking, events
  *   ports.c     event channels: ports, and telling a vCPU
+ *   state.c     all of it to paper and back
  *   calls.c     SYSCALL, the table of hypercalls, multicalls
  *   tables.c    hypercalls that write page tables, flush, and load them
  *   segments.c, vcpus.c, sched.c, queries.c   the other hypercalls
@@ -24,6 +25,7 @@
 #include "internal.h"
 
 #define XEN_VECTORS	256
+#define XEN_GDT_ENTRIES_MAX 7168u	/* 14 pages; the rest was the hypervisor's */
 #define XEN_ARGS	6
 
 /* ------------------------------------------------------------------------
@@ -41,15 +43,24 @@ struct xen_port {
 #define XEN_PORTS_PER_PAGE	(PVM_PAGE_SIZE / sizeof(struct xen_port))
 #define XEN_PORT_PAGES		(PVM_XEN_PORTS_MAX / XEN_PORTS_PER_PAGE)
 
+/* After a restore: what programs read of all vCPUs' clocks is written before any vCPU goes on. */
+enum xen_times {
+	XEN_TIMES_DONE,
+	XEN_TIMES_DUE,
+	XEN_TIMES_BUSY,		/* a vCPU writes them */
+};
+
 /* One page. */
 struct xen_vm {
 	struct pvm_host_page own, ports[XEN_PORT_PAGES];
 	struct pvm_xen_shared_info *shared;	/* pinned; NULL: no vCPU has run yet */
 	void *shared_page;			/* as pin() gave it */
 	uint32_t clock_gen;			/* shared: counts the host's changes of its clock */
+	uint32_t times;				/* shared: enum xen_times */
 	struct pvm_vcpu *vcpu[PVM_XEN_VCPUS_MAX];	/* by id; NULL: there is none */
 };
 
+/* Numbers that are in snapshots: <pvm/xen_state.h>. */
 enum xen_life {
 	XEN_FRESH,	/* never initialised */
 	XEN_BUSY,	/* another vCPU writes its context */
@@ -59,6 +70,7 @@ enum xen_life {
 	XEN_UP,
 };
 
+/* These, too. */
 enum xen_wait {
 	XEN_WAIT_NOTHING,
 	XEN_WAIT_EVENT,		/* SCHEDOP_block */
@@ -80,16 +92,15 @@ struct xen_callback {
 struct xen_start {
 	uint64_t gpr[PVM_GPR_COUNT];
 	uint64_t rip, rflags, cr3, user_cr3;
-	uint64_t fs_base, gs_base, user_gs_base;
+	uint64_t fs_base, gs_base, user_gs_base, kernel_sp;
 };
 
-/* One page. */
+/* One page. The kernel's stack of entries from user mode is pvm_msrs::supervisor_rsp. */
 struct xen_vcpu {
 	struct pvm_host_page own;
 	uint64_t trap[XEN_VECTORS];		/* addresses; 0: none */
 	uint8_t trap_flags[XEN_VECTORS];	/* PVM_XEN_TRAP_* */
 	struct xen_callback callback[PVM_XEN_CALLBACKS];
-	uint64_t kernel_sp;
 	uint64_t gdt_frame;			/* the first, 0: none */
 	uint32_t gdt_entries;
 	struct pvm_xen_runstate runstate;
@@ -99,6 +110,9 @@ struct xen_vcpu {
 	uint32_t poll_count;			/* ports that it polls; of more than one, any wakes it */
 	uint32_t poll_port;
 	struct xen_start start;
+	bool restored;				/* from a snapshot, and not entered since */
+	uint64_t restored_info;			/* gpa of the vcpu_info that it had there; 0: none */
+	uint64_t time_area_gpa;			/* of the snapshot's time_area; 0: none */
 
 	/* shared */
 	uint32_t life;				/* enum xen_life */
@@ -212,11 +226,16 @@ enum pvm_action pvm_xen_deliver(struct pvm_vcpu *vcpu, uint8_t vector, uint32_t 
 enum pvm_action pvm_xen_deliver_upcall(struct pvm_vcpu *vcpu);
 enum pvm_action pvm_xen_user_syscall(struct pvm_vcpu *vcpu);
 enum pvm_action pvm_xen_iret(struct pvm_vcpu *vcpu);
+/* The two modes' tables and GS bases change places. */
+void pvm_xen_cross(struct pvm_vcpu *vcpu);
 
 /* ------------------------------------------------------------------------
  * ports.c. None of these sleeps.
  */
 
+/* What a port is now; port 0 and what is beyond the table is closed. To change one needs the MMU lock. */
+struct xen_port pvm_xen_port_get(const struct pvm_vm *vm, uint32_t port);
+void pvm_xen_port_set(struct pvm_vm *vm, uint32_t port, struct xen_port to);
 /* Mark a port as pending, and tell its vCPU. The port is open. */
 void pvm_xen_raise(struct pvm_vm *vm, uint32_t port);
 /* A virtual interrupt of one vCPU, if a port is bound to it. */
@@ -231,6 +250,8 @@ void pvm_xen_tell_everything(struct pvm_vcpu *vcpu);
  * vcpus.c
  */
 
+/* May a vCPU start so? (S1) */
+bool pvm_xen_start_is_valid(const struct pvm_vcpu *vcpu, const struct xen_start *start);
 /* PVM_NO_DEADLINE: none. What has passed already comes at the next entry. */
 void pvm_xen_set_deadline(struct pvm_vcpu *vcpu, enum xen_deadline which, uint64_t ns);
 /* The host's timer has fired: what is due. */

@@ -6,7 +6,9 @@
  */
 #include "test_vm.h"
 
+#include <pvm/exit.h>
 #include <pvm/mmu.h>
+#include <pvm/xen.h>
 
 #include "cpu.h"
 #include "memory.h"
@@ -101,6 +103,23 @@ static void op_lock(void *host)
 	(void)host;
 }
 
+/* Its time stands still. */
+static void op_clock(void *host, struct pvm_clock *clock)
+{
+	(void)host;
+	*clock = (struct pvm_clock){ .mul = 1u << 31, .stable = true };
+}
+
+static void op_set_timer(void *host, struct pvm_vcpu *vcpu, uint64_t ns)
+{
+	(void)host, (void)vcpu, (void)ns;
+}
+
+static void op_kick_vcpu(void *host, struct pvm_vcpu *vcpu)
+{
+	(void)host, (void)vcpu;
+}
+
 static const struct pvm_host_ops host_ops = {
 	.page_alloc = op_vm_page_alloc,
 	.page_free = op_page_free,
@@ -112,6 +131,9 @@ static const struct pvm_host_ops host_ops = {
 	.tlb_flush = op_flush,
 	.mmu_lock = op_lock,
 	.mmu_unlock = op_lock,
+	.clock = op_clock,
+	.set_timer = op_set_timer,
+	.kick = op_kick_vcpu,
 };
 
 static pvm_hpa_t op_va_to_pa(void *host, const void *va)
@@ -211,10 +233,10 @@ static void put_syscall(uint64_t gpa)
 	test.memory[gpa + 1] = 0x05;
 }
 
-static void init_vm(bool single)
+static void init_vm(enum pvm_abi abi)
 {
 	struct pvm_vm_config config = {
-		.abi = single ? PVM_ABI_SINGLE_CR3 : PVM_ABI_DUAL_CR3,
+		.abi = abi,
 		.host_la57 = cpu_features.la57,
 		.host_nx = true,
 		.host_pke = cpu_features.pke,
@@ -235,6 +257,12 @@ static void init_vm(bool single)
 	};
 	const char *why;
 
+	if (abi == PVM_ABI_XEN_PV) {
+		config.range.pml4_end = PVM_PTES_PER_TABLE;
+		config.guest_cr4 = PVM_CR4_GUEST & ~(uint64_t)PVM_CR4_LA57;
+		config.xen = (struct pvm_xen_config){ .vcpus = 1, .pages = SHARED_GPA / PVM_PAGE_SIZE,
+						      .shared_info = { SHARED_GPA / PVM_PAGE_SIZE } };
+	}
 	if (pvm_vm_config_check(&config, &why) != PVM_OK)
 		fail("VM: %s", why);
 	if (pvm_vm_init(&test.vm, &config, &host_ops, &test) != PVM_OK ||
@@ -245,7 +273,7 @@ static void init_vm(bool single)
 
 void test_vm_init(void)
 {
-	bool single = option_number("single", 0);
+	bool single = option_number("single", 0), xen = option_number("xen", 0);
 
 	init_switcher();
 	test.memory = memory_take(MEMORY_SIZE);
@@ -256,10 +284,12 @@ void test_vm_init(void)
 	put_syscall(RETU_SYSCALL);
 	put_syscall(RETS_SYSCALL);
 	put_syscall(HYPERCALL);
-	init_vm(single);
+	init_vm(xen ? PVM_ABI_XEN_PV : single ? PVM_ABI_SINGLE_CR3 : PVM_ABI_DUAL_CR3);
 	test.vcpu.cr3 = test.cr3[0];
 	if (!single)
 		test.vcpu.msr.switch_cr3 = test.switch_cr3[0];
+	if (xen)
+		return;
 	if (pvm_msr_write(&test.vcpu, MSR_PVM_VCPU_STRUCT, PVCS_GPA) != PVM_OK)
 		fail("no PVCS");
 	test.pvcs = test.vcpu.pvcs;

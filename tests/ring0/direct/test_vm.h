@@ -19,6 +19,7 @@
 #define USER_GPA	0x6000		/* the one page that is user mode's in single CR3 */
 #define PVCS_GPA	0x10000
 #define TABLES_GPA	0x100000
+#define SHARED_GPA	(MEMORY_SIZE - PVM_PAGE_SIZE)	/* Xen PV's shared_info, with its vcpu_info */
 #define UPPER_BASE	0xffffc00000000000ull
 
 /* Addresses of SYSCALL instructions, in the supervisor's code page but for the first. */
@@ -42,7 +43,7 @@ struct test_vm {
 extern struct test_vm test;
 
 /* Everything above; ends the machine with a line if it cannot. The option single=1: a VM of
- * single CR3, whose switch_cr3[] are not used. */
+ * single CR3, whose switch_cr3[] are not used; xen=1: of Xen PV, with no pvcs. */
 void test_vm_init(void);
 /* To the next exit that is not the host's own interrupt. */
 void test_vm_run(struct pvm_switcher_exit *exit);
