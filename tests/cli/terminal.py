@@ -304,7 +304,7 @@ def without_session(command):
 
 
 def scene_sessions(pvm, guests, folder):
-    """A terminal that no session has is a console like others; one that is another session's is left alone."""
+    """A terminal that no session has is a console like others; another session's is left alone."""
     del folder
     for owned, master, slave, process, before in without_session(run(pvm, f"{guests}/echo.elf")):
         if os.read(master, 1) != b">":

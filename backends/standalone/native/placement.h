@@ -23,8 +23,8 @@ struct placement {
 };
 
 /* The vCPU's thread is about to wait for @space: bring them together.
- * @loosened: the watchdog has taken the last binding back. @unbound: a thread that binds itself to nothing, so
- * that its CPUs are those that the user lets us have. */
+ * @loosened: the watchdog has taken the last binding back. @unbound: a thread that binds itself to nothing:
+ * its CPUs are those that the user lets us have. */
 void placement_bind(struct placement *placement, struct space *space, bool loosened, pthread_t unbound);
 
 /* @space may hand over to @peer: that runs where @space does. */

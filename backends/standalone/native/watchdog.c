@@ -33,7 +33,7 @@ static bool look(struct watchdog *watchdog, struct gate *gate, bool others)
 	return running;
 }
 
-/* The CPUs of this thread, which binds itself to nothing, are those that the user lets us have. Have they changed? */
+/* This thread binds itself to nothing: its CPUs are those that the user lets us have. Are they others now? */
 static bool follow_user(struct watchdog *watchdog)
 {
 	cpu_set_t now;

@@ -413,7 +413,7 @@ Test(native_handover, S5_tls_descriptors_are_in_force_behind_a_return)
 	cr_assert_eq(word(COUNT), 1);
 }
 
-/* A signal of a system call that is none of the guest's; where the host has no such page, #PF comes at once. */
+/* A system call's signal that is none of the guest's; where the host has no such page, #PF comes at once. */
 Test(native_handover, M9_a_call_of_the_vsyscall_page_is_no_system_call)
 {
 	struct pvm_guest_exit exit;
