@@ -2,13 +2,18 @@
 /*
  * The console's host side. Owns the terminal's settings: whatever happens, they
  * are put back: by console_close(), while the process is stopped, at its exit and when it
- * dies of a fault. In the background the terminal stays as it is.
+ * dies of a fault. In the background the terminal stays as it is; so does another session's.
  */
 #include "console.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "output.h"
@@ -16,10 +21,61 @@
 /* The terminal to put back when the process ends without console_close(). */
 static struct console *volatile open_console;
 
+/* As the kernel writes it in /proc: new_encode_dev(). */
+static long tty_number(dev_t device)
+{
+	return (long)((minor(device) & 0xff) | major(device) << 8 | (minor(device) & ~0xffu) << 12);
+}
+
+/* The controlling terminal of process @name of /proc; 0: none, or there is no such process. */
+static long terminal_of(int proc, const char *name)
+{
+	char path[64], text[256];
+	const char *after;
+	ssize_t n = -1;
+	long tty;
+	int fd;
+
+	if (snprintf(path, sizeof(path), "%s/stat", name) >= (int)sizeof(path))
+		return 0;
+	fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		n = read(fd, text, sizeof(text) - 1);
+		close(fd);
+	}
+	if (n < 0)
+		return 0;
+	text[n] = 0;
+	after = strrchr(text, ')');
+	return after && sscanf(after, ") %*c %*d %*d %*d %ld", &tty) == 1 ? tty : 0;
+}
+
+/* No session has it: there are no jobs, and no shell that it would be kept from. */
+static bool is_unclaimed(int terminal)
+{
+	const struct dirent *entry;
+	struct stat status;
+	bool found = false;
+	DIR *proc;
+
+	if (tcgetpgrp(terminal) >= 0 || errno != ENOTTY || fstat(terminal, &status) < 0)
+		return false;
+	proc = opendir("/proc");
+	if (!proc)
+		return false;
+	while (!found && (entry = readdir(proc)))
+		found = entry->d_name[0] >= '1' && entry->d_name[0] <= '9' &&
+			terminal_of(dirfd(proc), entry->d_name) == tty_number(status.st_rdev);
+	closedir(proc);
+	return !found;
+}
+
 /* tcsetattr(), tcgetpgrp() and getpgrp() may be called in handlers. */
 static bool is_ours(const struct console *console)
 {
-	return tcgetpgrp(console->in) == getpgrp();
+	pid_t group = tcgetpgrp(console->in);
+
+	return group < 0 ? console->unclaimed : group == getpgrp();
 }
 
 /* While it is another's, what is to be put back stays known. */
@@ -76,6 +132,7 @@ void console_open(struct console *console, int in, int out, int over, bool keys)
 {
 	*console = (struct console){ .in = in, .out = out, .over = over, .keys = keys };
 	console->terminal = in >= 0 && isatty(in);
+	console->unclaimed = console->terminal && is_unclaimed(in);
 	console->own_in = output_own(in, O_RDONLY);
 	console->own_out = output_own(out, O_WRONLY);
 	make_raw(console);

@@ -12,6 +12,7 @@ struct console {
 	int own_in, own_out;	/* the same, as descriptions that do not block; or -1 */
 	int over;		/* fd: readable once there is to be no more output; or -1 */
 	bool terminal;		/* @in is one */
+	bool unclaimed;		/* no session's, when it was opened */
 	bool raw;		/* it was changed */
 	bool keys;		/* when it is, keys that send signals do not */
 	struct termios saved;
@@ -20,7 +21,7 @@ struct console {
 
 /**
  * console_open - begin to use @in and @out.
- * A terminal at @in, while we are in its foreground, does not echo nor wait for
+ * A terminal at @in, while we are in its foreground or if no session has it, does not echo nor wait for
  * lines until console_close(); the keys that send signals still do, unless @keys: then
  * what they are is input, and output goes out as it is.
  * @over: when it is readable, output that its reader does not take is dropped; -1: never.

@@ -281,6 +281,45 @@ def scene_elsewhere(pvm, guests, folder):
     terminal.expect_end(143)
 
 
+def without_session(command):
+    """Of a terminal that no session has, as a console's shell without job control gives it, and of one that
+    another session has, to a process in a session of its own."""
+    for owned in (False, True):
+        master, slave = pty.openpty()
+        leader = os.fork() if owned else None
+        if leader == 0:
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            os.setsid()
+            fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+            os.write(slave, b"!")
+            signal.pause()
+        if owned:
+            os.read(master, 1)
+        before = termios.tcgetattr(slave)
+        process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
+        yield owned, master, slave, process, before
+        if leader:
+            os.kill(leader, signal.SIGKILL)
+            os.waitpid(leader, 0)
+
+
+def scene_sessions(pvm, guests, folder):
+    """A terminal that no session has is a console like others; another session's is left alone."""
+    del folder
+    for owned, master, slave, process, before in without_session(run(pvm, f"{guests}/echo.elf")):
+        if os.read(master, 1) != b">":
+            fail("the guest says something else")
+        if is_raw(slave) == owned:
+            fail(f"{'another' if owned else 'no'} session has the terminal, and raw is {is_raw(slave)}")
+        if owned:
+            process.terminate()
+        else:
+            os.write(master, b"Q")
+        code = process.wait(timeout=LIMIT)
+        if code != (143 if owned else 0) or termios.tcgetattr(slave) != before:
+            fail(f"status {code}, or the terminal is not as it was")
+
+
 def scene_ignored(pvm, guests, folder):
     """What was ignored at the start stays ignored (nohup; & without job control)."""
     def ignore():

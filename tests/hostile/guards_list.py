@@ -536,6 +536,12 @@ NATIVE = (
     guard("M2 the PVCS is where the stub has it", HANDOVER,
           "if ((supervisor == space ? space->pvcs_next : peer->pvcs) != pvcs_offset(pvm))", "if (0)",
           "unit.native-handover_attacks"),
+    guard("S12 the other stub has no breakpoints", HANDOVER, " && !a->dr7 && !b->dr7;", ";",
+          "unit.native-handover"),
+    guard("S5 the other stub has the same TLS", HANDOVER, "!memcmp(a->tls, b->tls, sizeof(a->tls))",
+          "(void *)a != (void *)b", "unit.native-handover"),
+    guard("M9 a system call is the guest's own", "backends/standalone/native/stub/handover.c",
+          " || frame->info.code != SYS_DISPATCH ||", " ||", "unit.native-handover"),
     guard("M9 MXCSR is one that the CPU takes", "backends/standalone/native/stub/handover.c",
           "return !reserved && !(header[0] & ~CONTROL->xfeatures) &&\n	       !(*(const uint32_t *)"
           "(const void *)(x + MXCSR) & ~CONTROL->mxcsr_mask);",

@@ -511,7 +511,7 @@ static void native_run(struct monitor_vcpu *vcpu, struct pvm_guest_exit *exit)
 		}
 		if (!queue_commands(vcpu, space, exit))
 			return;
-		placement_bind(&native->placement, space, native->gate.loose);
+		placement_bind(&native->placement, space, native->gate.loose, native->gate.watchdog->thread);
 		load_registers(vcpu, space);
 		error = prepare(space);
 		if (error) {

@@ -52,15 +52,26 @@ static void bind_to(const struct space *space, int cpu)
 		sched_setaffinity(0, sizeof(set), &set);
 }
 
-static void set_loose(struct placement *placement, struct space *space)
+/* taskset, say, has changed that since. */
+static void follow_user(struct placement *placement, pthread_t unbound)
+{
+	cpu_set_t now;
+
+	if (pthread_getaffinity_np(unbound, sizeof(now), &now) || CPU_EQUAL(&now, &placement->seen))
+		return;
+	placement->allowed = placement->seen = now;
+}
+
+static void set_loose(struct placement *placement, struct space *space, pthread_t unbound)
 {
 	placement->cpu = -1;
+	follow_user(placement, unbound);
 	sched_setaffinity(0, sizeof(placement->allowed), &placement->allowed);
 	let_run_on(space, &placement->allowed);
 	space->cpu = -1;
 }
 
-void placement_bind(struct placement *placement, struct space *space, bool loosened)
+void placement_bind(struct placement *placement, struct space *space, bool loosened, pthread_t unbound)
 {
 	if (!placement->known || !pthread_equal(placement->thread, pthread_self())) {
 		placement->known = true;
@@ -68,16 +79,16 @@ void placement_bind(struct placement *placement, struct space *space, bool loose
 		placement->cpu = -1;
 		CPU_ZERO(&placement->allowed);
 		sched_getaffinity(0, sizeof(placement->allowed), &placement->allowed);
+		CPU_ZERO(&placement->seen);
+		pthread_getaffinity_np(unbound, sizeof(placement->seen), &placement->seen);
 	}
-	if (CPU_COUNT(&placement->allowed) < 2)
-		return;
 	if (placement->cpu < 0) {
 		placement->cpu = sched_getcpu();
 		placement->since = now();
 		if (placement->cpu >= 0)
 			bind_to(NULL, placement->cpu);
 	} else if (loosened || now() - placement->since > BOUND_NS) {
-		set_loose(placement, space);
+		set_loose(placement, space, unbound);
 		return;
 	}
 	if (placement->cpu >= 0 && space->cpu != placement->cpu) {

@@ -14,7 +14,8 @@
 #include "space.h"
 
 struct placement {
-	cpu_set_t allowed;	/* what the thread came with */
+	cpu_set_t allowed;	/* what the thread came with; later, what all of the VM may use */
+	cpu_set_t seen;		/* what that was last */
 	bool known;		/* @thread and @allowed are set */
 	pthread_t thread;	/* that this is about */
 	int cpu;		/* bound to, or -1: the scheduler may choose */
@@ -22,8 +23,9 @@ struct placement {
 };
 
 /* The vCPU's thread is about to wait for @space: bring them together.
- * @loosened: the watchdog has taken the last binding back. */
-void placement_bind(struct placement *placement, struct space *space, bool loosened);
+ * @loosened: the watchdog has taken the last binding back. @unbound: a thread that binds itself to nothing:
+ * its CPUs are those that the user lets us have. */
+void placement_bind(struct placement *placement, struct space *space, bool loosened, pthread_t unbound);
 
 /* @space may hand over to @peer: that runs where @space does. */
 void placement_follow(const struct placement *placement, const struct space *space, struct space *peer);

@@ -15,14 +15,14 @@
 
 #define PERIOD_NS	50000000	/* between looks */
 
-/* Look at one vCPU. Returns whether its guest runs. */
-static bool look(struct watchdog *watchdog, struct gate *gate)
+/* Look at one vCPU. Returns whether its guest runs. @others: the CPUs are others than at the last look. */
+static bool look(struct watchdog *watchdog, struct gate *gate, bool others)
 {
 	bool running;
 
 	pthread_mutex_lock(&gate->lock);
 	running = gate->running;
-	if (running && gate->seen_entry == gate->entries && !gate->loose) {
+	if (running && gate->seen_entry == gate->entries && (!gate->loose || others)) {
 		sched_setaffinity(gate->running->pid, sizeof(watchdog->cpus), &watchdog->cpus);
 		if (gate->peer)
 			sched_setaffinity(gate->peer->pid, sizeof(watchdog->cpus), &watchdog->cpus);
@@ -33,15 +33,27 @@ static bool look(struct watchdog *watchdog, struct gate *gate)
 	return running;
 }
 
+/* This thread binds itself to nothing: its CPUs are those that the user lets us have. Are they others now? */
+static bool follow_user(struct watchdog *watchdog)
+{
+	cpu_set_t now;
+
+	if (sched_getaffinity(0, sizeof(now), &now) || CPU_EQUAL(&now, &watchdog->cpus))
+		return false;
+	watchdog->cpus = now;
+	return true;
+}
+
 /* Look at all of them. */
 static bool look_around(struct watchdog *watchdog)
 {
-	bool running = false;
+	bool running = false, others;
 	unsigned i;
 
 	pthread_mutex_lock(&watchdog->lock);
+	others = follow_user(watchdog);
 	for (i = 0; i < watchdog->count; i++)
-		running |= look(watchdog, watchdog->gates[i]);
+		running |= look(watchdog, watchdog->gates[i], others);
 	pthread_mutex_unlock(&watchdog->lock);
 	return running;
 }

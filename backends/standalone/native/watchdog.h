@@ -25,7 +25,7 @@ struct watchdog {
 	cpu_set_t cpus;		/* that stubs may use */
 };
 
-/* Start and stop. Guests may be let loose on the CPUs that the caller may use.
+/* Start and stop. Guests may be let loose on the CPUs that the caller may use, and later its thread.
  * watchdog_start() returns 0 or an errno. */
 int watchdog_start(struct watchdog *watchdog);
 void watchdog_stop(struct watchdog *watchdog);

@@ -367,3 +367,60 @@ Test(native_handover, a_kick_right_at_the_hand_over_to_the_program_loses_no_regi
 	cr_assert_eq(cpu()->gpr[PVM_RAX], ~value);
 	cr_assert_eq(cpu()->gpr[PVM_RBX], ~value);
 }
+
+/* ------------------------------------------------------------------------
+ * What the other stub's thread has not.
+ */
+
+GUEST_CODE(user_breaks, "nop; nop; ud2");
+GUEST_CODE(user_loads_tls, "movl %edi, %fs; movl %fs:4, %eax; ud2");
+GUEST_CODE(user_calls_page, "xorl %esi, %esi; movq $0xffffffffff600000, %rbx; call *%rbx; ud2");
+
+/* The kernel runs first, with what was set since the program's stub ran last. */
+#define return_to(code, rdi) (begin_user(rdi), machine_code(&m, code), drive_from_kernel())
+static struct pvm_guest_exit drive_from_kernel(void)
+{
+	unsigned syscalls;
+
+	cpu()->gpr[PVM_R11] = PVM_RFLAGS_IF | PVM_RFLAGS_FIXED;
+	cr_assert_eq(pvm_event_user_syscall(cpu()), PVM_ACT_RESUME);
+	return drive(&syscalls);
+}
+
+Test(native_handover, S12_breakpoints_are_in_force_behind_a_return)
+{
+	struct pvm_guest_exit exit;
+
+	warm_up();
+	cpu()->dr[0] = CODE + 1;
+	cpu()->dr7 = PVM_DR7_FIXED | 1;
+	exit = return_to(user_breaks, 0);
+	assert_exception(exit, PVM_VEC_DB);
+	cr_assert_eq(cpu()->rip, CODE + 1);
+	cr_assert_eq(word(COUNT), 1);
+}
+
+Test(native_handover, S5_tls_descriptors_are_in_force_behind_a_return)
+{
+	struct pvm_guest_exit exit;
+
+	warm_up();
+	pvm_load_tls(cpu(), (const uint64_t[3]){ 0x00cff3000000ffff | DATA << 16, 0, 0 });
+	memcpy(machine_at(&m, DATA + 4), "tls", 4);
+	exit = return_to(user_loads_tls, (uint64_t)m.config.tls_index << 3 | 3);
+	assert_exception(exit, PVM_VEC_UD);
+	cr_assert_eq(cpu()->gpr[PVM_RAX], 0x736c74);
+	cr_assert_eq(word(COUNT), 1);
+}
+
+/* A system call's signal that is none of the guest's; where the host has no such page, #PF comes at once. */
+Test(native_handover, M9_a_call_of_the_vsyscall_page_is_no_system_call)
+{
+	struct pvm_guest_exit exit;
+
+	warm_up();
+	exit = return_to(user_calls_page, 0);
+	assert_page_fault(exit, 0xffffffffff600000ull);
+	cr_assert(cpu()->user_mode);
+	cr_assert_eq(word(COUNT), 1);
+}

@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +14,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "gate.h"
 #include "placement.h"
+#include "watchdog.h"
 
 static struct machine m;
 
@@ -299,4 +302,94 @@ Test(native_life, the_mapper_of_a_stub_that_has_died_is_not_placed)
 	cr_expect(CPU_EQUAL(&before, &after), "another process was bound to a CPU");
 	kill(peer.mapper, SIGKILL);
 	space_destroy(&peer);
+}
+
+static void *wait_for_post(void *semaphore)
+{
+	sem_wait(semaphore);
+	return NULL;
+}
+
+/* A run that goes on with the CPUs that @unbound has now. */
+static cpu_set_t placed(struct placement *placement, struct space *space, pthread_t unbound)
+{
+	cpu_set_t cpus;
+
+	placement_bind(placement, space, false, unbound);	/* bound */
+	placement_bind(placement, space, true, unbound);	/* loose */
+	cr_assert_eq(sched_getaffinity(space->pid, sizeof(cpus), &cpus), 0);
+	cr_expect(CPU_EQUAL(&cpus, &placement->allowed));
+	cr_assert_eq(sched_getaffinity(0, sizeof(cpus), &cpus), 0);
+	return cpus;
+}
+
+Test(native_life, taskset_counts_while_a_vm_runs)
+{
+	struct space space = SPACE_NONE;
+	struct placement placement = { .cpu = -1 };
+	cpu_set_t all, one, cpus;
+	pthread_t unbound;
+	sem_t end;
+
+	cr_assert_eq(sched_getaffinity(0, sizeof(all), &all), 0);
+	if (CPU_COUNT(&all) < 2)
+		cr_skip_test("there is one CPU");
+	CPU_ZERO(&one);
+	CPU_SET(sched_getcpu(), &one);
+	sem_init(&end, 0, 0);
+	cr_assert_eq(pthread_create(&unbound, NULL, wait_for_post, &end), 0);
+	space.pid = space.mapper = start_child(false);
+	space.pidfd = (int)syscall(SYS_pidfd_open, space.pid, 0);
+	cpus = placed(&placement, &space, unbound);
+	cr_expect(CPU_EQUAL(&cpus, &all));
+	pthread_setaffinity_np(unbound, sizeof(one), &one);
+	cpus = placed(&placement, &space, unbound);
+	cr_expect(CPU_EQUAL(&cpus, &one), "less is not followed");
+	pthread_setaffinity_np(unbound, sizeof(all), &all);
+	cpus = placed(&placement, &space, unbound);
+	cr_expect(CPU_EQUAL(&cpus, &all), "more is not followed");
+	sem_post(&end);
+	pthread_join(unbound, NULL);
+	space_destroy(&space);
+}
+
+/* Until it may use @cpus; this test's limit of time is the end of it. */
+static void wait_for_cpus(pid_t pid, const cpu_set_t *cpus)
+{
+	cpu_set_t now;
+
+	do {
+		sched_yield();
+		cr_assert_eq(sched_getaffinity(pid, sizeof(now), &now), 0);
+	} while (!CPU_EQUAL(&now, cpus));
+}
+
+/* A guest that computes, and makes no exit. */
+Test(native_life, taskset_counts_for_a_guest_that_computes)
+{
+	struct space space = SPACE_NONE;
+	struct watchdog watchdog;
+	struct gate gate;
+	cpu_set_t all, one;
+
+	cr_assert_eq(sched_getaffinity(0, sizeof(all), &all), 0);
+	if (CPU_COUNT(&all) < 2)
+		cr_skip_test("there is one CPU");
+	CPU_ZERO(&one);
+	CPU_SET(sched_getcpu(), &one);
+	space.pid = start_child(false);
+	space.pidfd = (int)syscall(SYS_pidfd_open, space.pid, 0);
+	cr_assert_eq(sched_setaffinity(space.pid, sizeof(one), &one), 0);
+	cr_assert_eq(watchdog_start(&watchdog), 0);
+	gate_init(&gate, &watchdog);
+	cr_assert(watchdog_add(&watchdog, &gate));
+	cr_assert_eq(gate_enter(&gate, &space, NULL), GATE_ENTERED);
+	wait_for_cpus(space.pid, &all);
+	pthread_setaffinity_np(watchdog.thread, sizeof(one), &one);
+	wait_for_cpus(space.pid, &one);
+	gate_leave(&gate);
+	watchdog_remove(&watchdog, &gate);
+	watchdog_stop(&watchdog);
+	gate_destroy(&gate);
+	space_destroy(&space);
 }
