@@ -86,12 +86,12 @@ def make_initrd(args, kernel):
 def jobs_of(args, host, kernel):
     build = args.build.resolve()
     vmm = host.vmm.format(memory=MEMORY_MB, words="quiet BENCH_HOST=1")
-    return [{"name": "guest",
+    return [{"name": "symbols", "command": "busybox gzip -c /proc/kallsyms | busybox base64"},
+            {"name": "guest",
              "command": f"busybox dd if=/dev/zero of=/tmp/disk bs=4096 count={DISK_BLOCKS} 2>/dev/null; "
                         f"/files/bench-linux-host {vmm}",
              "files": [str(build / "bench/linux/bench-linux-host"), str(build / "tools/pvm"), f"{kernel}=vmlinuz",
-                       f"{initrd_of(args)}=initrd", *host.files]},
-            {"name": "symbols", "command": "busybox gzip -c /proc/kallsyms | busybox base64"}]
+                       f"{initrd_of(args)}=initrd", *host.files]}]
 
 
 def prepare(args):
