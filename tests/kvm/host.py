@@ -3,7 +3,8 @@
 """A Debian kernel with kvm-pvm.ko, emulated by QEMU's TCG, that runs jobs one after the other.
 
     host.py --kernel FOLDER --module kvm-pvm.ko --jobs JOBS.json --results FOLDER
-            [--cpu MODEL] [--append WORDS] [--vendor MODULE...] [--only NAME...] [--gdb] [--count]
+            [--cpu MODEL] [--append WORDS] [--vendor MODULE...] [--only NAME...] [--gdb] [--count [--skip-idle]]
+            [--monitor SOCKET]
             [--shell COMMAND --file PATH[=NAME]...]
 
 --kernel is a folder of tests/kvm/kernel. The module may have another name: jobs have it as $PVM_MODULE. JOBS.json is a list of jobs:
@@ -14,7 +15,8 @@
 
 The host has two NUMA nodes, and swap on a RAM disk. It must stay clean: it panics at the first warning, the module must go at the end, and where
 the kernel has kmemleak or page_owner nothing may be lost. That is the job "host": status 0 if so. --vendor: these modules of the kernel's own instead of kvm-pvm.ko, each with its
-parameters: "kvm-amd npt=0". --shell COMMAND: one command instead of jobs, with the terminal, and no checks. --count: one CPU, whose TSC and time count its instructions. The initramfs is made of busybox, the jobs' files and the kernel's modules.
+parameters: "kvm-amd npt=0". --shell COMMAND: one command instead of jobs, with the terminal, and no checks. --count: one CPU, whose TSC and time count its instructions; --skip-idle: while it has none to execute, time
+goes on to the next timer at once. The initramfs is made of busybox, the jobs' files and the kernel's modules.
 """
 import argparse
 import json
@@ -129,7 +131,9 @@ def arguments():
     parser.add_argument("--timeout", type=int, default=3000, help="seconds, against hangs")
     parser.add_argument("--seconds", type=int, default=JOB_SECONDS, help="for each job, against hangs")
     parser.add_argument("--gdb", action="store_true", help="QEMU listens for gdb at port 1234, and waits for it")
+    parser.add_argument("--monitor", help="QEMU's monitor listens there: a name for a socket")
     parser.add_argument("--count", action="store_true", help="one CPU, whose time counts instructions")
+    parser.add_argument("--skip-idle", action="store_true", help="with --count: waiting takes no time")
     parser.add_argument("--only", nargs="+", default=[], help="names of jobs")
     return parser.parse_args()
 
@@ -208,11 +212,12 @@ def boot(args, initramfs):
     # patching for ever. KVM_CREATE_VM patches; the kernel's own kvm-amd hangs there as well.
     # no_timer_check: Linux gives the timer a fixed number of instructions, too few on a machine with other work.
     command = ["qemu-system-x86_64", "-accel", "tcg,thread=single", "-cpu", args.cpu, "-m", "1G",
-               *(("-smp", "1", "-icount", "shift=0") if args.count else ("-smp", "2,sockets=2")),
+               *(("-smp", "1", "-icount", "shift=0" + (",sleep=off" if args.skip_idle else "")) if args.count else ("-smp", "2,sockets=2")),
                "-kernel", str(one(args.kernel, "boot/vmlinuz-*")), "-initrd", str(initramfs),
                "-append", f"console=ttyS0 panic=-1 quiet oops=panic panic_on_warn=1 numa=fake=2 "
                f"no_timer_check {args.append}" + (" loglevel=3" if args.shell else ""),
-               "-display", "none", "-monitor", "none", "-no-reboot", "-nic", "none",
+               "-display", "none", "-no-reboot", "-nic", "none",
+               "-monitor", f"unix:{args.monitor},server=on,wait=off" if args.monitor else "none",
                # Keys that send signals are for who has the shell.
                *(("-chardev", "stdio,id=terminal,signal=off", "-serial", "chardev:terminal") if args.shell else
                  ("-serial", f"file:{args.results / 'console'}")),

@@ -4,8 +4,8 @@ import subprocess
 
 
 def pack(root, init, archive):
-    """The folder @root, with the script @init as its /init, becomes the file @archive, which is returned."""
-    (root / "init").write_text(init)
+    """The folder @root, with the script or program @init as its /init, becomes the file @archive, which is returned."""
+    (root / "init").write_bytes(init.encode() if isinstance(init, str) else init)
     (root / "init").chmod(0o755)
     names = "".join(f"{path.relative_to(root)}\n" for path in sorted(root.rglob("*")))
     packed = subprocess.run(["cpio", "-o", "-H", "newc", "--quiet"], cwd=root, input=names.encode(),
