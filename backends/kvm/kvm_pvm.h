@@ -117,6 +117,7 @@ struct pvm_kvm_vcpu {
 	u64 cr4_always;			/* bits of CR4 that a guest has whether it wants or not */
 	u64 cr4_wanted;			/* CR4 as it was set last */
 	bool was_pvm;			/* it has run as a PVM guest since its reset */
+	bool is_set;			/* KVM_SET_MSRS sets an MSR of it */
 	bool is_halted;			/* KVM was told that it is */
 	bool is_acting;			/* KVM carries the action out */
 	bool perf_refuses;		/* the last entry: pvm_kvm_perf_in() */
@@ -300,8 +301,9 @@ void pvm_kvm_after_set_cpuid(struct kvm_vcpu *vcpu);
 int pvm_kvm_vcpu_create(struct kvm_vcpu *vcpu);
 void pvm_kvm_vcpu_free(struct kvm_vcpu *vcpu);
 void pvm_kvm_vcpu_reset(struct kvm_vcpu *vcpu, bool init_event);
-/* Before the PVCS is written without an entry. May sleep. */
-void pvm_kvm_renew_pvcs(struct pvm_kvm_vcpu *v);
+/* Before the PVCS is written without an entry. May sleep. PVM_OK; PVM_EAGAIN, PVM_ENOMEM: not now, and the
+ * vCPU must not go on. */
+int pvm_kvm_renew_pvcs(struct pvm_kvm_vcpu *v);
 /* Of supervisor mode, by user space. Where no memory is at the PVCS's place: when there is. May sleep. */
 void pvm_kvm_set_if(struct pvm_kvm_vcpu *v, bool on);
 int pvm_kvm_pre_run(struct kvm_vcpu *vcpu);

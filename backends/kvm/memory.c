@@ -56,6 +56,22 @@ static int remember(struct pvm_kvm_memory *memory, gfn_t gfn, unsigned long hva,
 	return too_late || !gfpflags_allow_blocking(gfp) ? PVM_EAGAIN : PVM_ENOMEM;
 }
 
+/* Of looking up, by sleeping, user space's memory. */
+static int error_of(long got)
+{
+	if (got == -ENOMEM)
+		return PVM_ENOMEM;
+	return got == -EHWPOISON || got == -EINTR || got == -EAGAIN ? PVM_EAGAIN : PVM_EFAULT;
+}
+
+/* KVM_SET_MSRS has no answer for "again". */
+static unsigned int unless_it_is_set(unsigned int flags)
+{
+	struct kvm_vcpu *vcpu = kvm_get_running_vcpu();
+
+	return vcpu && to_pvm_vcpu(vcpu)->is_set ? 0 : flags;
+}
+
 /* PVM_EAGAIN: not without sleeping, or there is a signal: user space's own, or for what the guest
  * touched, as other vendors do it, poisoned memory. PVM_EFAULT: user space has none there. */
 static int get_page_of(unsigned long hva, bool write, enum pvm_sleep sleep, struct page **page)
@@ -67,12 +83,13 @@ static int get_page_of(unsigned long hva, bool write, enum pvm_sleep sleep, stru
 		return PVM_OK;
 	if (sleep == PVM_NO_SLEEP)
 		return PVM_EAGAIN;
-	got = get_user_pages_unlocked(hva, 1, page, flags | FOLL_HWPOISON | FOLL_INTERRUPTIBLE);
+	flags |= FOLL_HWPOISON | unless_it_is_set(FOLL_INTERRUPTIBLE);
+	got = get_user_pages_unlocked(hva, 1, page, flags);
 	if (got == 1)
 		return PVM_OK;
 	if (got == -EHWPOISON)
 		send_sig_mceerr(BUS_MCEERR_AR, (void __user *)hva, PAGE_SHIFT, current);
-	return got == -EHWPOISON || got == -EINTR || got == -EAGAIN ? PVM_EAGAIN : PVM_EFAULT;
+	return error_of(got);
 }
 
 /* Does user space's own table map @hva by a large page? It may change as soon as this says so:
@@ -201,31 +218,37 @@ static void *gfn_to_va(void *host, pvm_gfn_t gfn, bool write)
  * The page of a PVCS.
  */
 
+/* A long-term pin waits for userfaultfd whatever signals there are, or on some kernels not at all: first the
+ * page, then its pin. */
+static int pin_page_of(unsigned long hva, struct page **page)
+{
+	int got, error = get_page_of(hva, true, PVM_MAY_SLEEP, page);
+
+	if (error)
+		return error;
+	put_page(*page);
+	got = pin_user_pages_fast(hva, 1, FOLL_WRITE | FOLL_LONGTERM, page);
+	return got == 1 ? PVM_OK : error_of(got);
+}
+
 static int pin(void *host, pvm_gfn_t gfn, void **va, pvm_hpa_t *pa)
 {
 	struct pvm_kvm *vm = vm_of(host);
-	struct page *page = NULL;
+	int idx, error = PVM_EFAULT;
+	struct page *page;
 	unsigned long hva;
-	int idx, got;
 
 	if (irqs_disabled())
 		return PVM_EAGAIN;
 	idx = srcu_read_lock(&vm->kvm.srcu);
 	hva = gfn_to_hva(&vm->kvm, gfn.v);
-	if (kvm_is_error_hva(hva))
-		got = 0;
-	else
-		got = pin_user_pages_fast(hva, 1, FOLL_WRITE | FOLL_LONGTERM, &page);
-	/* A long-term pin does not wait for userfaultfd on some kernels: first the page, then its pin. */
-	if (got < 0 && !kvm_is_error_hva(hva) && get_page_of(hva, true, PVM_MAY_SLEEP, &page) == PVM_OK) {
-		put_page(page);
-		got = pin_user_pages_fast(hva, 1, FOLL_WRITE | FOLL_LONGTERM, &page);
-	}
-	if (got == 1)
+	if (!kvm_is_error_hva(hva))
+		error = pin_page_of(hva, &page);
+	if (!error)
 		mark_page_dirty(&vm->kvm, gfn.v);
 	srcu_read_unlock(&vm->kvm.srcu, idx);
-	if (got != 1)
-		return PVM_EFAULT;
+	if (error)
+		return error;
 	*va = page_address(page);
 	*pa = pvm_hpa(page_to_phys(page));
 	return PVM_OK;

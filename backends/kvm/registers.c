@@ -455,9 +455,8 @@ int pvm_kvm_get_msr(struct kvm_vcpu *vcpu, struct msr_data *msr)
 	return error != PVM_OK;
 }
 
-int pvm_kvm_set_msr(struct kvm_vcpu *vcpu, struct msr_data *msr)
+static int set_msr(struct pvm_kvm_vcpu *v, struct msr_data *msr)
 {
-	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
 	int error;
 
 	if (msr->host_initiated && is_snapshot_msr(msr->index))
@@ -469,7 +468,7 @@ int pvm_kvm_set_msr(struct kvm_vcpu *vcpu, struct msr_data *msr)
 	else
 		error = pvm_msr_write(&v->pvm, msr->index, msr->data);
 	if (error == PVM_ENOENT)
-		return kvm_set_msr_common(vcpu, msr);
+		return kvm_set_msr_common(&v->vcpu, msr);
 	if (is_early_star(v, msr->index)) {
 		v->early_star = msr->data;
 		return 0;
@@ -480,4 +479,15 @@ int pvm_kvm_set_msr(struct kvm_vcpu *vcpu, struct msr_data *msr)
 	if (msr->index == MSR_GS_BASE)
 		v->seg[VCPU_SREG_GS].base = v->pvm.gs_base;
 	return error != PVM_OK;
+}
+
+int pvm_kvm_set_msr(struct kvm_vcpu *vcpu, struct msr_data *msr)
+{
+	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
+	int error;
+
+	v->is_set = msr->host_initiated;
+	error = set_msr(v, msr);
+	v->is_set = false;
+	return error;
 }

@@ -151,19 +151,25 @@ static void set_xsave_state(struct kvm_vcpu *vcpu, u64 xcr0, u64 xss)
 
 /* M10: the slot that the PVCS was in is no more; what is there now, if anything, is its page. KVM waits for
  * this SRCU before a slot is gone. */
-void pvm_kvm_renew_pvcs(struct pvm_kvm_vcpu *v)
+int pvm_kvm_renew_pvcs(struct pvm_kvm_vcpu *v)
 {
-	int idx;
+	int idx, error = PVM_OK;
 
 	if (likely(!READ_ONCE(v->pvcs_is_gone)))
-		return;
+		return PVM_OK;
 	idx = srcu_read_lock(&v->vcpu.kvm->srcu);
 	if (xchg(&v->pvcs_is_gone, false))
-		pvm_pvcs_renew(&v->pvm);
-	if (v->late_if != IF_IS_NOT_LATE)
-		pvm_event_set_if(&v->pvm, v->late_if == IF_IS_LATE_SET);
-	v->late_if = IF_IS_NOT_LATE;
+		error = pvm_pvcs_renew(&v->pvm);
+	if (error == PVM_EAGAIN || error == PVM_ENOMEM) {
+		WRITE_ONCE(v->pvcs_is_gone, true);	/* M11: it is still to be done */
+	} else {
+		error = PVM_OK;
+		if (v->late_if != IF_IS_NOT_LATE)
+			pvm_event_set_if(&v->pvm, v->late_if == IF_IS_LATE_SET);
+		v->late_if = IF_IS_NOT_LATE;
+	}
 	srcu_read_unlock(&v->vcpu.kvm->srcu, idx);
+	return error;
 }
 
 void pvm_kvm_set_if(struct pvm_kvm_vcpu *v, bool on)
@@ -171,13 +177,12 @@ void pvm_kvm_set_if(struct pvm_kvm_vcpu *v, bool on)
 	struct kvm *kvm = v->vcpu.kvm;
 	int idx = srcu_read_lock(&kvm->srcu);
 
-	if (READ_ONCE(v->pvcs_is_gone) &&
-	    kvm_is_error_hva(gfn_to_hva(kvm, gpa_to_gfn(v->pvm.msr.vcpu_struct)))) {
+	if ((READ_ONCE(v->pvcs_is_gone) &&
+	     kvm_is_error_hva(gfn_to_hva(kvm, gpa_to_gfn(v->pvm.msr.vcpu_struct)))) ||
+	    pvm_kvm_renew_pvcs(v))
 		v->late_if = on ? IF_IS_LATE_SET : IF_IS_LATE_CLEAR;
-	} else {
-		pvm_kvm_renew_pvcs(v);
+	else
 		pvm_event_set_if(&v->pvm, on);
-	}
 	srcu_read_unlock(&kvm->srcu, idx);
 }
 
@@ -196,9 +201,8 @@ int pvm_kvm_pre_run(struct kvm_vcpu *vcpu)
 				   task_tgid_nr(current), vcpu->vcpu_id);
 		return -EINVAL;
 	}
-	if (!v->is_pvm || !v->is_new)
-		return 1;
-	pvm_kvm_renew_pvcs(v);
+	if (!v->is_pvm || !v->is_new || pvm_kvm_renew_pvcs(v))
+		return 1;	/* in the latter case pvm_kvm_handle_exit() comes to it again */
 	field = pvm_kvm_take_over(v);
 	if (!field)
 		return 1;
@@ -440,7 +444,9 @@ int pvm_kvm_handle_exit(struct kvm_vcpu *vcpu, enum exit_fastpath_completion fas
 	int ret;
 
 	pvm_kvm_look_at_slots(to_pvm_kvm(vcpu->kvm));
-	pvm_kvm_renew_pvcs(v);
+	ret = pvm_kvm_renew_pvcs(v);
+	if (unlikely(ret))	/* KVM's loop looks for signals */
+		return ret == PVM_ENOMEM ? -ENOMEM : 1;
 	ret = handle_exit(vcpu);
 	pvm_kvm_log_pvcs(v);
 #ifndef PVM_KVM_HAS_XSAVE_STATE	/* KVM's emulator may have carried out an XSETBV, and KVM would load that */

@@ -397,7 +397,8 @@ PVM_API void pvm_vcpu_reset(struct pvm_vcpu *vcpu);
  * pvm_pvcs_renew - the host has other memory at the PVCS's address than it had, or none.
  *
  * The vCPU's own thread; may sleep. What was pinned is let go, and what is there now is pinned. PVM_OK, also
- * where there is no PVCS; PVM_EFAULT: there is no memory, and no PVCS any more.
+ * where there is no PVCS; PVM_EFAULT: there is no memory, and no PVCS any more. PVM_EAGAIN, PVM_ENOMEM: not
+ * now; until a later call has another answer the vCPU is not run.
  */
 PVM_API int pvm_pvcs_renew(struct pvm_vcpu *vcpu);
 

@@ -48,6 +48,13 @@ static int write_msr(struct pvm_vcpu *vcpu, uint32_t index, uint64_t value)
 	return err;
 }
 
+/* M11: nothing is changed, and the guest comes to the same again. */
+static enum pvm_action out_of_memory(struct pvm_vcpu *vcpu)
+{
+	vcpu->request.error.code = PVM_ENOMEM;
+	return PVM_ACT_ERROR;
+}
+
 enum pvm_action pvm_insn_wrmsr(struct pvm_vcpu *vcpu, const struct pvm_insn *insn)
 {
 	uint32_t index = (uint32_t)vcpu->gpr[PVM_RCX];
@@ -63,6 +70,8 @@ enum pvm_action pvm_insn_wrmsr(struct pvm_vcpu *vcpu, const struct pvm_insn *ins
 	}
 	if (err == PVM_EAGAIN)
 		return PVM_ACT_RETRY;
+	if (err == PVM_ENOMEM)
+		return out_of_memory(vcpu);
 	return err == PVM_OK ? pvm_insn_done(vcpu, insn->length) : pvm_event_gp(vcpu, 0);
 }
 
@@ -97,6 +106,8 @@ enum pvm_action pvm_hc_wrmsr(struct pvm_vcpu *vcpu)
 	}
 	if (err == PVM_EAGAIN)
 		return PVM_ACT_RETRY;
+	if (err == PVM_ENOMEM)
+		return out_of_memory(vcpu);
 	return pvm_hypercall_done(vcpu, err == PVM_OK ? 0 : HC_EINVAL);
 }
 

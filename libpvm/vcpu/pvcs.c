@@ -24,6 +24,12 @@ static bool gpa_allowed(const struct pvm_vcpu *vcpu, uint64_t gpa)
 	return !(gpa & (abi->pvcs_align - 1)) && page_offset(gpa) + abi->pvcs_size <= PVM_PAGE_SIZE;
 }
 
+/* The host could not pin the page now. */
+static bool may_come(int error)
+{
+	return error == PVM_EAGAIN || error == PVM_ENOMEM;
+}
+
 /* The page of the PVCS that is attached now, NULL if none is. */
 static char *current_page(const struct pvm_vcpu *vcpu)
 {
@@ -54,11 +60,13 @@ int pvm_pvcs_renew(struct pvm_vcpu *vcpu)
 	uint64_t gpa = vcpu->msr.vcpu_struct;
 	int rc;
 
-	if (!vcpu->pvcs)
+	if (!gpa)
 		return PVM_OK;
 	pvm_pvcs_leave(vcpu);
 	release(vcpu);
 	rc = pvm_pvcs_attach(vcpu, gpa);
+	if (may_come(rc))
+		vcpu->msr.vcpu_struct = gpa;	/* M11: for the next attempt */
 	if (vcpu->vm->abi->pvcs_moved)
 		vcpu->vm->abi->pvcs_moved(vcpu);
 	vcpu->state_gen++;
@@ -88,11 +96,12 @@ int pvm_pvcs_attach(struct pvm_vcpu *vcpu, uint64_t gpa)
 		if (vcpu->brief && pvm_mmu_is_table(vcpu, pvm_gfn(gfn)))
 			return PVM_EAGAIN;
 		error = vcpu->vm->ops->pin(vcpu->vm->host, pvm_gfn(gfn), &page, &pa);
-
+		if (error == PVM_ENOMEM && vcpu->brief)
+			error = PVM_EAGAIN;	/* with sleep there may be some */
 		if (error == PVM_EAGAIN)
 			pvm_late_note(vcpu, pvm_gfn(gfn), true);
 		if (error != PVM_OK)
-			return error == PVM_EAGAIN ? error : PVM_EFAULT;
+			return may_come(error) ? error : PVM_EFAULT;
 		release(vcpu);
 		pvm_mmu_share(vcpu, pvm_gfn(gfn), true);	/* M9 */
 		vcpu->pvcs_page = pa;

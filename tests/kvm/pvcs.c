@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -29,6 +31,10 @@
 #define PLACE		0x10000000ull	/* gpa */
 #define SIZE		(64ull << 10)
 #define ENTRY		0x3100
+#define HELD_MOST	3000		/* ms, where a signal does not end KVM_RUN */
+/* WRMSR by hypercall, of PLACE + 2 * PAGE; OUT 0x80, again. */
+#define MOVE_PVCS	BARE_CODE("\xb8\x08\x82\x08\x17\xbb\xf1\x4d\x56\x4b\x41\xba\x00\x20\x00\x10\x0f\x05" \
+				  "\xe6\x80\xeb\xfc")
 
 static struct machine m;
 
@@ -147,14 +153,25 @@ static void registers_of_another_slot(void)
  */
 
 static int uffd;
+static atomic_bool held;	/* what was asked for comes later, and a signal at once */
+static atomic_bool gave_in;	/* it came, as nothing else happened */
+static pthread_t runner;
 
 static void *bring(void *unused)
 {
 	static const char zeroes[PAGE];
 	struct uffd_msg message;
+	unsigned waited;
 
 	(void)unused;
 	while (read(uffd, &message, sizeof(message)) == sizeof(message)) {
+		if (held) {
+			usleep(100000);		/* it waits by now */
+			pthread_kill(runner, SIGUSR1);
+		}
+		for (waited = 0; held && waited < HELD_MOST; waited++)
+			usleep(1000);
+		gave_in = held;
 		struct uffdio_copy copy = {
 			.dst = message.arg.pagefault.address & ~(PAGE - 1),
 			.src = (uintptr_t)zeroes,
@@ -166,11 +183,10 @@ static void *bring(void *unused)
 	return NULL;
 }
 
-static void memory_that_comes_late(void)
+static void come_late(uint8_t *memory)
 {
 	struct uffdio_api api = { .api = UFFD_API };
 	struct uffdio_register reg = { .range.len = SIZE, .mode = UFFDIO_REGISTER_MODE_MISSING };
-	uint8_t *memory = new_memory();
 	pthread_t thread;
 
 	uffd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
@@ -178,9 +194,14 @@ static void memory_that_comes_late(void)
 	if (uffd < 0 || ioctl(uffd, UFFDIO_API, &api) || ioctl(uffd, UFFDIO_REGISTER, &reg))
 		machine_die("userfaultfd: %s", strerror(errno));
 	pthread_create(&thread, NULL, bring, NULL);
-	/* WRMSR by hypercall, of another page than KVM_SET_MSRS'; OUT 0x80, again. */
-	bare_begin(&m, BARE_CODE("\xb8\x08\x82\x08\x17\xbb\xf1\x4d\x56\x4b\x41\xba\x00\x20\x00\x10\x0f\x05"
-				 "\xe6\x80\xeb\xfc"));
+}
+
+static void memory_that_comes_late(void)
+{
+	uint8_t *memory = new_memory();
+
+	come_late(memory);
+	bare_begin(&m, MOVE_PVCS);
 	machine_slot(&m, 1, 0, PLACE, SIZE, memory);
 	check(bare_set_msr(&m, MSR_PVM_VCPU_STRUCT, PLACE), "KVM_SET_MSRS waits for the memory of a PVCS");
 	bare_run(&m);
@@ -190,6 +211,91 @@ static void memory_that_comes_late(void)
 	machine_slot(&m, 1, 0, PLACE, SIZE, memory);
 	bare_run(&m);
 	check(place_of_pvcs() == PLACE + 2 * PAGE, "and KVM_RUN after the slot was made anew");
+	end(memory);
+}
+
+static bool is_since(unsigned wanted_major, unsigned wanted_minor)
+{
+	unsigned major = 0, minor = 0;
+	struct utsname kernel;
+
+	uname(&kernel);
+	sscanf(kernel.release, "%u.%u", &major, &minor);
+	return major > wanted_major || (major == wanted_major && minor >= wanted_minor);
+}
+
+static void on_signal(int number)
+{
+	(void)number;
+}
+
+/* KVM_RUN while its memory is held, and a signal comes. Does that end it? */
+static bool run_into_signal(void)
+{
+	int error;
+
+	held = true;
+	gave_in = false;
+	error = bare_run(&m);
+	held = false;
+	return error == EINTR && !gave_in;
+}
+
+/* The guest has come to its port, with its PVCS where MOVE_PVCS wants it. */
+static bool has_moved(void)
+{
+	return m.run[0]->exit_reason == KVM_EXIT_IO && place_of_pvcs() == PLACE + 2 * PAGE;
+}
+
+/* Linux waits for userfaultfd and looks at signals since 6.2. */
+static void signals_meanwhile(void)
+{
+	bool looks = is_since(6, 2);
+	uint8_t *memory = new_memory();
+
+	memory[0] = 1;
+	come_late(memory);
+	bare_begin(&m, MOVE_PVCS);
+	machine_slot(&m, 1, 0, PLACE, SIZE, memory);
+	bare_set_msr(&m, MSR_PVM_VCPU_STRUCT, PLACE);
+	check(run_into_signal() == looks, "a signal %s KVM_RUN that waits for the memory of a PVCS",
+	      looks ? "ends" : "does not end");
+	bare_run(&m);
+	check(has_moved() && bare_regs(&m).rax == 0,
+	      "M11: and the guest's call is made again");
+	bare_complete(&m);
+	machine_slot(&m, 1, 0, PLACE, 0, memory);
+	madvise(memory, SIZE, MADV_DONTNEED);
+	machine_slot(&m, 1, 0, PLACE, SIZE, memory);
+	check(run_into_signal() == looks && place_of_pvcs() == PLACE + 2 * PAGE,
+	      "M11: the PVCS is kept when a signal comes before its new memory");
+	bare_run(&m);
+	check(has_moved(), "and is there again");
+	held = true;
+	check(bare_set_msr(&m, MSR_PVM_VCPU_STRUCT, PLACE + 4 * PAGE),
+	      "KVM_SET_MSRS, which cannot be asked again, waits whatever signals there are");
+	held = false;
+	end(memory);
+}
+
+static void poisoned_memory(void)
+{
+	uint8_t *memory = new_memory();
+	int error;
+
+	bare_begin(&m, MOVE_PVCS);
+	machine_slot(&m, 1, 0, PLACE, SIZE, memory);
+	memory[2 * PAGE] = 1;
+	if (madvise(memory + 2 * PAGE, PAGE, MADV_HWPOISON))
+		machine_die("MADV_HWPOISON: %s", strerror(errno));
+	error = bare_run(&m);
+	check(error == EINTR, "a PVCS in poisoned memory ends KVM_RUN: %s", strerror(error));
+	if (mmap(memory + 2 * PAGE, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+		 0) == MAP_FAILED)
+		machine_die("mmap: %s", strerror(errno));
+	bare_run(&m);
+	check(has_moved() && bare_regs(&m).rax == 0,
+	      "M11: and the guest's call is made again when there is other memory");
 	end(memory);
 }
 
@@ -299,8 +405,6 @@ static uint8_t file_after(const char *path, bool by_guest, bool *pinned)
 
 static void memory_of_a_file(void)
 {
-	unsigned major = 0, minor = 0;
-	struct utsname kernel;
 	bool pinned;
 	uint8_t got;
 
@@ -309,20 +413,24 @@ static void memory_of_a_file(void)
 	make_minix();
 	got = file_after("/mnt/a", false, &pinned);
 	check(got == 'B', "a file has what was written after user space gave its PVCS up");
-	uname(&kernel);
-	sscanf(kernel.release, "%u.%u", &major, &minor);
-	check(pinned == (major < 6 || (major == 6 && minor < 5)), "Linux %u.%u %s the page of a file", major, minor,
-	      pinned ? "pins" : "does not pin");
+	check(pinned == !is_since(6, 5), "Linux %s the page of a file", pinned ? "pins" : "does not pin");
 	got = file_after("/mnt/b", true, &pinned);
 	check(got == 'B', "and after the guest did");
 }
 
 int main(void)
 {
+	struct sigaction action = { .sa_handler = on_signal };
+
+	sigaction(SIGUSR1, &action, NULL);
+	sigaction(SIGBUS, &action, NULL);
+	runner = pthread_self();
 	registers_of_a_lost_slot();
 	registers_of_another_slot();
 	registers_between_slots();
 	memory_that_comes_late();
+	signals_meanwhile();
+	poisoned_memory();
 	memory_of_a_file();
 	return check_finish();
 }

@@ -128,6 +128,63 @@ Test(exit_late, S8_a_pvcs_that_cannot_be_pinned_yet_is_waited_for_by_a_hypercall
 	cr_assert_eq(vcpu->gpr[PVM_RAX], 0);
 }
 
+static int pin_without_memory(void *host, pvm_gfn_t gfn, void **va, pvm_hpa_t *pa)
+{
+	return may_pin ? real_pin(host, gfn, va, pa) : PVM_ENOMEM;
+}
+
+/* WRMSR of a place in PAGE: the host hears of it when it has failed there often enough. */
+static void write_vcpu_struct_without_memory(void (*stop_it)(void))
+{
+	struct guest_snapshot before;
+	unsigned tries;
+
+	real_pin = f.host.ops.pin;
+	f.host.ops.pin = pin_without_memory;
+	may_pin = false;
+	stop_it();
+	cr_assert_eq(handle(PVM_NO_SLEEP), PVM_ACT_RETRY);
+	before = guest_snapshot(vcpu);
+	for (tries = 0; handle(PVM_MAY_SLEEP) == PVM_ACT_RESUME && tries < 64; tries++)
+		stop_it();
+	cr_assert_eq(vcpu->request.error.code, PVM_ENOMEM, "after %u tries", tries);
+	stop_it();
+	guest_assert_unchanged(vcpu, &before);
+	may_pin = true;
+	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(vcpu->pvcs, f.host.memory + PAGE);
+}
+
+static void stop_at_hypercall(void)
+{
+	vcpu->gpr[PVM_RAX] = PVM_HC_WRMSR;
+	vcpu->gpr[PVM_RBX] = MSR_PVM_VCPU_STRUCT;
+	vcpu->gpr[PVM_R10] = vcpu->gpr[PVM_RCX] = PAGE;
+	vcpu->rip = CODE + PVM_SYSCALL_LENGTH;
+	stopped(PVM_EXIT_SYSCALL, 0);
+}
+
+static void stop_at_wrmsr(void)
+{
+	vcpu->gpr[PVM_RCX] = MSR_PVM_VCPU_STRUCT;
+	vcpu->gpr[PVM_RAX] = PAGE;
+	vcpu->gpr[PVM_RDX] = 0;
+	stopped(PVM_EXIT_INSN, PVM_VEC_GP);
+	stop.insn = (struct pvm_insn){ .op = PVM_INSN_WRMSR, .length = 2 };
+}
+
+Test(exit_late, M11_a_pvcs_for_which_the_host_has_no_memory_now_is_no_fault_of_a_hypercall)
+{
+	write_vcpu_struct_without_memory(stop_at_hypercall);
+	cr_assert_eq(vcpu->gpr[PVM_RAX], 0);
+}
+
+Test(exit_late, M11_a_pvcs_for_which_the_host_has_no_memory_now_is_no_fault_of_wrmsr)
+{
+	write_vcpu_struct_without_memory(stop_at_wrmsr);
+	cr_assert_eq(vcpu->rip, CODE + 2);
+}
+
 /* unpin() may sleep. */
 Test(exit_late, S8_a_pvcs_is_given_up_where_the_host_may_sleep)
 {

@@ -105,6 +105,49 @@ Test(pvcs, read_only_memory_is_no_place_for_it)
 	cr_assert_null(vcpu->pvcs);
 }
 
+static int (*real_pin)(void *host, pvm_gfn_t gfn, void **va, pvm_hpa_t *pa);
+static int pin_error;
+
+static int pin_or_not(void *host, pvm_gfn_t gfn, void **va, pvm_hpa_t *pa)
+{
+	return pin_error ? pin_error : real_pin(host, gfn, va, pa);
+}
+
+static void renew_in_vain(int error)
+{
+	ok(pvm_msr_write(vcpu, MSR_PVM_VCPU_STRUCT, 0x3080));
+	real_pin = fix.host.ops.pin;
+	fix.host.ops.pin = pin_or_not;
+	pin_error = error;
+	cr_assert_eq(pvm_pvcs_renew(vcpu), error);
+	cr_assert_eq(fix.host.pins, 0);
+	cr_assert_null(vcpu->pvcs);
+}
+
+Test(pvcs, M11_an_address_is_kept_whose_new_memory_cannot_be_pinned_now)
+{
+	static const int errors[] = { PVM_EAGAIN, PVM_ENOMEM };
+	unsigned i;
+
+	for (i = 0; i < 2; i++) {
+		renew_in_vain(errors[i]);
+		cr_assert_eq(read_msr(), 0x3080);
+		cr_assert_eq(pvm_pvcs_renew(vcpu), errors[i]);
+		pin_error = PVM_OK;
+		ok(pvm_pvcs_renew(vcpu));
+		cr_assert_eq((void *)vcpu->pvcs, fix.host.memory + 0x3080);
+		cr_assert_eq(fix.host.pins, 1);
+		fix.host.ops.pin = real_pin;
+	}
+}
+
+Test(pvcs, S8_an_address_that_has_no_memory_any_more_is_none)
+{
+	renew_in_vain(PVM_EFAULT);
+	cr_assert_eq(read_msr(), 0);
+	ok(pvm_pvcs_renew(vcpu));
+}
+
 /* spec: C-049 */
 Test(pvcs, layout)
 {
