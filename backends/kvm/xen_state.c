@@ -46,8 +46,7 @@ static bool is_size(const struct pvm_kvm_xen_state *request)
 
 static int refused(const char *what, const char *field)
 {
-	pr_err_ratelimited("%d: PVM_KVM_XEN_RESTORE: %s is refused: %s\n", task_tgid_nr(current), what,
-			   field);
+	pr_err_ratelimited("%d: PVM_KVM_XEN_RESTORE: %s is refused: %s\n", task_tgid_nr(current), what, field);
 	return -EINVAL;
 }
 

@@ -204,6 +204,16 @@ void platform_out(struct monitor_vcpu *vcpu, uint16_t port, uint8_t size, uint32
 	}
 }
 
+void platform_save(const struct platform *platform, struct xen_record *to)
+{
+	serial16550_save(&platform->serial, to);
+}
+
+bool platform_restore(struct platform *platform, struct xen_record *from)
+{
+	return serial16550_restore(&platform->serial, from);
+}
+
 /* ------------------------------------------------------------------------
  * MSRs.
  */

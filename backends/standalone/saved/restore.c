@@ -8,6 +8,7 @@
 
 #include <pvm/xen_state.h>
 
+#include "../platform.h"
 #include "../xen/xen_guest.h"
 
 /* What is not memory. */
@@ -182,6 +183,10 @@ static int use(struct monitor_vm *vm, struct parts *parts, char *why, size_t why
 	}
 	if (saving->xen_restore(vm, EXECUTOR_XEN_TABLES, 0, parts->tables, parts->tables_size, why, why_size))
 		return -1;
+	if (!platform_restore(vm->platform, &parts->devices)) {
+		snprintf(why, why_size, "damaged: its serial port");
+		return -1;
+	}
 	return xen_guest_restore(vm, &parts->devices, why, why_size);
 }
 

@@ -18,6 +18,7 @@
 #include "saved_file.h"
 #include "../loop.h"
 #include "../pause.h"
+#include "../platform.h"
 #include "../xen/xen_guest.h"
 
 #define PATIENCE_S	10	/* for what is under way */
@@ -171,8 +172,10 @@ static int write_devices(struct save *save)
 	struct xen_record record = { .bytes = malloc(XEN_GUEST_RECORD_MAX), .size = XEN_GUEST_RECORD_MAX };
 	int error = -1;
 
-	if (record.bytes)
+	if (record.bytes) {
+		platform_save(save->vm->platform, &record);
 		xen_guest_save(save->vm->xen, &record);
+	}
 	if (!record.bytes || record.is_bad)
 		snprintf(save->why, save->why_size, "no memory to save its devices");
 	else

@@ -179,6 +179,20 @@ Test(save, a_kernel_that_refuses_the_state)
 	}
 }
 
+Test(save, a_trace_does_not_overwrite_it)
+{
+	static uint8_t bytes[1 << 20];
+	int fd = open(first, O_RDONLY | O_CLOEXEC);
+	ssize_t size = read(fd, bytes, sizeof(bytes));
+
+	saving_trace = first;
+	cr_expect_null(saving_restore(first));
+	cr_expect(strstr(why, ": that is the guest"), "%s", why);
+	saving_forget();
+	cr_expect_eq(lseek(fd, 0, SEEK_END), size);
+	close(fd);
+}
+
 Test(save, disks_that_are_not_there)
 {
 	const struct saved_description with_disk = {

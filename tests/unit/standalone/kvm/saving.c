@@ -21,6 +21,7 @@
 #include "restore.h"
 #include "saved_file.h"
 #include "saving.h"
+#include "serial16550.h"
 #include "xen_guest.h"
 
 #define VCPUS		2u
@@ -28,6 +29,7 @@
 #define STORE_PAGE	6u
 
 char first[64], second[64], why[512];
+const char *saving_trace;
 struct monitor_options options;
 struct monitor_result result;
 struct monitor_vm *vm;
@@ -57,7 +59,10 @@ static void devices(struct xen_record *to)
 {
 	static struct xen_store_page page;
 	static struct xen_store store;
+	struct serial16550 uart;
 
+	serial16550_init(&uart, NULL, NULL);
+	serial16550_save(&uart, to);
 	xen_store_init(&store, ignore, NULL);
 	xen_store_connect(&store, &page);
 	xen_record_put32(to, CONSOLE_PORT);
@@ -153,6 +158,7 @@ struct monitor_vm *saving_restore(const char *path)
 	text = saved_reader_text(reader, &length);
 	wrong = saved_description_parse(&description, text, length);
 	cr_assert_null(wrong, "%s", wrong);
+	options.trace = saving_trace;
 	options.saved = reader;
 	cr_assert_eq(saved_options(&description, path, &options, why, sizeof(why)), 0, "%s", why);
 	return monitor_vm_create(&options, why, sizeof(why));
