@@ -57,7 +57,8 @@ static void on_signal(int signal)
 	has_signal = signal;
 }
 
-/* They come while poll_or_signal() waits, and nowhere else. @before: the mask for that. */
+/* They come while poll_or_signal() waits, and nowhere else. @before: the mask for that. One that was ignored
+ * (nohup) stays so. */
 static void catch_signals(sigset_t *before)
 {
 	static const int numbers[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM };
@@ -68,6 +69,10 @@ static void catch_signals(sigset_t *before)
 	sigemptyset(&set);
 	sigemptyset(&action.sa_mask);
 	for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		struct sigaction old;
+
+		if (sigaction(numbers[i], NULL, &old) || old.sa_handler == SIG_IGN)
+			continue;
 		sigaddset(&set, numbers[i]);
 		sigaction(numbers[i], &action, NULL);
 	}
