@@ -131,7 +131,7 @@ static void save(struct control *control, int fd, bool goes_on)
 {
 	const struct monitor_save_client client = { client_is_gone, tell_client, control };
 	const char *wrong = check_file(fd);
-	char why[320];
+	char why[320] = "";
 
 	if (wrong) {
 		reply(control, 1, wrong);
@@ -139,8 +139,8 @@ static void save(struct control *control, int fd, bool goes_on)
 	}
 	if (!monitor_vm_save(control->vm, fd, goes_on, &client, why, sizeof(why)))
 		return;
-	if (ftruncate(fd, 0))
-		why[sizeof(why) - 1] = '\0';	/* its client has it removed */
+	if (ftruncate(fd, 0) < 0)
+		errno = 0;	/* its client has it removed, if there still is one */
 	reply(control, 1, atomic_load(&control->vm->over) ? "the guest ended meanwhile" : why);
 }
 
