@@ -132,6 +132,7 @@ printf x | dd of=/d/damaged bs=1 seek=$((size / 2)) conv=notrunc 2>/dev/null
 truncate -s $((size / 2)) /d/damaged
 /files/pvm restore /d/damaged; said "cut $?"
 rm /d/damaged
+/files/pvm restore --disk=/d/first /d/saved; said "other $?"
 mkfifo /tmp/keys
 sleep 1000000 >/tmp/keys &
 keys=$!
@@ -139,6 +140,8 @@ keys=$!
 /files/pvm restore --stats /d/saved </tmp/keys >/tmp/console 2>/tmp/errors &
 pvm=$!
 works
+works
+/files/pvm save --continue $pvm /d/again; said "more $?"
 works
 echo goon >/tmp/keys
 wait $pvm; said "restored $?"
@@ -188,10 +191,11 @@ def judge(first, second):
         "image": host.get("image"), "complaints": "0", "end": ""}.items() if value is None or said.get(name) != value]
     wrong += [f"the host says {name}: {host.get(name)!r}, not {value!r}" for name, value in {
         "one": "0", "two": "0", "full": "125", "nothing": "", "twice": "125", "saved": "0", "status": "0",
-        "damaged": "125", "cut": "125", "restored": "0"}.items() if host.get(name) != value]
+        "damaged": "125", "cut": "125", "other": "125", "more": "0", "restored": "0"}.items() if host.get(name) != value]
     for line in ("/small/saved: process .* is not saved: cannot write: No space left on device",
                  "/d/saved.1: File exists", "saved: 'pvm restore' goes on with it", "/d/damaged: damaged:",
-                 "/d/damaged: cut short", "the guest ends: power off", "disk: +xvda, 25165824 bytes, /d/disk"):
+                 "/d/damaged: cut short", "the guest ends: power off", "disk: +xvda, 25165824 bytes, /d/disk",
+                 "/d/saved: disk /d/first has 2097152 bytes, and the guest's has 25165824"):
         if not re.search(line, text):
             wrong.append(f"no line {line!r}")
     wrong += re.findall(r"^%% wrong .*", console, re.M)
