@@ -165,3 +165,36 @@ void serial16550_write(struct serial16550 *uart, unsigned reg, uint8_t value)
 		break;
 	}
 }
+
+void serial16550_save(const struct serial16550 *uart, struct xen_record *to)
+{
+	const uint8_t registers[] = { uart->fifo_enabled, uart->overrun,    uart->tx_interrupt,
+				      uart->ier,	  uart->lcr,	    uart->mcr,
+				      uart->scratch,	  uart->divisor[0], uart->divisor[1] };
+	uint8_t i;
+
+	xen_record_put(to, registers, sizeof(registers));
+	xen_record_put32(to, uart->fifo_count);
+	for (i = 0; i < uart->fifo_count; i++)
+		xen_record_put(to, &uart->fifo[(uart->fifo_first + i) % SERIAL16550_FIFO], 1);
+}
+
+bool serial16550_restore(struct serial16550 *uart, struct xen_record *from)
+{
+	uint8_t registers[9];
+
+	xen_record_get(from, registers, sizeof(registers));
+	uart->fifo_enabled = registers[0] & 1;
+	uart->overrun = registers[1] & 1;
+	uart->tx_interrupt = registers[2] & 1;
+	uart->ier = registers[3];
+	uart->lcr = registers[4];
+	uart->mcr = registers[5];
+	uart->scratch = registers[6];
+	uart->divisor[0] = registers[7];
+	uart->divisor[1] = registers[8];
+	uart->fifo_first = 0;
+	uart->fifo_count = (uint8_t)xen_record_most(from, SERIAL16550_FIFO);
+	xen_record_get(from, uart->fifo, uart->fifo_count);
+	return !from->is_bad;
+}

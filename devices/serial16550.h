@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "xen_record.h"
+
 #define SERIAL16550_REGISTERS	8
 #define SERIAL16550_FIFO	16	/* bytes */
 
@@ -80,5 +82,10 @@ void serial16550_input(struct serial16550 *uart, uint8_t byte);
 
 /* The level of the interrupt line, for hosts that wire it. */
 bool serial16550_interrupt(const struct serial16550 *uart);
+
+/* Its registers and what it has received, for a guest that is saved; and after serial16550_init(). False: the
+ * record is bad. */
+void serial16550_save(const struct serial16550 *uart, struct xen_record *to);
+bool serial16550_restore(struct serial16550 *uart, struct xen_record *from);
 
 #endif /* DEVICES_SERIAL16550_H */

@@ -160,3 +160,15 @@ bool xen_blk_next(struct xen_blk *blk, struct xen_blk_request *request)
 	}
 	return false;
 }
+
+void xen_blk_save(const struct xen_blk *blk, struct xen_record *to)
+{
+	xen_ring_save(&blk->ring, blk->grants, to);
+}
+
+bool xen_blk_restore(struct xen_blk *blk, const struct xen_grants *grants, uint64_t sectors, bool read_only,
+		     struct xen_record *from)
+{
+	*blk = (struct xen_blk){ .grants = grants, .sectors = sectors, .read_only = read_only };
+	return xen_ring_restore(&blk->ring, sizeof(struct request), grants, from);
+}

@@ -61,4 +61,9 @@ void xen_blk_init(struct xen_blk *blk, void *page, const struct xen_grants *gran
 bool xen_blk_next(struct xen_blk *blk, struct xen_blk_request *request);
 void xen_blk_answer(struct xen_blk *blk, const struct xen_blk_request *request, enum xen_blk_status status);
 
+/* Its ring, for a guest that is saved; and in place of xen_blk_init(). False: the record is bad. */
+void xen_blk_save(const struct xen_blk *blk, struct xen_record *to);
+bool xen_blk_restore(struct xen_blk *blk, const struct xen_grants *grants, uint64_t sectors, bool read_only,
+		     struct xen_record *from);
+
 #endif /* DEVICES_XEN_BLK_H */

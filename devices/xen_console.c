@@ -54,3 +54,15 @@ unsigned xen_console_give(struct xen_console *console, const uint8_t *from, unsi
 	__atomic_store_n(&ring->in_prod, console->given, __ATOMIC_RELEASE);
 	return size;
 }
+
+void xen_console_save(const struct xen_console *console, struct xen_record *to)
+{
+	xen_record_put32(to, console->taken);
+	xen_record_put32(to, console->given);
+}
+
+void xen_console_restore(struct xen_console *console, struct xen_record *from)
+{
+	console->taken = xen_record_get32(from);
+	console->given = xen_record_get32(from);
+}

@@ -11,6 +11,8 @@
 
 #include <pvm/xen.h>
 
+#include "xen_record.h"
+
 struct xen_console {
 	struct pvm_xen_console *ring;	/* guest memory */
 	uint32_t taken;			/* of what the guest has printed: its out_cons */
@@ -27,5 +29,9 @@ unsigned xen_console_room(const struct xen_console *console);
 
 /* Input, as much of it as there is room for; returns how much. Tell the guest afterwards. */
 unsigned xen_console_give(struct xen_console *console, const uint8_t *from, unsigned size);
+
+/* Its two indices, for a guest that is saved; and after xen_console_init(). */
+void xen_console_save(const struct xen_console *console, struct xen_record *to);
+void xen_console_restore(struct xen_console *console, struct xen_record *from);
 
 #endif /* DEVICES_XEN_CONSOLE_H */

@@ -39,3 +39,13 @@ void xen_grants_unmap(const struct xen_grants *grants, uint32_t ref)
 		__atomic_fetch_and(&grants->table[ref].flags,
 				   (uint16_t)~(XEN_GRANT_READING | XEN_GRANT_WRITING), __ATOMIC_SEQ_CST);
 }
+
+uint32_t xen_grants_frame(const struct xen_grants *grants, const void *page)
+{
+	return (uint32_t)((uint64_t)((const uint8_t *)page - grants->memory) / PAGE);
+}
+
+void *xen_grants_at(const struct xen_grants *grants, uint32_t frame)
+{
+	return frame < grants->pages ? grants->memory + (uint64_t)frame * PAGE : NULL;
+}

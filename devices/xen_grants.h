@@ -39,4 +39,9 @@ void *xen_grants_page(const struct xen_grants *grants, uint32_t ref, bool writab
 void *xen_grants_map(const struct xen_grants *grants, uint32_t ref);
 void xen_grants_unmap(const struct xen_grants *grants, uint32_t ref);
 
+/* For what stays in use while a guest is saved: the number of a page of its memory, and a page of it by its
+ * number; NULL: it has no such page. */
+uint32_t xen_grants_frame(const struct xen_grants *grants, const void *page);
+void *xen_grants_at(const struct xen_grants *grants, uint32_t frame);
+
 #endif /* DEVICES_XEN_GRANTS_H */

@@ -48,6 +48,19 @@ void xen_net_init(struct xen_net *net, void *tx_page, void *rx_page, const struc
 	xen_ring_init(&net->rx, rx_page, sizeof(struct rx_request));
 }
 
+void xen_net_save(const struct xen_net *net, struct xen_record *to)
+{
+	xen_ring_save(&net->tx, net->grants, to);
+	xen_ring_save(&net->rx, net->grants, to);
+}
+
+bool xen_net_restore(struct xen_net *net, const struct xen_grants *grants, struct xen_record *from)
+{
+	*net = (struct xen_net){ .grants = grants };
+	return xen_ring_restore(&net->tx, sizeof(struct tx_request), grants, from) &&
+	       xen_ring_restore(&net->rx, sizeof(struct rx_request), grants, from);
+}
+
 /* ------------------------------------------------------------------------
  * Checksums.
  */

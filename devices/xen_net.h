@@ -38,6 +38,10 @@ bool xen_net_has_room(const struct xen_net *net, uint32_t length);
  * it is lost, as packets are. */
 bool xen_net_give(struct xen_net *net, const uint8_t *packet, uint32_t length);
 
+/* Its rings, for a guest that is saved; and in place of xen_net_init(). False: the record is bad. */
+void xen_net_save(const struct xen_net *net, struct xen_record *to);
+bool xen_net_restore(struct xen_net *net, const struct xen_grants *grants, struct xen_record *from);
+
 /* Fill in the checksum of TCP or UDP over IPv4, whose field has the sum of the pseudo-header, in a
  * frame. Anything else stays as it is. */
 void xen_net_fill_checksum(uint8_t *packet, uint32_t length);

@@ -65,3 +65,27 @@ bool xen_ring_publish(struct xen_ring *ring)
 	event = __atomic_load_n(&ring->page->rsp_event, __ATOMIC_SEQ_CST);
 	return ring->answered - event < ring->answered - before;
 }
+
+void xen_ring_save(const struct xen_ring *ring, const struct xen_grants *grants, struct xen_record *to)
+{
+	xen_record_put32(to, xen_grants_frame(grants, ring->page));
+	xen_record_put32(to, ring->answered);
+	xen_record_put32(to, ring->published);
+}
+
+bool xen_ring_restore(struct xen_ring *ring, uint32_t entry_size, const struct xen_grants *grants,
+		      struct xen_record *from)
+{
+	void *page = xen_grants_at(grants, xen_record_get32(from));
+
+	if (from->is_bad || !page) {
+		from->is_bad = true;
+		return false;
+	}
+	xen_ring_init(ring, page, entry_size);
+	ring->taken = ring->answered = xen_record_get32(from);
+	ring->published = xen_record_get32(from);
+	if (ring->answered - ring->published > ring->entries)
+		from->is_bad = true;
+	return !from->is_bad;
+}

@@ -9,8 +9,8 @@
 #ifndef DEVICES_XEN_RING_H
 #define DEVICES_XEN_RING_H
 
-#include <stdbool.h>
-#include <stdint.h>
+#include "xen_grants.h"
+#include "xen_record.h"
 
 #define XEN_RING_HEADER	64	/* bytes before the first entry */
 
@@ -51,5 +51,13 @@ void xen_ring_answer(struct xen_ring *ring, const void *response, uint32_t bytes
 
 /* Show the guest what was answered. True: it wants to be notified. */
 bool xen_ring_publish(struct xen_ring *ring);
+
+/*
+ * Its page and its indices, for a guest that is saved: between two requests, when all that was taken is
+ * answered. The second is in place of xen_ring_init(); false: the record is bad, and the ring none.
+ */
+void xen_ring_save(const struct xen_ring *ring, const struct xen_grants *grants, struct xen_record *to);
+bool xen_ring_restore(struct xen_ring *ring, uint32_t entry_size, const struct xen_grants *grants,
+		      struct xen_record *from);
 
 #endif /* DEVICES_XEN_RING_H */

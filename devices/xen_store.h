@@ -13,6 +13,7 @@
 #ifndef DEVICES_XEN_STORE_H
 #define DEVICES_XEN_STORE_H
 
+#include "xen_record.h"
 #include "xen_store_tree.h"
 
 #define XEN_STORE_HOME		"/local/domain/1"
@@ -120,5 +121,15 @@ bool xen_store_is_watched(const struct xen_store *store, const char *path);
 /* @value: of @size bytes, gets a NUL. XEN_STORE_E2BIG: it is longer, or has a NUL itself. */
 enum xen_store_status xen_store_read(const struct xen_store *store, const char *path, char *value,
 				     uint32_t size);
+
+/* More than the bytes of any store. */
+#define XEN_STORE_RECORD_MAX	(1u << 20)
+
+/*
+ * All of it but the page, for a guest that is saved; and into a store that is initialised and connected.
+ * False: the record is bad; the store then is one, but not the guest's.
+ */
+void xen_store_save(const struct xen_store *store, struct xen_record *to);
+bool xen_store_restore(struct xen_store *store, struct xen_record *from);
 
 #endif /* DEVICES_XEN_STORE_H */

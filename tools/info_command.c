@@ -9,16 +9,20 @@
 #include "elf_open.h"
 #include "guest_abi.h"
 #include "kernel_image.h"
+#include "saved/description.h"
+#include "saved/saved_file.h"
 #include "vm.h"
 #include "xen_start.h"
 
 static const char help[] =
 "Usage: pvm info GUEST.elf\n"
 "       pvm info VMLINUZ\n"
+"       pvm info SAVED\n"
 "\n"
 "Prints the headers of a guest's file, where its segments would live, where it is\n"
 "entered, the guest ABI that it asks for, and which backends can run it here. Of a\n"
-"distribution's kernel also its version, and whether it can be a guest, or why not.\n"
+"distribution's kernel also its version, and whether it can be a guest, or why not;\n"
+"of a guest that 'pvm save' wrote, its machine and where its disks are.\n"
 "\n"
 "  -h, --help            print this and exit\n"
 "\n"
@@ -121,7 +125,8 @@ static void print_kernel(const struct elf_file *elf, const struct kernel_image *
 
 	if (image)
 		printf("%s: a bzImage, packed by %s: static ELF64 for x86-64, %llu bytes\n"
-		       "version: %s\n", elf->path, image->packing, (unsigned long long)elf->size, image->version);
+		       "version: %s\n",
+		       elf->path, image->packing, (unsigned long long)elf->size, image->version);
 	else
 		printf("%s: a kernel, static ELF64 for x86-64, %llu bytes\n", elf->path,
 		       (unsigned long long)elf->size);
@@ -135,11 +140,79 @@ static void print_kernel(const struct elf_file *elf, const struct kernel_image *
 	printf("native:  no, it lives in the upper half, which a process does not have\n");
 }
 
+/* ------------------------------------------------------------------------
+ * A saved guest.
+ */
+
+/* Text of a file's: what is no character stays off the terminal. */
+static void print_text(const char *name, const char *text)
+{
+	printf("%s", name);
+	for (; *text; text++)
+		putchar((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text);
+	putchar('\n');
+}
+
+static void print_net(const struct monitor_net *net)
+{
+	if (net->tap) {
+		print_text("net:     tap ", net->tap);
+		return;
+	}
+	printf("net:     user");
+	if (net->forward_from)
+		printf(", port %u is the guest's %u", net->forward_from, net->forward_to);
+	printf("%s\n", net->loopback ? ", with the host's 127.0.0.1" : "");
+}
+
+static void print_saved(const char *path, const struct saved_description *saved)
+{
+	unsigned i;
+
+	printf("%s: a saved guest: pvm restore %s\n", path, path);
+	print_text("kernel:  ", saved->kernel);
+	print_text("append:  ", saved->command_line);
+	printf("memory:  %llu KiB\n", (unsigned long long)saved->memory >> 10);
+	printf("vcpus:   %u\n", saved->vcpus);
+	for (i = 0; i < saved->disk_count; i++) {
+		printf("disk:    xvd%c, %llu bytes%s, ", 'a' + i, (unsigned long long)saved->disks[i].bytes,
+		       saved->disks[i].read_only ? ", only read" : "");
+		print_text("", saved->disks[i].path);
+	}
+	for (i = 0; i < saved->net_count; i++)
+		print_net(&saved->nets[i]);
+}
+
+static int print_if_saved(const char *path, char *why, size_t why_size)
+{
+	static struct saved_description description;
+	struct saved_reader *reader = saved_reader_open(path, why, why_size);
+	const char *text, *wrong;
+	size_t length;
+	int error = -1;
+
+	if (!reader)
+		return -1;
+	text = saved_reader_text(reader, &length);
+	wrong = saved_description_parse(&description, text, length);
+	if (wrong) {
+		saved_damaged(reader, wrong, why, why_size);
+	} else {
+		print_saved(path, &description);
+		saved_description_close(&description);
+		error = 0;
+	}
+	saved_reader_close(reader);
+	return error;
+}
+
 static int print_file(const char *path, char *why, size_t why_size)
 {
 	struct kernel_image image;
 	struct elf_file elf;
 
+	if (saved_file_is_one(path))
+		return print_if_saved(path, why, why_size);
 	if (kernel_image_is_packed(path)) {
 		if (kernel_image_open(&image, path, why, why_size))
 			return -1;

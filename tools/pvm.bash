@@ -8,7 +8,7 @@ _pvm()
 		prev=${COMP_WORDS[COMP_CWORD - 1]}
 	}
 	if [[ $COMP_CWORD -eq 1 ]]; then
-		mapfile -t COMPREPLY < <(compgen -W "run info --help --version -h -V" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "run save restore info --help --version -h -V" -- "$cur")
 		return
 	fi
 	case $prev in
@@ -79,9 +79,21 @@ _pvm()
 		options="--backend= --kernel= --initrd= --disk= --net= --memory= --smp= --append= --console --abi= --trace= --stats --timeout= --shadow-memory= --mitigations= --symbols= --help"
 		options+=" -b -k -i -d -n -m -s -a -c -t -S -T -h"
 	fi
+	if [[ ${COMP_WORDS[1]} == restore ]]; then
+		options="--disk= --net= --console --trace= --stats --timeout= --mitigations= --symbols= --help -d -n -c -t -S -T -h"
+	fi
+	if [[ ${COMP_WORDS[1]} == save ]]; then
+		options="--continue --help -c -h"
+		if [[ $cur != -* && $prev =~ ^(save|-c|--continue)$ ]]; then
+			mapfile -t COMPREPLY < <(compgen -W "$(pidof pvm)" -- "$cur")
+			return
+		fi
+	fi
 	if [[ $cur == -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
 		[[ ${COMPREPLY[0]} == *= ]] && compopt -o nospace
+	elif [[ ${COMP_WORDS[1]} == save || ${COMP_WORDS[1]} == restore ]]; then
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 	else
 		mapfile -t COMPREPLY < <(compgen -f -X '!*.elf' -- "$cur"; compgen -d -- "$cur")
 	fi

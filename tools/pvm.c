@@ -20,13 +20,17 @@
 
 static const char help[] =
 "Usage: pvm run [OPTION]... GUEST.elf\n"
-"       pvm info GUEST.elf\n"
+"       pvm save [--continue] PID FILE\n"
+"       pvm restore [OPTION]... FILE\n"
+"       pvm info FILE\n"
 "       pvm --help | --version\n"
 "\n"
 "Runs a PVM guest, compiled machine code, in an ordinary unprivileged process, or on\n"
 "/dev/kvm where the module kvm-pvm is loaded.\n"
 "\n"
 "  run                   run a guest; its exit status is pvm's (pvm run --help)\n"
+"  save                  write the guest of a running pvm into a file\n"
+"  restore               go on with it\n"
 "  info                  say what is in a guest's file and what can run it\n"
 "  -h, --help            print this and exit\n"
 "  -V, --version         print the version and exit\n"
@@ -88,8 +92,9 @@ static bool has_stack(void)
 	if (getrlimit(RLIMIT_STACK, &limit) || limit.rlim_cur >= wanted)
 		return true;
 	/* fprintf() to standard error wants 8 KiB of it itself. */
-	output_say("pvm: a stack of %llu KiB: at least %zu are needed with this environment, see 'ulimit -s'\n",
-		   (unsigned long long)limit.rlim_cur >> 10, (wanted + 1023) >> 10);
+	output_say(
+		"pvm: a stack of %llu KiB: at least %zu are needed with this environment, see 'ulimit -s'\n",
+		(unsigned long long)limit.rlim_cur >> 10, (wanted + 1023) >> 10);
 	return false;
 }
 
@@ -101,6 +106,10 @@ int main(int argc, char **argv)
 		return MONITOR_STATUS_FAILED;
 	if (!strcmp(command, "run"))
 		return finish(run_command(argc - 1, argv + 1));
+	if (!strcmp(command, "save"))
+		return finish(save_command(argc - 1, argv + 1));
+	if (!strcmp(command, "restore"))
+		return finish(restore_command(argc - 1, argv + 1));
 	if (!strcmp(command, "info"))
 		return finish(info_command(argc - 1, argv + 1));
 	if (!strcmp(command, "--help") || !strcmp(command, "-h")) {

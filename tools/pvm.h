@@ -7,6 +7,8 @@
 #include <stdint.h>
 
 int run_command(int argc, char **argv);
+int save_command(int argc, char **argv);
+int restore_command(int argc, char **argv);
 int info_command(int argc, char **argv);
 
 /**

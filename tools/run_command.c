@@ -1,26 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
-/* pvm run: options, a VM, its end in words. Must leave no file and no process. */
-#include "pvm.h"
-
-#include <errno.h>
-#include <fcntl.h>
+/* pvm run: which guest, and on what. */
 #include <getopt.h>
-#include <limits.h>
-#include <linux/prctl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <unistd.h>
 
-#include "backtrace.h"
-#include "console.h"
-#include "devices.h"
 #include "guest_abi.h"
-#include "output.h"
-#include "signals.h"
-#include "symbols.h"
-#include "vm.h"
+#include "guest_run.h"
+#include "pvm.h"
 
 /* With the names of the guest ABIs. */
 static const char help[] =
@@ -73,7 +59,7 @@ static const char help[] =
 "  pvm run --kernel=vmlinuz --initrd=initrd.img --append='root=/dev/xvda1' \\\n"
 "      --disk=root.img --net=user,forward=8022:22 --console\n";
 
-enum { SHADOW_MEMORY = 256, ABI, MITIGATIONS, SYMBOLS };
+enum { SHADOW_MEMORY = GUEST_RUN_OPTIONS_END, ABI };
 
 static const struct option long_options[] = {
 	{ "backend", required_argument, NULL, 'b' },
@@ -90,25 +76,11 @@ static const struct option long_options[] = {
 	{ "stats", no_argument, NULL, 'S' },
 	{ "timeout", required_argument, NULL, 'T' },
 	{ "shadow-memory", required_argument, NULL, SHADOW_MEMORY },
-	{ "mitigations", required_argument, NULL, MITIGATIONS },
-	{ "symbols", required_argument, NULL, SYMBOLS },
+	{ "mitigations", required_argument, NULL, GUEST_RUN_MITIGATIONS },
+	{ "symbols", required_argument, NULL, GUEST_RUN_SYMBOLS },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
 };
-
-struct run_options {
-	struct monitor_options vm;
-	bool stats;
-	const char *symbols;	/* a file with the guest's; NULL: the guest itself */
-	bool strict_mitigations;
-	bool help;
-};
-
-static int bad_value(const char *option, const char *value, const char *want)
-{
-	fprintf(stderr, "pvm: --%s=%s: %s\n", option, value, want);
-	return -1;
-}
 
 static int bad_backend(const char *name)
 {
@@ -122,7 +94,7 @@ static int bad_backend(const char *name)
 	return -1;
 }
 
-static int take_abi(struct run_options *options, const char *name)
+static int take_abi(struct guest_run *options, const char *name)
 {
 	char known[GUEST_ABI_LIST_MAX];
 
@@ -135,29 +107,7 @@ static int take_abi(struct run_options *options, const char *name)
 	return 0;
 }
 
-static int take_disk(struct monitor_options *options)
-{
-	const char *wrong;
-
-	if (options->disk_count == MONITOR_DISKS_MAX)
-		return bad_value("disk", optarg, "at most 16 disks are possible");
-	wrong = parse_disk(optarg, &options->disks[options->disk_count++]);
-	return wrong ? bad_value("disk", optarg, wrong) : 0;
-}
-
-static int take_net(struct monitor_options *options)
-{
-	char given[128];
-	const char *wrong;
-
-	snprintf(given, sizeof(given), "%s", optarg);
-	if (options->net_count == MONITOR_NETS_MAX)
-		return bad_value("net", optarg, "at most 4 network cards are possible");
-	wrong = parse_net(optarg, &options->nets[options->net_count++]);
-	return wrong ? bad_value("net", given, wrong) : 0;
-}
-
-static int take_option(struct run_options *options, int option)
+static int take_option(struct guest_run *options, int option)
 {
 	switch (option) {
 	case 'b':
@@ -170,85 +120,29 @@ static int take_option(struct run_options *options, int option)
 	case 'i':
 		options->vm.initrd = optarg;
 		return 0;
-	case 'd':
-		return take_disk(&options->vm);
-	case 'n':
-		return take_net(&options->vm);
-	case 'c':
-		options->vm.console_keys = true;
-		return 0;
 	case 'm':
 		if (!parse_size(optarg, &options->vm.memory))
-			return bad_value("memory", optarg, "not a size such as 64M");
+			return guest_run_bad_value("memory", optarg, "not a size such as 64M");
 		return 0;
 	case 's':
 		if (!parse_count(optarg, &options->vm.vcpus) ||
 		    options->vm.vcpus > MONITOR_MAX_VCPUS)
-			return bad_value("smp", optarg, "not a number of vCPUs from 1 to 64");
+			return guest_run_bad_value("smp", optarg, "not a number of vCPUs from 1 to 64");
 		return 0;
 	case 'a':
 		options->vm.command_line = optarg;
 		return 0;
 	case ABI:
 		return take_abi(options, optarg);
-	case 't':
-		if (!*optarg)
-			return bad_value("trace", optarg, "not the name of a file");
-		options->vm.trace = optarg;
-		return 0;
-	case 'S':
-		options->stats = options->vm.count_events = true;
-		return 0;
-	case 'T':
-		if (!parse_seconds(optarg, &options->vm.timeout))
-			return bad_value("timeout", optarg, "not a time in seconds");
-		return 0;
 	case SHADOW_MEMORY:
 		if (!parse_size(optarg, &options->vm.shadow_memory))
-			return bad_value("shadow-memory", optarg, "not a size such as 16M");
-		return 0;
-	case MITIGATIONS:
-		options->strict_mitigations = !strcmp(optarg, "strict");
-		if (!options->strict_mitigations && strcmp(optarg, "default"))
-			return bad_value("mitigations", optarg, "there are 'default' and 'strict'");
-		return 0;
-	case SYMBOLS:
-		options->symbols = optarg;
-		return 0;
-	case 'h':
-		options->help = true;
+			return guest_run_bad_value("shadow-memory", optarg, "not a size such as 16M");
 		return 0;
 	}
-	return -1;
+	return guest_run_take_option(options, option);
 }
 
-/* For this process and all that it starts: docs/mitigations.md. */
-static int set_strict_mitigations(void)
-{
-	if (prctl(PR_SET_SPECULATION_CTRL, PR_SPEC_INDIRECT_BRANCH, PR_SPEC_FORCE_DISABLE, 0, 0) == 0)
-		return 0;
-	fprintf(stderr, "pvm: --mitigations=strict: the host has no such switch for a process (%s)\n",
-		strerror(errno));
-	return -1;
-}
-
-/* What getopt_long() found wrong, in one line that names it. @word: the argument. */
-static int bad_option(int result, const char *word)
-{
-	int name = (int)strcspn(word, "=");
-
-	if (result == ':')
-		fprintf(stderr, "pvm: option '%s' needs a value\n", word);
-	else if (strncmp(word, "--", 2))
-		fprintf(stderr, "pvm: unknown option '-%c': see 'pvm run --help'\n", optopt);
-	else if (optopt)
-		fprintf(stderr, "pvm: option '%.*s' takes no value\n", name, word);
-	else
-		fprintf(stderr, "pvm: unknown option '%.*s': see 'pvm run --help'\n", name, word);
-	return -1;
-}
-
-static int parse_options(struct run_options *options, int argc, char **argv)
+static int parse_options(struct guest_run *options, int argc, char **argv)
 {
 	int option, index = 1;
 
@@ -257,7 +151,7 @@ static int parse_options(struct run_options *options, int argc, char **argv)
 	while (index = optind,
 	       (option = getopt_long(argc, argv, ":b:k:i:d:n:m:s:a:ct:ST:h", long_options, NULL)) != -1) {
 		if (option == '?' || option == ':')
-			return bad_option(option, argv[option == ':' ? optind - 1 : index]);
+			return guest_run_bad_option("run", option, argv[option == ':' ? optind - 1 : index]);
 		if (take_option(options, option))
 			return -1;
 		if (options->help)
@@ -293,93 +187,9 @@ static int parse_options(struct run_options *options, int argc, char **argv)
 	return 0;
 }
 
-/* Is it worth knowing what this vCPU was doing? */
-static bool shows_stack(const struct monitor_result *result, uint32_t vcpu)
-{
-	if (result->end == MONITOR_END_TIMEOUT)
-		return true;
-	return result->by_vcpu && result->vcpu == vcpu && result->status != 0;
-}
-
-/* One line that says how it ended; what the guest was doing, if it did not mean to end. */
-static void report(struct monitor_vm *vm, const struct monitor_result *result,
-		   const struct run_options *options, FILE *to)
-{
-	struct symbols *symbols = NULL;
-	bool looked = false;
-	uint32_t i;
-
-	if (result->message[0])
-		fprintf(to, "pvm: %s: %s\n", vm->guest, result->message);
-	for (i = 0; i < vm->vcpu_count; i++) {
-		if (!vm->vcpus[i]->started || !shows_stack(result, i))
-			continue;
-		if (!looked)
-			symbols = symbols_open(options->symbols ? options->symbols : vm->guest);
-		looked = true;
-		backtrace_guest(to, vm->vcpus[i], symbols);
-	}
-	symbols_close(symbols);
-	if (options->stats)
-		monitor_print_stats(vm, to);
-}
-
-static void print_report(struct monitor_vm *vm, const struct monitor_result *result,
-			 const struct run_options *options)
-{
-	char *text = NULL;
-	size_t size = 0;
-	FILE *to = open_memstream(&text, &size);
-
-	if (!to) {
-		report(vm, result, options, stderr);
-	} else {
-		report(vm, result, options, to);
-		if (fclose(to) == 0)
-			output_report(text, size);
-		free(text);
-	}
-}
-
-static int run(const struct run_options *options)
-{
-	struct monitor_result result = { 0 };
-	struct monitor_vm *vm;
-	char why[PATH_MAX + 512] = "";
-
-	vm = monitor_vm_create(&options->vm, why, sizeof(why));
-	if (!vm) {
-		output_say("pvm: %s\n", why);
-		return MONITOR_STATUS_FAILED;
-	}
-	monitor_vm_run(vm, &result);
-	print_report(vm, &result, options);
-	if (monitor_vm_destroy(vm, why, sizeof(why))) {
-		output_say("pvm: %s\n", why);
-		if (result.status == 0)
-			result.status = MONITOR_STATUS_FAILED;
-	}
-	return result.status;
-}
-
-/* Before the guest runs, not when it has died. */
-static bool check_symbols(const char *path)
-{
-	struct symbols *symbols = symbols_open(path);
-
-	if (!symbols)
-		fprintf(stderr,
-			"pvm: --symbols=%s: cannot be read, or is neither an ELF file for x86-64 nor a System.map\n",
-			path);
-	symbols_close(symbols);
-	return symbols;
-}
-
 int run_command(int argc, char **argv)
 {
-	struct run_options options = {
-		.vm = { .console_in = STDIN_FILENO, .console_out = STDOUT_FILENO, .signals = true },
-	};
+	struct guest_run options = GUEST_RUN_INIT;
 	char abis[GUEST_ABI_LIST_MAX];
 
 	if (parse_options(&options, argc, argv))
@@ -388,17 +198,11 @@ int run_command(int argc, char **argv)
 		printf(help, guest_abi_list(abis, sizeof(abis)));
 		return 0;
 	}
-	if (options.symbols && !check_symbols(options.symbols))
-		return MONITOR_STATUS_FAILED;
 	if (!options.vm.executor)
 		options.vm.executor = monitor_executor_default(options.vm.shadow_memory != 0);
 	if (!options.vm.executor) {
 		fputs("pvm: this build has no backend\n", stderr);
 		return MONITOR_STATUS_FAILED;
 	}
-	if (options.strict_mitigations && set_strict_mitigations())
-		return MONITOR_STATUS_FAILED;
-	signals_prepare_process();
-	backtrace_install_monitor_handlers(console_restore_in_handler);
-	return run(&options);
+	return guest_run(&options);
 }

@@ -17,6 +17,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "pause.h"
 #include "platform.h"
 #include "run.h"
 #include "xen_guest.h"
@@ -49,13 +50,17 @@ static int open_fds(struct monitor_loop *loop, bool signals)
 int loop_create(struct monitor_vm *vm, uint64_t timeout, bool signals, char *why, size_t why_size)
 {
 	struct monitor_loop *loop = calloc(1, sizeof(*loop));
+	pthread_condattr_t monotonic;
 
 	if (!loop) {
 		snprintf(why, why_size, "no memory for the main loop");
 		return -1;
 	}
 	pthread_mutex_init(&loop->lock, NULL);
-	pthread_cond_init(&loop->came_out, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&loop->came_out, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 	pthread_cond_init(&loop->resumed, NULL);
 	loop->wake_fd = loop->over_fd = loop->timer_fd = loop->timeout_fd = loop->signals.fd = -1;
 	loop->timeout = timeout;
@@ -116,15 +121,6 @@ void loop_set_timer(struct monitor_vm *vm, uint64_t time)
  * The end.
  */
 
-static void let_vcpus_go(struct monitor_loop *loop)
-{
-	pthread_mutex_lock(&loop->lock);
-	atomic_store(&loop->paused, false);
-	pthread_cond_broadcast(&loop->resumed);
-	pthread_cond_broadcast(&loop->came_out);
-	pthread_mutex_unlock(&loop->lock);
-}
-
 static void end(struct monitor_vm *vm, const struct monitor_vcpu *vcpu, enum monitor_end how,
 		int status, const char *message)
 {
@@ -144,7 +140,7 @@ static void end(struct monitor_vm *vm, const struct monitor_vcpu *vcpu, enum mon
 	pthread_mutex_unlock(&loop->lock);
 	atomic_store(&vm->over, true);
 	raise_fd(loop->over_fd);	/* who waits for the console's reader */
-	let_vcpus_go(loop);
+	pause_over(vm);
 	for (i = 0; i < vm->vcpu_count; i++)
 		run_kick(vm->vcpus[i]);
 	loop_wake(vm);
@@ -184,62 +180,13 @@ static void drain(int fd)
  * vCPU comes out first.
  */
 
-/*
- * A vCPU sets inside, then reads paused; pause_vcpus() sets paused, then reads inside. So
- * either the vCPU waits, or pause_vcpus() waits for it.
- */
-bool loop_enter(struct monitor_vcpu *vcpu)
-{
-	struct monitor_loop *loop = vcpu->vm->loop;
-
-	for (;;) {
-		atomic_store(&vcpu->inside, true);
-		if (!atomic_load(&loop->paused))
-			return true;
-		loop_leave(vcpu);
-		pthread_mutex_lock(&loop->lock);
-		while (atomic_load(&loop->paused) && !atomic_load(&vcpu->vm->over))
-			pthread_cond_wait(&loop->resumed, &loop->lock);
-		pthread_mutex_unlock(&loop->lock);
-		if (atomic_load(&vcpu->vm->over))
-			return false;
-	}
-}
-
-void loop_leave(struct monitor_vcpu *vcpu)
-{
-	struct monitor_loop *loop = vcpu->vm->loop;
-
-	atomic_store(&vcpu->inside, false);
-	if (atomic_load(&loop->paused)) {
-		pthread_mutex_lock(&loop->lock);
-		pthread_cond_broadcast(&loop->came_out);
-		pthread_mutex_unlock(&loop->lock);
-	}
-}
-
-static void pause_vcpus(struct monitor_vm *vm)
-{
-	struct monitor_loop *loop = vm->loop;
-	uint32_t i;
-
-	atomic_store(&loop->paused, true);
-	for (i = 0; i < vm->vcpu_count; i++)
-		run_kick(vm->vcpus[i]);
-	pthread_mutex_lock(&loop->lock);
-	for (i = 0; i < vm->vcpu_count; i++)
-		while (atomic_load(&vm->vcpus[i]->inside) && !atomic_load(&vm->over))
-			pthread_cond_wait(&loop->came_out, &loop->lock);
-	pthread_mutex_unlock(&loop->lock);
-}
-
 static void stop_process(struct monitor_vm *vm, int signal)
 {
-	pause_vcpus(vm);
+	pause_begin(vm);
 	console_suspend(&vm->platform->console);
 	signals_stop(signal);
 	console_resume(&vm->platform->console);
-	let_vcpus_go(vm->loop);
+	pause_end(vm);
 }
 
 static void take_signal(struct monitor_vm *vm)

@@ -21,7 +21,7 @@ struct monitor_loop {
 	struct signals signals;
 	uint64_t timeout;		/* nanoseconds; 0: none */
 	bool input_ended;
-	atomic_bool paused;		/* no vCPU is to enter the guest */
+	atomic_uint paused;		/* by so many: no vCPU is to enter the guest (pause.c) */
 };
 
 /* Makes vm->loop. Blocks the signals it waits for, for threads made from here on. */
@@ -31,11 +31,6 @@ void loop_destroy(struct monitor_vm *vm);
 /* Until the VM is over. Signals have their usual effect again then, and the terminal is as it
  * was: what is left to be done may block. */
 void loop_run(struct monitor_vm *vm);
-
-/* A vCPU's thread, around each run of the guest. loop_enter() waits while the process is
- * about to stop; false: the VM is over. */
-bool loop_enter(struct monitor_vcpu *vcpu);
-void loop_leave(struct monitor_vcpu *vcpu);
 
 /* Any thread: the main thread looks again (there is room for console input). */
 void loop_wake(struct monitor_vm *vm);

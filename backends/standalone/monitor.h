@@ -42,6 +42,31 @@ struct executor_stats {
 	uint64_t calls, returns;	/* user system calls, and returns from them, that were no exits */
 };
 
+/* What an executor has of a Xen PV guest beyond the registers of its vCPUs: <pvm/xen_state.h>. */
+enum executor_xen_state {
+	EXECUTOR_XEN_VM,	/* struct pvm_xen_vm_state */
+	EXECUTOR_XEN_VCPU,	/* struct pvm_xen_vcpu_state of vCPU @index */
+	EXECUTOR_XEN_TABLES,	/* words with a bit for each frame from @index, a multiple of 64, on */
+};
+
+#define EXECUTOR_AGAIN 1	/* not now: let the vCPUs run on a little */
+
+/*
+ * For guests that are saved and go on later. No vCPU runs: while one is saved each is in pause_wait(), while
+ * it is restored none has run. All return 0, or -1 with one line in @why; vcpu_save() and xen_save() also
+ * EXECUTOR_AGAIN. Any thread.
+ */
+struct executor_saving_ops {
+	uint32_t vcpu_bytes;	/* of a vCPU's registers, by themselves */
+	int (*vcpu_save)(struct monitor_vcpu *vcpu, void *bytes, char *why, size_t why_size);
+	int (*vcpu_restore)(struct monitor_vcpu *vcpu, const void *bytes, char *why, size_t why_size);
+	int (*xen_save)(struct monitor_vm *vm, enum executor_xen_state what, uint64_t index, void *data,
+			uint64_t size, char *why, size_t why_size);
+	/* After the registers and guest memory, in the order of the enum. */
+	int (*xen_restore)(struct monitor_vm *vm, enum executor_xen_state what, uint64_t index,
+			   const void *data, uint64_t size, char *why, size_t why_size);
+};
+
 /* An executor. All functions are called from the vCPU's own thread unless said. */
 struct executor_ops {
 	const char *name;
@@ -91,8 +116,11 @@ struct executor_ops {
 	 * the eventfd @fd. Returns the port, or -1 with one line in @why. Any thread.
 	 */
 	int (*xen_port)(struct monitor_vm *vm, uint32_t port, int fd, char *why, size_t why_size);
-	/* The guest is notified there. Any thread; nothing happens before it runs. */
-	void (*xen_notify)(struct monitor_vm *vm, uint32_t port);
+	/* The guest is notified there. Any thread. False: not yet, as no vCPU has run, and nothing happens.
+	 */
+	bool (*xen_notify)(struct monitor_vm *vm, uint32_t port);
+	/* NULL: its guests cannot be saved. */
+	const struct executor_saving_ops *saving;
 
 	/* For --stats; may be NULL. After the last run(). */
 	void (*stats)(struct monitor_vm *vm, struct executor_stats *stats);
@@ -134,7 +162,8 @@ struct monitor_vcpu {
 	bool started;		/* it has been told where to begin */
 	atomic_bool called;	/* by the mailbox: it is to begin at */
 	uint64_t call;		/* this gpa */
-	atomic_bool inside;	/* of the guest, or on the way: loop.c */
+	atomic_bool inside;	/* of the guest, or on the way: pause.c */
+	bool rests;		/* the thread waits there; under the loop's lock */
 	uint64_t exits[PVM_EXIT_KINDS];
 	uint64_t exceptions[PVM_VEC_EXCEPTIONS];	/* PVM_EXIT_EXCEPTION by vector */
 	uint64_t hypercalls[MONITOR_HYPERCALLS];
@@ -153,6 +182,7 @@ struct monitor_vm {
 	struct monitor_vcpu **vcpus;
 	uint32_t vcpu_count;
 	atomic_bool over;	/* the VM ends: run() need not be entered again */
+	bool restored;		/* its registers are the executor's already, and its ports are in use */
 	atomic_uint mailbox_reader;	/* the vCPU that looks into the mailbox for all not started (run.c) */
 
 	/* The engine's view of this host (host.c). */
@@ -165,6 +195,7 @@ struct monitor_vm {
 	struct monitor_private *private;	/* vm.c's own */
 	struct platform *platform;	/* devices (platform.c) */
 	struct xen_guest *xen;	/* NULL: its guest does not speak Xen PV (xen_guest.c) */
+	struct control *control;	/* NULL: nothing asks for it to be saved (control.c) */
 	struct monitor_loop *loop;	/* the end of the VM, timers, console input (loop.c) */
 };
 

@@ -204,6 +204,16 @@ void platform_out(struct monitor_vcpu *vcpu, uint16_t port, uint8_t size, uint32
 	}
 }
 
+void platform_save(const struct platform *platform, struct xen_record *to)
+{
+	serial16550_save(&platform->serial, to);
+}
+
+bool platform_restore(struct platform *platform, struct xen_record *from)
+{
+	return serial16550_restore(&platform->serial, from);
+}
+
 /* ------------------------------------------------------------------------
  * MSRs.
  */
@@ -259,18 +269,17 @@ static unsigned input_room(struct platform *platform)
 	return room;
 }
 
-static void give_input(struct platform *platform, const uint8_t *bytes, unsigned count)
+static unsigned give_input(struct platform *platform, const uint8_t *bytes, unsigned count)
 {
 	unsigned i;
 
-	if (platform->vm->xen) {
-		xen_guest_input(platform->vm->xen, bytes, count);
-		return;
-	}
+	if (platform->vm->xen)
+		return xen_guest_input(platform->vm->xen, bytes, count);
 	pthread_mutex_lock(&platform->serial_lock);
 	for (i = 0; i < count; i++)
 		serial16550_input(&platform->serial, bytes[i]);
 	pthread_mutex_unlock(&platform->serial_lock);
+	return count;
 }
 
 /* What of @bytes is the guest's, in its place; never more than came in. */
@@ -304,7 +313,9 @@ static void give_held(struct platform *platform)
 			count = platform->held_count;
 		if (count > room)
 			count = room;
-		give_input(platform, platform->held + platform->held_first, count);
+		count = give_input(platform, platform->held + platform->held_first, count);
+		if (!count)
+			return;		/* it is being saved: the main loop is woken afterwards */
 		platform->held_first = (platform->held_first + count) % PLATFORM_HELD;
 		platform->held_count -= count;
 	}

@@ -51,6 +51,11 @@ bool platform_wrmsr(struct monitor_vcpu *vcpu, uint32_t index, uint64_t value);
 /* What the guest has printed. Any thread, one at a time. */
 void platform_print(struct platform *platform, const uint8_t *bytes, unsigned count);
 
+/* Its own devices, for a guest that is saved while no vCPU runs; and before one runs. False: the record is
+ * bad. */
+void platform_save(const struct platform *platform, struct xen_record *to);
+bool platform_restore(struct platform *platform, struct xen_record *from);
+
 /* Gives the guest what is held, also after the end of the input. May more console input be taken? / Take
  * some; false at its end. Main thread. */
 bool platform_wants_input(struct platform *platform);

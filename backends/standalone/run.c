@@ -13,6 +13,7 @@
 #include "boot.h"
 #include "clock.h"
 #include "loop.h"
+#include "pause.h"
 #include "platform.h"
 #include "trace_glue.h"
 
@@ -126,14 +127,14 @@ static void enter(struct monitor_vcpu *vcpu, struct pvm_guest_exit *exit)
 {
 	struct monitor_vm *vm = vcpu->vm;
 
-	if (!loop_enter(vcpu)) {
+	if (!pause_enter(vcpu)) {
 		*exit = (struct pvm_guest_exit){ .kind = PVM_EXIT_KICK };
 		return;
 	}
 	if (vm->trace)
 		trace_glue_enter(vcpu);
 	vm->executor->run(vcpu, exit);
-	loop_leave(vcpu);
+	pause_leave(vcpu);
 	if (vm->trace)
 		trace_glue_exit(vcpu, exit);
 	exit_look(vcpu, exit);

@@ -13,6 +13,7 @@
 
 #include "boot.h"
 #include "clock.h"
+#include "control.h"
 #include "elf_open.h"
 #include "guest_abi.h"
 #include "host.h"
@@ -21,6 +22,7 @@
 #include "memory.h"
 #include "platform.h"
 #include "run.h"
+#include "saved/restore.h"
 #include "trace.h"
 #include "trace_glue.h"
 #include "xen_guest.h"
@@ -28,6 +30,7 @@
 
 /* What monitor_vm keeps for vm.c alone. */
 struct monitor_private {
+	struct monitor_options options;
 	struct pvm_cpuid_entry *cpuid;
 	uint64_t start;			/* gpa of the first instruction */
 	bool engine;			/* pvm_vm_init() was done */
@@ -49,11 +52,51 @@ static int check_options(const struct monitor_options *options, char *why, size_
 		return -1;
 	}
 	if (options->shadow_memory && options->executor->live) {
-		snprintf(why, why_size,
-			 "--shadow-memory: the %s backend's shadow tables are the kernel's: limit them with a memory control group",
-			 options->executor->name);
+		snprintf(
+			why, why_size,
+			"--shadow-memory: the %s backend's shadow tables are the kernel's: limit them with a memory control group",
+			options->executor->name);
 		return -1;
 	}
+	return 0;
+}
+
+const struct monitor_options *monitor_vm_options(const struct monitor_vm *vm)
+{
+	return &vm->private->options;
+}
+
+/* A guest that goes on has the table that it had, but for the rate of this host's clocks; @config has what it
+ * would get here. */
+static int take_saved_cpuid(struct monitor_vm *vm, struct pvm_vm_config *config, char *why, size_t why_size)
+{
+	const struct monitor_options *options = &vm->private->options;
+	const struct saved_description *saved = options->description;
+	const struct pvm_cpuid_entry *timing = &config->cpuid[config->cpuid_count - 1];
+	struct pvm_cpuid_entry *cpuid = calloc(saved->cpuid_count + 1, sizeof(*cpuid));
+	char missing[256];
+	uint32_t i, count = 0;
+
+	if (!cpuid) {
+		snprintf(why, why_size, "no memory for the CPUID table");
+		return -1;
+	}
+	if (saved_cpu_check(saved->cpuid, saved->cpuid_count, config->cpuid, config->cpuid_count, missing,
+			    sizeof(missing))) {
+		snprintf(why, why_size, "%s: has CPU features that this host lacks: %s",
+			 saved_reader_path(options->saved), missing);
+		free(cpuid);
+		return -1;
+	}
+	for (i = 0; i < saved->cpuid_count; i++) {
+		if (saved->cpuid[i].leaf != MONITOR_CPUID_TIMING)
+			cpuid[count++] = saved->cpuid[i];
+	}
+	cpuid[count++] = *timing;
+	free(vm->private->cpuid);
+	vm->private->cpuid = cpuid;
+	config->cpuid = cpuid;
+	config->cpuid_count = count;
 	return 0;
 }
 
@@ -119,7 +162,8 @@ static int configure(struct monitor_vm *vm, struct pvm_vm_config *config,
 	/* Our hpas are made up: they need these bits whatever the CPU has. */
 	if (config->host_maxphyaddr < HOST_MAXPHYADDR)
 		config->host_maxphyaddr = HOST_MAXPHYADDR;
-	if (make_cpuid(vm, config, why, why_size))
+	if (make_cpuid(vm, config, why, why_size) ||
+	    (vm->restored && take_saved_cpuid(vm, config, why, why_size)))
 		return -1;
 	if (pvm_vm_config_check(config, &field)) {
 		snprintf(why, why_size, "%s: this machine cannot run guests: %s",
@@ -214,6 +258,8 @@ static bool trace_is_the_guest(const struct monitor_options *options, const char
 		if (trace_would_overwrite(options->trace, options->disks[i].path))
 			return true;
 	}
+	if (options->saved && trace_would_overwrite(options->trace, saved_reader_path(options->saved)))
+		return true;
 	return trace_would_overwrite(options->trace, kernel) ||
 	       (options->initrd && trace_would_overwrite(options->trace, options->initrd));
 }
@@ -250,6 +296,9 @@ static int make_parts(struct monitor_vm *vm, const struct elf_file *elf,
 	if (vm->executor->vm_init(vm, why, why_size))
 		return -1;
 	vm->executor_ready = true;
+	if (options->saved)
+		return xen_guest_create_empty(vm, options, why, why_size) ||
+		       saved_restore(vm, options->saved, why, why_size) ? -1 : 0;
 	if (options->kernel)
 		return xen_guest_create(vm, elf, options, why, why_size);
 	return 0;
@@ -266,6 +315,19 @@ static int open_kernel(struct kernel_image *image, const char *path, char *why, 
 	return -1;
 }
 
+/* The file of its guest. What goes on needs none: it is in memory. */
+static int open_guest(const struct monitor_options *options, struct kernel_image *image, struct elf_file *elf,
+		      char *why, size_t why_size)
+{
+	if (options->saved) {
+		elf->path = options->guest;
+		elf->upper_half = true;
+		return 0;
+	}
+	return options->kernel ? open_kernel(image, options->guest, why, why_size) :
+				 elf_file_open(elf, options->guest, why, why_size);
+}
+
 struct monitor_vm *monitor_vm_create(const struct monitor_options *options, char *why,
 				     size_t why_size)
 {
@@ -276,8 +338,7 @@ struct monitor_vm *monitor_vm_create(const struct monitor_options *options, char
 	int error;
 
 	if (check_options(options, why, why_size) ||
-	    (options->kernel ? open_kernel(&image, options->guest, why, why_size) :
-			       elf_file_open(&elf, options->guest, why, why_size)))
+	    open_guest(options, &image, &elf, why, why_size))
 		return NULL;
 	vm = calloc(1, sizeof(*vm));
 	if (vm)
@@ -290,11 +351,14 @@ struct monitor_vm *monitor_vm_create(const struct monitor_options *options, char
 		free(vm);
 		return NULL;
 	}
+	vm->private->options = *options;
+	vm->restored = options->saved;
 	vm->executor = options->executor;
 	vm->guest = options->guest;
 	vm->mailbox_reader = 1;
 	vm->memory.fd = -1;
-	error = make_parts(vm, options->kernel ? &image.elf : &elf, options, why, why_size);
+	error = make_parts(vm, options->kernel && !options->saved ? &image.elf : &elf, options, why,
+			   why_size);
 	if (!options->kernel)
 		elf_file_close(&elf);
 	kernel_image_close(&image);
@@ -322,7 +386,10 @@ void monitor_vm_run(struct monitor_vm *vm, struct monitor_result *result)
 			break;
 		}
 	}
+	if (vm->xen)
+		vm->control = control_start(vm);
 	loop_run(vm);
+	control_wait(vm->control);
 	for (i = 0; i < started; i++)
 		pthread_join(vm->vcpus[i]->thread, NULL);
 	if (vm->xen)
@@ -356,6 +423,7 @@ int monitor_vm_destroy(struct monitor_vm *vm, char *why, size_t why_size)
 	}
 	free(vm->vcpus);
 	guest_memory_destroy(&vm->memory);
+	control_close(vm->control);
 	free(vm->private->cpuid);
 	free(vm->private);
 	free(vm);

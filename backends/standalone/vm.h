@@ -35,10 +35,15 @@ struct monitor_net {
 	bool loopback;			/* the guest may reach the host's 127.0.0.1, as 10.0.2.2 */
 };
 
+struct saved_description;
+struct saved_reader;
+
 struct monitor_options {
 	const char *guest;		/* path of the ELF file, or of a kernel */
 	bool kernel;			/* it is a distribution's kernel, to be run as a Xen PV guest */
 	const char *initrd;		/* path of its initial RAM disk; NULL: none */
+	struct saved_reader *saved;	/* a guest that is to go on, as saved_options() says; NULL: none */
+	const struct saved_description *description;	/* and what it is */
 	struct monitor_disk disks[MONITOR_DISKS_MAX];	/* of a kernel's: xvda and on */
 	unsigned disk_count;
 	struct monitor_net nets[MONITOR_NETS_MAX];	/* and its network cards: eth0 and on */
@@ -67,6 +72,7 @@ enum monitor_end {
 	MONITOR_END_TIMEOUT,
 	MONITOR_END_SIGNAL,
 	MONITOR_END_FAILED,	/* the monitor could not go on */
+	MONITOR_END_SAVED,	/* it is to go on from a file */
 };
 
 struct monitor_result {
@@ -103,6 +109,26 @@ void monitor_vm_run(struct monitor_vm *vm, struct monitor_result *result);
 
 /* Any thread: end a running VM; the first reason given wins. */
 void monitor_vm_stop(struct monitor_vm *vm, enum monitor_end end, int status, const char *message);
+
+/* Those that the VM was made with. */
+const struct monitor_options *monitor_vm_options(const struct monitor_vm *vm);
+
+/* Who wants a guest saved; any thread. */
+struct monitor_save_client {
+	/* Asked now and then: is the file of no use any more? */
+	bool (*is_gone)(void *opaque);
+	/* Once the file is whole: tell the client so. False: it cannot be told, and the guest goes on. */
+	bool (*commit)(void *opaque);
+	void *opaque;
+};
+
+/**
+ * monitor_vm_save - write a running guest into an empty file, which is synchronised then. saved/save.c
+ * @fd: stays the caller's. @goes_on: the guest does; else the VM ends as the file is whole.
+ * The guest stands still meanwhile. Returns 0, or -1 with one line in @why, and the guest goes on.
+ */
+int monitor_vm_save(struct monitor_vm *vm, int fd, bool goes_on, const struct monitor_save_client *client,
+		    char *why, size_t why_size);
 
 /* Also finishes the trace. Returns 0, or -1 with one line in @why (a full disk). */
 int monitor_vm_destroy(struct monitor_vm *vm, char *why, size_t why_size);

@@ -28,7 +28,9 @@ expect() {
 	}
 }
 
-expect pvm r : run
+expect pvm ru : run
+expect pvm re : restore
+expect pvm sa : save
 expect pvm --v : --version
 expect pvm run --ba : --backend=
 expect pvm run --backend=m : --backend=model
@@ -41,6 +43,11 @@ expect pvm run --st : --stats
 expect pvm run g : guest.elf
 expect pvm run n : ""
 expect pvm run --memory 6 : ""
+expect pvm save --c : --continue
+expect pvm save 4711 n : notes.txt
+expect pvm restore --disk=n : --disk=notes.txt
+expect pvm restore --st : --stats
+expect pvm restore n : notes.txt
 expect pvm info --h : --help
 expect pvm info g : guest.elf
 exit $status

@@ -13,7 +13,8 @@ options_of() {
 check_options() {
 	local pvm=$1 page=$2 completion=$3 option option_text status=0 plain
 	plain=$(sed 's/\\-/-/g; s/\\f[BIR]//g' "$page")
-	for option in $(options_of "$pvm" run; options_of "$pvm" info; options_of "$pvm"); do
+	for option in $(options_of "$pvm" run; options_of "$pvm" save; options_of "$pvm" restore; options_of "$pvm" info
+		options_of "$pvm"); do
 		grep -qE -- "(^|[^-a-z])$option([^-a-z]|\$)" <<<"$plain" || {
 			echo "$page does not have $option"
 			status=1
@@ -35,7 +36,7 @@ check_options() {
 	done
 	# And nothing is described that is not there.
 	for option_text in $(grep -oE -- '--[a-z][a-z-]*' <<<"$plain" | sort -u); do
-		{ options_of "$pvm" run; options_of "$pvm"; } | grep -qx -- "$option_text" || {
+		{ options_of "$pvm" run; options_of "$pvm" save; options_of "$pvm"; } | grep -qx -- "$option_text" || {
 			echo "$page has $option_text, which pvm does not"
 			status=1
 		}

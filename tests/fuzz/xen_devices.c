@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
  * Fuzz target: the rings of a Xen PV guest's devices. The input is what the guest writes, at any place of
- * its pages, between the calls of the devices. Sanitizers see each access outside the guest's memory.
+ * its pages, between the calls of the devices; or what is made of the record of a guest that was saved.
+ * Sanitizers see each access outside the guest's memory.
  */
 #include "xen_blk.h"
 #include "xen_console.h"
@@ -141,23 +142,92 @@ static void guest_tells(struct fuzz_input *in)
 		page->rsp_cons = page->rsp_prod;
 }
 
+/* ------------------------------------------------------------------------
+ * Records.
+ */
+
+static uint8_t record[XEN_STORE_RECORD_MAX];
+
+static uint32_t save_store(void)
+{
+	struct xen_record to = { .bytes = record, .size = sizeof(record) };
+
+	xen_store_save(&store, &to);
+	fuzz_require(!to.is_bad, "a store fits into its record");
+	return to.at;
+}
+
+/* Whatever was restored is a store: it is served, and can be saved. */
+static void restore_store(uint32_t size)
+{
+	/* Of the heap, so that what is past its end is not ours. */
+	uint8_t *bytes = malloc(size ? size : 1);
+	struct xen_record from = { .bytes = bytes, .size = size };
+
+	memcpy(bytes, record, size);
+	xen_store_init(&store, changed, NULL);
+	xen_store_connect(&store, memory + 4 * 4096);
+	xen_store_restore(&store, &from);
+	free(bytes);
+	run_store();
+	save_store();
+}
+
+static void restore_rings(struct fuzz_input *in)
+{
+	struct xen_record from = { .bytes = record, .size = 36 };
+	struct xen_blk blk;
+	struct xen_net net;
+
+	fuzz_bytes(in, record, from.size);
+	record[1] = record[2] = record[3] = 0;	/* frames that are there, more often */
+	if (xen_blk_restore(&blk, &grants, SECTORS, false, &from))
+		run_blk(&blk);
+	if (xen_net_restore(&net, &grants, &from))
+		run_net(&net, fuzz_u16(in));
+}
+
+static void run_records(struct fuzz_input *in)
+{
+	uint32_t size, i;
+
+	xen_store_write(&store, "/local/domain/1/device/vbd/51712/state", "4");
+	xen_store_write(&store, "/local/domain/0/backend/vbd/1/51712/state", "4");
+	for (i = fuzz_u8(in) % 8; i; i--) {
+		guest_tells(in);
+		run_store();
+	}
+	size = save_store();
+	for (i = fuzz_u8(in) % 16; i; i--)
+		record[fuzz_u16(in) % size] = fuzz_u8(in);
+	restore_store(fuzz_u8(in) & 1 ? size : fuzz_u16(in) % size);
+	/* And one that is nothing else. */
+	for (size = 0; size < 512 && in->left; size++)
+		record[size] = fuzz_u8(in);
+	restore_store(size);
+	restore_rings(in);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_input in = { data, size };
 	struct xen_console console;
 	struct xen_blk blk;
 	struct xen_net net;
+	uint8_t how = fuzz_u8(&in);
 	uint32_t i;
 
 	memory = grants.memory = aligned_alloc(4096, PAGES * 4096);
 	memset(memory, 0, PAGES * 4096);
 	for (i = 0; i < PAGES; i++)
 		table[i] = (struct xen_grant){ .flags = XEN_GRANT_ACCESS, .frame = i };
-	xen_blk_init(&blk, memory, &grants, SECTORS, fuzz_u8(&in) & 1);
+	xen_blk_init(&blk, memory, &grants, SECTORS, how & 1);
 	xen_net_init(&net, memory + 4096, memory + 2 * 4096, &grants);
 	xen_console_init(&console, memory + 3 * 4096);
 	xen_store_init(&store, changed, NULL);
 	xen_store_connect(&store, memory + 4 * 4096);
+	if (how & 2)
+		run_records(&in);
 	while (in.left) {
 		if (fuzz_u8(&in) % 4 == 0)
 			guest_writes(&in);

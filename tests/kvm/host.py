@@ -3,8 +3,8 @@
 """A Debian kernel with kvm-pvm.ko, emulated by QEMU's TCG, that runs jobs one after the other.
 
     host.py --kernel FOLDER --module kvm-pvm.ko --jobs JOBS.json --results FOLDER
-            [--cpu MODEL] [--append WORDS] [--vendor MODULE...] [--only NAME...] [--gdb] [--count [--skip-idle]]
-            [--monitor SOCKET]
+            [--cpu MODEL] [--disk FILE] [--append WORDS] [--vendor MODULE...] [--only NAME...] [--gdb]
+            [--count [--skip-idle]] [--monitor SOCKET]
             [--shell COMMAND --file PATH[=NAME]...]
 
 --kernel is a folder of tests/kvm/kernel. The module may have another name: jobs have it as $PVM_MODULE. JOBS.json is a list of jobs:
@@ -126,6 +126,7 @@ def arguments():
     parser.add_argument("--shell", help="a command that gets the terminal, instead of jobs")
     parser.add_argument("--file", nargs="+", default=[], help="what it finds in /files")
     parser.add_argument("--cpu", default="EPYC,svm=off,smap=off")
+    parser.add_argument("--disk", help="a raw file that is the host's /dev/vda, for who loads the driver")
     parser.add_argument("--append", default="")
     parser.add_argument("--vendor", nargs="+", default=[], help="modules instead of kvm-pvm.ko")
     parser.add_argument("--timeout", type=int, default=3000, help="seconds, against hangs")
@@ -221,6 +222,7 @@ def boot(args, initramfs):
                # Keys that send signals are for who has the shell.
                *(("-chardev", "stdio,id=terminal,signal=off", "-serial", "chardev:terminal") if args.shell else
                  ("-serial", f"file:{args.results / 'console'}")),
+               *(["-drive", f"file={args.disk},format=raw,if=virtio"] if args.disk else []),
                *(["-s", "-S"] if args.gdb else [])]
     if args.shell:
         done = subprocess.run(command, stderr=subprocess.PIPE, check=False)

@@ -145,7 +145,7 @@ def needed(found, names):
     return order
 
 
-def initrd(folder, kernel):
+def initrd(folder, kernel, work=None, init=INIT):
     modules = folder / "root" / "modules"
     modules.mkdir(parents=True)
     found = modules_of(kernel)
@@ -153,7 +153,7 @@ def initrd(folder, kernel):
     for path in order:
         unpack(path, modules / (path.name.split(".ko")[0] + ".ko"))
     (modules / "order").write_text("".join(f"{path.name.split('.ko')[0]}.ko\n" for path in order))
-    return boot.initramfs(folder, init=INIT)
+    return boot.initramfs(folder, work, init)
 
 
 def job(args, suite, cpus, folder):

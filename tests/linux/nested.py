@@ -35,7 +35,8 @@ def run_host(args, jobs, folder, seconds):
     """Boots the host for @jobs, @seconds against hangs for each. What is wrong with the host itself, in lines."""
     (folder / "jobs.json").write_text(json.dumps(jobs))
     status = subprocess.run([KVM / "run", args.host, args.module, "--jobs", folder / "jobs.json", "--results",
-                             args.results, "--seconds", str(seconds), *(["--cpu", args.cpu] if args.cpu else [])],
+                             args.results, "--seconds", str(seconds), *(["--cpu", args.cpu] if args.cpu else []),
+                             *(["--disk", args.disk] if getattr(args, "disk", None) else [])],
                             stdin=subprocess.DEVNULL, check=False).returncode
     host = args.results / "host.json"
     if status or not host.exists() or json.loads(host.read_text())["status"]:

@@ -3,10 +3,10 @@
  * The kvm executor: a VM of /dev/kvm whose vCPUs run in the kernel until something is wanted from
  * user space. Owns the order of things in a vCPU's life, and the kick that ends it.
  *
- * A kick is only ever the end of the VM: interrupts and timers are the kernel's. It must not be lost,
- * wherever the thread is: monitor_vm::over is set first, then immediate_exit, then the signal is
- * sent; the thread clears immediate_exit first and looks at over then, so that either it sees over,
- * or KVM_RUN comes back at once, or the signal ends KVM_RUN.
+ * A kick is only ever the end of the VM or a pause: interrupts and timers are the kernel's. It must not be
+ * lost, wherever the thread is: monitor_vm::over, or that there is a pause, is set first, then
+ * immediate_exit, then the signal is sent; the thread clears immediate_exit first and looks at the two then,
+ * so that either it sees one, or KVM_RUN comes back at once, or the signal ends KVM_RUN.
  */
 #include "kvm.h"
 
@@ -21,6 +21,7 @@
 
 #include "device.h"
 #include "../loop.h"
+#include "../pause.h"
 #include "../trace_glue.h"
 
 #define KICK_SIGNAL	SIGRTMIN
@@ -254,13 +255,17 @@ static int run_once(struct kvm_vcpu *vcpu)
 	return error;
 }
 
-/* The kernel completes an OUT at the next KVM_RUN: the guest's rip is after it then. */
-static void settle(struct kvm_vcpu *vcpu)
+/* The kernel completes an OUT at the next KVM_RUN: the guest's rip is after it then. That may be another
+ * exit, of the same instruction. */
+static void settle(struct monitor_vcpu *monitor)
 {
-	if (!vcpu->io_pending)
-		return;
-	set_immediate_exit(vcpu, 1);
-	run_once(vcpu);
+	struct kvm_vcpu *vcpu = kvm_vcpu(monitor);
+
+	while (vcpu->io_pending) {
+		set_immediate_exit(vcpu, 1);
+		if (!run_once(vcpu))
+			kvm_exit_handle(monitor);
+	}
 }
 
 static void kvm_live(struct monitor_vcpu *monitor)
@@ -269,7 +274,7 @@ static void kvm_live(struct monitor_vcpu *monitor)
 	struct monitor_vm *vm = monitor->vm;
 	char why[256] = "";
 
-	if (kvm_registers_put(monitor, why, sizeof(why))) {
+	if (!vm->restored && kvm_registers_put(monitor, why, sizeof(why))) {
 		loop_end(vm, monitor, MONITOR_END_FAILED, MONITOR_STATUS_FAILED, "vCPU %u: %s",
 			 monitor->pvm.id, why);
 		return;
@@ -278,11 +283,17 @@ static void kvm_live(struct monitor_vcpu *monitor)
 		int error;
 
 		set_immediate_exit(vcpu, 0);
-		if (atomic_load(&vm->over))
-			break;
+		if (!pause_may_enter(monitor)) {
+			settle(monitor);
+			if (atomic_load(&vm->over))
+				break;
+			pause_wait(monitor);
+			continue;
+		}
 		if (vm->trace)
 			trace_glue_enter(monitor);
 		error = run_once(vcpu);
+		pause_leave(monitor);
 		if (vm->trace)
 			trace_exit(monitor, error);
 		if (error)
@@ -290,7 +301,6 @@ static void kvm_live(struct monitor_vcpu *monitor)
 		else
 			kvm_exit_handle(monitor);
 	}
-	settle(vcpu);
 	if (kvm_registers_get(monitor))
 		kvm_registers_place(monitor);	/* better than nothing */
 }
@@ -306,11 +316,11 @@ static int kvm_xen_port(struct monitor_vm *monitor, uint32_t port, int fd, char 
 	return KVM_ASK(kvm_vm(monitor)->fd, KVM_MEMORY_ENCRYPT_OP, &request, why, why_size);
 }
 
-static void kvm_xen_notify(struct monitor_vm *monitor, uint32_t port)
+static bool kvm_xen_notify(struct monitor_vm *monitor, uint32_t port)
 {
 	struct pvm_kvm_xen_notify request = { .op = PVM_KVM_XEN_NOTIFY, .port = port };
 
-	kvm_device_ioctl(kvm_vm(monitor)->fd, KVM_MEMORY_ENCRYPT_OP, &request);
+	return kvm_device_ioctl(kvm_vm(monitor)->fd, KVM_MEMORY_ENCRYPT_OP, &request) >= 0 || errno != EAGAIN;
 }
 
 const struct executor_ops kvm_executor = {
@@ -325,5 +335,6 @@ const struct executor_ops kvm_executor = {
 	.kick = kvm_kick,
 	.xen_port = kvm_xen_port,
 	.xen_notify = kvm_xen_notify,
+	.saving = &kvm_saving,
 	.print_stats = kvm_print_stats,
 };

@@ -63,6 +63,9 @@ const char *kvm_registers_get(struct monitor_vcpu *vcpu);
 /* Only its mode and rip, for a trace. */
 void kvm_registers_place(struct monitor_vcpu *vcpu);
 
+/* state.c */
+extern const struct executor_saving_ops kvm_saving;
+
 /* exits.c: KVM_RUN has come back with an exit to user space; ends the VM where it must. */
 void kvm_exit_handle(struct monitor_vcpu *vcpu);
 const char *kvm_exit_name(uint32_t reason);

@@ -2,7 +2,7 @@
 /* As xen_bus.h says. The lock is held for one request of the guest's at a time, and never while
  * anything waits. */
 #define _GNU_SOURCE
-#include "xen_bus.h"
+#include "xen_bus_internal.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -14,18 +14,6 @@
 
 #include "../loop.h"
 #include "../output.h"
-
-struct xen_bus {
-	struct monitor_vm *vm;
-	struct xen_grants grants;
-	pthread_mutex_t lock;		/* of the store */
-	struct xen_store store;
-	int fd;				/* eventfd: the guest's end of the store's port */
-	uint32_t port;
-	pthread_t thread;
-	bool has_thread;
-	struct xen_device *devices;	/* all are there before the guest runs */
-};
 
 struct monitor_vm *xen_bus_vm(const struct xen_bus *bus)
 {
@@ -42,7 +30,36 @@ uint32_t xen_bus_port(const struct xen_bus *bus)
 	return bus->port;
 }
 
-static void raise_fd(int fd)
+void xen_bus_begin_work(struct xen_bus *bus)
+{
+	pthread_rwlock_rdlock(&bus->work);
+}
+
+bool xen_bus_try_work(struct xen_bus *bus)
+{
+	return !pthread_rwlock_tryrdlock(&bus->work);
+}
+
+void xen_bus_end_work(struct xen_bus *bus)
+{
+	pthread_rwlock_unlock(&bus->work);
+}
+
+bool xen_bus_rest(struct xen_bus *bus, unsigned seconds)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += seconds;
+	return !pthread_rwlock_clockwrlock(&bus->work, CLOCK_MONOTONIC, &until);
+}
+
+void xen_bus_go_on(struct xen_bus *bus)
+{
+	pthread_rwlock_unlock(&bus->work);
+}
+
+void xen_bus_raise(int fd)
 {
 	uint64_t one = 1;
 
@@ -90,7 +107,7 @@ static void write_node(struct xen_device *device,
 	pthread_mutex_lock(&bus->lock);
 	xen_store_write(&bus->store, path, value);
 	pthread_mutex_unlock(&bus->lock);
-	raise_fd(bus->fd);		/* the guest may watch it */
+	xen_bus_raise(bus->fd);		/* the guest may watch it */
 }
 
 void xen_device_write(struct xen_device *device, const char *name, const char *format, ...)
@@ -142,7 +159,7 @@ bool xen_bus_ask_power_off(struct xen_bus *bus)
 	if (listens)
 		xen_store_write(&bus->store, path, "poweroff");
 	pthread_mutex_unlock(&bus->lock);
-	raise_fd(bus->fd);
+	xen_bus_raise(bus->fd);
 	return listens;
 }
 
@@ -159,7 +176,7 @@ static void node_changed(void *host, const struct xen_store_path *path)
 		guest_path(device, "", side);
 		length = strlen(side) < path->length ? strlen(side) : path->length;
 		if (!strncmp(side, path->text, length))
-			raise_fd(device->look_fd);
+			xen_bus_raise(device->look_fd);
 	}
 }
 
@@ -168,12 +185,26 @@ static void serve_store(struct xen_bus *bus)
 	unsigned what;
 
 	do {
-		pthread_mutex_lock(&bus->lock);
-		what = xen_store_serve(&bus->store);
-		pthread_mutex_unlock(&bus->lock);
+		xen_bus_begin_work(bus);
+		what = 0;
+		if (!atomic_load(&bus->vm->over)) {
+			pthread_mutex_lock(&bus->lock);
+			what = xen_store_serve(&bus->store);
+			pthread_mutex_unlock(&bus->lock);
+		}
 		if (what & XEN_STORE_NOTIFY)
 			bus->vm->executor->xen_notify(bus->vm, bus->port);
-	} while ((what & XEN_STORE_MORE) && !atomic_load(&bus->vm->over));
+		xen_bus_end_work(bus);
+	} while (what & XEN_STORE_MORE);
+}
+
+void xen_bus_wait_for_guest(struct xen_bus *bus, uint32_t port)
+{
+	struct pollfd over = { .fd = bus->vm->loop->over_fd, .events = POLLIN };
+
+	while (bus->vm->restored && port && !atomic_load(&bus->vm->over) &&
+	       !bus->vm->executor->xen_notify(bus->vm, port))
+		poll(&over, 1, 1);
 }
 
 static void *run_store(void *arg)
@@ -184,6 +215,7 @@ static void *run_store(void *arg)
 		{ .fd = bus->vm->loop->over_fd, .events = POLLIN },
 	};
 
+	xen_bus_wait_for_guest(bus, bus->port);
 	while (!atomic_load(&bus->vm->over)) {
 		if (poll(fds, 2, -1) < 0)
 			continue;
@@ -279,6 +311,25 @@ static void look_at_driver(struct xen_device *device)
 	}
 }
 
+/* False: the VM is over. */
+static bool do_work(struct xen_device *device, struct pollfd *fds, unsigned more)
+{
+	bool goes_on;
+
+	xen_bus_begin_work(device->bus);
+	goes_on = !atomic_load(&device->bus->vm->over);
+	if (goes_on && fds[1].revents) {
+		clear_fd(device->look_fd);
+		look_at_driver(device);
+	}
+	if (goes_on) {
+		clear_fd(device->fd);
+		device->ops->serve(device, fds + 3, more);
+	}
+	xen_bus_end_work(device->bus);
+	return goes_on;
+}
+
 static void *run_device(void *arg)
 {
 	struct xen_device *device = arg;
@@ -288,6 +339,7 @@ static void *run_device(void *arg)
 		{ .fd = device->fd, .events = POLLIN },
 	};
 
+	xen_bus_wait_for_guest(device->bus, device->port ? device->port : device->bus->port);
 	while (!atomic_load(&device->bus->vm->over)) {
 		unsigned more = 0;
 		int timeout = -1;
@@ -296,12 +348,8 @@ static void *run_device(void *arg)
 			more = device->ops->prepare(device, fds + 3, &timeout);
 		if (poll(fds, 3 + more, timeout) < 0)
 			continue;
-		if (fds[1].revents) {
-			clear_fd(device->look_fd);
-			look_at_driver(device);
-		}
-		clear_fd(device->fd);
-		device->ops->serve(device, fds + 3, more);
+		if (!do_work(device, fds, more))
+			break;
 	}
 	disconnect(device);
 	return NULL;
@@ -311,17 +359,29 @@ static void *run_device(void *arg)
  * Life.
  */
 
+/* Who lets none work comes before those that work again and again. */
+static void make_locks(struct xen_bus *bus)
+{
+	pthread_rwlockattr_t kind;
+
+	pthread_mutex_init(&bus->lock, NULL);
+	pthread_rwlockattr_init(&kind);
+	pthread_rwlockattr_setkind_np(&kind, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(&bus->work, &kind);
+	pthread_rwlockattr_destroy(&kind);
+}
+
 struct xen_bus *xen_bus_create(struct monitor_vm *vm, char *why, size_t why_size)
 {
 	struct xen_bus *bus = calloc(1, sizeof(*bus));
-	int port;
+	int port = 0;
 
 	if (!bus) {
 		snprintf(why, why_size, "no memory for the guest's xenstore");
 		return NULL;
 	}
 	bus->vm = vm;
-	pthread_mutex_init(&bus->lock, NULL);
+	make_locks(bus);
 	xen_store_init(&bus->store, node_changed, bus);
 	xen_store_write(&bus->store, XEN_STORE_HOME "/domid", "1");
 	xen_store_write(&bus->store, XEN_STORE_HOME "/name", "pvm");
@@ -329,7 +389,9 @@ struct xen_bus *xen_bus_create(struct monitor_vm *vm, char *why, size_t why_size
 	if (bus->fd < 0) {
 		snprintf(why, why_size, "no eventfd for the guest's xenstore: %s", strerror(errno));
 	} else {
-		port = vm->executor->xen_port(vm, 0, bus->fd, why, why_size);
+		/* A guest that is restored has its port; xen_bus_restore(). */
+		if (!vm->restored)
+			port = vm->executor->xen_port(vm, 0, bus->fd, why, why_size);
 		bus->port = (uint32_t)port;
 		if (port >= 0)
 			return bus;
@@ -351,6 +413,7 @@ void xen_bus_destroy(struct xen_bus *bus)
 	if (bus->fd >= 0)
 		close(bus->fd);
 	pthread_mutex_destroy(&bus->lock);
+	pthread_rwlock_destroy(&bus->work);
 	free(bus);
 }
 

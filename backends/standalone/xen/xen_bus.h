@@ -14,6 +14,7 @@
 
 #include "../vm.h"
 #include "xen_grants.h"
+#include "xen_record.h"
 #include "xen_store.h"
 
 struct xen_bus;
@@ -43,6 +44,10 @@ struct xen_device_ops {
 	/* Fill in what else to wait for, at most XEN_DEVICE_FDS of @fds, and for how long (@timeout,
 	 * ms; -1: no limit). Returns the number of @fds filled in. NULL: nothing. */
 	unsigned (*prepare)(struct xen_device *device, struct pollfd *fds, int *timeout);
+	/* What of a device is nowhere else, for a guest that is saved; and back, with device->port set.
+	 * False: the record is bad. All threads rest. */
+	void (*save)(const struct xen_device *device, struct xen_record *to);
+	bool (*restore)(struct xen_device *device, struct xen_record *from);
 	/* Something has happened: serve the rings, if the device is connected. */
 	void (*serve)(struct xen_device *device, const struct pollfd *fds, unsigned count);
 };
@@ -79,6 +84,27 @@ void xen_bus_wait(struct xen_bus *bus);
 int xen_bus_add(struct xen_bus *bus, struct xen_device *device, const struct xen_device_ops *ops,
 		const char *name, uint32_t number, char *why, size_t why_size);
 void xen_bus_remove(struct xen_device *device);
+
+/*
+ * For a guest that is saved: no thread touches guest memory, or what xen_bus_save() writes, between
+ * xen_bus_rest() and xen_bus_go_on(). A thread that is not the bus's takes part by the first three; none of
+ * them twice.
+ */
+void xen_bus_begin_work(struct xen_bus *bus);
+bool xen_bus_try_work(struct xen_bus *bus);	/* false: not now; xen_bus_go_on() does not tell */
+void xen_bus_end_work(struct xen_bus *bus);
+/* Waits for what is under way; false: that takes longer. */
+bool xen_bus_rest(struct xen_bus *bus, unsigned seconds);
+void xen_bus_go_on(struct xen_bus *bus);
+
+/* The store and all devices. The second: into a bus with the same devices, in place of xen_bus_connect();
+ * 0, or -1 with the end of a line in @why. */
+void xen_bus_save(struct xen_bus *bus, struct xen_record *to);
+int xen_bus_restore(struct xen_bus *bus, const struct xen_grants *grants, struct xen_record *from, char *why,
+		    size_t why_size);
+/* A thread that serves @port, as it begins: a guest that was restored is told that something may have
+ * happened, once it can be told. */
+void xen_bus_wait_for_guest(struct xen_bus *bus, uint32_t port);
 
 /* Ask the guest to power off. False: it does not listen, or not yet. Any thread. */
 bool xen_bus_ask_power_off(struct xen_bus *bus);

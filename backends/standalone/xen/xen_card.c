@@ -151,6 +151,28 @@ static void disconnect_card(struct xen_device *device)
 	unmap(card);
 }
 
+static void save_card(const struct xen_device *device, struct xen_record *to)
+{
+	const struct xen_card *card = to_card((struct xen_device *)device);
+
+	if (!device->port)
+		return;
+	xen_record_put32(to, card->tx_ref);
+	xen_record_put32(to, card->rx_ref);
+	xen_net_save(&card->net, to);
+}
+
+static bool restore_card(struct xen_device *device, struct xen_record *from)
+{
+	struct xen_card *card = to_card(device);
+
+	if (!device->port)
+		return !from->is_bad;
+	card->tx_ref = xen_record_get32(from);
+	card->rx_ref = xen_record_get32(from);
+	return xen_net_restore(&card->net, xen_bus_grants(device->bus), from);
+}
+
 static const struct xen_device_ops card_ops = {
 	.kind = "vif",
 	.name = "network card",
@@ -158,6 +180,8 @@ static const struct xen_device_ops card_ops = {
 	.describe = describe,
 	.connect = connect_card,
 	.disconnect = disconnect_card,
+	.save = save_card,
+	.restore = restore_card,
 	.prepare = prepare,
 	.serve = serve,
 };

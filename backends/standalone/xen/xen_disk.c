@@ -267,6 +267,29 @@ static void disconnect_disk(struct xen_device *device)
 	xen_grants_unmap(xen_bus_grants(device->bus), to_disk(device)->ring_ref);
 }
 
+static void save_disk(const struct xen_device *device, struct xen_record *to)
+{
+	const struct xen_disk *disk = to_disk((struct xen_device *)device);
+
+	xen_record_put32(to, disk->writes_through);
+	if (!device->port)
+		return;
+	xen_record_put32(to, disk->ring_ref);
+	xen_blk_save(&disk->blk, to);
+}
+
+static bool restore_disk(struct xen_device *device, struct xen_record *from)
+{
+	const struct xen_grants *grants = xen_bus_grants(device->bus);
+	struct xen_disk *disk = to_disk(device);
+
+	disk->writes_through = xen_record_most(from, 1);
+	if (!device->port)
+		return !from->is_bad;
+	disk->ring_ref = xen_record_get32(from);
+	return xen_blk_restore(&disk->blk, grants, disk->sectors, disk->read_only, from);
+}
+
 static const struct xen_device_ops disk_ops = {
 	.kind = "vbd",
 	.name = "disk",
@@ -274,6 +297,8 @@ static const struct xen_device_ops disk_ops = {
 	.describe = describe,
 	.connect = connect_disk,
 	.disconnect = disconnect_disk,
+	.save = save_disk,
+	.restore = restore_disk,
 	.serve = serve,
 };
 
@@ -308,6 +333,21 @@ void xen_disk_destroy(struct xen_disk *disk)
 	if (disk->fd >= 0)
 		close(disk->fd);
 	free(disk);
+}
+
+uint64_t xen_disk_bytes(const struct xen_disk *disk)
+{
+	return disk->sectors * XEN_BLK_SECTOR;
+}
+
+int xen_disk_flush(struct xen_disk *disk, char *why, size_t why_size)
+{
+	int error = disk->read_only ? 0 : flush(disk);
+
+	if (!error)
+		return 0;
+	snprintf(why, why_size, "disk %s: cannot flush: %s", disk->path, strerror(error));
+	return -1;
 }
 
 void xen_disk_print_stats(const struct xen_disk *disk, FILE *to)

@@ -15,6 +15,10 @@ struct xen_disk *xen_disk_create(struct xen_bus *bus, unsigned index,
 				 const struct monitor_disk *from, char *why, size_t why_size);
 void xen_disk_destroy(struct xen_disk *disk);
 
+uint64_t xen_disk_bytes(const struct xen_disk *disk);
+/* What was written is on the host's disk. While all threads rest. 0, or -1 with one line in @why. */
+int xen_disk_flush(struct xen_disk *disk, char *why, size_t why_size);
+
 /* After the run. */
 void xen_disk_print_stats(const struct xen_disk *disk, FILE *to);
 

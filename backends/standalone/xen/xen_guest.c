@@ -33,6 +33,8 @@ struct xen_guest {
 	uint32_t console_port;
 	pthread_t thread;
 	bool has_thread;
+	atomic_bool is_ready;	/* it can be told of input */
+	bool is_saved;		/* what it has printed since is printed where it goes on; while all rest */
 	struct xen_bus *bus;
 	struct xen_disk *disks[MONITOR_DISKS_MAX];
 	struct xen_card *cards[MONITOR_NETS_MAX];
@@ -61,13 +63,26 @@ void xen_guest_configure(const struct monitor_vm *vm, uint32_t vcpus, struct pvm
  * The console.
  */
 
+static unsigned take(struct xen_guest *guest, uint8_t *bytes, unsigned size)
+{
+	unsigned count = 0;
+
+	xen_bus_begin_work(guest->bus);
+	if (!guest->is_saved)
+		count = xen_console_take(&guest->console, bytes, size);
+	xen_bus_end_work(guest->bus);
+	return count;
+}
+
+/* A slow reader is not waited for within the work: what was taken is printed, whatever happens to the guest.
+ */
 static void print(struct xen_guest *guest)
 {
 	struct monitor_vm *vm = guest->vm;
 	uint8_t bytes[PIECE];
 	unsigned count;
 
-	while ((count = xen_console_take(&guest->console, bytes, sizeof(bytes))))
+	while ((count = take(guest, bytes, sizeof(bytes))))
 		platform_print(vm->platform, bytes, count);
 	vm->executor->xen_notify(vm, guest->console_port);
 	loop_wake(vm);		/* it may have read, too: there may be room */
@@ -82,6 +97,9 @@ static void *serve_console(void *arg)
 	};
 	uint64_t count;
 
+	xen_bus_wait_for_guest(guest->bus, guest->console_port);
+	atomic_store(&guest->is_ready, true);
+	loop_wake(guest->vm);
 	while (!atomic_load(&guest->vm->over)) {
 		if (poll(fds, 2, -1) < 0)
 			continue;
@@ -96,13 +114,17 @@ static void *serve_console(void *arg)
 
 unsigned xen_guest_input_room(struct xen_guest *guest)
 {
-	return xen_console_room(&guest->console);
+	return atomic_load(&guest->is_ready) ? xen_console_room(&guest->console) : 0;
 }
 
-void xen_guest_input(struct xen_guest *guest, const uint8_t *bytes, unsigned count)
+unsigned xen_guest_input(struct xen_guest *guest, const uint8_t *bytes, unsigned count)
 {
-	xen_console_give(&guest->console, bytes, count);
+	if (!xen_bus_try_work(guest->bus))
+		return 0;
+	count = xen_console_give(&guest->console, bytes, count);
 	guest->vm->executor->xen_notify(guest->vm, guest->console_port);
+	xen_bus_end_work(guest->bus);
+	return count;
 }
 
 /* ------------------------------------------------------------------------
@@ -144,10 +166,22 @@ static int set_registers(struct monitor_vm *vm, const struct xen_start *start, c
 	return 0;
 }
 
+static struct xen_grants grants_of(const struct monitor_vm *vm)
+{
+	uint64_t table = pvm_gfn_to_gpa(vm->pvm.config.xen.grants).v;
+
+	return (struct xen_grants){
+		.memory = vm->memory.va,
+		.pages = guest_pages(vm),
+		.table = (struct xen_grant *)(vm->memory.va + table),
+		.count = GRANT_FRAMES * PVM_PAGE_SIZE / sizeof(struct xen_grant),
+	};
+}
+
 static int load(struct monitor_vm *vm, const struct elf_file *kernel,
 		const struct monitor_options *options, char *why, size_t why_size)
 {
-	uint64_t grants = pvm_gfn_to_gpa(vm->pvm.config.xen.grants).v;
+	struct xen_grants grants;
 	struct xen_start start = {
 		.memory = vm->memory.va,
 		.pages = guest_pages(vm),
@@ -171,13 +205,8 @@ static int load(struct monitor_vm *vm, const struct elf_file *kernel,
 	if (error)
 		return -1;
 	xen_console_init(&vm->xen->console, vm->memory.va + start.console);
-	xen_bus_connect(vm->xen->bus, vm->memory.va + start.store,
-			&(struct xen_grants){
-				.memory = vm->memory.va,
-				.pages = start.pages,
-				.table = (struct xen_grant *)(vm->memory.va + grants),
-				.count = GRANT_FRAMES * PVM_PAGE_SIZE / sizeof(struct xen_grant),
-			});
+	grants = grants_of(vm);
+	xen_bus_connect(vm->xen->bus, vm->memory.va + start.store, &grants);
 	return set_registers(vm, &start, why, why_size);
 }
 
@@ -199,11 +228,12 @@ static int add_devices(struct xen_guest *guest, const struct monitor_options *op
 	return 0;
 }
 
-int xen_guest_create(struct monitor_vm *vm, const struct elf_file *kernel,
-		     const struct monitor_options *options, char *why, size_t why_size)
+/* All but what is in guest memory. */
+static int make_guest(struct monitor_vm *vm, const struct monitor_options *options, char *why,
+		      size_t why_size)
 {
 	struct xen_guest *guest = calloc(1, sizeof(*guest));
-	int port;
+	int port = 0;
 
 	if (!guest) {
 		snprintf(why, why_size, "no memory for the guest's devices");
@@ -216,14 +246,92 @@ int xen_guest_create(struct monitor_vm *vm, const struct elf_file *kernel,
 		snprintf(why, why_size, "no eventfd for the guest's console: %s", strerror(errno));
 		return -1;
 	}
-	port = vm->executor->xen_port(vm, 0, guest->console_fd, why, why_size);
+	if (!vm->restored)
+		port = vm->executor->xen_port(vm, 0, guest->console_fd, why, why_size);
 	if (port < 0)
 		return -1;
 	guest->console_port = (uint32_t)port;
 	guest->bus = xen_bus_create(vm, why, why_size);
-	if (!guest->bus || add_devices(guest, options, why, why_size))
+	return guest->bus ? add_devices(guest, options, why, why_size) : -1;
+}
+
+int xen_guest_create(struct monitor_vm *vm, const struct elf_file *kernel,
+		     const struct monitor_options *options, char *why, size_t why_size)
+{
+	if (make_guest(vm, options, why, why_size))
 		return -1;
 	return load(vm, kernel, options, why, why_size);
+}
+
+int xen_guest_create_empty(struct monitor_vm *vm, const struct monitor_options *options, char *why,
+			   size_t why_size)
+{
+	return make_guest(vm, options, why, why_size);
+}
+
+/* ------------------------------------------------------------------------
+ * Saved, and restored.
+ */
+
+bool xen_guest_rest(struct xen_guest *guest, unsigned seconds)
+{
+	return xen_bus_rest(guest->bus, seconds);
+}
+
+void xen_guest_go_on(struct xen_guest *guest, bool is_saved)
+{
+	guest->is_saved = is_saved;
+	xen_bus_go_on(guest->bus);
+	loop_wake(guest->vm);	/* input was not taken meanwhile */
+}
+
+int xen_guest_flush(struct xen_guest *guest, char *why, size_t why_size)
+{
+	unsigned i;
+
+	for (i = 0; i < MONITOR_DISKS_MAX && guest->disks[i]; i++) {
+		if (xen_disk_flush(guest->disks[i], why, why_size))
+			return -1;
+	}
+	return 0;
+}
+
+uint64_t xen_guest_disk_bytes(const struct xen_guest *guest, unsigned index)
+{
+	return xen_disk_bytes(guest->disks[index]);
+}
+
+void xen_guest_save(struct xen_guest *guest, struct xen_record *to)
+{
+	xen_record_put32(to, guest->console_port);
+	xen_record_put32(to, xen_grants_frame(xen_bus_grants(guest->bus), guest->console.ring));
+	xen_console_save(&guest->console, to);
+	xen_bus_save(guest->bus, to);
+}
+
+int xen_guest_restore(struct monitor_vm *vm, struct xen_record *from, char *why, size_t why_size)
+{
+	struct xen_guest *guest = vm->xen;
+	struct xen_grants grants = grants_of(vm);
+	void *page;
+	uint64_t one = 1;
+
+	guest->console_port = xen_record_most(from, PVM_XEN_PORTS_MAX - 1);
+	page = xen_grants_at(&grants, xen_record_get32(from));
+	if (!page || !guest->console_port) {
+		snprintf(why, why_size, "damaged: its console");
+		return -1;
+	}
+	xen_console_init(&guest->console, page);
+	xen_console_restore(&guest->console, from);
+	if (vm->executor->xen_port(vm, guest->console_port, guest->console_fd, why, why_size) < 0 ||
+	    xen_bus_restore(guest->bus, &grants, from, why, why_size))
+		return -1;
+	if (!xen_record_is_whole(from) || write(guest->console_fd, &one, sizeof(one)) < 0) {
+		snprintf(why, why_size, "damaged: its devices");
+		return -1;
+	}
+	return 0;
 }
 
 void xen_guest_destroy(struct monitor_vm *vm)

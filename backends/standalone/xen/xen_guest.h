@@ -9,6 +9,7 @@
 
 #include "../vm.h"
 #include "elf_file.h"
+#include "xen_store.h"
 
 struct xen_guest;
 
@@ -21,7 +22,27 @@ void xen_guest_configure(const struct monitor_vm *vm, uint32_t vcpus, struct pvm
  */
 int xen_guest_create(struct monitor_vm *vm, const struct elf_file *kernel,
 		     const struct monitor_options *options, char *why, size_t why_size);
+/* The same without a kernel: for xen_guest_restore(), once guest memory and the executor have their state. */
+int xen_guest_create_empty(struct monitor_vm *vm, const struct monitor_options *options, char *why,
+			   size_t why_size);
 void xen_guest_destroy(struct monitor_vm *vm);
+
+/* More than what xen_guest_save() writes. */
+#define XEN_GUEST_RECORD_MAX	(XEN_STORE_RECORD_MAX + (64u << 10))
+
+/*
+ * To save it, while no vCPU runs. Between the first two no device's thread does anything; xen_guest_rest() is
+ * false where one is not done with its work in time. xen_guest_go_on():
+ * @is_saved: it is to go on elsewhere. xen_guest_flush(): what it has written is on the host's disks.
+ * xen_guest_restore(): 0, or -1 with the end of a line in @why.
+ */
+bool xen_guest_rest(struct xen_guest *guest, unsigned seconds);
+void xen_guest_go_on(struct xen_guest *guest, bool is_saved);
+int xen_guest_flush(struct xen_guest *guest, char *why, size_t why_size);
+void xen_guest_save(struct xen_guest *guest, struct xen_record *to);
+int xen_guest_restore(struct monitor_vm *vm, struct xen_record *from, char *why, size_t why_size);
+/* Of its @index'th disk. */
+uint64_t xen_guest_disk_bytes(const struct xen_guest *guest, unsigned index);
 
 /* The devices' threads: they end when the VM is over. What the guest had printed is out then; what it had
  * asked disks and networks for may not be done. 0, or an errno. */
@@ -34,8 +55,9 @@ bool xen_guest_ask_power_off(struct xen_guest *guest);
 /* After the run: what the devices did. */
 void xen_guest_print_stats(const struct xen_guest *guest, FILE *to);
 
-/* Main thread. Room for console input, bytes; and some of it, no more than that. */
+/* Main thread. Room for console input, bytes; and some of it, no more than that. Returns how much was taken:
+ * none while the guest is saved. */
 unsigned xen_guest_input_room(struct xen_guest *guest);
-void xen_guest_input(struct xen_guest *guest, const uint8_t *bytes, unsigned count);
+unsigned xen_guest_input(struct xen_guest *guest, const uint8_t *bytes, unsigned count);
 
 #endif /* STANDALONE_XEN_GUEST_H */

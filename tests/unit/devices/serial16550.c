@@ -166,3 +166,38 @@ Test(serial16550, in_loopback_modem_status_is_modem_control)
 	cr_assert_eq(serial16550_read(&uart, SERIAL_MSR),
 		     SERIAL_MSR_CTS | SERIAL_MSR_DSR | SERIAL_MSR_DCD);
 }
+
+Test(serial16550, saved_it_goes_on_where_it_was)
+{
+	uint8_t bytes[64];
+	struct xen_record record = { .bytes = bytes, .size = sizeof(bytes) };
+	struct serial16550 other;
+
+	serial16550_write(&uart, SERIAL_FCR, SERIAL_FCR_ENABLE);
+	serial16550_write(&uart, SERIAL_LCR, SERIAL_LCR_DLAB | 3);
+	serial16550_write(&uart, 0, 0x34);
+	serial16550_write(&uart, SERIAL_LCR, 3);
+	serial16550_write(&uart, SERIAL_IER, SERIAL_IER_RX);
+	serial16550_write(&uart, SERIAL_SCR, 0x5a);
+	serial16550_input(&uart, 'a');
+	serial16550_input(&uart, 'b');
+	serial16550_input(&uart, 'c');
+	cr_expect_eq(serial16550_read(&uart, 0), 'a');
+	serial16550_save(&uart, &record);
+	cr_assert_not(record.is_bad);
+	record.size = record.at;
+	record.at = 0;
+	serial16550_init(&other, NULL, NULL);
+	cr_assert(serial16550_restore(&other, &record) && xen_record_is_whole(&record));
+	cr_expect_eq(serial16550_read(&other, 0), 'b');
+	cr_expect_eq(serial16550_read(&other, 0), 'c');
+	cr_expect_eq(serial16550_read(&other, SERIAL_SCR), 0x5a);
+	cr_expect_eq(serial16550_read(&other, SERIAL_LCR), 3);
+	cr_expect_eq(serial16550_read(&other, SERIAL_IER), SERIAL_IER_RX);
+	cr_expect_eq(serial16550_read(&other, SERIAL_IIR) & SERIAL_IIR_FIFO, SERIAL_IIR_FIFO);
+	serial16550_write(&other, SERIAL_LCR, SERIAL_LCR_DLAB);
+	cr_expect_eq(serial16550_read(&other, 0), 0x34);
+	record.at = 0;
+	bytes[9] = 255;
+	cr_expect_not(serial16550_restore(&other, &record), "more than it holds");
+}

@@ -113,12 +113,56 @@ static int new_vcpu(uintptr_t id)
 	return vcpus[id].fd;
 }
 
+/* What is saved is what was restored last: bytes to the fake. */
+static int xen_state(const struct pvm_kvm_xen_state *request)
+{
+	struct fake_xen_state *state = &fake_kernel.xen_state[request->what];
+	uint64_t at =
+		request->what == PVM_KVM_XEN_STATE_VCPU ? request->index * request->size : request->index / 8;
+
+	if (request->what >= FAKE_XEN_STATES || at + request->size > sizeof(state->bytes))
+		return fail(EINVAL);
+	if (request->op == PVM_KVM_XEN_RESTORE) {
+		memcpy(state->bytes + at, (void *)(uintptr_t)request->data, request->size);
+		return 0;
+	}
+	if (request->what == PVM_KVM_XEN_STATE_VCPU && fake_kernel.saves_fail) {
+		fake_kernel.saves_fail--;
+		return fail(EAGAIN);
+	}
+	memcpy((void *)(uintptr_t)request->data, state->bytes + at, request->size);
+	return 0;
+}
+
+static int private_op(void *arg)
+{
+	const struct pvm_kvm_xen_port *port = arg;
+
+	switch (*(uint32_t *)arg) {
+	case PVM_KVM_SET_ABI:
+		fake_kernel.abi = ((struct pvm_kvm_set_abi *)arg)->abi;
+		return 0;
+	case PVM_KVM_XEN_PORT:
+		if (port->port < FAKE_PORTS)
+			fake_kernel.port_fd[port->port] = port->fd;
+		return (int)port->port;
+	case PVM_KVM_XEN_NOTIFY:
+		if (!__atomic_load_n(&fake_kernel.has_run, __ATOMIC_SEQ_CST))
+			return fail(EAGAIN);
+		__atomic_fetch_add(&fake_kernel.notified, 1, __ATOMIC_SEQ_CST);
+		return 0;
+	case PVM_KVM_XEN_SAVE:
+	case PVM_KVM_XEN_RESTORE:
+		return xen_state(arg);
+	}
+	return 0;
+}
+
 static int on_vm(unsigned long request, void *arg)
 {
 	switch (request) {
 	case KVM_MEMORY_ENCRYPT_OP:
-		fake_kernel.abi = ((struct pvm_kvm_set_abi *)arg)->abi;
-		return 0;
+		return private_op(arg);
 	case KVM_SET_USER_MEMORY_REGION:
 		fake_kernel.memory = *(struct kvm_userspace_memory_region *)arg;
 		return 0;
@@ -157,6 +201,7 @@ static int run_vcpu(unsigned id)
 
 	if (vcpus[id].run->immediate_exit)
 		return fail(EINTR);
+	__atomic_store_n(&fake_kernel.has_run, true, __ATOMIC_SEQ_CST);
 	error = fake_kernel.run(id, vcpus[id].run);
 	return error ? fail(error) : 0;
 }
@@ -185,8 +230,22 @@ static int on_vcpu(unsigned id, unsigned long request, void *arg)
 	case KVM_SET_MSRS:
 	case KVM_GET_MSRS:
 		return vcpu_msrs(id, arg, request == KVM_SET_MSRS);
+	case KVM_SET_XSAVE:
+		fake_kernel.xsave[id] = *(struct kvm_xsave *)arg;
+		return 0;
+	case KVM_GET_XSAVE:
+		*(struct kvm_xsave *)arg = fake_kernel.xsave[id];
+		return 0;
+	case KVM_GET_XCRS:
+		*(struct kvm_xcrs *)arg =
+			(struct kvm_xcrs){ .nr_xcrs = 1, .xcrs[0].value = fake_kernel.xcr0 };
+		return 0;
+	case KVM_SET_XCRS:
+	case KVM_SET_DEBUGREGS:
+	case KVM_GET_DEBUGREGS:
 	case KVM_SET_MP_STATE:
 	case KVM_GET_MP_STATE:
+	case KVM_SET_VCPU_EVENTS:
 	case KVM_GET_VCPU_EVENTS:
 		return 0;
 	}

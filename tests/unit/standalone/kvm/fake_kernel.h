@@ -11,6 +11,12 @@
 #include <stdint.h>
 
 #define FAKE_VCPUS 4
+#define FAKE_PORTS 16
+#define FAKE_XEN_STATES 3	/* PVM_KVM_XEN_STATE_* */
+
+struct fake_xen_state {
+	uint8_t bytes[64 << 10];
+};
 
 struct fake_kernel {
 	int open_errno;			/* 0: /dev/kvm can be opened */
@@ -23,7 +29,15 @@ struct fake_kernel {
 	/* KVM_RUN of a vCPU. Returns 0, or an errno. */
 	int (*run)(unsigned vcpu, struct kvm_run *run);
 
+	uint64_t xcr0;
+	unsigned saves_fail;		/* so many vCPUs cannot be saved yet: EAGAIN */
+
 	/* What it has seen. */
+	bool has_run;			/* a vCPU: it can be told of events */
+	unsigned notified;
+	int port_fd[FAKE_PORTS];	/* whom it notifies */
+	struct fake_xen_state xen_state[FAKE_XEN_STATES];
+	struct kvm_xsave xsave[FAKE_VCPUS];
 	unsigned opened, vms, vcpus;
 	int descriptors;		/* open now */
 	uint32_t abi;			/* PVM_KVM_SET_ABI */

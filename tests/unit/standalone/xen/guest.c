@@ -19,6 +19,7 @@ static struct monitor_loop loop;
 static uint8_t memory[GUEST_PAGES * 4096] __attribute__((aligned(4096)));
 static struct xen_grant table[GUEST_PAGES];
 static int port_fd[PORTS];
+static atomic_int not_yet;		/* so often it cannot be told */
 static uint32_t events[PORTS];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t notified = PTHREAD_COND_INITIALIZER;
@@ -36,16 +37,21 @@ static int fake_port(struct monitor_vm *of, uint32_t port, int fd, char *why, si
 	return (int)port;
 }
 
-static void fake_notify(struct monitor_vm *of, uint32_t port)
+static bool fake_notify(struct monitor_vm *of, uint32_t port)
 {
 	cr_assert_eq(of, &vm);
+	if (atomic_load(&not_yet) && atomic_fetch_sub(&not_yet, 1))
+		return false;
 	pthread_mutex_lock(&lock);
 	events[port]++;
 	pthread_cond_broadcast(&notified);
 	pthread_mutex_unlock(&lock);
+	return true;
 }
 
-static const struct executor_ops executor = { .name = "fake", .xen_port = fake_port, .xen_notify = fake_notify };
+static const struct executor_ops executor = { .name = "fake",
+					      .xen_port = fake_port,
+					      .xen_notify = fake_notify };
 
 void guest_begin(void)
 {
@@ -71,6 +77,43 @@ void guest_start(void)
 
 	xen_bus_connect(bus, memory + STORE_PAGE * 4096, &grants);
 	cr_assert_eq(xen_bus_start(bus), 0);
+}
+
+static const struct xen_grants restored_grants = {
+	.memory = memory, .pages = GUEST_PAGES, .table = table, .count = GUEST_PAGES
+};
+
+const struct xen_grants *guest_grants(void)
+{
+	return &restored_grants;
+}
+
+void guest_save(struct xen_record *to)
+{
+	cr_assert(xen_bus_rest(bus, 60));
+	xen_bus_save(bus, to);
+	xen_bus_go_on(bus);
+}
+
+void guest_begin_again(void)
+{
+	char why[256];
+
+	memset(port_fd, 0xff, sizeof(port_fd));
+	loop.over_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	vm = (struct monitor_vm){ .executor = &executor, .loop = &loop, .restored = true };
+	bus = xen_bus_create(&vm, why, sizeof(why));
+	cr_assert_not_null(bus, "%s", why);
+	not_yet = 5;
+}
+
+int guest_restore(struct xen_record *from, char *why, size_t why_size)
+{
+	int error = xen_bus_restore(bus, &restored_grants, from, why, why_size);
+
+	if (!error)
+		cr_assert_eq(xen_bus_start(bus), 0);
+	return error;
 }
 
 void guest_over(void)

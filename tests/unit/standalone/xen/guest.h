@@ -18,6 +18,13 @@ void guest_start(void);
 void guest_over(void);
 void guest_end(void);
 
+/* While its threads run. Then, after guest_over() and guest_end(), another bus for the same guest, and once
+ * it has its devices, what was saved: 0, or -1 with the line. */
+void guest_save(struct xen_record *to);
+void guest_begin_again(void);
+const struct xen_grants *guest_grants(void);
+int guest_restore(struct xen_record *from, char *why, size_t why_size);
+
 void *guest_page(uint32_t page);	/* which grant @page grants */
 struct xen_grant *guest_grant(uint32_t ref);
 
