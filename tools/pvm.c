@@ -9,9 +9,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "vm.h"
@@ -83,6 +85,34 @@ static size_t stack_taken(void)
 	return end ? (size_t)(end + strlen(end) - (const char *)__builtin_frame_address(0)) : 0;
 }
 
+/* As decimal digits that end at @end. */
+static char *put_number(char *end, size_t number)
+{
+	do
+		*--end = (char)('0' + number % 10);
+	while (number /= 10);
+	return end;
+}
+
+/* Without what prints: that takes much of a stack itself. @has, @wanted: bytes. */
+static void say_stack_is_small(size_t has, size_t wanted)
+{
+	static char digits[2][24];
+	const char *parts[] = {
+		"pvm: a stack of ", put_number(digits[0] + 23, has >> 10), " KiB: at least ",
+		put_number(digits[1] + 23, (wanted + 1023) >> 10),
+		" are needed with this environment, see 'ulimit -s'\n",
+	};
+	struct pollfd fd = { .fd = STDERR_FILENO, .events = POLLOUT };
+	struct iovec line[5];
+	unsigned i;
+
+	for (i = 0; i < 5; i++)
+		line[i] = (struct iovec){ .iov_base = (char *)parts[i], .iov_len = strlen(parts[i]) };
+	if (poll(&fd, 1, OUTPUT_PATIENCE_MS) > 0)
+		(void)!writev(STDERR_FILENO, line, 5);
+}
+
 /* A stack that ends amid a call is a SIGSEGV without a word. Before anything that takes much of it. */
 static bool has_stack(void)
 {
@@ -91,10 +121,7 @@ static bool has_stack(void)
 
 	if (getrlimit(RLIMIT_STACK, &limit) || limit.rlim_cur >= wanted)
 		return true;
-	/* fprintf() to standard error wants 8 KiB of it itself. */
-	output_say(
-		"pvm: a stack of %llu KiB: at least %zu are needed with this environment, see 'ulimit -s'\n",
-		(unsigned long long)limit.rlim_cur >> 10, (wanted + 1023) >> 10);
+	say_stack_is_small(limit.rlim_cur, wanted);
 	return false;
 }
 

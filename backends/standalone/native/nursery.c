@@ -100,6 +100,16 @@ static int image_file(void)
 	return fd;
 }
 
+/* A session of its own: the terminal's signals are the monitor's. The zygote drops what came before that. */
+static void keep_signals_away(posix_spawnattr_t *attributes)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	posix_spawnattr_setsigmask(attributes, &all);
+	posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK);
+}
+
 static int spawn_zygote(struct nursery *nursery, const int fds[4])
 {
 	static const int targets[4] = {
@@ -110,11 +120,14 @@ static int spawn_zygote(struct nursery *nursery, const int fds[4])
 	char *argv[] = { name, NULL };
 	char *envp[] = { NULL };
 	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
 	bool missing = false;
 	unsigned i;
 	int high[4];
 	int error;
 
+	posix_spawnattr_init(&attributes);
+	keep_signals_away(&attributes);
 	posix_spawn_file_actions_init(&actions);
 	/* Out of the way first: a source may have the number of a target. */
 	for (i = 0; i < 4; i++) {
@@ -125,11 +138,12 @@ static int spawn_zygote(struct nursery *nursery, const int fds[4])
 	}
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", high[3]);
 	/* Also EINVAL, where the limit is lower than that. */
-	error = missing ? EMFILE : posix_spawn(&nursery->zygote, path, &actions, NULL, argv, envp);
+	error = missing ? EMFILE : posix_spawn(&nursery->zygote, path, &actions, &attributes, argv, envp);
 	for (i = 0; i < 4; i++)
 		if (high[i] >= 0)
 			close(high[i]);
 	posix_spawn_file_actions_destroy(&actions);
+	posix_spawnattr_destroy(&attributes);
 	if (error) {
 		nursery->zygote = 0;
 		errno = error;

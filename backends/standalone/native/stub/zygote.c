@@ -256,13 +256,25 @@ static void dump_no_core(void)
 	sys2(__NR_setrlimit, RESOURCE_CORE, limit);
 }
 
+/*
+ * Started with all signals blocked and in a session of its own. Before that session the
+ * terminal's keys may have reached it: they were the monitor's.
+ */
+static void drop_signals(void)
+{
+	static const uint64_t all = ALL_SIGNALS;
+	static const uint64_t now[2];
+
+	while (sys4(__NR_rt_sigtimedwait, &all, 0, now, SIGSET_SIZE) > 0)
+		;	/* the next */
+	set_signal_mask(0);
+}
+
 static void harden(void)
 {
-
 	sys2(__NR_prctl, PR_SET_PDEATHSIG, SIGNAL_KILL);
-	sys0(__NR_setsid);	/* the terminal's signals are the monitor's */
 	dump_no_core();
-	set_signal_mask(0);
+	drop_signals();
 	/* Stubs inherit it. Branches are `pvm run --mitigations`': docs/mitigations.md. A
 	 * CPU or kernel without this switch needs none, or can not be helped. */
 	sys5(__NR_prctl, PR_SET_SPECULATION_CTRL, PR_SPEC_STORE_BYPASS, PR_SPEC_FORCE_DISABLE, 0, 0);

@@ -84,6 +84,40 @@ struct report {
 	pid_t zygote, stub;
 };
 
+static void *press_quit(void *argument)
+{
+	while (!*(volatile bool *)argument)
+		kill(0, SIGQUIT);
+	return NULL;
+}
+
+/* The keys of a terminal, which all of its foreground process group gets. The monitor waits for them (signals.c). */
+Test(native_life, a_terminals_keys_never_reach_a_process_that_starts)
+{
+	pid_t monitor = fork();
+	int status;
+
+	if (monitor == 0) {
+		bool over = false;
+		pthread_t keys;
+		sigset_t all;
+
+		setpgid(0, 0);
+		sigfillset(&all);
+		sigprocmask(SIG_SETMASK, &all, NULL);
+		if (pthread_create(&keys, NULL, press_quit, &over))
+			_exit(1);
+		machine_init(&m, 1);
+		run_syscall();
+		machine_fini(&m);
+		*(volatile bool *)&over = true;
+		pthread_join(keys, NULL);
+		_exit(0);
+	}
+	cr_assert_eq(waitpid(monitor, &status, 0), monitor);
+	cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %#x", status);
+}
+
 /* A monitor in a process of its own, which dies by @signal while its guest runs. */
 static void die_by(int signal)
 {
