@@ -21,9 +21,11 @@
 #ifndef PVM_KVM_CPUS
 #define PVM_KVM_CPUS	64		/* CPU numbers below that; PVM_KVM_CPUS= of the build */
 #endif
+#define LDTS_OFFSET	(1ull << 30)
 #define MODULES_SLOT_VA	0xffffff8000000000ull	/* of text and areas; Linux has nothing in its first bytes */
 #define PCID_FIRST	4064		/* Linux takes its own from the other end */
 #define TSS_SEL		0x80		/* past the end of Linux's GDT */
+#define LDT_SEL		0x90
 
 static bool accept_meltdown;
 module_param(accept_meltdown, bool, 0444);
@@ -132,12 +134,14 @@ int pvm_kvm_cpus_init(void)
 		.cpunode_sel = __CPUNODE_SEG,
 		.tls_index = GDT_ENTRY_TLS_MIN,
 		.tss_sel = TSS_SEL,
+		.ldt_sel = LDT_SEL,
 		.meltdown_accepted = accept_meltdown,
 		.pcid_first = PCID_FIRST,
 		.pcid_count = PVM_SWITCHER_TAGS,
 		.alias = PVM_KVM_SLOT_VA - MODULES_SLOT_VA,
 		.window_va = PVM_KVM_SLOT_VA,
 		.window_count = KVM_MAX_VCPUS,
+		.ldt_va = PVM_KVM_SLOT_VA + LDTS_OFFSET,
 		.areas = area_of(0),	/* CPUs come online at any time */
 	};
 	const char *why = NULL;

@@ -115,6 +115,9 @@ static u16 data_selector(struct pvm_kvm_vcpu *v, int seg)
 {
 	u16 selector = v->seg[seg].selector;
 
+	/* One of an LDT is judged when the guest goes on: a snapshot's LDT is loaded later. */
+	if ((selector & SEGMENT_TI_MASK) && v->pvm.vm->config.host_ldt)
+		return selector;
 	return pvm_selector_loadable(&v->pvm, selector) ? selector : 0;
 }
 

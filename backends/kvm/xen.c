@@ -187,7 +187,8 @@ int pvm_kvm_xen_configure(struct pvm_kvm *vm, struct pvm_vm_config *config)
 	error = pvm_kvm_m2p_get(config->xen.m2p_frames, &config->xen.m2p_entry);
 	xen->has_m2p = !error;
 	config->range.pml4_end = PTRS_PER_PGD;	/* the kernel's own slot */
-	return error;
+	config->host_ldt = true;
+	return error ? error : pvm_switcher_vm_ldts(&vm->switcher, config->xen.vcpus);
 }
 
 void pvm_kvm_xen_destroy(struct pvm_kvm *vm)

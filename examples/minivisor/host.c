@@ -235,11 +235,13 @@ void host_init(void)
 		.cpunode_sel = CPUNODE_SEL,
 		.tls_index = TLS_INDEX,
 		.tss_sel = SWITCHER_TSS_SEL,
+		.ldt_sel = SWITCHER_LDT_SEL,
 		.meltdown_accepted = true,	/* there is one VM, and no secret but its own */
 		.pcid_first = PCID_FIRST,
 		.pcid_count = PVM_SWITCHER_TAGS,
 		.window_va = image_address(WINDOWS_OFFSET),
 		.window_count = MAX_CPUS,
+		.ldt_va = image_address(LDTS_OFFSET),
 	};
 	const char *why = NULL;
 	uint32_t i;

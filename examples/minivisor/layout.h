@@ -20,6 +20,7 @@
 #define IMAGE_VIRT	0xffffffff80000000	/* linear address of physical 0, as linked; runs elsewhere */
 #define AREAS_OFFSET	0x40000000	/* from IMAGE_VIRT: the switcher's per-CPU areas */
 #define WINDOWS_OFFSET	0x60000000	/* and its windows on PVCS pages */
+#define LDTS_OFFSET	0x70000000	/* and guests' LDTs */
 
 #define SLIDE		0x780000000000	/* 240 slots of a PML4: what is linked in 511 is in 271 */
 #define IMAGE_SLOT	271
@@ -42,6 +43,7 @@
 #define USER_CS		0x33
 #define TSS_SEL		0x40		/* two entries */
 #define SWITCHER_TSS_SEL 0x50		/* two entries, the switcher's */
+#define SWITCHER_LDT_SEL 0x80		/* four entries, the same */
 #define M2P_SLOT	256
 #define TLS_INDEX	12		/* three entries, the guest's */
 #define CPUNODE_SEL	0x7b

@@ -198,7 +198,8 @@ void vm_create(uint32_t vcpus, uint64_t memory, const char *command_line)
 	read_guest(&elf);
 	vm.is_xen = xen_is_guest(&elf);
 	make_cpuid();
-	if (pvm_switcher_vm_init(&vm.switcher, &switcher))
+	if (pvm_switcher_vm_init(&vm.switcher, &switcher) ||
+	    (vm.is_xen && pvm_switcher_vm_ldts(&vm.switcher, vcpus)))
 		fail("no memory for the switcher's tables");
 	make_engine(vm.is_xen ? PVM_ABI_XEN_PV : choose_abi(&elf), vm.is_xen);
 	platform_init();

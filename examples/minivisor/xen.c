@@ -140,6 +140,7 @@ void xen_configure(struct pvm_vm_config *config)
 	uint64_t frames = (vm.memory_size >> PVM_PAGE_SHIFT);
 
 	config->abi = PVM_ABI_XEN_PV;
+	config->host_ldt = true;
 	config->range = (struct pvm_linear_range){
 		.pml4_start = IMAGE_SLOT + 1, .pml4_end = PVM_PTES_PER_TABLE,
 		.pml5_start = PVM_RANGE_INDEX_NONE, .pml5_end = PVM_RANGE_INDEX_NONE,

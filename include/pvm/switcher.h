@@ -58,6 +58,7 @@ struct pvm_switcher_cpu;	/* a CPU's area: memory of the host, contents the switc
 #define PVM_SWITCHER_AREA_USED	0x6000
 
 #define PVM_SWITCHER_TAGS	16	/* roots per CPU that keep their translations */
+#define PVM_SWITCHER_LDTS	128	/* vCPUs of a VM that may have LDTs */
 #define PVM_SWITCHER_PUBLISHED	4	/* page tables per vCPU that LOAD_PGTBL finds by itself */
 
 /* ------------------------------------------------------------------------
@@ -145,6 +146,7 @@ struct pvm_switcher_config {
 	uint16_t cpunode_sel;			/* as in pvm_vm_config, or 0 */
 	uint8_t tls_index;
 	uint16_t tss_sel;			/* of the switcher's own TSS; an entry pair below 32 */
+	uint16_t ldt_sel;			/* four entries below 32, for guests' LDTs; 0: none has one */
 	/* PCIDs that the host never uses itself, 1..4095 (S7). Ignored without PCIDs. */
 	uint16_t pcid_first, pcid_count;	/* PVM_SWITCHER_TAGS of them are used */
 	/*
@@ -166,6 +168,11 @@ struct pvm_switcher_config {
 	 */
 	uint64_t window_va;
 	uint32_t window_count;			/* vCPUs per VM, at most */
+	/*
+	 * With ldt_sel: another such stretch, 64 KiB and as many again for each of PVM_SWITCHER_LDTS or
+	 * of window_count, whichever is less. pvm_switcher_vm_ldts()
+	 */
+	uint64_t ldt_va;
 	/*
 	 * For CPUs that may come after the first VM: the areas of all, below cpu_count, one after the
 	 * other, with memory. NULL: every CPU has its own before.
@@ -253,12 +260,19 @@ struct pvm_switcher_vm {
 	uint64_t pml4_entry;			/* for ::switcher_pml4_entry, with CR4.LA57; else 0 */
 	void *pages;				/* list of the tables */
 	struct pvm_switcher_vcpu *vcpus;	/* list */
+	uint32_t ldts;				/* vCPUs below this may have LDTs */
 };
 
 /* PVM_OK, PVM_ENOMEM. Then: config.switcher_slot = switcher->slot, .switcher_entry
  * = vm->entry; and where slot is the last of 5-level tables, so that guests may have what is not the
  * switcher's of it: .switcher_pml4_slot = switcher->pml4_slot, .switcher_pml4_entry = vm->pml4_entry. */
 PVM_API int pvm_switcher_vm_init(struct pvm_switcher_vm *vm, struct pvm_switcher *switcher);
+/**
+ * pvm_switcher_vm_ldts - vCPUs of the VM below @count may have LDTs: pvm_vm_config::host_ldt.
+ * Once, after pvm_switcher_vm_init() and before the first vCPU. What it takes of memory goes with the VM,
+ * also where it fails: PVM_ENOMEM, PVM_EINVAL (no config.ldt_va, or more than PVM_SWITCHER_LDTS).
+ */
+PVM_API int pvm_switcher_vm_ldts(struct pvm_switcher_vm *vm, uint32_t count);
 /* After pvm_vm_destroy(). */
 PVM_API void pvm_switcher_vm_destroy(struct pvm_switcher_vm *vm);
 
@@ -281,7 +295,8 @@ struct pvm_switcher_vcpu {			/* the switcher's, but for inhibit and serve */
 	uint64_t role;				/* the same: pvm_mmu_root_role() */
 	uint64_t roots_gen;			/* of the vCPU's roots, when looked at last */
 	pvm_hpa_t root[2];
-	uint64_t guest_dr7;			/* 0: no breakpoint is armed */
+	uint64_t special;			/* the guest's DR7 if any is armed; SPECIAL_LDT */
+	uint32_t ldt_pages;			/* of its LDT that are shown in the VM's slot */
 	uint32_t fixed_inhibit;			/* what of it changes with the MSRs only */
 	const volatile uint64_t *waits;		/* the word that tells the guest that an interrupt waits */
 	uint64_t waits_bit;
@@ -293,7 +308,8 @@ struct pvm_switcher_vcpu {			/* the switcher's, but for inhibit and serve */
 };
 
 /* @vcpu: initialised, its id below window_count; its VM's configuration must agree with the
- * switcher's on selectors, LA57, PKE and NX. PVM_OK or PVM_EINVAL. Calls on one
+ * switcher's on selectors, LA57, PKE and NX, and host_ldt with pvm_switcher_vm_ldts().
+ * PVM_OK or PVM_EINVAL. Calls on one
  * VM's vCPU list must not race with each other nor with a flush. */
 PVM_API int pvm_switcher_vcpu_init(struct pvm_switcher_vcpu *svcpu, struct pvm_switcher_vm *vm,
 				   struct pvm_vcpu *vcpu);

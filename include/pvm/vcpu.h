@@ -85,6 +85,7 @@ struct pvm_vm_config {
 	uint16_t user32_cs, user_cs, user_ds;
 	uint16_t cpunode_sel;		/* a further DPL-3 data entry, or 0 */
 	uint8_t tls_index;		/* GDT index of the first of three TLS entries */
+	bool host_ldt;			/* the host loads pvm_vcpu::ldt; only where the guest ABI has LDTs */
 
 	/* Emulated CS and SS of supervisor mode, RPL 0: what MSR_STAR must agree with. */
 	uint16_t kernel_cs, kernel_ds;
@@ -123,6 +124,7 @@ struct pvm_vm_config {
 };
 
 struct pvm_mmu;
+struct pvm_ldt;
 struct pvm_abi_ops;
 
 /* A VM: what its vCPUs have in common. Made by pvm_vm_init(). */
@@ -288,6 +290,7 @@ struct pvm_vcpu {
 	struct pvm_dtr gdtr, idtr;
 	uint16_t ldtr, tr;
 	uint64_t tls[3];		/* rectified descriptors, GDT index config.tls_index.. */
+	struct pvm_ldt *ldt;		/* libpvm/vcpu/ldt.h; NULL: it never had one */
 	struct pvm_msrs msr;
 	void *pvcs;			/* msr.vcpu_struct in host memory, pinned, laid out as
 					 * its ABI says; NULL: none */
@@ -306,7 +309,7 @@ struct pvm_vcpu {
 	struct pvm_request request;
 
 	/* Counts the calls that may have changed an MSR (other than KERNEL_GS_BASE and
-	 * SUPERVISOR_RSP), a control or debug register, the TLS entries or the PVCS's
+	 * SUPERVISOR_RSP), a control or debug register, the TLS entries, the LDT or the PVCS's
 	 * place: a host that keeps copies of those compares this alone. */
 	uint64_t state_gen;
 
@@ -337,7 +340,7 @@ struct pvm_vcpu {
 enum pvm_mode {
 	PVM_MODE_SUPERVISOR,
 	PVM_MODE_USER64,
-	PVM_MODE_USER32,		/* CS is config.user32_cs */
+	PVM_MODE_USER32,		/* CS is config.user32_cs, or of an LDT */
 };
 
 /* ------------------------------------------------------------------------
@@ -418,7 +421,9 @@ PVM_API enum pvm_mode pvm_vcpu_mode(const struct pvm_vcpu *vcpu);
 PVM_API uint64_t pvm_vcpu_rflags(const struct pvm_vcpu *vcpu);
 
 /* Underlying CS and SS to run the guest with: user_cs, or user32_cs in compatible
- * user mode; SS is user_ds in every mode. spec: CS, SS in supervisor mode */
+ * user mode; SS is user_ds in every mode. With config.host_ldt user mode may have others, of the
+ * LDT, and SS one of the TLS entries; what is wrong with those is the CPU's to say.
+ * spec: CS, SS in supervisor mode */
 PVM_API uint16_t pvm_vcpu_underlying_cs(const struct pvm_vcpu *vcpu);
 PVM_API uint16_t pvm_vcpu_underlying_ss(const struct pvm_vcpu *vcpu);
 
@@ -462,7 +467,7 @@ PVM_API bool pvm_selector_loadable(const struct pvm_vcpu *vcpu, uint16_t sel);
 /**
  * pvm_load_gs - load GS and its base, NULL on a bad selector.
  * @sel: any value; what pvm_data_selector_valid() takes is loaded.
- * Never fails. Returns the new GS base: a TLS entry's, else 0.
+ * Never fails. Returns the new GS base: a TLS or an LDT entry's, else 0.
  * spec: PVM_HC_LOAD_GS
  */
 PVM_API uint64_t pvm_load_gs(struct pvm_vcpu *vcpu, uint16_t sel);

@@ -249,6 +249,8 @@
 #define PVM_SEL_LDT		4
 #define PVM_SEL_INDEX(sel)	((unsigned)(sel) >> 3)
 #define PVM_DESC_ACCESSED	(PVM_ULL(1) << 40)
+#define PVM_DESC_RW		(PVM_ULL(1) << 41)	/* data: writable; code: readable */
+#define PVM_DESC_LDT		(PVM_ULL(2) << 40)	/* the type of one, without PVM_DESC_S */
 #define PVM_DESC_CODE		(PVM_ULL(1) << 43)
 #define PVM_DESC_S		(PVM_ULL(1) << 44)	/* code or data, no system segment */
 #define PVM_DESC_DPL3		(PVM_ULL(3) << 45)

@@ -61,6 +61,7 @@ struct pvm_xen_vcpu_state {
 	uint64_t runstate, runstate_entry_time, runstate_time[4];
 	uint64_t virq_port[PVM_XEN_VIRQS];	/* 0: none */
 	struct pvm_xen_start_state start;
+	uint64_t ldt, ldt_entries;	/* linear address of its LDT; 0 entries: none */
 };
 
 /**

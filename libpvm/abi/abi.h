@@ -140,6 +140,7 @@ struct pvm_abi_ops {
 	void (*pvcs_leaves)(struct pvm_vcpu *vcpu);
 	void (*pvcs_moved)(struct pvm_vcpu *vcpu);	/* its page is another one, or none; may be NULL */
 	bool no_ports;		/* its machine has no I/O ports: all read as ones, without the host */
+	bool has_ldt;		/* pvm_vcpu::ldt is what its guests have loaded; else they have none */
 	bool last_slot;		/* slot 511 of a 4-level root may be the guest's */
 	/* The supervisor may write a frame that it has marked as a table (pvm_mmu_mark_table()) through
 	 * an entry of level 1 without W. */

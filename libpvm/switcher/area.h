@@ -37,6 +37,12 @@
 
 /* In pvm_switcher_cpu::mitigations, beside PVM_MITIGATE_*: global_gva is to go at this entry. */
 #define MITIGATE_GLOBAL	(1u << 31)
+/* The same: selectors that only the guest's root has, and none but IRET. ldt.c */
+#define MITIGATE_SELECTORS	(1u << 30)
+
+/* In pvm_switcher_vcpu::special, beside the guest's DR7, whose bit 15 is never set. */
+#define SPECIAL_DEBUG	0xffu		/* any L or G bit */
+#define SPECIAL_LDT	(1u << 15)
 
 /* pvm_switcher_cpu::kind, as entry.S leaves it. */
 #define KIND_VECTOR	0	/* frame.vector says */
@@ -86,6 +92,7 @@ struct switcher_gate {
 };
 
 #define SWITCHER_GDT_ENTRIES 32
+#define LDT_SEL_SPARE 16	/* from ldt_sel to the selector of the table of spare entries */
 
 /* An MSR that has another value while a guest runs, as WRMSR takes it. */
 struct switcher_msr {
@@ -139,6 +146,9 @@ struct pvm_switcher_cpu {
 	uint64_t fault_rip;
 	uint64_t host_cr4, cr4_keep, cr4_user;	/* EXTRA_CR4: what stays; what user mode adds */
 	uint32_t host_pkru, host_spec_ctrl, mitigations;
+	uint32_t guest_ldt;			/* MITIGATE_SELECTORS: LDTR */
+	uint32_t segment[4];			/* DS, ES, FS, GS, and << 16 LDTR for it; 0: not by us */
+	uint64_t segment_base[2];		/* FS, GS */
 	uint64_t msrs_end;			/* EXTRA_MSRS: the address after the last of msrs[] */
 	struct switcher_msr msrs[PVM_SWITCHER_MSRS];
 	uint16_t host_ds, host_es, host_fs, host_gs, host_ss, switcher_ss;
@@ -267,6 +277,25 @@ void pvm_switcher_void_tags_of(struct pvm_switcher_vm *vm);
 void pvm_switcher_enter_debug(struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu, uint64_t host_dr7,
 			  uint64_t guest_dr7);
 void pvm_switcher_leave_debug(struct pvm_switcher_cpu *cpu);
+
+/* ldt.c */
+void pvm_switcher_set_ldt_descriptor(struct pvm_switcher_cpu *cpu, uint16_t selector, uint64_t base,
+				     uint32_t entries);
+void pvm_switcher_set_spare_ldt(struct pvm_switcher_cpu *cpu);
+/* How many bytes from ldt_va on LDTs of @count vCPUs take. */
+uint64_t pvm_switcher_ldts_size(uint32_t count);
+/* The vCPU's LDT, or the selectors in its registers, are others than those that the area's copies are of. */
+void pvm_switcher_take_ldt(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu);
+/* LDTR, and the selectors that world.S loads late; around the world switch, with SPECIAL_LDT. */
+void pvm_switcher_enter_ldt(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu);
+void pvm_switcher_leave_ldt(void);
+/* The vCPU goes. */
+void pvm_switcher_forget_ldt(struct pvm_switcher_vcpu *svcpu);
+
+/* vm.c: the entry of level @level for @va in the slot's tables, with the tables above it; NULL: no memory. */
+uint64_t *pvm_switcher_slot_entry(struct pvm_switcher_vm *vm, uint64_t va, unsigned level);
+/* A page that lives as long as the slot's tables. PVM_OK, PVM_ENOMEM. */
+int pvm_switcher_slot_table(struct pvm_switcher_vm *vm, struct pvm_host_page *page);
 
 /* vm.c: show @pvcs's page in the window of vCPU @id, or nothing (PVM_INVALID_ADDR). S8 */
 void pvm_switcher_map_window(struct pvm_switcher_vm *vm, uint32_t id, pvm_hpa_t page);

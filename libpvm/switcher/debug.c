@@ -9,16 +9,15 @@
 
 #include "switcher/hw.h"
 
-#define DR7_ARMED	0xffull		/* any L or G bit */
 #define DR7_OFF		0x400ull	/* bit 10 is always 1 */
 
 void pvm_switcher_enter_debug(struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu, uint64_t host_dr7,
 			  uint64_t guest_dr7)
 {
 	cpu->host_dr7 = host_dr7;
-	if (host_dr7 & DR7_ARMED)
+	if (host_dr7 & SPECIAL_DEBUG)
 		hw_write_dr7(DR7_OFF);
-	if (!(guest_dr7 & DR7_ARMED))
+	if (!(guest_dr7 & SPECIAL_DEBUG))
 		return;
 	cpu->host_dr[0] = hw_read_dr0();
 	cpu->host_dr[1] = hw_read_dr1();

@@ -97,6 +97,13 @@ static void cpu_offsets(void)
 	CPU(FLUSHES_PAID, stats.flushes_paid);
 }
 
+static void ldt_offsets(void)
+{
+	CPU(GUEST_LDT, guest_ldt);
+	CPU(SEGMENT, segment);
+	CPU(SEGMENT_BASE, segment_base);
+}
+
 static void msr_offsets(void)
 {
 	MSR(INDEX, index);
@@ -154,6 +161,7 @@ static void constants(void)
 	VALUE(KIND_HYPERCALL, KIND_HYPERCALL);
 	VALUE(MITIGATE_VERW, PVM_MITIGATE_VERW);
 	VALUE(MITIGATE_GLOBAL, MITIGATE_GLOBAL);
+	VALUE(MITIGATE_SELECTORS, MITIGATE_SELECTORS);
 	VALUE(MITIGATE_RSB_FILL, PVM_MITIGATE_RSB_FILL);
 	VALUE(MITIGATE_BHB_CLEAR, PVM_MITIGATE_BHB_CLEAR);
 	VALUE(MITIGATE_IBRS, PVM_MITIGATE_IBRS);
@@ -165,6 +173,7 @@ void pvm_switcher_offsets(void)
 {
 	constants();
 	cpu_offsets();
+	ldt_offsets();
 	msr_offsets();
 	vcpu_offsets();
 	ROOTS(CR3, cr3);

@@ -22,7 +22,6 @@
 #define UPPER_HALF	(~0ull << 48)
 #define PRED_CMD_IBPB	1
 #define FLUSH_CMD_L1D	1
-#define DR7_ARMED	0xffull		/* any L or G bit */
 
 /* What of the last exit is still so in the area and in the vCPU, whatever the engine did meanwhile. */
 enum kept {
@@ -135,7 +134,7 @@ static void copy_registers(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcp
 	if (cpu->loaded != svcpu)
 		change_vcpu(cpu, svcpu);
 	cpu->state_gen = vcpu->state_gen;
-	svcpu->guest_dr7 = vcpu->dr7 & DR7_ARMED ? pvm_vcpu_underlying_dr7(vcpu) : 0;
+	svcpu->special = vcpu->dr7 & SPECIAL_DEBUG ? pvm_vcpu_underlying_dr7(vcpu) : 0;
 	svcpu->fixed_inhibit = svcpu->pvcs && vcpu->pvcs ? 0 : PVM_INHIBIT_PVCS;
 	cpu->lstar = svcpu->switches->entry ? svcpu->switches->entry(vcpu) : vcpu->msr.lstar;
 	if (cpu->lstar >> 47 && !pvm_legal_address(vcpu, pvm_gva(cpu->lstar)))
@@ -152,6 +151,8 @@ static void copy_registers(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcp
 	cpu->pgtbl_flags = vcpu->cr4 & PVM_CR4_LA57 ? PVM_LOAD_PGTBL_LA57 : 0;
 	set_stack_range(cpu, vcpu);
 	memcpy(&cpu->gdt[svcpu->vm->switcher->config.tls_index], vcpu->tls, sizeof(vcpu->tls));
+	if (pvm_unlikely(vcpu->vm->config.host_ldt))
+		pvm_switcher_take_ldt(cpu, svcpu);
 }
 
 /* S3: one word, a bit for each reason, as wide as what entry.S compares with 0. */
@@ -422,12 +423,29 @@ static void prepare(struct pvm_switcher_vcpu *svcpu, pvm_hpa_t root)
 	svcpu->roots_gen = vcpu->mmu.roots_gen;
 }
 
+/* What few guests and hosts have: armed breakpoints, an LDT. */
+static PVM_NOINLINE void enter_special(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu,
+				       uint64_t host_dr7, uint64_t special)
+{
+	if (special & SPECIAL_DEBUG)
+		pvm_switcher_enter_debug(cpu, svcpu->vcpu, host_dr7, svcpu->special & ~(uint64_t)SPECIAL_LDT);
+	if (special & SPECIAL_LDT)
+		pvm_switcher_enter_ldt(cpu, svcpu);
+}
+
+static PVM_NOINLINE void leave_special(struct pvm_switcher_cpu *cpu, uint64_t special)
+{
+	if (special & SPECIAL_LDT)
+		pvm_switcher_leave_ldt();
+	if (special & SPECIAL_DEBUG)
+		pvm_switcher_leave_debug(cpu);
+}
+
 /* Into the guest and out again. False: an exit is asked for. */
 static bool enter(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu, enum kept kept)
 {
 	struct pvm_vcpu *vcpu = svcpu->vcpu;
-	bool armed;
-	uint64_t dr7;
+	uint64_t dr7, special;
 
 	/* A CPU that asks for an exit from here on finds the vCPU active and interrupts
 	 * this CPU; one that asked before is found here. */
@@ -450,13 +468,13 @@ static bool enter(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu,
 		fill_area(cpu, svcpu);
 	}
 	dr7 = hw_read_dr7();
-	armed = (dr7 | svcpu->guest_dr7) & DR7_ARMED;
-	if (pvm_unlikely(armed))
-		pvm_switcher_enter_debug(cpu, vcpu, dr7, svcpu->guest_dr7);
+	special = (dr7 | svcpu->special) & (SPECIAL_DEBUG | SPECIAL_LDT);
+	if (pvm_unlikely(special))
+		enter_special(cpu, svcpu, dr7, special);
 	cpu->enter(cpu->seen, vcpu);
 	__atomic_store_n(&cpu->active, NULL, __ATOMIC_RELEASE);
-	if (pvm_unlikely(armed))
-		pvm_switcher_leave_debug(cpu);
+	if (pvm_unlikely(special))
+		leave_special(cpu, special);
 	take_registers(cpu, svcpu);
 	return true;
 }

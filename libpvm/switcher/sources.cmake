@@ -6,6 +6,7 @@ list(APPEND PVM_SOURCES
   switcher/entry.S
   switcher/flush.c
   switcher/host_vector.S
+  switcher/ldt.c
   switcher/mitigate.c
   switcher/run.c
   switcher/switcher.c

@@ -8,6 +8,8 @@
 #include "switcher/area.h"
 
 #define SELECTOR_INDEX(sel)	((sel) >> 3)
+#define TSS_ENTRIES		2
+#define LDT_ENTRIES		4
 
 const char *pvm_switcher_missing_feature(const struct pvm_switcher_features *features)
 {
@@ -31,20 +33,34 @@ const char *pvm_switcher_missing_feature(const struct pvm_switcher_features *fea
 	return NULL;
 }
 
-/* Does the entry pair of the TSS overlap another entry? */
-static bool tss_overlaps(const struct pvm_switcher_config *config)
+/* Do @count entries from @first on overlap one that has its place? */
+static bool overlaps(const struct pvm_switcher_config *config, unsigned first, unsigned count)
 {
 	const uint16_t others[] = { config->host_cs, config->host_ss, config->user32_cs,
 				    config->user_ds, config->user_cs, config->cpunode_sel,
 				    (uint16_t)(config->tls_index << 3),
 				    (uint16_t)((config->tls_index + 1) << 3),
 				    (uint16_t)((config->tls_index + 2) << 3) };
-	unsigned i, tss = config->tss_sel >> 3;
+	unsigned i;
 
 	for (i = 0; i < sizeof(others) / sizeof(others[0]); i++)
-		if (others[i] >> 3 == (int)tss || others[i] >> 3 == (int)tss + 1)
+		if (SELECTOR_INDEX((unsigned)others[i]) - first < count)
 			return true;
 	return false;
+}
+
+static const char *bad_ldt_selector(const struct pvm_switcher_config *config)
+{
+	unsigned first = SELECTOR_INDEX(config->ldt_sel), tss = SELECTOR_INDEX(config->tss_sel);
+
+	if (!config->ldt_sel)
+		return NULL;
+	if ((config->ldt_sel & 7) || first > SWITCHER_GDT_ENTRIES - LDT_ENTRIES)
+		return "ldt_sel: no four entries within the switcher's GDT";
+	if (overlaps(config, first, LDT_ENTRIES) || tss - first < LDT_ENTRIES ||
+	    tss + 1 - first < LDT_ENTRIES)
+		return "ldt_sel: the entries are taken";
+	return NULL;
 }
 
 static const char *bad_selectors(const struct pvm_switcher_config *config)
@@ -62,9 +78,9 @@ static const char *bad_selectors(const struct pvm_switcher_config *config)
 	if ((config->tss_sel & 7) || !config->tss_sel ||
 	    SELECTOR_INDEX(config->tss_sel) > SWITCHER_GDT_ENTRIES - 2)
 		return "tss_sel: no pair of entries within the switcher's GDT";
-	if (tss_overlaps(config))
+	if (overlaps(config, SELECTOR_INDEX(config->tss_sel), TSS_ENTRIES))
 		return "tss_sel: the entries are taken";
-	return NULL;
+	return bad_ldt_selector(config);
 }
 
 /* Where the text is in guests. */
@@ -85,6 +101,25 @@ static const char *bad_window(const struct pvm_switcher_config *config)
 		return "window_va, window_count: no whole pages";
 	if (config->window_va >> shift != text >> shift || last >> shift != text >> shift)
 		return "window_va: not in the 512 GiB around the switcher's text";
+	return NULL;
+}
+
+static const char *bad_ldts(const struct pvm_switcher_config *config)
+{
+	uint32_t count = config->window_count < PVM_SWITCHER_LDTS ? config->window_count : PVM_SWITCHER_LDTS;
+	uint64_t first = config->ldt_va, last = first + pvm_switcher_ldts_size(count) - 1;
+	uint64_t windows = config->window_va + config->window_count * (uint64_t)PVM_PAGE_SIZE - 1;
+	uint64_t text = guests_text(config);
+	unsigned shift = PVM_LEVEL_SHIFT(4);
+
+	if (!config->ldt_sel && !first)
+		return NULL;
+	if (!config->ldt_sel || !first || first & (PVM_PAGE_SIZE - 1))
+		return "ldt_va, ldt_sel: both or none, and whole pages";
+	if (first >> shift != text >> shift || last >> shift != text >> shift)
+		return "ldt_va: not in the 512 GiB around the switcher's text";
+	if ((first <= windows && config->window_va <= last) || (first <= text && text <= last))
+		return "ldt_va: something is there";
 	return NULL;
 }
 
@@ -115,6 +150,8 @@ int pvm_switcher_init(struct pvm_switcher *switcher, const struct pvm_switcher_c
 	*why = bad_selectors(config);
 	if (!*why)
 		*why = bad_window(config);
+	if (!*why)
+		*why = bad_ldts(config);
 	if (!*why)
 		*why = bad_pcids(config);
 	if (*why)

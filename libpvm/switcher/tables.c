@@ -50,6 +50,8 @@ static void set_gdt(struct pvm_switcher_cpu *cpu, const uint64_t *host_gdt)
 	if (config->cpunode_sel)
 		*gdt_entry(cpu, config->cpunode_sel) = host_gdt[config->cpunode_sel >> 3];
 	pvm_switcher_set_tss_descriptor(cpu);
+	if (config->ldt_sel)
+		pvm_switcher_set_spare_ldt(cpu);
 	cpu->gdtr.limit = sizeof(cpu->gdt) - 1;
 	cpu->gdtr.base = pvm_switcher_alias(cpu, cpu->gdt);
 }

@@ -27,7 +27,7 @@ static unsigned top_level(const struct pvm_switcher *switcher)
 	return switcher->config.features.la57 ? 5 : 4;
 }
 
-static int new_table(struct pvm_switcher_vm *vm, struct pvm_host_page *page)
+int pvm_switcher_slot_table(struct pvm_switcher_vm *vm, struct pvm_host_page *page)
 {
 	struct pvm_switcher *switcher = vm->switcher;
 	struct slot_pages *pages = vm->pages;
@@ -55,23 +55,27 @@ static uint64_t *table_va(const struct pvm_switcher_vm *vm, uint64_t entry)
 	return NULL;
 }
 
-/* The entry of the last level for @va, with the tables above it; NULL: no memory. */
-static uint64_t *leaf_entry(struct pvm_switcher_vm *vm, uint64_t va)
+uint64_t *pvm_switcher_slot_entry(struct pvm_switcher_vm *vm, uint64_t va, unsigned level)
 {
-	unsigned level = top_level(vm->switcher);
+	unsigned at = top_level(vm->switcher);
 	uint64_t *entry = &vm->entry;
 
-	while (--level >= 1) {
+	while (--at >= level) {
 		struct pvm_host_page page;
 
 		if (!*entry) {
-			if (new_table(vm, &page) != PVM_OK)
+			if (pvm_switcher_slot_table(vm, &page) != PVM_OK)
 				return NULL;
 			*entry = page.pa.v | PVM_PTE_P | PVM_PTE_W | PVM_PTE_A;	/* M1: no U */
 		}
-		entry = table_va(vm, *entry) + PVM_LEVEL_INDEX(va, level);
+		entry = table_va(vm, *entry) + PVM_LEVEL_INDEX(va, at);
 	}
 	return entry;
+}
+
+static uint64_t *leaf_entry(struct pvm_switcher_vm *vm, uint64_t va)
+{
+	return pvm_switcher_slot_entry(vm, va, 1);
 }
 
 static int map(struct pvm_switcher_vm *vm, const void *start, uint64_t size, uint64_t bits)
@@ -130,7 +134,7 @@ int pvm_switcher_vm_init(struct pvm_switcher_vm *vm, struct pvm_switcher *switch
 		.id = __atomic_add_fetch(&switcher->vms, 1, __ATOMIC_RELAXED),
 	};
 	pvm_switcher_void_tags_of(vm);
-	rc = new_table(vm, &page);	/* the page that holds the list */
+	rc = pvm_switcher_slot_table(vm, &page);	/* the page that holds the list */
 	if (rc == PVM_OK)
 		rc = map_everything(vm);
 	if (rc != PVM_OK)
@@ -178,6 +182,7 @@ int pvm_switcher_vcpu_init(struct pvm_switcher_vcpu *svcpu, struct pvm_switcher_
 			   struct pvm_vcpu *vcpu)
 {
 	if (vcpu->id >= vm->switcher->config.window_count ||
+	    (vcpu->vm->config.host_ldt && vcpu->id >= vm->ldts) ||
 	    !agrees(&vm->switcher->config, &vcpu->vm->config))
 		return PVM_EINVAL;
 	*svcpu = (struct pvm_switcher_vcpu){
@@ -200,6 +205,7 @@ void pvm_switcher_vcpu_destroy(struct pvm_switcher_vcpu *svcpu)
 	while (*link != svcpu)
 		link = &(*link)->next;
 	*link = svcpu->next;
+	pvm_switcher_forget_ldt(svcpu);
 	/* The window is of an id, and a host may have made a second vCPU of it in vain. */
 	if (svcpu->pvcs)
 		pvm_switcher_map_window(vm, svcpu->vcpu->id, pvm_hpa(PVM_INVALID_ADDR));

@@ -92,7 +92,7 @@ enter_extras_done:
 	LOAD_ROOT 0
 enter_root_done:
 	movq	C(RIP), %rcx
-	testl	$(MITIGATE_VERW | MITIGATE_GLOBAL), C(MITIGATIONS)	/* S10 */
+	testl	$(MITIGATE_VERW | MITIGATE_GLOBAL | MITIGATE_SELECTORS), C(MITIGATIONS)	/* S10 */
 	jnz	enter_with_more
 enter_plain:
 	SYSRET_OR_IRET pvm_switcher_tail_sysret pvm_switcher_tail_iret
@@ -100,16 +100,50 @@ enter_plain:
 /* What run.c's forget_global_page() has found goes on the guest's root: from here on nothing of the host's is
  * touched. */
 enter_with_more:
-	testl	$MITIGATE_GLOBAL, C(MITIGATIONS)
+	testl	$(MITIGATE_GLOBAL | MITIGATE_SELECTORS), C(MITIGATIONS)
 	jz	enter_with_verw
+	testl	$MITIGATE_GLOBAL, C(MITIGATIONS)
+	jz	1f
 enter_global:
 	movq	C(GLOBAL_GVA), %rax
 	invlpg	(%rax)
 	andl	$~MITIGATE_GLOBAL, C(MITIGATIONS)
+1:	testl	$MITIGATE_SELECTORS, C(MITIGATIONS)
+	jnz	enter_selectors
 	testl	$MITIGATE_VERW, C(MITIGATIONS)
 	jz	enter_plain
 enter_with_verw:
 	SYSRET_OR_IRET pvm_switcher_tail_verw_sysret pvm_switcher_tail_verw_iret
+
+/* One of DS, ES, FS, GS with a selector of an LDT, and its base if it has one: loading it changes that. */
+.macro LATE_SEGMENT seg index writes_base base
+	movl	(CPU_SEGMENT - CPU_FRAME + 4 * \index)(%rsp), %eax
+	testl	%eax, %eax
+	jz	.Lnot_late\@
+	movl	%eax, %edx
+	shrl	$16, %edx
+	lldt	%dx
+	movzwl	%ax, %eax
+	movl	%eax, %\seg
+.ifnb \writes_base
+	movq	(CPU_SEGMENT_BASE - CPU_FRAME + 8 * \base)(%rsp), %rax
+	\writes_base %rax
+.endif
+.Lnot_late\@:
+.endm
+
+/* What ldt.c has put aside: LDTs are on the guest's root only. Nothing of it faults, ldt.c has seen to
+ * that. IRET, which takes any selector. */
+enter_selectors:
+	LATE_SEGMENT ds 0
+	LATE_SEGMENT es 1
+	LATE_SEGMENT fs 2 wrfsbase 0
+	LATE_SEGMENT gs 3 wrgsbase 1
+	movl	C(GUEST_LDT), %eax
+	lldt	%ax
+	testl	$MITIGATE_VERW, C(MITIGATIONS)
+	jnz	pvm_switcher_tail_verw_iret
+	jmp	pvm_switcher_tail_iret
 
 enter_user_root:
 	LOAD_ROOT 1

@@ -188,6 +188,8 @@ int pvm_vm_config_check(const struct pvm_vm_config *config, const char **why)
 	if (*why)
 		return PVM_ENOSYS;
 	*why = check_cpu(config);
+	if (!*why && config->host_ldt && !abi->has_ldt)
+		*why = "host_ldt is for guest ABIs that have LDTs";
 	if (!*why)
 		*why = check_selectors(config);
 	if (!*why)

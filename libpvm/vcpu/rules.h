@@ -68,8 +68,12 @@ bool pvm_linear_range_allowed(const struct pvm_vm_config *config, uint64_t msr);
 
 /* The harmless form of a GDT descriptor from the guest; 0: none. */
 uint64_t pvm_tls_rectify(uint64_t desc);
-/* Does @sel name NULL or an entry with DPL 3, code included, present or not? */
+/* Does @sel name NULL or an entry with DPL 3, code included, present or not? Any of an LDT does. */
 bool pvm_selector_possible(const struct pvm_vm_config *config, uint16_t sel);
+
+/* May user mode have @sel in SS beside user_ds? It names an entry of the LDT or of the TLS, with RPL 3 (S4),
+ * on a host that has LDTs: what that is the CPU judges. */
+bool pvm_stack_selector_own(const struct pvm_vm_config *config, uint16_t sel);
 
 /* Make NULL of DS, ES, FS and GS that name a TLS entry which is not there. */
 void pvm_drop_dangling(struct pvm_vcpu *vcpu);

@@ -4,11 +4,12 @@
  * may set, and the CS and SS that it runs on.
  *
  * Never lets a descriptor through that is anything but flat user data: what
- * pvm_tls_rectify() returns goes into the host's GDT.
+ * pvm_tls_rectify() returns goes into the host's GDT. An LDT has rules of its own: ldt.c.
  *
  * spec: States or registers on PVM modes, PVM_HC_LOAD_GS, PVM_HC_LOAD_TLS
  */
 #include "rules.h"
+#include "vcpu/ldt.h"
 
 #define TLS_ENTRIES	3
 
@@ -18,16 +19,17 @@ enum pvm_selector {
 	SELECTOR_FLAT,		/* user_ds and the CPUNODE entry: base 0 */
 	SELECTOR_TLS,
 	SELECTOR_CODE,
+	SELECTOR_LDT,
 };
 
 /* Segment checks compare the index; at CPL 3 a DPL-3 data segment loads with
- * any RPL. C-010: nothing loads from the LDT. */
+ * any RPL. C-010: nothing loads from the LDT, where the guest ABI has none. */
 static enum pvm_selector classify(const struct pvm_vm_config *config, uint16_t sel)
 {
 	unsigned index = PVM_SEL_INDEX(sel), tls = config->tls_index;
 
 	if (sel & PVM_SEL_LDT)
-		return SELECTOR_BAD;
+		return config->host_ldt ? SELECTOR_LDT : SELECTOR_BAD;
 	if (index == 0)
 		return SELECTOR_NULL;
 	if (index == PVM_SEL_INDEX(config->user_ds) || index == PVM_SEL_INDEX(config->cpunode_sel))
@@ -44,6 +46,12 @@ static uint64_t tls_of(const struct pvm_vcpu *vcpu, uint16_t sel)
 	return vcpu->tls[PVM_SEL_INDEX(sel) - vcpu->vm->config.tls_index];
 }
 
+/* Does DS take it, being DPL 3? Data, and code that can be read. */
+static bool is_readable(uint64_t desc)
+{
+	return (desc & PVM_DESC_P) && (!(desc & PVM_DESC_CODE) || (desc & PVM_DESC_RW));
+}
+
 bool pvm_selector_possible(const struct pvm_vm_config *config, uint16_t sel)
 {
 	return classify(config, sel) != SELECTOR_BAD;
@@ -57,6 +65,8 @@ bool pvm_data_selector_valid(const struct pvm_vcpu *vcpu, uint16_t sel)
 		return true;
 	case SELECTOR_TLS:
 		return tls_of(vcpu, sel) & PVM_DESC_P;
+	case SELECTOR_LDT:
+		return is_readable(pvm_ldt_entry(vcpu, sel));
 	default:
 		return false;
 	}
@@ -75,6 +85,8 @@ uint64_t pvm_load_gs(struct pvm_vcpu *vcpu, uint16_t sel)
 	vcpu->gs_base = 0;
 	if (classify(&vcpu->vm->config, sel) == SELECTOR_TLS)
 		vcpu->gs_base = PVM_DESC_BASE(tls_of(vcpu, sel));
+	else if (classify(&vcpu->vm->config, sel) == SELECTOR_LDT)
+		vcpu->gs_base = PVM_DESC_BASE(pvm_ldt_entry(vcpu, sel));
 	return vcpu->gs_base;
 }
 
@@ -118,14 +130,30 @@ uint64_t pvm_load_tls(struct pvm_vcpu *vcpu, const uint64_t desc[3])
 	return vcpu->vm->config.tls_index;
 }
 
+bool pvm_stack_selector_own(const struct pvm_vm_config *config, uint16_t sel)
+{
+	enum pvm_selector kind = classify(config, sel);
+
+	return config->host_ldt && (sel & PVM_SEL_RPL) == PVM_SEL_RPL &&
+	       (kind == SELECTOR_TLS || kind == SELECTOR_LDT);
+}
+
 uint16_t pvm_vcpu_underlying_cs(const struct pvm_vcpu *vcpu)
 {
 	const struct pvm_vm_config *config = &vcpu->vm->config;
+	uint16_t cs = vcpu->seg[PVM_CS];
 
-	return pvm_vcpu_mode(vcpu) == PVM_MODE_USER32 ? config->user32_cs : config->user_cs;
+	if (!vcpu->user_mode)
+		return config->user_cs;
+	if (pvm_unlikely(cs & PVM_SEL_LDT) && config->host_ldt)
+		return cs | PVM_SEL_RPL;
+	return cs == config->user32_cs ? config->user32_cs : config->user_cs;
 }
 
 uint16_t pvm_vcpu_underlying_ss(const struct pvm_vcpu *vcpu)
 {
-	return vcpu->vm->config.user_ds;
+	const struct pvm_vm_config *config = &vcpu->vm->config;
+	uint16_t ss = vcpu->seg[PVM_SS];
+
+	return vcpu->user_mode && pvm_stack_selector_own(config, ss) ? ss : config->user_ds;
 }

@@ -4,6 +4,7 @@ list(APPEND PVM_SOURCES
   vcpu/cpuid.c
   vcpu/cr.c
   vcpu/debug.c
+  vcpu/ldt.c
   vcpu/msr.c
   vcpu/names.c
   vcpu/pvcs.c

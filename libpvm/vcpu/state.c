@@ -123,6 +123,12 @@ static const char *judge_header(const struct pvm_vcpu *vcpu, const struct pvm_vc
 	return NULL;
 }
 
+/* S4 */
+static bool is_ldt_code(const struct pvm_vm_config *config, uint64_t cs)
+{
+	return config->host_ldt && (cs & PVM_SEL_LDT) && (cs & PVM_SEL_RPL) == PVM_SEL_RPL;
+}
+
 static bool segments_allowed(const struct pvm_vm_config *config, const struct pvm_vcpu_state *s)
 {
 	uint64_t cs = s->seg[PVM_CS], ss = s->seg[PVM_SS];
@@ -137,7 +143,7 @@ static bool segments_allowed(const struct pvm_vm_config *config, const struct pv
 	}
 	if (!s->user_mode)
 		return cs == config->kernel_cs && ss == config->kernel_ds;
-	return (cs == config->user_cs || cs == config->user32_cs) &&
+	return (cs == config->user_cs || cs == config->user32_cs || is_ldt_code(config, cs)) &&
 	       pvm_selector_possible(config, (uint16_t)ss);
 }
 
@@ -169,7 +175,7 @@ static const char *judge_segments(const struct pvm_vm_config *config,
 /* S1: the vCPU goes on there, with no instruction before it that could fault. */
 static bool rip_allowed(const struct pvm_vm_config *config, const struct pvm_vcpu_state *s)
 {
-	if (s->user_mode && s->seg[PVM_CS] == config->user32_cs)
+	if (s->user_mode && s->seg[PVM_CS] != config->user_cs)
 		return pvm_fits_u32(s->rip);
 	return pvm_canonical_in(s->rip, pvm_host_address_bits(config));
 }

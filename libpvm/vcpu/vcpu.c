@@ -11,6 +11,7 @@
 
 #include "abi/abi.h"
 #include "rules.h"
+#include "vcpu/ldt.h"
 
 static bool ops_complete(const struct pvm_host_ops *ops)
 {
@@ -137,6 +138,7 @@ void pvm_vcpu_destroy(struct pvm_vcpu *vcpu)
 	if (vcpu->vm->abi->vcpu_destroy)
 		vcpu->vm->abi->vcpu_destroy(vcpu);
 	pvm_pvcs_attach(vcpu, 0);
+	pvm_ldt_destroy(vcpu);
 	pvm_mmu_vcpu_destroy(vcpu);
 }
 
@@ -145,6 +147,7 @@ void pvm_vcpu_reset(struct pvm_vcpu *vcpu)
 	if (vcpu->vm->abi->vcpu_reset)
 		vcpu->vm->abi->vcpu_reset(vcpu);
 	pvm_pvcs_attach(vcpu, 0);
+	pvm_ldt_load(vcpu, 0);
 	reset_state(vcpu);
 	vcpu->state_gen++;
 	pvm_mmu_new_cr3(vcpu);
@@ -155,5 +158,7 @@ enum pvm_mode pvm_vcpu_mode(const struct pvm_vcpu *vcpu)
 {
 	if (!vcpu->user_mode)
 		return PVM_MODE_SUPERVISOR;
-	return vcpu->seg[PVM_CS] == vcpu->vm->config.user32_cs ? PVM_MODE_USER32 : PVM_MODE_USER64;
+	if (vcpu->seg[PVM_CS] == vcpu->vm->config.user32_cs || vcpu->seg[PVM_CS] & PVM_SEL_LDT)
+		return PVM_MODE_USER32;
+	return PVM_MODE_USER64;
 }

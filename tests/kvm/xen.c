@@ -6,13 +6,16 @@
 #define _GNU_SOURCE
 #include "xen_vm.h"
 
+#include <asm/ldt.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define MANY		300
@@ -283,6 +286,101 @@ static void real_mode(void)
 	xen_vm_destroy(&x);
 }
 
+/* ------------------------------------------------------------------------
+ * S6: a guest with an LDT, in a program with an LDT of its own that another thread changes meanwhile: Linux
+ * loads that on every CPU that runs the program. The guest looks at ES and through FS, again and again.
+ */
+
+#define LDT_REQUEST	0x5000ull
+#define LDT_TABLE	0x6000ull
+#define LDT_WORD	0x4000ull
+#define LDT_TURNS	0x7000ull	/* and what ends it */
+#define LDT_DATA	(0x00cff3000000ffffull | LDT_WORD << 16)
+#define LDT_ROUNDS	3000u
+
+extern const char xen_ldt[], xen_ldt_end[];
+
+__asm__(".pushsection .rodata\n"
+	"xen_ldt:\n"
+	"	movl	$0x5000, %edi\n"
+	"	movl	$1, %esi\n"
+	"	xorl	%edx, %edx\n"
+	"	movl	$0x7ff0, %r10d\n"
+	"	movl	$26, %eax\n"		/* mmuext_op */
+	"	syscall\n"
+	"	movl	$7, %ebx\n"
+	"	movl	%ebx, %es\n"
+	"	movl	%ebx, %fs\n"
+	"1:	movl	%es, %eax\n"
+	"	cmpl	$7, %eax\n"
+	"	jne	2f\n"
+	"	movl	%fs:0, %eax\n"
+	"	cmpl	$0x1d7, %eax\n"
+	"	jne	2f\n"
+	"	incl	0x7000\n"
+	"	cmpl	$0, 0x7004\n"
+	"	je	1b\n"
+	"2:	movl	%eax, 0x7008\n"
+	"	movl	$2, %edi\n"
+	"	movl	$0x7010, %esi\n"
+	"	movl	$29, %eax\n"		/* sched_op: it ends */
+	"	syscall\n"
+	"	ud2\n"
+	"xen_ldt_end:\n"
+	".popsection\n");
+
+static void change_ldt(unsigned round)
+{
+	struct user_desc entry = { .entry_number = round % 2 ? round % 700 : 0, .limit = 0xfff,
+				   .seg_32bit = 1 };
+
+	if (syscall(SYS_modify_ldt, 1, &entry, sizeof(entry)))
+		machine_die("modify_ldt");
+}
+
+/* Its own ES is of the program's LDT, before and after. */
+static void *run_with_ldt(void *of)
+{
+	const struct xen_vm *x = of;
+	uintptr_t es = 7;
+
+	__asm__ volatile("mov %k0, %%es" : : "r"(es));
+	while (ioctl(x->vcpu[0], KVM_RUN, 0) == 0 && x->run[0]->exit_reason != KVM_EXIT_SYSTEM_EVENT)
+		;
+	__asm__ volatile("mov %%es, %k0" : "=r"(es));
+	__asm__ volatile("mov %k0, %%es" : : "r"(0));
+	return (void *)es;
+}
+
+static void ldts_of_both(void)
+{
+	struct pvm_kvm_set_xen set = xen_vm_sane(1);
+	volatile uint32_t *turns;
+	pthread_t thread;
+	struct xen_vm x;
+	unsigned round;
+	void *es;
+
+	xen_vm_create(&x);
+	ASK(x.vm, KVM_MEMORY_ENCRYPT_OP, &set);
+	xen_vm_load(&x, (const uint8_t *)xen_ldt, (size_t)(xen_ldt_end - xen_ldt));
+	*(struct pvm_xen_mmuext_op *)(x.memory + LDT_REQUEST) = (struct pvm_xen_mmuext_op){
+		.cmd = PVM_XEN_SET_LDT, .arg1 = LDT_TABLE, .arg2 = 1 };
+	*(uint64_t *)(x.memory + LDT_TABLE) = LDT_DATA;
+	*(uint32_t *)(x.memory + LDT_WORD) = 0x1d7;
+	turns = (uint32_t *)(x.memory + LDT_TURNS);
+	xen_vm_add_vcpu(&x, 0);
+	change_ldt(0);
+	pthread_create(&thread, NULL, run_with_ldt, &x);
+	for (round = 0; round < LDT_ROUNDS || !turns[0]; round++)
+		change_ldt(round);
+	turns[1] = 1;
+	pthread_join(thread, &es);
+	check(turns[2] == 0x1d7, "S6: a guest's LDT is its own: %u turns, then %#x", turns[0], turns[2]);
+	check((uintptr_t)es == 7, "S6: and its host's thread has its own again: ES is %#lx", (uintptr_t)es);
+	xen_vm_destroy(&x);
+}
+
 int main(void)
 {
 	refusals();
@@ -290,5 +388,6 @@ int main(void)
 	guest();
 	shared_info_goes();
 	real_mode();
+	ldts_of_both();
 	return check_finish();
 }

@@ -18,7 +18,8 @@ import tempfile
 import boot
 
 SECONDS = 1500		# against hangs
-PROGRAM_SECONDS = 10	# of the machine's time, for each
+PROGRAM_SECONDS = 60	# for each; the guest's are instructions, 10^9 each
+KILLED = 137
 MEMORY_MB = 640
 
 INIT = boot.PRELUDE + """echo 0 >/proc/sys/kernel/printk
@@ -32,8 +33,17 @@ echo "%% end"
 poweroff -f
 """
 
+NO_PORTS = "a guest has no I/O ports, and ioperm() and iopl() cannot give it any"
+NO_16_BITS = "Linux refuses 16-bit segments as a Xen PV guest (arch/x86/kernel/ldt.c): returns to them are not tried"
+
 # {program: why its verdict differs in a guest}
 EXCEPTIONS = {
+    "ioperm_32": NO_PORTS,
+    "ioperm_64": NO_PORTS,
+    "iopl_32": NO_PORTS,
+    "iopl_64": NO_PORTS,
+    "sigreturn_32": NO_16_BITS,
+    "sigreturn_64": NO_16_BITS,
 }
 
 
@@ -66,7 +76,9 @@ def boot_bare(args, vmlinuz, files, folder):
 
 def verdicts(console):
     found = re.findall(r"^%% verdict (\S+) (\d+) (\d+) (\d+)\r?$", console, re.M)
-    return {name: (int(status), int(right), int(wrong)) for name, status, right, wrong in found}
+    # How far a program came that took too long says nothing.
+    return {name: (int(status), 0 if int(status) == KILLED else int(right), int(wrong))
+            for name, status, right, wrong in found}
 
 
 def judge(bare, guest):

@@ -41,8 +41,8 @@ JUDGED = {
     "libpvm/switcher/vm.c: for (i = 0; i < pages->count; i++) => "
     "for (i = 1; i < pages->count; i++)":
         "the first page is the list itself, and no entry's",
-    "libpvm/switcher/run.c: svcpu->guest_dr7 = vcpu->dr7 & DR7_ARMED ? "
-    "pvm_vcpu_underlying_dr7(vcpu) : 0; => svcpu->guest_dr7 = vcpu->dr7 | DR7_ARMED ? "
+    "libpvm/switcher/run.c: svcpu->special = vcpu->dr7 & SPECIAL_DEBUG ? "
+    "pvm_vcpu_underlying_dr7(vcpu) : 0; => svcpu->special = vcpu->dr7 | SPECIAL_DEBUG ? "
     "pvm_vcpu_underlying_dr7(vcpu) : 0;":
         "a DR7 with nothing armed is not loaded: enter() and debug.c ask for the bits again",
     "libpvm/switcher/area.h: uint64_t host_dr7, host_dr[4]; => uint64_t host_dr7, host_dr[5];":

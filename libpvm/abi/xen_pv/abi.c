@@ -190,6 +190,7 @@ const struct pvm_abi_ops pvm_abi_xen_pv = {
 	.pvcs_leaves = pvm_xen_leave_info,
 	.pvcs_moved = pvcs_moved,
 	.no_ports = true,
+	.has_ldt = true,
 	.last_slot = true,
 	.writes_tables = true,
 	.other_cr3 = other_cr3,

@@ -8,6 +8,7 @@
 #include "abi/xen_pv/xen_pv.h"
 #include "events/deliver.h"
 #include "events/resume.h"
+#include "vcpu/rules.h"
 
 #define STACK_ALIGNMENT	16	/* of RSP before the frame is pushed, bytes */
 #define CS_MASK_SHIFT	32	/* the mask of events, in the frame's word for CS */
@@ -191,27 +192,44 @@ static enum pvm_action fail_safe(struct pvm_vcpu *vcpu, const struct context *c)
 		     PVM_NO_VECTOR);
 }
 
-/* The selector of user mode that the guest means; 0: none. */
+/* The selector of user mode that the guest means, of RPL 3; 0: none. */
 static uint16_t user_cs(const struct pvm_vm_config *config, uint16_t cs)
 {
 	if (cs == FLAT_CS64)
 		return config->user_cs;
 	if (cs == FLAT_CS32)
 		return config->user32_cs;
+	if ((cs & PVM_SEL_LDT) && config->host_ldt)
+		return cs;
 	return cs == config->user_cs || cs == config->user32_cs ? cs : 0;
+}
+
+static uint16_t user_ss(const struct pvm_vm_config *config, uint16_t ss)
+{
+	if (ss == config->user_ds || ss == FLAT_SS)
+		return config->user_ds;
+	return pvm_stack_selector_own(config, ss) ? ss : 0;
 }
 
 static bool user_is_valid(const struct pvm_vcpu *vcpu, const struct context *c, uint16_t cs)
 {
 	const struct pvm_vm_config *config = &vcpu->vm->config;
-	uint16_t ss = (uint16_t)c->ss;
 
-	/* S4 */
-	if (ss != config->user_ds && ss != FLAT_SS)
+	if (!user_ss(config, (uint16_t)c->ss))		/* S4 */
 		return false;
 	if (cs == config->user_cs)
 		return pvm_rip_runnable(vcpu, c->rip);	/* S1 */
 	return cs && c->rip <= RIP32_MAX;
+}
+
+static void load_user_selectors(struct pvm_vcpu *vcpu, uint16_t cs, uint16_t ss)
+{
+	const struct pvm_vm_config *config = &vcpu->vm->config;
+
+	vcpu->seg[PVM_CS] = cs;
+	vcpu->seg[PVM_SS] = user_ss(config, ss);
+	if (vcpu->seg[PVM_SS] != config->user_ds)
+		vcpu->state_gen++;	/* a host looks at it only then */
 }
 
 static void load_context(struct pvm_vcpu *vcpu, const struct context *c)
@@ -245,8 +263,7 @@ enum pvm_action pvm_xen_iret(struct pvm_vcpu *vcpu)
 			return fail_safe(vcpu, &c);
 		load_context(vcpu, &c);
 		pvm_xen_cross(vcpu);
-		vcpu->seg[PVM_CS] = cs;
-		vcpu->seg[PVM_SS] = vcpu->vm->config.user_ds;
+		load_user_selectors(vcpu, cs, (uint16_t)c.ss);
 		pvm_trace_vcpu(vcpu, PVM_TRACE_RETURN_USER, c.rip, 0, 0, 0);
 	} else {
 		if (!pvm_rip_runnable(vcpu, c.rip))	/* S1 */

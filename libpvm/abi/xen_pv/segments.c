@@ -4,7 +4,7 @@
  * descriptors, bases, debug registers.
  *
  * Of the guest's GDT only the TLS entries count: the CPU runs on the switcher's, in which these
- * have their places and all others are the host's.
+ * have their places and all others are the host's. LDTs are ldt.c's.
  */
 #include "abi/xen_pv/xen_pv.h"
 
@@ -77,13 +77,29 @@ enum xen_step pvm_xen_stack_switch(struct xen_call *call)
  * Descriptors.
  */
 
+/*
+ * Linux loads FS or GS again when it has taken away the entry that the register names, by which the base
+ * goes, too. Here the register is NULL by then (pvm_drop_dangling()), and it does not: the base goes at
+ * once. A program's, as the kernel's own registers name no entry.
+ */
+static void load_all_tls(struct pvm_vcpu *vcpu, const uint64_t tls[TLS_ENTRIES])
+{
+	uint16_t fs = vcpu->seg[PVM_FS], gs = vcpu->seg[PVM_GS];
+
+	pvm_load_tls(vcpu, tls);
+	if (vcpu->seg[PVM_FS] != fs)
+		vcpu->fs_base = 0;
+	if (vcpu->seg[PVM_GS] != gs)
+		vcpu->msr.kernel_gs_base = 0;
+}
+
 static void load_tls(struct pvm_vcpu *vcpu, unsigned entry, uint64_t descriptor)
 {
 	uint64_t tls[TLS_ENTRIES];
 
 	memcpy(tls, vcpu->tls, sizeof(tls));
 	tls[entry] = descriptor;
-	pvm_load_tls(vcpu, tls);
+	load_all_tls(vcpu, tls);
 }
 
 enum xen_step pvm_xen_set_gdt(struct xen_call *call)
@@ -112,7 +128,7 @@ enum xen_step pvm_xen_set_gdt(struct xen_call *call)
 		return xen_done(call, PVM_XEN_EINVAL);
 	xen_vcpu(vcpu)->gdt_frame = frame;
 	xen_vcpu(vcpu)->gdt_entries = (uint32_t)entries;
-	pvm_load_tls(vcpu, tls);
+	load_all_tls(vcpu, tls);
 	return xen_done(call, 0);
 }
 
@@ -132,7 +148,9 @@ enum xen_step pvm_xen_update_descriptor(struct xen_call *call)
 		return XEN_LATE;
 	if (rc != PVM_OK)
 		return xen_done(call, PVM_XEN_EINVAL);
-	if (xen->gdt_entries && xen->gdt_frame == at >> PVM_PAGE_SHIFT && entry - first < TLS_ENTRIES)
+	if (!xen->gdt_entries || xen->gdt_frame != at >> PVM_PAGE_SHIFT)
+		pvm_xen_ldt_changed(vcpu->vm);
+	else if (entry - first < TLS_ENTRIES)
 		load_tls(vcpu, (unsigned)(entry - first), call->arg[1]);
 	return xen_done(call, 0);
 }

@@ -191,6 +191,8 @@ void pvm_xen_vcpu_save(struct pvm_vcpu *vcpu, struct pvm_xen_vcpu_state *state)
 	state->kernel_sp = vcpu->msr.supervisor_rsp;
 	state->gdt_frame = xen->gdt_frame;
 	state->gdt_entries = xen->gdt_entries;
+	state->ldt = xen->ldt;
+	state->ldt_entries = xen->ldt_entries;
 	for (i = 0; i < XEN_VECTORS; i++) {
 		state->trap[i] = xen->trap[i];
 		state->trap_flags[i] = xen->trap_flags[i];
@@ -274,6 +276,9 @@ static const char *judge_places(const struct pvm_vcpu *vcpu, const struct pvm_xe
 		return "gdt_frame";
 	if (s->gdt_entries > XEN_GDT_ENTRIES_MAX)
 		return "gdt_entries";
+	if (!pvm_xen_ldt_is_valid(s->ldt, s->ldt_entries) ||
+	    (s->ldt_entries && !vcpu->vm->config.host_ldt))
+		return "ldt";
 	if (!gpa_allowed(vcpu, s->info_now, sizeof(struct pvm_xen_vcpu_info)))
 		return "info_now";
 	if (!gpa_allowed(vcpu, s->info, sizeof(struct pvm_xen_vcpu_info)))
@@ -315,6 +320,8 @@ static void load_places(struct xen_vcpu *xen, const struct pvm_xen_vcpu_state *s
 
 	xen->gdt_frame = s->gdt_frame;
 	xen->gdt_entries = (uint32_t)s->gdt_entries;
+	xen->ldt = s->ldt;
+	xen->ldt_entries = (uint32_t)s->ldt_entries;
 	for (i = 0; i < XEN_VECTORS; i++) {
 		xen->trap[i] = s->trap[i];
 		xen->trap_flags[i] = (uint8_t)s->trap_flags[i];
@@ -358,6 +365,7 @@ int pvm_xen_vcpu_restore(struct pvm_vcpu *vcpu, const struct pvm_xen_vcpu_state 
 		return PVM_EBUSY;
 	*field = NULL;
 	load_places(xen, state);
+	xen->ldt_gen = xen_vm(vcpu->vm)->ldt_gen - 1;	/* it is copied at the first entry */
 	load_waiting(xen, state);
 	for (i = 0; i < PVM_XEN_VIRQS; i++)
 		xen->virq_port[i] = (uint16_t)state->virq_port[i];

@@ -246,9 +246,7 @@ static enum xen_step one_mmuext(struct xen_call *call, const void *request)
 	case PVM_XEN_FLUSH_CACHE_GLOBAL:
 		return xen_done(call, 0);	/* no device sees past the caches */
 	case PVM_XEN_SET_LDT:
-		/* None is loaded: selectors of it fault. Linux calls this at each switch to a program
-		 * that has one, and warns of any other answer. */
-		return xen_done(call, 0);
+		return pvm_xen_set_ldt(call, op->arg1, op->arg2);
 	}
 	return xen_done(call, PVM_XEN_ENOSYS);
 }

@@ -13,6 +13,7 @@
 #include "mmu/flush.h"
 #include "mmu/late.h"
 #include "mmu/lock.h"
+#include "vcpu/ldt.h"
 
 uint64_t pvm_xen_now(const struct pvm_vcpu *vcpu)
 {
@@ -213,6 +214,8 @@ static bool load_start(struct pvm_vcpu *vcpu)
 	vcpu->gs_base = start->gs_base;
 	vcpu->msr.kernel_gs_base = start->user_gs_base;
 	vcpu->msr.supervisor_rsp = start->kernel_sp;
+	xen_vcpu(vcpu)->ldt_entries = 0;
+	pvm_ldt_load(vcpu, 0);
 	vcpu->halted = false;
 	vcpu->state_gen++;
 	pvm_mmu_new_cr3(vcpu);
@@ -352,6 +355,11 @@ static enum pvm_action settle(struct pvm_vcpu *vcpu)
 		xen->timeless = false;
 		xen->clock_gen = clock_gen;
 		pvm_xen_write_time(vcpu);
+	}
+	if (pvm_unlikely(xen->ldt_entries)) {
+		rc = pvm_xen_refresh_ldt(vcpu);
+		if (rc != PVM_OK)
+			return failed(vcpu, rc);
 	}
 	if (__atomic_load_n(&xen->timer_fired, __ATOMIC_RELAXED) &&
 	    __atomic_exchange_n(&xen->timer_fired, 0, __ATOMIC_SEQ_CST))

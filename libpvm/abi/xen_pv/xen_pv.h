@@ -13,6 +13,7 @@
  *   state.c     all of it to paper and back
  *   calls.c     SYSCALL, the table of hypercalls, multicalls
  *   tables.c    hypercalls that write page tables, flush, and load them
+ *   ldt.c       the LDT
  *   segments.c, vcpus.c, sched.c, queries.c   the other hypercalls
  */
 #ifndef PVM_ABI_XEN_PV_H
@@ -57,6 +58,7 @@ struct xen_vm {
 	void *shared_page;			/* as pin() gave it */
 	uint32_t clock_gen;			/* shared: counts the host's changes of its clock */
 	uint32_t times;				/* shared: enum xen_times */
+	uint32_t ldt_gen;			/* shared: counts what may have changed an entry of an LDT */
 	struct pvm_vcpu *vcpu[PVM_XEN_VCPUS_MAX];	/* by id; NULL: there is none */
 };
 
@@ -103,6 +105,9 @@ struct xen_vcpu {
 	struct xen_callback callback[PVM_XEN_CALLBACKS];
 	uint64_t gdt_frame;			/* the first, 0: none */
 	uint32_t gdt_entries;
+	uint64_t ldt;				/* linear address */
+	uint32_t ldt_entries;			/* 0: none */
+	uint32_t ldt_gen;			/* of struct xen_vm, when it was copied last */
 	struct pvm_xen_runstate runstate;
 	uint32_t clock_gen;			/* of struct xen_vm, when the time was written last */
 	bool timeless;				/* its clock was never written where it is now */
@@ -228,6 +233,17 @@ enum pvm_action pvm_xen_user_syscall(struct pvm_vcpu *vcpu);
 enum pvm_action pvm_xen_iret(struct pvm_vcpu *vcpu);
 /* The two modes' tables and GS bases change places. */
 void pvm_xen_cross(struct pvm_vcpu *vcpu);
+
+/* ------------------------------------------------------------------------
+ * ldt.c
+ */
+
+enum xen_step pvm_xen_set_ldt(struct xen_call *call, uint64_t address, uint64_t entries);
+bool pvm_xen_ldt_is_valid(uint64_t address, uint64_t entries);
+/* An entry of an LDT may have been written; every vCPU finds it at its next entry. */
+void pvm_xen_ldt_changed(struct pvm_vm *vm);
+/* The vCPU, which has an LDT, has it as it is now. PVM_OK, PVM_EAGAIN, PVM_ENOMEM. */
+int pvm_xen_refresh_ldt(struct pvm_vcpu *vcpu);
 
 /* ------------------------------------------------------------------------
  * ports.c. None of these sleeps.

@@ -552,6 +552,7 @@ void minivisor_main(void)
 	no_tag_outlives_a_root();
 	cr4_goes_with_the_guest();
 	msrs_go_with_the_guest();
+	ldts_are_the_guests();
 	the_hosts_global_pages_are_its_own();
 	the_return_stack_is_filled_where_text_is_at_guests_addresses();
 	print("all corners are clean\n");

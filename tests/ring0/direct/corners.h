@@ -37,6 +37,9 @@ void events_are_the_hosts(void);
 void the_hosts_global_pages_are_its_own(void);
 void the_return_stack_is_filled_where_text_is_at_guests_addresses(void);
 
+/* corners_ldt.c */
+void ldts_are_the_guests(void);
+
 /* corners_msrs.c */
 void msrs_go_with_the_guest(void);
 

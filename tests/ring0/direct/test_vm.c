@@ -177,11 +177,13 @@ static void init_switcher(void)
 		.tls_index = TLS_INDEX,
 		.cpunode_sel = CPUNODE_SEL,
 		.tss_sel = SWITCHER_TSS_SEL,
+		.ldt_sel = SWITCHER_LDT_SEL,
 		.meltdown_accepted = true,
 		.pcid_first = PCID_FIRST,
 		.pcid_count = PCID_COUNT,
 		.window_va = image_address(WINDOWS_OFFSET),
 		.window_count = 1,
+		.ldt_va = image_address(LDTS_OFFSET),
 	};
 	uint64_t area = image_address(AREAS_OFFSET), offset;
 	const char *why;

@@ -141,7 +141,6 @@ Test(frames, what_iret_cannot_load_is_the_failsafe_callbacks_S1_S4)
 	assert_failsafe(1ull << 47, USER_CS, USER_DS);		/* S1 */
 	assert_failsafe(1ull << 32, USER32_CS, USER_DS);
 	assert_failsafe(USER, 0x3b, USER_DS);			/* S4 */
-	assert_failsafe(USER, 0x0f, USER_DS);			/* an LDT's */
 	assert_failsafe(USER, USER_CS, 0x33);
 	assert_failsafe(USER, USER_CS, 0);
 }

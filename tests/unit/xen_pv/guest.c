@@ -41,6 +41,7 @@ struct pvm_vm_config xen_guest_config(unsigned vcpus)
 	struct pvm_vm_config config = fixture_config();
 
 	config.abi = PVM_ABI_XEN_PV;
+	config.host_ldt = true;
 	config.range = (struct pvm_linear_range){ 272, 512, 0x1ff, 0x1ff };
 	config.xen = (struct pvm_xen_config){
 		.vcpus = vcpus,

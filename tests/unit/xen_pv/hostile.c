@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vcpu/ldt.h"
+
 #define ROUNDS		300
 #define CALLS		200	/* of a round, which begins with the guest's memory as it was */
 #define LISTS		64	/* words of arguments */
@@ -136,7 +138,7 @@ static const struct shape *shape_of(uint64_t nr)
 /* What IRET takes: nine words. */
 static void fill_frame(void)
 {
-	static const uint64_t selectors[] = { USER_CS, USER32_CS, USER_CS & ~3ull, KERNEL_CS, 0, 0x1b };
+	static const uint64_t selectors[] = { USER_CS, USER32_CS, USER_CS & ~3ull, KERNEL_CS, 0, 0x1b, 7 };
 	uint64_t *frame = xen_at(IRET_FRAME);
 	unsigned i;
 
@@ -201,12 +203,18 @@ static void fill_list(uint64_t nr)
 static void assert_loadable(const struct pvm_vcpu *vcpu, const char *what)
 {
 	const uint64_t must = PVM_RFLAGS_IF | PVM_RFLAGS_FIXED, never = 0x3000 | 1ull << 17;	/* IOPL, VM */
+	unsigned i;
 
 	cr_assert_eq(vcpu->rflags & (must | never), must, "S2: RFLAGS %#lx after %s", vcpu->rflags, what);
 	cr_assert(pvm_canonical(vcpu, vcpu->fs_base), "S5: FS base %#lx after %s", vcpu->fs_base, what);
 	cr_assert(pvm_canonical(vcpu, vcpu->gs_base), "S5: GS base %#lx after %s", vcpu->gs_base, what);
 	cr_assert(pvm_canonical(vcpu, vcpu->msr.kernel_gs_base), "S5: after %s", what);
 	cr_assert_lt(vcpu->cr3 >> PVM_PAGE_SHIFT, 1ull << (52 - PVM_PAGE_SHIFT), "CR3 after %s", what);
+	for (i = 0; vcpu->ldt && i < vcpu->ldt->entries; i++) {
+		uint64_t desc = pvm_ldt_entry(vcpu, (uint16_t)(i << 3 | 4));
+
+		cr_assert_eq(desc, pvm_ldt_rectify(desc), "S6: entry %u after %s", i, what);
+	}
 }
 
 /* Back to a kernel that runs, whatever it has done to itself. */
@@ -263,7 +271,7 @@ static void one_call(void)
 	vcpu->halted = false;
 }
 
-Test(hostile, S2_S5_M1_every_hypercall_with_any_arguments, .timeout = 300)
+Test(hostile, S2_S5_S6_M1_every_hypercall_with_any_arguments, .timeout = 300)
 {
 	unsigned round, call;
 

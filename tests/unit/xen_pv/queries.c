@@ -200,6 +200,7 @@ Test(queries, configurations_S9)
 	cr_expect_str_eq(refused(&config), "xen.m2p_entry must be present, neither writable nor executable");
 	config = xen_guest_config(1);
 	config.abi = PVM_ABI_DUAL_CR3;
+	config.host_ldt = false;
 	cr_expect_str_eq(refused(&config), "range must have indices below 512");
 }
 

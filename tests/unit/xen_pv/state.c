@@ -357,6 +357,49 @@ Test(state, pinned_tables_stay_pinned)
 	cr_expect_eq(pvm_xen_tables_restore(vcpu, pvm_gfn(1ull << 60), &(uint64_t){ 1 }, 1), PVM_EINVAL);
 }
 
+/* In a program that runs on it: the table is the kernel's, and is copied at the first entry. */
+Test(state, an_ldt_goes_along)
+{
+	uint64_t *table = xen_at(KERNEL + 0x50000);
+
+	table[0] = 0x00cffb000000ffff;
+	table[1] = 0x00cff3000000ffff;
+	table[2] = 0x0000ec0000100000;		/* a gate */
+	*(struct pvm_xen_mmuext_op *)xen_at(ARGUMENTS) = (struct pvm_xen_mmuext_op){
+		.cmd = PVM_XEN_SET_LDT, .arg1 = KERNEL + 0x50000, .arg2 = 3 };
+	cr_assert_eq(xen_call(PVM_XEN_MMUEXT_OP, ARGUMENTS, 1, 0, PVM_XEN_DOMID_SELF), 0);
+	xen_go_user(false);
+	vcpu->seg[PVM_CS] = 0x07;
+	vcpu->seg[PVM_SS] = vcpu->seg[PVM_FS] = 0x0f;
+	move();
+	cr_expect_null(vcpu->ldt);
+	cr_assert_eq(xen_enter(0), PVM_ACT_RESUME);
+	cr_expect_eq(pvm_vcpu_underlying_cs(vcpu), 0x07);
+	cr_expect_eq(pvm_vcpu_underlying_ss(vcpu), 0x0f);
+	cr_expect_eq(vcpu->seg[PVM_FS], 0x0f);
+	cr_expect(pvm_data_selector_valid(vcpu, 0x0f));
+	cr_expect_not(pvm_data_selector_valid(vcpu, 0x17), "S6");
+}
+
+Test(state, S1_S4_code_of_an_ldt_is_32_bit_code_of_rpl_3)
+{
+	xen_go_user(false);
+	save();
+	make_new();
+	paper.vcpu[0].vcpu_struct = 0;
+	paper.vcpu[0].seg[PVM_CS] = 0x07;
+	paper.vcpu[0].rip = 1ull << 32;
+	cr_expect_eq(pvm_vcpu_restore(vcpu, &paper.vcpu[0], &field), PVM_EINVAL);
+	cr_expect_str_eq(field, "rip");
+	paper.vcpu[0].rip--;
+	paper.vcpu[0].seg[PVM_CS] = 0x04;
+	cr_expect_eq(pvm_vcpu_restore(vcpu, &paper.vcpu[0], &field), PVM_EINVAL);
+	cr_expect_str_eq(field, "seg");
+	paper.vcpu[0].seg[PVM_CS] = 0x07;
+	cr_expect_eq(pvm_vcpu_restore(vcpu, &paper.vcpu[0], &field), PVM_OK);
+	restore();
+}
+
 /* ------------------------------------------------------------------------
  * What is refused.
  */
@@ -429,6 +472,13 @@ Test(state, bad_states_of_a_vcpu_are_refused_by_name)
 	REFUSE(gdt_entries, 7169);
 	refuse_vcpu(offsetof(struct pvm_xen_vcpu_state, trap_flags[3]), 256, "trap_flags");
 	refuse_vcpu(offsetof(struct pvm_xen_vcpu_state, callback_masks[0]), 2, "callback_masks");
+	refuse_vcpu(offsetof(struct pvm_xen_vcpu_state, ldt_entries), 8193, "ldt");
+	paper.xen[0].ldt_entries = 1;
+	REFUSE(ldt, 8);
+	g.f.vm.config.host_ldt = false;
+	REFUSE(ldt, 0);
+	g.f.vm.config.host_ldt = true;
+	paper.xen[0].ldt_entries = 0;
 	REFUSE(info, 1);
 	REFUSE(info, ~0ull << 3);
 	REFUSE(info_now, PVM_PAGE_SIZE - 8);
