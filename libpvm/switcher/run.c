@@ -312,8 +312,10 @@ static void explain(struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu,
 	case KIND_SYSCALL:
 	case KIND_HYPERCALL:
 		exit->guest.kind = PVM_EXIT_SYSCALL;
-		if (vcpu->user_mode)	/* wherever far transfers have led since the entry */
+		if (vcpu->user_mode) {	/* wherever far transfers have led since the entry */
 			vcpu->seg[PVM_CS] = vcpu->vm->config.user_cs;
+			vcpu->seg[PVM_SS] = vcpu->vm->config.user_ds;	/* by SYSCALL itself */
+		}
 		break;
 	case KIND_SYSCALL32:
 		exit->guest.kind = PVM_EXIT_SYSCALL32;

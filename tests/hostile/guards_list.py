@@ -266,7 +266,7 @@ XEN = (
 
 UNIT = "unit.test-switcher"
 CORNERS = "ring0.corners.four-level"
-XEN = "unit.xen-pv"
+XEN_UNIT = "unit.xen-pv"
 HOST_STATE = "ring0.host-state.four-level"
 C_SIDE = (
     guard("S10 the return stack, where the guest has the addresses of the host's text", RUN,
@@ -282,16 +282,16 @@ C_SIDE = (
     guard("S6 M1 the tables of the slot: no U", "libpvm/switcher/vm.c",
           "*entry = page.pa.v | PVM_PTE_P |", "*entry = page.pa.v | PVM_PTE_U | PVM_PTE_P |", UNIT),
     guard("S6 an LDT: code and data of DPL 3 only", "libpvm/vcpu/ldt.c",
-          "	if ((desc & needed) != needed)\n		return 0;\n", "	(void)needed;\n", XEN, CORNERS),
+          "	if ((desc & needed) != needed)\n		return 0;\n", "	(void)needed;\n", XEN_UNIT, CORNERS),
     guard("S6 S4 an LDT: no 64-bit code, no 16-bit stack", "libpvm/vcpu/ldt.c",
           "	if (desc & PVM_DESC_CODE ? desc & PVM_DESC_L : (desc & PVM_DESC_RW) && !(desc & PVM_DESC_DB))\n"
-          "		return 0;\n", "", XEN, CORNERS),
+          "		return 0;\n", "", XEN_UNIT, CORNERS),
     guard("S6 an LDT: what the guest has there is judged", "libpvm/abi/xen_pv/ldt.c",
-          "		pvm_ldt_rectify_page(vcpu, i);\n", "", XEN),
+          "		pvm_ldt_rectify_page(vcpu, i);\n", "", XEN_UNIT),
     guard("M12 a long LDT with interrupts off", "libpvm/abi/xen_pv/ldt.c",
-          "	if (vcpu->brief && entries > PVM_LDT_PER_PAGE)	/* M12 */\n", "	if (0)\n", XEN),
+          "	if (vcpu->brief && entries > PVM_LDT_PER_PAGE)	/* M12 */\n", "	if (0)\n", XEN_UNIT),
     guard("S4 IRET to a stack that is not the guest's own", "libpvm/abi/xen_pv/frames.c",
-          "	if (!user_ss(config, (uint16_t)c->ss))		/* S4 */\n", "	if (0)\n", XEN),
+          "	if (!user_ss(config, (uint16_t)c->ss))		/* S4 */\n", "	if (0)\n", XEN_UNIT),
     guard("S4 64-bit code on a stack of an LDT: no SYSRET", "libpvm/switcher/ldt.c",
           "	return cpu->frame.ss != cpu->user_ds;\n", "	return false;\n", CORNERS),
     guard("M1 S6 LDTs: no U, and nothing writes them", "libpvm/switcher/ldt.c",

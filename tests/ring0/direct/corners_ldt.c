@@ -158,6 +158,8 @@ static void code_and_stacks_of_it_run(void)
 {
 	static const uint8_t code[] = { 0x8c, 0xc8, 0x8c, 0xd2, 0x58, 0x0f, 0x0b };	/* CS, SS; pop; UD2 */
 	static const uint8_t code64[] = { 0x8c, 0xd2, 0x0f, 0x0b };
+	static const uint8_t system_call[] = { 0x0f, 0x05 };
+	struct pvm_switcher_exit exit;
 	struct pvm_vcpu *vcpu = &test.vcpu;
 	unsigned i;
 
@@ -183,6 +185,14 @@ static void code_and_stacks_of_it_run(void)
 	expect("64-bit code on a stack of an LDT", PVM_VEC_UD, 0);
 	if ((uint32_t)vcpu->gpr[PVM_RDX] != SEL(GOOD_DATA))
 		fail("S4: SYSRET was taken: SS is %lx", vcpu->gpr[PVM_RDX]);
+	start(system_call, sizeof(system_call));
+	vcpu->seg[PVM_SS] = SEL(GOOD_DATA);
+	test.svcpu.inhibit = PVM_INHIBIT_HOST;
+	run(&exit);
+	test.svcpu.inhibit = 0;
+	if (exit.guest.kind != PVM_EXIT_SYSCALL)
+		fail("SYSCALL on a stack of an LDT: exit %d", exit.guest.kind);
+	expect_segment(PVM_SS, USER_DS);
 }
 
 /* Each by MOV, by a far jump, and by IRET of the switcher's. */

@@ -91,7 +91,7 @@ static void *press_quit(void *argument)
 	return NULL;
 }
 
-/* The keys of a terminal, which all of its foreground process group gets. The monitor waits for them (signals.c). */
+/* The keys of a terminal, which all of its foreground process group gets. signals.c waits for them. */
 Test(native_life, a_terminals_keys_never_reach_a_process_that_starts)
 {
 	pid_t monitor = fork();
