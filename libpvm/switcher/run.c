@@ -270,6 +270,15 @@ static void take_selectors(const struct pvm_switcher_cpu *cpu, struct pvm_vcpu *
 	vcpu->seg[PVM_SS] = (uint16_t)cpu->frame.ss;
 }
 
+/* SYSCALL comes from 64-bit code, wherever far transfers have led since the entry, and loads SS itself. */
+static void take_syscall_selectors(struct pvm_vcpu *vcpu)
+{
+	if (!vcpu->user_mode)
+		return;
+	vcpu->seg[PVM_CS] = vcpu->vm->config.user_cs;
+	vcpu->seg[PVM_SS] = vcpu->vm->config.user_ds;
+}
+
 /*
  * Where the host has pages of its own at the guest's addresses, the guest may have met a global one of
  * them in the TLB. A #PF takes away what belongs to the PCID it came with, and need not take away that
@@ -312,10 +321,7 @@ static void explain(struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu,
 	case KIND_SYSCALL:
 	case KIND_HYPERCALL:
 		exit->guest.kind = PVM_EXIT_SYSCALL;
-		if (vcpu->user_mode) {	/* wherever far transfers have led since the entry */
-			vcpu->seg[PVM_CS] = vcpu->vm->config.user_cs;
-			vcpu->seg[PVM_SS] = vcpu->vm->config.user_ds;	/* by SYSCALL itself */
-		}
+		take_syscall_selectors(vcpu);
 		break;
 	case KIND_SYSCALL32:
 		exit->guest.kind = PVM_EXIT_SYSCALL32;
@@ -369,8 +375,7 @@ static enum pvm_action serve_syscall(struct pvm_switcher_cpu *cpu, struct pvm_vc
 {
 	enum pvm_action action;
 
-	if (vcpu->user_mode)	/* as explain() */
-		vcpu->seg[PVM_CS] = vcpu->vm->config.user_cs;
+	take_syscall_selectors(vcpu);
 	action = pvm_handle_syscall(vcpu);
 	if (action != PVM_ACT_RESUME)
 		return action;

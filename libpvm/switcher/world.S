@@ -102,6 +102,7 @@ enter_plain:
 enter_with_more:
 	testl	$(MITIGATE_GLOBAL | MITIGATE_SELECTORS), C(MITIGATIONS)
 	jz	enter_with_verw
+enter_rare:
 	testl	$MITIGATE_GLOBAL, C(MITIGATIONS)
 	jz	1f
 enter_global:

@@ -53,6 +53,8 @@ static void the_tss_overlaps_nothing(const struct pvm_switcher_config *config)
 		PVM_SEL_INDEX(config->user32_cs), PVM_SEL_INDEX(config->user_ds),
 		PVM_SEL_INDEX(config->user_cs), PVM_SEL_INDEX(config->cpunode_sel),
 		config->tls_index, config->tls_index + 1, config->tls_index + 2,
+		PVM_SEL_INDEX(config->ldt_sel), PVM_SEL_INDEX(config->ldt_sel) + 1,
+		PVM_SEL_INDEX(config->ldt_sel) + 2, PVM_SEL_INDEX(config->ldt_sel) + 3,
 	};
 	struct pvm_switcher_config changed = *config;
 	unsigned tss, i;

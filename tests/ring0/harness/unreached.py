@@ -19,6 +19,8 @@ UNREACHED = (
      "SYSCALL of an ABI without direct switches, which no guest of the harness has: ring0.corners.*"),
     ("enter_global", ".*",
      "no guest of the harness has a #PF on a present page of the upper half: ring0.guest.page_fault.upper"),
+    ("enter_rare|enter_selectors", ".*",
+     "no guest of the harness has an LDT: ring0.corners.*"),
     ("(pvm_switcher_|)xen_.*|pvm_switcher_syscall_xen_pv", ".*",
      "SYSCALL of a Xen PV guest, which none of the harness is: ring0.everywhere-xen.nmi"),
     ("pvm_switcher_enter|leave_extras_done", "db",
