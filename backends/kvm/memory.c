@@ -231,18 +231,31 @@ static int pin_page_of(unsigned long hva, struct page **page)
 	return got == 1 ? PVM_OK : error_of(got);
 }
 
+/* As find_frame() has it of a slot that goes or moves: what comes after it may be memory. */
+static int find_hva(struct pvm_kvm *vm, gfn_t gfn, unsigned long *hva)
+{
+	struct kvm_memory_slot *slot = gfn_to_memslot(&vm->kvm, gfn);
+
+	if (!slot)
+		return PVM_ENOENT;
+	if (slot->flags & KVM_MEMSLOT_INVALID)
+		return PVM_EAGAIN;
+	*hva = __gfn_to_hva_memslot(slot, gfn);
+	return slot->flags & KVM_MEM_READONLY ? PVM_ENOENT : PVM_OK;
+}
+
 static int pin(void *host, pvm_gfn_t gfn, void **va, pvm_hpa_t *pa)
 {
 	struct pvm_kvm *vm = vm_of(host);
-	int idx, error = PVM_EFAULT;
 	struct page *page;
 	unsigned long hva;
+	int idx, error;
 
 	if (irqs_disabled())
 		return PVM_EAGAIN;
 	idx = srcu_read_lock(&vm->kvm.srcu);
-	hva = gfn_to_hva(&vm->kvm, gfn.v);
-	if (!kvm_is_error_hva(hva))
+	error = find_hva(vm, gfn.v, &hva);
+	if (!error)
 		error = pin_page_of(hva, &page);
 	if (!error)
 		mark_page_dirty(&vm->kvm, gfn.v);

@@ -160,10 +160,10 @@ int pvm_kvm_renew_pvcs(struct pvm_kvm_vcpu *v)
 	idx = srcu_read_lock(&v->vcpu.kvm->srcu);
 	if (xchg(&v->pvcs_is_gone, false))
 		error = pvm_pvcs_renew(&v->pvm);
-	if (error == PVM_EAGAIN || error == PVM_ENOMEM) {
+	if (error == PVM_EAGAIN || error == PVM_ENOMEM || error == PVM_EFAULT) {
 		WRITE_ONCE(v->pvcs_is_gone, true);	/* M11: it is still to be done */
 	} else {
-		error = PVM_OK;
+		error = PVM_OK;		/* also where there is none any more */
 		if (v->late_if != IF_IS_NOT_LATE)
 			pvm_event_set_if(&v->pvm, v->late_if == IF_IS_LATE_SET);
 		v->late_if = IF_IS_NOT_LATE;
@@ -446,7 +446,7 @@ int pvm_kvm_handle_exit(struct kvm_vcpu *vcpu, enum exit_fastpath_completion fas
 	pvm_kvm_look_at_slots(to_pvm_kvm(vcpu->kvm));
 	ret = pvm_kvm_renew_pvcs(v);
 	if (unlikely(ret))	/* KVM's loop looks for signals */
-		return ret == PVM_ENOMEM ? -ENOMEM : 1;
+		return ret == PVM_EAGAIN ? 1 : ret == PVM_ENOMEM ? -ENOMEM : -EFAULT;
 	ret = handle_exit(vcpu);
 	pvm_kvm_log_pvcs(v);
 #ifndef PVM_KVM_HAS_XSAVE_STATE	/* KVM's emulator may have carried out an XSETBV, and KVM would load that */

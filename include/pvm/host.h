@@ -105,12 +105,12 @@ struct pvm_host_ops {
 	 */
 	void *(*gfn_to_va)(void *host, pvm_gfn_t gfn, bool write);
 
-	/* Keep a frame in place and writable (S8): the PVCS. PVM_OK; PVM_EFAULT; PVM_ENOMEM: it has no
-	 * memory for that now; PVM_EAGAIN: the host would have to sleep, and is called where it must not,
-	 * or wants its thread back: it is asked again after gfn_to_frame() with PVM_MAY_SLEEP. @va, @pa:
-	 * where the frame is, for as long as it is pinned, whatever backs @gfn meanwhile; unpin() gets
-	 * @va back. It may sleep: where that is not allowed it is called only right after pin() has
-	 * answered PVM_OK. */
+	/* Keep a frame in place and writable (S8): the PVCS. PVM_OK; PVM_ENOENT: no memory there, or none
+	 * that may be written; PVM_EFAULT: the host lost the memory; PVM_ENOMEM: it has no memory for that
+	 * now; PVM_EAGAIN: the host would have to sleep, and is called where it must not, or wants its
+	 * thread back: it is asked again after gfn_to_frame() with PVM_MAY_SLEEP. @va, @pa: where the frame
+	 * is, for as long as it is pinned, whatever backs @gfn meanwhile; unpin() gets @va back. It may
+	 * sleep: where that is not allowed it is called only right after pin() has answered PVM_OK. */
 	int (*pin)(void *host, pvm_gfn_t gfn, void **va, pvm_hpa_t *pa);
 	void (*unpin)(void *host, pvm_gfn_t gfn, void *va);
 
