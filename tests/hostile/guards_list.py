@@ -292,6 +292,8 @@ C_SIDE = (
           "	if (vcpu->brief && entries > PVM_LDT_PER_PAGE)	/* M12 */\n", "	if (0)\n", XEN_UNIT),
     guard("S4 IRET to a stack that is not the guest's own", "libpvm/abi/xen_pv/frames.c",
           "	if (!user_ss(config, (uint16_t)c->ss))		/* S4 */\n", "	if (0)\n", XEN_UNIT),
+    guard("S1 a context that another vCPU writes is not restored", "libpvm/abi/xen_pv/state.c",
+          "	if (!take_context(xen))\n		return PVM_EBUSY;\n", "	(void)take_context;\n", XEN_UNIT),
     guard("S4 64-bit code on a stack of an LDT: no SYSRET", "libpvm/switcher/ldt.c",
           "	return cpu->frame.ss != cpu->user_ds;\n", "	return false;\n", CORNERS),
     guard("M1 S6 LDTs: no U, and nothing writes them", "libpvm/switcher/ldt.c",
