@@ -6,6 +6,7 @@
  *
  * The lock of frames comes after the MMU lock. frames is read without either.
  */
+#include <linux/delay.h>
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/srcu.h>
@@ -352,6 +353,12 @@ static void yield_cpu(void *host)
 	cond_resched();
 }
 
+/* cond_resched() would not let a thread of a lower priority have the CPU. */
+static void nap(void *host)
+{
+	usleep_range(20, 100);
+}
+
 static void relax(void *host)
 {
 	cpu_relax();
@@ -375,6 +382,7 @@ struct pvm_host_ops pvm_kvm_host_ops __read_mostly = {
 	.mmu_unlock = mmu_unlock,
 	.relax = relax,
 	.yield = yield_cpu,
+	.nap = nap,
 	.decode = decode_insn,
 	.events = pvm_kvm_events,
 	.event_taken = pvm_kvm_event_taken,

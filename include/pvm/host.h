@@ -132,6 +132,12 @@ struct pvm_host_ops {
 	 * others have the CPU, if any want it. */
 	void (*yield)(void *host);
 
+	/* May be NULL; then yield is called. Without the lock, in a call that may sleep, again and again,
+	 * while another thread has not finished what takes it about a microsecond. If the host's own
+	 * scheduler has stopped that thread, it may need this CPU, and have a lower priority: sleep a
+	 * little. */
+	void (*nap)(void *host);
+
 	/*
 	 * The three that follow are asked by pvm_handle_exit(), without any lock, from
 	 * the vCPU's own thread, and must not sleep.

@@ -98,6 +98,9 @@ static bool tell(const struct pvm_vcpu *vcpu, uint64_t words)
 	struct pvm_xen_vcpu_info *info;
 	bool fresh = false;
 
+	/* Who waits for tellers is not kept by those that come later (M12). */
+	if (!__atomic_load_n(&xen->info, __ATOMIC_SEQ_CST))
+		return false;
 	/* In one order with pvm_xen_leave_info()'s two: one of us sees the other. */
 	__atomic_fetch_add(&xen->tellers, 1, __ATOMIC_SEQ_CST);
 	info = __atomic_load_n(&xen->info, __ATOMIC_SEQ_CST);
@@ -113,12 +116,11 @@ static bool tell(const struct pvm_vcpu *vcpu, uint64_t words)
 void pvm_xen_leave_info(struct pvm_vcpu *vcpu)
 {
 	struct xen_vcpu *xen = xen_vcpu(vcpu);
+	unsigned spins = 0;
 
 	__atomic_store_n(&xen->info, NULL, __ATOMIC_SEQ_CST);
-	while (__atomic_load_n(&xen->tellers, __ATOMIC_SEQ_CST)) {
-		__builtin_ia32_pause();
-		pvm_yield(vcpu->vm, PVM_MAY_SLEEP);
-	}
+	while (__atomic_load_n(&xen->tellers, __ATOMIC_SEQ_CST))
+		pvm_nap(vcpu->vm, ++spins);
 }
 
 void pvm_xen_tell_everything(struct pvm_vcpu *vcpu)
