@@ -147,7 +147,7 @@ static int find_frame(struct pvm_kvm *vm, gfn_t gfn, bool write, enum pvm_sleep 
 	slot = gfn_to_memslot(&vm->kvm, gfn);
 	if (!slot || slot->flags & KVM_MEMSLOT_INVALID)
 		return slot ? PVM_EAGAIN : PVM_ENOENT;
-	hva = slot->userspace_addr + ((gfn - slot->base_gfn) << PAGE_SHIFT);
+	hva = __gfn_to_hva_memslot(slot, gfn);
 	writable = !(slot->flags & KVM_MEM_READONLY);
 	/* All there is to know: without sleeping a page of zeroes is never found. */
 	if (*frame && !writable)

@@ -170,8 +170,10 @@ bool pvm_xen_port_is_pending(const struct pvm_vm *vm, uint32_t port)
 {
 	struct pvm_xen_shared_info *shared = xen_vm(vm)->shared;
 
-	return shared && port < PVM_XEN_PORTS_MAX &&
-	       (__atomic_load_n(word_of(shared->pending, port), __ATOMIC_SEQ_CST) & bit_of(port));
+	if (!shared || port >= PVM_XEN_PORTS_MAX)
+		return false;
+	port = (uint32_t)pvm_index_clamped(port, PVM_XEN_PORTS_MAX);
+	return __atomic_load_n(word_of(shared->pending, port), __ATOMIC_SEQ_CST) & bit_of(port);
 }
 
 /* ------------------------------------------------------------------------
@@ -188,6 +190,7 @@ static int bind_virq(struct pvm_vm *vm, uint32_t virq, uint32_t id)
 		return PVM_XEN_EINVAL;
 	if (!vcpu)
 		return PVM_XEN_ENOENT;
+	virq = (uint32_t)pvm_index_clamped(virq, PVM_XEN_VIRQS);
 	pvm_lock(vm);
 	if (xen_vcpu(vcpu)->virq_port[virq])
 		result = PVM_XEN_EEXIST;
@@ -358,7 +361,7 @@ static int request(struct pvm_vm *vm, uint64_t op, struct request *r)
 enum xen_step pvm_xen_event_channel_op(struct xen_call *call)
 {
 	uint64_t op = call->arg[0], at = call->arg[1];
-	const struct shape *shape = &shapes[op < sizeof(shapes) / sizeof(shapes[0]) ? op : 0];
+	const struct shape *shape = &shapes[pvm_index_clamped(op, sizeof(shapes) / sizeof(shapes[0]))];
 	struct request r;
 	bool failed;
 	enum xen_step step;
