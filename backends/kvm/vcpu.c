@@ -33,6 +33,17 @@ static bool has_vcpu(const struct pvm_kvm *vm, u32 id)
 	return false;
 }
 
+/* Of the engine and the switcher. */
+static int refused(const struct pvm_kvm *vm, int id, int error)
+{
+	u32 end = pvm_kvm_is_xen(vm) ? vm->pvm.config.xen.vcpus : min(KVM_MAX_VCPUS, PVM_VCPU_ID_MAX + 1);
+
+	if (error == -EINVAL)
+		pr_err_ratelimited("%d: no vCPU %d: those of this VM have numbers below %u\n",
+				   task_tgid_nr(current), id, end);
+	return error;
+}
+
 int pvm_kvm_vcpu_create(struct kvm_vcpu *vcpu)
 {
 	struct pvm_kvm *vm = to_pvm_kvm(vcpu->kvm);
@@ -50,7 +61,7 @@ int pvm_kvm_vcpu_create(struct kvm_vcpu *vcpu)
 	error = has_vcpu(vm, vcpu->vcpu_id) ? -EEXIST : pvm_vcpu_init(&v->pvm, &vm->pvm, vcpu->vcpu_id);
 	if (error) {
 		mutex_unlock(&vm->lock);
-		return error;
+		return refused(vm, vcpu->vcpu_id, error);
 	}
 	v->cr4_always = v->pvm.cr4;
 	v->pvm.backend = v;
@@ -61,7 +72,7 @@ int pvm_kvm_vcpu_create(struct kvm_vcpu *vcpu)
 	mutex_unlock(&vm->lock);
 	if (error) {
 		pvm_vcpu_destroy(&v->pvm);
-		return error;
+		return refused(vm, vcpu->vcpu_id, error);
 	}
 	pvm_kvm_xen_vcpu_init(v);
 	v->switcher.serve = true;
