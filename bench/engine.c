@@ -89,7 +89,7 @@ static int pin(void *host, pvm_gfn_t gfn, void **va, pvm_hpa_t *pa)
 {
 	*pa = pvm_hpa(GUEST_BASE + (gfn.v << PVM_PAGE_SHIFT));
 	*va = gfn_to_va(host, gfn, true);
-	return *va ? PVM_OK : PVM_EFAULT;
+	return *va ? PVM_OK : PVM_ENOENT;
 }
 
 static void unpin(void *host, pvm_gfn_t gfn, void *va)

@@ -113,8 +113,8 @@ static inline void pvm_returned(struct pvm_vcpu *vcpu)
 }
 
 /* libpvm/vcpu/pvcs.c: attach the PVCS at @gpa (0: none), pinning it (S8).
- * PVM_OK, PVM_EINVAL (misaligned or crosses a page), PVM_EFAULT (no memory); PVM_EAGAIN or
- * PVM_ENOMEM: not now, and nothing has changed (M11). */
+ * PVM_OK, PVM_EINVAL (misaligned, crosses a page, no memory); PVM_EAGAIN, PVM_ENOMEM or
+ * PVM_EFAULT (the host lost the memory): not now, and nothing has changed (M11). */
 int pvm_pvcs_attach(struct pvm_vcpu *vcpu, uint64_t gpa);
 
 #endif /* PVM_INTERNAL_H */

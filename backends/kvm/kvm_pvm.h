@@ -301,8 +301,8 @@ void pvm_kvm_after_set_cpuid(struct kvm_vcpu *vcpu);
 int pvm_kvm_vcpu_create(struct kvm_vcpu *vcpu);
 void pvm_kvm_vcpu_free(struct kvm_vcpu *vcpu);
 void pvm_kvm_vcpu_reset(struct kvm_vcpu *vcpu, bool init_event);
-/* Before the PVCS is written without an entry. May sleep. PVM_OK; PVM_EAGAIN, PVM_ENOMEM: not now, and the
- * vCPU must not go on. */
+/* Before the PVCS is written without an entry. May sleep. PVM_OK; PVM_EAGAIN, PVM_ENOMEM, PVM_EFAULT: not
+ * now, and the vCPU must not go on. */
 int pvm_kvm_renew_pvcs(struct pvm_kvm_vcpu *v);
 /* Of supervisor mode, by user space. Where no memory is at the PVCS's place: when there is. May sleep. */
 void pvm_kvm_set_if(struct pvm_kvm_vcpu *v, bool on);

@@ -6,6 +6,7 @@
  *
  * The lock of frames comes after the MMU lock. frames is read without either.
  */
+#include <linux/delay.h>
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/srcu.h>
@@ -146,7 +147,7 @@ static int find_frame(struct pvm_kvm *vm, gfn_t gfn, bool write, enum pvm_sleep 
 	slot = gfn_to_memslot(&vm->kvm, gfn);
 	if (!slot || slot->flags & KVM_MEMSLOT_INVALID)
 		return slot ? PVM_EAGAIN : PVM_ENOENT;
-	hva = slot->userspace_addr + ((gfn - slot->base_gfn) << PAGE_SHIFT);
+	hva = __gfn_to_hva_memslot(slot, gfn);
 	writable = !(slot->flags & KVM_MEM_READONLY);
 	/* All there is to know: without sleeping a page of zeroes is never found. */
 	if (*frame && !writable)
@@ -231,18 +232,31 @@ static int pin_page_of(unsigned long hva, struct page **page)
 	return got == 1 ? PVM_OK : error_of(got);
 }
 
+/* As find_frame() has it of a slot that goes or moves: what comes after it may be memory. */
+static int find_hva(struct pvm_kvm *vm, gfn_t gfn, unsigned long *hva)
+{
+	struct kvm_memory_slot *slot = gfn_to_memslot(&vm->kvm, gfn);
+
+	if (!slot)
+		return PVM_ENOENT;
+	if (slot->flags & KVM_MEMSLOT_INVALID)
+		return PVM_EAGAIN;
+	*hva = __gfn_to_hva_memslot(slot, gfn);
+	return slot->flags & KVM_MEM_READONLY ? PVM_ENOENT : PVM_OK;
+}
+
 static int pin(void *host, pvm_gfn_t gfn, void **va, pvm_hpa_t *pa)
 {
 	struct pvm_kvm *vm = vm_of(host);
-	int idx, error = PVM_EFAULT;
 	struct page *page;
 	unsigned long hva;
+	int idx, error;
 
 	if (irqs_disabled())
 		return PVM_EAGAIN;
 	idx = srcu_read_lock(&vm->kvm.srcu);
-	hva = gfn_to_hva(&vm->kvm, gfn.v);
-	if (!kvm_is_error_hva(hva))
+	error = find_hva(vm, gfn.v, &hva);
+	if (!error)
 		error = pin_page_of(hva, &page);
 	if (!error)
 		mark_page_dirty(&vm->kvm, gfn.v);
@@ -339,6 +353,12 @@ static void yield_cpu(void *host)
 	cond_resched();
 }
 
+/* cond_resched() would not let a thread of a lower priority have the CPU. */
+static void nap(void *host)
+{
+	usleep_range(20, 100);
+}
+
 static void relax(void *host)
 {
 	cpu_relax();
@@ -362,6 +382,7 @@ struct pvm_host_ops pvm_kvm_host_ops __read_mostly = {
 	.mmu_unlock = mmu_unlock,
 	.relax = relax,
 	.yield = yield_cpu,
+	.nap = nap,
 	.decode = decode_insn,
 	.events = pvm_kvm_events,
 	.event_taken = pvm_kvm_event_taken,

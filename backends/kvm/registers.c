@@ -5,6 +5,8 @@
  * emulator sets beyond the general registers is collected here and taken over as a whole, with
  * the engine's checks, before the next entry.
  */
+#include <linux/nospec.h>
+
 #include "kvm_pvm.h"
 
 static bool has_keys(void)
@@ -402,6 +404,11 @@ static bool is_snapshot_msr(u32 index)
 	       index == PVM_KVM_MSR_EVENT;
 }
 
+static u32 tls_index(u32 index)
+{
+	return array_index_nospec(index - PVM_KVM_MSR_TLS0, PVM_KVM_TLS_COUNT);
+}
+
 /* With the checks that a whole state gets. */
 static int set_snapshot_msr(struct pvm_kvm_vcpu *v, u32 index, u64 value)
 {
@@ -412,7 +419,7 @@ static int set_snapshot_msr(struct pvm_kvm_vcpu *v, u32 index, u64 value)
 	if (index == PVM_KVM_MSR_EVENT)
 		state.event = value;
 	else if (index != PVM_KVM_MSR_VCPU)
-		state.tls[index - PVM_KVM_MSR_TLS0] = value;
+		state.tls[tls_index(index)] = value;
 	else if (value & ~PVM_KVM_VCPU_NMI_PENDING)
 		return 1;
 	else
@@ -427,7 +434,7 @@ static u64 get_snapshot_msr(const struct pvm_kvm_vcpu *v, u32 index)
 	pvm_vcpu_save(&v->pvm, &state);
 	if (index == PVM_KVM_MSR_EVENT)
 		return state.event;
-	return index == PVM_KVM_MSR_VCPU ? state.nmi_pending : state.tls[index - PVM_KVM_MSR_TLS0];
+	return index == PVM_KVM_MSR_VCPU ? state.nmi_pending : state.tls[tls_index(index)];
 }
 
 /* Before 64-bit mode STAR is as x86 has it, any value. What a PVM guest may not have is not taken along.

@@ -33,6 +33,17 @@ static bool has_vcpu(const struct pvm_kvm *vm, u32 id)
 	return false;
 }
 
+/* Of the engine and the switcher. */
+static int refused(const struct pvm_kvm *vm, int id, int error)
+{
+	u32 end = pvm_kvm_is_xen(vm) ? vm->pvm.config.xen.vcpus : min(KVM_MAX_VCPUS, PVM_VCPU_ID_MAX + 1);
+
+	if (error == -EINVAL)
+		pr_err_ratelimited("%d: no vCPU %d: those of this VM have numbers below %u\n",
+				   task_tgid_nr(current), id, end);
+	return error;
+}
+
 int pvm_kvm_vcpu_create(struct kvm_vcpu *vcpu)
 {
 	struct pvm_kvm *vm = to_pvm_kvm(vcpu->kvm);
@@ -50,7 +61,7 @@ int pvm_kvm_vcpu_create(struct kvm_vcpu *vcpu)
 	error = has_vcpu(vm, vcpu->vcpu_id) ? -EEXIST : pvm_vcpu_init(&v->pvm, &vm->pvm, vcpu->vcpu_id);
 	if (error) {
 		mutex_unlock(&vm->lock);
-		return error;
+		return refused(vm, vcpu->vcpu_id, error);
 	}
 	v->cr4_always = v->pvm.cr4;
 	v->pvm.backend = v;
@@ -61,7 +72,7 @@ int pvm_kvm_vcpu_create(struct kvm_vcpu *vcpu)
 	mutex_unlock(&vm->lock);
 	if (error) {
 		pvm_vcpu_destroy(&v->pvm);
-		return error;
+		return refused(vm, vcpu->vcpu_id, error);
 	}
 	pvm_kvm_xen_vcpu_init(v);
 	v->switcher.serve = true;
@@ -160,10 +171,10 @@ int pvm_kvm_renew_pvcs(struct pvm_kvm_vcpu *v)
 	idx = srcu_read_lock(&v->vcpu.kvm->srcu);
 	if (xchg(&v->pvcs_is_gone, false))
 		error = pvm_pvcs_renew(&v->pvm);
-	if (error == PVM_EAGAIN || error == PVM_ENOMEM) {
+	if (error == PVM_EAGAIN || error == PVM_ENOMEM || error == PVM_EFAULT) {
 		WRITE_ONCE(v->pvcs_is_gone, true);	/* M11: it is still to be done */
 	} else {
-		error = PVM_OK;
+		error = PVM_OK;		/* also where there is none any more */
 		if (v->late_if != IF_IS_NOT_LATE)
 			pvm_event_set_if(&v->pvm, v->late_if == IF_IS_LATE_SET);
 		v->late_if = IF_IS_NOT_LATE;
@@ -446,7 +457,7 @@ int pvm_kvm_handle_exit(struct kvm_vcpu *vcpu, enum exit_fastpath_completion fas
 	pvm_kvm_look_at_slots(to_pvm_kvm(vcpu->kvm));
 	ret = pvm_kvm_renew_pvcs(v);
 	if (unlikely(ret))	/* KVM's loop looks for signals */
-		return ret == PVM_ENOMEM ? -ENOMEM : 1;
+		return ret == PVM_EAGAIN ? 1 : ret == PVM_ENOMEM ? -ENOMEM : -EFAULT;
 	ret = handle_exit(vcpu);
 	pvm_kvm_log_pvcs(v);
 #ifndef PVM_KVM_HAS_XSAVE_STATE	/* KVM's emulator may have carried out an XSETBV, and KVM would load that */

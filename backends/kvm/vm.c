@@ -166,6 +166,7 @@ int pvm_kvm_private_op(struct kvm *kvm, void __user *argument)
 		return -EINVAL;
 	if (copy_from_user(&request, argument, size))
 		return -EFAULT;
+	request.op = op;	/* which another thread may have changed */
 	switch (op) {
 	case PVM_KVM_SET_ABI:
 		return set_abi(vm, &request.set_abi);

@@ -10,6 +10,7 @@
 #include <linux/file.h>
 #include <linux/math64.h>
 #include <linux/mm.h>
+#include <linux/srcu.h>
 #include <linux/timekeeping.h>
 #include <asm/tsc.h>
 
@@ -279,13 +280,15 @@ int pvm_kvm_xen_port(struct pvm_kvm *vm, const struct pvm_kvm_xen_port *request)
 
 int pvm_kvm_xen_tell(struct pvm_kvm *vm, const struct pvm_kvm_xen_notify *request)
 {
-	if (!smp_load_acquire(&vm->is_made) || !pvm_kvm_is_xen(vm) || READ_ONCE(vm->xen.is_lost))
+	int idx, error = PVM_EINVAL;
+
+	if (!smp_load_acquire(&vm->is_made) || !pvm_kvm_is_xen(vm))
 		return -EINVAL;
-	switch (pvm_xen_notify(&vm->pvm, request->port)) {
-	case PVM_OK:
-		return 0;
-	case PVM_EAGAIN:
+	idx = srcu_read_lock(&vm->kvm.srcu);	/* M10: KVM waits for it before a slot is gone */
+	if (!READ_ONCE(vm->xen.is_lost))
+		error = pvm_xen_notify(&vm->pvm, request->port);
+	srcu_read_unlock(&vm->kvm.srcu, idx);
+	if (error == PVM_EAGAIN)
 		return -EAGAIN;
-	}
-	return -EINVAL;
+	return error == PVM_OK ? 0 : -EINVAL;
 }

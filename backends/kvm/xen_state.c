@@ -128,13 +128,26 @@ static int restore(struct pvm_kvm *vm, struct pvm_kvm_vcpu *v, const struct pvm_
 			"a page table", "not the guest's memory");
 }
 
+/* For a VMM that has not stopped all of them: what it saved would be of different moments. One that comes
+ * later is not kept out. */
+static bool any_runs(struct kvm *kvm)
+{
+	struct kvm_vcpu *vcpu;
+	unsigned long i;
+
+	kvm_for_each_vcpu(i, vcpu, kvm)
+		if (mutex_is_locked(&vcpu->mutex))
+			return true;
+	return false;
+}
+
 /* With the vCPU, which is in no ioctl of its own then; for what is the VM's, with the first. */
 static int with_vcpu(struct pvm_kvm *vm, struct pvm_kvm_vcpu *v, const struct pvm_kvm_xen_state *request,
 		     union state *state)
 {
 	int error, idx;
 
-	if (!mutex_trylock(&v->vcpu.mutex))
+	if (any_runs(&vm->kvm) || !mutex_trylock(&v->vcpu.mutex))
 		return -EBUSY;
 	idx = srcu_read_lock(&vm->kvm.srcu);
 	if (request->op == PVM_KVM_XEN_SAVE)

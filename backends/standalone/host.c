@@ -158,7 +158,7 @@ static int host_pin(void *host, pvm_gfn_t gfn, void **va, pvm_hpa_t *pa)
 {
 	*pa = pvm_hpa(GUEST_HPA_BASE + (gfn.v << PVM_PAGE_SHIFT));
 	*va = host_gfn_to_va(host, gfn, true);
-	return *va ? PVM_OK : PVM_EFAULT;
+	return *va ? PVM_OK : PVM_ENOENT;
 }
 
 static void host_unpin(void *host, pvm_gfn_t gfn, void *va)

@@ -86,7 +86,7 @@ static int host_pin(void *host, pvm_gfn_t gfn, void **va, pvm_hpa_t *pa)
 {
 	*va = host_gfn_to_va(host, gfn, true);
 	*pa = pvm_hpa(*va ? direct_to_phys(*va) : PVM_INVALID_ADDR);
-	return *va ? PVM_OK : PVM_EFAULT;
+	return *va ? PVM_OK : PVM_ENOENT;
 }
 
 static void host_unpin(void *host, pvm_gfn_t gfn, void *va)

@@ -105,12 +105,12 @@ struct pvm_host_ops {
 	 */
 	void *(*gfn_to_va)(void *host, pvm_gfn_t gfn, bool write);
 
-	/* Keep a frame in place and writable (S8): the PVCS. PVM_OK; PVM_EFAULT; PVM_ENOMEM: it has no
-	 * memory for that now; PVM_EAGAIN: the host would have to sleep, and is called where it must not,
-	 * or wants its thread back: it is asked again after gfn_to_frame() with PVM_MAY_SLEEP. @va, @pa:
-	 * where the frame is, for as long as it is pinned, whatever backs @gfn meanwhile; unpin() gets
-	 * @va back. It may sleep: where that is not allowed it is called only right after pin() has
-	 * answered PVM_OK. */
+	/* Keep a frame in place and writable (S8): the PVCS. PVM_OK; PVM_ENOENT: no memory there, or none
+	 * that may be written; PVM_EFAULT: the host lost the memory; PVM_ENOMEM: it has no memory for that
+	 * now; PVM_EAGAIN: the host would have to sleep, and is called where it must not, or wants its
+	 * thread back: it is asked again after gfn_to_frame() with PVM_MAY_SLEEP. @va, @pa: where the frame
+	 * is, for as long as it is pinned, whatever backs @gfn meanwhile; unpin() gets @va back. It may
+	 * sleep: where that is not allowed it is called only right after pin() has answered PVM_OK. */
 	int (*pin)(void *host, pvm_gfn_t gfn, void **va, pvm_hpa_t *pa);
 	void (*unpin)(void *host, pvm_gfn_t gfn, void *va);
 
@@ -131,6 +131,12 @@ struct pvm_host_ops {
 	/* May be NULL. Without the lock, again and again in a call that takes long and may sleep: let
 	 * others have the CPU, if any want it. */
 	void (*yield)(void *host);
+
+	/* May be NULL; then yield is called. Without the lock, in a call that may sleep, again and again,
+	 * while another thread has not finished what takes it about a microsecond. If the host's own
+	 * scheduler has stopped that thread, it may need this CPU, and have a lower priority: sleep a
+	 * little. */
+	void (*nap)(void *host);
 
 	/*
 	 * The three that follow are asked by pvm_handle_exit(), without any lock, from

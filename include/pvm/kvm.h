@@ -103,7 +103,7 @@ struct pvm_kvm_xen_notify {
  * and of its MSRs KERNEL_GS_BASE, TSC_AUX, PVM_KVM_MSR_TLS0 and its two next, and PVM_KVM_MSR_EVENT.
  *
  * Errors: EINVAL (not such a VM, or no vCPU yet; no such @what or vCPU; another size; a state that is
- * refused, and the kernel's log names the field), EBUSY (a vCPU is in KVM_RUN; to restore: one has run
+ * refused, and the kernel's log names the field), EBUSY (a vCPU is in an ioctl; to restore: one has run
  * already), EAGAIN (what the vCPU was about to do is not done: let it run on a little, and save then),
  * EFAULT, ENOMEM.
  */

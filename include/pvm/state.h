@@ -69,8 +69,8 @@ PVM_API void pvm_vcpu_save(const struct pvm_vcpu *vcpu, struct pvm_vcpu_state *s
  * the guest wrote it.
  * @field: on failure, the name of the field at fault (a static string).
  *
- * Returns PVM_OK, or PVM_EINVAL / PVM_EFAULT (no memory at vcpu_struct) with
- * the vCPU as it was before.
+ * Returns PVM_OK, or PVM_EINVAL, or what else pvm_host_ops::pin() says of vcpu_struct,
+ * with the vCPU as it was before.
  * spec: MSR_PVM_LINEAR_ADDRESS_RANGE (sub-range rule on migration)
  */
 PVM_API int pvm_vcpu_restore(struct pvm_vcpu *vcpu, const struct pvm_vcpu_state *state,

@@ -400,8 +400,8 @@ PVM_API void pvm_vcpu_reset(struct pvm_vcpu *vcpu);
  * pvm_pvcs_renew - the host has other memory at the PVCS's address than it had, or none.
  *
  * The vCPU's own thread; may sleep. What was pinned is let go, and what is there now is pinned. PVM_OK, also
- * where there is no PVCS; PVM_EFAULT: there is no memory, and no PVCS any more. PVM_EAGAIN, PVM_ENOMEM: not
- * now; until a later call has another answer the vCPU is not run.
+ * where there is no PVCS; PVM_EINVAL: there is no memory, and no PVCS any more. PVM_EAGAIN, PVM_ENOMEM,
+ * PVM_EFAULT (the host lost the memory): not now; until a later call has another answer the vCPU is not run.
  */
 PVM_API int pvm_pvcs_renew(struct pvm_vcpu *vcpu);
 
@@ -491,10 +491,10 @@ PVM_API uint64_t pvm_load_tls(struct pvm_vcpu *vcpu, const uint64_t desc[3]);
  *         write that fails changes nothing. CR3, range and PVCS take effect now.
  *
  * Returns PVM_OK; PVM_EINVAL where the instruction raises #GP (a value that
- * breaks the MSR's rules, an index of the PVM block that is not an MSR of the
- * dialect); PVM_ENOENT for an MSR that is not the engine's: the backend's to
- * answer; write only: PVM_EFAULT for a PVCS address that is not memory,
- * PVM_EAGAIN where pvm_host_ops::pin() said so.
+ * breaks the MSR's rules, a PVCS address that is not memory, an index of the PVM
+ * block that is not an MSR of the dialect); PVM_ENOENT for an MSR that is not the
+ * engine's: the backend's to answer; write only: PVM_EAGAIN, PVM_ENOMEM, PVM_EFAULT
+ * where pvm_host_ops::pin() said so.
  * spec: X86 MSR, PVM MSRs
  */
 PVM_API int pvm_msr_read(struct pvm_vcpu *vcpu, uint32_t index, uint64_t *value);

@@ -48,10 +48,15 @@ static int write_msr(struct pvm_vcpu *vcpu, uint32_t index, uint64_t value)
 	return err;
 }
 
-/* M11: nothing is changed, and the guest comes to the same again. */
-static enum pvm_action out_of_memory(struct pvm_vcpu *vcpu)
+/* The host could not pin a page. M11: nothing is changed, and the guest comes to the same again. */
+static bool is_the_hosts(int err)
 {
-	vcpu->request.error.code = PVM_ENOMEM;
+	return err == PVM_ENOMEM || err == PVM_EFAULT;
+}
+
+static enum pvm_action host_failed(struct pvm_vcpu *vcpu, int err)
+{
+	vcpu->request.error.code = err;
 	return PVM_ACT_ERROR;
 }
 
@@ -70,8 +75,8 @@ enum pvm_action pvm_insn_wrmsr(struct pvm_vcpu *vcpu, const struct pvm_insn *ins
 	}
 	if (err == PVM_EAGAIN)
 		return PVM_ACT_RETRY;
-	if (err == PVM_ENOMEM)
-		return out_of_memory(vcpu);
+	if (is_the_hosts(err))
+		return host_failed(vcpu, err);
 	return err == PVM_OK ? pvm_insn_done(vcpu, insn->length) : pvm_event_gp(vcpu, 0);
 }
 
@@ -106,8 +111,8 @@ enum pvm_action pvm_hc_wrmsr(struct pvm_vcpu *vcpu)
 	}
 	if (err == PVM_EAGAIN)
 		return PVM_ACT_RETRY;
-	if (err == PVM_ENOMEM)
-		return out_of_memory(vcpu);
+	if (is_the_hosts(err))
+		return host_failed(vcpu, err);
 	return pvm_hypercall_done(vcpu, err == PVM_OK ? 0 : HC_EINVAL);
 }
 

@@ -55,6 +55,18 @@ static inline void pvm_yield(struct pvm_vm *vm, enum pvm_sleep sleep)
 		vm->ops->yield(vm->host);
 }
 
+/* Without the lock, in a call that may sleep, until another thread has finished. */
+static inline void pvm_nap(struct pvm_vm *vm, unsigned spins)
+{
+	__builtin_ia32_pause();
+	if (spins <= SPINS)
+		return;
+	if (vm->ops->nap)
+		vm->ops->nap(vm->host);
+	else
+		pvm_yield(vm, PVM_MAY_SLEEP);
+}
+
 /* What a vCPU's own call may do. */
 static inline enum pvm_sleep pvm_vcpu_sleep(const struct pvm_vcpu *vcpu)
 {

@@ -288,7 +288,7 @@ uint64_t pvm_switcher_ldts_size(uint32_t count);
 void pvm_switcher_take_ldt(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu);
 /* LDTR, and the selectors that world.S loads late; around the world switch, with SPECIAL_LDT. */
 void pvm_switcher_enter_ldt(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu);
-void pvm_switcher_leave_ldt(void);
+void pvm_switcher_leave_ldt(struct pvm_switcher_cpu *cpu);
 /* The vCPU goes. */
 void pvm_switcher_forget_ldt(struct pvm_switcher_vcpu *svcpu);
 

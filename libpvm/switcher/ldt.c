@@ -161,7 +161,6 @@ void pvm_switcher_take_ldt(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcp
 	struct pvm_vcpu *vcpu = svcpu->vcpu;
 	struct pvm_switcher *switcher = cpu->switcher;
 
-	cpu->mitigations &= ~MITIGATE_SELECTORS;
 	svcpu->special &= ~SPECIAL_LDT;
 	if (!has_ldt(vcpu) && !needs_care(vcpu))
 		return;
@@ -205,13 +204,17 @@ void pvm_switcher_enter_ldt(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vc
 	cpu->segment_base[1] = vcpu->gs_base;
 	if (vcpu->user_mode && fill_user_selectors(cpu, vcpu))
 		care = true;
-	cpu->mitigations = (cpu->mitigations & ~MITIGATE_SELECTORS) | (care ? MITIGATE_SELECTORS : 0);
+	if (care)
+		cpu->mitigations |= MITIGATE_SELECTORS;
 	if (!care && !cpu->guest_ldt)
 		svcpu->special &= ~SPECIAL_LDT;
 	hw_lldt(cpu->guest_ldt);
 }
 
-void pvm_switcher_leave_ldt(void)
+/* What was put aside is not put into registers again: the vCPU may come back from another CPU, where it has
+ * none of it any more, and nothing else tells (svcpu->special). */
+void pvm_switcher_leave_ldt(struct pvm_switcher_cpu *cpu)
 {
+	cpu->mitigations &= ~MITIGATE_SELECTORS;
 	hw_lldt(0);
 }

@@ -268,6 +268,8 @@ static void take_selectors(const struct pvm_switcher_cpu *cpu, struct pvm_vcpu *
 		return;
 	vcpu->seg[PVM_CS] = (uint16_t)cpu->frame.cs;
 	vcpu->seg[PVM_SS] = (uint16_t)cpu->frame.ss;
+	if (pvm_unlikely(vcpu->seg[PVM_SS] != cpu->user_ds) && vcpu->vm->config.host_ldt)
+		vcpu->state_gen++;	/* for ldt.c: the program has loaded a stack, of the TLS perhaps */
 }
 
 /* SYSCALL comes from 64-bit code, wherever far transfers have led since the entry, and loads SS itself. */
@@ -443,7 +445,7 @@ static PVM_NOINLINE void enter_special(struct pvm_switcher_cpu *cpu, struct pvm_
 static PVM_NOINLINE void leave_special(struct pvm_switcher_cpu *cpu, uint64_t special)
 {
 	if (special & SPECIAL_LDT)
-		pvm_switcher_leave_ldt();
+		pvm_switcher_leave_ldt(cpu);
 	if (special & SPECIAL_DEBUG)
 		pvm_switcher_leave_debug(cpu);
 }

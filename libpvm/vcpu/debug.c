@@ -49,7 +49,7 @@ int pvm_dr_read(struct pvm_vcpu *vcpu, unsigned dr, uint64_t *value)
 	else if (number == 7)
 		*value = vcpu->dr7;
 	else
-		*value = vcpu->dr[number];
+		*value = vcpu->dr[pvm_index_clamped((uint64_t)number, DR_COUNT)];
 	return PVM_OK;
 }
 
@@ -61,7 +61,7 @@ int pvm_dr_write(struct pvm_vcpu *vcpu, unsigned dr, uint64_t value)
 		return PVM_ENOENT;
 	vcpu->state_gen++;
 	if (number < DR_COUNT) {
-		vcpu->dr[number] = value;
+		vcpu->dr[pvm_index_clamped((uint64_t)number, DR_COUNT)] = value;
 		return PVM_OK;
 	}
 	if (!pvm_fits_u32(value))

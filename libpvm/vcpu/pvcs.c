@@ -24,10 +24,10 @@ static bool gpa_allowed(const struct pvm_vcpu *vcpu, uint64_t gpa)
 	return !(gpa & (abi->pvcs_align - 1)) && page_offset(gpa) + abi->pvcs_size <= PVM_PAGE_SIZE;
 }
 
-/* The host could not pin the page now. */
+/* The host could not pin the page now, which is no error of the guest's. */
 static bool may_come(int error)
 {
-	return error == PVM_EAGAIN || error == PVM_ENOMEM;
+	return error == PVM_EAGAIN || error == PVM_ENOMEM || error == PVM_EFAULT;
 }
 
 /* The page of the PVCS that is attached now, NULL if none is. */
@@ -96,12 +96,12 @@ int pvm_pvcs_attach(struct pvm_vcpu *vcpu, uint64_t gpa)
 		if (vcpu->brief && pvm_mmu_is_table(vcpu, pvm_gfn(gfn)))
 			return PVM_EAGAIN;
 		error = vcpu->vm->ops->pin(vcpu->vm->host, pvm_gfn(gfn), &page, &pa);
-		if (error == PVM_ENOMEM && vcpu->brief)
-			error = PVM_EAGAIN;	/* with sleep there may be some */
+		if ((error == PVM_ENOMEM || error == PVM_EFAULT) && vcpu->brief)
+			error = PVM_EAGAIN;	/* with sleep there may be some, or its caller hears of it */
 		if (error == PVM_EAGAIN)
 			pvm_late_note(vcpu, pvm_gfn(gfn), true);
 		if (error != PVM_OK)
-			return may_come(error) ? error : PVM_EFAULT;
+			return may_come(error) ? error : PVM_EINVAL;
 		release(vcpu);
 		pvm_mmu_share(vcpu, pvm_gfn(gfn), true);	/* M9 */
 		vcpu->pvcs_page = pa;

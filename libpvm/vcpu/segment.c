@@ -43,7 +43,7 @@ static enum pvm_selector classify(const struct pvm_vm_config *config, uint16_t s
 
 static uint64_t tls_of(const struct pvm_vcpu *vcpu, uint16_t sel)
 {
-	return vcpu->tls[PVM_SEL_INDEX(sel) - vcpu->vm->config.tls_index];
+	return vcpu->tls[pvm_index_clamped(PVM_SEL_INDEX(sel) - vcpu->vm->config.tls_index, TLS_ENTRIES)];
 }
 
 /* Does DS take it, being DPL 3? Data, and code that can be read. */

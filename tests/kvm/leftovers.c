@@ -4,10 +4,13 @@
  * guest's on the CPU.
  */
 #define _GNU_SOURCE
+#include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <unistd.h>
 #include <asm/ldt.h>
 
@@ -201,11 +204,13 @@ static void stale_segments(void)
  * the engine's, which gives it its own stack and GS base.
  */
 
+#define KERNEL_ENTRY	0x5000
 #define KERNEL_STACK	0x9000ull
 #define KERNEL_GS	0x5678000ull
 #define USER_GS		0x1234000ull
 
-extern const char leftovers_user[], leftovers_user_end[], leftovers_user_load[];
+extern const char leftovers_user[], leftovers_user_end[], leftovers_user_load[], leftovers_steps[],
+	leftovers_steps_end[], leftovers_steps_load[];
 
 __asm__(".pushsection .rodata\n"
 	"leftovers_user:\n"
@@ -215,6 +220,15 @@ __asm__(".pushsection .rodata\n"
 	"	movb	(%rsi), %bl\n"		/* in the copy SYSCALL */
 	"	jmp	.\n"
 	"leftovers_user_end:\n"
+	"leftovers_steps:\n"
+	"	movq	$0x2067, 0x100008\n"
+	"	movl	$0x1ff000, %esi\n"
+	"	pushq	$0x302\n"		/* TF, from after the next instruction on */
+	"	popfq\n"
+	"leftovers_steps_load:\n"
+	"	movb	(%rsi), %bl\n"
+	"	jmp	.\n"
+	"leftovers_steps_end:\n"
 	".popsection\n");
 
 static void set_user_mode(void)
@@ -272,29 +286,123 @@ static void user_to_kernel(void)
 	machine_destroy(&m);
 }
 
-static void user_syscall(void)
+/* A program's code; in the copy it has @found where it loads from the device. Its kernel has a stack. */
+static void begin_user(const char *code, const char *end, const char *load, const char *found)
 {
-	size_t size = (size_t)(leftovers_user_end - leftovers_user);
-	struct kvm_sregs sregs;
-
 	machine_create_bare(&m, PVM_ABI_DUAL_CR3, BARE_MEMORY, 1);
 	machine_set_registers(&m, 0, BARE_CODE_GPA, 0);
-	memcpy(m.memory + BARE_CODE_GPA, leftovers_user, size);
-	memcpy(m.memory + 0x2000, leftovers_user, size);
-	memcpy(m.memory + 0x2000 + (leftovers_user_load - leftovers_user), "\x0f\x05", 2);
-	memcpy(m.memory + 0x3000, "\xe6\x81", 2);
+	memcpy(m.memory + BARE_CODE_GPA, code, (size_t)(end - code));
+	memcpy(m.memory + 0x2000, code, (size_t)(end - code));
+	memcpy(m.memory + 0x2000 + (load - code), found, 2);
+	memcpy(m.memory + KERNEL_ENTRY, "\xe6\x81", 2);
+	memcpy(m.memory + ENTRY, "\xe6\x82", 2);
 	make_tables();
 	make_user();
 	bare_set_msr(&m, MSR_PVM_VCPU_STRUCT, 0x7000);
+	bare_set_msr(&m, MSR_PVM_EVENT_ENTRY, ENTRY);
 	bare_set_msr(&m, MSR_PVM_SUPERVISOR_RSP, KERNEL_STACK);
 	bare_set_msr(&m, PVM_MSR_KERNEL_GS_BASE, KERNEL_GS);
-	bare_set_msr(&m, PVM_MSR_LSTAR, 0x3000);
+	bare_set_msr(&m, PVM_MSR_LSTAR, KERNEL_ENTRY);
 	set_user_mode();
-	check(bare_run(&m) == 0 && m.run[0]->exit_reason == KVM_EXIT_IO && m.run[0]->io.port == 0x81,
-	      "a SYSCALL that the emulator finds leads to the kernel");
+}
+
+static bool comes_to_port(unsigned port)
+{
+	return bare_run(&m) == 0 && m.run[0]->exit_reason == KVM_EXIT_IO && m.run[0]->io.port == port;
+}
+
+static void user_syscall(void)
+{
+	struct kvm_sregs sregs;
+
+	begin_user(leftovers_user, leftovers_user_end, leftovers_user_load, "\x0f\x05");
+	check(comes_to_port(0x81), "a SYSCALL that the emulator finds leads to the kernel");
 	ASK(m.vcpu[0], KVM_GET_SREGS, &sregs);
 	check(bare_regs(&m).rsp == KERNEL_STACK && sregs.gs.base == KERNEL_GS,
 	      "with the kernel's stack and GS base");
+	machine_destroy(&m);
+}
+
+/* The same where the program is stepped: the emulator has a #DB after its SYSCALL, the CPU has none. */
+static void stepped_syscall(void)
+{
+	begin_user(leftovers_steps, leftovers_steps_end, leftovers_steps_load, "\x0f\x05");
+	check(comes_to_port(0x81), "no #DB is left of a SYSCALL that the emulator finds: port 0x%x",
+	      m.run[0]->io.port);
+	machine_destroy(&m);
+}
+
+/* ------------------------------------------------------------------------
+ * A far CALL found there, with a stack that is a device's: to a segment of the guest's GDT, which is none for
+ * the CPU. What the emulator has pushed is no exit of KVM_RUN's.
+ */
+
+#define GDT		0x6000
+#define GDT_CODE	0x43
+#define FAR_POINTER	0x4000
+#define FLAGS		0xa000	/* the handler is there; it may go on */
+
+extern const char leftovers_call[], leftovers_call_end[], leftovers_call_load[], leftovers_waits[],
+	leftovers_waits_end[];
+
+__asm__(".pushsection .rodata\n"
+	"leftovers_call:\n"
+	"	movq	$0x2067, 0x100008\n"
+	"	movl	$0x1ff000, %esi\n"
+	"	movl	$0x1ff800, %esp\n"
+	"	movl	$0x4000, %edi\n"
+	"leftovers_call_load:\n"
+	"	movb	(%rsi), %bl\n"		/* in the copy LCALL *(%rdi) */
+	"	jmp	.\n"
+	"leftovers_call_end:\n"
+	"leftovers_waits:\n"
+	"	lock incl 0xa000\n"
+	"1:	cmpb	$0, 0xa004\n"
+	"	je	1b\n"
+	"	outb	%al, $0x81\n"
+	"leftovers_waits_end:\n"
+	".popsection\n");
+
+static void nothing(int number)
+{
+	(void)number;
+}
+
+/* Until the guest is in its handler, and KVM_RUN ended by a signal there. */
+static bool run_into_handler(void)
+{
+	struct itimerval timer = { .it_value.tv_usec = 20000 };
+	struct sigaction action = { .sa_handler = nothing };
+	unsigned tries;
+	int error = 0;
+
+	sigaction(SIGALRM, &action, NULL);
+	for (tries = 0; tries < 200 && !m.memory[FLAGS]; tries++) {
+		setitimer(ITIMER_REAL, &timer, NULL);
+		error = bare_run(&m);
+		if (error != EINTR)
+			break;
+	}
+	return error == EINTR && m.memory[FLAGS];
+}
+
+static void far_call(void)
+{
+	struct kvm_sregs sregs;
+
+	begin_user(leftovers_call, leftovers_call_end, leftovers_call_load, "\xff\x1f");
+	memcpy(m.memory + FAR_POINTER, "\x00\x50\x00\x00\x43\x00", 6);
+	((uint64_t *)(m.memory + GDT))[GDT_CODE / 8] = 0x00affb000000ffff;
+	memcpy(m.memory + ENTRY, leftovers_waits, (size_t)(leftovers_waits_end - leftovers_waits));
+	ASK(m.vcpu[0], KVM_GET_SREGS, &sregs);
+	sregs.gdt.base = GDT;
+	sregs.gdt.limit = 0xff;
+	ASK(m.vcpu[0], KVM_SET_SREGS, &sregs);
+	check(run_into_handler(), "a far CALL that the emulator finds is the CPU's to judge: exit %u",
+	      m.run[0]->exit_reason);
+	m.memory[FLAGS + 4] = 1;
+	check(comes_to_port(0x81), "and what it has pushed to a device is nothing that KVM_RUN completes: exit %u",
+	      m.run[0]->exit_reason);
 	machine_destroy(&m);
 }
 
@@ -305,6 +413,8 @@ int main(void)
 	xsetbv();
 	user_to_kernel();
 	user_syscall();
+	stepped_syscall();
+	far_call();
 	stale_segments();
 	return check_finish();
 }

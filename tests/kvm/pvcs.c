@@ -278,6 +278,13 @@ static void signals_meanwhile(void)
 	end(memory);
 }
 
+static void map_at(uint8_t *at)
+{
+	if (mmap(at, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
+	    MAP_FAILED)
+		machine_die("mmap: %s", strerror(errno));
+}
+
 static void poisoned_memory(void)
 {
 	uint8_t *memory = new_memory();
@@ -290,12 +297,73 @@ static void poisoned_memory(void)
 		machine_die("MADV_HWPOISON: %s", strerror(errno));
 	error = bare_run(&m);
 	check(error == EINTR, "a PVCS in poisoned memory ends KVM_RUN: %s", strerror(error));
-	if (mmap(memory + 2 * PAGE, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
-		 0) == MAP_FAILED)
-		machine_die("mmap: %s", strerror(errno));
+	map_at(memory + 2 * PAGE);
 	bare_run(&m);
 	check(has_moved() && bare_regs(&m).rax == 0,
 	      "M11: and the guest's call is made again when there is other memory");
+	end(memory);
+}
+
+/* ------------------------------------------------------------------------
+ * Memory that user space has unmapped.
+ */
+
+static void unmapped_memory(void)
+{
+	uint8_t *memory = new_memory();
+
+	bare_begin(&m, MOVE_PVCS);
+	machine_slot(&m, 1, 0, PLACE, SIZE, memory);
+	munmap(memory + 2 * PAGE, PAGE);
+	check(bare_run(&m) == EFAULT && place_of_pvcs() == 0,
+	      "a PVCS in a slot whose memory is unmapped is KVM_RUN's error");
+	map_at(memory + 2 * PAGE);
+	bare_run(&m);
+	check(has_moved() && bare_regs(&m).rax == 0, "M11: and the guest's call is made again");
+	bare_complete(&m);
+	machine_slot(&m, 1, 0, PLACE, 0, memory);
+	munmap(memory + 2 * PAGE, PAGE);
+	machine_slot(&m, 1, 0, PLACE, SIZE, memory);
+	check(bare_run(&m) == EFAULT && place_of_pvcs() == PLACE + 2 * PAGE,
+	      "M11: the PVCS is kept when its new memory is not mapped");
+	map_at(memory + 2 * PAGE);
+	bare_run(&m);
+	check(has_moved(), "and is there again");
+	end(memory);
+}
+
+/* ------------------------------------------------------------------------
+ * A slot that moves while the vCPU runs, which looks for its PVCS when KVM has made the old one invalid and
+ * the new one is not there yet. KVM of 6.12 and later moves none (slots.c).
+ */
+
+#define MOVES	20
+
+static void *run_on(void *unused)
+{
+	(void)unused;
+	return bare_run(&m) == EINTR ? &m : NULL;
+}
+
+static void slot_that_moves(void)
+{
+	uint8_t *memory = new_memory();
+	void *interrupted = NULL;
+	pthread_t thread;
+	unsigned i;
+
+	bare_begin(&m, BARE_CODE("\xeb\xfe"));
+	machine_slot(&m, 1, 0, PLACE, SIZE, memory);
+	bare_set_msr(&m, MSR_PVM_VCPU_STRUCT, PLACE + 8 * PAGE);
+	pthread_create(&thread, NULL, run_on, NULL);
+	usleep(50000);
+	for (i = 0; i < MOVES; i++) {
+		machine_slot(&m, 1, 0, i % 2 ? PLACE : PLACE + 4 * PAGE, SIZE, memory);
+		usleep(1000);
+	}
+	pthread_kill(thread, SIGUSR1);
+	pthread_join(thread, &interrupted);
+	check(interrupted && place_of_pvcs() == PLACE + 8 * PAGE, "a PVCS is kept when its slot has moved, and has it");
 	end(memory);
 }
 
@@ -431,6 +499,8 @@ int main(void)
 	memory_that_comes_late();
 	signals_meanwhile();
 	poisoned_memory();
+	unmapped_memory();
+	slot_that_moves();
 	memory_of_a_file();
 	return check_finish();
 }

@@ -89,13 +89,20 @@ static int all_state(int vm, uint32_t op)
 	return error;
 }
 
-static void make(struct xen_vm *x)
+static void make_of(struct xen_vm *x, uint32_t vcpus)
 {
-	struct pvm_kvm_set_xen set = xen_vm_sane(1);
+	struct pvm_kvm_set_xen set = xen_vm_sane(vcpus);
+	uint32_t i;
 
 	xen_vm_create(x);
 	ASK(x->vm, KVM_MEMORY_ENCRYPT_OP, &set);
-	xen_vm_add_vcpu(x, 0);
+	for (i = 0; i < vcpus; i++)
+		xen_vm_add_vcpu(x, i);
+}
+
+static void make(struct xen_vm *x)
+{
+	make_of(x, 1);
 }
 
 /* False: what it was about to do is not done. */
@@ -248,6 +255,39 @@ static void one_that_runs(void)
 	xen_vm_destroy(&x);
 }
 
+static void *run_second(void *arg)
+{
+	const struct xen_vm *x = arg;
+
+	return ioctl(x->vcpu[1], KVM_RUN, 0) < 0 ? (void *)(uintptr_t)errno : NULL;
+}
+
+/* The second, which waits to be started. */
+static void another_that_runs(void)
+{
+	pthread_t thread;
+	struct xen_vm x;
+	unsigned tries;
+	int error = 0;
+
+	make_of(&x, 2);
+	check(!all_state(x.vm, PVM_KVM_XEN_SAVE), "a VM is saved while none runs");
+	if (pthread_create(&thread, NULL, run_second, &x))
+		machine_die("no thread");
+	for (tries = 0; tries < 2000 && error != EBUSY; tries++) {
+		usleep(1000);
+		error = state_op(x.vm, PVM_KVM_XEN_SAVE, PVM_KVM_XEN_STATE_VM, 0, &saved.vm,
+				 sizeof(saved.vm));
+	}
+	check(error == EBUSY, "and not while another vCPU than the first does: %s", strerror(error));
+	check(state_op(x.vm, PVM_KVM_XEN_SAVE, PVM_KVM_XEN_STATE_VCPU, 0, &saved.xen,
+		       sizeof(saved.xen)) == EBUSY, "nor is the first");
+	pthread_kill(thread, SIGALRM);
+	pthread_join(thread, NULL);
+	check(!all_state(x.vm, PVM_KVM_XEN_SAVE), "and when that has stopped, it is");
+	xen_vm_destroy(&x);
+}
+
 static void other_vm(void)
 {
 	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC), vm = ASK(kvm, KVM_CREATE_VM, 0);
@@ -267,6 +307,7 @@ int main(int argc, char **argv)
 	goes_on(strtoull(argc > 1 ? argv[1] : "1", NULL, 0));
 	refusals();
 	one_that_runs();
+	another_that_runs();
 	other_vm();
 	return check_finish();
 }

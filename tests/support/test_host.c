@@ -211,7 +211,7 @@ static int pin(void *host, pvm_gfn_t gfn, void **va, pvm_hpa_t *pa)
 
 	*va = gfn_to_va(host, gfn, true);
 	if (!*va)
-		return PVM_EFAULT;
+		return PVM_ENOENT;
 	*pa = pvm_hpa(TEST_HOST_GUEST_BASE + (gfn.v << PVM_PAGE_SHIFT));
 	h->pins++;
 	return PVM_OK;

@@ -115,7 +115,7 @@ static int pin(void *host, pvm_gfn_t gfn, void **va, pvm_hpa_t *pa)
 
 	*va = gfn_to_va(host, gfn, true);
 	if (!*va)
-		return PVM_EFAULT;
+		return PVM_ENOENT;
 	*pa = pvm_hpa(GUEST_HPA_BASE + ((uint64_t)vm->frame[gfn.v].host << PVM_PAGE_SHIFT));
 	vm->frame[gfn.v].pins++;
 	vm->pins++;

@@ -98,6 +98,9 @@ static bool tell(const struct pvm_vcpu *vcpu, uint64_t words)
 	struct pvm_xen_vcpu_info *info;
 	bool fresh = false;
 
+	/* Who waits for tellers is not kept by those that come later (M12). */
+	if (!__atomic_load_n(&xen->info, __ATOMIC_SEQ_CST))
+		return false;
 	/* In one order with pvm_xen_leave_info()'s two: one of us sees the other. */
 	__atomic_fetch_add(&xen->tellers, 1, __ATOMIC_SEQ_CST);
 	info = __atomic_load_n(&xen->info, __ATOMIC_SEQ_CST);
@@ -113,12 +116,11 @@ static bool tell(const struct pvm_vcpu *vcpu, uint64_t words)
 void pvm_xen_leave_info(struct pvm_vcpu *vcpu)
 {
 	struct xen_vcpu *xen = xen_vcpu(vcpu);
+	unsigned spins = 0;
 
 	__atomic_store_n(&xen->info, NULL, __ATOMIC_SEQ_CST);
-	while (__atomic_load_n(&xen->tellers, __ATOMIC_SEQ_CST)) {
-		__builtin_ia32_pause();
-		pvm_yield(vcpu->vm, PVM_MAY_SLEEP);
-	}
+	while (__atomic_load_n(&xen->tellers, __ATOMIC_SEQ_CST))
+		pvm_nap(vcpu->vm, ++spins);
 }
 
 void pvm_xen_tell_everything(struct pvm_vcpu *vcpu)
@@ -168,8 +170,10 @@ bool pvm_xen_port_is_pending(const struct pvm_vm *vm, uint32_t port)
 {
 	struct pvm_xen_shared_info *shared = xen_vm(vm)->shared;
 
-	return shared && port < PVM_XEN_PORTS_MAX &&
-	       (__atomic_load_n(word_of(shared->pending, port), __ATOMIC_SEQ_CST) & bit_of(port));
+	if (!shared || port >= PVM_XEN_PORTS_MAX)
+		return false;
+	port = (uint32_t)pvm_index_clamped(port, PVM_XEN_PORTS_MAX);
+	return __atomic_load_n(word_of(shared->pending, port), __ATOMIC_SEQ_CST) & bit_of(port);
 }
 
 /* ------------------------------------------------------------------------
@@ -186,6 +190,7 @@ static int bind_virq(struct pvm_vm *vm, uint32_t virq, uint32_t id)
 		return PVM_XEN_EINVAL;
 	if (!vcpu)
 		return PVM_XEN_ENOENT;
+	virq = (uint32_t)pvm_index_clamped(virq, PVM_XEN_VIRQS);
 	pvm_lock(vm);
 	if (xen_vcpu(vcpu)->virq_port[virq])
 		result = PVM_XEN_EEXIST;
@@ -356,7 +361,7 @@ static int request(struct pvm_vm *vm, uint64_t op, struct request *r)
 enum xen_step pvm_xen_event_channel_op(struct xen_call *call)
 {
 	uint64_t op = call->arg[0], at = call->arg[1];
-	const struct shape *shape = &shapes[op < sizeof(shapes) / sizeof(shapes[0]) ? op : 0];
+	const struct shape *shape = &shapes[pvm_index_clamped(op, sizeof(shapes) / sizeof(shapes[0]))];
 	struct request r;
 	bool failed;
 	enum xen_step step;

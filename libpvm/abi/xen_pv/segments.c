@@ -39,6 +39,7 @@ enum xen_step pvm_xen_set_trap_table(struct xen_call *call)
 
 enum xen_step pvm_xen_callback_op(struct xen_call *call)
 {
+	struct xen_vcpu *xen = xen_vcpu(call->vcpu);
 	struct pvm_xen_callback_register reg;
 	enum xen_step step;
 	bool failed;
@@ -60,7 +61,7 @@ enum xen_step pvm_xen_callback_op(struct xen_call *call)
 	}
 	if (!pvm_legal_address(call->vcpu, pvm_gva(reg.address)))
 		return xen_done(call, PVM_XEN_EINVAL);
-	xen_vcpu(call->vcpu)->callback[reg.type] = (struct xen_callback){
+	xen->callback[pvm_index_clamped(reg.type, PVM_XEN_CALLBACKS)] = (struct xen_callback){
 		.address = reg.address, .masks = reg.flags & PVM_XEN_CALLBACKF_MASK_EVENTS };
 	call->vcpu->state_gen++;	/* pvm_abi_switches::entry */
 	return xen_done(call, 0);
@@ -98,7 +99,7 @@ static void load_tls(struct pvm_vcpu *vcpu, unsigned entry, uint64_t descriptor)
 	uint64_t tls[TLS_ENTRIES];
 
 	memcpy(tls, vcpu->tls, sizeof(tls));
-	tls[entry] = descriptor;
+	tls[pvm_index_clamped(entry, TLS_ENTRIES)] = descriptor;
 	load_all_tls(vcpu, tls);
 }
 
@@ -180,6 +181,7 @@ enum xen_step pvm_xen_set_segment_base(struct xen_call *call)
 	}
 	if (which > PVM_XEN_SEGBASE_GS_KERNEL)
 		return xen_done(call, PVM_XEN_EINVAL);
+	which = pvm_index_clamped(which, PVM_XEN_SEGBASE_GS_KERNEL + 1);
 	return xen_done(call, pvm_msr_write(call->vcpu, msrs[which], base) == PVM_OK ? 0 : PVM_XEN_EINVAL);
 }
 

@@ -96,10 +96,12 @@ int pvm_xen_vm_restore(struct pvm_vm *vm, const struct pvm_xen_vm_state *state, 
 	if (*field)
 		return PVM_EINVAL;
 	*field = "shared_info";
-	if (__atomic_load_n(&xen->shared, __ATOMIC_ACQUIRE))
-		return PVM_EBUSY;
-	*field = NULL;
 	pvm_lock(vm);
+	if (xen->shared) {	/* by a vCPU that has run */
+		pvm_unlock(vm);
+		return PVM_EBUSY;
+	}
+	*field = NULL;
 	for (i = 1; i < PVM_XEN_PORTS_MAX; i++) {
 		struct xen_port port = port_of_word(state->port[i]);
 
@@ -339,7 +341,6 @@ static void load_places(struct xen_vcpu *xen, const struct pvm_xen_vcpu_state *s
 
 static void load_waiting(struct xen_vcpu *xen, const struct pvm_xen_vcpu_state *s)
 {
-	xen->life = (uint32_t)s->life;
 	xen->wait = (uint32_t)s->wait;
 	xen->woken = (uint32_t)s->woken;
 	xen->timer_fired = (uint32_t)s->timer_fired;
@@ -350,6 +351,17 @@ static void load_waiting(struct xen_vcpu *xen, const struct pvm_xen_vcpu_state *
 	xen->runstate = (struct pvm_xen_runstate){ .state = (uint32_t)s->runstate,
 						   .entry_time = s->runstate_entry_time };
 	memcpy(xen->runstate.time, s->runstate_time, sizeof(xen->runstate.time));
+}
+
+/* Another vCPU may be at its context (vcpus.c), where the host has let it run: what is judged here is not
+ * changed by it (S1). */
+static bool take_context(struct xen_vcpu *xen)
+{
+	uint32_t life = __atomic_load_n(&xen->life, __ATOMIC_SEQ_CST);
+
+	return life != XEN_BUSY &&
+	       __atomic_compare_exchange_n(&xen->life, &life, XEN_BUSY, false, __ATOMIC_SEQ_CST,
+					   __ATOMIC_SEQ_CST);
 }
 
 int pvm_xen_vcpu_restore(struct pvm_vcpu *vcpu, const struct pvm_xen_vcpu_state *state, const char **field)
@@ -363,6 +375,9 @@ int pvm_xen_vcpu_restore(struct pvm_vcpu *vcpu, const struct pvm_xen_vcpu_state 
 	*field = "info_now";
 	if (vcpu->pvcs)
 		return PVM_EBUSY;
+	*field = "life";
+	if (!take_context(xen))
+		return PVM_EBUSY;
 	*field = NULL;
 	load_places(xen, state);
 	xen->ldt_gen = xen_vm(vcpu->vm)->ldt_gen - 1;	/* it is copied at the first entry */
@@ -374,6 +389,7 @@ int pvm_xen_vcpu_restore(struct pvm_vcpu *vcpu, const struct pvm_xen_vcpu_state 
 	vcpu->msr.switch_cr3 = state->other_cr3;
 	vcpu->msr.supervisor_rsp = state->kernel_sp;
 	vcpu->state_gen++;
+	__atomic_store_n(&xen->life, (uint32_t)state->life, __ATOMIC_SEQ_CST);
 	return PVM_OK;
 }
 

@@ -117,7 +117,7 @@ static void write_wall_clock(struct pvm_xen_shared_info *shared, const struct pv
 	__atomic_store_n(&shared->wc_version, 2, __ATOMIC_RELEASE);
 }
 
-/* The shared_info is pinned for as long as the VM lives. PVM_OK, PVM_EFAULT, PVM_EAGAIN. */
+/* The shared_info is pinned for as long as the VM lives. PVM_OK, or as pvm_host_ops::pin(). */
 static int open_shared(struct pvm_vcpu *vcpu)
 {
 	struct pvm_vm *vm = vcpu->vm;
@@ -261,11 +261,12 @@ static enum pvm_action begin_life(struct pvm_vcpu *vcpu)
 	return PVM_ACT_HALT;
 }
 
+/* Of memory that the guest or the host has named. Where none is any more, the host may bring it back. */
 static enum pvm_action failed(struct pvm_vcpu *vcpu, int rc)
 {
 	if (rc == PVM_EAGAIN)
 		return PVM_ACT_RETRY;
-	vcpu->request.error.code = rc;
+	vcpu->request.error.code = rc == PVM_ENOMEM ? rc : PVM_EFAULT;
 	return PVM_ACT_ERROR;
 }
 

@@ -279,7 +279,7 @@ void pvm_xen_deadlines(struct pvm_vcpu *vcpu);
 
 /* pvm_abi_ops::entry */
 enum pvm_action pvm_xen_entry(struct pvm_vcpu *vcpu);
-/* Its vcpu_info is where it is to be. PVM_OK, PVM_EFAULT (no memory is there), PVM_EINVAL, PVM_EAGAIN. */
+/* Its vcpu_info is where it is to be. PVM_OK; PVM_EAGAIN, PVM_ENOMEM: not now; else no memory is there. */
 int pvm_xen_open_info(struct pvm_vcpu *vcpu);
 /* The time that the guest's clock reads. */
 void pvm_xen_write_time(struct pvm_vcpu *vcpu);

@@ -153,6 +153,28 @@ static void registers_keep_their_selectors(void)
 	expect("to load what is gone", PVM_VEC_GP, SEL(BASED_DATA) & ~3u);
 }
 
+/* DS has a selector that is gone; then the guest loads another one, on another CPU: special is what that has
+ * left of it. Here it is not the former one again. */
+static void what_was_put_aside_is_for_one_entry(void)
+{
+	static const uint8_t code[] = { 0x0f, 0x0b, 0x8c, 0xd8, 0x0f, 0x0b };	/* UD2; mov %ds, %eax; UD2 */
+	struct pvm_vcpu *vcpu = &test.vcpu;
+
+	load(ENTRIES);
+	pvm_ldt_load(vcpu, 0);
+	start(code, sizeof(code));
+	vcpu->seg[PVM_DS] = SEL(GOOD_DATA);
+	expect("a selector that is gone", PVM_VEC_UD, 0);
+	expect_segment(PVM_DS, SEL(GOOD_DATA));
+	vcpu->seg[PVM_DS] = 0;
+	test.svcpu.special = 0;
+	vcpu->rip = USER_CODE + 2;
+	expect("a CPU that had another", PVM_VEC_UD, 0);
+	if ((uint16_t)vcpu->gpr[PVM_RAX])
+		fail("DS is %lx again", vcpu->gpr[PVM_RAX]);
+	expect_segment(PVM_DS, 0);
+}
+
 /* 32-bit code at a base, on a stack of the LDT; interrupted, and left by INT3. */
 static void code_and_stacks_of_it_run(void)
 {
@@ -193,6 +215,27 @@ static void code_and_stacks_of_it_run(void)
 	if (exit.guest.kind != PVM_EXIT_SYSCALL)
 		fail("SYSCALL on a stack of an LDT: exit %d", exit.guest.kind);
 	expect_segment(PVM_SS, USER_DS);
+}
+
+/* A stack of the TLS, which a program loads itself, where there is no LDT. */
+static void a_stack_of_the_tls_stays(void)
+{
+	static const uint8_t code[] = { 0x8e, 0xd0, 0x0f, 0x0b, 0x8c, 0xd2, 0x0f, 0x0b };
+	static const uint64_t tls[3] = { DATA }, none[3];
+	const uint16_t selector = TLS_INDEX << 3 | 3;
+	struct pvm_vcpu *vcpu = &test.vcpu;
+
+	pvm_ldt_load(vcpu, 0);
+	pvm_load_tls(vcpu, tls);
+	start(code, sizeof(code));
+	vcpu->gpr[PVM_RAX] = selector;
+	expect("a stack of the TLS", PVM_VEC_UD, 0);
+	expect_segment(PVM_SS, selector);
+	vcpu->rip = USER_CODE + 4;
+	expect("the same again", PVM_VEC_UD, 0);
+	if ((uint32_t)vcpu->gpr[PVM_RDX] != selector)
+		fail("a program's SS is %lx after an exit", vcpu->gpr[PVM_RDX]);
+	pvm_load_tls(vcpu, none);
 }
 
 /* Each by MOV, by a far jump, and by IRET of the switcher's. */
@@ -296,7 +339,9 @@ void ldts_are_the_guests(void)
 	if (pvm_switcher_vm_ldts(&test.svm, 1) != PVM_OK)
 		fail("no memory for LDTs");
 	registers_keep_their_selectors();
+	what_was_put_aside_is_for_one_entry();
 	code_and_stacks_of_it_run();
+	a_stack_of_the_tls_stays();
 	nothing_hostile_is_loaded();
 	tables_are_out_of_reach();
 	the_host_has_its_own_again();

@@ -84,7 +84,7 @@ static int op_pin(void *host, pvm_gfn_t gfn, void **va, pvm_hpa_t *pa)
 {
 	*va = op_gfn_to_va(host, gfn, true);
 	*pa = pvm_hpa(*va ? virt_to_phys(*va) : PVM_INVALID_ADDR);
-	return *va ? PVM_OK : PVM_EFAULT;
+	return *va ? PVM_OK : PVM_ENOENT;
 }
 
 static void op_unpin(void *host, pvm_gfn_t gfn, void *va)

@@ -185,6 +185,44 @@ Test(exit_late, M11_a_pvcs_for_which_the_host_has_no_memory_now_is_no_fault_of_w
 	cr_assert_eq(vcpu->rip, CODE + 2);
 }
 
+static int pin_of_lost_memory(void *host, pvm_gfn_t gfn, void **va, pvm_hpa_t *pa)
+{
+	return may_pin ? real_pin(host, gfn, va, pa) : PVM_EFAULT;
+}
+
+/* The host hears of memory that it has lost, and the guest comes to the same again. */
+static void write_vcpu_struct_to_lost_memory(void (*stop_it)(void))
+{
+	uint64_t before;
+
+	real_pin = f.host.ops.pin;
+	f.host.ops.pin = pin_of_lost_memory;
+	may_pin = false;
+	stop_it();
+	cr_assert_eq(handle(PVM_NO_SLEEP), PVM_ACT_RETRY);
+	before = vcpu->rip - (stop.kind == PVM_EXIT_SYSCALL ? PVM_SYSCALL_LENGTH : 0);
+	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_ERROR);
+	cr_assert_eq(vcpu->request.error.code, PVM_EFAULT);
+	cr_assert_eq(vcpu->rip, before);
+	cr_assert_eq(stop.kind, PVM_EXIT_KICK);
+	stop_it();
+	may_pin = true;
+	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
+	cr_assert_eq(vcpu->pvcs, f.host.memory + PAGE);
+}
+
+Test(exit_late, M11_a_pvcs_in_memory_that_the_host_has_lost_is_no_fault_of_a_hypercall)
+{
+	write_vcpu_struct_to_lost_memory(stop_at_hypercall);
+	cr_assert_eq(vcpu->gpr[PVM_RAX], 0);
+}
+
+Test(exit_late, M11_a_pvcs_in_memory_that_the_host_has_lost_is_no_fault_of_wrmsr)
+{
+	write_vcpu_struct_to_lost_memory(stop_at_wrmsr);
+	cr_assert_eq(vcpu->rip, CODE + 2);
+}
+
 /* unpin() may sleep. */
 Test(exit_late, S8_a_pvcs_is_given_up_where_the_host_may_sleep)
 {

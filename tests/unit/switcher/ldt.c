@@ -140,10 +140,8 @@ Test(switcher_ldt, one_without_pays_nothing)
 {
 	make_vcpu();
 	svcpu.special = SPECIAL_LDT;
-	cpus[0]->mitigations = MITIGATE_SELECTORS;
 	pvm_switcher_take_ldt(cpus[0], &svcpu);
 	cr_expect_eq(svcpu.special, 0);
-	cr_expect_eq(cpus[0]->mitigations, 0);
 	vcpu->seg[PVM_ES] = SEL(5);	/* of one that is gone */
 	pvm_switcher_take_ldt(cpus[0], &svcpu);
 	cr_expect_eq(svcpu.special, SPECIAL_LDT);

@@ -92,7 +92,7 @@ Test(pvcs, address_is_physical)
 Test(pvcs, outside_memory_fails_and_changes_nothing)
 {
 	ok(pvm_msr_write(vcpu, MSR_PVM_VCPU_STRUCT, 0x3000));
-	cr_assert_eq(pvm_msr_write(vcpu, MSR_PVM_VCPU_STRUCT, 1ull << 39), PVM_EFAULT);
+	gp(pvm_msr_write(vcpu, MSR_PVM_VCPU_STRUCT, 1ull << 39));
 	cr_assert_eq(read_msr(), 0x3000);
 	cr_assert_eq((void *)vcpu->pvcs, fix.host.memory + 0x3000);
 	cr_assert_eq(fix.host.pins, 1);
@@ -101,7 +101,7 @@ Test(pvcs, outside_memory_fails_and_changes_nothing)
 Test(pvcs, read_only_memory_is_no_place_for_it)
 {
 	fix.host.read_only_end = ~0ull;
-	cr_assert_eq(pvm_msr_write(vcpu, MSR_PVM_VCPU_STRUCT, 0x3000), PVM_EFAULT);
+	gp(pvm_msr_write(vcpu, MSR_PVM_VCPU_STRUCT, 0x3000));
 	cr_assert_null(vcpu->pvcs);
 }
 
@@ -113,24 +113,24 @@ static int pin_or_not(void *host, pvm_gfn_t gfn, void **va, pvm_hpa_t *pa)
 	return pin_error ? pin_error : real_pin(host, gfn, va, pa);
 }
 
-static void renew_in_vain(int error)
+static void renew_in_vain(int error, int result)
 {
 	ok(pvm_msr_write(vcpu, MSR_PVM_VCPU_STRUCT, 0x3080));
 	real_pin = fix.host.ops.pin;
 	fix.host.ops.pin = pin_or_not;
 	pin_error = error;
-	cr_assert_eq(pvm_pvcs_renew(vcpu), error);
+	cr_assert_eq(pvm_pvcs_renew(vcpu), result);
 	cr_assert_eq(fix.host.pins, 0);
 	cr_assert_null(vcpu->pvcs);
 }
 
 Test(pvcs, M11_an_address_is_kept_whose_new_memory_cannot_be_pinned_now)
 {
-	static const int errors[] = { PVM_EAGAIN, PVM_ENOMEM };
+	static const int errors[] = { PVM_EAGAIN, PVM_ENOMEM, PVM_EFAULT };
 	unsigned i;
 
-	for (i = 0; i < 2; i++) {
-		renew_in_vain(errors[i]);
+	for (i = 0; i < 3; i++) {
+		renew_in_vain(errors[i], errors[i]);
 		cr_assert_eq(read_msr(), 0x3080);
 		cr_assert_eq(pvm_pvcs_renew(vcpu), errors[i]);
 		pin_error = PVM_OK;
@@ -143,7 +143,7 @@ Test(pvcs, M11_an_address_is_kept_whose_new_memory_cannot_be_pinned_now)
 
 Test(pvcs, S8_an_address_that_has_no_memory_any_more_is_none)
 {
-	renew_in_vain(PVM_EFAULT);
+	renew_in_vain(PVM_ENOENT, PVM_EINVAL);
 	cr_assert_eq(read_msr(), 0);
 	ok(pvm_pvcs_renew(vcpu));
 }

@@ -335,7 +335,7 @@ Test(state, S8_the_pvcs_is_pinned_or_nothing_happens)
 	REFUSED(vcpu_struct, 0x3fff);
 	state.vcpu_struct = 1ull << 39;
 	state.rip = 0x2222;
-	refused("vcpu_struct", PVM_EFAULT);
+	refused("vcpu_struct", PVM_EINVAL);
 	cr_assert_eq(vcpu->rip, 0x1000);
 
 	ACCEPTED(vcpu_struct, 0x5000);

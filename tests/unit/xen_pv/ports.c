@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /* Event channels and waiting: who is told, when the guest is entered for it, what wakes whom. */
+#include "abi/xen_pv/xen_pv.h"
 #include "guest.h"
 
 #include <string.h>
@@ -67,6 +68,32 @@ Test(ports, the_hosts_notification_enters_the_guest)
 	cr_expect_eq(xen_vcpu_info(0)->pending_sel, 1ull << port / 64);
 	cr_assert_eq(xen_enter(0), PVM_ACT_RESUME);
 	assert_upcall(rip);
+}
+
+static unsigned naps;
+
+static void teller_goes_on(void *host)
+{
+	(void)host;
+	naps++;
+	xen_vcpu(vcpu)->tellers = 0;
+}
+
+static void no_yield(void *host)
+{
+	(void)host;
+	cr_assert_fail("one of a lower priority would never go on");
+}
+
+/* A thread that the host's scheduler has stopped in the middle, perhaps for who waits for it. */
+Test(ports, M12_who_waits_for_a_teller_sleeps)
+{
+	g.f.host.ops.nap = teller_goes_on;
+	g.f.host.ops.yield = no_yield;
+	xen_vcpu(vcpu)->tellers = 1;
+	pvm_pvcs_leave(vcpu);
+	cr_expect_eq(naps, 1);
+	cr_expect_null(xen_vcpu(vcpu)->info);
 }
 
 Test(ports, what_is_told_twice_kicks_once)

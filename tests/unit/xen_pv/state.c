@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "abi/xen_pv/xen_pv.h"
 #include "guest.h"
 
 #define VCPUS		3
@@ -321,6 +322,28 @@ Test(state, memory_of_a_clock_that_is_gone_holds_nothing_up)
 	make_new();
 	restore();
 	cr_expect_eq(xen_enter(0), PVM_ACT_RESUME);
+}
+
+/* Where the host has let another vCPU run, which is just writing this one's context. */
+Test(state, S1_a_context_that_another_vcpu_writes_is_not_restored)
+{
+	struct xen_vcpu *xen;
+
+	save();
+	make_new();
+	xen = xen_vcpu(&g.f.vcpu[1]);
+	xen->life = XEN_BUSY;
+	xen->start.rip = 1ull << 63;
+	paper.xen[1].life = XEN_STARTING;
+	paper.xen[1].start = (struct pvm_xen_start_state){ .rip = KERNEL, .cr3 = g.kernel_table };
+	cr_expect_eq(pvm_xen_vcpu_restore(&g.f.vcpu[1], &paper.xen[1], &field), PVM_EBUSY);
+	cr_expect_str_eq(field, "life");
+	cr_expect_eq(xen->life, XEN_BUSY);
+	cr_expect_eq(xen->start.rip, 1ull << 63);
+	xen->life = XEN_FRESH;
+	cr_assert_eq(pvm_xen_vcpu_restore(&g.f.vcpu[1], &paper.xen[1], &field), PVM_OK, "%s", field);
+	cr_expect_eq(xen->life, XEN_STARTING);
+	cr_expect_eq(xen->start.rip, KERNEL);
 }
 
 Test(state, saved_before_it_has_run)

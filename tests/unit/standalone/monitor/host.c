@@ -80,7 +80,7 @@ Test(host, a_frame_outside_memory_is_not_there)
 	cr_assert_eq(vm.ops.gfn_to_frame(&vm, pvm_gfn(~0ull >> 12), false, PVM_NO_SLEEP, &frame),
 		     PVM_ENOENT);
 	cr_assert_null(vm.ops.gfn_to_va(&vm, pvm_gfn(frames), false));
-	cr_assert_eq(vm.ops.pin(&vm, pvm_gfn(frames), &va, &pa), PVM_EFAULT);
+	cr_assert_eq(vm.ops.pin(&vm, pvm_gfn(frames), &va, &pa), PVM_ENOENT);
 	cr_assert_not_null(vm.ops.gfn_to_va(&vm, pvm_gfn(frames - 1), true));
 }
 
