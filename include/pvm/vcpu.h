@@ -225,6 +225,9 @@ struct pvm_request {
 };
 
 /* What the MMU keeps per vCPU; owned by libpvm/mmu/. */
+#define PVM_RECENT_FRAMES	32
+#define PVM_RECENT_PAGES	8
+
 struct pvm_vcpu_mmu {
 	struct pvm_vcpu *next;	/* of the VM */
 	bool inside;		/* it fills a page beside others, without the lock */
@@ -265,6 +268,23 @@ struct pvm_vcpu_mmu {
 		uint8_t upper;		/* how many */
 		bool writable, user, executable;	/* what they allow together */
 	} path[2];
+
+	/* What was looked up of late: libpvm/mmu/recent.h */
+	struct pvm_vcpu_recent {
+		uint64_t flush_gen;	/* pvm_mmu's when page[] was begun; 0: it is empty */
+		struct pvm_recent_frame {
+			pvm_gfn_t gfn;
+			uint64_t gen;	/* pvm_mmu's frames_gen when it was found; 0: none was */
+			void *va;
+			bool writable;
+		} frame[PVM_RECENT_FRAMES];	/* by the lowest bits of gfn */
+		struct pvm_recent_page {
+			uint64_t tag;		/* gva of the page, and user_mode as its lowest bit */
+			pvm_gfn_t table;	/* CR3's */
+			pvm_gfn_t gfn;
+			bool writable;
+		} page[PVM_RECENT_PAGES];	/* by the lowest bits of the page's number */
+	} recent;
 };
 
 struct pvm_vcpu {

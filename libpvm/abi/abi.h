@@ -145,6 +145,9 @@ struct pvm_abi_ops {
 	/* The supervisor may write a frame that it has marked as a table (pvm_mmu_mark_table()) through
 	 * an entry of level 1 without W. */
 	bool writes_tables;
+	/* The CPU does nothing for its guests that makes translations go without an exit: what an access of
+	 * the engine's was allowed is so until it is told. */
+	bool flushes_are_seen;
 };
 
 /* Those of an ABI; NULL: not built. registry.c */

@@ -379,7 +379,7 @@ static bool still_true(const struct pvm_fill *fill)
 
 	for (level = walk->top; level >= walk->level; level--) {
 		unsigned index = walk_index(fill, level);
-		const uint64_t *va = pvm_walk_entry_va(fill->vcpu->vm, walk->table[level], index, false);
+		const uint64_t *va = pvm_walk_entry_va(fill->vcpu, walk->table[level], index, false);
 		uint64_t ignore = walk->read_only >> level & 1 ? PVM_PTE_A | PVM_PTE_D : 0;
 
 		if (!va || (PVM_READ_ONCE(*va) ^ walk->entry[level]) & ~ignore)

@@ -14,6 +14,7 @@
 #include "lock.h"
 #include "near.h"
 #include "page.h"
+#include "recent.h"
 #include "sync.h"
 #include "tlb.h"
 #include "track.h"
@@ -80,6 +81,7 @@ static bool flush_tables(struct pvm_vcpu *vcpu, const pvm_gfn_t *tables, unsigne
 	struct pvm_mmu *mmu = vcpu->vm->mmu;
 	unsigned i;
 
+	pvm_recent_forget(vcpu);
 	if (!sync_tables(vcpu, tables, count, false)) {
 		pvm_page_finish(mmu);
 		return false;
@@ -120,6 +122,7 @@ bool pvm_flush_all(struct pvm_vcpu *vcpu)
 	struct pvm_vm *vm = vcpu->vm;
 	struct pvm_mmu *mmu = vm->mmu;
 
+	pvm_recent_forget(vcpu);
 	pvm_lock(vm);
 	if (!sync_all(vcpu)) {
 		pvm_page_finish(mmu);
@@ -199,6 +202,7 @@ bool pvm_flush_address(struct pvm_vcpu *vcpu, pvm_gva_t gva)
 
 	if (!pvm_walk_address_legal(vcpu, gva))
 		return true;	/* nothing is ever mapped there (M7) */
+	pvm_recent_forget_page(vcpu, gva);
 	pvm_lock(vm);
 	/* It drops what a CPU remembers of upper levels, for any address. */
 	if (pvm_unlikely(mmu->unsync_upper) && !sync_tables(vcpu, tables, count, true)) {
@@ -251,6 +255,7 @@ bool pvm_flush_address_everywhere(struct pvm_vcpu *vcpu, pvm_gva_t gva)
 	if (!pvm_walk_address_legal(vcpu, gva))
 		return true;	/* nothing is ever mapped there (M7) */
 	pvm_lock(vm);
+	pvm_recent_forget_all(vm->mmu);
 	done = sync_all(vcpu);
 	if (done)
 		pvm_tlb_tell(vm->mmu, &(struct pvm_tlb_flush){
@@ -267,6 +272,7 @@ bool pvm_flush_everything(struct pvm_vcpu *vcpu)
 	bool done;
 
 	pvm_lock(vm);
+	pvm_recent_forget_all(vm->mmu);
 	done = sync_all(vcpu);
 	if (done) {
 		pvm_track_harden(vm->mmu);

@@ -15,6 +15,7 @@
 #include "late.h"
 #include "lock.h"
 #include "page.h"
+#include "recent.h"
 #include "track.h"
 #include "walk.h"
 
@@ -87,22 +88,40 @@ static size_t page_part(pvm_gva_t gva, size_t len)
 
 static uint8_t *walk_va(struct pvm_vcpu *vcpu, const struct pvm_guest_walk *walk, bool write)
 {
-	uint8_t *va = vcpu->vm->ops->gfn_to_va(vcpu->vm->host, pvm_gpa_to_gfn(walk->gpa), write);
+	uint8_t *va = pvm_frame_va(vcpu, pvm_gpa_to_gfn(walk->gpa), write);
 
 	return va ? va + (walk->gpa.v & (PVM_PAGE_SIZE - 1)) : NULL;
+}
+
+/* An address that was looked up of late; NULL: walk. */
+static uint8_t *recent_va(struct pvm_vcpu *vcpu, pvm_gva_t gva, bool write)
+{
+	const pvm_gfn_t *gfn = pvm_recent_page(vcpu, gva, write);
+	uint8_t *va;
+
+	if (!gfn || (write && pvm_page_tracked(vcpu->vm->mmu, *gfn)))
+		return NULL;
+	va = pvm_frame_va(vcpu, *gfn, write);
+	return va ? va + (gva.v & (PVM_PAGE_SIZE - 1)) : NULL;
 }
 
 static int read_inside(struct pvm_vcpu *vcpu, pvm_gva_t gva, void *buf, size_t len, uint32_t access,
 		       struct pvm_fault_result *fault)
 {
 	struct pvm_guest_walk walk;
-	const uint8_t *va;
+	const uint8_t *va = access & PVM_ACCESS_EXEC ? NULL : recent_va(vcpu, gva, access & PVM_ACCESS_WRITE);
 
+	if (va) {
+		memcpy(buf, va, len);
+		return PVM_OK;
+	}
 	if (!pvm_walk_access(vcpu, gva, access, &walk))
 		return report_refusal(&walk, fault);
 	va = walk_va(vcpu, &walk, false);
 	if (!va)
 		return report_no_memory(vcpu, &walk, fault);
+	if (!(access & PVM_ACCESS_EXEC))
+		pvm_recent_remember(vcpu, &walk);
 	memcpy(buf, va, len);
 	return PVM_OK;
 }
@@ -147,7 +166,7 @@ static int touch_gpa(struct pvm_vcpu *vcpu, pvm_gpa_t gpa, void *to, size_t len,
 	if (gpa.v >> vm->config.guest_maxphyaddr)
 		return PVM_EFAULT;
 	inside = pvm_enter_or_lock(vcpu);
-	va = vm->ops->gfn_to_va(vm->host, gfn, write);
+	va = pvm_frame_va(vcpu, gfn, write);
 	if (va)
 		memcpy(to, va + (gpa.v & (PVM_PAGE_SIZE - 1)), len);
 	else
@@ -232,14 +251,18 @@ static bool write_inside(struct pvm_vcpu *vcpu, pvm_gva_t gva, const void *buf, 
 {
 	const struct pvm_mmu *mmu = vcpu->vm->mmu;
 	struct target target;
-	bool done = false;
+	bool done;
 
 	if (!pvm_enter(vcpu))
 		return false;
-	if (pvm_walk_guest(vcpu, gva, PVM_ACCESS_WRITE, &target.walk) &&
+	target.va = recent_va(vcpu, gva, true);
+	done = target.va;
+	if (!done && pvm_walk_guest(vcpu, gva, PVM_ACCESS_WRITE, &target.walk) &&
 	    !pvm_page_tracked(mmu, pvm_gpa_to_gfn(target.walk.gpa))) {
 		target.va = walk_va(vcpu, &target.walk, true);
 		done = target.va && pvm_walk_set_accessed(vcpu, &target.walk);
+		if (done)
+			pvm_recent_remember(vcpu, &target.walk);
 	}
 	if (done)
 		memcpy(target.va, buf, len);

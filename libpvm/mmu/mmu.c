@@ -62,6 +62,7 @@ int pvm_mmu_init(struct pvm_vm *vm)
 	}
 	mmu->host_levels = vm->config.host_la57 ? 5 : 4;
 	mmu->widest_range = pvm_linear_range_encode(&vm->config.range);
+	mmu->frames_gen = mmu->flush_gen = 1;
 	pvm_slab_init(&mmu->page_slab, sizeof(struct pvm_shadow_page));
 	pvm_slab_init(&mmu->value_slab, sizeof(struct pvm_entry_values));
 	pvm_slab_init(&mmu->link_slab, sizeof(struct pvm_entry_links));

@@ -135,7 +135,7 @@ static inline bool set_accessed(struct touch *t)
 		return true;
 	if (t->untouched)
 		return false;
-	va = pvm_walk_entry_va(t->vcpu->vm, t->table->gfn, t->index, true);
+	va = pvm_walk_entry_va(t->vcpu, t->table->gfn, t->index, true);
 	if (!va || !__atomic_compare_exchange_n(va, &t->guest, new, false, __ATOMIC_SEQ_CST,
 						__ATOMIC_SEQ_CST))
 		return false;	/* M6 */

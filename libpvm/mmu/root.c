@@ -15,6 +15,7 @@
 #include "late.h"
 #include "lock.h"
 #include "page.h"
+#include "recent.h"
 #include "walk.h"
 
 /* Of the roots of both modes but for what the ABI says of each. */
@@ -106,7 +107,7 @@ static int load(struct pvm_fill *fill, enum pvm_sleep sleep)
 {
 	pvm_gfn_t table = pvm_cr3_gfn(fill->vcpu->cr3);
 
-	if (!pvm_walk_entry_va(fill->vcpu->vm, table, 0, false))
+	if (!pvm_walk_entry_va(fill->vcpu, table, 0, false))
 		return pvm_is_late(fill->vcpu, table, false) ? PVM_EAGAIN : PVM_EFAULT;
 	return pvm_fill_root(fill, sleep);
 }
@@ -206,6 +207,7 @@ void pvm_mmu_new_cr3(struct pvm_vcpu *vcpu)
 {
 	struct pvm_vm *vm = vcpu->vm;
 
+	pvm_recent_forget(vcpu);
 	pvm_lock(vm);
 	slot_replace(vcpu, 0, NULL);
 	slot_replace(vcpu, 1, NULL);

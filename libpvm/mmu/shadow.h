@@ -121,9 +121,10 @@ struct pvm_mmu {
 
 	uint64_t links_gen;		/* counts links that went or changed */
 	uint64_t range_gen;		/* counts changes of a vCPU's legal ranges */
+	uint64_t flush_gen;		/* counts flushes of all vCPUs; from 1 */
 
 	/* host.c: the host is taking back, or changing, what backs these frames. */
-	uint64_t frames_gen;		/* counts the times it did */
+	uint64_t frames_gen;		/* counts the times it did; from 1 */
 	uint32_t taking;		/* how often at once */
 	uint64_t taking_start, taking_end;	/* around all of them */
 

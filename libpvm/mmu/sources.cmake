@@ -15,6 +15,7 @@ list(APPEND PVM_SOURCES
   mmu/page.c
   mmu/pool.c
   mmu/radix.c
+  mmu/recent.c
   mmu/root.c
   mmu/sync.c
   mmu/tables.c

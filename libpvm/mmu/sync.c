@@ -17,7 +17,7 @@
 
 uint64_t *pvm_sync_guest_table(struct pvm_mmu *mmu, const struct pvm_shadow_page *page)
 {
-	return pvm_walk_entry_va(mmu->vm, page->gfn, 0, false);
+	return mmu->vm->ops->gfn_to_va(mmu->vm->host, page->gfn, false);
 }
 
 /* M3: a user root has nothing of what its guest's tables keep from user mode. */

@@ -50,7 +50,7 @@ static bool write_beside(struct pvm_vcpu *vcpu, pvm_gpa_t gpa, uint64_t value, b
 	if (!pvm_enter(vcpu))
 		return false;
 	if (!pvm_page_first(vcpu->vm->mmu, gfn)) {
-		va = pvm_walk_entry_va(vcpu->vm, gfn, (unsigned)(gpa.v & (PVM_PAGE_SIZE - 1)) / 8, true);
+		va = pvm_walk_entry_va(vcpu, gfn, (unsigned)(gpa.v & (PVM_PAGE_SIZE - 1)) / 8, true);
 		if (va) {
 			store(va, value, keep_ad);
 			done = true;
@@ -74,7 +74,7 @@ int pvm_mmu_write_entry(struct pvm_vcpu *vcpu, pvm_gpa_t gpa, uint64_t value, bo
 	if (write_beside(vcpu, gpa, value, keep_ad))
 		return PVM_OK;
 	pvm_lock(vm);
-	va = pvm_walk_entry_va(vm, gfn, index, true);
+	va = pvm_walk_entry_va(vcpu, gfn, index, true);
 	if (va) {
 		store(va, value, keep_ad);
 		for (page = pvm_page_first(vm->mmu, gfn); page; page = page->same_next)
@@ -136,7 +136,7 @@ static int mark(struct pvm_vcpu *vcpu, pvm_gfn_t gfn, bool table)
 {
 	struct pvm_mmu *mmu = vcpu->vm->mmu;
 
-	if (!pvm_walk_entry_va(vcpu->vm, gfn, 0, false))
+	if (!pvm_walk_entry_va(vcpu, gfn, 0, false))
 		return no_memory(vcpu, gfn, false);
 	if (table && mmu->reserved < pvm_mark_missing(mmu, gfn))
 		return PVM_ENOMEM;

@@ -12,10 +12,11 @@
 #include "internal.h"
 #include "late.h"
 #include "mark.h"
+#include "recent.h"
 
-uint64_t *pvm_walk_entry_va(struct pvm_vm *vm, pvm_gfn_t table, unsigned index, bool write)
+uint64_t *pvm_walk_entry_va(struct pvm_vcpu *vcpu, pvm_gfn_t table, unsigned index, bool write)
 {
-	uint64_t *va = vm->ops->gfn_to_va(vm->host, table, write);
+	uint64_t *va = pvm_frame_va(vcpu, table, write);
 
 	return va ? va + index : NULL;
 }
@@ -79,7 +80,7 @@ bool pvm_walk_guest(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t access, struc
 		return refuse(vcpu, walk, 0);
 
 	for (level = walk->top; ; level--) {
-		const uint64_t *va = pvm_walk_entry_va(vm, table, PVM_LEVEL_INDEX(gva.v, level), false);
+		const uint64_t *va = pvm_walk_entry_va(vcpu, table, PVM_LEVEL_INDEX(gva.v, level), false);
 		uint64_t entry;
 
 		walk->level = level;
@@ -128,7 +129,7 @@ bool pvm_walk_set_accessed(struct pvm_vcpu *vcpu, struct pvm_guest_walk *walk)
 			new |= PVM_PTE_D;
 		if (new == old)
 			continue;
-		va = pvm_walk_entry_va(vcpu->vm, walk->table[level],
+		va = pvm_walk_entry_va(vcpu, walk->table[level],
 				   PVM_LEVEL_INDEX(walk->gva.v, level), true);
 		/* A table in read-only memory keeps its bits; the CPU goes on. */
 		if (!va && pvm_is_late(vcpu, walk->table[level], true)) {

@@ -92,7 +92,7 @@ bool pvm_walk_set_accessed(struct pvm_vcpu *vcpu, struct pvm_guest_walk *walk);
 bool pvm_walk_access(struct pvm_vcpu *vcpu, pvm_gva_t gva, uint32_t access, struct pvm_guest_walk *walk);
 
 /* The pointer to the guest's entry; NULL: no memory (or, to write, read-only). */
-uint64_t *pvm_walk_entry_va(struct pvm_vm *vm, pvm_gfn_t table, unsigned index, bool write);
+uint64_t *pvm_walk_entry_va(struct pvm_vcpu *vcpu, pvm_gfn_t table, unsigned index, bool write);
 
 /* Do all entries from the root's down to that of @level have U? */
 static inline bool pvm_walk_is_user(const struct pvm_guest_walk *walk, unsigned level)

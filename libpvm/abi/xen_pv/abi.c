@@ -193,6 +193,7 @@ const struct pvm_abi_ops pvm_abi_xen_pv = {
 	.has_ldt = true,
 	.last_slot = true,
 	.writes_tables = true,
+	.flushes_are_seen = true,
 	.other_cr3 = other_cr3,
 	.root_role = { { .word = 0 }, { .us = 1, .user_root = 1, .user_path = 1 } },
 };

@@ -26,6 +26,7 @@ TestSuite(exit_late, .init = boot);
 static void send_away(uint64_t gpa)
 {
 	test_host_send_away(&f.host, gpa >> PVM_PAGE_SHIFT, false);
+	pvm_mmu_unmap_gfns(&f.vm, pvm_gfn(gpa >> PVM_PAGE_SHIFT), 1, PVM_MAY_SLEEP);
 }
 
 static void map_window(void)

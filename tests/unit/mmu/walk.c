@@ -2,6 +2,8 @@
 /* The walker of the guest's tables, through pvm_mmu_translate(). */
 #include "guest.h"
 
+#include "mmu/shadow.h"
+
 static void assert_refused(struct guest *g, uint64_t gva, uint32_t access, uint32_t error_code)
 {
 	struct pvm_fault_result result = guest_translate(g, gva, access);
@@ -321,6 +323,7 @@ static void race(struct guest *g, uint64_t first, uint64_t second, unsigned limi
 	racing_writes = 0;
 	racing_limit = limit;
 	plain_gfn_to_va = g->f.host.ops.gfn_to_va;
+	g->f.vm.mmu->taking = 1;	/* so that each walk asks */
 	g->f.host.ops.gfn_to_va = racing_gfn_to_va;
 }
 

@@ -104,6 +104,7 @@ Test(late, M12_the_same_in_a_multicall)
 static void list_goes_away(void)
 {
 	test_host_send_away(&g.f.host, LIST_GFN, true);
+	pvm_mmu_write_protect_gfns(&g.f.vm, pvm_gfn(LIST_GFN), 1, PVM_NO_SLEEP);
 	g.on_notify = NULL;
 }
 

@@ -221,6 +221,7 @@ Test(ldt, memory_that_is_gone_is_no_ldt_any_more)
 	table()[1] = DATA32;
 	cr_assert_eq(set_ldt(TABLE, 2), 0);
 	*fixture_entry(&g.f, g.kernel_table, 4, TABLE, 1) = 0;
+	pvm_mmu_invlpg(vcpu, pvm_gva(TABLE));
 	cr_assert_eq(xen_call(PVM_XEN_UPDATE_DESCRIPTOR, MEMORY / 4, 0, 0, 0), 0);
 	cr_expect_eq(loaded(), 0);
 	cr_assert_eq(xen_enter(0), PVM_ACT_RESUME);
