@@ -15,7 +15,7 @@
 
 void *pvm_frame_look_up(struct pvm_vcpu *vcpu, pvm_gfn_t gfn, bool write);
 
-/* As gfn_to_va(). Inside (lock.h) or with the MMU lock, as all that follow; the pointer is good for as long. */
+/* As gfn_to_va(). Inside (lock.h) or with the MMU lock, as all that follow; so long the pointer is good. */
 static inline void *pvm_frame_va(struct pvm_vcpu *vcpu, pvm_gfn_t gfn, bool write)
 {
 	const struct pvm_recent_frame *frame = &vcpu->mmu.recent.frame[gfn.v % PVM_RECENT_FRAMES];

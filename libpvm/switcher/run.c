@@ -15,6 +15,7 @@
 #include "abi/switches.h"
 #include "events/deliver.h"
 #include "exit/fault.h"
+#include "switcher/selectors.h"
 #include "switcher/hw.h"
 #include "vcpu/rules.h"
 
@@ -199,14 +200,6 @@ static inline void refresh_area(struct pvm_switcher_cpu *cpu, struct pvm_switche
 	pvm_switcher_set_roots(cpu, svcpu, svcpu->root);
 }
 
-/* How the guest goes on, in the area's frame. */
-static inline void fill_selectors(struct pvm_switcher_cpu *cpu, const struct pvm_vcpu *vcpu)
-{
-	cpu->frame.cs = vcpu->user_mode ? pvm_vcpu_underlying_cs(vcpu) : cpu->user_cs;
-	cpu->frame.rflags = pvm_rflags_sane(vcpu->rflags);	/* S2 */
-	cpu->frame.ss = cpu->user_ds;
-}
-
 static void fill_area(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu)
 {
 	struct pvm_vcpu *vcpu = svcpu->vcpu;
@@ -221,7 +214,7 @@ static void fill_area(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *sv
 	cpu->r11 = vcpu->gpr[PVM_R11];
 	cpu->frame.rip = vcpu->rip;
 	cpu->frame.rsp = vcpu->gpr[PVM_RSP];
-	fill_selectors(cpu, vcpu);
+	pvm_switcher_fill_selectors(cpu, vcpu);
 }
 
 /* The direct switches since the entry: the other mode, another pair of tables. */
@@ -261,26 +254,6 @@ static void take_registers(struct pvm_switcher_cpu *cpu, const struct pvm_switch
 		take_switches(cpu, svcpu);
 }
 
-/* In user mode CS and SS are the guest's to change among what is its own. */
-static void take_selectors(const struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu)
-{
-	if (!vcpu->user_mode)
-		return;
-	vcpu->seg[PVM_CS] = (uint16_t)cpu->frame.cs;
-	vcpu->seg[PVM_SS] = (uint16_t)cpu->frame.ss;
-	if (pvm_unlikely(vcpu->seg[PVM_SS] != cpu->user_ds) && vcpu->vm->config.host_ldt)
-		vcpu->state_gen++;	/* for ldt.c: the program has loaded a stack, of the TLS perhaps */
-}
-
-/* SYSCALL comes from 64-bit code, wherever far transfers have led since the entry, and loads SS itself. */
-static void take_syscall_selectors(struct pvm_vcpu *vcpu)
-{
-	if (!vcpu->user_mode)
-		return;
-	vcpu->seg[PVM_CS] = vcpu->vm->config.user_cs;
-	vcpu->seg[PVM_SS] = vcpu->vm->config.user_ds;
-}
-
 /*
  * Where the host has pages of its own at the guest's addresses, the guest may have met a global one of
  * them in the TLB. A #PF takes away what belongs to the PCID it came with, and need not take away that
@@ -300,7 +273,7 @@ static void explain_vector(struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu,
 {
 	exit->guest.vector = (uint8_t)cpu->frame.vector;
 	exit->guest.error_code = (uint32_t)cpu->frame.error;
-	take_selectors(cpu, vcpu);
+	pvm_switcher_take_selectors(cpu, vcpu);
 	if (exit->guest.vector == PVM_VEC_PF) {
 		forget_global_page(cpu);
 		exit->guest.gva = pvm_gva(cpu->cr2);
@@ -323,7 +296,7 @@ static void explain(struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu,
 	case KIND_SYSCALL:
 	case KIND_HYPERCALL:
 		exit->guest.kind = PVM_EXIT_SYSCALL;
-		take_syscall_selectors(vcpu);
+		pvm_switcher_take_syscall_selectors(vcpu);
 		break;
 	case KIND_SYSCALL32:
 		exit->guest.kind = PVM_EXIT_SYSCALL32;
@@ -347,7 +320,7 @@ static void explain(struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu,
 		break;
 	default:
 		exit->guest.kind = PVM_EXIT_KICK;
-		take_selectors(cpu, vcpu);
+		pvm_switcher_take_selectors(cpu, vcpu);
 	}
 }
 
@@ -377,7 +350,7 @@ static enum pvm_action serve_syscall(struct pvm_switcher_cpu *cpu, struct pvm_vc
 {
 	enum pvm_action action;
 
-	take_syscall_selectors(vcpu);
+	pvm_switcher_take_syscall_selectors(vcpu);
 	action = pvm_handle_syscall(vcpu);
 	if (action != PVM_ACT_RESUME)
 		return action;
@@ -394,7 +367,7 @@ static enum pvm_action serve_vector(struct pvm_switcher_cpu *cpu, struct pvm_vcp
 	*kept = KEPT_NOTHING;
 	if (vector >= PVM_VEC_EXCEPTIONS)
 		return PVM_ACT_RETRY;
-	take_selectors(cpu, vcpu);
+	pvm_switcher_take_selectors(cpu, vcpu);
 	if (vector == PVM_VEC_PF) {
 		enum pvm_action action;
 		bool fixed;
@@ -472,7 +445,7 @@ static bool enter(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu,
 		cpu->rcx = vcpu->gpr[PVM_RCX];
 		cpu->frame.cs = cpu->user_cs;	/* a direct switch leaves the user's there */
 	} else if (kept == KEPT_REGISTERS) {
-		fill_selectors(cpu, vcpu);
+		pvm_switcher_fill_selectors(cpu, vcpu);
 	} else {
 		fill_area(cpu, svcpu);
 	}

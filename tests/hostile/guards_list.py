@@ -32,6 +32,7 @@ LIST = "libpvm/abi/list.h"
 WORLD = "libpvm/switcher/world.S"
 ENTRY = "libpvm/switcher/entry.h"
 CPU = "libpvm/switcher/cpu.c"
+SELECTORS = "libpvm/switcher/selectors.h"
 RUN = "libpvm/switcher/run.c"
 
 # The engine's: under `pvm run`, or where only a unit test can see it.
@@ -221,8 +222,8 @@ SWITCHER = (
           "ring0.hostile.s05_bases"),
     guard("S5 out of the guest: the host's DS", WORLD,
           "	LEAVE_SEGMENT ds CPU_HOST_DS VCPU_DS\n", "", "ring0.hostile.s05_segments"),
-    guard("S5 out of the guest: the CS of a SYSCALL", RUN,
-          "			vcpu->seg[PVM_CS] = vcpu->vm->config.user_cs;\n", "			(void)vcpu;\n",
+    guard("S5 out of the guest: the CS of a SYSCALL", SELECTORS,
+          "	vcpu->seg[PVM_CS] = vcpu->vm->config.user_cs;\n", "",
           "ring0.hostile.s05_stale_selectors"),
 )
 
@@ -297,7 +298,9 @@ C_SIDE = (
     guard("M12 who waits for a teller lets it have the CPU", "libpvm/abi/xen_pv/ports.c",
           "		pvm_nap(vcpu->vm, ++spins);\n", "		pvm_yield(vcpu->vm, spins ? PVM_NO_SLEEP : PVM_MAY_SLEEP);\n",
           XEN_UNIT),
-    guard("S4 a stack of the TLS that a program has loaded", RUN,
+    guard("S5 out of the guest: the SS of a SYSCALL", SELECTORS,
+          "	vcpu->seg[PVM_SS] = vcpu->vm->config.user_ds;\n", "", CORNERS),
+    guard("S4 a stack of the TLS that a program has loaded", SELECTORS,
           "		vcpu->state_gen++;	/* for ldt.c: the program has loaded a stack, of the TLS perhaps */\n",
           "		(void)vcpu;\n", CORNERS),
     guard("S4 64-bit code on a stack of an LDT: no SYSRET", "libpvm/switcher/ldt.c",
@@ -396,6 +399,19 @@ SINGLE_CR3 = (
 FAULT, FILL, NEAR, TRACK, SYNC = (f"libpvm/mmu/{name}.c" for name in ("fault", "fill", "near", "track", "sync"))
 ROOT, HOST, PAGE = (f"libpvm/mmu/{name}.c" for name in ("root", "host", "page"))
 MMU = (
+    guard("M9 a flush of an address: what was walked to", "libpvm/mmu/flush.c",
+          "	pvm_recent_forget_page(vcpu, gva);\n", "", XEN_UNIT),
+    guard("M9 a flush of tables: what was walked to", "libpvm/mmu/flush.c",
+          "	pvm_recent_forget(vcpu);\n	if (!sync_tables", "	if (!sync_tables", XEN_UNIT),
+    guard("M9 a flush of all vCPUs: what was walked to", "libpvm/mmu/flush.c",
+          "	pvm_recent_forget_all(vm->mmu);\n	done = sync_all(vcpu);\n	if (done) {",
+          "	done = sync_all(vcpu);\n	if (done) {", XEN_UNIT),
+    guard("M9 a page that has become a table is written as one", "libpvm/mmu/memory.c",
+          "if (!gfn || (write && pvm_page_tracked(vcpu->vm->mmu, *gfn)))", "if (!gfn)", XEN_UNIT),
+    guard("M10 where a frame was", "libpvm/mmu/recent.h",
+          " && frame->gen == vcpu->vm->mmu->frames_gen", "", XEN_UNIT),
+    guard("M10 where a frame is while it is taken", "libpvm/mmu/recent.c",
+          "	if (va && !vm->mmu->taking)\n", "	if (va)\n", XEN_UNIT),
     guard("M2 a child is used only for the table that it was made from", FILL,
           "if (child && child->gfn.v == gfn.v && child->role.word == role.word)",
           "if (child && child->role.word == role.word)", "unit.mmu"),

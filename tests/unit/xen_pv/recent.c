@@ -45,8 +45,9 @@ static uint64_t word(void)
 {
 	uint64_t value;
 
-	return pvm_mmu_read(vcpu, pvm_gva(HERE), &value, sizeof(value), PVM_ACCESS_READ, &fault, &at) == PVM_OK ?
-	       value : ~0ull;
+	if (pvm_mmu_read(vcpu, pvm_gva(HERE), &value, sizeof(value), PVM_ACCESS_READ, &fault, &at) != PVM_OK)
+		return ~0ull;
+	return value;
 }
 
 static int put(uint64_t gva, uint64_t value)
@@ -73,7 +74,9 @@ Test(recent, the_same_page_again_takes_no_walk_and_no_question)
 
 static int64_t ext(uint32_t cmd, uint64_t arg1)
 {
-	*(struct pvm_xen_mmuext_op *)xen_at(ARGUMENTS) = (struct pvm_xen_mmuext_op){ .cmd = cmd, .arg1 = arg1 };
+	struct pvm_xen_mmuext_op *op = xen_at(ARGUMENTS);
+
+	*op = (struct pvm_xen_mmuext_op){ .cmd = cmd, .arg1 = arg1 };
 	return xen_call(PVM_XEN_MMUEXT_OP, ARGUMENTS, 1, 0, PVM_XEN_DOMID_SELF);
 }
 
