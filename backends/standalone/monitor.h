@@ -181,6 +181,7 @@ struct monitor_vm {
 	struct guest_memory memory;
 	struct monitor_vcpu **vcpus;
 	uint32_t vcpu_count;
+	atomic_uint ready;	/* vCPUs that the executor has */
 	atomic_bool over;	/* the VM ends: run() need not be entered again */
 	bool restored;		/* its registers are the executor's already, and its ports are in use */
 	atomic_uint mailbox_reader;	/* the vCPU that looks into the mailbox for all not started (run.c) */

@@ -157,6 +157,23 @@ static void run_until_over(struct monitor_vcpu *vcpu)
 	}
 }
 
+/* No guest runs before each vCPU has what the host must give it: what is lacking is said instead, and not
+ * when the guest has done something already. */
+static void wait_for_all(struct monitor_vcpu *vcpu)
+{
+	struct monitor_vm *vm = vcpu->vm;
+	unsigned i;
+
+	if (atomic_fetch_add(&vm->ready, 1) + 1 < vm->vcpu_count) {
+		while (!atomic_load(&vm->over) && atomic_load(&vm->ready) < vm->vcpu_count)
+			wait_for_kick(vcpu, 0);
+		return;
+	}
+	for (i = 0; i < vm->vcpu_count; i++)
+		if (vm->vcpus[i] != vcpu)
+			run_kick(vm->vcpus[i]);
+}
+
 static void set_live(struct monitor_vcpu *vcpu, bool live)
 {
 	pthread_mutex_lock(&vcpu->wake_lock);
@@ -174,6 +191,7 @@ void *run_vcpu_thread(void *arg)
 		loop_end(vcpu->vm, vcpu, MONITOR_END_FAILED, MONITOR_STATUS_FAILED, "%s", why);
 		return NULL;
 	}
+	wait_for_all(vcpu);
 	set_live(vcpu, true);
 	/* Xen PV's wait by themselves. */
 	if (vcpu->pvm.id == 0 || vcpu->vm->xen || wait_for_start(vcpu)) {

@@ -26,6 +26,10 @@
 #define MXCSR_MASK_DEFAULT	0xffbf	/* where FXSAVE leaves the mask 0 */
 #define XFEATURE_PKRU		(1ull << 9)
 
+/* What CPUID offers a guest of them. */
+#define XFEATURES_OF_GUESTS	((uint64_t)(PVM_XCR0_X87 | PVM_XCR0_SSE | PVM_XCR0_AVX | PVM_XCR0_AVX512 | \
+					    PVM_XCR0_PKRU))
+
 #define PKRU_KEY0_DENIED	1u
 
 #define CPUID_XSTATE		0xd
@@ -101,11 +105,12 @@ static void reset_xstate(uint8_t *x, size_t size)
 	write32(x + FX_MXCSR, MXCSR_RESET);
 }
 
-/* XRSTOR refuses reserved bits, and then the stub would die. */
+/* XRSTOR refuses reserved bits, and then the stub would die. N4: what else the host has, such as AMX's tile
+ * configuration, no guest's kernel saves: it would go from one program to the next. So all start without. */
 static void sanitize_xstate(const struct sigframe_place *place, uint8_t *x)
 {
 	write32(x + FX_MXCSR, read32(x + FX_MXCSR) & place->mxcsr_mask);
-	write64(x + XSAVE_BV, read64(x + XSAVE_BV) & place->layout.features);
+	write64(x + XSAVE_BV, read64(x + XSAVE_BV) & place->layout.features & XFEATURES_OF_GUESTS);
 	memset(x + XSAVE_BV + 8, 0, XSAVE_HEADER_END - XSAVE_BV - 8);
 }
 

@@ -279,7 +279,7 @@ int nursery_clone(struct nursery *nursery, unsigned slot, int go, int peer, stru
 	/* Events, not pipes: writing to a dead stub must not raise SIGPIPE. */
 	int stop[2] = { -1, -1 };
 	int order = eventfd(0, EFD_CLOEXEC);
-	int pidfd, result = 0;
+	int pidfd, pid = 0, result = 0;
 
 	if (order < 0 || pipe2(stop, O_CLOEXEC) < 0)
 		result = -errno;
@@ -299,9 +299,14 @@ int nursery_clone(struct nursery *nursery, unsigned slot, int go, int peer, stru
 			};
 			return 0;
 		}
-		/* It sees that nobody reads its pipe, or that its monitor has gone. */
+		pid = result;
 		result = -errno;
 	}
 	close_all((int[2]){ order, stop[0] }, 2);
+	/* It sees that nobody reads its pipe. There are descriptors to spare now, to reap it. */
+	if (pid > 0 && (pidfd = open_child(pid)) >= 0) {
+		nursery_kill(pidfd);
+		close(pidfd);
+	}
 	return result;
 }

@@ -10,23 +10,29 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
+
+#define AWAIT_NS	10000000	/* between two tries of a vCPU that has no process at all */
+#define AWAIT_ROUNDS	100
 
 void pool_shared_init(struct pool_shared *shared, unsigned vcpus, uint64_t budget)
 {
+	*shared = (struct pool_shared){
+		.lacking = vcpus, .vcpus = vcpus, .budget = budget + POOL_BUDGET * vcpus,
+	};
 	pthread_mutex_init(&shared->lock, NULL);
-	shared->lacking = shared->vcpus = vcpus;
-	shared->budget = budget + POOL_BUDGET * vcpus;
-	shared->cost = 0;
+	pthread_cond_init(&shared->given, NULL);
 }
 
 void pool_shared_destroy(struct pool_shared *shared)
 {
+	pthread_cond_destroy(&shared->given);
 	pthread_mutex_destroy(&shared->lock);
 }
 
-static struct space *create(struct pool *pool, bool user, const struct space *other, char *why,
-			    size_t why_size);
+static struct space *create_locked(struct pool *pool, bool user, const struct space *other, char *why,
+				   size_t why_size);
 
 /* With the lock. */
 static void set_lacks(struct pool *pool, bool lacks)
@@ -36,23 +42,56 @@ static void set_lacks(struct pool *pool, bool lacks)
 	pool->lacks = lacks;
 }
 
+/* With the lock. */
+static void set_asks(struct pool *pool, bool asks)
+{
+	struct pool_shared *shared = pool->shared;
+	unsigned asking = shared->asking + asks - pool->asks;
+
+	__atomic_store_n(&shared->asking, asking, __ATOMIC_RELAXED);
+	pool->asks = asks;
+	if (shared->offered > asking)
+		shared->offered = asking;
+}
+
+/* With the lock: @more processes, or one fewer. */
+static void count_alive(struct pool *pool, int more)
+{
+	pool->alive += (uint64_t)more;
+	pool->shared->alive += (unsigned)more;
+}
+
+/* Of the VM's processes those that each vCPU should have at least. */
+static unsigned share(const struct pool_shared *shared)
+{
+	unsigned fair = shared->alive / shared->vcpus;
+
+	return fair < 2 ? 2 : fair;	/* a pair */
+}
+
 int pool_open(struct pool *pool, struct pool_shared *shared, int guest_fd, unsigned pkeys, char *why,
 	      size_t why_size)
 {
 	char unsaid[256];
+	int result;
 
 	memset(pool, 0, offsetof(struct pool, spaces));
 	pool->shared = shared;
 	pool->lacks = true;		/* pool_shared_init() has counted it */
+	pool->asks = false;
 	pool->limit = POOL_SPACES;
 	pool->patience = POOL_PATIENCE;
 	pool->count = 0;
 	pool->recent[0] = pool->recent[1] = NULL;
 	pool->clock = pool->created = pool->alive = pool->peak = pool->retry_at = pool->cost = 0;
-	if (nursery_open(&pool->nursery, guest_fd, POOL_SPACES, pkeys, why, why_size) < 0)
-		return -1;
-	create(pool, false, NULL, unsaid, sizeof(unsaid));	/* one that is never started needs none */
-	return 0;
+	pool->refusal = 0;
+	/* One after the other: how many descriptors it takes does not depend on who else begins now. */
+	pthread_mutex_lock(&shared->lock);
+	result = nursery_open(&pool->nursery, guest_fd, POOL_SPACES, pkeys, why, why_size);
+	if (result == 0)
+		create_locked(pool, false, NULL, unsaid, sizeof(unsaid)); /* if not, it may never start */
+	pthread_mutex_unlock(&shared->lock);
+	return result;
 }
 
 void pool_close(struct pool *pool)
@@ -66,6 +105,7 @@ void pool_close(struct pool *pool)
 	}
 	pthread_mutex_lock(&pool->shared->lock);
 	set_lacks(pool, false);
+	set_asks(pool, false);
 	pthread_mutex_unlock(&pool->shared->lock);
 	nursery_close(&pool->nursery);
 }
@@ -85,8 +125,11 @@ static void discard_locked(struct pool *pool, struct space *space)
 {
 	space_costs_nothing(space);
 	count_cost(pool, space);
-	if (space->pid > 0 && !--pool->alive)
-		set_lacks(pool, true);	/* before others find what it leaves */
+	if (space->pid > 0) {
+		count_alive(pool, -1);
+		if (!pool->alive)
+			set_lacks(pool, true);	/* before others find what it leaves */
+	}
 	space_destroy(space);
 }
 
@@ -151,6 +194,32 @@ static int open_place(struct pool *pool, unsigned place)
 	return 0;
 }
 
+/* The place of @space, and its peer's, if both are unused: their events are of no use, either. */
+static void close_place(struct pool *pool, const struct space *space)
+{
+	unsigned i;
+
+	if (space->pid || pool_peer(pool, space)->pid)
+		return;
+	for (i = space->slot & ~1u; i <= (space->slot | 1); i++) {
+		if (pool->go[i] >= 0)
+			close(pool->go[i]);
+		pool->go[i] = -1;
+	}
+}
+
+/* With the lock. Another one of the VM may have what this one lacks: give(). */
+static void was_refused(struct pool *pool, int error)
+{
+	pool->refusal = error;
+	pool->limit = (unsigned)pool->alive;
+	pool->retry_at = pool->clock + pool->patience;
+	if (pool->patience < POOL_PATIENCE_MAX)
+		pool->patience *= 2;
+	if (error != -EPIPE && pool->alive < share(pool->shared))	/* it is not the zygote that lacks */
+		set_asks(pool, true);
+}
+
 /* With the lock: a new process in an unused place. NULL: there may be none now, or the host refuses it. */
 static struct space *create_locked(struct pool *pool, bool user, const struct space *other, char *why,
 				   size_t why_size)
@@ -160,6 +229,8 @@ static struct space *create_locked(struct pool *pool, bool user, const struct sp
 
 	if (place == POOL_SPACES)
 		return NULL;
+	if (pool->asks && pool->shared->offered)
+		pool->shared->offered--;
 	error = open_place(pool, place);
 	if (error)
 		snprintf(why, why_size, "native executor: no new stub process: %s", strerror(-error));
@@ -168,13 +239,13 @@ static struct space *create_locked(struct pool *pool, bool user, const struct sp
 				     pool->go[place ^ 1], why, why_size);
 	set_lacks(pool, false);		/* also where the host refuses: others go on then */
 	if (error) {
-		pool->limit = (unsigned)pool->alive;
-		pool->retry_at = pool->clock + pool->patience;
-		pool->patience *= 2;
+		was_refused(pool, error);
 		return NULL;
 	}
 	pool->created++;
-	if (++pool->alive > pool->peak)
+	count_alive(pool, 1);
+	set_asks(pool, pool->asks && pool->alive < share(pool->shared));
+	if (pool->alive > pool->peak)
 		pool->peak = pool->alive;
 	return &pool->spaces[place];
 }
@@ -184,9 +255,9 @@ static struct space *create(struct pool *pool, bool user, const struct space *ot
 {
 	struct space *space = NULL;
 
-	if (pool->limit < POOL_SPACES && pool->clock >= pool->retry_at)
-		pool->limit = POOL_SPACES;
 	pthread_mutex_lock(&pool->shared->lock);
+	if (pool->clock >= pool->retry_at || (pool->asks && pool->shared->offered))
+		pool->limit = POOL_SPACES;
 	if (!pool->alive || (pool->alive < pool->limit && !pool->shared->lacking))
 		space = create_locked(pool, user, other, why, why_size);
 	pthread_mutex_unlock(&pool->shared->lock);
@@ -216,8 +287,8 @@ static void note_age(struct oldest *oldest, struct space *space)
 	oldest->space[place] = space;
 }
 
-/* The one that was unused for longest, but @space and its peer, of those that cost anything; or NULL. */
-static struct space *oldest_but(struct pool *pool, const struct space *space)
+/* The one that was unused for longest, but @space and its peer, of those that cost @cost or more; or NULL. */
+static struct space *oldest_but(struct pool *pool, const struct space *space, uint64_t cost)
 {
 	struct space *found = NULL;
 	unsigned i;
@@ -225,7 +296,7 @@ static struct space *oldest_but(struct pool *pool, const struct space *space)
 	for (i = 0; i < pool->count; i++) {
 		struct space *other = &pool->spaces[i];
 
-		if (other->pid && other->charged && other->slot / 2 != space->slot / 2 &&
+		if (other->pid && other->charged >= cost && other->slot / 2 != space->slot / 2 &&
 		    (!found || other->used < found->used))
 			found = other;
 	}
@@ -239,7 +310,7 @@ void pool_charge(struct pool *pool, struct space *space)
 	struct space *victim;
 
 	while (total > shared->budget && pool->cost > shared->budget / shared->vcpus) {
-		victim = oldest_but(pool, space);
+		victim = oldest_but(pool, space, 1);
 		if (!victim) {
 			space->empties = true;
 			return;
@@ -247,6 +318,32 @@ void pool_charge(struct pool *pool, struct space *space)
 		pool_discard(pool, victim);
 		total = __atomic_load_n(&shared->cost, __ATOMIC_RELAXED);
 	}
+}
+
+/*
+ * The host has refused a process to a vCPU that has fewer than its share. One that has more does without
+ * the one that was unused for longest, but @space and its peer. N5: or one vCPU would keep all, and each
+ * system call of another's would take a new process.
+ */
+static void give(struct pool *pool, const struct space *space)
+{
+	struct pool_shared *shared = pool->shared;
+	struct space *victim = NULL;
+
+	if (__atomic_load_n(&shared->asking, __ATOMIC_RELAXED) == 0)
+		return;
+	pthread_mutex_lock(&shared->lock);
+	if (shared->asking > shared->offered && pool->alive > share(shared))
+		victim = oldest_but(pool, space, 0);
+	if (victim) {
+		discard_locked(pool, victim);
+		close_place(pool, victim);
+		pool->limit = (unsigned)pool->alive;
+		pool->retry_at = pool->clock + pool->patience;
+		shared->offered++;
+		pthread_cond_broadcast(&shared->given);
+	}
+	pthread_mutex_unlock(&shared->lock);
 }
 
 /* The cheapest of the oldest of a mode; NULL: there is none. */
@@ -295,6 +392,7 @@ static const struct space *last_of_mode(const struct pool *pool, bool user)
 
 static struct space *used(struct pool *pool, struct space *space)
 {
+	give(pool, space);
 	if (pool->recent[0] != space) {
 		pool->recent[1] = pool->recent[0];
 		pool->recent[0] = space;
@@ -312,6 +410,37 @@ static struct space *replace(struct pool *pool, bool user, char *why, size_t why
 	while (!space && (victim = to_recycle(pool, !user))) {
 		discard_locked(pool, victim);
 		space = create_locked(pool, user, NULL, why, why_size);
+	}
+	pthread_mutex_unlock(&pool->shared->lock);
+	return space;
+}
+
+static void wait_for_gift(struct pool_shared *shared)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += AWAIT_NS;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_nsec -= 1000000000;
+		until.tv_sec++;
+	}
+	pthread_cond_clockwait(&shared->given, &shared->lock, CLOCK_MONOTONIC, &until);
+}
+
+/* N5: it has none, and the host has just refused one. Another vCPU may give one, or another process of the
+ * user's end: so it waits for a while. */
+static struct space *await(struct pool *pool, bool user, char *why, size_t why_size)
+{
+	uint64_t patience = pool->patience;
+	struct space *space = NULL;
+	unsigned i;
+
+	pthread_mutex_lock(&pool->shared->lock);
+	for (i = 0; i < AWAIT_ROUNDS && !space && !pool->alive && pool->refusal != -EPIPE; i++) {
+		wait_for_gift(pool->shared);
+		space = create_locked(pool, user, NULL, why, why_size);
+		pool->patience = patience;
 	}
 	pthread_mutex_unlock(&pool->shared->lock);
 	return space;
@@ -347,6 +476,8 @@ struct space *pool_get(struct pool *pool, uint64_t root, bool user, uint64_t oth
 		space = create(pool, user, other, why, why_size);
 	if (!space)
 		space = replace(pool, user, why, why_size);
+	if (!space)
+		space = await(pool, user, why, why_size);
 	if (!space)
 		return NULL;
 	space_recycle(space, root, last_of_mode(pool, user));

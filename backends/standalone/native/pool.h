@@ -18,16 +18,24 @@
 /* Bytes of the host's that all stubs of a VM may cost, for each vCPU, beside what is given to them. */
 #define POOL_BUDGET (16ull << 20)
 #define POOL_PATIENCE 256	/* uses of spaces before a host that has refused a process is asked again */
+#define POOL_PATIENCE_MAX (1u << 24)
 
 /*
  * What the pools of a VM have in common. A vCPU without any stub comes before all that would have
  * another one: so none ends for want of what another could do without. Each asks for its first as soon as it
  * is there; if the host refuses that one, others do not wait any longer. pool_shared_init()
+ *
+ * Where the host refuses processes, what there is is shared: a pool that has more than its share gives
+ * one up for each that has less and asks.
  */
 struct pool_shared {
 	pthread_mutex_t lock;		/* a process is being made, or one makes place for another */
 	unsigned lacking;		/* vCPUs that have no stub, and are about to ask for one */
 	unsigned vcpus;
+	unsigned alive;			/* processes of all pools */
+	unsigned asking;		/* pools that have fewer than their share, and were refused one */
+	unsigned offered;		/* what others gave up for them, and none of them has tried to get */
+	pthread_cond_t given;		/* such a one */
 	uint64_t budget;		/* bytes that what all stubs have mapped may cost the host */
 	uint64_t cost;			/* what it has, about: space::cost of all; atomic */
 };
@@ -40,7 +48,9 @@ struct pool {
 	unsigned count;			/* of them that were ever used: the first ones, and their peers */
 	unsigned limit;			/* spaces with a process; lowered when the host refuses more, */
 	uint64_t retry_at, patience;	/* and lifted at this clock, twice as long after each refusal */
+	int refusal;			/* the last one: -errno */
 	bool lacks;			/* it counts as lacking */
+	bool asks;			/* and as asking */
 	struct space *recent[2];	/* usually the supervisor's and the user's */
 	uint64_t clock;
 	uint64_t created;		/* processes, in all */

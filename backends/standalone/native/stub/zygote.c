@@ -18,14 +18,32 @@
 #include "protocol.h"
 #include "sys.h"
 
+#define SIGNAL_HUP	1
+#define SIGNAL_INT	2
+#define SIGNAL_QUIT	3
 #define SIGNAL_ILL	4
 #define SIGNAL_TRAP	5
 #define SIGNAL_BUS	7
 #define SIGNAL_FPE	8
 #define SIGNAL_KILL	9
 #define SIGNAL_SEGV	11
+#define SIGNAL_USR2	12
+#define SIGNAL_PIPE	13
+#define SIGNAL_ALRM	14
+#define SIGNAL_TERM	15
+#define SIGNAL_STKFLT	16
+#define SIGNAL_TSTP	20
+#define SIGNAL_TTIN	21
+#define SIGNAL_TTOU	22
+#define SIGNAL_VTALRM	26
+#define SIGNAL_PROF	27
+#define SIGNAL_POLL	29
+#define SIGNAL_PWR	30
 #define SIGNAL_SYS	31
+#define SIGNAL_RTMIN	32
+#define SIGNAL_MAX	64
 
+#define ACTION_IGNORE	1	/* SIG_IGN */
 #define ACTION_SIGINFO	0x00000004u
 #define ACTION_RESTORER	0x04000000u
 #define ACTION_ONSTACK	0x08000000u
@@ -34,6 +52,9 @@
 #define AUX_END		0
 #define AUX_VDSO	33	/* AT_SYSINFO_EHDR */
 #define RESOURCE_CORE	4	/* RLIMIT_CORE */
+#define POLICY_OTHER	0	/* SCHED_OTHER */
+#define POLICY_FIFO	1	/* SCHED_FIFO */
+#define POLICY_RR	2	/* SCHED_RR */
 
 struct kernel_sigaction {
 	uint64_t handler;
@@ -256,6 +277,46 @@ static void dump_no_core(void)
 	sys2(__NR_setrlimit, RESOURCE_CORE, limit);
 }
 
+static void ignore(unsigned signal)
+{
+	struct kernel_sigaction action = { .handler = ACTION_IGNORE };
+
+	sys4(__NR_rt_sigaction, signal, &action, 0, SIGSET_SIZE);
+}
+
+/*
+ * What asks a process to end or to stop, and is sent to all of a service or to all of a name, is the
+ * monitor's to obey: it ends the VM in order (signals.c). Stubs inherit it. A limit's SIGXCPU ends who is
+ * over it.
+ */
+static void leave_signals_to_monitor(void)
+{
+	static const uint8_t signals[] = {
+		SIGNAL_HUP, SIGNAL_INT, SIGNAL_QUIT, STUB_SIGNAL_KICK, SIGNAL_USR2, SIGNAL_PIPE, SIGNAL_ALRM,
+		SIGNAL_TERM, SIGNAL_STKFLT, SIGNAL_TSTP, SIGNAL_TTIN, SIGNAL_TTOU, SIGNAL_VTALRM, SIGNAL_PROF,
+		SIGNAL_POLL, SIGNAL_PWR,
+	};
+	unsigned i;
+
+	for (i = 0; i < sizeof(signals); i++)
+		ignore(signals[i]);
+	for (i = SIGNAL_RTMIN; i <= SIGNAL_MAX; i++)
+		ignore(i);
+}
+
+/* N3: with SCHED_FIFO a guest that computes would never leave its CPU to the monitor's threads. Stubs inherit
+ * it. */
+static void take_turns(void)
+{
+	static const int none;
+	int priority;
+
+	if (sys1(__NR_sched_getscheduler, 0) != POLICY_FIFO || sys2(__NR_sched_getparam, 0, &priority) != 0)
+		return;
+	if (sys3(__NR_sched_setscheduler, 0, POLICY_RR, &priority) != 0)
+		sys3(__NR_sched_setscheduler, 0, POLICY_OTHER, &none);
+}
+
 /*
  * Started with all signals blocked and in a session of its own. Before that session the
  * terminal's keys may have reached it: they were the monitor's.
@@ -274,7 +335,9 @@ static void harden(void)
 {
 	sys2(__NR_prctl, PR_SET_PDEATHSIG, SIGNAL_KILL);
 	dump_no_core();
+	leave_signals_to_monitor();
 	drop_signals();
+	take_turns();
 	/* Stubs inherit it. Branches are `pvm run --mitigations`': docs/mitigations.md. A
 	 * CPU or kernel without this switch needs none, or can not be helped. */
 	sys5(__NR_prctl, PR_SET_SPECULATION_CTRL, PR_SPEC_STORE_BYPASS, PR_SPEC_FORCE_DISABLE, 0, 0);

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "debug_exit.h"
 #include "fixture.h"
@@ -93,6 +94,7 @@ static void fake_vm_destroy(struct monitor_vm *vm)
 static int fake_vcpu_init(struct monitor_vcpu *vcpu, char *why, size_t why_size)
 {
 	if ((int)vcpu->pvm.id == fake.vcpu_init_fails) {
+		usleep(50000);	/* others could begin */
 		snprintf(why, why_size, "no room for vCPU %u", vcpu->pvm.id);
 		return -1;
 	}

@@ -256,6 +256,7 @@ Test(vm, a_vcpu_that_cannot_be_made_ends_the_vm)
 	fake.run = fake_wait_for_kick;
 	run();
 	expect_end(MONITOR_END_FAILED, MONITOR_STATUS_FAILED, "no room for vCPU 2");
+	cr_assert_eq(fake.runs, 0, "the guest has run before that was known");
 }
 
 Test(vm, an_upper_half_guest_needs_an_upper_half)

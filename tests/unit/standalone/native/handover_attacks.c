@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /* Stubs that hand over, against user programs that play with that, and hosts that end processes. */
+#include <semaphore.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "stub_text.h"
 #include "handover.h"
 
@@ -385,6 +392,76 @@ Test(native_handover_attacks, a_program_that_the_host_kills_while_its_kernel_run
 	exit = drive(&syscalls);
 	pthread_join(thread, NULL);
 	by_the_host(exit);
+}
+
+/* ------------------------------------------------------------------------
+ * The kernel's stub is on its way when its program's dies: its mapper has the go, and has not passed it on.
+ */
+
+#define COMMANDS	2
+
+static sem_t held;
+
+/* Follow the mapper, which waits for an order, to the end of its first command. */
+static void hold_between_commands(pid_t mapper)
+{
+	struct user_regs_struct regs = { .orig_rax = 0 };
+	unsigned stops = 0;
+	int status;
+
+	cr_assert_eq(ptrace(PTRACE_SEIZE, mapper, NULL, (unsigned long)PTRACE_O_TRACESYSGOOD), 0);
+	cr_assert_eq(ptrace(PTRACE_INTERRUPT, mapper, NULL, NULL), 0);
+	cr_assert_eq(waitpid(mapper, &status, __WALL), mapper);
+	sem_post(&held);
+	while (stops < 2) {	/* into the call, and out of it */
+		cr_assert_eq(ptrace(PTRACE_SYSCALL, mapper, NULL, NULL), 0);
+		cr_assert_eq(waitpid(mapper, &status, __WALL), mapper);
+		cr_assert(WIFSTOPPED(status), "%#x", status);
+		ptrace(PTRACE_GETREGS, mapper, NULL, &regs);
+		stops += WSTOPSIG(status) == (SIGTRAP | 0x80) && regs.orig_rax == SYS_munmap;
+	}
+}
+
+/* Until the monitor asks the mapper to settle; or its run is over, although the mapper still has the go. */
+static void *kill_the_program_when_the_mapper_is_held(void *unused)
+{
+	const struct space *kernels = &native()->pool.spaces[0];
+	const volatile uint64_t *order = &kernels->control->order;
+	pid_t mapper = kernels->mapper;
+
+	(void)unused;
+	hold_between_commands(mapper);
+	kill(native()->pool.spaces[1].pid, SIGKILL);
+	while (!(*order & ORDER_SETTLE) && !atomic_load(&over))
+		usleep(1000);
+	ptrace(PTRACE_DETACH, mapper, NULL, NULL);
+	return NULL;
+}
+
+Test(native_handover_attacks, M9_a_go_that_the_mapper_still_has_is_waited_for)
+{
+	struct pvm_guest_exit exit;
+	pthread_t thread;
+	uint64_t seen;
+	unsigned i;
+
+	warm_up();
+	begin_user(0);
+	cr_assert_eq(pvm_event_user_syscall(cpu()), PVM_ACT_RESUME);
+	for (i = 0; i < COMMANDS; i++)	/* what it has not mapped */
+		space_forget(&native()->pool.spaces[0], 0x40000000 + i * PVM_PAGE_SIZE, PVM_PAGE_SIZE);
+	sem_init(&held, 0, 0);
+	atomic_store(&over, false);
+	pthread_create(&thread, NULL, kill_the_program_when_the_mapper_is_held, NULL);
+	sem_wait(&held);
+	exit = machine_run(m.vcpu[0]);
+	seen = word(COUNT);
+	atomic_store(&over, true);
+	pthread_join(thread, NULL);
+	by_the_host(exit);
+	for (i = 0; i < 1000; i++)
+		usleep(100);
+	cr_assert_eq(word(COUNT), seen, "the kernel ran when its run was over");
 }
 
 /* ------------------------------------------------------------------------

@@ -18,6 +18,8 @@
 #include "placement.h"
 #include "watchdog.h"
 
+#define NOT_ALLOWED	77	/* exit status */
+
 static struct machine m;
 
 TestSuite(native_life, .timeout = 60);
@@ -201,6 +203,46 @@ static void *kick_soon(void *argument)
 	usleep(*(useconds_t *)argument);
 	native_executor.kick(m.vcpu[0]);
 	return NULL;
+}
+
+/* One CPU for the guest and for who kicks it, and all of one priority. */
+static void run_in_real_time(void)
+{
+	struct sched_param priority = { .sched_priority = 1 };
+	useconds_t delay = 20000;
+	struct pvm_guest_exit exit;
+	pthread_t thread;
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(sched_getcpu(), &one);
+	if (sched_setaffinity(0, sizeof(one), &one) || sched_setscheduler(0, SCHED_FIFO, &priority))
+		_exit(NOT_ALLOWED);
+	machine_init(&m, 1);
+	machine_code(&m, code_spin);
+	pthread_create(&thread, NULL, kick_soon, &delay);
+	exit = machine_run(m.vcpu[0]);
+	pthread_join(thread, NULL);
+	machine_fini(&m);
+	_exit(exit.kind != PVM_EXIT_KICK);
+}
+
+Test(native_life, N3_a_real_time_guest_leaves_its_cpu_to_who_kicks_it)
+{
+	pid_t monitor = fork();
+	int status, tries;
+
+	if (monitor == 0)
+		run_in_real_time();
+	for (tries = 0; tries < 200 && waitpid(monitor, &status, WNOHANG) == 0; tries++)
+		usleep(100000);
+	if (tries == 200) {
+		kill(monitor, SIGKILL);
+		cr_assert_fail("it was never kicked");
+	}
+	if (WIFEXITED(status) && WEXITSTATUS(status) == NOT_ALLOWED)
+		cr_skip_test("SCHED_FIFO is not allowed");
+	cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %#x", status);
 }
 
 Test(native_life, a_kick_ends_a_run_whenever_it_comes)

@@ -3,6 +3,7 @@
 #include "machine.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -418,6 +419,87 @@ Test(native_pool, N5_a_vcpu_leaves_the_others_their_first_stub)
 		run_syscall();
 	}
 	cr_assert_eq(first->pool.alive, 3);
+	machine_fini(&m);
+}
+
+/* So many more than there are now. */
+static void leave_descriptors(unsigned more)
+{
+	struct rlimit limit;
+	int lowest = dup(0);
+
+	cr_assert_geq(lowest, 0);
+	close(lowest);
+	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = (rlim_t)lowest + more;
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+static void run_on(unsigned vcpu, uint64_t cr3)
+{
+	machine_put(&m, m.vcpu[vcpu], CODE, code_syscall, (size_t)(code_syscall_end - code_syscall));
+	cr_assert_eq(pvm_cr_write(&m.vcpu[vcpu]->pvm, 3, cr3), PVM_OK);
+	assert_kind(machine_run(m.vcpu[vcpu]), PVM_EXIT_SYSCALL);
+}
+
+/* One vCPU has taken all that the host gives, before the other one wants more than its first. */
+Test(native_pool, N5_what_the_host_gives_is_shared)
+{
+	struct native_vcpu *first, *second;
+	uint64_t cr3[12], created, least;
+	unsigned i;
+
+	machine_init(&m, 2);
+	first = m.vcpu[0]->executor;
+	second = m.vcpu[1]->executor;
+	leave_descriptors(40);
+	for (i = 0; i < 12; i++)
+		cr3[i] = another_cr3();
+	for (i = 0; i < 12; i++)
+		run_on(0, cr3[i]);
+	cr_assert_geq(first->pool.alive, 6);
+	cr_assert_lt(first->pool.alive, 12);
+	least = (first->pool.alive + second->pool.alive) / 2 - 1;
+	for (i = 0; i < 48; i++) {
+		run_on(1, cr3[i % 12]);
+		run_on(0, cr3[i % 2]);
+	}
+	cr_expect_geq(second->pool.alive, least, "%lu", (unsigned long)second->pool.alive);
+	cr_expect_geq(first->pool.alive, least, "%lu", (unsigned long)first->pool.alive);
+	created = first->pool.created + second->pool.created;
+	for (i = 0; i < 24; i++) {
+		run_on(1, cr3[i % 2]);
+		run_on(0, cr3[i % 2]);
+	}
+	cr_expect_eq(first->pool.created + second->pool.created, created, "who has enough takes none");
+	machine_fini(&m);
+}
+
+static void *raise_limit_soon(void *unused)
+{
+	struct rlimit limit;
+
+	(void)unused;
+	usleep(100000);
+	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur += 100;
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	return NULL;
+}
+
+/* RLIMIT_NPROC counts what other programs of the user's start and end, too. */
+Test(native_pool, N5_a_vcpu_whose_only_stub_cannot_be_replaced_at_once_waits_for_the_host)
+{
+	struct native_vcpu *native;
+	pthread_t thread;
+
+	machine_init(&m, 1);
+	native = m.vcpu[0]->executor;
+	pool_discard(&native->pool, &native->pool.spaces[0]);
+	leave_descriptors(0);
+	pthread_create(&thread, NULL, raise_limit_soon, NULL);
+	run_syscall();
+	pthread_join(thread, NULL);
 	machine_fini(&m);
 }
 

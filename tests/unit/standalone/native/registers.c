@@ -390,6 +390,33 @@ GUEST_CODE(code_pkru, "xorl %ecx, %ecx; rdpkru; movl %eax, %ebx; movl %esi, %eax
 	   "xorl %edx, %edx; wrpkru; int3");
 
 /* spec: C-115, C-153 */
+#define XSTATE_BV	512
+#define XTILECFG	(1ull << 17)
+#define APX		(1ull << 19)
+
+/* A host that has more than guests are offered: their kernels do not know that there is anything to save. */
+Test(native_registers, N4_state_that_no_guest_is_offered_goes_to_no_other_program)
+{
+	struct sigframe_place place;
+	struct stub_control *control;
+	uint64_t *bits = (uint64_t *)(void *)(m.vcpu[0]->xstate + XSTATE_BV);
+
+	machine_code(&m, code_syscall);
+	run_to_syscall();
+	place = machine_space(m.vcpu[0])->frame;
+	control = machine_space(m.vcpu[0])->control;
+	place.layout.features |= XTILECFG | APX;
+	*bits = 3 | XTILECFG | APX;
+	frame_load(&place, control, m.vcpu[0], (uint64_t[3]){ 0 });
+	bits = (uint64_t *)(void *)(control->xstate + XSTATE_BV);
+	cr_expect_eq(*bits & (3 | XTILECFG | APX), 3, "loaded: %#lx", (unsigned long)*bits);
+	cr_expect_eq(control->xfeatures & (XTILECFG | APX), XTILECFG | APX, "they are reset");
+	*bits |= XTILECFG | APX;
+	frame_store_xstate(&place, control->xstate, m.vcpu[0]);
+	bits = (uint64_t *)(void *)(m.vcpu[0]->xstate + XSTATE_BV);
+	cr_expect_eq(*bits & (XTILECFG | APX), 0, "stored: %#lx", (unsigned long)*bits);
+}
+
 Test(native_registers, S11_pkru_is_the_vcpus_and_comes_back)
 {
 	struct pvm_guest_exit exit;

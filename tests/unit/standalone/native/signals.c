@@ -132,6 +132,54 @@ Test(native_signals, what_somebody_sends_is_no_exit)
 	cr_assert_eq(machine_stub(m.vcpu[0]), stub);
 }
 
+/* To all processes of the VM but the monitor's. */
+static void *send_ends(void *argument)
+{
+	static const int signals[] = {
+		SIGHUP, SIGINT, SIGQUIT, SIGUSR2, SIGPIPE, SIGALRM, SIGTERM, SIGSTKFLT, SIGTSTP, SIGTTIN,
+		SIGTTOU, SIGVTALRM, SIGPROF, SIGPOLL, SIGPWR, SIGUSR1,
+	};
+	const struct native_vcpu *native = m.vcpu[0]->executor;
+	pid_t stub = *(pid_t *)argument;
+	unsigned i;
+
+	for (i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+		kill(stub, signals[i]);
+		kill(native->pool.nursery.zygote, signals[i]);
+	}
+	kill(stub, SIGRTMIN);
+	kill(native->pool.nursery.zygote, SIGRTMAX);
+	usleep(20000);
+	*(volatile uint64_t *)machine_at(&m, DATA) = 1;
+	return NULL;
+}
+
+/* As a service manager's SIGTERM to all of a service, or pkill's: the monitor obeys, and the VM ends in
+ * order. */
+Test(native_signals, what_ends_processes_ends_no_stub_and_no_zygote)
+{
+	struct pvm_guest_exit exit;
+	pthread_t thread;
+	char why[256] = "";
+	pid_t stub;
+
+	machine_code(&m, code_spin_until);
+	cpu()->gpr[PVM_RBX] = CODE + 0x800;
+	*(uint64_t *)machine_at(&m, CODE + 0x800) = 1;
+	assert_kind(machine_run(m.vcpu[0]), PVM_EXIT_SYSCALL);
+	cpu()->rip = CODE;
+	cpu()->gpr[PVM_RBX] = DATA;
+	stub = machine_stub(m.vcpu[0]);
+	pthread_create(&thread, NULL, send_ends, &stub);
+	exit = machine_run(m.vcpu[0]);
+	pthread_join(thread, NULL);
+	assert_kind(exit, PVM_EXIT_SYSCALL);
+	cr_assert_eq(machine_stub(m.vcpu[0]), stub);
+	cr_assert_not_null(pool_get(&((struct native_vcpu *)m.vcpu[0]->executor)->pool, 1ull << 50, true,
+				    PVM_INVALID_ADDR, why, sizeof(why)), "%s", why);
+	cr_assert_eq(((struct native_vcpu *)m.vcpu[0]->executor)->pool.alive, 2, "the zygote lives");
+}
+
 /* ------------------------------------------------------------------------
  * A signal at every instruction between the monitor's go and the guest's first.
  * A breakpoint stops the stub there; what is pending then, it gets there.
