@@ -97,8 +97,9 @@ struct pvm_host_ops {
 	 * (and, with @write, write); NULL if no memory is there or, with
 	 * @write, it is read-only. It must not sleep. The engine may keep the pointer; it forgets it
 	 * before pvm_mmu_unmap_gfns() or pvm_mmu_invalidate_begin() of the frame returns, and one to
-	 * write before pvm_mmu_write_protect_gfns() returns. Between begin and end the answer is the
-	 * old memory or the new, or NULL. After NULL the engine
+	 * write before pvm_mmu_write_protect_gfns() returns. From before the first or the last of these is
+	 * called the old memory, or the right to write it, is not given any more; between
+	 * begin and end the answer is the old memory or the new, or NULL. After NULL the engine
 	 * asks gfn_to_frame() with PVM_NO_SLEEP: PVM_EAGAIN, or a frame that is no device's, says
 	 * that the memory is there, but was not (swapped out, or to write not writable yet); it is
 	 * then asked with PVM_MAY_SLEEP as soon as that is allowed, and the access tried again. The

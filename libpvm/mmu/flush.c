@@ -200,9 +200,9 @@ bool pvm_flush_address(struct pvm_vcpu *vcpu, pvm_gva_t gva)
 	pvm_gfn_t tables[2];
 	unsigned i, count = current_tables(vcpu, tables);
 
+	pvm_recent_forget_page(vcpu, gva);
 	if (!pvm_walk_address_legal(vcpu, gva))
 		return true;	/* nothing is ever mapped there (M7) */
-	pvm_recent_forget_page(vcpu, gva);
 	pvm_lock(vm);
 	/* It drops what a CPU remembers of upper levels, for any address. */
 	if (pvm_unlikely(mmu->unsync_upper) && !sync_tables(vcpu, tables, count, true)) {

@@ -25,11 +25,13 @@ void *pvm_frame_look_up(struct pvm_vcpu *vcpu, pvm_gfn_t gfn, bool write)
 void pvm_recent_remember(struct pvm_vcpu *vcpu, const struct pvm_guest_walk *walk)
 {
 	struct pvm_vcpu_recent *recent = &vcpu->mmu.recent;
+	uint64_t needed = PVM_PTE_A | (walk->access & PVM_ACCESS_WRITE ? PVM_PTE_D : 0);
 	unsigned i;
 
-	/* PKRU is changed without a flush, and so is what makes of a frame a table that may be written. */
-	if (!vcpu->vm->abi->flushes_are_seen || walk->level != 1 || walk->writes_table ||
-	    pvm_pte_key(walk->entry[1]))
+	/* M8: PKRU is changed without a flush, and so is what makes of a frame a table that may be written. */
+	if (!vcpu->vm->abi->flushes_are_seen || (vcpu->cr4 & (PVM_CR4_PKE | PVM_CR4_PKS)) ||
+	    walk->level != 1 || walk->writes_table || walk->read_only ||
+	    (walk->entry[1] & needed) != needed)
 		return;
 	if (recent->flush_gen != vcpu->vm->mmu->flush_gen)
 		for (i = 0; i < PVM_RECENT_PAGES; i++)

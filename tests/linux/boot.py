@@ -44,7 +44,7 @@ echo "%% work $?"
 dd if=/dev/urandom of=/tmp/a bs=64k count=16 2>/dev/null
 gzip -c /tmp/a | gunzip | cmp - /tmp/a && echo "%% pipe right"
 dmesg | grep -c -e 'Oops' -e 'BUG:' -e 'Call Trace' | sed 's/^/%% complaints /'
-dmesg | grep -B12 -A40 -m1 -e 'Oops' -e 'BUG:' -e 'Call Trace'
+dmesg | grep -B12 -A40 -m1 -e 'Oops' -e 'BUG:' -e 'Call Trace' | sed 's/^/complaint: /'
 echo "%% end"
 poweroff -f
 """

@@ -102,7 +102,8 @@ static void *gfn_to_va(void *host, pvm_gfn_t gfn, bool write)
 {
 	struct model_vm *vm = host;
 
-	if (gfn.v >= vm->frames || vm->frame[gfn.v].host == FRAME_TAKEN)
+	if (gfn.v >= vm->frames || vm->frame[gfn.v].host == FRAME_TAKEN ||
+	    __atomic_load_n(&vm->frame[gfn.v].moving, __ATOMIC_ACQUIRE))
 		return NULL;
 	if (write)
 		vm->frame[gfn.v].dirty = true;
