@@ -28,7 +28,7 @@ void pvm_recent_remember(struct pvm_vcpu *vcpu, const struct pvm_guest_walk *wal
 	uint64_t needed = PVM_PTE_A | (walk->access & PVM_ACCESS_WRITE ? PVM_PTE_D : 0);
 	unsigned i;
 
-	/* M8: PKRU is changed without a flush, and so is what makes of a frame a table that may be written. */
+	/* M8: PKRU is changed without a flush, and so is what makes a frame a table that may be written. */
 	if (!vcpu->vm->abi->flushes_are_seen || (vcpu->cr4 & (PVM_CR4_PKE | PVM_CR4_PKS)) ||
 	    walk->level != 1 || walk->writes_table || walk->read_only ||
 	    (walk->entry[1] & needed) != needed)
