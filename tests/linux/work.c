@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
  * What a program does on Linux, to be run on an unmodified kernel as a guest: processes, memory, threads,
- * signals, a debugger's single steps, 32-bit system calls. One line each: "ok - ..." or "not ok - ...".
+ * signals, a debugger's single steps, 32-bit system calls, an LDT. One line each: "ok - ..." or "not ok - ...".
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -23,12 +23,16 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include <asm/ldt.h>
 
 #define PAGE		4096
 #define PROCESSES	200
 #define THREADS		8
 #define ADDS		20000
 #define STEPS_LEAST	20
+#define LDT_ENTRY	600	/* of the second page */
+#define LDT_SELECTOR	(LDT_ENTRY << 3 | 7)
+#define SLEEPS		20
 
 static bool failed;
 
@@ -241,6 +245,62 @@ static void system_calls(void)
 	check(syscall(9999) == -1 && errno == ENOSYS, "an unknown system call is ENOSYS");
 }
 
+/* What a page at the base of an LDT's entry holds, through GS; ES has the selector, too. */
+static uint32_t by_ldt(void)
+{
+	uint32_t value, es, gs;
+
+	__asm__ volatile("mov %%gs:0, %0; mov %%es, %1; mov %%gs, %2" : "=r"(value), "=r"(es), "=r"(gs));
+	return es == LDT_SELECTOR && gs == LDT_SELECTOR ? value : 0;
+}
+
+static void load_ldt_selectors(void)
+{
+	__asm__ volatile("mov %0, %%es; mov %0, %%gs" : : "r"(LDT_SELECTOR));
+}
+
+/* Others run meanwhile, without an LDT and with one of their own. */
+static unsigned right_while_others_run(void)
+{
+	unsigned i, right = 0;
+
+	for (i = 0; i < SLEEPS; i++) {
+		pid_t pid = fork();
+
+		if (!pid)
+			_exit(by_ldt() == 0x1d7 ? 3 : 4);
+		usleep(1000);
+		right += end_of(pid) == 3 && by_ldt() == 0x1d7;
+	}
+	return right;
+}
+
+static void ldt(void)
+{
+	struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO };
+	uint32_t *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT,
+			      -1, 0);
+	struct user_desc entry = { .entry_number = LDT_ENTRY, .base_addr = (uint32_t)(uintptr_t)page,
+				   .limit = 4095, .seg_32bit = 1 };
+	volatile bool came = false;
+	unsigned right;
+
+	*page = 0x1d7;
+	check(syscall(SYS_modify_ldt, 1, &entry, sizeof(entry)) == 0, "an entry of an LDT");
+	load_ldt_selectors();
+	right = right_while_others_run();
+	check(right == SLEEPS, "its selectors stay in the registers, %u of %u times", right, SLEEPS);
+	entry = (struct user_desc){ .entry_number = LDT_ENTRY, .read_exec_only = 1, .seg_not_present = 1 };
+	sigaction(SIGSEGV, &action, NULL);
+	syscall(SYS_modify_ldt, 1, &entry, sizeof(entry));
+	if (sigsetjmp(back, 1))
+		came = true;
+	else
+		load_ldt_selectors();
+	check(came, "what is no entry any more is SIGSEGV");
+	signal(SIGSEGV, SIG_DFL);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc > 1)
@@ -252,6 +312,7 @@ int main(int argc, char **argv)
 	timers();
 	single_steps();
 	system_calls();
+	ldt();
 	printf("%s\n", failed ? "work failed" : "work is done");
 	return failed;
 }

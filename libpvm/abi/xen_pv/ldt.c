@@ -99,7 +99,7 @@ enum xen_step pvm_xen_set_ldt(struct xen_call *call, uint64_t address, uint64_t 
 		return XEN_FAILED;
 	}
 	unload(vcpu);
-	return xen_done(call, 0);	/* as above: what is not there is none, and its selectors fault */
+	return xen_done(call, PVM_XEN_EINVAL);
 }
 
 bool pvm_xen_ldt_is_valid(uint64_t address, uint64_t entries)

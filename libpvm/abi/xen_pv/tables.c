@@ -246,7 +246,7 @@ static enum xen_step one_mmuext(struct xen_call *call, const void *request)
 	case PVM_XEN_FLUSH_CACHE_GLOBAL:
 		return xen_done(call, 0);	/* no device sees past the caches */
 	case PVM_XEN_SET_LDT:
-		return pvm_xen_set_ldt(call, op->arg1, op->arg2);
+		return pvm_xen_set_ldt(call, op->arg1, (uint32_t)op->arg2);	/* a field of 32 bits */
 	}
 	return xen_done(call, PVM_XEN_ENOSYS);
 }
