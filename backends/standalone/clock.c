@@ -6,7 +6,6 @@
 #include <time.h>
 #include <x86intrin.h>
 
-#define NS_PER_S	1000000000ull
 #define MEASURE_NS	2000000ull
 /* Times further away than this are never reached. */
 #define FAR_NS		(1ull << 62)
@@ -16,7 +15,7 @@ uint64_t clock_now(void)
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+	return (uint64_t)ts.tv_sec * CLOCK_NS_PER_S + (uint64_t)ts.tv_nsec;
 }
 
 uint64_t clock_tsc(void)
@@ -35,7 +34,7 @@ static void measure(void)
 		ns_end = clock_now();
 		tsc_end = clock_tsc();
 	} while (ns_end - ns < MEASURE_NS);
-	tsc_khz = (uint32_t)((tsc_end - tsc) * (NS_PER_S / 1000) / (ns_end - ns));
+	tsc_khz = (uint32_t)((tsc_end - tsc) * (CLOCK_NS_PER_S / 1000) / (ns_end - ns));
 	if (!tsc_khz)
 		tsc_khz = 1;
 }
@@ -53,6 +52,6 @@ uint64_t clock_tsc_time(uint64_t tsc)
 
 	if (tsc <= tsc_now)
 		return now;
-	ns = (unsigned __int128)(tsc - tsc_now) * (NS_PER_S / 1000) / clock_tsc_khz();
+	ns = (unsigned __int128)(tsc - tsc_now) * (CLOCK_NS_PER_S / 1000) / clock_tsc_khz();
 	return now + (ns < FAR_NS ? (uint64_t)ns : FAR_NS);
 }

@@ -4,9 +4,18 @@
 #define STANDALONE_CLOCK_H
 
 #include <stdint.h>
+#include <time.h>
+
+#define CLOCK_NS_PER_S	1000000000ull
 
 /* CLOCK_MONOTONIC, nanoseconds. */
 uint64_t clock_now(void);
+
+/* A time or a span in nanoseconds, as system calls want it. */
+static inline struct timespec clock_timespec(uint64_t ns)
+{
+	return (struct timespec){ (time_t)(ns / CLOCK_NS_PER_S), (long)(ns % CLOCK_NS_PER_S) };
+}
 
 /* RDTSC of this CPU. */
 uint64_t clock_tsc(void);

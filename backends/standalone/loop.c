@@ -17,17 +17,16 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "pause.h"
 #include "platform.h"
 #include "run.h"
 #include "xen_guest.h"
 
-#define NS_PER_S 1000000000ull
-
 static int set_timerfd(int fd, uint64_t ns, int flags)
 {
 	struct itimerspec when = {
-		.it_value = { (time_t)(ns / NS_PER_S), (long)(ns % NS_PER_S) },
+		.it_value = clock_timespec(ns),
 	};
 
 	return timerfd_settime(fd, flags, &when, NULL);

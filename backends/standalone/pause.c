@@ -12,8 +12,6 @@
 #include "loop.h"
 #include "run.h"
 
-#define NS_PER_S	1000000000ull
-
 bool pause_may_enter(struct monitor_vcpu *vcpu)
 {
 	atomic_store(&vcpu->inside, true);
@@ -87,7 +85,7 @@ struct monitor_vcpu *pause_complete(struct monitor_vm *vm, uint64_t ns)
 {
 	struct monitor_loop *loop = vm->loop;
 	uint64_t until = clock_now() + ns;
-	struct timespec ts = { (time_t)(until / NS_PER_S), (long)(until % NS_PER_S) };
+	struct timespec ts = clock_timespec(until);
 	struct monitor_vcpu *first = NULL;
 	uint32_t i;
 	int error = 0;

@@ -20,7 +20,6 @@
 #define MAILBOX_POLL_NS	500000ull
 #define MAILBOX_POLLS	4000		/* after the last call, before it waits longer: two seconds */
 #define MAILBOX_IDLE_NS	20000000ull
-#define NS_PER_S	1000000000ull
 
 static _Thread_local struct monitor_vcpu *this_vcpu;
 
@@ -44,7 +43,7 @@ void run_kick(struct monitor_vcpu *vcpu)
 static void wait_for_kick(struct monitor_vcpu *vcpu, uint64_t ns)
 {
 	uint64_t until = clock_now() + ns;
-	struct timespec ts = { (time_t)(until / NS_PER_S), (long)(until % NS_PER_S) };
+	struct timespec ts = clock_timespec(until);
 	int error = 0;
 
 	pthread_mutex_lock(&vcpu->wake_lock);

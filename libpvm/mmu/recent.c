@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * What a vCPU has looked up of late. A pointer to a frame is as good as another that the host would
- * give now, because each change of what backs guest memory, and each end of a right to write it, counts in
+ * What a vCPU has looked up of late. A pointer to a frame is what the host would give
+ * now, because each change of what backs guest memory, and each end of a right to write it, counts in
  * pvm_mmu::frames_gen before the host's call returns. Addresses are kept for guest ABIs of which every
  * flush reaches the engine, and where nothing but a flush could take away what was allowed.
  */

@@ -303,7 +303,7 @@ int nursery_clone(struct nursery *nursery, unsigned slot, int go, int peer, stru
 		result = -errno;
 	}
 	close_all((int[2]){ order, stop[0] }, 2);
-	/* It sees that nobody reads its pipe. There are descriptors to spare now, to reap it. */
+	/* It ends by itself, as its pipe has no reader. There are descriptors to spare now, to reap it. */
 	if (pid > 0 && (pidfd = open_child(pid)) >= 0) {
 		nursery_kill(pidfd);
 		close(pidfd);

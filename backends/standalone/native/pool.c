@@ -4,6 +4,7 @@
  * vCPU's spaces; never enters one.
  */
 #include "pool.h"
+#include "clock.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -417,14 +418,8 @@ static struct space *replace(struct pool *pool, bool user, char *why, size_t why
 
 static void wait_for_gift(struct pool_shared *shared)
 {
-	struct timespec until;
+	struct timespec until = clock_timespec(clock_now() + AWAIT_NS);
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += AWAIT_NS;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_nsec -= 1000000000;
-		until.tv_sec++;
-	}
 	pthread_cond_clockwait(&shared->given, &shared->lock, CLOCK_MONOTONIC, &until);
 }
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "clock.h"
 #include "gate.h"
 #include "space.h"
 
@@ -61,14 +62,8 @@ static bool look_around(struct watchdog *watchdog)
 /* One period, or less when watchdog_stop() posts. */
 static void pause_between(struct watchdog *watchdog)
 {
-	struct timespec t;
+	struct timespec t = clock_timespec(clock_now() + PERIOD_NS);
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	t.tv_nsec += PERIOD_NS;
-	if (t.tv_nsec >= 1000000000) {
-		t.tv_nsec -= 1000000000;
-		t.tv_sec++;
-	}
 	sem_clockwait(&watchdog->wake, CLOCK_MONOTONIC, &t);
 }
 

@@ -15,6 +15,7 @@
 #include <pvm/xen_state.h>
 
 #include "description.h"
+#include "clock.h"
 #include "saved_file.h"
 #include "../loop.h"
 #include "../pause.h"
@@ -24,7 +25,6 @@
 #define PATIENCE_S	10	/* for what is under way */
 #define TRIES		200	/* for vCPUs that cannot be saved where they are */
 #define MOMENT_MS	5	/* for which they run on then */
-#define NS_PER_S	1000000000ull
 #define PIECE		(1u << 20)	/* bytes of memory in a section */
 
 struct save {
@@ -288,7 +288,7 @@ static int stop_vcpus(struct save *save)
 		int rc = -1;
 
 		pause_begin(vm);
-		busy = pause_complete(vm, PATIENCE_S * NS_PER_S);
+		busy = pause_complete(vm, PATIENCE_S * CLOCK_NS_PER_S);
 		if (busy)
 			snprintf(save->why, save->why_size,
 				 "vCPU %u does not come to rest: who reads its console takes nothing",

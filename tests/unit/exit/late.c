@@ -6,19 +6,16 @@
  */
 #include <pvm/state.h>
 
-#include "controller.h"
+#include "late.h"
 
 #define STACK	0x20a000ull	/* rsp: its frame comes below it */
-#define CODE	0x300000ull
-#define PAGE	0x310000ull	/* mapped by 4 KiB at WINDOW */
 #define WINDOW	0x50000000ull
 #define PORT	0x80
 
 static void boot(void)
 {
-	controller_boot();
+	late_boot();
 	vcpu->gpr[PVM_RSP] = STACK;
-	vcpu->rip = CODE;
 }
 
 TestSuite(exit_late, .init = boot);
@@ -41,23 +38,6 @@ static uint64_t window_table(void)
 	return (uint64_t)((uint8_t *)entry - f.host.memory) & ~0xfffull;
 }
 
-static void stopped(enum pvm_exit_kind kind, uint8_t vector)
-{
-	stop.kind = kind;
-	stop.vector = vector;
-	stop.error_code = 0;
-}
-
-/* Without sleeping nothing is fetched. */
-static void assert_needs_sleep(void)
-{
-	unsigned fetched = f.host.fetched;
-
-	cr_assert_eq(handle(PVM_NO_SLEEP), PVM_ACT_RETRY);
-	cr_assert_eq(handle(PVM_NO_SLEEP), PVM_ACT_RETRY);
-	cr_assert_eq(f.host.fetched, fetched);
-}
-
 static const struct pvm_supervisor_frame *frame_at(uint64_t rsp)
 {
 	return (const struct pvm_supervisor_frame *)(f.host.memory + rsp);
@@ -68,8 +48,8 @@ Test(exit_late, an_exceptions_frame_waits_for_its_stack)
 	struct guest_snapshot before = guest_snapshot(vcpu);
 
 	send_away(STACK - 0x1000);
-	stopped(PVM_EXIT_EXCEPTION, PVM_VEC_DE);
-	assert_needs_sleep();
+	late_stopped(PVM_EXIT_EXCEPTION, PVM_VEC_DE);
+	late_assert_needs_sleep();
 	guest_assert_unchanged(vcpu, &before);
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->rip, ENTRY + PVM_ENTRY_SUPERVISOR_EXCEPTION);
@@ -80,178 +60,11 @@ Test(exit_late, an_exceptions_frame_waits_for_its_stack)
 	cr_assert_not(vcpu->mmu.is_late, "the next attempt would fetch it once more");
 }
 
-/* A host that pins a page of the guest's only where it may sleep. */
-static bool may_pin;
-static unsigned pin_refusals;
-static int (*real_pin)(void *host, pvm_gfn_t gfn, void **va, pvm_hpa_t *pa);
-
-static int pin_by_sleeping(void *host, pvm_gfn_t gfn, void **va, pvm_hpa_t *pa)
-{
-	if (may_pin)
-		return real_pin(host, gfn, va, pa);
-	pin_refusals++;
-	return PVM_EAGAIN;
-}
-
-static void write_vcpu_struct(bool by_hypercall, uint64_t gpa)
-{
-	struct guest_snapshot before;
-
-	real_pin = f.host.ops.pin;
-	f.host.ops.pin = pin_by_sleeping;
-	may_pin = false;
-	pin_refusals = 0;
-	if (by_hypercall) {
-		vcpu->gpr[PVM_RAX] = PVM_HC_WRMSR;
-		vcpu->gpr[PVM_RBX] = MSR_PVM_VCPU_STRUCT;
-		vcpu->gpr[PVM_R10] = vcpu->gpr[PVM_RCX] = gpa;
-		stopped(PVM_EXIT_SYSCALL, 0);
-	} else {
-		vcpu->gpr[PVM_RCX] = MSR_PVM_VCPU_STRUCT;
-		vcpu->gpr[PVM_RAX] = gpa;
-		vcpu->gpr[PVM_RDX] = 0;
-		stopped(PVM_EXIT_INSN, PVM_VEC_GP);
-		stop.insn = (struct pvm_insn){ .op = PVM_INSN_WRMSR, .length = 2 };
-	}
-	before = guest_snapshot(vcpu);
-	assert_needs_sleep();
-	guest_assert_unchanged(vcpu, &before);
-	cr_assert_eq(pin_refusals, 2);
-	may_pin = true;
-	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
-	cr_assert_eq(vcpu->msr.vcpu_struct, gpa);
-	cr_assert_eq(vcpu->pvcs, f.host.memory + gpa);
-}
-
-Test(exit_late, S8_a_pvcs_that_cannot_be_pinned_yet_is_waited_for_by_a_hypercall)
-{
-	write_vcpu_struct(true, PAGE);
-	cr_assert_eq(vcpu->gpr[PVM_RAX], 0);
-}
-
-static int pin_without_memory(void *host, pvm_gfn_t gfn, void **va, pvm_hpa_t *pa)
-{
-	return may_pin ? real_pin(host, gfn, va, pa) : PVM_ENOMEM;
-}
-
-/* WRMSR of a place in PAGE: the host hears of it when it has failed there often enough. */
-static void write_vcpu_struct_without_memory(void (*stop_it)(void))
-{
-	struct guest_snapshot before;
-	unsigned tries;
-
-	real_pin = f.host.ops.pin;
-	f.host.ops.pin = pin_without_memory;
-	may_pin = false;
-	stop_it();
-	cr_assert_eq(handle(PVM_NO_SLEEP), PVM_ACT_RETRY);
-	before = guest_snapshot(vcpu);
-	for (tries = 0; handle(PVM_MAY_SLEEP) == PVM_ACT_RESUME && tries < 64; tries++)
-		stop_it();
-	cr_assert_eq(vcpu->request.error.code, PVM_ENOMEM, "after %u tries", tries);
-	stop_it();
-	guest_assert_unchanged(vcpu, &before);
-	may_pin = true;
-	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
-	cr_assert_eq(vcpu->pvcs, f.host.memory + PAGE);
-}
-
-static void stop_at_hypercall(void)
-{
-	vcpu->gpr[PVM_RAX] = PVM_HC_WRMSR;
-	vcpu->gpr[PVM_RBX] = MSR_PVM_VCPU_STRUCT;
-	vcpu->gpr[PVM_R10] = vcpu->gpr[PVM_RCX] = PAGE;
-	vcpu->rip = CODE + PVM_SYSCALL_LENGTH;
-	stopped(PVM_EXIT_SYSCALL, 0);
-}
-
-static void stop_at_wrmsr(void)
-{
-	vcpu->gpr[PVM_RCX] = MSR_PVM_VCPU_STRUCT;
-	vcpu->gpr[PVM_RAX] = PAGE;
-	vcpu->gpr[PVM_RDX] = 0;
-	stopped(PVM_EXIT_INSN, PVM_VEC_GP);
-	stop.insn = (struct pvm_insn){ .op = PVM_INSN_WRMSR, .length = 2 };
-}
-
-Test(exit_late, M11_a_pvcs_for_which_the_host_has_no_memory_now_is_no_fault_of_a_hypercall)
-{
-	write_vcpu_struct_without_memory(stop_at_hypercall);
-	cr_assert_eq(vcpu->gpr[PVM_RAX], 0);
-}
-
-Test(exit_late, M11_a_pvcs_for_which_the_host_has_no_memory_now_is_no_fault_of_wrmsr)
-{
-	write_vcpu_struct_without_memory(stop_at_wrmsr);
-	cr_assert_eq(vcpu->rip, CODE + 2);
-}
-
-static int pin_of_lost_memory(void *host, pvm_gfn_t gfn, void **va, pvm_hpa_t *pa)
-{
-	return may_pin ? real_pin(host, gfn, va, pa) : PVM_EFAULT;
-}
-
-/* The host hears of memory that it has lost, and the guest comes to the same again. */
-static void write_vcpu_struct_to_lost_memory(void (*stop_it)(void))
-{
-	uint64_t before;
-
-	real_pin = f.host.ops.pin;
-	f.host.ops.pin = pin_of_lost_memory;
-	may_pin = false;
-	stop_it();
-	cr_assert_eq(handle(PVM_NO_SLEEP), PVM_ACT_RETRY);
-	before = vcpu->rip - (stop.kind == PVM_EXIT_SYSCALL ? PVM_SYSCALL_LENGTH : 0);
-	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_ERROR);
-	cr_assert_eq(vcpu->request.error.code, PVM_EFAULT);
-	cr_assert_eq(vcpu->rip, before);
-	cr_assert_eq(stop.kind, PVM_EXIT_KICK);
-	stop_it();
-	may_pin = true;
-	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
-	cr_assert_eq(vcpu->pvcs, f.host.memory + PAGE);
-}
-
-Test(exit_late, M11_a_pvcs_in_memory_that_the_host_has_lost_is_no_fault_of_a_hypercall)
-{
-	write_vcpu_struct_to_lost_memory(stop_at_hypercall);
-	cr_assert_eq(vcpu->gpr[PVM_RAX], 0);
-}
-
-Test(exit_late, M11_a_pvcs_in_memory_that_the_host_has_lost_is_no_fault_of_wrmsr)
-{
-	write_vcpu_struct_to_lost_memory(stop_at_wrmsr);
-	cr_assert_eq(vcpu->rip, CODE + 2);
-}
-
-/* unpin() may sleep. */
-Test(exit_late, S8_a_pvcs_is_given_up_where_the_host_may_sleep)
-{
-	void *pvcs = vcpu->pvcs;
-
-	cr_assert_not_null(pvcs);
-	vcpu->gpr[PVM_RAX] = PVM_HC_WRMSR;
-	vcpu->gpr[PVM_RBX] = MSR_PVM_VCPU_STRUCT;
-	vcpu->gpr[PVM_R10] = vcpu->gpr[PVM_RCX] = 0;
-	stopped(PVM_EXIT_SYSCALL, 0);
-	cr_assert_eq(handle(PVM_NO_SLEEP), PVM_ACT_RETRY);
-	cr_assert_eq(vcpu->pvcs, pvcs);
-	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
-	cr_assert_null(vcpu->pvcs);
-	cr_assert_eq(vcpu->gpr[PVM_RAX], 0);
-}
-
-Test(exit_late, S8_a_pvcs_that_cannot_be_pinned_yet_is_waited_for_by_wrmsr)
-{
-	write_vcpu_struct(false, PAGE);
-	cr_assert_eq(vcpu->rip, CODE + 2);
-}
-
 Test(exit_late, a_stack_that_can_only_be_read_yet_is_waited_for_too)
 {
 	test_host_send_away(&f.host, (STACK - 0x1000) >> PVM_PAGE_SHIFT, true);
-	stopped(PVM_EXIT_EXCEPTION, PVM_VEC_DE);
-	assert_needs_sleep();
+	late_stopped(PVM_EXIT_EXCEPTION, PVM_VEC_DE);
+	late_assert_needs_sleep();
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->rip, ENTRY + PVM_ENTRY_SUPERVISOR_EXCEPTION);
 }
@@ -261,8 +74,8 @@ Test(exit_late, a_table_on_the_way_to_the_stack_is_waited_for)
 	map_window();
 	vcpu->gpr[PVM_RSP] = WINDOW + 0x1000;
 	send_away(window_table());
-	stopped(PVM_EXIT_EXCEPTION, PVM_VEC_DE);
-	assert_needs_sleep();
+	late_stopped(PVM_EXIT_EXCEPTION, PVM_VEC_DE);
+	late_assert_needs_sleep();
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
 	cr_assert_eq(frame_at(PAGE + 0x1000 - PVM_FRAME_SIZE)->rip, CODE);
 }
@@ -277,8 +90,8 @@ Test(exit_late, a_frame_to_return_from_is_waited_for)
 	vcpu->rip = RETS_RIP + PVM_SYSCALL_LENGTH;
 	before = guest_snapshot(vcpu);
 	send_away(STACK);
-	stopped(PVM_EXIT_SYSCALL, 0);
-	assert_needs_sleep();
+	late_stopped(PVM_EXIT_SYSCALL, 0);
+	late_assert_needs_sleep();
 	guest_assert_unchanged(vcpu, &before);
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->rip, 0x123456);
@@ -294,8 +107,8 @@ Test(exit_late, an_nmi_that_a_return_lets_in_comes_once)
 	vcpu->rip = RETS_RIP + PVM_SYSCALL_LENGTH;
 	vcpu->nmi_masked = vcpu->nmi_pending = true;
 	send_away(0x207000);
-	stopped(PVM_EXIT_SYSCALL, 0);
-	assert_needs_sleep();
+	late_stopped(PVM_EXIT_SYSCALL, 0);
+	late_assert_needs_sleep();
 	cr_assert_eq(vcpu->rip, 0x123456);
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->rip, ENTRY + PVM_ENTRY_SUPERVISOR_EXCEPTION);
@@ -323,7 +136,7 @@ Test(exit_late, nothing_comes_before_an_event_that_is_kept)
 	bool delivered;
 
 	send_away(STACK - 0x1000);
-	stopped(PVM_EXIT_EXCEPTION, PVM_VEC_DE);
+	late_stopped(PVM_EXIT_EXCEPTION, PVM_VEC_DE);
 	cr_assert_eq(handle(PVM_NO_SLEEP), PVM_ACT_RETRY);
 	cr_assert_not(pvm_event_interrupt_allowed(vcpu));
 	cr_assert_eq(pvm_event_interrupt(vcpu, 0x41, &delivered), PVM_ACT_RETRY);
@@ -344,8 +157,8 @@ Test(exit_late, an_instruction_is_waited_for_on_both_of_its_pages)
 	decoded = (struct pvm_insn){ .op = PVM_INSN_CLI, .length = 4 };
 	send_away(CODE);
 	send_away(CODE + 0x1000);
-	stopped(PVM_EXIT_EXCEPTION, PVM_VEC_GP);
-	assert_needs_sleep();
+	late_stopped(PVM_EXIT_EXCEPTION, PVM_VEC_GP);
+	late_assert_needs_sleep();
 	cr_assert_eq(decodes, 0);
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
 	cr_assert_eq(f.host.fetched, 2);
@@ -360,8 +173,8 @@ Test(exit_late, the_byte_of_into_is_waited_for)
 	vcpu->rip = CODE + 1;
 	f.host.memory[CODE] = 0xce;
 	send_away(CODE);
-	stopped(PVM_EXIT_SOFTWARE, PVM_VEC_OF);
-	assert_needs_sleep();
+	late_stopped(PVM_EXIT_SOFTWARE, PVM_VEC_OF);
+	late_assert_needs_sleep();
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
 	cr_assert_eq(dual_pvcs(vcpu)->event_vector, PVM_VEC_OF);
 }
@@ -372,8 +185,8 @@ Test(exit_late, an_operand_is_waited_for)
 				     .address = PAGE };
 	f.host.memory[PAGE] = 0x7f;
 	send_away(PAGE);
-	stopped(PVM_EXIT_EXCEPTION, PVM_VEC_GP);
-	assert_needs_sleep();
+	late_stopped(PVM_EXIT_EXCEPTION, PVM_VEC_GP);
+	late_assert_needs_sleep();
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->gdtr.limit, 0x7f);
 	cr_assert_eq(vcpu->rip, CODE + 3);
@@ -386,12 +199,12 @@ Test(exit_late, what_a_port_gave_is_stored_when_its_place_has_come)
 				     .address = PAGE };
 	vcpu->gpr[PVM_RDX] = PORT;
 	vcpu->gpr[PVM_RDI] = PAGE;
-	stopped(PVM_EXIT_EXCEPTION, PVM_VEC_GP);
+	late_stopped(PVM_EXIT_EXCEPTION, PVM_VEC_GP);
 	cr_assert_eq(handle(PVM_NO_SLEEP), PVM_ACT_IO);
 	send_away(PAGE);
 	pvm_exit_is_action(&stop, pvm_complete_io(vcpu, 0x5a));
 	cr_assert_eq(stop.action, PVM_ACT_RETRY);
-	assert_needs_sleep();
+	late_assert_needs_sleep();
 	cr_assert_eq(vcpu->rip, CODE);
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
 	cr_assert_eq(f.host.memory[PAGE], 0x5a);
@@ -402,7 +215,7 @@ Test(exit_late, what_a_port_gave_is_stored_when_its_place_has_come)
 /* The request's bytes are a hypercall's, the guest's own. */
 Test(exit_late, M6_a_retry_that_no_port_led_to_is_an_error)
 {
-	stopped(PVM_EXIT_SYSCALL, 0);
+	late_stopped(PVM_EXIT_SYSCALL, 0);
 	vcpu->gpr[PVM_RAX] = ~0ull;
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_HYPERCALL);
 	pvm_exit_is_action(&stop, PVM_ACT_RETRY);
@@ -416,8 +229,8 @@ Test(exit_late, no_port_is_read_before_its_place_is_known)
 	decoded = (struct pvm_insn){ .op = PVM_INSN_INS, .length = 1, .size = 1, .address_size = 8,
 				     .address = WINDOW };
 	send_away(window_table());
-	stopped(PVM_EXIT_EXCEPTION, PVM_VEC_GP);
-	assert_needs_sleep();
+	late_stopped(PVM_EXIT_EXCEPTION, PVM_VEC_GP);
+	late_assert_needs_sleep();
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_IO);
 }
 
@@ -426,8 +239,8 @@ Test(exit_late, a_fault_by_a_table_that_is_away_is_no_fault_of_the_guests)
 	map_window();
 	send_away(window_table());
 	stop.gva = pvm_gva(WINDOW);
-	stopped(PVM_EXIT_EXCEPTION, PVM_VEC_PF);
-	assert_needs_sleep();
+	late_stopped(PVM_EXIT_EXCEPTION, PVM_VEC_PF);
+	late_assert_needs_sleep();
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->rip, CODE);
 	cr_assert(*fixture_entry(&f, vcpu->cr3, 4, WINDOW, 1) & PVM_PTE_A, "it was filled");
@@ -439,9 +252,9 @@ Test(exit_late, no_accessed_or_dirty_bit_is_lost)
 	map_window();
 	test_host_send_away(&f.host, window_table() >> PVM_PAGE_SHIFT, true);
 	stop.gva = pvm_gva(WINDOW);
-	stopped(PVM_EXIT_EXCEPTION, PVM_VEC_PF);
+	late_stopped(PVM_EXIT_EXCEPTION, PVM_VEC_PF);
 	stop.error_code = PVM_PF_W;
-	assert_needs_sleep();
+	late_assert_needs_sleep();
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
 	cr_assert_eq(*fixture_entry(&f, vcpu->cr3, 4, WINDOW, 1) & (PVM_PTE_A | PVM_PTE_D),
 		     PVM_PTE_A | PVM_PTE_D);
@@ -450,7 +263,7 @@ Test(exit_late, no_accessed_or_dirty_bit_is_lost)
 Test(exit_late, the_root_table_is_waited_for)
 {
 	send_away(vcpu->cr3);
-	assert_needs_sleep();
+	late_assert_needs_sleep();
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
 	cr_assert_neq(root.v, PVM_INVALID_ADDR);
 }
@@ -471,7 +284,7 @@ Test(exit_late, a_host_that_does_not_wait_gets_its_thread_back)
 	host_wants_its_thread = true;
 	send_away(STACK - 0x1000);
 	send_away(PAGE);
-	stopped(PVM_EXIT_EXCEPTION, PVM_VEC_DE);
+	late_stopped(PVM_EXIT_EXCEPTION, PVM_VEC_DE);
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RETRY);
 	cr_assert_eq(stop.kind, PVM_EXIT_KICK, "the vCPU has it all");
 	host_wants_its_thread = false;
@@ -480,7 +293,7 @@ Test(exit_late, a_host_that_does_not_wait_gets_its_thread_back)
 
 	host_wants_its_thread = true;
 	stop.gva = pvm_gva(PAGE);
-	stopped(PVM_EXIT_EXCEPTION, PVM_VEC_PF);
+	late_stopped(PVM_EXIT_EXCEPTION, PVM_VEC_PF);
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RETRY, "a fault does not wait either");
 	host_wants_its_thread = false;
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
@@ -517,7 +330,7 @@ Test(exit_late, M11_an_event_whose_stack_is_lost_is_an_error_and_comes_later)
 	struct guest_snapshot before = guest_snapshot(vcpu);
 
 	send_away(STACK - 0x1000);
-	stopped(PVM_EXIT_SOFTWARE, PVM_VEC_BP);
+	late_stopped(PVM_EXIT_SOFTWARE, PVM_VEC_BP);
 	assert_fails(PVM_EFAULT);
 	guest_assert_unchanged(vcpu, &before);
 	assert_fails(PVM_ENOMEM);
@@ -533,7 +346,7 @@ Test(exit_late, an_event_that_waits_is_in_the_vcpus_state)
 	const char *field;
 
 	send_away(STACK - 0x1000);
-	stopped(PVM_EXIT_EXCEPTION, PVM_VEC_GP);
+	late_stopped(PVM_EXIT_EXCEPTION, PVM_VEC_GP);
 	stop.error_code = 0x18;
 	f.host.ops.decode = NULL;
 	assert_fails(PVM_EFAULT);
@@ -555,12 +368,12 @@ Test(exit_late, M11_a_system_call_whose_memory_is_lost_has_not_happened)
 	before = guest_snapshot(vcpu);
 	vcpu->rip += PVM_SYSCALL_LENGTH;
 	send_away(STACK);
-	stopped(PVM_EXIT_SYSCALL, 0);
+	late_stopped(PVM_EXIT_SYSCALL, 0);
 	assert_fails(PVM_EFAULT);
 	guest_assert_unchanged(vcpu, &before);
 	/* The guest comes to it again. */
 	vcpu->rip += PVM_SYSCALL_LENGTH;
-	stopped(PVM_EXIT_SYSCALL, 0);
+	late_stopped(PVM_EXIT_SYSCALL, 0);
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
 	cr_assert_eq(vcpu->rip, 0x123456);
 }
@@ -570,9 +383,9 @@ Test(exit_late, M11_a_table_that_is_lost_is_an_error_and_the_fault_comes_again)
 	map_window();
 	send_away(window_table());
 	stop.gva = pvm_gva(WINDOW);
-	stopped(PVM_EXIT_EXCEPTION, PVM_VEC_PF);
+	late_stopped(PVM_EXIT_EXCEPTION, PVM_VEC_PF);
 	assert_fails(PVM_EFAULT);
-	stopped(PVM_EXIT_EXCEPTION, PVM_VEC_PF);
+	late_stopped(PVM_EXIT_EXCEPTION, PVM_VEC_PF);
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
 	cr_assert(*fixture_entry(&f, vcpu->cr3, 4, WINDOW, 1) & PVM_PTE_A, "it was filled");
 }
@@ -583,7 +396,7 @@ static void answer_ins_without_its_page(void)
 	decoded = (struct pvm_insn){ .op = PVM_INSN_INS, .length = 1, .size = 1, .address_size = 8,
 				     .address = PAGE };
 	vcpu->gpr[PVM_RDX] = PORT;
-	stopped(PVM_EXIT_EXCEPTION, PVM_VEC_GP);
+	late_stopped(PVM_EXIT_EXCEPTION, PVM_VEC_GP);
 	cr_assert_eq(handle(PVM_NO_SLEEP), PVM_ACT_IO);
 	send_away(PAGE);
 	pvm_exit_is_action(&stop, pvm_complete_io(vcpu, 0x5a));
@@ -621,7 +434,7 @@ Test(exit_late, M12_memory_that_never_stays_ends_the_call)
 	f.host.ops.gfn_to_frame = frame_that_leaves;
 	f.host.ops.gfn_to_va = va_of_all_but_one;
 	vcpu->gpr[PVM_RSP] = PAGE + 0x1000;
-	stopped(PVM_EXIT_EXCEPTION, PVM_VEC_DE);
+	late_stopped(PVM_EXIT_EXCEPTION, PVM_VEC_DE);
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RETRY);
 }
 
@@ -638,7 +451,7 @@ Test(exit_late, a_frame_that_has_no_va_is_no_stack)
 	f.host.ops.gfn_to_frame = frame_of_a_device;
 	f.host.ops.gfn_to_va = va_of_all_but_one;
 	vcpu->gpr[PVM_RSP] = PAGE + 0x1000;
-	stopped(PVM_EXIT_EXCEPTION, PVM_VEC_DE);
+	late_stopped(PVM_EXIT_EXCEPTION, PVM_VEC_DE);
 	cr_assert_eq(handle(PVM_NO_SLEEP), PVM_ACT_SHUTDOWN);
 	cr_assert_eq(vcpu->request.shutdown.reason, PVM_SHUTDOWN_DOUBLE_FAULT);
 }
@@ -648,7 +461,7 @@ Test(exit_late, memory_that_has_come_and_may_have_gone_again_is_late)
 {
 	f.host.ops.gfn_to_va = va_of_all_but_one;
 	vcpu->gpr[PVM_RSP] = PAGE + 0x1000;
-	stopped(PVM_EXIT_EXCEPTION, PVM_VEC_DE);
+	late_stopped(PVM_EXIT_EXCEPTION, PVM_VEC_DE);
 	cr_assert_eq(handle(PVM_NO_SLEEP), PVM_ACT_RETRY);
 	f.host.ops.gfn_to_va = test_host_ops.gfn_to_va;
 	cr_assert_eq(handle(PVM_MAY_SLEEP), PVM_ACT_RESUME);
