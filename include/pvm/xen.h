@@ -108,7 +108,7 @@ struct pvm_xen_mmuext_op {
 	uint32_t cmd;
 	uint32_t pad;
 	uint64_t arg1;		/* frame, or linear address */
-	uint64_t arg2;		/* pointer to a bitmap of vCPUs, frame, or entries: 32 bits, the rest is as it was */
+	uint64_t arg2;		/* a pointer, a frame, or entries: 32 bits, the rest is as it was */
 };
 
 /* update_va_mapping: flags, beside which UVMF_MULTI has a pointer to a bitmap of vCPUs */
