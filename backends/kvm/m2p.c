@@ -108,7 +108,8 @@ int pvm_kvm_m2p_get(u64 wanted, u64 *entry)
 {
 	int error;
 
-	mutex_lock(&lock);
+	if (mutex_lock_killable(&lock))
+		return -EINTR;
 	users++;
 	error = grow(wanted);
 	if (error)

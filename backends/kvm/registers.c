@@ -202,6 +202,23 @@ static void flat(struct kvm_segment *var, u16 selector, u64 base, bool code, boo
 	};
 }
 
+/* A segment of the guest's own, of the TLS or an LDT, is as its descriptor says. */
+static void describe(struct kvm_segment *var, const struct pvm_vcpu *pvm)
+{
+	u64 desc = pvm_vcpu_descriptor(pvm, var->selector);
+
+	if (!desc)
+		return;
+	var->base = PVM_DESC_BASE(desc);
+	var->g = desc >> 55 & 1;
+	var->limit = (desc & 0xffff) | (desc >> 32 & 0xf0000);
+	if (var->g)
+		var->limit = var->limit << 12 | 0xfff;
+	var->type = desc >> 40 & 0xf;
+	var->present = !!(desc & PVM_DESC_P);
+	var->db = !!(desc & PVM_DESC_DB);
+}
+
 static bool is_64_bit(const struct pvm_kvm_vcpu *v)
 {
 	return pvm_vcpu_mode(&v->pvm) != PVM_MODE_USER32;
@@ -219,13 +236,16 @@ void pvm_kvm_get_segment(struct kvm_vcpu *vcpu, struct kvm_segment *var, int seg
 	switch (seg) {
 	case VCPU_SREG_CS:
 		flat(var, pvm->seg[PVM_CS], 0, true, is_64_bit(v), cpl);
+		describe(var, pvm);
 		break;
 	case VCPU_SREG_SS:
 		flat(var, pvm->seg[PVM_SS], 0, false, false, cpl);
+		describe(var, pvm);
 		break;
 	case VCPU_SREG_DS:
 	case VCPU_SREG_ES:
 		flat(var, pvm->seg[seg], 0, false, false, 3);
+		describe(var, pvm);
 		var->unusable = !pvm->seg[seg];
 		break;
 	case VCPU_SREG_TR:	/* a user program has no map of ports for KVM's emulator to look into */
@@ -234,7 +254,9 @@ void pvm_kvm_get_segment(struct kvm_vcpu *vcpu, struct kvm_segment *var, int seg
 		break;
 	case VCPU_SREG_FS:
 	case VCPU_SREG_GS:
-		flat(var, pvm->seg[seg], seg == VCPU_SREG_FS ? pvm->fs_base : pvm->gs_base, false, false, 3);
+		flat(var, pvm->seg[seg], 0, false, false, 3);
+		describe(var, pvm);
+		var->base = seg == VCPU_SREG_FS ? pvm->fs_base : pvm->gs_base;
 		var->unusable = !pvm->seg[seg];
 		break;
 	}

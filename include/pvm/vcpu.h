@@ -422,6 +422,10 @@ PVM_API bool pvm_data_selector_valid(const struct pvm_vcpu *vcpu, uint16_t sel);
  * segments of user mode, which can be read (push %cs; pop %es). */
 PVM_API bool pvm_selector_loadable(const struct pvm_vcpu *vcpu, uint16_t sel);
 
+/* The descriptor that @sel names, as the CPU has it: one of the TLS or of an LDT. 0: there is none, or @sel
+ * is NULL or one of the hypervisor's segments, which are flat. */
+PVM_API uint64_t pvm_vcpu_descriptor(const struct pvm_vcpu *vcpu, uint16_t sel);
+
 /**
  * pvm_load_gs - load GS and its base, NULL on a bad selector.
  * @sel: any value; what pvm_data_selector_valid() takes is loaded.

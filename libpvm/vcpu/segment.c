@@ -77,16 +77,24 @@ bool pvm_selector_loadable(const struct pvm_vcpu *vcpu, uint16_t sel)
 	return classify(&vcpu->vm->config, sel) == SELECTOR_CODE || pvm_data_selector_valid(vcpu, sel);
 }
 
+uint64_t pvm_vcpu_descriptor(const struct pvm_vcpu *vcpu, uint16_t sel)
+{
+	switch (classify(&vcpu->vm->config, sel)) {
+	case SELECTOR_TLS:
+		return tls_of(vcpu, sel);
+	case SELECTOR_LDT:
+		return pvm_ldt_entry(vcpu, sel);
+	default:
+		return 0;
+	}
+}
+
 uint64_t pvm_load_gs(struct pvm_vcpu *vcpu, uint16_t sel)
 {
 	if (!pvm_data_selector_valid(vcpu, sel))
 		sel = 0;
 	vcpu->seg[PVM_GS] = sel;
-	vcpu->gs_base = 0;
-	if (classify(&vcpu->vm->config, sel) == SELECTOR_TLS)
-		vcpu->gs_base = PVM_DESC_BASE(tls_of(vcpu, sel));
-	else if (classify(&vcpu->vm->config, sel) == SELECTOR_LDT)
-		vcpu->gs_base = PVM_DESC_BASE(pvm_ldt_entry(vcpu, sel));
+	vcpu->gs_base = PVM_DESC_BASE(pvm_vcpu_descriptor(vcpu, sel));
 	return vcpu->gs_base;
 }
 

@@ -15,11 +15,12 @@ import sys
 PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
 LOAD, EQUAL, RETURN = 0x20, 0x15, 0x06		# BPF: ld abs, jeq, ret
 ALLOW, ERRNO = 0x7fff0000, 0x00050000
-ARG0_LOW, ARG0_HIGH = 16, 20			# in struct seccomp_data
+ARGUMENTS = 16					# in struct seccomp_data
 
 CLONE_THREAD_FLAGS = 0x10000 | 0x100 | 0x800 | 0x200 | 0x100000	# of the stub's second thread
 
-# The system call; the first argument's halves, None: any; the error; what the line says.
+# The system call; the first argument's halves, None: any; the error; what the line says; the argument, if it is
+# another.
 DENIED = {
     "seccomp": (317, None, None, errno.ENOSYS, "seccomp filters"),
     "dispatch": (157, 59, 0, errno.EINVAL, "Syscall User Dispatch"),
@@ -37,15 +38,18 @@ DENIED = {
     "munmap": (11, 0, 1, errno.EPERM, "does not let a process unmap what the kernel put there"),
     "thread": (56, CLONE_THREAD_FLAGS, 0, errno.EAGAIN, "could not be set up: a second thread"),
     "close-range": (436, None, None, errno.ENOSYS, "close_range needs Linux 5.9"),
+    # As after unshare(CLONE_NEWPID), and as PR_SET_MDWE does.
+    "clone3": (435, None, None, errno.EINVAL, "unshare --fork"),
+    "write-exec": (9, 7, 0, errno.EPERM, "memory that is written and executed is denied", 2),
 }
 
 
-def program(number, low, high, error):
+def program(number, low, high, error, argument=0):
     def insn(code, true, false, value):
         return struct.pack("HBBI", code, true, false, value)
     checks = [(0, number)]
     if low is not None:
-        checks += [(ARG0_LOW, low), (ARG0_HIGH, high)]
+        checks += [(ARGUMENTS + 8 * argument, low), (ARGUMENTS + 8 * argument + 4, high)]
     code = []
     for i, (offset, value) in enumerate(checks):
         left = 2 * (len(checks) - i - 1) + 1	# to the last instruction
@@ -78,8 +82,8 @@ def end_unread(command, deny):
 
 def main():
     what, pvm, guest = sys.argv[1:]
-    number, low, high, error, words = DENIED[what]
-    code, length = program(number, low, high, error)
+    number, low, high, error, words, *argument = DENIED[what]
+    code, length = program(number, low, high, error, *argument)
     libc = ctypes.CDLL(None, use_errno=True)
 
     def deny():

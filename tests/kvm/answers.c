@@ -108,6 +108,42 @@ static void sregs_as_they_were(uint32_t abi)
 	machine_destroy(&m);
 }
 
+#define TLS0_SEL	0x63	/* Linux's first */
+#define TLS0		0x00c0f32000000001ull	/* data, DPL 3, 8 KiB from 2 MiB on */
+
+/* A 32-bit program loads from a device: MOV EAX, [0x10] by a segment of the TLS. */
+static void segment_of_the_tls(void)
+{
+	struct kvm_sregs sregs;
+	struct kvm_regs set;
+	uint64_t *table;
+	unsigned i;
+
+	bare_begin(&m, BARE_CODE("\xa1\x10\x00\x00\x00\xeb\xfe"));
+	ASK(m.vcpu[0], KVM_GET_SREGS, &sregs);
+	for (i = 0; i < 3; i++)
+		*(uint64_t *)(m.memory + sregs.cr3 + i * PAGE) |= 4;
+	table = (uint64_t *)(m.memory + sregs.cr3 + 2 * PAGE);
+	table[1] = BARE_MEMORY | 0x87;		/* where no memory is */
+	check(bare_set_msr(&m, PVM_KVM_MSR_TLS0, TLS0), "an entry of the TLS is set");
+	sregs.cs.selector = 0x23;
+	sregs.cs.l = 0;
+	sregs.ss.selector = 0x2b;
+	sregs.cs.dpl = sregs.ss.dpl = 3;
+	sregs.ds.selector = TLS0_SEL;
+	ASK(m.vcpu[0], KVM_SET_SREGS, &sregs);
+	set = bare_regs(&m);
+	set.rip = BARE_CODE_GPA;
+	ASK(m.vcpu[0], KVM_SET_REGS, &set);
+	check(!bare_run(&m) && m.run[0]->exit_reason == KVM_EXIT_MMIO &&
+	      m.run[0]->mmio.phys_addr == BARE_MEMORY + 0x10,
+	      "a segment's base counts where a device is read: 0x%llx", m.run[0]->mmio.phys_addr);
+	bare_complete(&m);
+	ASK(m.vcpu[0], KVM_GET_SREGS, &sregs);
+	check(sregs.ds.base == BARE_MEMORY && sregs.ds.limit == 0x1fff, "and user space sees it");
+	machine_destroy(&m);
+}
+
 static void nothing(int number)
 {
 	(void)number;
@@ -230,6 +266,7 @@ int main(void)
 	snapshot_msr();
 	sregs_as_they_were(PVM_ABI_DUAL_CR3);
 	sregs_as_they_were(PVM_ABI_SINGLE_CR3);
+	segment_of_the_tls();
 	halted();
 	reset();
 	pvcs_that_moves();

@@ -48,7 +48,8 @@ static int native_vm_init(struct monitor_vm *vm, char *why, size_t why_size)
 	more_descriptors();
 	error = watchdog_start(&native->watchdog);
 	if (error) {
-		snprintf(why, why_size, "native executor: no thread: %s", strerror(error));
+		snprintf(why, why_size, "native executor: no thread: %s%s", strerror(error),
+			 error == EINVAL ? " (a new PID namespace begins with a child: unshare --fork)" : "");
 		free(native);
 		return -1;
 	}
@@ -325,8 +326,7 @@ static bool start_over(struct monitor_vcpu *vcpu, struct space *space, struct pv
 		return true;
 	pool_discard(&native->pool, space);
 	executor_fail(exit, PVM_EXIT_FAILED, "the host refuses to map guest address %#lx: %s",
-		      (unsigned long)last_fault(vcpu)->gva,
-		      error == -ESRCH ? "the stub died" : strerror(-error));
+		      (unsigned long)last_fault(vcpu)->gva, space_refusal(error));
 	return false;
 }
 

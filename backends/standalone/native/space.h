@@ -146,6 +146,8 @@ bool space_commands_are_long(const struct space *space);
 /* Carry out the commands, and do not run the guest. 0, -errno of one that the
  * host refused, or -ESRCH when the stub is gone. */
 int space_prepare(struct space *space);
+/* What @error of space_prepare() means, for a line to the user. */
+const char *space_refusal(int error);
 
 /* Carry out the commands, run the guest as frame_load() left it, wait for the
  * stop. */

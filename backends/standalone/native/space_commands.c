@@ -3,6 +3,7 @@
  * The list of commands that a stub's mapper carries out before the next run: what must be forgotten, and what
  * is mapped. Owns what a command looks like; space.c gives the order.
  */
+#include <errno.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
@@ -152,4 +153,16 @@ bool space_commands_are_long(const struct space *space)
 	for (i = 0; i < space->control->count; i++)
 		size += space->control->commands[i].arg[1];
 	return size > LONG_COMMANDS;
+}
+
+const char *space_refusal(int error)
+{
+	switch (error) {
+	case -ESRCH:
+		return "the stub died";
+	case -EPERM:
+	case -EACCES:
+		return "memory that is written and executed is denied (PR_SET_MDWE, MemoryDenyWriteExecute=, execmem)";
+	}
+	return strerror(-error);
 }
