@@ -64,6 +64,7 @@ static bool add_segment(const struct xen_blk *blk, struct xen_blk_request *to, c
 	uint8_t *page;
 
 	memcpy(&segment, from, sizeof(segment));
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);	/* M6: of a page of the guest's, it is read once */
 	if (segment.first > segment.last || segment.last >= PAGE_SECTORS)
 		return false;
 	/* What is read from the disk is written to the page. */

@@ -46,11 +46,12 @@ static void save_tree(const struct xen_store_tree *tree, struct xen_record *to)
 	}
 }
 
-/* Where a tree's reader is: a path, and where the path of each depth on the way ends in it. */
+/* Where a tree's reader is: a path, and where the path of each depth on the way ends in it. The path is last:
+ * a sanitizer sees what is written after it. */
 struct place {
-	char path[XEN_STORE_PATH_MAX + 1];
 	uint32_t end[DEPTH_MAX + 1];
 	uint32_t depth;
+	char path[XEN_STORE_PATH_MAX + 1];
 };
 
 /* A name below the place's node of the depth above @depth. */
@@ -61,7 +62,7 @@ static bool go_to(struct place *place, uint32_t depth, const char *name, uint32_
 	if (!depth || depth > place->depth + 1 || !length)
 		return false;
 	above = place->end[depth - 1];
-	if (length > XEN_STORE_PATH_MAX - 1 - above)
+	if (above + 1 >= XEN_STORE_PATH_MAX || length > XEN_STORE_PATH_MAX - 1 - above)
 		return false;
 	for (i = 0; i < length; i++) {
 		if (name[i] == '/')

@@ -3,6 +3,7 @@
 #include "devices.h"
 
 #include <net/if.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "pvm.h"
@@ -65,4 +66,17 @@ const char *parse_net(char *text, struct monitor_net *net)
 		part = next;
 	}
 	return NULL;
+}
+
+void print_net(const struct monitor_net *net, char *text, size_t size)
+{
+	char forward[64] = "";
+
+	if (net->tap) {
+		snprintf(text, size, "tap %s", net->tap);
+		return;
+	}
+	if (net->forward_from)
+		snprintf(forward, sizeof(forward), ", port %u is the guest's %u", net->forward_from, net->forward_to);
+	snprintf(text, size, "user%s%s", forward, net->loopback ? ", with the host's 127.0.0.1" : "");
 }

@@ -3,6 +3,8 @@
 #ifndef TOOLS_DEVICES_H
 #define TOOLS_DEVICES_H
 
+#include <stddef.h>
+
 #include "vm.h"
 
 /**
@@ -12,5 +14,8 @@
  */
 const char *parse_disk(char *text, struct monitor_disk *disk);
 const char *parse_net(char *text, struct monitor_net *net);
+
+/* What the network is, for a person. */
+void print_net(const struct monitor_net *net, char *text, size_t size);
 
 #endif /* TOOLS_DEVICES_H */

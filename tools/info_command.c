@@ -6,9 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "devices.h"
 #include "elf_open.h"
 #include "guest_abi.h"
 #include "kernel_image.h"
+#include "output.h"
 #include "saved/description.h"
 #include "saved/saved_file.h"
 #include "vm.h"
@@ -147,26 +149,19 @@ static void print_kernel(const struct elf_file *elf, const struct kernel_image *
 /* Text of a file's: what is no character stays off the terminal. */
 static void print_text(const char *name, const char *text)
 {
-	printf("%s", name);
-	for (; *text; text++)
-		putchar((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text);
-	putchar('\n');
-}
+	size_t control;
 
-static void print_net(const struct monitor_net *net)
-{
-	if (net->tap) {
-		print_text("net:     tap ", net->tap);
-		return;
+	printf("%s", name);
+	for (; *text; text += control ? control : 1) {
+		control = output_control_size(text);
+		putchar(control ? '?' : *text);
 	}
-	printf("net:     user");
-	if (net->forward_from)
-		printf(", port %u is the guest's %u", net->forward_from, net->forward_to);
-	printf("%s\n", net->loopback ? ", with the host's 127.0.0.1" : "");
+	putchar('\n');
 }
 
 static void print_saved(const char *path, const struct saved_description *saved)
 {
+	char net[128];
 	unsigned i;
 
 	printf("%s: a saved guest: pvm restore %s\n", path, path);
@@ -179,8 +174,10 @@ static void print_saved(const char *path, const struct saved_description *saved)
 		       saved->disks[i].read_only ? ", only read" : "");
 		print_text("", saved->disks[i].path);
 	}
-	for (i = 0; i < saved->net_count; i++)
-		print_net(&saved->nets[i]);
+	for (i = 0; i < saved->net_count; i++) {
+		print_net(&saved->nets[i], net, sizeof(net));
+		print_text("net:     ", net);
+	}
 }
 
 static int print_if_saved(const char *path, char *why, size_t why_size)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "devices.h"
 #include "guest_run.h"
 #include "output.h"
 #include "pvm.h"
@@ -17,6 +18,8 @@ static const char help[] =
 "kvm-pvm.ko. From then on it is a guest as 'pvm run' has it, and can be saved again.\n"
 "Its disks have to be as they were when it was saved. TCP connections through\n"
 "--net=user are lost. FILE stays: who goes on with it twice needs the disks twice.\n"
+"Disks and networks of the host are the guest's as FILE says: of a file from others,\n"
+"see 'pvm info FILE' first, or name them here.\n"
 "\n"
 "  -d, --disk=FILE[,ro]      in place of the saved disks, each in its order; as large\n"
 "  -n, --net=NET             in place of the saved networks, each in its order\n"
@@ -73,6 +76,21 @@ static int parse_options(struct guest_run *options, const char **path, int argc,
 	return 0;
 }
 
+/* What the guest gets of the host because the file says so, and not who calls. */
+static void say_what_it_gets(const struct saved_description *saved, bool disks, bool nets)
+{
+	char net[128];
+	unsigned i;
+
+	for (i = 0; disks && i < saved->disk_count; i++)
+		output_say("pvm: as the file says: disk %s%s\n", saved->disks[i].path,
+			   saved->disks[i].read_only ? ", only read" : "");
+	for (i = 0; nets && i < saved->net_count; i++) {
+		print_net(&saved->nets[i], net, sizeof(net));
+		output_say("pvm: as the file says: network %s\n", net);
+	}
+}
+
 static int restore(struct guest_run *options, struct saved_reader *reader,
 		   struct saved_description *description)
 {
@@ -80,6 +98,7 @@ static int restore(struct guest_run *options, struct saved_reader *reader,
 	char why[PATH_MAX + 512];
 	const char *text;
 	size_t length;
+	bool disks = !options->vm.disk_count, nets = !options->vm.net_count;
 	int status = MONITOR_STATUS_FAILED;
 
 	text = saved_reader_text(reader, &length);
@@ -90,10 +109,12 @@ static int restore(struct guest_run *options, struct saved_reader *reader,
 		return status;
 	}
 	options->vm.saved = reader;
-	if (saved_options(description, path, &options->vm, why, sizeof(why)))
+	if (saved_options(description, path, &options->vm, why, sizeof(why))) {
 		output_say("pvm: %s\n", why);
-	else
+	} else {
+		say_what_it_gets(description, disks, nets);
 		status = guest_run(options);
+	}
 	saved_description_close(description);
 	return status;
 }

@@ -162,7 +162,9 @@ void pvm_kvm_frames_destroy(struct pvm_kvm_frames *frames)
 	for (i = 0; i < LEVELS; i++)
 		while ((page = pop(&frames->spare[i])))
 			free_page(page);
-	for (i = 0; i < PVM_KVM_FRAMES_TOP; i++)
+	for (i = 0; i < PVM_KVM_FRAMES_TOP; i++) {
 		if (frames->top[i])
 			free_below(frames->top[i], LEVELS);
+		frames->top[i] = 0;
+	}
 }

@@ -202,6 +202,7 @@ void pvm_kvm_vm_destroy(struct kvm *kvm)
 	pvm_kvm_notifier_destroy(vm);
 	vm->memory.is_going = true;
 	if (vm->is_made) {
+		vm->is_made = false;
 		pvm_kvm_alias_put(vm->kvm.mm);
 		pvm_vm_destroy(&vm->pvm);
 		pvm_switcher_vm_destroy(&vm->switcher);

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "loop.h"
+#include "output.h"
 
 #define FDS_MAX		8	/* of a message: all that come are closed */
 #define WAITING		4	/* clients */
@@ -222,30 +223,35 @@ static int open_socket(void)
 {
 	struct sockaddr_un address;
 	socklen_t length = control_address(&address, getpid());
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), error;
 
 	if (fd < 0)
 		return -1;
 	if (!bind(fd, (struct sockaddr *)&address, length) && !listen(fd, WAITING))
 		return fd;
+	error = errno;
 	close(fd);
+	errno = error;
 	return -1;
 }
 
 struct control *control_start(struct monitor_vm *vm)
 {
 	struct control *control = calloc(1, sizeof(*control));
+	int error;
 
 	if (!control)
 		return NULL;
 	control->vm = vm;
 	control->client = -1;
 	control->fd = open_socket();
-	if (control->fd >= 0) {
-		if (!pthread_create(&control->thread, NULL, listen_for_clients, control))
-			return control;
+	error = control->fd < 0 ? errno : pthread_create(&control->thread, NULL, listen_for_clients, control);
+	if (!error)
+		return control;
+	output_say("pvm: 'pvm save' will not reach this guest: its socket @pvm/%d: %s\n", (int)getpid(),
+		   strerror(error));
+	if (control->fd >= 0)
 		close(control->fd);
-	}
 	free(control);
 	return NULL;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * Guest memory. The file's size is sealed, so that no mapping of it can ever
- * fault because the file has become shorter; core dumps of the monitor leave it out.
+ * Guest memory. A file's size is sealed, so that no mapping of it can ever fault because the file has become
+ * shorter; core dumps of the monitor leave it out.
  * Must not know what is in it.
  */
 #define _GNU_SOURCE
@@ -21,8 +21,54 @@ static int fail(struct guest_memory *memory, const char *what, char *why, size_t
 	return -1;
 }
 
-int guest_memory_create(struct guest_memory *memory, uint64_t size, char *why, size_t why_size)
+/* NULL: errno says why. */
+static void *map(int fd, uint64_t size)
 {
+	int flags = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
+	void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, flags | MAP_NORESERVE, fd, 0);
+
+	return at == MAP_FAILED ? NULL : at;
+}
+
+/* What has its address in common with gpa 0 but for the upper bits: large pages of the guest's can be the
+ * host's. */
+static void *map_private(uint64_t size)
+{
+	const uint64_t slack = PVM_LEVEL_SIZE(2) - PVM_PAGE_SIZE;
+	uint8_t *from = map(-1, size + slack), *at;
+
+	if (!from)
+		return NULL;
+	at = from + (-(uintptr_t)from & (PVM_LEVEL_SIZE(2) - 1));
+	if (at > from)
+		munmap(from, (size_t)(at - from));
+	if (from + slack > at)
+		munmap(at + size, (size_t)(from + slack - at));
+	madvise(at, size, MADV_HUGEPAGE);	/* refused: in small ones */
+	madvise(at, size, MADV_DONTFORK);
+	return at;
+}
+
+/* -1: errno, and what has failed. */
+static int make_file(struct guest_memory *memory, const char **what)
+{
+	*what = "memfd_create";
+	memory->fd = memfd_create("pvm-guest", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (memory->fd < 0)
+		return -1;
+	*what = "ftruncate";
+	if (ftruncate(memory->fd, (off_t)memory->size))
+		return -1;
+	*what = "sealing its size";
+	return fcntl(memory->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+}
+
+int guest_memory_create(struct guest_memory *memory, enum guest_memory_kind kind, uint64_t size, char *why,
+			size_t why_size)
+{
+	const char *what;
+
+
 	*memory = (struct guest_memory){ .fd = -1 };
 	if (size < GUEST_MEMORY_MIN || size > GUEST_MEMORY_MAX) {
 		snprintf(why, why_size,
@@ -31,19 +77,11 @@ int guest_memory_create(struct guest_memory *memory, uint64_t size, char *why, s
 		return -1;
 	}
 	memory->size = (size + PVM_PAGE_SIZE - 1) & ~(PVM_PAGE_SIZE - 1);
-	memory->fd = memfd_create("pvm-guest", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (memory->fd < 0)
-		return fail(memory, "memfd_create", why, why_size);
-	if (ftruncate(memory->fd, (off_t)memory->size))
-		return fail(memory, "ftruncate", why, why_size);
-	if (fcntl(memory->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
-		return fail(memory, "sealing its size", why, why_size);
-	memory->va = mmap(NULL, memory->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
-			  memory->fd, 0);
-	if (memory->va == MAP_FAILED) {
-		memory->va = NULL;
+	if (kind == GUEST_MEMORY_FILE && make_file(memory, &what))
+		return fail(memory, what, why, why_size);
+	memory->va = kind == GUEST_MEMORY_FILE ? map(memory->fd, memory->size) : map_private(memory->size);
+	if (!memory->va)
 		return fail(memory, "mmap", why, why_size);
-	}
 	madvise(memory->va, memory->size, MADV_DONTDUMP);
 	return 0;
 }

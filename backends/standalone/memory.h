@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * Guest memory: one memfd of fixed size, mapped once in the monitor and page by
- * page into what executes the guest.
+ * Guest memory: mapped once in the monitor, from there by the host's hypervisor, or as a file of fixed size,
+ * page by page into what executes the guest.
  */
 #ifndef STANDALONE_MEMORY_H
 #define STANDALONE_MEMORY_H
@@ -17,7 +17,8 @@
  * @size: bytes, GUEST_MEMORY_MIN..GUEST_MEMORY_MAX, rounded up to 4 KiB.
  * Returns 0, or -1 with one line in @why.
  */
-int guest_memory_create(struct guest_memory *memory, uint64_t size, char *why, size_t why_size);
+int guest_memory_create(struct guest_memory *memory, enum guest_memory_kind kind, uint64_t size, char *why,
+			size_t why_size);
 void guest_memory_destroy(struct guest_memory *memory);
 
 /* A pointer to [gpa, gpa+len), or NULL if any of it is not memory. */

@@ -67,9 +67,18 @@ struct executor_saving_ops {
 			   const void *data, uint64_t size, char *why, size_t why_size);
 };
 
+/* Where guest memory is: memory.h. */
+enum guest_memory_kind {
+	GUEST_MEMORY_FILE,	/* a memfd */
+	/* The monitor's own, fd -1: in the host's large pages where it has some, which a memfd is only where
+	 * an administrator has said so. */
+	GUEST_MEMORY_PRIVATE,
+};
+
 /* An executor. All functions are called from the vCPU's own thread unless said. */
 struct executor_ops {
 	const char *name;
+	enum guest_memory_kind memory;
 
 	/* May it be taken where the user has named none? Says no where it cannot work,
 	 * with one line in @why. NULL: it always may. Any thread. */
@@ -134,11 +143,11 @@ extern const struct executor_ops kvm_executor;
 extern const struct executor_ops native_executor;
 extern const struct executor_ops model_executor;
 
-/* Guest memory: one memfd, RAM from gpa 0. The hpa of a frame is its gpa plus
+/* Guest memory: RAM from gpa 0. The hpa of a frame is its gpa plus
  * GUEST_HPA_BASE, so that confusing the two shows. */
 #define GUEST_HPA_BASE	(1ull << 44)
 struct guest_memory {
-	int fd;
+	int fd;			/* of GUEST_MEMORY_FILE; -1: it is none */
 	uint64_t size;		/* bytes, a multiple of 4 KiB */
 	uint8_t *va;		/* the whole of it in the monitor */
 };

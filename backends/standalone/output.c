@@ -111,6 +111,23 @@ void output_report(const void *text, size_t size)
 		close(own);
 }
 
+size_t output_control_size(const char *text)
+{
+	const unsigned char *at = (const unsigned char *)text;
+
+	if (at[0] == 0xc2 && at[1] >= 0x80 && at[1] <= 0x9f)
+		return 2;
+	return (at[0] && at[0] < ' ') || at[0] == 0x7f;
+}
+
+static void make_plain(char *text)
+{
+	for (; *text; text++) {
+		if (*text != '\n' && *text != '\t')
+			memset(text, '?', output_control_size(text));
+	}
+}
+
 void output_say(const char *format, ...)
 {
 	char line[PATH_MAX + 768];	/* a line may name a file */
@@ -124,6 +141,8 @@ void output_say(const char *format, ...)
 		length = sizeof(line) - 1;
 		line[length - 1] = '\n';
 	}
-	if (length > 0)
-		output_report(line, (size_t)length);
+	if (length <= 0)
+		return;
+	make_plain(line);
+	output_report(line, (size_t)length);
 }

@@ -36,7 +36,11 @@ int output_write(int fd, int over, int patience, const void *bytes, size_t size)
 /* To standard error, but not for ever: it may have no reader. What is not taken in
  * OUTPUT_PATIENCE_MS is dropped. */
 void output_report(const void *text, size_t size);
-/* The same with a line, which may name a file. */
+/* The same with a line, which may name a file: what a terminal could obey is '?', but for a tab and the end
+ * of a line. */
 __attribute__((format(printf, 1, 2))) void output_say(const char *format, ...);
+
+/* How many bytes the control character at @text has, in UTF-8; 0: it is another, or @text's end. */
+size_t output_control_size(const char *text);
 
 #endif /* STANDALONE_OUTPUT_H */

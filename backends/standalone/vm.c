@@ -238,7 +238,7 @@ static int make_memory(struct monitor_vm *vm, const struct elf_file *elf,
 
 	if (options->memory)
 		size = options->memory;
-	if (guest_memory_create(&vm->memory, size, why, why_size))
+	if (guest_memory_create(&vm->memory, vm->executor->memory, size, why, why_size))
 		return -1;
 	if (options->kernel)	/* xen_guest_create() */
 		return 0;

@@ -144,6 +144,7 @@ void pvm_vcpu_destroy(struct pvm_vcpu *vcpu)
 
 void pvm_vcpu_reset(struct pvm_vcpu *vcpu)
 {
+	pvm_pvcs_leave(vcpu);		/* S8 */
 	if (vcpu->vm->abi->vcpu_reset)
 		vcpu->vm->abi->vcpu_reset(vcpu);
 	pvm_pvcs_attach(vcpu, 0);

@@ -195,6 +195,7 @@ def judge(first, second):
     for line in ("/small/saved: process .* is not saved: cannot write: No space left on device",
                  "/d/saved.1: File exists", "saved: 'pvm restore' goes on with it", "/d/damaged: damaged:",
                  "/d/damaged: cut short", "the guest ends: power off", "disk: +xvda, 25165824 bytes, /d/disk",
+                 "as the file says: disk /d/disk", "as the file says: network user",
                  "/d/saved: disk /d/first has 2097152 bytes, and the guest's has 25165824"):
         if not re.search(line, text):
             wrong.append(f"no line {line!r}")

@@ -325,6 +325,7 @@ static bool kvm_xen_notify(struct monitor_vm *monitor, uint32_t port)
 
 const struct executor_ops kvm_executor = {
 	.name = "kvm",
+	.memory = GUEST_MEMORY_PRIVATE,
 	.available = kvm_available,
 	.probe = kvm_probe,
 	.vm_init = kvm_vm_init,

@@ -208,6 +208,7 @@ static void stats(struct monitor_vm *vm, struct executor_stats *stats)
 
 const struct executor_ops model_executor = {
 	.name = "model",
+	.memory = GUEST_MEMORY_FILE,
 	.probe = probe,
 	.vm_init = vm_init,
 	.vm_destroy = vm_destroy,

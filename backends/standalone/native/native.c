@@ -303,10 +303,7 @@ static void hold(struct monitor_vcpu *vcpu, struct space *space)
 	}
 }
 
-/*
- * The host has refused a mapping (vm.max_map_count, memory). A TLB may forget: a
- * new process starts empty.
- */
+/* The host has refused a mapping (vm.max_map_count, memory). A TLB may forget: a new process starts empty. */
 static bool start_over(struct monitor_vcpu *vcpu, struct space *space, struct pvm_guest_exit *exit)
 {
 	struct native_vcpu *native = vcpu->executor;
@@ -548,6 +545,7 @@ static void native_run(struct monitor_vcpu *vcpu, struct pvm_guest_exit *exit)
 
 const struct executor_ops native_executor = {
 	.name = "native",
+	.memory = GUEST_MEMORY_FILE,
 	.probe = native_probe,
 	.vm_init = native_vm_init,
 	.vm_destroy = native_vm_destroy,

@@ -4,7 +4,6 @@
  * devices; then all is written, flushed and synchronised, and only then it is decided whether the guest ends
  * here. In whatever other case it goes on as if nothing had been.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
@@ -189,10 +188,12 @@ static bool is_zero(const uint8_t *page)
 	return !page[0] && !memcmp(page, page + 1, PVM_PAGE_SIZE - 1);
 }
 
-/* The pages of [@at, @end) that are not zero, in pieces. */
-static int write_stretch(struct save *save, uint64_t at, uint64_t end)
+/* The pages that are not zero, in pieces. One that the guest never touched costs nothing: what is read there
+ * is the host's one page of zeros (GUEST_MEMORY_PRIVATE). */
+static int write_memory(struct save *save)
 {
 	const uint8_t *memory = save->vm->memory.va;
+	uint64_t at = 0, end = save->vm->memory.size;
 
 	while (at < end) {
 		uint64_t first = at;
@@ -208,29 +209,6 @@ static int write_stretch(struct save *save, uint64_t at, uint64_t end)
 			snprintf(save->why, save->why_size, "given up");
 			return -1;
 		}
-	}
-	return 0;
-}
-
-/* What the guest never touched is a hole: to read it there would fill it. */
-static int write_memory(struct save *save)
-{
-	const struct guest_memory *memory = &save->vm->memory;
-	off_t at = 0, size = (off_t)memory->size;
-
-	while (at < size) {
-		off_t end;
-
-		at = lseek(memory->fd, at, SEEK_DATA);
-		if (at < 0)
-			return 0;	/* nothing but a hole is left */
-		end = lseek(memory->fd, at, SEEK_HOLE);
-		if (end < 0 || end > size)
-			end = size;
-		at -= at % (off_t)PVM_PAGE_SIZE;
-		if (write_stretch(save, (uint64_t)at, (uint64_t)end))
-			return -1;
-		at = end;
 	}
 	return 0;
 }

@@ -31,6 +31,7 @@ struct xen_disk {
 	uint32_t ring_ref;	/* while it is connected */
 	bool has_said;		/* that the host cannot read or write */
 	bool writes_through;	/* a flush has failed, after which Linux asks for no other */
+	int lost;		/* the errno of a flush that was not the guest's, for its next one */
 	uint64_t count[XEN_BLK_OP_INDIRECT];	/* requests by operation */
 	uint64_t errors;
 };
@@ -154,9 +155,13 @@ static int discard(const struct xen_disk *disk, const struct xen_blk_request *re
 	return result < 0 ? errno : 0;
 }
 
-static int flush(const struct xen_disk *disk)
+/* The host says once for each open file that it has lost something. */
+static int flush(struct xen_disk *disk)
 {
-	return fdatasync(disk->fd) < 0 ? errno : 0;
+	int lost = disk->lost;
+
+	disk->lost = 0;
+	return fdatasync(disk->fd) < 0 ? errno : lost;
 }
 
 static int carry_out(struct xen_disk *disk, const struct xen_blk_request *request)
@@ -346,6 +351,7 @@ int xen_disk_flush(struct xen_disk *disk, char *why, size_t why_size)
 
 	if (!error)
 		return 0;
+	disk->lost = error;
 	snprintf(why, why_size, "disk %s: cannot flush: %s", disk->path, strerror(error));
 	return -1;
 }

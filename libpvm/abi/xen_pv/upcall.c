@@ -163,6 +163,32 @@ static uint64_t info_place(const struct pvm_vcpu *vcpu)
 	       vcpu->id * sizeof(struct pvm_xen_vcpu_info);
 }
 
+/* The place is this one now, or the old one still. */
+static void show_info(struct pvm_vcpu *vcpu)
+{
+	__atomic_store_n(&xen_vcpu(vcpu)->info, (struct pvm_xen_vcpu_info *)vcpu->pvcs, __ATOMIC_SEQ_CST);
+	pvm_xen_tell_everything(vcpu);
+}
+
+/* S8: whoever tells the vCPU has left the page of its vcpu_info before that is let go. PVM_EAGAIN: somebody
+ * is there, and is not waited for (M12). */
+static int leave_old_info(struct pvm_vcpu *vcpu, uint64_t place)
+{
+	struct xen_vcpu *xen = xen_vcpu(vcpu);
+
+	if (!vcpu->pvcs || vcpu->msr.vcpu_struct >> PVM_PAGE_SHIFT == place >> PVM_PAGE_SHIFT)
+		return PVM_OK;
+	if (!vcpu->brief) {
+		pvm_xen_leave_info(vcpu);
+		return PVM_OK;
+	}
+	__atomic_store_n(&xen->info, NULL, __ATOMIC_SEQ_CST);
+	if (!__atomic_load_n(&xen->tellers, __ATOMIC_SEQ_CST))
+		return PVM_OK;
+	show_info(vcpu);
+	return PVM_EAGAIN;
+}
+
 /* What a restored vCPU was told, and its mask, are where they were. */
 static int open_restored_info(struct pvm_vcpu *vcpu)
 {
@@ -172,8 +198,7 @@ static int open_restored_info(struct pvm_vcpu *vcpu)
 	if (rc != PVM_OK)
 		return rc;
 	xen->restored_info = 0;
-	__atomic_store_n(&xen->info, (struct pvm_xen_vcpu_info *)vcpu->pvcs, __ATOMIC_SEQ_CST);
-	pvm_xen_tell_everything(vcpu);
+	show_info(vcpu);
 	return PVM_OK;
 }
 
@@ -188,16 +213,19 @@ int pvm_xen_open_info(struct pvm_vcpu *vcpu)
 		rc = open_restored_info(vcpu);
 	if (rc != PVM_OK || !place || (vcpu->pvcs && vcpu->msr.vcpu_struct == place))
 		return rc;
+	rc = leave_old_info(vcpu, place);
+	if (rc != PVM_OK)
+		return rc;
 	if (vcpu->pvcs)
 		memcpy(&old, vcpu->pvcs, sizeof(old));
 	rc = pvm_pvcs_attach(vcpu, place);
-	if (rc != PVM_OK)
-		return rc;
-	memcpy(vcpu->pvcs, &old, sizeof(old));
-	xen->timeless = true;
-	__atomic_store_n(&xen->info, (struct pvm_xen_vcpu_info *)vcpu->pvcs, __ATOMIC_SEQ_CST);
-	pvm_xen_tell_everything(vcpu);
-	return PVM_OK;
+	if (rc == PVM_OK) {
+		memcpy(vcpu->pvcs, &old, sizeof(old));
+		xen->timeless = true;
+	}
+	if (vcpu->pvcs)
+		show_info(vcpu);
+	return rc;
 }
 
 /* False: it would take too long in one go (M12); loading again does no harm. */

@@ -308,6 +308,28 @@ Test(xen_record, its_guest_goes_on)
 	cr_expect_str_eq(answer(&header), "EEXIST", "the watch is there");
 }
 
+static void put_node(struct xen_record *to, uint32_t depth, uint32_t length)
+{
+	uint32_t i;
+
+	xen_record_put32(to, depth);
+	xen_record_put32(to, length);
+	xen_record_put32(to, 0);
+	for (i = 0; i < length; i++)
+		xen_record_put(to, "n", 1);
+}
+
+/* Where it is written all the same, the build with sanitizers sees it. */
+Test(xen_record, a_node_below_the_longest_path_is_none)
+{
+	struct xen_record to = writer();
+
+	xen_record_put32(&to, 2);
+	put_node(&to, 1, XEN_STORE_PATH_MAX - 1);
+	put_node(&to, 2, XEN_STORE_PATH_MAX);
+	cr_expect_not(restore_store(reader(&to)));
+}
+
 Test(xen_record, a_store_that_is_not_served_any_more_stays_so)
 {
 	struct xen_store_header header = { .length = XEN_STORE_PAYLOAD + 1 };

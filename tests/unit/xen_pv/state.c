@@ -182,6 +182,75 @@ Test(state, a_vcpu_info_on_its_way)
 	cr_expect_eq(xen_vcpu_info(0)->cr2, 0x99);
 }
 
+static unsigned naps;
+
+static void teller_leaves(void *host)
+{
+	(void)host;
+	naps++;
+	xen_vcpu(vcpu)->tellers = 0;
+}
+
+static void (*true_unpin)(void *host, pvm_gfn_t gfn, void *va);
+static unsigned let_go;
+
+static void unpin_what_no_teller_has(void *host, pvm_gfn_t gfn, void *va)
+{
+	uintptr_t info = (uintptr_t)xen_vcpu(vcpu)->info;
+
+	cr_expect_neq(info & ~(uintptr_t)(PVM_PAGE_SIZE - 1), (uintptr_t)va);
+	let_go++;
+	true_unpin(host, gfn, va);
+}
+
+/* A vcpu_info on its way from a page of its own, which only its pin holds. */
+static void restore_on_its_way(void)
+{
+	save();
+	paper.xen[0].info = 0x90040;
+	paper.xen[0].info_now = 0x91040;
+	make_new();
+	restore();
+	true_unpin = g.f.host.ops.unpin;
+	g.f.host.ops.unpin = unpin_what_no_teller_has;
+}
+
+Test(state, S8_a_vcpu_infos_page_is_let_go_when_no_teller_is_in_it)
+{
+	restore_on_its_way();
+	cr_assert_eq(xen_enter(0), PVM_ACT_RESUME);
+	g.f.host.ops.unpin = true_unpin;
+	cr_expect_eq(let_go, 1);
+	cr_expect_eq((uint8_t *)xen_vcpu(vcpu)->info, g.f.host.memory + 0x90040);
+}
+
+Test(state, M12_nothing_brief_waits_for_a_teller)
+{
+	restore_on_its_way();
+	g.brief = true;
+	xen_vcpu(vcpu)->tellers = 1;
+	cr_assert_eq(xen_enter(0), PVM_ACT_RETRY);
+	cr_expect_eq((uint8_t *)xen_vcpu(vcpu)->info, g.f.host.memory + 0x91040, "there it can be told");
+	xen_vcpu(vcpu)->tellers = 0;
+	g.brief = false;
+	cr_assert_eq(xen_enter(0), PVM_ACT_RESUME);
+	g.f.host.ops.unpin = true_unpin;
+	cr_expect_eq((uint8_t *)xen_vcpu(vcpu)->info, g.f.host.memory + 0x90040);
+}
+
+Test(state, S8_a_reset_lets_the_page_go_when_no_teller_is_in_it)
+{
+	save();
+	paper.xen[0].info = paper.xen[0].info_now = 0x90040;
+	make_new();
+	restore();
+	cr_assert_eq(xen_enter(0), PVM_ACT_RESUME);
+	g.f.host.ops.nap = teller_leaves;
+	xen_vcpu(vcpu)->tellers = 1;
+	pvm_vcpu_reset(vcpu);
+	cr_expect_eq(naps, 1);
+}
+
 Test(state, ports_and_timers)
 {
 	uint32_t timer = bind_virq(PVM_XEN_VIRQ_TIMER, 0);

@@ -13,7 +13,7 @@ static char why[256];
 
 static void setup(void)
 {
-	cr_assert_eq(guest_memory_create(&memory, 64 << 20, why, sizeof(why)), 0, "%s", why);
+	cr_assert_eq(guest_memory_create(&memory, GUEST_MEMORY_FILE, 64 << 20, why, sizeof(why)), 0, "%s", why);
 	cr_assert_eq(boot_write(memory.va, memory.size, 3, "quiet test=all", why, sizeof(why)), 0, "%s", why);
 }
 
@@ -89,7 +89,7 @@ Test(boot, e820_covers_memory_without_gaps_and_reserves_the_boot_area)
 Test(boot, the_smallest_memory_has_no_entry_after_the_boot_area)
 {
 	guest_memory_destroy(&memory);
-	cr_assert_eq(guest_memory_create(&memory, 1 << 20, why, sizeof(why)), 0);
+	cr_assert_eq(guest_memory_create(&memory, GUEST_MEMORY_FILE, 1 << 20, why, sizeof(why)), 0);
 	cr_assert_eq(boot_write(memory.va, memory.size, 1, NULL, why, sizeof(why)), 0);
 	cr_assert_eq(param(BOOT_PARAMS_E820_ENTRIES, 1), 2);
 }
@@ -107,7 +107,7 @@ Test(boot, start_tables_map_memory_to_itself)
 Test(boot, start_tables_reach_the_end_of_the_largest_memory)
 {
 	guest_memory_destroy(&memory);
-	cr_assert_eq(guest_memory_create(&memory, GUEST_MEMORY_MAX, why, sizeof(why)), 0);
+	cr_assert_eq(guest_memory_create(&memory, GUEST_MEMORY_FILE, GUEST_MEMORY_MAX, why, sizeof(why)), 0);
 	cr_assert_eq(boot_write(memory.va, memory.size, MONITOR_MAX_VCPUS, NULL, why, sizeof(why)), 0);
 	cr_assert_eq(start_entry(GUEST_MEMORY_MAX - 1) & PVM_PTE_ADDR_MASK,
 		     GUEST_MEMORY_MAX - PVM_LEVEL_SIZE(2));

@@ -86,7 +86,7 @@ Test(elf_file, segments_are_loaded_at_their_physical_address)
 
 	builder.phdr[1].p_vaddr = 0x5000000;
 	open_good();
-	cr_assert_eq(guest_memory_create(&memory, 64 << 20, why, sizeof(why)), 0);
+	cr_assert_eq(guest_memory_create(&memory, GUEST_MEMORY_FILE, 64 << 20, why, sizeof(why)), 0);
 	cr_assert_eq(elf_file_load(&elf, memory.va, memory.size, why, sizeof(why)), 0, "%s", why);
 	cr_assert_eq(memory.va[ELF_BUILDER_CODE], ELF_BUILDER_CODE_BYTE);
 	cr_assert_eq(memory.va[ELF_BUILDER_CODE + 0xfff], ELF_BUILDER_CODE_BYTE);

@@ -14,7 +14,8 @@ static char why[256];
 static void setup(void)
 {
 	memset(&vm, 0, sizeof(vm));
-	cr_assert_eq(guest_memory_create(&vm.memory, (4 << 20) + 4096, why, sizeof(why)), 0);
+	cr_assert_eq(guest_memory_create(&vm.memory, GUEST_MEMORY_FILE, (4 << 20) + 4096,
+					 why, sizeof(why)), 0);
 	cr_assert_eq(host_init(&vm, ARENA_PAGES * PVM_PAGE_SIZE, NULL, why, sizeof(why)), 0);
 }
 
@@ -93,7 +94,7 @@ Test(host, large_pages_only_where_all_of_them_is_memory)
 	cr_assert_eq(vm.ops.gfn_to_frame(&vm, pvm_gfn(1024), false, PVM_NO_SLEEP, &frame), PVM_OK);
 	cr_assert_eq(frame.max_level, 1, "the last page of memory stands alone");
 	teardown();
-	cr_assert_eq(guest_memory_create(&vm.memory, 2ull << 30, why, sizeof(why)), 0);
+	cr_assert_eq(guest_memory_create(&vm.memory, GUEST_MEMORY_FILE, 2ull << 30, why, sizeof(why)), 0);
 	cr_assert_eq(host_init(&vm, ARENA_PAGES * PVM_PAGE_SIZE, NULL, why, sizeof(why)), 0);
 	cr_assert_eq(vm.ops.gfn_to_frame(&vm, pvm_gfn(0x40000), false, PVM_NO_SLEEP, &frame),
 		     PVM_OK);

@@ -52,3 +52,17 @@ Test(output, a_full_socket_is_given_up_when_the_vm_is_over)
 	close(pair[1]);
 	cr_expect_eq(output_write(pair[0], -1, 10, much, 1), EPIPE, "and no SIGPIPE");
 }
+
+/* Of a saved guest's file the names are whatever its writer liked. */
+Test(output, a_terminal_obeys_nothing_that_is_said)
+{
+	char text[64] = "";
+	int pipes[2];
+
+	alarm(ALARM_S);
+	cr_assert_eq(pipe(pipes), 0);
+	cr_assert_neq(dup2(pipes[1], STDERR_FILENO), -1);
+	output_say("pvm: disk %s:\tno\n", "\33]0;a\a\302\2331m\177\303\234");
+	cr_assert(read(pipes[0], text, sizeof(text) - 1) > 0);
+	cr_expect_str_eq(text, "pvm: disk ?]0;a???1m?\303\234:\tno\n");
+}

@@ -55,7 +55,7 @@ void machine_init(struct machine *m, unsigned vcpus)
 	m->vm.executor = &native_executor;
 	m->next_table = TABLES;
 	cr_assert_eq(native_executor.probe(&m->config, "none", why, sizeof(why)), 0, "%s", why);
-	cr_assert_eq(guest_memory_create(&m->vm.memory, MACHINE_MEMORY, why, sizeof(why)), 0, "%s", why);
+	cr_assert_eq(guest_memory_create(&m->vm.memory, GUEST_MEMORY_FILE, MACHINE_MEMORY, why, sizeof(why)), 0, "%s", why);
 	cr_assert_eq(host_init(&m->vm, SHADOW_MEMORY_DEFAULT, NULL, why, sizeof(why)), 0, "%s", why);
 	cr_assert_eq(pvm_vm_init(&m->vm.pvm, &m->config, &m->vm.ops, &m->vm), PVM_OK);
 	m->vm.vcpus = m->vcpu;

@@ -274,6 +274,21 @@ Test(xen_disk, a_flush_that_fails)
 	end();
 }
 
+/* The host says it once: to a flush that 'pvm save' asks for, after which the guest goes on. */
+Test(xen_disk, a_flush_of_others_that_fails_is_told_to_the_guest)
+{
+	start(8 << 12);
+	connect_driver();
+	cr_expect_eq(ask(page_of(XEN_BLK_WRITE, 8)), 0);
+	atomic_store(&flush_error, EIO);
+	cr_expect_eq(xen_disk_flush(disk, why, sizeof(why)), -1);
+	cr_expect(strstr(why, "cannot flush"), "%s", why);
+	atomic_store(&flush_error, 0);
+	cr_expect_eq(ask((struct request){ .op = XEN_BLK_FLUSH }), -3);
+	cr_expect_eq(ask((struct request){ .op = XEN_BLK_FLUSH }), 0, "once");
+	end();
+}
+
 Test(xen_disk, drivers_that_are_none)
 {
 	start(4096);
