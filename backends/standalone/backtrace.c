@@ -244,13 +244,22 @@ static bool step_frame_pointer(struct stack *stack)
 	return true;
 }
 
-/* A stack that cannot be walked, as that of a kernel with neither frame pointers nor .eh_frame: what
- * lies on it and names code may be a return address, or may have been one. */
-static void print_words(FILE *out, struct stack *stack)
+/* Without: a walk by frame pointers, which code need not have, goes wrong unseen. */
+static bool has_unwind_tables(const struct symbols *symbols)
 {
-	uint64_t words[SCAN_WORDS], offset, rsp = stack->gpr[PVM_RSP] & ~7ull;
+	size_t count;
+
+	symbols_fdes(symbols, &count);
+	return count;
+}
+
+/* What lies on a stack from @rsp on and names code may be a return address, or may have been one. */
+static void print_words(FILE *out, struct stack *stack, uint64_t rsp)
+{
+	uint64_t words[SCAN_WORDS], offset;
 	unsigned count = 0, shown = 0, i;
 
+	rsp &= ~7ull;
 	while (count < SCAN_WORDS && read_guest(stack, rsp + count * 8, &words[count], 8))
 		count++;
 	for (i = 0; i < count && shown < BACKTRACE_FRAMES_MAX; i++) {
@@ -267,6 +276,7 @@ static void print_words(FILE *out, struct stack *stack)
 /* @compatible: of 32-bit code, whose frames have another layout: its first one only. */
 static void print_stack(FILE *out, struct stack *stack, bool compatible)
 {
+	const uint64_t top = stack->gpr[PVM_RSP];
 	unw_addr_space_t as;
 	unsigned frame = 0;
 	unw_cursor_t cursor;
@@ -295,8 +305,8 @@ static void print_stack(FILE *out, struct stack *stack, bool compatible)
 	}
 	if (frame == BACKTRACE_FRAMES_MAX)
 		fprintf(out, "    ... and perhaps more\n");
-	if (frame <= 1 && stack->symbols)
-		print_words(out, stack);
+	if (stack->symbols && (frame <= 1 || !has_unwind_tables(stack->symbols)))
+		print_words(out, stack, top);
 	unw_destroy_addr_space(as);
 }
 

@@ -110,6 +110,18 @@ static struct pvm_shadow_page *find_child(const struct pvm_mmu *mmu, const struc
 	return pvm_page_find(mmu, gfn, role, range_gen);
 }
 
+static bool has_any_entry(const struct pvm_shadow_page *page)
+{
+	unsigned c;
+
+	for (c = 0; c < CHUNKS_PER_PAGE; c++)
+		if (page->values[c])
+			return true;
+	return false;
+}
+
+/* Are there pieces where a large page could be? Where all went, as when the host takes them, it can be
+ * again. */
 static bool is_splintered(const struct pvm_mmu *mmu, const struct pvm_shadow_page *page, unsigned index)
 {
 	const struct pvm_shadow_page *child;
@@ -117,7 +129,7 @@ static bool is_splintered(const struct pvm_mmu *mmu, const struct pvm_shadow_pag
 	if (!page || page->role.level > 3)
 		return false;
 	child = pvm_entry_child(mmu, page, index);
-	return child && child->role.direct;
+	return child && child->role.direct && has_any_entry(child);
 }
 
 /* What the path lacks. */
@@ -165,7 +177,7 @@ static void find_path(struct pvm_fill *fill, struct need *need)
 		}
 		if (level == 1 && page)
 			pvm_entry_prefetch(page, walk_index(fill, 1));
-		/* What was splintered once stays so until something zaps it. */
+		/* What was splintered stays so while there are pieces. */
 		if (level == fill->target && is_splintered(mmu, page, walk_index(fill, level)))
 			fill->target = (uint8_t)(level - 1);
 		if (level == fill->target)

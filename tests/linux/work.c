@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
  * What a program does on Linux, to be run on an unmodified kernel as a guest: processes, memory, threads,
- * signals, a debugger's single steps, 32-bit system calls, an LDT. One line each: "ok - ..." or "not ok - ...".
+ * signals, a debugger's single steps, a 32-bit program, the vsyscall page, perf, an LDT. One line each: "ok - ..." or "not ok - ...".
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -24,6 +24,9 @@
 #include <time.h>
 #include <unistd.h>
 #include <asm/ldt.h>
+#include <elf.h>
+#include <fcntl.h>
+#include <linux/perf_event.h>
 
 #define PAGE		4096
 #define PROCESSES	200
@@ -245,6 +248,136 @@ static void system_calls(void)
 	check(syscall(9999) == -1 && errno == ENOSYS, "an unknown system call is ENOSYS");
 }
 
+/* The old address of time(): its page is executed, and not read, by what the kernel says of it. */
+static void vsyscall(void)
+{
+	long (*old_time)(long *) = (long (*)(long *))0xffffffffff600400;
+	struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO };
+	volatile bool called = false;
+	volatile long before = time(NULL), now = 0;
+	volatile bool listed = false;
+	char line[256];
+	FILE *maps = fopen("/proc/self/maps", "r");
+
+	while (maps && fgets(line, sizeof(line), maps))
+		listed = listed || strstr(line, "[vsyscall]");
+	sigaction(SIGSEGV, &action, NULL);
+	if (!sigsetjmp(back, 1)) {
+		now = old_time(NULL);
+		called = true;
+	}
+	signal(SIGSEGV, SIG_DFL);
+	check(maps && called == listed && (!called || (now >= before && now <= time(NULL))),
+	      "the vsyscall page is %slisted, and %scalled", listed ? "" : "not ", called ? "" : "not ");
+	if (maps)
+		fclose(maps);
+}
+
+static int counter_of(uint32_t type, uint64_t config)
+{
+	struct perf_event_attr attr = { .type = type, .size = sizeof(attr), .config = config };
+
+	return (int)syscall(SYS_perf_event_open, &attr, 0, -1, -1, 0);
+}
+
+/* There are no counters of the CPU's, and Linux knows; its own work. */
+static void perf(void)
+{
+	int fd = counter_of(PERF_TYPE_HARDWARE, PERF_COUNT_HW_CPU_CYCLES), i;
+	uint64_t faults_seen = 0;
+	char *page;
+
+	check(fd == -1 && (errno == ENOENT || errno == EOPNOTSUPP), "the CPU's counters are none: %s",
+	      fd < 0 ? strerror(errno) : "one is there");
+	fd = counter_of(PERF_TYPE_SOFTWARE, PERF_COUNT_SW_PAGE_FAULTS);
+	for (i = 0; i < 16; i++) {
+		page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		*(volatile char *)page = 1;
+		munmap(page, PAGE);
+	}
+	if (fd < 0 || read(fd, &faults_seen, sizeof(faults_seen)) != sizeof(faults_seen))
+		faults_seen = 0;
+	check(faults_seen >= 16, "Linux counts page faults: %llu", (unsigned long long)faults_seen);
+}
+
+extern const char program32[], program32_end[];
+
+/* getpid() by the vDSO's way into the kernel and by INT 0x80; the same: 42. */
+__asm__(".pushsection .rodata\n"
+	".code32\n"
+	"program32:\n"
+	"	movl	(%esp), %ecx\n"		/* argc */
+	"	leal	8(%esp, %ecx, 4), %esi\n"	/* the environment */
+	"1:	lodsl\n"
+	"	testl	%eax, %eax\n"
+	"	jnz	1b\n"
+	"2:	lodsl\n"				/* the auxiliary vector */
+	"	movl	%eax, %edx\n"
+	"	lodsl\n"
+	"	movl	%eax, %edi\n"
+	"	movl	$1, %ebx\n"
+	"	testl	%edx, %edx\n"
+	"	jz	3f\n"
+	"	cmpl	$32, %edx\n"			/* AT_SYSINFO */
+	"	jne	2b\n"
+	"	movl	$20, %eax\n"
+	"	call	*%edi\n"
+	"	movl	%eax, %ebp\n"
+	"	movl	$20, %eax\n"
+	"	int	$0x80\n"
+	"	movl	$2, %ebx\n"
+	"	cmpl	%eax, %ebp\n"
+	"	jne	3f\n"
+	"	movl	$42, %ebx\n"
+	"3:	movl	$1, %eax\n"
+	"	int	$0x80\n"
+	"program32_end:\n"
+	".code64\n"
+	".popsection\n");
+
+static int write_program32(void)
+{
+	const uint32_t size = (uint32_t)(program32_end - program32), at = 0x08048000;
+	struct {
+		Elf32_Ehdr header;
+		Elf32_Phdr segment;
+	} head = {
+		.header = {
+			.e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS32, ELFDATA2LSB,
+				     EV_CURRENT },
+			.e_type = ET_EXEC, .e_machine = EM_386, .e_version = EV_CURRENT,
+			.e_entry = at + sizeof(head),
+			.e_phoff = sizeof(head.header), .e_ehsize = sizeof(head.header),
+			.e_phentsize = sizeof(head.segment), .e_phnum = 1,
+		},
+		.segment = {
+			.p_type = PT_LOAD, .p_vaddr = at, .p_paddr = at,
+			.p_filesz = (uint32_t)sizeof(head) + size,
+			.p_memsz = (uint32_t)sizeof(head) + size, .p_flags = PF_R | PF_X, .p_align = PAGE,
+		},
+	};
+	int fd = memfd_create("program32", MFD_CLOEXEC);
+
+	if (write(fd, &head, sizeof(head)) != sizeof(head) || write(fd, program32, size) != (ssize_t)size)
+		return -1;
+	return fd;
+}
+
+static void program_of_32_bits(void)
+{
+	char *const arguments[] = { (char *)"program32", NULL };
+	int fd = write_program32(), status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		syscall(SYS_execveat, fd, "", arguments, arguments + 1, AT_EMPTY_PATH);
+		_exit(3);
+	}
+	status = end_of(pid);
+	check(status == 42, "a 32-bit program makes system calls both ways: it ends with %d", status);
+	close(fd);
+}
+
 /* What a page at the base of an LDT's entry holds, through GS; ES has the selector, too. */
 static uint32_t by_ldt(void)
 {
@@ -312,6 +445,9 @@ int main(int argc, char **argv)
 	timers();
 	single_steps();
 	system_calls();
+	vsyscall();
+	perf();
+	program_of_32_bits();
 	ldt();
 	printf("%s\n", failed ? "work failed" : "work is done");
 	return failed;

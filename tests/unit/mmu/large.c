@@ -136,6 +136,27 @@ Test(mmu_large, splintered_page_stays_so_until_it_is_dropped)
 	guest_fini(&g);
 }
 
+/* As when the host logs writes for a while: it takes what there is twice. */
+Test(mmu_large, where_all_pieces_went_a_large_page_can_be_again)
+{
+	const pvm_gfn_t first = pvm_gfn(LARGE >> PVM_PAGE_SHIFT);
+	struct guest g;
+
+	guest_init(&g);
+	guest_map(&g, GVA, LARGE, 2, RW);
+	guest_touch(&g, GVA, PVM_ACCESS_WRITE);
+	guest_touch(&g, GVA + 0x1ff000, PVM_ACCESS_WRITE);
+	g.f.host.max_level = 2;
+	pvm_mmu_unmap_gfns(g.vm, first, 511, PVM_MAY_SLEEP);
+	guest_touch(&g, GVA + 0x1000, PVM_ACCESS_WRITE);
+	cr_assert_eq(leaf_level(&g, GVA + 0x1000), 1, "one piece is left");
+	pvm_mmu_unmap_gfns(g.vm, first, 512, PVM_MAY_SLEEP);
+	guest_touch(&g, GVA + 0x1000, PVM_ACCESS_WRITE);
+	cr_assert_eq(leaf_level(&g, GVA + 0x1000), 2);
+	cr_assert_eq(guest_reaches(&g, GVA + 0x1ff000), LARGE + 0x1ff000);
+	guest_fini(&g);
+}
+
 Test(mmu_large, M9_pieces_are_flushed_at_once_when_the_large_page_goes)
 {
 	struct guest g;
