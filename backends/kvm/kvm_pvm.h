@@ -80,6 +80,12 @@ struct pvm_kvm_memory {
 	struct list_head link;		/* of the VMs that the shrinker knows */
 };
 
+/* The tables through which a VM reads what all share: by level, from 1. m2p.c */
+#define PVM_KVM_M2P_LEVELS 3
+struct pvm_kvm_m2p {
+	u64 *own[PVM_KVM_M2P_LEVELS];
+};
+
 /* Of a VM of PVM_ABI_XEN_PV. xen.c */
 struct pvm_kvm_xen {
 	struct pvm_xen_config config;	/* pages 0: user space has said nothing yet */
@@ -88,6 +94,7 @@ struct pvm_kvm_xen {
 	s8 shift;
 	bool tsc_is_stable;
 	bool has_m2p;
+	struct pvm_kvm_m2p m2p;
 	bool is_lost;			/* the slot of the shared_info was taken away */
 	/* By the name of the guest's other end; written under pvm_kvm::lock. */
 	struct eventfd_ctx *told[PVM_KVM_XEN_PORTS];
@@ -234,9 +241,10 @@ void pvm_kvm_frames_reuse(struct pvm_kvm_frames *frames);
  * m2p.c
  */
 
-/* The top-level entry of a table with so many frames at least. 0 or an error. */
-int pvm_kvm_m2p_get(u64 frames, u64 *entry);
-void pvm_kvm_m2p_put(void);
+/* The top-level entry of a table with so many frames, and those that share their last page. 0 or an error:
+ * then there is nothing to be put. It may sleep. */
+int pvm_kvm_m2p_get(struct pvm_kvm_m2p *m2p, u64 frames, u64 *entry);
+void pvm_kvm_m2p_put(struct pvm_kvm_m2p *m2p);
 
 /* ------------------------------------------------------------------------
  * memory.c

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Xen PV's table of frame numbers by machine frame, which here is the identity: one for all VMs, as long as
- * the largest of them wants it. Guests read it through a top-level entry of their own roots. It grows in
- * place, as entries that a guest may have seen never change, and goes when the last VM of this ABI does.
+ * the largest of them wants it. It grows in place, as entries that a guest may have seen never change, and
+ * goes when the last VM of this ABI does. Guests read it through a top-level entry of their own roots, to
+ * tables that end with the VM's own frames: how large others are it does not learn.
  */
 #include <linux/mm.h>
 #include <linux/sched.h>
@@ -50,7 +51,7 @@ static int add_page(u64 first)
 	u64 offset = first * sizeof(u64), *table = top, *page, i;
 	unsigned int level;
 
-	for (level = 3; level > 1; level--) {
+	for (level = PVM_KVM_M2P_LEVELS; level > 1; level--) {
 		table = below(table, offset, level);
 		if (!table)
 			return -ENOMEM;
@@ -94,17 +95,44 @@ static int grow(u64 wanted)
 	return error;
 }
 
-static void leave(void)
+/* Tables of the VM's own, a page at each level, on the way to the last of its frames. */
+static int cut(struct pvm_kvm_m2p *m2p, u64 wanted)
 {
+	u64 last = (wanted - 1) * sizeof(u64), *from = top, *link = NULL;
+	unsigned int level;
+
+	for (level = PVM_KVM_M2P_LEVELS; level; level--) {
+		unsigned int index = PVM_LEVEL_INDEX(last, level);
+		u64 *own = new_page();
+
+		if (!own)
+			return -ENOMEM;
+		m2p->own[level - 1] = own;
+		memcpy(own, from, (index + 1) * sizeof(*own));
+		if (link)
+			*link = entry_to(own);
+		link = &own[index];
+		from = page_of(own[index]);
+	}
+	return 0;
+}
+
+static void leave(struct pvm_kvm_m2p *m2p)
+{
+	unsigned int i;
+
+	for (i = 0; i < PVM_KVM_M2P_LEVELS; i++)
+		free_page((unsigned long)m2p->own[i]);
+	memset(m2p, 0, sizeof(*m2p));
 	if (--users)
 		return;
 	if (top)
-		free_tables(top, 3);
+		free_tables(top, PVM_KVM_M2P_LEVELS);
 	top = NULL;
 	frames = 0;
 }
 
-int pvm_kvm_m2p_get(u64 wanted, u64 *entry)
+int pvm_kvm_m2p_get(struct pvm_kvm_m2p *m2p, u64 wanted, u64 *entry)
 {
 	int error;
 
@@ -112,17 +140,19 @@ int pvm_kvm_m2p_get(u64 wanted, u64 *entry)
 		return -EINTR;
 	users++;
 	error = grow(wanted);
+	if (!error)
+		error = cut(m2p, wanted);
 	if (error)
-		leave();
+		leave(m2p);
 	else
-		*entry = entry_to(top);
+		*entry = entry_to(m2p->own[PVM_KVM_M2P_LEVELS - 1]);
 	mutex_unlock(&lock);
 	return error;
 }
 
-void pvm_kvm_m2p_put(void)
+void pvm_kvm_m2p_put(struct pvm_kvm_m2p *m2p)
 {
 	mutex_lock(&lock);
-	leave();
+	leave(m2p);
 	mutex_unlock(&lock);
 }

@@ -185,7 +185,7 @@ int pvm_kvm_xen_configure(struct pvm_kvm *vm, struct pvm_vm_config *config)
 	config->xen = xen->config;
 	config->xen.m2p_slot = M2P_SLOT;
 	config->xen.m2p_frames = xen->config.pages;
-	error = pvm_kvm_m2p_get(config->xen.m2p_frames, &config->xen.m2p_entry);
+	error = pvm_kvm_m2p_get(&xen->m2p, config->xen.m2p_frames, &config->xen.m2p_entry);
 	xen->has_m2p = !error;
 	config->range.pml4_end = PTRS_PER_PGD;	/* the kernel's own slot */
 	config->host_ldt = true;
@@ -197,7 +197,7 @@ void pvm_kvm_xen_destroy(struct pvm_kvm *vm)
 	unsigned int i;
 
 	if (vm->xen.has_m2p)
-		pvm_kvm_m2p_put();
+		pvm_kvm_m2p_put(&vm->xen.m2p);
 	vm->xen.has_m2p = false;
 	for (i = 0; i < PVM_KVM_XEN_PORTS; i++)
 		if (vm->xen.told[i])

@@ -393,11 +393,55 @@ static void ldts_of_both(void)
 	xen_vm_destroy(&x);
 }
 
+/* ------------------------------------------------------------------------
+ * What a guest learns of others.
+ */
+
+#define FAR_FRAME	600
+
+static const uint8_t far_code[] = {
+	0x48, 0xa1, 0xc0, 0x12, 0, 0, 0, 0x80, 0xff, 0xff,	/* rax = M2P[FAR_FRAME] */
+	0x48, 0xa3, 0x10, 0x20, 0, 0, 0, 0, 0, 0,		/* DATA + 16 = rax */
+	0xbf, 2, 0, 0, 0, 0xbe, 0x08, 0x20, 0, 0,		/* SHUTDOWN, DATA + 8 */
+	0xb8, 29, 0, 0, 0, 0x0f, 0x05,				/* sched_op */
+};
+
+/* Runs to its end. What it has read; 0: nothing. */
+static uint64_t far_number(struct xen_vm *x, struct pvm_kvm_set_xen set)
+{
+	ASK(x->vm, KVM_MEMORY_ENCRYPT_OP, &set);
+	xen_vm_load(x, far_code, sizeof(far_code));
+	xen_vm_add_vcpu(x, 0);
+	ioctl(x->vcpu[0], KVM_RUN, NULL);
+	return *(uint64_t *)(x->memory + DATA + 16);
+}
+
+static void frames_of_others(void)
+{
+	uint8_t *pages = mmap(NULL, 2 * XEN_VM_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			      -1, 0);
+	struct pvm_kvm_set_xen large = xen_vm_sane(1);
+	struct xen_vm x, y;
+
+	xen_vm_create(&x);
+	set_slot(&x, pages, 2 * XEN_VM_PAGE);	/* its last, and the shared_info */
+	large.pages = large.shared_info = GONE / XEN_VM_PAGE + 1;
+	large.grant_frames = 0;
+	check(far_number(&x, large) == FAR_FRAME, "a guest of 4 MiB reads the number of its frame 600");
+	xen_vm_create(&y);
+	check(far_number(&y, xen_vm_sane(1)) == 0 && y.run[0]->exit_reason != KVM_EXIT_SYSTEM_EVENT,
+	      "M2: one of 2 MiB beside it does not");
+	xen_vm_destroy(&y);
+	xen_vm_destroy(&x);
+	munmap(pages, 2 * XEN_VM_PAGE);
+}
+
 int main(void)
 {
 	refusals();
 	other_vm();
 	guest();
+	frames_of_others();
 	shared_info_goes();
 	real_mode();
 	ldts_of_both();
