@@ -8,6 +8,7 @@
 #define _GNU_SOURCE
 #include "host.h"
 
+#include <errno.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -228,8 +229,8 @@ int host_init(struct monitor_vm *vm, uint64_t shadow_memory,
 {
 	vm->arena = page_arena_create(shadow_memory);
 	if (!vm->arena) {
-		snprintf(why, why_size, "no address space for %llu bytes of shadow memory",
-			 (unsigned long long)shadow_memory);
+		snprintf(why, why_size, "no address space for %llu bytes of shadow memory: %s; see --shadow-memory",
+			 (unsigned long long)shadow_memory, strerror(errno));
 		return -1;
 	}
 	vm->shadow_memory = shadow_memory;

@@ -31,7 +31,7 @@ void platform_print(struct platform *platform, const uint8_t *bytes, unsigned co
 
 static void serial_output(void *host, uint8_t byte)
 {
-	platform_print(host, &byte, 1);
+	((struct platform *)host)->printed = byte;
 }
 
 static void guest_exits(void *host, uint8_t status)
@@ -104,6 +104,7 @@ int platform_create(struct monitor_vm *vm, const struct monitor_options *options
 	}
 	platform->vm = vm;
 	vm->platform = platform;
+	pthread_mutex_init(&platform->print_lock, NULL);
 	pthread_mutex_init(&platform->serial_lock, NULL);
 	pthread_mutex_init(&platform->apic_lock, NULL);
 	serial16550_init(&platform->serial, serial_output, platform);
@@ -126,6 +127,7 @@ void platform_destroy(struct monitor_vm *vm)
 		return;
 	console_close(&platform->console);
 	pthread_mutex_destroy(&platform->serial_lock);
+	pthread_mutex_destroy(&platform->print_lock);
 	pthread_mutex_destroy(&platform->apic_lock);
 	free(platform->apic);
 	free(platform);
@@ -159,12 +161,21 @@ static uint8_t serial_in(struct platform *platform, uint16_t port)
 static void serial_out(struct platform *platform, uint16_t port, uint8_t value)
 {
 	unsigned before, after;
+	uint8_t byte;
+	int printed;
 
+	pthread_mutex_lock(&platform->print_lock);
 	pthread_mutex_lock(&platform->serial_lock);
+	platform->printed = -1;
 	before = serial16550_room(&platform->serial);
 	serial16550_write(&platform->serial, port - SERIAL_PORT, value);
 	after = serial16550_room(&platform->serial);
+	printed = platform->printed;
 	pthread_mutex_unlock(&platform->serial_lock);
+	byte = (uint8_t)printed;
+	if (printed >= 0)
+		platform_print(platform, &byte, 1);
+	pthread_mutex_unlock(&platform->print_lock);
 	if (!before && after)
 		loop_wake(platform->vm);
 }

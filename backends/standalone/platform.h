@@ -24,8 +24,10 @@
 struct platform {
 	struct monitor_vm *vm;
 	struct console console;
-	pthread_mutex_t serial_lock;
+	pthread_mutex_t print_lock;	/* its output, in order; held while a reader is waited for */
+	pthread_mutex_t serial_lock;	/* within that; the main thread's too: not held in a wait */
 	struct serial16550 serial;
+	int printed;			/* what a write to it has sent; -1: nothing */
 	struct debug_exit debug_exit;
 	uint8_t held[PLATFORM_HELD];	/* a ring: input that there was no room for */
 	unsigned held_first, held_count;

@@ -133,6 +133,8 @@ static void enter(struct monitor_vcpu *vcpu, struct pvm_guest_exit *exit)
 	if (vm->trace)
 		trace_glue_enter(vcpu);
 	vm->executor->run(vcpu, exit);
+	if (exit->kind != PVM_EXIT_FAILED)
+		vcpu->started = true;
 	pause_leave(vcpu);
 	if (vm->trace)
 		trace_glue_exit(vcpu, exit);
@@ -153,6 +155,8 @@ static void run_until_over(struct monitor_vcpu *vcpu)
 			wait_for_kick(vcpu, 0);
 		else if (action != PVM_ACT_RETRY)
 			pvm_exit_is_action(&exit, exit_act(vcpu, action));
+		if (action != PVM_ACT_RESUME)
+			vcpu->started = true;
 	}
 }
 
@@ -194,11 +198,12 @@ void *run_vcpu_thread(void *arg)
 	set_live(vcpu, true);
 	/* Xen PV's wait by themselves. */
 	if (vcpu->pvm.id == 0 || vcpu->vm->xen || wait_for_start(vcpu)) {
-		vcpu->started = true;
-		if (vcpu->vm->executor->live)
+		if (vcpu->vm->executor->live) {
+			vcpu->started = true;
 			vcpu->vm->executor->live(vcpu);
-		else
+		} else {
 			run_until_over(vcpu);
+		}
 	}
 	set_live(vcpu, false);
 	vcpu->vm->executor->vcpu_destroy(vcpu);

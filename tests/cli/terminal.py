@@ -335,6 +335,10 @@ def scene_ignored(pvm, guests, folder):
         fail(f"status {process.returncode}: {errors}")
 
 
+def waits_for_lock(pid):
+    return Path(f"/proc/{pid}/wchan").read_text().startswith("futex")
+
+
 def full_pipe():
     reader, writer = os.pipe()
     fcntl.fcntl(writer, F_SETPIPE_SZ, PIPE_SIZE)
@@ -366,6 +370,19 @@ def scene_unread(pvm, guests, folder):
         code = process.wait(timeout=LIMIT)
         if code != (124 if ending == "timeout" else 143):
             fail(f"by {ending}: status {code}")
+    # Nor does a key that comes meanwhile, or whatever else the main loop is woken by.
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, F_SETPIPE_SZ, PIPE_SIZE)
+    keys, typing = os.pipe()
+    process = subprocess.Popen(run(pvm, "--timeout=100", f"{guests}/print.elf"), stdin=keys, stdout=writer,
+                               stderr=subprocess.DEVNULL)
+    until("the pipe is full", lambda: not select.select([], [writer], [], 0)[1])
+    os.write(typing, b"x")
+    until("it has read that", lambda: not select.select([keys], [], [], 0)[0] or waits_for_lock(process.pid))
+    process.terminate()
+    if process.wait(timeout=LIMIT) != 143:
+        fail(f"after a key: status {process.returncode}")
+    os.close(reader)
 
 
 def scene_trace(pvm, guests, folder):

@@ -333,7 +333,7 @@ static const char *stage_name(int stage)
 		[STAGE_SIGNALS] = "signals",
 		[STAGE_PKEYS] = "protection keys",
 		[STAGE_NO_NEW_PRIVS] = "no_new_privs",
-		[STAGE_MAPPER] = "a second thread",
+		[STAGE_MAPPER] = "a second thread (ulimit -u, or pids.max of a control group)",
 		[STAGE_SECCOMP] = "seccomp filter",
 		[STAGE_DISPATCH] = "syscall user dispatch (needs Linux 5.11)",
 		[STAGE_ROOM] = SEALED,

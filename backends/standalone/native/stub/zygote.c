@@ -277,6 +277,42 @@ static void dump_no_core(void)
 	sys2(__NR_setrlimit, RESOURCE_CORE, limit);
 }
 
+/*
+ * Where memory is short the kernel kills the largest process. That is the monitor, by a few MiB, and then
+ * no line says why the guest is gone; a stub's death ends the guest in order. So a stub counts for more, by
+ * OOM_SHARE thousandths of the memory that is short, the host's or a control group's. All may say so.
+ */
+#define OOM_SHARE	100
+#define OOM_MOST	1000
+
+static void die_before_monitor(void)
+{
+	static const char path[] = "/proc/self/oom_score_adj";
+	long file = sys3(__NR_open, path, O_RDWR, 0), size, at, score = 0;
+	char text[8];
+	bool less;
+
+	if (file < 0)
+		return;
+	size = sys3(__NR_read, file, text, sizeof(text));
+	less = size > 0 && text[0] == '-';
+	for (at = less; at < size && text[at] >= '0' && text[at] <= '9'; at++)
+		score = score * 10 + text[at] - '0';
+	score = (less ? -score : score) + OOM_SHARE;
+	if (score > OOM_MOST)
+		score = OOM_MOST;
+	less = score < 0;
+	if (less)
+		score = -score;
+	for (at = sizeof(text); at == (long)sizeof(text) || score; score /= 10)
+		text[--at] = (char)('0' + score % 10);
+	if (less)
+		text[--at] = '-';
+	if (size > 0)
+		sys4(__NR_pwrite64, file, text + at, sizeof(text) - (unsigned long)at, 0);
+	sys1(__NR_close, file);
+}
+
 static void ignore(unsigned signal)
 {
 	struct kernel_sigaction action = { .handler = ACTION_IGNORE };
@@ -334,7 +370,9 @@ static void drop_signals(void)
 static void harden(void)
 {
 	sys2(__NR_prctl, PR_SET_PDEATHSIG, SIGNAL_KILL);
+	sys2(__NR_prctl, PR_SET_NAME, "pvm-stub");
 	dump_no_core();
+	die_before_monitor();
 	leave_signals_to_monitor();
 	drop_signals();
 	take_turns();

@@ -515,3 +515,27 @@ Test(native_isolation, no_core_of_a_stub_holds_guest_memory)
 	cr_assert_leq(number_of("limits", "Max core file size"), 1);
 	cr_assert_eq(number_of("coredump_filter", ""), 0);
 }
+
+static long oom_score_of(pid_t pid)
+{
+	char path[64];
+	long score;
+	FILE *from;
+
+	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", pid);
+	from = fopen(path, "r");
+	cr_assert(from && fscanf(from, "%ld", &score) == 1);
+	fclose(from);
+	return score;
+}
+
+/* The largest is the monitor, and its death says nothing. */
+Test(native_isolation, where_memory_is_short_a_stub_dies_before_its_monitor)
+{
+	long wanted = oom_score_of(getpid()) + 100;
+
+	machine_code(&m, code_write);
+	cpu()->gpr[PVM_RBX] = DATA;
+	assert_kind(machine_run(m.vcpu[0]), PVM_EXIT_SYSCALL);
+	cr_expect_eq(oom_score_of(machine_stub(m.vcpu[0])), wanted < 1000 ? wanted : 1000);
+}
