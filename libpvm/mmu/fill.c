@@ -429,7 +429,8 @@ bool pvm_fill_install(struct pvm_fill *fill)
 	unsigned level;
 
 	if (!fill->linked) {
-		if (fill->created && !still_true(fill))
+		/* M9: what was made may be the table of one that lies in this very large page. */
+		if (fill->created && (!still_true(fill) || target_level(fill) < fill->target))
 			return false;
 		for (level = fill->vcpu->vm->mmu->host_levels; level > fill->target; level--)
 			install_link(fill, level);

@@ -73,8 +73,8 @@ int pvm_fill_m2p(struct pvm_fill *fill, enum pvm_sleep sleep);
 int pvm_fill_prepare(struct pvm_fill *fill, enum pvm_sleep sleep);
 
 /* Link the pages and write the leaf. The walk's accessed and dirty bits are set
- * in the guest's tables. False: the guest has changed its tables since the walk;
- * nothing was written. */
+ * in the guest's tables. False: the guest has changed its tables since the walk, or one of them
+ * that is new here lies in the large page. Nothing was written: walk again. */
 bool pvm_fill_install(struct pvm_fill *fill);
 
 #endif /* MMU_FILL_H */

@@ -82,7 +82,7 @@ static void reset_vcpu(struct pvm_vcpu *vcpu)
 	struct pvm_host_page own = xen->own;
 
 	__atomic_store_n(&xen->info, NULL, __ATOMIC_SEQ_CST);
-	memset(xen, 0, sizeof(*xen));
+	memset(xen, 0, offsetof(struct xen_vcpu, tellers));
 	xen->own = own;
 	xen->deadline[XEN_DEADLINE_TIMER] = xen->deadline[XEN_DEADLINE_POLL] = PVM_NO_DEADLINE;
 	xen->life = vcpu->id ? XEN_FRESH : XEN_UP;

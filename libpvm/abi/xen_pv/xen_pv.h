@@ -127,8 +127,9 @@ struct xen_vcpu {
 	uint64_t info_gpa;			/* registered vcpu_info, taken at its next entry; 0: none */
 	uint64_t time_area, runstate_area;	/* linear addresses; 0: none */
 	struct pvm_xen_vcpu_info *info;		/* its place; NULL: none */
-	uint32_t tellers;			/* threads that use that place now */
 	uint16_t virq_port[PVM_XEN_VIRQS];	/* 0: none */
+	/* The last, as a reset leaves it alone. */
+	uint32_t tellers;			/* threads that use the vcpu_info now */
 };
 
 _Static_assert(sizeof(struct xen_vm) <= PVM_PAGE_SIZE, "a VM's state is one page");

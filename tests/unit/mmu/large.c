@@ -120,6 +120,22 @@ Test(mmu_large, M9_large_mapping_of_a_new_table_loses_the_right_to_write_it)
 	guest_fini(&g);
 }
 
+/* On a host with 5 levels the guest's root table is shadowed with the first fill, too. */
+Test(mmu_large, M9_table_that_is_new_with_the_large_page_around_it_is_not_writable)
+{
+	struct pvm_vm_config config = fixture_config();
+	struct guest g;
+
+	config.host_la57 = true;
+	guest_init_config(&g, &config, 1, 4);
+	g.f.host.max_level = 2;
+	guest_map(&g, GVA, g.f.host.memory_size / 2, 2, RW);	/* where all its tables are */
+	guest_touch(&g, GVA + 0x100000, PVM_ACCESS_WRITE);
+	cr_assert_eq(leaf_level(&g, GVA + 0x100000), 1);
+	cr_assert_not(guest_can_write(&g, GVA), "its root");
+	guest_fini(&g);
+}
+
 Test(mmu_large, splintered_page_stays_so_until_it_is_dropped)
 {
 	struct guest g;
