@@ -3,8 +3,9 @@
 """Check docs/conformance.md against the tests, and keep its table.
 
 Owns the two rules that tie tests to statements: a test cites C-nnn (the
-specification) or SC-nnn (single CR3) in a comment `spec: C-nnn, ...`; a test of an invariant has its number in its name
-and the source has the number in a comment at the guard. A hostile guest, a ring-0
+specification), SC-nnn (single CR3) or XC-nnn (Xen PV) in a comment
+`spec: C-nnn, ...`; a test of an invariant has its number in its name and the
+source has the number in a comment at the guard. A hostile guest, a ring-0
 program, a harness and a model are one test each: the number is in the file's name
 (s04_selectors.c) or in the comment at its head. Never edits a test.
 
@@ -22,10 +23,10 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 DOC = ROOT / "docs" / "conformance.md"
 BEGIN = "<!-- conformance-table: begin -->"
 END = "<!-- conformance-table: end -->"
-STATEMENT = re.compile(r"^- \*\*(S?C-\d{3}|[SM]\d{1,2})\*\* (.*)$")
+STATEMENT = re.compile(r"^- \*\*([SX]?C-\d{3}|[SM]\d{1,2})\*\* (.*)$")
 EXEMPT = re.compile(r"\*(Not shown|Does not apply yet): [^*]+\*$")
-CITATION = re.compile(r"\bspec:((?:\s|[*#])*S?C-\d+(?:(?:\s|[,*#]|and|to)*S?C-\d+)*)")
-NUMBER = re.compile(r"S?C-\d+")
+CITATION = re.compile(r"\bspec:((?:\s|[*#])*[SX]?C-\d+(?:(?:\s|[,*#]|and|to)*[SX]?C-\d+)*)")
+NUMBER = re.compile(r"[SX]?C-\d+")
 TEST_NAME = re.compile(r"\bTest\(\s*(\w+)\s*,\s*(\w+)")
 THEORY_NAME = re.compile(r"\b(?:Theory\([^)]*\)\s*,|ParameterizedTest\([^;{]*?,)\s*(\w+)\s*,\s*(\w+)")
 INVARIANT_IN_NAME = re.compile(r"(?:^|_)([SM]\d{1,2})(?=_)")
@@ -124,7 +125,7 @@ def complete(stated):
     shown, (named, guarded) = citations()[0], invariants()
     problems = []
     for number, (text, exempt) in stated.items():
-        if number.startswith(("C-", "SC-")):
+        if number.startswith(("C-", "SC-", "XC-")):
             if not exempt and number not in shown:
                 problems.append(f"{number}: no test cites it: {text}")
         elif not exempt:

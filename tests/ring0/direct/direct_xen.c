@@ -4,6 +4,7 @@
  * goes through both, and every register, the vcpu_info and the stack must come out the same. A direct switch
  * ends at an address where nothing is mapped, so that the page fault there shows the state it has left.
  *
+ * spec: XC-096, XC-097
  * Covers S1, S2, S3, S4, S6, S11 and M6 of the direct paths. Prints to COM2; the exit status says whether all
  * agreed.
  */

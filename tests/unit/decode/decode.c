@@ -54,6 +54,7 @@ Test(decoder, synthetic_cpuid_is_one_instruction_of_ten_bytes)
 	cr_assert_eq(insn.length, PVM_SYNTHETIC_CPUID_LEN);
 }
 
+/* spec: XC-085 */
 Test(decoder, xens_cpuid_is_one_instruction_of_seven_bytes)
 {
 	struct pvm_insn insn = DECODE64("\x0f\x0b\x78\x65\x6e\x0f\xa2\x90");

@@ -38,6 +38,7 @@ static void guest_prints(const char *text)
 		ring->out[ring->out_prod++ % OUT] = *text;
 }
 
+/* spec: XC-092 */
 Test(xen_console, output_in_pieces_over_the_rings_end)
 {
 	uint8_t got[16];
@@ -52,6 +53,7 @@ Test(xen_console, output_in_pieces_over_the_rings_end)
 	cr_assert_eq(xen_console_take(&console, got, sizeof(got)), 0);
 }
 
+/* spec: XC-092 */
 Test(xen_console, input_as_far_as_there_is_room)
 {
 	uint8_t many[IN + 10];
@@ -72,6 +74,7 @@ Test(xen_console, input_as_far_as_there_is_room)
 }
 
 /* The guest writes its own indices, and ours, at any time. */
+/* spec: XC-092 */
 Test(xen_console, indices_that_cannot_be)
 {
 	uint8_t got[256];

@@ -271,6 +271,7 @@ static void one_call(void)
 	vcpu->halted = false;
 }
 
+/* spec: XC-018 */
 Test(hostile, S2_S5_S6_M1_every_hypercall_with_any_arguments, .timeout = 300)
 {
 	unsigned round, call;

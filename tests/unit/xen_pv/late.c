@@ -68,6 +68,7 @@ static void assert_written_once(uint64_t *entry)
 	cr_expect_eq(*entry, 0);
 }
 
+/* spec: XC-014 */
 Test(late, M12_update_va_mapping_whose_flush_is_long)
 {
 	uint64_t *entry = fixture_entry(&g.f, g.kernel_table, 4, KERNEL + 0x60000, 1);
@@ -82,6 +83,7 @@ Test(late, M12_update_va_mapping_whose_flush_is_long)
 	assert_written_once(entry);
 }
 
+/* spec: XC-014 */
 Test(late, M12_the_same_in_a_multicall)
 {
 	uint64_t *entry = fixture_entry(&g.f, g.kernel_table, 4, KERNEL + 0x60000, 1);
@@ -108,6 +110,7 @@ static void list_goes_away(void)
 	g.on_notify = NULL;
 }
 
+/* spec: XC-017 */
 Test(late, M12_a_result_whose_memory_goes_away)
 {
 	struct pvm_xen_multicall_entry *list = xen_at(LIST);
@@ -139,6 +142,7 @@ static void *both_go_away(void *host, pvm_gfn_t gfn, bool write)
 	return va;
 }
 
+/* spec: XC-014 */
 Test(late, M12_arguments_whose_memory_goes_away)
 {
 	struct pvm_xen_multicall_entry *list = xen_at(LIST);
@@ -164,6 +168,7 @@ Test(late, M12_arguments_whose_memory_goes_away)
 	cr_expect_eq(*(uint32_t *)xen_at(ARGUMENTS), 2);
 }
 
+/* spec: XC-017 */
 Test(late, M12_a_count_whose_memory_is_away)
 {
 	struct pvm_xen_mmu_update *updates = xen_at(UPDATES);
@@ -196,6 +201,7 @@ static unsigned exits(uint64_t nr, uint64_t a, uint64_t b, uint64_t c, uint64_t 
 	return count;
 }
 
+/* spec: XC-073 */
 Test(late, M12_flushes_and_marks_are_dear)
 {
 	static const uint32_t dear[] = { PVM_XEN_TLB_FLUSH_LOCAL, PVM_XEN_TLB_FLUSH_ALL, PVM_XEN_INVLPG_LOCAL,
@@ -213,6 +219,7 @@ Test(late, M12_flushes_and_marks_are_dear)
 	cr_expect_eq(exits(PVM_XEN_MMUEXT_OP, LIST, 40, 0, PVM_XEN_DOMID_SELF), 1);
 }
 
+/* spec: XC-014 */
 Test(late, M12_events_are_dear)
 {
 	struct pvm_xen_multicall_entry *list = xen_at(LIST);

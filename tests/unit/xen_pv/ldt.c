@@ -61,6 +61,7 @@ static enum pvm_action iret(uint16_t cs, uint16_t ss, uint64_t rip)
  * Entries.
  */
 
+/* spec: XC-080 */
 Test(ldt, S6_nothing_but_code_and_data_of_dpl_3_is_taken)
 {
 	static const struct {
@@ -97,6 +98,7 @@ Test(ldt, S6_nothing_but_code_and_data_of_dpl_3_is_taken)
 		cr_expect_eq(pvm_ldt_entry(vcpu, (uint16_t)SEL(i)), 0, "S6: %s", hostile[i].what);
 }
 
+/* spec: XC-080 */
 Test(ldt, S6_what_is_taken_is_marked_as_accessed)
 {
 	static const uint64_t good[] = { CODE32, CODE16, DATA32, ABSENT, EXECUTE_ONLY,
@@ -116,6 +118,7 @@ Test(ldt, S6_what_is_taken_is_marked_as_accessed)
 	cr_expect_eq(pvm_ldt_entry(vcpu, 0xffff), 0);
 }
 
+/* spec: XC-081 */
 Test(ldt, M6_the_guests_own_writes_are_not_seen)
 {
 	table()[1] = DATA32;
@@ -150,6 +153,7 @@ Test(ldt, the_longest_is_copied_and_a_shorter_one_ends_where_it_ends)
 	cr_expect_eq(pvm_ldt_entry(vcpu, SEL(3)), 0);
 }
 
+/* spec: XC-082 */
 Test(ldt, what_cannot_be_loaded_is_refused)
 {
 	table()[0] = DATA32;
@@ -205,6 +209,7 @@ Test(ldt, M11_no_memory_loses_nothing)
 }
 
 /* The kernel's address, whatever mode a vCPU is in. */
+/* spec: XC-081 */
 Test(ldt, a_written_entry_is_seen_at_the_next_entry)
 {
 	uint64_t at = TABLE - KERNEL + 8;
@@ -246,6 +251,7 @@ Test(ldt, a_reset_vcpu_has_none)
  * Selectors.
  */
 
+/* spec: XC-032 */
 Test(ldt, S4_iret_to_an_ldts_code_and_stack)
 {
 	table()[0] = CODE32;
@@ -276,6 +282,7 @@ Test(ldt, S4_64_bit_code_with_a_stack_of_its_own)
 	cr_expect_neq(vcpu->state_gen, gen);
 }
 
+/* spec: XC-033 */
 Test(ldt, S1_S4_what_iret_refuses_is_the_failsafe_callbacks)
 {
 	static const struct {
@@ -294,6 +301,7 @@ Test(ldt, S1_S4_what_iret_refuses_is_the_failsafe_callbacks)
 	}
 }
 
+/* spec: XC-079 */
 Test(ldt, the_user_gs_selector_may_be_of_it)
 {
 	table()[0] = ABSENT;
@@ -342,6 +350,7 @@ Test(ldt, its_code_is_not_emulated)
 }
 
 /* INTO and INT 4 are one where the guest's gate is open; else INTO is looked for at the segment's base. */
+/* spec: XC-026 */
 Test(ldt, into_is_found_at_its_base)
 {
 	struct pvm_xen_trap_info *traps = xen_at(ARGUMENTS);
@@ -370,6 +379,7 @@ Test(ldt, into_is_found_at_its_base)
 
 TestSuite(no_ldt, .fini = xen_guest_fini);
 
+/* spec: XC-082 */
 Test(no_ldt, a_host_that_loads_none_answers_as_if)
 {
 	struct pvm_vm_config config = xen_guest_config(1);

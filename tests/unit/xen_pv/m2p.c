@@ -75,6 +75,7 @@ static struct pvm_fault_result touch(uint64_t gva, uint32_t access, enum pvm_sle
 TestSuite(m2p_of_four, .init = four_levels, .fini = xen_guest_fini);
 TestSuite(m2p_of_five, .init = five_levels, .fini = xen_guest_fini);
 
+/* spec: XC-074 */
 Test(m2p_of_four, each_root_of_the_kernels_has_it)
 {
 	forget_all();
@@ -83,12 +84,14 @@ Test(m2p_of_four, each_root_of_the_kernels_has_it)
 	cr_expect_eq(entry(), 0);
 }
 
+/* spec: XC-074 */
 Test(m2p_of_four, M1_what_is_no_reading_of_it_is_the_guests_fault)
 {
 	cr_expect_eq(touch(M2P, PVM_ACCESS_WRITE | PVM_PF_P, PVM_MAY_SLEEP).kind, PVM_FAULT_INJECT);
 	cr_expect_eq(touch(M2P + (1ull << 30), 0, PVM_MAY_SLEEP).kind, PVM_FAULT_INJECT);
 }
 
+/* spec: XC-074 */
 Test(m2p_of_five, the_kernel_reads_it_whatever_it_has_touched_before)
 {
 	forget_all();
@@ -113,16 +116,19 @@ static void expect_mapping(void)
 	cr_expect_eq(mapping[2], PAGES - 1);
 }
 
+/* spec: XC-075 */
 Test(m2p_of_four, the_guest_is_told_where_it_is)
 {
 	expect_mapping();
 }
 
+/* spec: XC-075 */
 Test(m2p_of_five, the_guest_is_told_where_it_is_by_4_levels)
 {
 	expect_mapping();
 }
 
+/* spec: XC-074 */
 Test(m2p_of_five, M1_what_is_no_reading_of_it_is_the_guests_fault)
 {
 	struct pvm_fault_result result;
@@ -139,6 +145,7 @@ Test(m2p_of_five, M1_what_is_no_reading_of_it_is_the_guests_fault)
 	cr_expect_eq(result.vector, PVM_VEC_PF);
 }
 
+/* spec: XC-074 */
 Test(m2p_of_five, M1_a_user_program_has_none)
 {
 	xen_go_user(true);

@@ -18,6 +18,7 @@ static uint32_t *words(void)
 	return xen_at(ARGUMENTS);
 }
 
+/* spec: XC-016, XC-105 */
 Test(queries, versions)
 {
 	cr_expect_eq(xen_call(PVM_XEN_XEN_VERSION, 0, 0, 0, 0), PVM_XEN_VERSION);
@@ -31,6 +32,7 @@ Test(queries, versions)
 	cr_expect_eq(xen_call(PVM_XEN_XEN_VERSION, 6, 0x5000, 0, 0), PVM_XEN_EFAULT);
 }
 
+/* spec: XC-075, XC-104 */
 Test(queries, memory)
 {
 	uint64_t *map = xen_at(ARGUMENTS + 0x100);
@@ -47,6 +49,7 @@ Test(queries, memory)
 		     PVM_XEN_ENOSYS, "this VM has none");
 }
 
+/* spec: XC-106 */
 Test(queries, grant_frames)
 {
 	uint64_t *frames = xen_at(ARGUMENTS + 0x100);
@@ -71,6 +74,7 @@ Test(queries, grant_frames)
 	cr_expect_eq(xen_call(PVM_XEN_GRANT_TABLE_OP, PVM_XEN_GRANT_SET_VERSION, ARGUMENTS, 1, 0), 0);
 }
 
+/* spec: XC-015, XC-107 */
 Test(queries, what_there_is_not)
 {
 	unsigned nr;
@@ -85,6 +89,7 @@ Test(queries, what_there_is_not)
 	cr_expect_eq(xen_call(PVM_XEN_FPU_TASKSWITCH, 0, 0, 0, 0), 0);
 }
 
+/* spec: XC-084 */
 Test(queries, cpuid)
 {
 	uint32_t out[4];
@@ -99,6 +104,7 @@ Test(queries, cpuid)
 }
 
 /* Or Linux maps all memory with large pages, which no table of this guest may hold. */
+/* spec: XC-071 */
 Test(queries, features_that_go_with_hidden_control_bits)
 {
 	static const struct pvm_cpuid_entry all[] = {
@@ -130,6 +136,7 @@ Test(queries, features_that_go_with_hidden_control_bits)
 }
 
 /* Linux asks where its GDT is by SGDT, and takes an entry beyond the limit for none. */
+/* spec: XC-088 */
 Test(queries, descriptor_tables_are_not_found)
 {
 	const struct pvm_insn sgdt = {
@@ -157,6 +164,7 @@ Test(queries, S9_more_vcpus_than_a_set_has_bits_for_are_refused)
 	cr_expect_eq(pvm_vm_init(&vm, &config, &g.f.host.ops, &g.f.host), PVM_EINVAL);
 }
 
+/* spec: XC-071 */
 Test(queries, control_bits_that_are_hidden)
 {
 	static const uint64_t hidden[] = { PVM_CR4_PSE, PVM_CR4_PGE, PVM_CR4_PCIDE, PVM_CR4_PKE, PVM_CR4_LA57,
@@ -167,6 +175,7 @@ Test(queries, control_bits_that_are_hidden)
 		cr_expect_eq(pvm_cr_write(vcpu, 4, vcpu->cr4 | hidden[i]), PVM_EINVAL, "%#lx", hidden[i]);
 }
 
+/* spec: XC-076 */
 Test(queries, the_last_slot_is_the_guests_and_sixteen_are_not_M7)
 {
 	cr_expect(pvm_legal_address(vcpu, pvm_gva(KERNEL)));
@@ -228,4 +237,88 @@ Test(queries, no_memory_for_a_vm_leaves_nothing_M11)
 		cr_expect_eq(g.f.host.pages_live, live, "%u pages", i);
 	}
 	g.f.host.allocs_left = -1;
+}
+
+/* ------------------------------------------------------------------------
+ * Registers and instructions.
+ */
+
+/* spec: XC-012, XC-013, XC-105 */
+Test(queries, a_call_changes_rax_and_what_syscall_changes)
+{
+	uint64_t before[PVM_GPR_COUNT];
+	unsigned i;
+
+	for (i = 0; i < PVM_GPR_COUNT; i++)
+		vcpu->gpr[i] = 0x1000 + i;
+	vcpu->gpr[PVM_RAX] = PVM_XEN_XEN_VERSION;
+	vcpu->gpr[PVM_RDI] = 7;
+	memcpy(before, vcpu->gpr, sizeof(before));
+	cr_assert_eq(xen_syscall(0), PVM_ACT_RESUME);
+	cr_expect_eq(vcpu->gpr[PVM_RAX], PVM_PAGE_SIZE);
+	cr_expect_eq(vcpu->gpr[PVM_RCX], vcpu->rip, "as SYSCALL left it");
+	cr_expect_eq(vcpu->gpr[PVM_R11], vcpu->rflags);
+	before[PVM_RAX] = vcpu->gpr[PVM_RAX];
+	before[PVM_RCX] = vcpu->gpr[PVM_RCX];
+	before[PVM_R11] = vcpu->gpr[PVM_R11];
+	cr_expect_arr_eq(vcpu->gpr, before, sizeof(before));
+}
+
+static enum pvm_action emulate(enum pvm_insn_op op, uint8_t length)
+{
+	struct pvm_guest_exit stop = { .kind = PVM_EXIT_INSN, .vector = PVM_VEC_GP,
+				       .insn = { .op = op, .length = length } };
+	pvm_hpa_t root;
+
+	return pvm_handle_exit(vcpu, &stop, &root, PVM_MAY_SLEEP);
+}
+
+/* spec: XC-085 */
+Test(queries, cpuid_after_ud2_is_emulated_in_either_mode)
+{
+	unsigned user;
+
+	for (user = 0; user < 2; user++) {
+		uint64_t rip;
+
+		if (user)
+			xen_go_user(false);
+		rip = vcpu->rip;
+		vcpu->gpr[PVM_RAX] = 0x40000000;
+		cr_assert_eq(emulate(PVM_INSN_XEN_CPUID, PVM_XEN_CPUID_LENGTH), PVM_ACT_RESUME);
+		cr_expect_eq(vcpu->rip, rip + 7);
+		cr_expect_eq(vcpu->gpr[PVM_RBX], 0x566e6558);	/* XenV */
+		cr_expect_eq(vcpu->user_mode, user);
+	}
+}
+
+/* spec: XC-087 */
+Test(queries, cli_sti_and_hlt_do_nothing)
+{
+	uint64_t rip = vcpu->rip;
+
+	xen_vcpu_info(0)->mask = 1;
+	cr_assert_eq(emulate(PVM_INSN_STI, 1), PVM_ACT_RESUME);
+	cr_expect_eq(xen_vcpu_info(0)->mask, 1);
+	cr_assert_eq(emulate(PVM_INSN_HLT, 1), PVM_ACT_RESUME);
+	xen_vcpu_info(0)->mask = 0;
+	cr_assert_eq(emulate(PVM_INSN_CLI, 1), PVM_ACT_RESUME);
+	cr_expect_eq(xen_vcpu_info(0)->mask, 0);
+	cr_expect_eq(vcpu->rip, rip + 3);
+}
+
+/* spec: XC-089 */
+Test(queries, msrs)
+{
+	uint64_t value;
+
+	cr_assert_eq(pvm_msr_write(vcpu, PVM_MSR_GS_BASE, KERNEL), PVM_OK);
+	cr_expect_eq(vcpu->gs_base, KERNEL);
+	cr_assert_eq(pvm_msr_write(vcpu, PVM_MSR_KERNEL_GS_BASE, 0x3000), PVM_OK);
+	xen_go_user(false);
+	cr_expect_eq(vcpu->gs_base, 0x3000, "the program's");
+	cr_expect_eq(pvm_msr_write(vcpu, PVM_MSR_GS_BASE, 1ull << 62), PVM_EINVAL);
+	cr_expect_eq(pvm_msr_read(vcpu, MSR_PVM_VCPU_STRUCT, &value), PVM_ENOENT);
+	cr_expect_eq(pvm_msr_write(vcpu, MSR_PVM_VCPU_STRUCT, 0x3000), PVM_ENOENT);
+	cr_expect_eq(pvm_msr_write(vcpu, MSR_PVM_LINEAR_ADDRESS_RANGE, ~0ull), PVM_ENOENT);
 }

@@ -133,6 +133,7 @@ static int64_t new_cr3(void)
 	return 0;
 }
 
+/* spec: XC-068, XC-069 */
 Test(recent, M9_after_any_flush_the_tables_count)
 {
 	expect_new("TLB_FLUSH_LOCAL", flush_local);
@@ -191,6 +192,7 @@ static void expect_new_elsewhere(const char *what, int64_t (*flush)(void))
 	vcpu = first;
 }
 
+/* spec: XC-068 */
 Test(recent, M9_after_a_flush_of_another_vcpu_the_tables_count)
 {
 	g.f.vcpu[1].cr3 = g.kernel_table;
@@ -262,6 +264,7 @@ Test(recent, what_was_read_is_not_what_may_be_written)
 }
 
 /* The kernel may write what it calls a table, through an entry without W, as long as it does. */
+/* spec: XC-072 */
 Test(recent, a_table_that_is_none_any_more_is_written_by_its_entry)
 {
 	*leaf(HERE) = PAGE_AT | PVM_PTE_P;

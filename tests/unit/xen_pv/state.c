@@ -119,6 +119,7 @@ static void start_second(void)
 	cr_assert_eq(op(PVM_XEN_VCPUOP_UP, 1, 0), 0);
 }
 
+/* spec: XC-098 */
 Test(state, a_program_goes_on_and_its_kernel_is_reached)
 {
 	xen_go_user(true);
@@ -137,6 +138,7 @@ Test(state, a_program_goes_on_and_its_kernel_is_reached)
 	cr_expect_eq(xen_vcpu_info(0)->mask, 1);
 }
 
+/* spec: XC-098 */
 Test(state, a_mask_stays)
 {
 	xen_vcpu_info(0)->mask = 1;
@@ -149,6 +151,7 @@ Test(state, a_mask_stays)
 	cr_expect_eq(xen_vcpu_info(0)->pending, 1);
 }
 
+/* spec: XC-098 */
 Test(state, a_vcpu_info_that_was_registered)
 {
 	struct {
@@ -251,6 +254,7 @@ Test(state, S8_a_reset_lets_the_page_go_when_no_teller_is_in_it)
 	cr_expect_eq(naps, 1);
 }
 
+/* spec: XC-055, XC-099 */
 Test(state, ports_and_timers)
 {
 	uint32_t timer = bind_virq(PVM_XEN_VIRQ_TIMER, 0);
@@ -278,6 +282,7 @@ Test(state, ports_and_timers)
 	cr_expect_neq(bind_virq(PVM_XEN_VIRQ_TIMER, 1), timer, "that one is taken");
 }
 
+/* spec: XC-099 */
 Test(state, one_that_polls_goes_on_polling)
 {
 	struct pvm_xen_poll *poll = xen_at(ARGUMENTS);
@@ -297,6 +302,7 @@ Test(state, one_that_polls_goes_on_polling)
 	cr_assert_eq(xen_enter(0), PVM_ACT_RESUME);
 }
 
+/* spec: XC-100 */
 Test(state, one_that_is_to_start_starts)
 {
 	start_second();
@@ -311,6 +317,7 @@ Test(state, one_that_is_to_start_starts)
 	cr_expect_eq(op(PVM_XEN_VCPUOP_IS_UP, 2, 0), 0);
 }
 
+/* spec: XC-100 */
 Test(state, one_that_is_down_comes_up_where_it_was)
 {
 	start_second();
@@ -325,6 +332,7 @@ Test(state, one_that_is_down_comes_up_where_it_was)
 	cr_expect_eq(g.f.vcpu[1].rip, KERNEL + 0x80 + PVM_SYSCALL_LENGTH);
 }
 
+/* spec: XC-101 */
 Test(state, clocks_go_on_from_where_they_were)
 {
 	const struct pvm_xen_time_info *area = xen_at(TIME_AREA);
@@ -339,6 +347,7 @@ Test(state, clocks_go_on_from_where_they_were)
 }
 
 /* A program may look at the clock of a vCPU that sleeps: it is right before any vCPU goes on. */
+/* spec: XC-101 */
 Test(state, clocks_for_programs_are_written_first)
 {
 	struct pvm_xen_time_info *area = xen_at(TIME_AREA);
@@ -367,6 +376,7 @@ Test(state, clocks_for_programs_are_written_first)
 }
 
 /* Also of a vCPU whose program runs, and again at the next change of the clock. */
+/* spec: XC-054 */
 Test(state, a_clock_for_programs_of_one_in_user_mode)
 {
 	const struct pvm_xen_time_info *area = xen_at(TIME_AREA);
@@ -425,6 +435,7 @@ Test(state, saved_before_it_has_run)
 	cr_expect_eq(vcpu->msr.switch_cr3, g.user_table);
 }
 
+/* spec: XC-102 */
 Test(state, pinned_tables_stay_pinned)
 {
 	uint64_t at = fixture_new_table(&g.f);
@@ -450,6 +461,7 @@ Test(state, pinned_tables_stay_pinned)
 }
 
 /* In a program that runs on it: the table is the kernel's, and is copied at the first entry. */
+/* spec: XC-102 */
 Test(state, an_ldt_goes_along)
 {
 	uint64_t *table = xen_at(KERNEL + 0x50000);
@@ -496,6 +508,7 @@ Test(state, S1_S4_code_of_an_ldt_is_32_bit_code_of_rpl_3)
  * What is refused.
  */
 
+/* spec: XC-103 */
 Test(state, one_that_has_run_takes_none)
 {
 	save();
@@ -514,6 +527,7 @@ static void refuse_vm(size_t offset, uint64_t value, const char *name)
 
 #define REFUSE_VM(member, value) refuse_vm(offsetof(struct pvm_xen_vm_state, member), value, #member)
 
+/* spec: XC-103 */
 Test(state, bad_states_of_a_vm_are_refused_by_name)
 {
 	save();
@@ -543,6 +557,7 @@ static void refuse_vcpu(size_t offset, uint64_t value, const char *name)
 
 #define REFUSE(member, value) refuse_vcpu(offsetof(struct pvm_xen_vcpu_state, member), value, #member)
 
+/* spec: XC-103 */
 Test(state, bad_states_of_a_vcpu_are_refused_by_name)
 {
 	uint32_t timer = bind_virq(PVM_XEN_VIRQ_TIMER, 0);
@@ -582,6 +597,7 @@ Test(state, bad_states_of_a_vcpu_are_refused_by_name)
 	cr_expect_eq(pvm_xen_vcpu_restore(vcpu, &paper.xen[0], &field), PVM_OK);
 }
 
+/* spec: XC-103 */
 Test(state, starts_that_cannot_be_are_refused_S1)
 {
 	start_second();

@@ -50,6 +50,7 @@ static int64_t ext(uint32_t cmd, uint64_t arg1, uint64_t arg2)
 	return xen_call(PVM_XEN_MMUEXT_OP, ARGUMENTS, 1, 0, PVM_XEN_DOMID_SELF);
 }
 
+/* spec: XC-063 */
 Test(tables, an_update_takes_the_shadow_along)
 {
 	uint64_t gva = KERNEL + 0x40000;
@@ -68,6 +69,7 @@ Test(tables, an_update_takes_the_shadow_along)
 
 /* The other vCPU is in tables that this one has never loaded: a program's, whose entry was taken by a plain
  * write. */
+/* spec: XC-068 */
 Test(tables, M9_a_flush_of_an_address_reaches_tables_of_others)
 {
 	uint64_t gva = KERNEL + 0x40000, other = fixture_new_table(&g.f), *entry;
@@ -89,6 +91,7 @@ Test(tables, M9_a_flush_of_an_address_reaches_tables_of_others)
 	cr_expect_not(pvm_mmu_shadow_walk(&g.f.vm, root, pvm_gva(gva), &leaf));
 }
 
+/* spec: XC-063 */
 Test(tables, an_update_keeps_accessed_and_dirty)
 {
 	uint64_t gva = KERNEL + 0x40000;
@@ -102,6 +105,7 @@ Test(tables, an_update_keeps_accessed_and_dirty)
 	cr_expect_eq(*fixture_entry(&g.f, g.kernel_table, 4, gva, 1), 0x41000 | PVM_PTE_P);
 }
 
+/* spec: XC-016, XC-065 */
 Test(tables, hostile_updates)
 {
 	cr_expect_eq(update(MEMORY, 0), PVM_XEN_EFAULT);
@@ -112,6 +116,25 @@ Test(tables, hostile_updates)
 	cr_expect_eq(xen_call(PVM_XEN_MMU_UPDATE, ~0ull - 8, 3, 0, PVM_XEN_DOMID_SELF), PVM_XEN_EFAULT);
 }
 
+/* What the entry gives is what the guest's memory is, whatever it says. */
+/* spec: XC-064 */
+Test(tables, an_entry_is_not_judged)
+{
+	uint64_t gva = KERNEL + 0x40000;
+	struct pvm_shadow_leaf leaf;
+
+	cr_assert_eq(touch(gva, PVM_ACCESS_WRITE), PVM_FAULT_FIXED);
+	cr_assert_eq(update(entry_gpa(gva), (MEMORY + 0x1000) | LEAF), 0);
+	cr_expect_eq(*fixture_entry(&g.f, g.kernel_table, 4, gva, 1), (MEMORY + 0x1000) | LEAF);
+	cr_assert_eq(ext(PVM_XEN_INVLPG_LOCAL, gva, 0), 0);
+	cr_expect_neq(touch(gva, PVM_ACCESS_WRITE), PVM_FAULT_FIXED);
+	cr_expect_not(shadow(gva, &leaf));
+	/* Its own root, for writing: tables need not be read-only. */
+	cr_assert_eq(update(entry_gpa(gva), g.kernel_table | LEAF), 0);
+	cr_expect_eq(touch(gva, PVM_ACCESS_WRITE), PVM_FAULT_FIXED);
+}
+
+/* spec: XC-012, XC-014 */
 Test(tables, a_long_list_is_done_in_steps_M12)
 {
 	const unsigned count = 8192;	/* of 16 bytes, to one place: the last one counts */
@@ -135,6 +158,7 @@ Test(tables, a_long_list_is_done_in_steps_M12)
 	cr_expect_eq(*(uint64_t *)(g.f.host.memory + 0x3f0000), count - 1);
 }
 
+/* spec: XC-066 */
 Test(tables, a_list_that_fails_says_how_far_it_came)
 {
 	struct pvm_xen_mmu_update *list = xen_at(ARGUMENTS);
@@ -147,6 +171,7 @@ Test(tables, a_list_that_fails_says_how_far_it_came)
 	cr_expect_eq(*done, 1);
 }
 
+/* spec: XC-067 */
 Test(tables, update_va_mapping)
 {
 	uint64_t gva = KERNEL + 0x50000;
@@ -167,6 +192,7 @@ Test(tables, update_va_mapping)
 	cr_expect_eq(xen_call(PVM_XEN_UPDATE_VA_MAPPING, 1ull << 63, 0, 0, 0), PVM_XEN_EINVAL);
 }
 
+/* spec: XC-069, XC-073 */
 Test(tables, tables_are_loaded)
 {
 	uint64_t table = fixture_new_table(&g.f);
@@ -193,6 +219,7 @@ static void count_flushes(unsigned *all, unsigned *one)
 	g.f.host.flush_count = 0;
 }
 
+/* spec: XC-068 */
 Test(tables, flushes_reach_whom_they_name)
 {
 	unsigned all, one;
@@ -227,6 +254,7 @@ Test(tables, flushes_reach_whom_they_name)
  * Tables that the guest writes itself, through entries without W.
  */
 
+/* spec: XC-072 */
 Test(tables, a_marked_table_is_written_through_a_read_only_entry)
 {
 	uint64_t gva = KERNEL + 0x200000, at = entry_gpa(gva);	/* in a table of its own */
@@ -252,6 +280,7 @@ Test(tables, a_marked_table_is_written_through_a_read_only_entry)
 	cr_assert_eq(touch(table_gva, PVM_ACCESS_WRITE), PVM_FAULT_INJECT);
 }
 
+/* spec: XC-070, XC-072 */
 Test(tables, user_mode_does_not_write_marked_tables)
 {
 	uint64_t at = entry_gpa(KERNEL + 0x200000);
@@ -263,6 +292,7 @@ Test(tables, user_mode_does_not_write_marked_tables)
 	cr_expect_eq(touch(USER, 0), PVM_FAULT_FIXED);
 }
 
+/* spec: XC-070 */
 Test(tables, what_user_mode_is_not_given_M3)
 {
 	*fixture_entry(&g.f, g.user_table, 4, USER, 1) &= ~PVM_PTE_U;
@@ -270,6 +300,7 @@ Test(tables, what_user_mode_is_not_given_M3)
 	cr_expect_eq(touch(USER, 0), PVM_FAULT_INJECT);
 }
 
+/* spec: XC-073, XC-108 */
 Test(tables, hostile_marks)
 {
 	cr_expect_eq(ext(PVM_XEN_PIN_L4_TABLE, MEMORY >> PVM_PAGE_SHIFT, 0), PVM_XEN_EFAULT);
@@ -306,6 +337,7 @@ Test(tables, no_memory_for_a_mark_is_no_loss_M11)
  * Multicalls.
  */
 
+/* spec: XC-090, XC-091 */
 Test(tables, a_multicall)
 {
 	struct pvm_xen_multicall_entry *list = xen_at(ARGUMENTS + 0x400);
@@ -345,6 +377,7 @@ Test(tables, a_multicall_of_long_lists_M12)
 	cr_expect_eq(*(uint64_t *)(g.f.host.memory + 0x3f0000), 4095);
 }
 
+/* spec: XC-017 */
 Test(tables, a_multicall_whose_memory_is_away_M11)
 {
 	struct pvm_xen_multicall_entry *list = xen_at(ARGUMENTS + 0x400);

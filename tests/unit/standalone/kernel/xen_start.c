@@ -44,6 +44,7 @@ static const uint8_t *started(const struct elf_file *elf)
 	return memory;
 }
 
+/* spec: XC-006 */
 Test(xen_start, each_hypercall_has_its_place_in_the_page)
 {
 	/* push %rcx, %r11; mov $17, %eax; syscall; pop %r11, %rcx; ret */
@@ -63,6 +64,7 @@ Test(xen_start, each_hypercall_has_its_place_in_the_page)
 	free((void *)memory);
 }
 
+/* spec: XC-006 */
 Test(xen_start, a_kernel_without_such_a_page_keeps_its_memory)
 {
 	struct elf_file elf = kernel(0);
@@ -74,6 +76,7 @@ Test(xen_start, a_kernel_without_such_a_page_keeps_its_memory)
 	free((void *)memory);
 }
 
+/* spec: XC-007 */
 Test(xen_start, a_page_for_hypercalls_that_is_none_of_the_kernels_is_refused)
 {
 	static const uint64_t wrong[] = {
