@@ -176,6 +176,7 @@ enum pvm_action pvm_xen_user_syscall(struct pvm_vcpu *vcpu)
 static enum pvm_action fail_safe(struct pvm_vcpu *vcpu, const struct context *c)
 {
 	struct frame frame = { .count = 0 };
+	enum pvm_action action;
 
 	push(&frame, c->rcx);
 	push(&frame, c->r11);
@@ -188,8 +189,11 @@ static enum pvm_action fail_safe(struct pvm_vcpu *vcpu, const struct context *c)
 	push(&frame, c->rflags);
 	push(&frame, c->rsp);
 	push(&frame, c->ss);
-	return enter(vcpu, xen_vcpu(vcpu)->callback[PVM_XEN_CALLBACK_FAILSAFE].address, &frame, true,
-		     PVM_NO_VECTOR);
+	action = enter(vcpu, xen_vcpu(vcpu)->callback[PVM_XEN_CALLBACK_FAILSAFE].address, &frame, true,
+		       PVM_NO_VECTOR);
+	if (action == PVM_ACT_RESUME)
+		vcpu->gpr[PVM_RAX] = c->rax;
+	return action;
 }
 
 /* The selector of user mode that the guest means, of RPL 3; 0: none. */

@@ -222,19 +222,29 @@ static int alloc_unbound(struct pvm_vm *vm, uint16_t domain, uint16_t remote)
 	return port_new_locked(vm, (struct xen_port){ .state = PVM_XEN_PORT_UNBOUND });
 }
 
+/* It stays with the vCPU that it was bound for, whichever the port tells now. */
+static void unbind_virq(struct pvm_vm *vm, uint32_t virq, uint32_t number)
+{
+	struct pvm_vcpu *vcpu;
+	uint32_t id;
+
+	for (id = 0; id < vm->config.xen.vcpus; id++) {
+		vcpu = xen_find_vcpu(vm, id);
+		if (vcpu && xen_vcpu(vcpu)->virq_port[virq] == number)
+			__atomic_store_n(&xen_vcpu(vcpu)->virq_port[virq], 0, __ATOMIC_RELEASE);
+	}
+}
+
 static int close_port(struct pvm_vm *vm, uint32_t number)
 {
 	struct pvm_xen_shared_info *shared = xen_vm(vm)->shared;
 	struct xen_port port;
-	struct pvm_vcpu *vcpu;
 
 	pvm_lock(vm);
 	port = pvm_xen_port_get(vm, number);
 	if (port.state != PVM_XEN_PORT_CLOSED) {
-		vcpu = xen_find_vcpu(vm, port.vcpu);
-		/* The virtual interrupt stays with the vCPU that it was bound for. */
-		if (port.state == PVM_XEN_PORT_VIRQ && vcpu && xen_vcpu(vcpu)->virq_port[port.virq] == number)
-			__atomic_store_n(&xen_vcpu(vcpu)->virq_port[port.virq], 0, __ATOMIC_RELEASE);
+		if (port.state == PVM_XEN_PORT_VIRQ)
+			unbind_virq(vm, port.virq, number);
 		pvm_xen_port_set(vm, number, (struct xen_port){ .state = PVM_XEN_PORT_CLOSED });
 		if (shared)
 			__atomic_fetch_and(word_of(shared->pending, number), ~bit_of(number),

@@ -136,6 +136,7 @@ static void assert_failsafe(uint64_t rip, uint64_t cs, uint64_t ss)
 	cr_assert_eq(xen_syscall(0), PVM_ACT_RESUME);
 	cr_expect_not(vcpu->user_mode);
 	cr_expect_eq(vcpu->rip, FAILSAFE, "%#lx:%#lx", cs, rip);
+	cr_expect_eq(vcpu->gpr[PVM_RAX], 1);
 	assert_frame(vcpu->gpr[PVM_RSP], (uint64_t[]){ 3, 2, vcpu->seg[PVM_DS], vcpu->seg[PVM_ES],
 						       vcpu->seg[PVM_FS], vcpu->seg[PVM_GS], rip, cs,
 						       PVM_RFLAGS_IF, USER + 0x800, ss }, 11);

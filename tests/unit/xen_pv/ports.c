@@ -466,6 +466,16 @@ Test(ports, ports_that_may_tell_another_vcpu)
 	cr_expect_eq(op(PVM_XEN_EVTCHNOP_BIND_VCPU, timer, 1), PVM_XEN_EINVAL);
 }
 
+/* spec: XC-048 */
+Test(ports, a_virtual_interrupt_that_was_moved_and_closed_can_be_bound_again)
+{
+	uint32_t whole = bind_virq(2, 0);
+
+	cr_assert_eq(op(PVM_XEN_EVTCHNOP_BIND_VCPU, whole, 1), 0);
+	cr_assert_eq(op(PVM_XEN_EVTCHNOP_CLOSE, whole, 0), 0);
+	cr_expect(bind_virq(2, 0));
+}
+
 /* spec: XC-055 */
 Test(ports, a_deadline_that_has_passed_is_due_at_once)
 {
