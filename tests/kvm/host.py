@@ -61,12 +61,13 @@ no_leaks() {
 pages() {
 	[ -e /sys/kernel/debug/page_owner ] || return 0
 	cat /sys/kernel/debug/page_owner | awk '
-		function tell() { if (ours && !slab) print record; record = ""; ours = slab = 0 }
+		function tell() { if (ours && !kept) print record; record = ""; ours = kept = 0 }
 		/^Page allocated/ { tell() }
 		{ record = record $0 "\n"; lines++ }
 		/\[kvm_pvm\]/ { ours = 1 }
-		/slab/ { slab = 1 }
-		/pvm_kvm_alias_init/ { slab = 1 }	# the module keeps them as long as it is there
+		/slab/ { kept = 1 }
+		/huge_zero_page/ { kept = 1 }		# one for all of Linux
+		/pvm_kvm_alias_init/ { kept = 1 }	# the module keeps them as long as it is there
 		END { tell(); if (lines < 1000) print "page_owner cannot be read" }'
 }
 if [ -e $KMEMLEAK ]; then
