@@ -179,9 +179,11 @@ static void drain(int fd)
  * vCPU comes out first.
  */
 
+#define STOP_PATIENCE_S	3	/* for a vCPU that is held up: signals are not read meanwhile */
+
 static void stop_process(struct monitor_vm *vm, int signal)
 {
-	pause_begin(vm);
+	pause_begin(vm, STOP_PATIENCE_S * CLOCK_NS_PER_S);
 	console_suspend(&vm->platform->console);
 	signals_stop(signal);
 	console_resume(&vm->platform->console);

@@ -56,18 +56,20 @@ void pause_leave(struct monitor_vcpu *vcpu)
 	}
 }
 
-void pause_begin(struct monitor_vm *vm)
+void pause_begin(struct monitor_vm *vm, uint64_t ns)
 {
 	struct monitor_loop *loop = vm->loop;
+	struct timespec ts = clock_timespec(clock_now() + ns);
 	uint32_t i;
+	int error = 0;
 
 	atomic_fetch_add(&loop->paused, 1);
 	for (i = 0; i < vm->vcpu_count; i++)
 		run_kick(vm->vcpus[i]);
 	pthread_mutex_lock(&loop->lock);
 	for (i = 0; i < vm->vcpu_count; i++)
-		while (atomic_load(&vm->vcpus[i]->inside) && !atomic_load(&vm->over))
-			pthread_cond_wait(&loop->came_out, &loop->lock);
+		while (atomic_load(&vm->vcpus[i]->inside) && !atomic_load(&vm->over) && !error)
+			error = pthread_cond_timedwait(&loop->came_out, &loop->lock, &ts);
 	pthread_mutex_unlock(&loop->lock);
 }
 

@@ -20,9 +20,10 @@ void pause_leave(struct monitor_vcpu *vcpu);
 
 /*
  * Any thread: no vCPU is to enter the guest until pause_end(). May be asked for by several. pause_begin()
- * also waits until none is inside.
+ * also waits until none is inside, @ns at most: one that is then waits for the host, or for who reads the
+ * trace, and runs no guest code.
  */
-void pause_begin(struct monitor_vm *vm);
+void pause_begin(struct monitor_vm *vm, uint64_t ns);
 void pause_end(struct monitor_vm *vm);
 
 /* After pause_begin(): wait until each vCPU is in pause_wait(), @ns at most. The first that is not, or NULL;

@@ -56,8 +56,11 @@ int signals_open(struct signals *signals)
 	return signals->masked ? 0 : -1;
 }
 
+/* What has come is heard: the VM is over. What comes from here on ends the process at once. */
 void signals_close(struct signals *signals)
 {
+	while (signals->fd >= 0 && signals_next(signals))
+		;
 	if (signals->masked)
 		pthread_sigmask(SIG_SETMASK, &signals->saved_mask, NULL);
 	signals->masked = false;

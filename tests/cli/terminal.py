@@ -176,6 +176,18 @@ def scene_ends(pvm, guests, folder):
         terminal.expect_end(128 + number)
 
 
+    # Two at once are one end, with all that belongs to it.
+    trace = Path(f"{folder}/two")
+    process = subprocess.Popen(run(pvm, f"--trace={trace}", f"{guests}/forever.elf"), stdin=subprocess.DEVNULL,
+                               stderr=subprocess.PIPE, text=True)
+    until("the guest runs", lambda: computing(process.pid))
+    for number in (signal.SIGSTOP, signal.SIGHUP, signal.SIGTERM, signal.SIGCONT):
+        process.send_signal(number)
+    told = process.communicate(timeout=LIMIT)[1]
+    if process.returncode != 129 or "ended by SIGHUP" not in told or not trace.read_text().rstrip().endswith("]"):
+        fail(f"by two signals: status {process.returncode}: {told}")
+
+
 def scene_stop(pvm, guests, folder):
     """Ctrl-Z: the shell's terminal, and no guest code runs; fg: raw again, and the guest goes on."""
     terminal = on_terminal(folder, run(pvm, "--smp=2", f"{guests}/forever.elf"))
@@ -339,6 +351,12 @@ def waits_for_lock(pid):
     return Path(f"/proc/{pid}/wchan").read_text().startswith("futex")
 
 
+def waiting_bytes(reader):
+    size = bytearray(4)
+    fcntl.ioctl(reader, termios.FIONREAD, size)
+    return int.from_bytes(size, sys.byteorder)
+
+
 def full_pipe():
     reader, writer = os.pipe()
     fcntl.fcntl(writer, F_SETPIPE_SZ, PIPE_SIZE)
@@ -399,6 +417,21 @@ def scene_trace(pvm, guests, folder):
                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LIMIT)
     if f"trace {fifo}: its reader takes nothing" not in done.stderr:
         fail(f"a reader that takes nothing: status {done.returncode}: {done.stderr}")
+    # It is stopped for all that, and ends when it goes on.
+    while waiting_bytes(reader):
+        os.read(reader, PIPE_SIZE)
+    for _ in range(2):
+        process = subprocess.Popen(run(pvm, f"--trace={fifo}", f"{guests}/random_pvcs.elf"), stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until("the pipe is full", lambda: waiting_bytes(reader) == PIPE_SIZE)
+        process.send_signal(signal.SIGTSTP)
+        until("it has stopped", lambda: state(process.pid) == "T")
+        process.terminate()
+        process.send_signal(signal.SIGCONT)
+        if process.wait(timeout=LIMIT) != 143:
+            fail(f"stopped, with a trace that nothing reads: status {process.returncode}")
+        while waiting_bytes(reader):
+            os.read(reader, PIPE_SIZE)
     os.close(reader)
     guest = Path(f"{folder}/guest.elf")
     guest.write_bytes(Path(f"{guests}/print.elf").read_bytes())

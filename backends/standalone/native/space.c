@@ -443,6 +443,11 @@ int space_create(struct space *space, struct nursery *nursery, unsigned slot, in
 	space->record = (struct stub_record *)(void *)(pages + SLOT_SHARED);
 	space->go = go;
 	drain(go);
+	/* No memory for them is no SIGBUS of the monitor. Before Linux 5.14: EINVAL. */
+	if (madvise(pages, STUB_SLOT_SIZE, MADV_POPULATE_WRITE) < 0 && errno != EINVAL) {
+		snprintf(why, why_size, "native executor: no memory for a stub's pages");
+		return -ENOMEM;
+	}
 	memset(pages, 0, STUB_SLOT_SIZE);
 	/* What the first stop carries: it comes without a go. */
 	space->control->turn = ++space->turn;

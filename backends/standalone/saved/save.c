@@ -265,12 +265,12 @@ static int stop_vcpus(struct save *save)
 		struct monitor_vcpu *busy;
 		int rc = -1;
 
-		pause_begin(vm);
+		pause_begin(vm, PATIENCE_S * CLOCK_NS_PER_S);
 		busy = pause_complete(vm, PATIENCE_S * CLOCK_NS_PER_S);
 		if (busy)
 			snprintf(save->why, save->why_size,
-				 "vCPU %u does not come to rest: who reads its console takes nothing",
-				 busy->pvm.id);
+				 "vCPU %u does not come to rest: who reads its console%s takes nothing",
+				 busy->pvm.id, vm->trace ? " or its trace" : "");
 		else
 			rc = try_vcpus(save);
 		if (!rc)
