@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * xen_fuzz SEED MACHINES: VMs of Xen PV of a hostile guest and a hostile VMM. Two vCPUs make hypercalls from
- * a table that is rewritten all the time; meanwhile random ioctls: event channels, slots, logs, registers,
- * events, vCPUs whose number is taken. Each machine is a process, and half of them are killed. Nothing is
- * expected of them but that the host goes on.
+ * xen_fuzz SEED MACHINES: VMs of Xen PV of a hostile guest and a hostile VMM. Two vCPUs load selectors
+ * and make hypercalls from a table that is rewritten all the time; meanwhile random ioctls: event
+ * channels, slots, logs, registers, events, vCPUs whose number is taken. Each machine is a process,
+ * and half of them are killed. Nothing is expected of them but that the host goes on, and that they
+ * came as far as to have LDTs.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -26,18 +27,40 @@
 
 #define ACTS		300		/* of a machine */
 #define ARGUMENTS	0x4000ull	/* two pages that hypercalls read and write */
-#define CALLS		0x6000ull	/* 64 hypercalls: rdi, rsi, rdx, r10, r8, r9, rax, none */
+#define CALLS		0x6000ull	/* 64, but the first: rdi, rsi, rdx, r10, r8, r9, rax, ES and FS */
 #define CALL_WORDS	8
+#define SEEN		0x3000ull	/* struct seen, in the guest, and which call is next */
+#define TABLE		0x9000ull	/* two pages of descriptors */
+#define TABLE_ENTRIES	1024
 #define SECOND		0x400000ull	/* gpa of slot 1 */
 #define SECOND_SIZE	(4 * XEN_VM_PAGE)
 
 extern const uint8_t xen_fuzz_code[], xen_fuzz_code_end[];
 
+/* A selector that is refused: on after the load, by R14, as the stack may be the other vCPU's. */
 __asm__(".pushsection .rodata\n"
 	"xen_fuzz_code:\n"
-	"1:	addl	$64, %r15d\n"
-	"	andl	$0xfff, %r15d\n"
-	"	movq	0x6000(%r15), %rdi\n"
+	"1:	movl	$0x1000 + traps - xen_fuzz_code, %edi\n"
+	"	xorl	%eax, %eax\n"		/* set_trap_table, which the others may have changed */
+	"	movl	$0x8000, %esp\n"
+	"	syscall\n"
+	"2:	movl	$64, %r15d\n"		/* the next call, also after one that was its end */
+	"	lock xaddl %r15d, 0x3010\n"
+	"	andl	$0xfc0, %r15d\n"
+	"	jz	1b\n"
+	"	movl	$0x8000, %esp\n"
+	"	movl	0x6038(%r15), %ecx\n"
+	"	leaq	3f(%rip), %r14\n"
+	"	movl	%ecx, %es\n"
+	"	movl	%es, %eax\n"
+	"	testb	$4, %al\n"
+	"	jz	3f\n"
+	"	movabsq	$0x5eedf00dca11ab1e, %rax\n"
+	"	movq	%rax, 0x3000\n"
+	"3:	shrl	$16, %ecx\n"
+	"	leaq	4f(%rip), %r14\n"
+	"	movl	%ecx, %fs\n"
+	"4:	movq	0x6000(%r15), %rdi\n"
 	"	movq	0x6008(%r15), %rsi\n"
 	"	movq	0x6010(%r15), %rdx\n"
 	"	movq	0x6018(%r15), %r10\n"
@@ -46,10 +69,28 @@ __asm__(".pushsection .rodata\n"
 	"	movq	0x6030(%r15), %rax\n"
 	"	movl	$0x8000, %esp\n"
 	"	syscall\n"
-	"	jmp	1b\n"
+	"	jmp	2b\n"
+	"refused:\n"
+	"	movabsq	$0x5eedf00ddeadbea7, %rax\n"
+	"	movq	%rax, 0x3008\n"
+	"	jmp	*%r14\n"
+	"traps:\n"				/* struct pvm_xen_trap_info: #NP, #SS, #GP */
+	"	.quad	11, 0x1000 + refused - xen_fuzz_code\n"
+	"	.quad	12, 0x1000 + refused - xen_fuzz_code\n"
+	"	.quad	13, 0x1000 + refused - xen_fuzz_code\n"
+	"	.quad	0, 0\n"
 	"xen_fuzz_code_end:\n"
 	".popsection\n");
 
+/* What no hypercall writes there: ES has taken a selector of an LDT, and a selector was refused. */
+#define LOADED		0x5eedf00dca11ab1eull
+#define REFUSED		0x5eedf00ddeadbea7ull
+
+struct seen {
+	uint64_t loaded, refused;
+};
+
+static struct seen *seen;	/* of all machines: after how many acts */
 static struct xen_vm x;
 static uint8_t *second;
 static pthread_t runners[2];
@@ -102,6 +143,55 @@ static uint64_t argument(void)
 	return ARGUMENTS + (rnd() % 0x1000 & ~7ull);
 }
 
+/* What an LDT may have, and what it may not: gates, 64-bit code, a stack of 16 bits. */
+static uint64_t descriptor(void)
+{
+	uint64_t entry = PICK(0x00cff3000000ffff, 0x00cffb000000ffff, 0x00cff70000000000,
+			      0x00cff3ff0000ffff, 0x00affb000000ffff, 0x000ff3000000ffff,
+			      0x00cf73000000ffff, 0x00cf93000000ffff, 0x0000ec0000101000,
+			      0x0000ee0000101000, 0x0000e9009000ffff, 0x0000e2009000ffff, 0);
+
+	return rnd() % 4 ? entry : entry ^ 1ull << rnd() % 64;
+}
+
+static uint16_t selector(void)
+{
+	switch (rnd() % 4) {
+	case 0:
+		return (uint16_t)rnd();
+	case 1:
+		return (uint16_t)PICK(0, 1, 2, 3, 0x18, 0x1b, 0x2b, 0x33, 0x23, 0x63, 0x6b, 0x73,
+				      0xe02b, 0xe033, 0xfffc, 0xffff);
+	}
+	return (uint16_t)(rnd() % TABLE_ENTRIES << 3 | 4 | rnd() % 4);
+}
+
+/* Each is done as long as the one before it was. */
+static void shape_mmuext(struct pvm_xen_mmuext_op *op)
+{
+	unsigned i;
+
+	for (i = 0; i < 4; i++, op++) {
+		op->cmd = rnd() % 3 ? rnd() % (PVM_XEN_FLUSH_CACHE_GLOBAL + 2) : PVM_XEN_SET_LDT;
+		switch (rnd() % 5) {
+		case 0:
+		case 4:
+			op->arg1 = TABLE + rnd() % 2 * XEN_VM_PAGE;
+			break;
+		case 1:
+			op->arg1 = rnd() % 520 * XEN_VM_PAGE;
+			break;
+		case 2:
+			op->arg1 = XEN_VM_TABLES / XEN_VM_PAGE + (rnd() % 2 ? 0 : rnd() % 4);
+			break;
+		case 3:
+			op->arg1 = value();
+			break;
+		}
+		op->arg2 = rnd() % 8 ? rnd() % 8200 : value();
+	}
+}
+
 /* Something like what the call takes, often enough. */
 static void shape(uint64_t *call)
 {
@@ -114,6 +204,8 @@ static void shape(uint64_t *call)
 					  PICK(1ull << 61 | 3, 1ull << 62 | 4, 3ull << 61 | 2, ~0ull);
 		call[2] = rnd() % 2 ? 0 : call[2];
 		call[3] = rnd() % 8 ? PVM_XEN_DOMID_SELF : call[3];
+		if (call[6] == PVM_XEN_MMUEXT_OP && rnd() % 4)
+			shape_mmuext((struct pvm_xen_mmuext_op *)(x.memory + call[0]));
 		break;
 	case PVM_XEN_VCPU_OP:
 		call[0] = rnd() % 14;
@@ -141,9 +233,10 @@ static void make_call(uint64_t *call)
 	unsigned i;
 
 	call[6] = PICK(0, 1, 2, 3, 5, 8, 9, 10, 12, 13, 14, 15, 17, 20, 21, 23, 24, 25, 26, 29, 30, 32, 33,
-		       1, 13, 24, 26, 32);
+		       1, 13, 24, 26, 26, 26, 32);
 	for (i = 0; i < 6; i++)
 		call[i] = value();
+	call[7] = (uint64_t)selector() << 16 | selector();
 	if (rnd() % 4)
 		shape(call);
 }
@@ -152,12 +245,15 @@ static void make_call(uint64_t *call)
 static void scramble(void)
 {
 	uint64_t *words = (uint64_t *)(x.memory + ARGUMENTS), *calls = (uint64_t *)(x.memory + CALLS);
+	uint64_t *table = (uint64_t *)(x.memory + TABLE);
 	struct pvm_xen_multicall_entry *entry;
 	uint64_t call[CALL_WORDS];
 	unsigned i;
 
 	for (i = 0; i < 40; i++)
 		words[rnd() % 1024] = value();
+	for (i = 0; i < 40; i++)
+		table[rnd() % TABLE_ENTRIES] = descriptor();
 	for (i = 0; i < 4; i++) {
 		make_call(call);
 		entry = (struct pvm_xen_multicall_entry *)(words + rnd() % 1000);
@@ -167,6 +263,19 @@ static void scramble(void)
 	for (i = 0; i < 64; i++)
 		if (rnd() % 2)
 			make_call(calls + i * CALL_WORDS);
+}
+
+static bool take(uint64_t *word, uint64_t value)
+{
+	return __atomic_exchange_n(word, 0, __ATOMIC_RELAXED) == value;
+}
+
+static void take_seen(void)
+{
+	struct seen *own = (struct seen *)(x.memory + SEEN);
+
+	seen->loaded += take(&own->loaded, LOADED);
+	seen->refused += take(&own->refused, REFUSED);
 }
 
 static void begin(unsigned id)
@@ -387,6 +496,7 @@ __attribute__((noreturn)) static void one_machine(unsigned number)
 	for (i = 0; i < ACTS; i++) {
 		scramble();
 		act();
+		take_seen();
 		sched_yield();
 	}
 	if (number % 2)
@@ -408,6 +518,9 @@ int main(int argc, char **argv)
 	fprintf(stderr, "seed %s\n", argv[1]);
 	machines = (unsigned)strtoul(argv[2], NULL, 0);
 	sigaction(SIGUSR1, &action, NULL);
+	seen = mmap(NULL, sizeof(*seen), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (seen == MAP_FAILED)
+		machine_die("no memory");
 	for (number = 0; number < machines; number++) {
 		state = (strtoull(argv[1], NULL, 0) * 0x10001 + number + 1) * 0x9e3779b97f4a7c15ull | 1;
 		pid = fork();
@@ -420,5 +533,8 @@ int main(int argc, char **argv)
 			machine_die("machine %u ends with %d", number, WEXITSTATUS(status));
 	}
 	check(true, "the host goes on after %u machines", machines);
+	check(seen->loaded && seen->refused,
+	      "selectors of LDTs were loaded before %llu of %u acts, and some refused before %llu",
+	      (unsigned long long)seen->loaded, machines * ACTS, (unsigned long long)seen->refused);
 	return check_finish();
 }
