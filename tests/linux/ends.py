@@ -18,7 +18,7 @@ import boot
 import devices
 import nested
 
-SECONDS = 900		# against hangs
+SECONDS = 1500		# against hangs
 FLUSHED_KIB = 2048
 
 # By the word that the command line has. The names are what a System.map has, which Debian does not ship.
