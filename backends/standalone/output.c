@@ -76,6 +76,21 @@ static int wait_for_room(int fd, int over, int patience, bool *denied)
 	}
 }
 
+#define NAP_MS	10
+
+/* A terminal that has room, but not for what is to be written. 0, or EAGAIN as wait_for_room(). */
+static int wait_for_more_room(int *over, int *patience)
+{
+	struct pollfd end = { .fd = *over, .events = POLLIN };
+
+	if (poll(&end, 1, NAP_MS) > 0)
+		*over = -1;
+	if (*over >= 0)
+		return 0;
+	*patience -= NAP_MS;
+	return *patience > 0 ? 0 : EAGAIN;
+}
+
 int output_write(int fd, int over, int patience, const void *bytes, size_t size)
 {
 	const char *from = bytes;
@@ -94,6 +109,8 @@ int output_write(int fd, int over, int patience, const void *bytes, size_t size)
 		n = try_write(fd, from, part);
 		if (n < 0 && errno != EINTR && (denied || errno != EAGAIN))
 			return errno;
+		if (n < 0 && errno == EAGAIN && wait_for_more_room(&over, &patience))
+			return EAGAIN;
 		if (n > 0) {
 			from += n;
 			size -= (size_t)n;

@@ -5,10 +5,36 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define ALARM_S	20	/* a call that blocks ends the test */
+
+/* The library's: of a terminal poll() says that there is room where that is not for a whole character. */
+static int cramped = -1;
+
+ssize_t write(int fd, const void *bytes, size_t size)
+{
+	if (fd != cramped)
+		return syscall(SYS_write, fd, bytes, size);
+	errno = EAGAIN;
+	return -1;
+}
+
+Test(output, room_that_is_not_enough_is_waited_for_no_longer_than_the_vm)
+{
+	int pipes[2], over;
+
+	alarm(ALARM_S);
+	cr_assert_eq(pipe(pipes), 0);
+	cramped = pipes[1];
+	cr_expect_eq(output_write(pipes[1], -1, 50, "x", 1), EAGAIN);
+	over = eventfd(1, 0);
+	cr_expect_eq(output_write(pipes[1], over, 50, "x", 1), EAGAIN);
+	cramped = -1;
+}
 
 Test(output, a_socket_with_another_reader_is_not_waited_for)
 {
