@@ -194,19 +194,16 @@ const char *pvm_kvm_take_over(struct pvm_kvm_vcpu *v)
  * Segments and tables.
  */
 
-static void flat(struct kvm_segment *var, u16 selector, u64 base, bool code, bool is64, int dpl)
+/* Flat, but for one of the guest's own, of the TLS or an LDT, which is as its descriptor says. */
+static void describe(struct kvm_segment *var, const struct pvm_vcpu *pvm, u16 selector, bool code, bool is64,
+		     int dpl)
 {
+	u64 desc = pvm_vcpu_descriptor(pvm, selector);
+
 	*var = (struct kvm_segment){
-		.base = base, .limit = ~0u, .selector = selector, .type = code ? 0xb : 0x3,
+		.limit = ~0u, .selector = selector, .type = code ? 0xb : 0x3,
 		.present = 1, .dpl = dpl, .db = !is64, .s = 1, .l = code && is64, .g = 1,
 	};
-}
-
-/* A segment of the guest's own, of the TLS or an LDT, is as its descriptor says. */
-static void describe(struct kvm_segment *var, const struct pvm_vcpu *pvm)
-{
-	u64 desc = pvm_vcpu_descriptor(pvm, var->selector);
-
 	if (!desc)
 		return;
 	var->base = PVM_DESC_BASE(desc);
@@ -235,17 +232,14 @@ void pvm_kvm_get_segment(struct kvm_vcpu *vcpu, struct kvm_segment *var, int seg
 		return;
 	switch (seg) {
 	case VCPU_SREG_CS:
-		flat(var, pvm->seg[PVM_CS], 0, true, is_64_bit(v), cpl);
-		describe(var, pvm);
+		describe(var, pvm, pvm->seg[PVM_CS], true, is_64_bit(v), cpl);
 		break;
 	case VCPU_SREG_SS:
-		flat(var, pvm->seg[PVM_SS], 0, false, false, cpl);
-		describe(var, pvm);
+		describe(var, pvm, pvm->seg[PVM_SS], false, false, cpl);
 		break;
 	case VCPU_SREG_DS:
 	case VCPU_SREG_ES:
-		flat(var, pvm->seg[seg], 0, false, false, 3);
-		describe(var, pvm);
+		describe(var, pvm, pvm->seg[seg], false, false, 3);
 		var->unusable = !pvm->seg[seg];
 		break;
 	case VCPU_SREG_TR:	/* a user program has no map of ports for KVM's emulator to look into */
@@ -254,8 +248,7 @@ void pvm_kvm_get_segment(struct kvm_vcpu *vcpu, struct kvm_segment *var, int seg
 		break;
 	case VCPU_SREG_FS:
 	case VCPU_SREG_GS:
-		flat(var, pvm->seg[seg], 0, false, false, 3);
-		describe(var, pvm);
+		describe(var, pvm, pvm->seg[seg], false, false, 3);
 		var->base = seg == VCPU_SREG_FS ? pvm->fs_base : pvm->gs_base;
 		var->unusable = !pvm->seg[seg];
 		break;

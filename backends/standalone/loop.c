@@ -2,7 +2,7 @@
 /*
  * The main thread of a VM. Everything that is not a vCPU's happens here, so
  * that no signal handler and no timer thread is needed. Must never run guest
- * code, nor wait for a vCPU.
+ * code, nor wait for a vCPU, but for a moment when the process stops.
  */
 #define _GNU_SOURCE
 #include "loop.h"
@@ -176,10 +176,10 @@ static void drain(int fd)
 
 /* ------------------------------------------------------------------------
  * Stopping the process. A guest that runs in processes of its own would go on: so every
- * vCPU comes out first.
+ * vCPU comes out first. One that is held up, as by who reads the trace, runs nothing.
  */
 
-#define STOP_PATIENCE_S	3	/* for a vCPU that is held up: signals are not read meanwhile */
+#define STOP_PATIENCE_S	3	/* signals are not read meanwhile */
 
 static void stop_process(struct monitor_vm *vm, int signal)
 {

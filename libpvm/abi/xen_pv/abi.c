@@ -113,12 +113,6 @@ static void destroy_vcpu(struct pvm_vcpu *vcpu)
 	vcpu->abi_data = NULL;
 }
 
-static void pvcs_moved(struct pvm_vcpu *vcpu)
-{
-	__atomic_store_n(&xen_vcpu(vcpu)->info, (struct pvm_xen_vcpu_info *)vcpu->pvcs, __ATOMIC_SEQ_CST);
-	pvm_xen_tell_everything(vcpu);
-}
-
 static bool interrupt_flag(const struct pvm_vcpu *vcpu)
 {
 	return !xen_masked(vcpu);
@@ -188,7 +182,7 @@ const struct pvm_abi_ops pvm_abi_xen_pv = {
 	.has_xen_cpuid = true,
 	.cr4_hidden = CR4_HIDDEN,
 	.pvcs_leaves = pvm_xen_leave_info,
-	.pvcs_moved = pvcs_moved,
+	.pvcs_moved = pvm_xen_show_info,
 	.no_ports = true,
 	.has_ldt = true,
 	.last_slot = true,

@@ -163,15 +163,14 @@ static uint64_t info_place(const struct pvm_vcpu *vcpu)
 	       vcpu->id * sizeof(struct pvm_xen_vcpu_info);
 }
 
-/* The place is this one now, or the old one still. */
-static void show_info(struct pvm_vcpu *vcpu)
+void pvm_xen_show_info(struct pvm_vcpu *vcpu)
 {
 	__atomic_store_n(&xen_vcpu(vcpu)->info, (struct pvm_xen_vcpu_info *)vcpu->pvcs, __ATOMIC_SEQ_CST);
 	pvm_xen_tell_everything(vcpu);
 }
 
-/* S8: whoever tells the vCPU has left the page of its vcpu_info before that is let go. PVM_EAGAIN: somebody
- * is there, and is not waited for (M12). */
+/* S8: threads that tell the vCPU have left the page of its vcpu_info before that is let go. PVM_EAGAIN: one
+ * is in it, and is not waited for (M12). */
 static int leave_old_info(struct pvm_vcpu *vcpu, uint64_t place)
 {
 	struct xen_vcpu *xen = xen_vcpu(vcpu);
@@ -185,7 +184,7 @@ static int leave_old_info(struct pvm_vcpu *vcpu, uint64_t place)
 	__atomic_store_n(&xen->info, NULL, __ATOMIC_SEQ_CST);
 	if (!__atomic_load_n(&xen->tellers, __ATOMIC_SEQ_CST))
 		return PVM_OK;
-	show_info(vcpu);
+	pvm_xen_show_info(vcpu);
 	return PVM_EAGAIN;
 }
 
@@ -198,7 +197,7 @@ static int open_restored_info(struct pvm_vcpu *vcpu)
 	if (rc != PVM_OK)
 		return rc;
 	xen->restored_info = 0;
-	show_info(vcpu);
+	pvm_xen_show_info(vcpu);
 	return PVM_OK;
 }
 
@@ -224,7 +223,7 @@ int pvm_xen_open_info(struct pvm_vcpu *vcpu)
 		xen->timeless = true;
 	}
 	if (vcpu->pvcs)
-		show_info(vcpu);
+		pvm_xen_show_info(vcpu);	/* also where the old one stays */
 	return rc;
 }
 

@@ -282,6 +282,8 @@ void pvm_xen_deadlines(struct pvm_vcpu *vcpu);
 enum pvm_action pvm_xen_entry(struct pvm_vcpu *vcpu);
 /* Its vcpu_info is where it is to be. PVM_OK; PVM_EAGAIN, PVM_ENOMEM: not now; else no memory is there. */
 int pvm_xen_open_info(struct pvm_vcpu *vcpu);
+/* pvm_abi_ops::pvcs_moved: others tell it there, from now on. */
+void pvm_xen_show_info(struct pvm_vcpu *vcpu);
 /* The time that the guest's clock reads. */
 void pvm_xen_write_time(struct pvm_vcpu *vcpu);
 /* What it does from now on, PVM_XEN_RUNSTATE_*. */

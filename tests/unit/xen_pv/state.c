@@ -252,6 +252,9 @@ Test(state, S8_a_reset_lets_the_page_go_when_no_teller_is_in_it)
 	xen_vcpu(vcpu)->tellers = 1;
 	pvm_vcpu_reset(vcpu);
 	cr_expect_eq(naps, 1);
+	xen_vcpu(vcpu)->tellers = 1;
+	g.f.vm.abi->vcpu_reset(vcpu);
+	cr_expect_eq(xen_vcpu(vcpu)->tellers, 1, "one that has come since is still counted");
 }
 
 /* spec: XC-055, XC-099 */

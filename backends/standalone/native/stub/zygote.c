@@ -280,7 +280,8 @@ static void dump_no_core(void)
 /*
  * Where memory is short the kernel kills the largest process. That is the monitor, by a few MiB, and then
  * no line says why the guest is gone; a stub's death ends the guest in order. So a stub counts for more, by
- * OOM_SHARE thousandths of the memory that is short, the host's or a control group's. All may say so.
+ * OOM_SHARE thousandths of the memory that is short, the host's or a control group's. Any process may raise
+ * its own share.
  */
 #define OOM_SHARE	100
 #define OOM_MOST	1000

@@ -138,3 +138,24 @@ Test(control, the_socket_is_gone_with_the_guest)
 	cr_expect_eq(saving_try_connect(), -1);
 }
 
+Test(control, a_socket_that_another_has_is_said)
+{
+	struct sockaddr_un address;
+	socklen_t length = control_address(&address, getpid());
+	int other = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), errors = dup(STDERR_FILENO), pipes[2];
+	char text[512] = "";
+
+	cr_assert_eq(bind(other, (struct sockaddr *)&address, length), 0);
+	cr_assert_eq(pipe(pipes), 0);
+	dup2(pipes[1], STDERR_FILENO);
+	saving_start(first);
+	saving_stop();
+	dup2(errors, STDERR_FILENO);
+	close(pipes[1]);
+	cr_assert(read(pipes[0], text, sizeof(text) - 1) > 0, "nothing was said");
+	cr_expect(strstr(text, "'pvm save' will not reach this guest") && strstr(text, "Address already in use"), "%s",
+		  text);
+	close(pipes[0]);
+	close(errors);
+	close(other);
+}
