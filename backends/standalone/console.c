@@ -168,10 +168,13 @@ int console_put(struct console *console, const uint8_t *bytes, unsigned count)
 		return 0;
 	if (console->error)
 		return console->error;
-	error = output_write(console->own_out >= 0 ? console->own_out : console->out, console->over, 0,
-			     bytes, count);
+	if (console->gave_up)
+		return 0;
+	error = output_write(console->own_out >= 0 ? console->own_out : console->out, console->over,
+			     OUTPUT_PATIENCE_MS, bytes, count);
 	/* A VM that is over and a reader that takes nothing: no error of the guest's. */
-	if (error == EAGAIN)
+	console->gave_up = error == EAGAIN;
+	if (console->gave_up)
 		error = 0;
 	console->error = error;
 	return error;

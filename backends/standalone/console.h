@@ -17,6 +17,7 @@ struct console {
 	bool keys;		/* when it is, keys that send signals do not */
 	struct termios saved;
 	int error;		/* errno of the first output that failed, or 0 */
+	bool gave_up;		/* the reader took nothing when it was over */
 };
 
 /**
@@ -24,7 +25,8 @@ struct console {
  * A terminal at @in, while we are in its foreground or if no session has it, does not echo nor wait for
  * lines until console_close(); the keys that send signals still do, unless @keys: then
  * what they are is input, and output goes out as it is.
- * @over: when it is readable, output that its reader does not take is dropped; -1: never.
+ * @over: when it is readable, output that its reader does not take in OUTPUT_PATIENCE_MS is dropped, and all
+ *        that comes after it; -1: never.
  */
 void console_open(struct console *console, int in, int out, int over, bool keys);
 void console_close(struct console *console);
@@ -36,7 +38,7 @@ void console_resume(struct console *console);
 /* From a signal handler of a dying process: the terminal as it was. */
 void console_restore_in_handler(void);
 
-/* Some bytes of the guest's. Waits for a slow reader, until @over. Returns 0, or the errno of the
+/* Some bytes of the guest's. Waits for a slow reader, as console_open() says. Returns 0, or the errno of the
  * first output that failed; there is no output after that. */
 int console_put(struct console *console, const uint8_t *bytes, unsigned count);
 

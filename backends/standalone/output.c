@@ -79,7 +79,7 @@ static int wait_for_room(int fd, int over, int patience, bool *denied)
 #define NAP_MS	10
 
 /* A terminal that has room, but not for what is to be written. 0, or EAGAIN as wait_for_room(). */
-static int wait_for_more_room(int *over, int *patience)
+static int wait_for_more_room(int *over, int *left)
 {
 	struct pollfd end = { .fd = *over, .events = POLLIN };
 
@@ -87,17 +87,17 @@ static int wait_for_more_room(int *over, int *patience)
 		*over = -1;
 	if (*over >= 0)
 		return 0;
-	*patience -= NAP_MS;
-	return *patience > 0 ? 0 : EAGAIN;
+	*left -= NAP_MS;
+	return *left > 0 ? 0 : EAGAIN;
 }
 
 int output_write(int fd, int over, int patience, const void *bytes, size_t size)
 {
 	const char *from = bytes;
+	int left = patience, error;
 	size_t part;
 	ssize_t n;
 	bool denied;
-	int error;
 
 	while (size) {
 		error = wait_for_room(fd, over, patience, &denied);
@@ -109,9 +109,10 @@ int output_write(int fd, int over, int patience, const void *bytes, size_t size)
 		n = try_write(fd, from, part);
 		if (n < 0 && errno != EINTR && (denied || errno != EAGAIN))
 			return errno;
-		if (n < 0 && errno == EAGAIN && wait_for_more_room(&over, &patience))
+		if (n < 0 && errno == EAGAIN && wait_for_more_room(&over, &left))
 			return EAGAIN;
 		if (n > 0) {
+			left = patience;
 			from += n;
 			size -= (size_t)n;
 		}

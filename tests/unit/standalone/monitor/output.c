@@ -5,10 +5,15 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "console.h"
 
 #define ALARM_S	20	/* a call that blocks ends the test */
 
@@ -91,4 +96,59 @@ Test(output, a_terminal_obeys_nothing_that_is_said)
 	output_say("pvm: disk %s:\tno\n", "\33]0;a\a\302\2331m\177\303\234");
 	cr_assert(read(pipes[0], text, sizeof(text) - 1) > 0);
 	cr_expect_str_eq(text, "pvm: disk ?]0;a???1m?\303\234:\tno\n");
+}
+
+#define LAST_WORDS	(256 << 10)	/* more than fits into the pipe at once */
+
+static void *read_all(void *from)
+{
+	static char buffer[4096];
+	size_t count = 0;
+	ssize_t n;
+
+	while ((n = read(*(int *)from, buffer, sizeof(buffer))) > 0)
+		count += (size_t)n;
+	return (void *)count;
+}
+
+/* What a guest prints as it ends tells why it does. */
+Test(output, last_words_wait_for_a_slow_reader)
+{
+	int pipes[2], over = eventfd(1, 0);
+	struct console console;
+	uint8_t *words = calloc(1, LAST_WORDS);
+	pthread_t reader;
+	void *count;
+
+	alarm(ALARM_S);
+	cr_assert_eq(pipe(pipes), 0);
+	cr_assert_geq(fcntl(pipes[1], F_SETPIPE_SZ, 4096), 4096);
+	console_open(&console, -1, pipes[1], over, false);
+	cr_assert_eq(pthread_create(&reader, NULL, read_all, &pipes[0]), 0);
+	cr_expect_eq(console_put(&console, words, LAST_WORDS), 0);
+	console_close(&console);
+	close(pipes[1]);
+	pthread_join(reader, &count);
+	cr_expect_eq((size_t)count, LAST_WORDS);
+	free(words);
+}
+
+Test(output, a_reader_that_takes_nothing_is_waited_for_once)
+{
+	int pipes[2], over = eventfd(1, 0);
+	struct console console;
+	uint8_t *words = calloc(1, LAST_WORDS);
+
+	alarm(ALARM_S);
+	cr_assert_eq(pipe(pipes), 0);
+	console_open(&console, -1, pipes[1], over, false);
+	cr_expect_eq(console_put(&console, words, LAST_WORDS), 0);
+	cr_expect(console.gave_up);
+	cr_assert_eq(fcntl(pipes[0], F_SETFL, O_NONBLOCK), 0);
+	while (read(pipes[0], words, 4096) > 0)
+		;	/* there is room again */
+	cr_expect_eq(console_put(&console, words, 1), 0);
+	cr_expect_eq(read(pipes[0], words, 1), -1, "what comes later is dropped, too");
+	console_close(&console);
+	free(words);
 }
