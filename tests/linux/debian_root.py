@@ -9,8 +9,6 @@ The root file system is tests/linux/debian-root's, made by debootstrap. The gues
 every package has its checksum, trees are packed and unpacked again, and a package is installed, removed and installed
 again, without a network. Then the file system on the disk is checked from outside.
 """
-import argparse
-import json
 import pathlib
 import re
 import shutil
@@ -129,7 +127,7 @@ def number(text):
 def judge(result):
     """What is wrong with what the console says, in lines."""
     output = result["output"]
-    said = {match[1]: match[2].split(" -")[0].strip() for match in re.finditer(r"^%% (\w+) ?(.*?)\r?$", output, re.M)}
+    said = nested.said_in(output)
     listed = said.get("listed", "").split()
     wanted = {"init": "1 /usr/bin/bash", "release": "debian 12", "root": "/dev/xvda ext4", "libc": "2",
               "bash": str(999 ** 2), "perl": str(SUM_TO * (SUM_TO + 1) // 2), "wrong": "0", "unpacked": said.get("packed"),
@@ -170,11 +168,7 @@ def judge_disk(disk, said):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for name in ("pvm", "module", "results"):
-        parser.add_argument(f"--{name}", required=True, type=pathlib.Path)
-    parser.add_argument("--host", required=True)
-    parser.add_argument("--cpu", help="the host's, as QEMU has it")
+    parser = nested.parser_of(__doc__)
     parser.add_argument("guest")
     args = parser.parse_args()
     args.results.parent.mkdir(parents=True, exist_ok=True)
@@ -183,16 +177,13 @@ def main():
         args.disk = image(folder)
         one = job(args, *args.guest.split(":"), folder)
         wrong = nested.run_host(args, [one], folder, SECONDS)
-        file = args.results / f"{one['name']}.json"
-        result = json.loads(file.read_text()) if file.exists() else {"output": "", "status": "none"}
+        result = nested.result_of(args, one["name"])
         lines, said = judge(result)
         lines += judge_disk(args.disk, said)
     if lines:
         print(result["output"][-8000:])
     wrong += lines
-    print("\n".join(f"not ok - {line}" for line in wrong) or
-          f"ok - on {args.host}: {args.guest}: Debian's programs, {said['files']} files, and a package")
-    return 1 if wrong else 0
+    return nested.conclude(wrong, f"on {args.host}: {args.guest}: Debian's programs, {said.get('files')} files, and a package")
 
 
 if __name__ == "__main__":

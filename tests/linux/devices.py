@@ -9,8 +9,6 @@ The guest has two disks, one of them read-only, and two cards: eth0 on a user-mo
 makes a file system, writes, checks after a remount, and exchanges files with a server on the host, both ways; the
 host then looks into the disk's file. Its drivers are its kernel's own modules.
 """
-import argparse
-import json
 import lzma
 import pathlib
 import re
@@ -175,8 +173,8 @@ def job(args, suite, cpus, folder):
 def judge(result):
     """What is wrong, in lines."""
     output = result["output"]
-    said = {match[1]: match[2].split(" -")[0].strip() for match in re.finditer(r"^%% (\w+) ?(.*?)\r?$", output, re.M)}
-    host = {match[1]: match[2].split(" -")[0].strip() for match in re.finditer(r"^host (\w+) (.*?)\r?$", output, re.M)}
+    said = nested.said_in(output)
+    host = nested.said_in(output, "host")
     wanted = {"sectors": "49152 2048", "readonly": "0 1", "cache": "write back", "mounted": "", "remounted": "",
               "trimmed": "", "refused": "", "image": host.get("image"), "given": host.get("given"),
               "again": "", "lease": "10.0.2.15/24", "fetched": host.get("file"), "told": said.get("offered"), "ping": "",
@@ -197,11 +195,7 @@ def judge(result):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for name in ("pvm", "module", "results"):
-        parser.add_argument(f"--{name}", required=True, type=pathlib.Path)
-    parser.add_argument("--host", required=True)
-    parser.add_argument("--cpu", help="the host's, as QEMU has it")
+    parser = nested.parser_of(__doc__)
     parser.add_argument("guests", nargs="+")
     args = parser.parse_args()
     args.results.parent.mkdir(parents=True, exist_ok=True)
@@ -210,15 +204,12 @@ def main():
         jobs = [job(args, *guest.split(":"), folder) for guest in args.guests]
         wrong = nested.run_host(args, jobs, folder, SECONDS)
     for one in jobs:
-        file = args.results / f"{one['name']}.json"
-        result = json.loads(file.read_text()) if file.exists() else {"output": "", "status": "none"}
+        result = nested.result_of(args, one["name"])
         lines = judge(result)
         if lines:
             print(result["output"][-8000:])
         wrong += [f"{one['name']}: {line}" for line in lines]
-    print("\n".join(f"not ok - {line}" for line in wrong) or
-          f"ok - on {args.host}: {', '.join(args.guests)}: disks and networks")
-    return 1 if wrong else 0
+    return nested.conclude(wrong, f"on {args.host}: {', '.join(args.guests)}: disks and networks")
 
 
 if __name__ == "__main__":

@@ -7,8 +7,6 @@
 It reboots; it panics, which is told with its registers and a backtrace by the names that it gave before; and pvm is
 killed amid writes: what the guest had flushed is in the disk's file.
 """
-import argparse
-import json
 import pathlib
 import re
 import sys
@@ -65,8 +63,8 @@ rm -f /tmp/disk /tmp/map /tmp/out
 
 def judge(output):
     """What is wrong, in lines."""
-    said = {match[1]: match[2].split(" -")[0].strip() for match in re.finditer(r"^%% (\w+) ?(.*?)\r?$", output, re.M)}
-    host = {match[1]: match[2].split(" -")[0].strip() for match in re.finditer(r"^host (\w+) (.*?)\r?$", output, re.M)}
+    said = nested.said_in(output)
+    host = nested.said_in(output, "host")
     wrong = [f"{name}: {host.get(name)!r}, not {value!r}" for name, value in {
         "reboot": "0", "panic": "126", "killed": "137", "found": said.get("flushed")}.items()
              if value is None or host.get(name) != value]
@@ -79,11 +77,7 @@ def judge(output):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for name in ("pvm", "module", "results"):
-        parser.add_argument(f"--{name}", required=True, type=pathlib.Path)
-    parser.add_argument("--host", required=True)
-    parser.add_argument("--cpu", help="the host's, as QEMU has it")
+    parser = nested.parser_of(__doc__)
     parser.add_argument("guest")
     args = parser.parse_args()
     args.results.parent.mkdir(parents=True, exist_ok=True)
@@ -95,15 +89,12 @@ def main():
         script.write_text(HOST.replace("KERNEL", kernel.name))
         wrong = nested.run_host(args, [{"name": "ends", "command": "sh /files/script", "files": [
             str(args.pvm), str(kernel), f"{archive}=initrd", str(script)]}], folder, SECONDS)
-    file = args.results / "ends.json"
-    output = json.loads(file.read_text())["output"] if file.exists() else ""
+    output = nested.result_of(args, "ends")["output"]
     lines = judge(output)
     if lines:
         print(output[-12000:])
     wrong += lines
-    print("\n".join(f"not ok - {line}" for line in wrong) or
-          f"ok - on {args.host}: {args.guest} reboots, panics, and loses nothing that it flushed")
-    return 1 if wrong else 0
+    return nested.conclude(wrong, f"on {args.host}: {args.guest} reboots, panics, and loses nothing that it flushed")
 
 
 if __name__ == "__main__":

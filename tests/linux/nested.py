@@ -11,6 +11,7 @@ import argparse
 import hashlib
 import json
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -44,11 +45,38 @@ def run_host(args, jobs, folder, seconds):
     return []
 
 
+def parser_of(doc, *programs):
+    """What all tests of such guests are told; @programs besides pvm."""
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
+    for name in ("pvm", *programs, "module", "results"):
+        parser.add_argument(f"--{name}", required=True, type=pathlib.Path)
+    parser.add_argument("--host", required=True)
+    parser.add_argument("--cpu", help="the host's, as QEMU has it")
+    return parser
+
+
+def result_of(args, name):
+    """{"output": text, "status": number}, of a job that run_host() was given; "none": it did not end."""
+    file = args.results / f"{name}.json"
+    return json.loads(file.read_text()) if file.exists() else {"output": "", "status": "none"}
+
+
+def said_in(output, mark="%%"):
+    """{word: the rest} of the lines that begin with @mark; of a checksum's without the file's name."""
+    found = re.finditer(rf"^{mark} (\w+) ?(.*?)\r?$", output, re.M)
+    return {match[1]: match[2].split(" -")[0].strip() for match in found}
+
+
+def conclude(wrong, right):
+    """Prints the verdict. The status to exit with."""
+    print("\n".join(f"not ok - {line}" for line in wrong) or f"ok - {right}")
+    return 1 if wrong else 0
+
+
 def judge(args, one):
-    file = args.results / f"{one['name']}.json"
-    if not file.exists():
+    result = result_of(args, one["name"])
+    if result["status"] == "none":
         return ["did not run to its end"]
-    result = json.loads(file.read_text())
     cpus = int(one["name"].rsplit(".", 1)[1])
     wrong = boot.judge(cpus, args.checks, one["release"], result["output"])
     if result["status"]:
@@ -61,14 +89,9 @@ def judge(args, one):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for name in ("pvm", "module", "results"):
-        parser.add_argument(f"--{name}", required=True, type=pathlib.Path)
-    for name in ("work", "host"):
-        parser.add_argument(f"--{name}", required=True)
+    parser = parser_of(__doc__, "work")
     parser.add_argument("--checks", type=int, required=True)
     parser.add_argument("--append", default="")
-    parser.add_argument("--cpu", help="the host's, as QEMU has it")
     parser.add_argument("guests", nargs="+")
     args = parser.parse_args()
     args.results.parent.mkdir(parents=True, exist_ok=True)
@@ -78,9 +101,7 @@ def main():
         jobs = [job(args, *guest.split(":"), initrd) for guest in args.guests]
         of_host = run_host(args, jobs, folder, SECONDS)
     wrong = [f"{one['name']}: {line}" for one in jobs for line in judge(args, one)] + of_host
-    print("\n".join(f"not ok - {line}" for line in wrong) or
-          f"ok - on {args.host}: {', '.join(args.guests)}: init, {args.checks} checks each, and power off")
-    return 1 if wrong else 0
+    return conclude(wrong, f"on {args.host}: {', '.join(args.guests)}: init, {args.checks} checks each, and power off")
 
 
 if __name__ == "__main__":

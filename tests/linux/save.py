@@ -9,8 +9,6 @@ The two hosts have nothing in common but a disk, which has the guest's disk and 
 shut down before the second boots. In the guest runs keep.c, which notices what is lost. Before that it is saved twice
 and goes on, and once where there is no room; and on the second host a damaged file is refused.
 """
-import argparse
-import json
 import pathlib
 import re
 import subprocess
@@ -183,8 +181,8 @@ def judge(first, second):
     text = first["output"] + second["output"]
     # A line may be printed by one pvm up to its middle, and from there on by the other.
     console = "".join(re.findall(r"^== console\n(.*?)== errors$", text, re.M | re.S))
-    said = {match[1]: match[2].split(" -")[0].strip() for match in re.finditer(r"^%% (\w+) ?(.*?)\r?$", console, re.M)}
-    host = {match[1]: match[2].split(" -")[0].strip() for match in re.finditer(r"^host (\w+) ?(.*?)\r?$", text, re.M)}
+    said = nested.said_in(console)
+    host = nested.said_in(text, "host")
     wrong = [f"{name}: {said.get(name)!r}, not {value!r}" for name, value in {
         "lease": "10.0.2.15/24", "fetched": host.get("first"), "mounted": "", "told": "goon", "keep": "0",
         "again": "10.0.2.15/24", "refetched": host.get("second"), "kept": host.get("first"),
@@ -207,11 +205,7 @@ def judge(first, second):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for name in ("pvm", "keep", "module", "results"):
-        parser.add_argument(f"--{name}", required=True, type=pathlib.Path)
-    parser.add_argument("--host", required=True)
-    parser.add_argument("--cpu", help="the host's, as QEMU has it")
+    parser = nested.parser_of(__doc__, "keep")
     parser.add_argument("guest")
     args = parser.parse_args()
     args.results.parent.mkdir(parents=True, exist_ok=True)
@@ -225,16 +219,13 @@ def main():
         for job in jobs_of(args, *args.guest.split(":"), folder):
             args.results = where.with_name(f"{where.name}.{job['name']}")
             of_hosts += nested.run_host(args, [job], folder, SECONDS)
-            file = args.results / f"{job['name']}.json"
-            results.append(json.loads(file.read_text()) if file.exists() else {"output": "", "status": "none"})
+            results.append(nested.result_of(args, job["name"]))
             if results[-1]["status"] == "none":
                 break
     wrong = of_hosts + (judge(*results) if len(results) == 2 else ["the first host did not run to its end"])
     if wrong:
         print("\n".join(result["output"][-8000:] for result in results))
-    print("\n".join(f"not ok - {line}" for line in wrong) or
-          f"ok - on {args.host}: {args.guest}: saved on one host, and at its end on another")
-    return 1 if wrong else 0
+    return nested.conclude(wrong, f"on {args.host}: {args.guest}: saved on one host, and at its end on another")
 
 
 if __name__ == "__main__":
