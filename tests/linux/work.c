@@ -368,9 +368,13 @@ static void program_of_32_bits(void)
 	char *const arguments[] = { (char *)"program32", NULL };
 	int fd = write_program32(), status;
 	pid_t pid = fork();
+	char path[64];
 
 	if (!pid) {
-		syscall(SYS_execveat, fd, "", arguments, arguments + 1, AT_EMPTY_PATH);
+		/* By a path: 5.10's security modules look at it, and /dev/fd is not there. */
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		execve(path, arguments, arguments + 1);
+		dprintf(1, "execve: %s\n", strerror(errno));
 		_exit(3);
 	}
 	status = end_of(pid);
