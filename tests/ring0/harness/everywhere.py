@@ -36,6 +36,9 @@ COMPAT = "32-bit user mode, INT 0x80"
 IRET = "user SYSCALL, EVENT_RETURN_USER by IRET"
 SYSCALL = "pvm_switcher_syscall_{}_cr3"	# of the guest's dialect
 SINGLE = re.compile(r"single_.*|pvm_switcher_syscall_single_cr3")	# labels of single CR3's own
+# Where those are executed; the other transitions need no trace. What is missed so is seen at the end.
+SINGLE_KINDS = re.compile(
+    r"user SYSCALL|hypercall in the engine|LOAD_PGTBL|EVENT_RETURN_|page fault in user|data segments")
 # (kind, the events that come first, each with the label where it comes)
 PROVOKED = (
     (SYSRET, (("nmi", GUEST),)),
@@ -201,6 +204,9 @@ class Campaign:
         event = events[self.options.event]
         found = [Scenario(machine, events, kind) for kind in machine.kinds]
         found += [Scenario(machine, events, kind, first) for kind, first in PROVOKED]
+        if self.options.dialect == "single":
+            found = [scenario for scenario in found if SINGLE_KINDS.search(scenario.kind)
+                     and not any(first.counts for first in scenario.events())]
         return [scenario for scenario in found if scenario.bears(event) and self.options.only in scenario.name]
 
     def _is_ours(self, label):
