@@ -14,17 +14,24 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <termios.h>
 #include <unistd.h>
 
 int output_own(int fd, int flags)
 {
 	char path[32];
 	struct stat status;
+	int own;
 
+	flags |= O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 	if (fd < 0 || fstat(fd, &status) < 0 || !(S_ISFIFO(status.st_mode) || isatty(fd)))
 		return -1;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	own = open(path, flags);
+	/* As after su: the terminal is another user's. */
+	if (own < 0 && isatty(fd) && tcgetsid(fd) == getsid(0))
+		own = open("/dev/tty", flags);
+	return own;
 }
 
 /* A socket is the same description for all who have it, so that each call must say that it does not

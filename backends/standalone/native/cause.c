@@ -202,8 +202,7 @@ static enum cause debug(const struct sigframe *frame, struct pvm_vcpu *vcpu, str
 	return frame->info.code == TRAP_HWBKPT ? CAUSE_DEBUG : CAUSE_EXIT;
 }
 
-static enum cause bus(const struct sigframe *frame, const struct pvm_vcpu *vcpu,
-		      struct pvm_guest_exit *exit)
+static enum cause bus(const struct sigframe *frame, struct pvm_guest_exit *exit)
 {
 	switch (frame->vector) {
 	case PVM_VEC_NP:
@@ -211,14 +210,8 @@ static enum cause bus(const struct sigframe *frame, const struct pvm_vcpu *vcpu,
 	case PVM_VEC_AC:
 		return exception(exit, (uint8_t)frame->vector, frame->error_code);
 	default:
-		/* The host lost memory, or a user program forged that: it may not
-		 * end the VM, so it is treated as if it were alone concerned. */
-		if (vcpu->user_mode)
-			return exception(exit, PVM_VEC_GP, 0);
-		executor_fail(exit, PVM_EXIT_FAILED,
-			      "the host lost the guest memory at address %#lx (SIGBUS)",
-			 (unsigned long)frame->info.address);
-		return CAUSE_EXIT;
+		exit->gva = pvm_gva(frame->info.address);
+		return CAUSE_MEMORY;
 	}
 }
 
@@ -249,7 +242,7 @@ enum cause cause_of_stop(const struct sigframe *frame, struct pvm_vcpu *vcpu,
 	case SIGTRAP:
 		return debug(frame, vcpu, exit);
 	case SIGBUS:
-		return bus(frame, vcpu, exit);
+		return bus(frame, exit);
 	case SIGFPE:
 		return arithmetic(frame, exit);
 	case SIGILL:

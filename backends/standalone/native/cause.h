@@ -13,6 +13,7 @@ enum cause {
 	CAUSE_EXIT,		/* @exit says what happened */
 	CAUSE_NOTHING,		/* the kick signal, or a signal that nothing of the guest's made */
 	CAUSE_DEBUG,		/* as EXIT, and dr6 still lacks the breakpoints that were hit */
+	CAUSE_MEMORY,		/* the host says it has not the memory at @exit->gva: to be looked at */
 };
 
 /* The guest's registers when it was last entered, for what the kernel does not keep. */

@@ -11,6 +11,7 @@
 #include "fill.h"
 #include "native.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -135,6 +136,19 @@ enum fill_result fill_fault(struct space *space, struct monitor_vm *vm, struct f
 	if (fault->error_code & PVM_PF_P)
 		space_splits_mapping(space);
 	return map_leaf(space, vm, fault->gva, &leaf, pages);
+}
+
+bool fill_memory_is_lost(const struct space *space, struct monitor_vm *vm, uint64_t gva, uint64_t *gpa)
+{
+	struct pvm_shadow_leaf leaf;
+
+	if (!pvm_mmu_shadow_walk(&vm->pvm, pvm_hpa(space->root), pvm_gva(gva), &leaf))
+		return false;
+	*gpa = (leaf.pa.v - GUEST_HPA_BASE) & ~(PVM_PAGE_SIZE - 1);
+	/* Before Linux 5.14: EINVAL, and who says so is not believed. */
+	return *gpa < vm->memory.size &&
+	       madvise(vm->memory.va + *gpa, PVM_PAGE_SIZE, MADV_POPULATE_WRITE) < 0 && errno != EINVAL &&
+	       errno != EINTR;
 }
 
 /* Is there a command already that maps it? */

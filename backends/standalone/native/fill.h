@@ -32,6 +32,12 @@ enum fill_result fill_fault(struct space *space, struct monitor_vm *vm, struct f
  * were for. */
 void fill_first(struct space *space, const struct monitor_vcpu *vcpu, uint64_t *pages);
 
+/*
+ * A stub says that the host has no memory for guest address @gva. It may be forged, and the memory may be
+ * there by now: the page itself is asked. True: it is lost, and *@gpa says which.
+ */
+bool fill_memory_is_lost(const struct space *space, struct monitor_vm *vm, uint64_t gva, uint64_t *gpa);
+
 /* The lowest address that a process may map, as the host says. */
 uint64_t fill_lowest(void);
 

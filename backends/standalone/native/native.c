@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include <pvm/mmu.h>
 
@@ -21,17 +20,6 @@
 /* ------------------------------------------------------------------------
  * Life.
  */
-
-/* A stub costs four file descriptors; use all that we may have. */
-static void more_descriptors(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
-	}
-}
 
 static int native_vm_init(struct monitor_vm *vm, char *why, size_t why_size)
 {
@@ -45,7 +33,6 @@ static int native_vm_init(struct monitor_vm *vm, char *why, size_t why_size)
 	native->lowest = fill_lowest();
 	native->sysenter = native_has_sysenter();
 	native->pkeys = vm->pvm.config.host_pke ? 15 : 0;
-	more_descriptors();
 	error = watchdog_start(&native->watchdog);
 	if (error) {
 		snprintf(why, why_size, "native executor: no thread: %s%s", strerror(error),
@@ -381,6 +368,7 @@ static bool look_at_frame(struct monitor_vcpu *vcpu, struct space *space, struct
 		.cs = vcpu->pvm.seg[PVM_CS],
 		.host_sysenter = native_vm(vcpu->vm)->sysenter,
 	};
+	uint64_t gpa;
 
 	frame_store(&space->frame, space->record, vcpu);
 	switch (cause_of_stop(space->frame.frame, &vcpu->pvm, &entry, fetch, exit)) {
@@ -389,6 +377,11 @@ static bool look_at_frame(struct monitor_vcpu *vcpu, struct space *space, struct
 	case CAUSE_DEBUG:
 		vcpu->pvm.dr6 |= tracer_breakpoints_hit(space);
 		break;
+	case CAUSE_MEMORY:
+		if (!fill_memory_is_lost(space, vcpu->vm, exit->gva.v, &gpa))
+			return false;
+		executor_fail(exit, PVM_EXIT_FAILED, "the host lost the guest memory at gpa %#lx", (unsigned long)gpa);
+		return true;
 	case CAUSE_EXIT:
 		break;
 	}

@@ -9,8 +9,12 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "console.h"
@@ -151,4 +155,39 @@ Test(output, a_reader_that_takes_nothing_is_waited_for_once)
 	cr_expect_eq(read(pipes[0], words, 1), -1, "what comes later is dropped, too");
 	console_close(&console);
 	free(words);
+}
+
+/* In a session with a terminal that it may use, and not open: 0 if there is a description of its own. */
+static int own_terminal_of_another_user(const char *name)
+{
+	int terminal, own;
+
+	setsid();
+	terminal = open(name, O_RDWR);
+	if (terminal < 0 || ioctl(terminal, TIOCSCTTY, 0) < 0 || fchmod(terminal, 0) < 0)
+		return 1;
+	if (geteuid() == 0 && setresuid(65534, 65534, 65534) < 0)
+		return 2;
+	prctl(PR_SET_DUMPABLE, 1);
+	if (open(name, O_WRONLY | O_NOCTTY) >= 0)
+		return 3;
+	own = output_own(terminal, O_WRONLY);
+	if (own < 0 || !isatty(own))
+		return 4;
+	return fcntl(own, F_GETFL) & O_NONBLOCK && !(fcntl(terminal, F_GETFL) & O_NONBLOCK) ? 0 : 5;
+}
+
+Test(output, a_terminal_of_another_user_has_a_description_of_its_own)
+{
+	int master = posix_openpt(O_RDWR | O_NOCTTY), status;
+	char name[64];
+	pid_t child;
+
+	cr_assert_geq(master, 0);
+	cr_assert_eq(grantpt(master) | unlockpt(master) | ptsname_r(master, name, sizeof(name)), 0);
+	child = fork();
+	if (child == 0)
+		_exit(own_terminal_of_another_user(name));
+	cr_assert_eq(waitpid(child, &status, 0), child);
+	cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%#x", status);
 }

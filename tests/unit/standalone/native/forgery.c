@@ -109,6 +109,22 @@ Test(native_forgery, a_forged_exit_shows_no_vector_that_a_guest_can_not_raise)
 	}
 }
 
+Test(native_forgery, a_forged_sigbus_of_memory_that_is_there_ends_nothing)
+{
+	struct sigframe frame = honest_frame();
+	struct pvm_guest_exit exit;
+
+	frame.info.number = SIGBUS;
+	frame.info.code = 2;	/* BUS_ADRERR */
+	frame.info.address = DATA;
+	frame.vector = PVM_VEC_PF;
+	frame.rip = CODE + 0x100;
+	memcpy(machine_at(&m, CODE + 0x100), code_syscall, 2);
+	forge(&frame, STOP_SIGNAL);
+	exit = machine_run(m.vcpu[0]);
+	assert_kind(exit, PVM_EXIT_SYSCALL);
+}
+
 static void *kick_later(void *argument)
 {
 	(void)argument;

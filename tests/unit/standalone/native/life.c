@@ -469,3 +469,42 @@ Test(native_life, taskset_counts_for_a_guest_that_computes)
 	gate_destroy(&gate);
 	space_destroy(&space);
 }
+
+/* ------------------------------------------------------------------------
+ * Memory that the host has not.
+ */
+#define LOST	(MACHINE_MEMORY - PVM_PAGE_SIZE)
+
+GUEST_CODE(code_touch, "incb (%rbx); syscall");
+
+static struct pvm_guest_exit touch_what_the_host_lost(bool user)
+{
+	struct pvm_guest_exit exit;
+
+	machine_init_shrinkable(&m, 1);
+	machine_map(&m, m.supervisor_cr3, DATA, LOST, 1, RWX);
+	machine_map(&m, m.user_cr3, DATA, LOST, 1, RWX);
+	if (user)
+		machine_user(&m, true);
+	machine_code(&m, code_touch);
+	m.vcpu[0]->pvm.gpr[PVM_RBX] = DATA;
+	exit = machine_run(m.vcpu[0]);
+	assert_kind(exit, PVM_EXIT_SYSCALL);
+	machine_lose(&m, LOST);
+	machine_code(&m, code_touch);
+	exit = machine_run(m.vcpu[0]);
+	machine_fini(&m);
+	return exit;
+}
+
+Test(native_life, memory_that_the_host_lost_ends_the_vm_with_its_address)
+{
+	struct pvm_guest_exit exit;
+	unsigned user;
+
+	for (user = 0; user < 2; user++) {
+		exit = touch_what_the_host_lost(user);
+		assert_kind(exit, PVM_EXIT_FAILED);
+		cr_assert_str_eq(exit.message, "the host lost the guest memory at gpa 0x3fff000");
+	}
+}

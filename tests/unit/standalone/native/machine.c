@@ -2,8 +2,11 @@
 /* The VM that machine.h describes. */
 #include "machine.h"
 
+#include <fcntl.h>
 #include <pvm/mmu.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "host.h"
 #include "memory.h"
@@ -44,7 +47,20 @@ void *machine_at(struct machine *m, uint64_t gpa)
 	return m->vm.memory.va + gpa;
 }
 
-void machine_init(struct machine *m, unsigned vcpus)
+/* The same memory, by a file without seals. */
+static void unseal(const struct guest_memory *memory)
+{
+	int fd = memfd_create("shrinkable", MFD_CLOEXEC);
+	void *va;
+
+	cr_assert_eq(ftruncate(fd, (off_t)memory->size), 0);
+	cr_assert_eq(dup3(fd, memory->fd, O_CLOEXEC), memory->fd);
+	close(fd);
+	va = mmap(memory->va, memory->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, memory->fd, 0);
+	cr_assert_eq(va, memory->va);
+}
+
+static void init(struct machine *m, unsigned vcpus, bool shrinkable)
 {
 	char why[256] = "";
 	unsigned i;
@@ -56,6 +72,8 @@ void machine_init(struct machine *m, unsigned vcpus)
 	m->next_table = TABLES;
 	cr_assert_eq(native_executor.probe(&m->config, "none", why, sizeof(why)), 0, "%s", why);
 	cr_assert_eq(guest_memory_create(&m->vm.memory, GUEST_MEMORY_FILE, MACHINE_MEMORY, why, sizeof(why)), 0, "%s", why);
+	if (shrinkable)
+		unseal(&m->vm.memory);
 	cr_assert_eq(host_init(&m->vm, SHADOW_MEMORY_DEFAULT, NULL, why, sizeof(why)), 0, "%s", why);
 	cr_assert_eq(pvm_vm_init(&m->vm.pvm, &m->config, &m->vm.ops, &m->vm), PVM_OK);
 	m->vm.vcpus = m->vcpu;
@@ -85,6 +103,21 @@ void machine_init(struct machine *m, unsigned vcpus)
 		vcpu->pvm.gpr[PVM_RSP] = STACK;
 		cr_assert_eq(native_executor.vcpu_init(vcpu, why, sizeof(why)), 0, "%s", why);
 	}
+}
+
+void machine_init(struct machine *m, unsigned vcpus)
+{
+	init(m, vcpus, false);
+}
+
+void machine_init_shrinkable(struct machine *m, unsigned vcpus)
+{
+	init(m, vcpus, true);
+}
+
+void machine_lose(struct machine *m, uint64_t gpa)
+{
+	cr_assert_eq(ftruncate(m->vm.memory.fd, (off_t)gpa), 0);
 }
 
 void machine_fini(struct machine *m)

@@ -34,6 +34,9 @@ struct machine {
 
 /* Fails the test when the host can not run it. */
 void machine_init(struct machine *m, unsigned vcpus);
+/* Its memory can shrink: machine_lose() takes all from @gpa on away. */
+void machine_init_shrinkable(struct machine *m, unsigned vcpus);
+void machine_lose(struct machine *m, uint64_t gpa);
 void machine_fini(struct machine *m);
 
 /* Map gva to gpa under @cr3 with a leaf at @level; no flush. @flags 0: unmap. */
