@@ -33,9 +33,8 @@
 /* S6, M7: go to \otherwise unless \size bytes from rdx on may be a guest's; what global pages the host has
  * there is forgotten. Clobbers rax. */
 .macro GUEST_STACK_OR size, otherwise
-	movq	%rdx, %rax
-	shrq	$47, %rax
-	jz	.Llower_half\@
+	cmpq	C(CANONICAL_ADD), %rdx		/* the size of the lower half */
+	jb	.Llower_half\@
 	cmpq	C(RANGE_START), %rdx
 	jb	\otherwise
 	cmpq	C(RANGE_END), %rdx
