@@ -90,7 +90,7 @@ int guest_run_take_option(struct guest_run *options, int option)
 			return guest_run_bad_value("mitigations", optarg, "there are 'default' and 'strict'");
 		return 0;
 	case GUEST_RUN_SYMBOLS:
-		options->symbols = optarg;
+		options->vm.symbols = optarg;
 		return 0;
 	case 'h':
 		options->help = true;
@@ -131,7 +131,7 @@ static void report(struct monitor_vm *vm, const struct monitor_result *result,
 		if (!vm->vcpus[i]->started || !shows_stack(result, i))
 			continue;
 		if (!looked)
-			symbols = symbols_open(options->symbols ? options->symbols : vm->guest);
+			symbols = symbols_open(options->vm.symbols ? options->vm.symbols : vm->guest);
 		looked = true;
 		backtrace_guest(to, vm->vcpus[i], symbols);
 	}
@@ -193,7 +193,7 @@ static bool check_symbols(const char *path)
 
 int guest_run(const struct guest_run *options)
 {
-	if (options->symbols && !check_symbols(options->symbols))
+	if (options->vm.symbols && !check_symbols(options->vm.symbols))
 		return MONITOR_STATUS_FAILED;
 	if (options->strict_mitigations && set_strict_mitigations())
 		return MONITOR_STATUS_FAILED;

@@ -10,7 +10,6 @@
 struct guest_run {
 	struct monitor_options vm;
 	bool stats;
-	const char *symbols;	/* a file with the guest's; NULL: the guest itself */
 	bool strict_mitigations;
 	bool help;
 };

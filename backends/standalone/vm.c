@@ -260,6 +260,8 @@ static bool trace_is_the_guest(const struct monitor_options *options, const char
 	}
 	if (options->saved && trace_would_overwrite(options->trace, saved_reader_path(options->saved)))
 		return true;
+	if (options->symbols && trace_would_overwrite(options->trace, options->symbols))
+		return true;
 	return trace_would_overwrite(options->trace, kernel) ||
 	       (options->initrd && trace_would_overwrite(options->trace, options->initrd));
 }

@@ -56,6 +56,7 @@ struct monitor_options {
 	uint32_t vcpus;			/* 1..MONITOR_MAX_VCPUS; 0: one */
 	const char *command_line;	/* NULL: empty */
 	const char *trace;		/* path of the trace to write; NULL: none */
+	const char *symbols;		/* path of what names the guest's code; NULL: the guest */
 	uint64_t timeout;		/* nanoseconds; 0: none */
 	int console_in;			/* fd, or -1 */
 	int console_out;		/* fd, or -1: what the guest prints is dropped */

@@ -443,6 +443,10 @@ def scene_trace(pvm, guests, folder):
             fail(f"a trace over the guest: status {done.returncode}: {done.stderr}")
     if guest.read_bytes() != Path(f"{guests}/print.elf").read_bytes():
         fail("the guest was overwritten")
+    done = subprocess.run(run(pvm, f"--symbols={guest}", f"--trace={guest}", f"{guests}/print.elf"),
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LIMIT)
+    if done.returncode != 125 or guest.read_bytes() != Path(f"{guests}/print.elf").read_bytes():
+        fail(f"a trace over the guest's symbols: status {done.returncode}: {done.stderr}")
 
 
 def scene_limit(pvm, guests, folder):

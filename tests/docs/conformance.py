@@ -23,16 +23,16 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 DOC = ROOT / "docs" / "conformance.md"
 BEGIN = "<!-- conformance-table: begin -->"
 END = "<!-- conformance-table: end -->"
-STATEMENT = re.compile(r"^- \*\*([SX]?C-\d{3}|[SM]\d{1,2})\*\* (.*)$")
+STATEMENT = re.compile(r"^- \*\*([SX]?C-\d{3}|[SMN]\d{1,2})\*\* (.*)$")
 EXEMPT = re.compile(r"\*(Not shown|Does not apply yet): [^*]+\*$")
 CITATION = re.compile(r"\bspec:((?:\s|[*#])*[SX]?C-\d+(?:(?:\s|[,*#]|and|to)*[SX]?C-\d+)*)")
 NUMBER = re.compile(r"[SX]?C-\d+")
 TEST_NAME = re.compile(r"\bTest\(\s*(\w+)\s*,\s*(\w+)")
 THEORY_NAME = re.compile(r"\b(?:Theory\([^)]*\)\s*,|ParameterizedTest\([^;{]*?,)\s*(\w+)\s*,\s*(\w+)")
-INVARIANT_IN_NAME = re.compile(r"(?:^|_)([SM]\d{1,2})(?=_)")
-INVARIANT_IN_SOURCE = re.compile(r"\b([SM]\d{1,2})\b")
+INVARIANT_IN_NAME = re.compile(r"(?:^|_)([SMN]\d{1,2})(?=_)")
+INVARIANT_IN_SOURCE = re.compile(r"\b([SMN]\d{1,2})\b")
 FILES_THAT_ARE_TESTS = ("tests/hostile", "tests/ring0", "tests/proof")
-INVARIANT_IN_FILE_NAME = re.compile(r"^([sm])0?(\d{1,2})_")
+INVARIANT_IN_FILE_NAME = re.compile(r"^([smn])0?(\d{1,2})_")
 HEAD = re.compile(r'/\*\s.*?\*/|""".*?"""', re.S)
 SUFFIXES = {".c", ".h", ".S", ".pml", ".sh", ".py", ".cmake", ".txt", ".script"}
 

@@ -27,6 +27,8 @@
 /* Error codes that name an IDT entry, SDM vol. 3, 6.13. */
 #define SELECTOR_ERROR_SHIFT	3
 #define SELECTOR_ERROR_IDT	2
+/* All but EXT, which is of events that the guest's code has not caused. */
+#define SELECTOR_ERROR	0xfffeu
 
 #define INSN_SYSCALL	0x05	/* after 0F */
 #define INSN_SYSENTER	0x34
@@ -177,9 +179,10 @@ static enum cause segment_fault(const struct sigframe *frame, struct pvm_vcpu *v
 		exit->gva = pvm_gva(frame->cr2);
 		return exception(exit, PVM_VEC_PF, (frame->error_code & PF_OF_USER_CODE) | PVM_PF_U);
 	case PVM_VEC_GP:
+		return exception(exit, PVM_VEC_GP, frame->error_code & SELECTOR_ERROR);
 	case PVM_VEC_TS:
-	case PVM_VEC_CP:
-		return exception(exit, (uint8_t)frame->vector, frame->error_code);
+	case PVM_VEC_CP:	/* of what no guest has: tasks, shadow stacks */
+		return exception(exit, PVM_VEC_GP, 0);
 	case PVM_VEC_OF:
 		return overflow(exit, vcpu, frame, fetch);
 	case PVM_VEC_BR:
@@ -207,8 +210,9 @@ static enum cause bus(const struct sigframe *frame, struct pvm_guest_exit *exit)
 	switch (frame->vector) {
 	case PVM_VEC_NP:
 	case PVM_VEC_SS:
+		return exception(exit, (uint8_t)frame->vector, frame->error_code & SELECTOR_ERROR);
 	case PVM_VEC_AC:
-		return exception(exit, (uint8_t)frame->vector, frame->error_code);
+		return exception(exit, PVM_VEC_AC, 0);
 	default:
 		exit->gva = pvm_gva(frame->info.address);
 		return CAUSE_MEMORY;

@@ -10,6 +10,7 @@
  */
 #include "fill.h"
 #include "native.h"
+#include "output.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -136,6 +137,26 @@ enum fill_result fill_fault(struct space *space, struct monitor_vm *vm, struct f
 	if (fault->error_code & PVM_PF_P)
 		space_splits_mapping(space);
 	return map_leaf(space, vm, fault->gva, &leaf, pages);
+}
+
+#define HOLE	"guest address %#lx lies in the native executor's reserved hole: a guest in a process can have %#lx to %#lx"
+
+void fill_explain_reserved(struct monitor_vcpu *vcpu, struct fill_fault *fault, struct pvm_guest_exit *exit)
+{
+	struct native_vm *native = native_vm(vcpu->vm);
+	unsigned long lowest = native->lowest, last = STUB_REGION - 1;
+
+	if (!vcpu->pvm.user_mode) {
+		executor_fail(exit, PVM_EXIT_FAILED, HOLE, (unsigned long)fault->gva, lowest, last);
+		return;
+	}
+	if (!atomic_exchange(&native->hole_told, true))
+		output_say("pvm: native executor: " HOLE ": #GP for its user program\n", (unsigned long)fault->gva,
+			   lowest, last);
+	fault->pending = false;
+	exit->kind = PVM_EXIT_EXCEPTION;
+	exit->vector = PVM_VEC_GP;
+	exit->error_code = 0;
 }
 
 bool fill_memory_is_lost(const struct space *space, struct monitor_vm *vm, uint64_t gva, uint64_t *gpa)

@@ -28,6 +28,9 @@ enum fill_result {
 enum fill_result fill_fault(struct space *space, struct monitor_vm *vm, struct fill_fault *fault,
 			    uint64_t *pages);
 
+/* FILL_RESERVED, in @exit: of a user program the program's own #GP, as of an address that is none. */
+void fill_explain_reserved(struct monitor_vcpu *vcpu, struct fill_fault *fault, struct pvm_guest_exit *exit);
+
 /* The space is empty: queue what the next instruction needs anyhow, and what the last faults here
  * were for. */
 void fill_first(struct space *space, const struct monitor_vcpu *vcpu, uint64_t *pages);

@@ -40,7 +40,8 @@ void handover_queue(struct space *space, const struct monitor_vcpu *vcpu)
 {
 	uint64_t offset = pvcs_offset(&vcpu->pvm);
 
-	if (!space_is_users(space) && offset != PVM_INVALID_ADDR && space->pvcs != offset)
+	/* M9: also where there is none any more. */
+	if (!space_is_users(space) && space->pvcs != offset)
 		space_command_pvcs(space, offset);
 }
 

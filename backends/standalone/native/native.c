@@ -244,10 +244,7 @@ static bool queue_commands(struct monitor_vcpu *vcpu, struct space *space, struc
 		pool_charge(&native->pool, space);
 		return true;
 	case FILL_RESERVED:
-		executor_fail(exit, PVM_EXIT_FAILED,
-			      "guest address %#lx lies in the native executor's reserved hole: a guest in a process can have %#lx to %#lx",
-			 (unsigned long)fault->gva, (unsigned long)native_vm(vcpu->vm)->lowest,
-			 (unsigned long)STUB_REGION - 1);
+		fill_explain_reserved(vcpu, fault, exit);
 		return false;
 	case FILL_NOT_MEMORY:
 	default:

@@ -20,7 +20,7 @@ struct native_vm {
 	bool sysenter;			/* native_has_sysenter() */
 	struct watchdog watchdog;
 	struct pool_shared pools;
-	atomic_bool ptrace_refused;	/* said once */
+	atomic_bool ptrace_refused, hole_told;	/* said once */
 
 	pthread_mutex_t lock;		/* of what follows; a vCPU in the guest never holds it */
 	struct native_vcpu **vcpus;	/* those that flushes must reach */

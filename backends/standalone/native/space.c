@@ -107,8 +107,8 @@ static void commands_done(struct space *space, bool all)
 {
 	memset(space->control->commands, 0, space->control->count * sizeof(struct stub_command));
 	space->control->count = 0;
+	space->pvcs = all ? space->pvcs_next : SPACE_PVCS_UNKNOWN;
 	if (all) {
-		space->pvcs = space->pvcs_next;
 		if (space->forget_all)
 			space->mapped = 0;
 		space->forget_all = false;
@@ -291,7 +291,7 @@ enum space_stop space_run_pair(struct space *space, struct space *peer, struct s
 		message = outlive(dead, dead == space ? peer : space, dead == peer, stopped);
 	if (!message) {
 		if (space->control->count)	/* carried out, or not, or some of them */
-			space->pvcs = PVM_INVALID_ADDR;
+			space->pvcs = SPACE_PVCS_UNKNOWN;
 		return (*stopped)->is_dead ? SPACE_DEAD : SPACE_KICKED;
 	}
 	if (space->control->count)

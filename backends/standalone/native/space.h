@@ -54,7 +54,7 @@ struct space {
 	int failed_errno;	/* SPACE_COMMAND_FAILED */
 
 	/* A supervisor's: what is mapped at STUB_PVCS, and will be after the commands; an offset in guest
-	 * memory, or PVM_INVALID_ADDR. */
+	 * memory, PVM_INVALID_ADDR: nothing, or SPACE_PVCS_UNKNOWN. */
 	uint64_t pvcs, pvcs_next;
 	bool is_dead;		/* its process has ended, and is not reaped */
 
@@ -78,6 +78,8 @@ struct space {
 	uint64_t tls[3];
 	uint64_t dr[4], dr7;
 };
+
+#define SPACE_PVCS_UNKNOWN	(PVM_INVALID_ADDR - 1)
 
 /* One without a process. */
 #define SPACE_NONE ((struct space){ \
@@ -158,7 +160,8 @@ enum space_stop space_run(struct space *space);
  * a user's stub that says nothing of who has the vCPU. */
 enum space_stop space_run_pair(struct space *space, struct space *peer, struct space **stopped);
 
-/* Map the page of guest memory at @offset as the PVCS, with the commands. False: the list is full. */
+/* Map the page of guest memory at @offset as the PVCS, with the commands; PVM_INVALID_ADDR: nothing is
+ * there (M9). False: the list is full. */
 bool space_command_pvcs(struct space *space, uint64_t offset);
 
 /* "killed by signal 9 (Killed)", for messages. After space_destroy(). */

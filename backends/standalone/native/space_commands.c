@@ -131,16 +131,17 @@ bool space_command_map(struct space *space, uint64_t start, uint64_t size, int p
 bool space_command_pvcs(struct space *space, uint64_t offset)
 {
 	struct stub_command *command = next_command(space);
+	bool none = offset == PVM_INVALID_ADDR;
 
 	if (!command)
 		return false;
 	command->nr = SYS_mmap;
 	command->arg[0] = STUB_PVCS;
 	command->arg[1] = STUB_PVCS_SIZE;
-	command->arg[2] = PROT_READ | PROT_WRITE;
+	command->arg[2] = none ? PROT_NONE : PROT_READ | PROT_WRITE;
 	command->arg[3] = MAP_SHARED | MAP_FIXED;
 	command->arg[4] = STUB_FD_GUEST;
-	command->arg[5] = offset;
+	command->arg[5] = none ? 0 : offset;
 	space->pvcs_next = offset;
 	return true;
 }

@@ -175,7 +175,10 @@ static void map_pvcs(struct program *p)
 	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, (uint32_t)STUB_PVCS);
 	arg_must_be(p, 0, STUB_PVCS);
 	arg_must_be(p, 1, STUB_PVCS_SIZE);
-	arg_must_be(p, 2, PROT_READ | PROT_WRITE);
+	load(p, ARG_LOW(2));		/* PROT_NONE: there is none any more */
+	must_be_below(p, (PROT_READ | PROT_WRITE) + 1);
+	load(p, ARG_HIGH(2));
+	must_be(p, 0);
 	arg_must_be(p, 3, MAP_SHARED | MAP_FIXED);
 	arg_must_be(p, 4, STUB_FD_GUEST);
 	allow(p);

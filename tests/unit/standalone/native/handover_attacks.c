@@ -549,3 +549,29 @@ Test(native_handover_attacks, M2_a_pvcs_that_has_moved_is_not_written_where_it_w
 	for (i = 0; i < PVCS_SIZE; i++)
 		cr_assert_eq(former[i], 0x5a, "the former PVCS was written at %u", i);
 }
+
+GUEST_CODE(kernel_writes_pvcs, "ud2; movq $0x5b, (%rbx); syscall; hlt");
+
+/* The kernel has turned it off: its page may be a table by now, which only the engine may see written. */
+Test(native_handover_attacks, M9_a_pvcs_that_is_gone_is_not_mapped_where_it_was)
+{
+	struct pvm_guest_exit exit;
+	unsigned syscalls;
+	uint64_t *former;
+
+	warm_up();
+	kernel(kernel_writes_pvcs);
+	begin_user(1);
+	machine_code(&m, user_calls);
+	exit = drive(&syscalls);
+	assert_exception(exit, PVM_VEC_UD);
+	cr_assert_eq(cpu()->rip, KERNEL);
+	former = machine_at(&m, cpu()->msr.vcpu_struct & ~(PVM_PAGE_SIZE - 1));
+	cr_assert_eq(pvm_msr_write(cpu(), MSR_PVM_VCPU_STRUCT, 0), PVM_OK);
+	*former = 0x5a;
+	cpu()->rip = KERNEL + 2;
+	cpu()->gpr[PVM_RBX] = STUB_PVCS;
+	exit = machine_run(m.vcpu[0]);
+	cr_assert_eq(*former, 0x5a);
+	assert_page_fault(exit, STUB_PVCS);
+}

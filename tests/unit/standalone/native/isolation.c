@@ -8,6 +8,7 @@
 #include <pvm/mmu.h>
 
 #include <dirent.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -437,6 +438,56 @@ Test(native_isolation, writing_all_over_the_shared_pages_changes_nothing)
 }
 
 /* ------------------------------------------------------------------------
+ * The mapper: the second wall, after a monitor that orders none of this.
+ */
+#define GUEST_FD_MAP	MAP_SHARED | MAP_FIXED, STUB_FD_GUEST, 0
+
+static const struct {
+	const char *name;
+	uint64_t call[7];	/* its number, then its arguments */
+} forbidden[] = {
+	{ "a mapping over the control pages",
+	  { SYS_mmap, STUB_CONTROL, 4096, PROT_READ | PROT_WRITE, GUEST_FD_MAP } },
+	{ "a mapping over the stub's text", { SYS_mmap, STUB_TEXT, 4096, PROT_READ | PROT_EXEC, GUEST_FD_MAP } },
+	{ "a mapping that is long enough to reach the stub",
+	  { SYS_mmap, STUB_REGION - 4096, 1ull << 32, PROT_READ, GUEST_FD_MAP } },
+	{ "a mapping in the upper half", { SYS_mmap, 1ull << 63, 4096, PROT_READ, GUEST_FD_MAP } },
+	{ "a mapping of 4 GiB too many", { SYS_mmap, DATA, (1ull << 47) + 4096, PROT_READ, GUEST_FD_MAP } },
+	{ "a private mapping",
+	  { SYS_mmap, DATA, 4096, PROT_READ, MAP_PRIVATE | MAP_FIXED, STUB_FD_GUEST, 0 } },
+	{ "a mapping without a file",
+	  { SYS_mmap, DATA, 4096, PROT_READ, MAP_SHARED | MAP_FIXED | MAP_ANONYMOUS, STUB_FD_GUEST, 0 } },
+	{ "another file", { SYS_mmap, DATA, 4096, PROT_READ, MAP_SHARED | MAP_FIXED, STUB_FD_GO, 0 } },
+	{ "a PVCS that can be executed",
+	  { SYS_mmap, STUB_PVCS, STUB_PVCS_SIZE, PROT_READ | PROT_EXEC, GUEST_FD_MAP } },
+	{ "a PVCS of two pages", { SYS_mmap, STUB_PVCS, 2 * STUB_PVCS_SIZE, PROT_READ, GUEST_FD_MAP } },
+	{ "unmapping the shared pages", { SYS_munmap, STUB_SHARED, 4096 } },
+	{ "unmapping all there is", { SYS_munmap, 0, STUB_REGION_END } },
+	{ "rights of the stub's pages", { SYS_pkey_mprotect, STUB_CONTROL, 4096, PROT_READ | PROT_WRITE, 0 } },
+	{ "a key that there is not", { SYS_pkey_mprotect, DATA, 4096, PROT_READ, 16 } },
+	{ "another call", { SYS_getpid, 0 } },
+};
+
+Test(native_isolation, M2_the_mapper_has_a_filter_of_its_own)
+{
+	struct space *space;
+	char end[160];
+	unsigned i;
+
+	for (i = 0; i < sizeof(forbidden) / sizeof(forbidden[0]); i++) {
+		check_alive();
+		space = machine_space(m.vcpu[0]);
+		space->control->commands[0].nr = forbidden[i].call[0];
+		memcpy(space->control->commands[0].arg, forbidden[i].call + 1, 6 * sizeof(uint64_t));
+		space->control->count = 1;
+		cr_expect_eq(space_prepare(space), -ESRCH, "%s", forbidden[i].name);
+		space_destroy(space);
+		space_describe_end(space, end, sizeof(end));
+		cr_expect(strstr(end, "signal 31"), "%s: the stub %s", forbidden[i].name, end);
+	}
+}
+
+/* ------------------------------------------------------------------------
  * The hole.
  */
 
@@ -460,6 +511,25 @@ Test(native_isolation, memory_in_the_reserved_hole_is_a_clear_error)
 			assert_kind(exit, PVM_EXIT_FAILED);
 		if (exit.kind == PVM_EXIT_FAILED)
 			cr_assert(strstr(exit.message, "reserved hole"), "%s", exit.message);
+	}
+}
+
+/* Its kernel may map it for a user program, which does not end the VM by it; nor is it asked for again. */
+Test(native_isolation, a_user_program_in_the_reserved_hole_has_a_gp_of_its_own)
+{
+	static const uint64_t places[] = { 0, STUB_REGION, STUB_TEXT, STUB_REGION_END - 4096 };
+	struct pvm_guest_exit exit;
+	unsigned i;
+
+	machine_user(&m, true);
+	for (i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		machine_map(&m, m.user_cr3, places[i], DATA, 1, RWX);
+		machine_code(&m, code_write);
+		cpu()->gpr[PVM_RBX] = places[i];
+		exit = machine_run(m.vcpu[0]);
+		assert_exception(exit, PVM_VEC_GP);
+		cr_assert_eq(cpu()->rip, CODE);
+		check_alive();
 	}
 }
 
