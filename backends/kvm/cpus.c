@@ -8,6 +8,7 @@
  * another slot (alias.c).
  */
 #include <linux/highmem.h>
+#include <linux/mem_encrypt.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/smp.h>
@@ -24,6 +25,8 @@
 #define LDTS_OFFSET	(1ull << 30)
 #define MODULES_SLOT_VA	0xffffff8000000000ull	/* of text and areas; Linux has nothing in its first bytes */
 #define PCID_FIRST	4064		/* Linux takes its own from the other end */
+#define PCIDS_OF_LINUX	6		/* TLB_NR_DYN_ASIDS, which modules do not see */
+#define PCID_OF_USER_MODE	2048
 #define TSS_SEL		0x80		/* past the end of Linux's GDT */
 #define LDT_SEL		0x90
 
@@ -123,6 +126,31 @@ static bool int80_is_a_devices(void)
 	return ((const gate_desc *)idtr.address)[IA32_SYSCALL_VECTOR].bits.dpl != 3;
 }
 
+/* S7: the last PCID that Linux takes for itself: from 1 on, and with page-table isolation others for user
+ * mode, 2048 above. With INVLPGB processes have PCIDs of their own. */
+static u16 pcid_host_last(void)
+{
+	u16 last = PCIDS_OF_LINUX;
+
+#ifdef X86_FEATURE_INVLPGB
+	if (boot_cpu_has(X86_FEATURE_INVLPGB))
+		last = PCID_OF_USER_MODE - 1;
+#endif
+	return boot_cpu_has(X86_FEATURE_PTI) ? last + PCID_OF_USER_MODE : last;
+}
+
+/* S9: what the switcher cannot see, in a line; NULL: nothing. */
+static const char *unfit(void)
+{
+	if (boot_cpu_has(X86_FEATURE_XENPV))
+		return "the host is a Xen PV guest, whose kernel has no CPL 0 itself; run it as HVM or PVH";
+	if (boot_cpu_has(X86_FEATURE_TDX_GUEST))
+		return "the host is a TDX guest: its hypervisor cannot be asked while a guest runs";
+	if (int80_is_a_devices())
+		return "vector 0x80 may be a device's; start the host with ia32_emulation=on";
+	return NULL;
+}
+
 int pvm_kvm_cpus_init(void)
 {
 	struct pvm_switcher_config config = {
@@ -138,25 +166,23 @@ int pvm_kvm_cpus_init(void)
 		.meltdown_accepted = accept_meltdown,
 		.pcid_first = PCID_FIRST,
 		.pcid_count = PVM_SWITCHER_TAGS,
+		.pcid_host_last = pcid_host_last(),
+		.host_encrypts = sme_me_mask,
 		.alias = PVM_KVM_SLOT_VA - MODULES_SLOT_VA,
 		.window_va = PVM_KVM_SLOT_VA,
 		.window_count = KVM_MAX_VCPUS,
 		.ldt_va = PVM_KVM_SLOT_VA + LDTS_OFFSET,
 		.areas = area_of(0),	/* CPUs come online at any time */
 	};
-	const char *why = NULL;
+	const char *why = unfit();
 
 	if (nr_cpu_ids > PVM_KVM_CPUS) {
 		pr_err("this host may have %u CPUs, the module is built for %u: build it with PVM_KVM_CPUS=%u\n",
 		       nr_cpu_ids, PVM_KVM_CPUS, nr_cpu_ids);
 		return -ENOSPC;
 	}
-	if (int80_is_a_devices()) {
-		pr_err("guests cannot run here: vector 0x80 may be a device's; start the host with ia32_emulation=on\n");
-		return -ENODEV;
-	}
 	pvm_switcher_detect(&config.features);
-	if (pvm_switcher_init(&pvm_kvm_switcher, &config, &ops, NULL, cpus, nr_cpu_ids, &why)) {
+	if (why || pvm_switcher_init(&pvm_kvm_switcher, &config, &ops, NULL, cpus, nr_cpu_ids, &why)) {
 		pr_err("guests cannot run here: %s\n", why);
 		if (config.features.meltdown && !accept_meltdown)
 			pr_err("to run guests all the same: load the module with accept_meltdown=1\n");

@@ -34,7 +34,8 @@
  * What it changes for good: CR2 and DR6, as any fault and any #DB do.
  * What it never touches: CR0, XCR0, x87/SSE/AVX state (the host's to swap).
  * What the host must not change while a CPU is loaded: CR4.
- * What a host must not have: CR4.FRED, a supervisor shadow stack, EFER.UAIE, SEV-ES: refused (S9).
+ * What a host must not have: CR4.FRED, a supervisor shadow stack, EFER.UAIE, memory that it encrypts by a bit
+ * of its page tables (SEV, SME): refused (S9).
  * Supervisor IBT may be on: whatever the CPU can enter of the switcher begins with ENDBR64.
  * A host that saves or restores IA32_U_CET (XSAVES) does so while it is not loaded.
  * What the host must not use while a guest runs: CPU features that write memory by linear
@@ -83,7 +84,7 @@ struct pvm_switcher_features {
 	bool fred;				/* CR4.FRED is set: refused */
 	bool supervisor_shadow_stack;		/* CR4.CET, IA32_S_CET.SH_STK_EN are: refused */
 	bool uai;				/* EFER.UAIE is set: refused */
-	bool sev_es;				/* the host is an SEV-ES guest: refused */
+	bool sev, sev_es;			/* the host is an SEV or an SEV-ES guest: refused */
 	bool meltdown;				/* refused unless config.meltdown_accepted */
 	bool cet;				/* CR4.CET is set */
 	bool la57, pke, smap;			/* CR4.LA57, CR4.PKE, CR4.SMAP are set */
@@ -149,6 +150,10 @@ struct pvm_switcher_config {
 	uint16_t ldt_sel;			/* four entries below 32, for guests' LDTs; 0: none has one */
 	/* PCIDs that the host never uses itself, 1..4095 (S7). Ignored without PCIDs. */
 	uint16_t pcid_first, pcid_count;	/* PVM_SWITCHER_TAGS of them are used */
+	uint16_t pcid_host_last;		/* the highest that it uses itself */
+	/* Addresses in the host's page tables have an encryption bit (AMD SME), which the switcher's have
+	 * not: refused (S9). */
+	bool host_encrypts;
 	/*
 	 * On a CPU with Meltdown a guest can read the areas of all CPUs: addresses of the
 	 * host, and registers of whatever guest runs there, of any VM. True: the host says

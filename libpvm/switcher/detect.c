@@ -10,7 +10,8 @@
 #define CPUID_EXTENDED	0x80000000u
 #define EXT_ENCRYPTION	0x8000001fu
 #define ENCRYPTION_SEV	(1u << 1)	/* APM vol. 3, E.4.17 */
-#define SEV_STATUS_ES	(1ull << 1)	/* APM vol. 2, 15.34.10 */
+#define SEV_STATUS_SEV	1ull		/* APM vol. 2, 15.34.10 */
+#define SEV_STATUS_ES	(1ull << 1)
 #define S_CET_SH_STK_EN	1ull	/* SDM vol. 1, 17.1.2 */
 
 static void leaf(const struct switcher_source *source, uint32_t number, uint32_t subleaf,
@@ -82,6 +83,7 @@ void pvm_switcher_judge(const struct pvm_switcher_cpu_id *id, struct pvm_switche
 		.fred = cr4 & PVM_CR4_FRED,
 		.supervisor_shadow_stack = cr4 & PVM_CR4_CET && id->s_cet & S_CET_SH_STK_EN,
 		.uai = id->efer & PVM_EFER_UAIE,
+		.sev = id->sev_status & SEV_STATUS_SEV,
 		.sev_es = id->sev_status & SEV_STATUS_ES,
 		.meltdown = pvm_switcher_has_meltdown(id),
 		.cet = cr4 & PVM_CR4_CET,

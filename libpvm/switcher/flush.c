@@ -49,13 +49,14 @@ static bool signals(const struct pvm_switcher_cpu *cpu, uint32_t tags)
 	return signal != HOST_SIGNAL && (tags >> (signal - 1) & 1);
 }
 
-/* Does the flush concern the guest that runs on @cpu now? */
-static bool concerned(const struct pvm_switcher_cpu *cpu, const struct pvm_switcher_vm *vm,
-		      const struct pvm_tlb_flush *flush)
+/* Does a guest of @vm run on @cpu now, and is it @vcpu (NULL: any)? Another VM's vCPU may leave and be freed
+ * meanwhile, so that it is not looked at. Who runs there next has seen what was written before. */
+static bool runs_guest(const struct pvm_switcher_cpu *cpu, const struct pvm_switcher_vm *vm,
+		       const struct pvm_vcpu *vcpu)
 {
-	const struct pvm_switcher_vcpu *active = __atomic_load_n(&cpu->active, __ATOMIC_SEQ_CST);
-
-	return active && active->vm == vm && (!flush->vcpu || active->vcpu == flush->vcpu);
+	return __atomic_load_n(&cpu->active, __ATOMIC_SEQ_CST) &&
+	       __atomic_load_n(&cpu->active_vm, __ATOMIC_RELAXED) == vm->id &&
+	       (!vcpu || __atomic_load_n(&cpu->active_vcpu, __ATOMIC_RELAXED) == vcpu);
 }
 
 /* One CPU. With PCIDs the debt is a bit, set by a locked instruction, so that the
@@ -107,14 +108,12 @@ static void forget_roots(struct pvm_switcher_vm *vm)
 		__atomic_store_n(&svcpu->request, 1, __ATOMIC_SEQ_CST);
 	for (i = 0; i < switcher->cpu_count; i++) {
 		struct pvm_switcher_cpu *cpu = switcher->cpus[i];
-		struct pvm_switcher_vcpu *active;
 		uint64_t runs;
 
 		if (!cpu)
 			continue;
 		runs = __atomic_load_n(&cpu->runs, __ATOMIC_SEQ_CST);
-		active = __atomic_load_n(&cpu->active, __ATOMIC_SEQ_CST);
-		if (!active || active->vm != vm)
+		if (!runs_guest(cpu, vm, NULL))
 			continue;
 		__atomic_fetch_add(&cpu->stats.flush_kicks, 1, __ATOMIC_RELAXED);
 		switcher->ops->kick(switcher->host, i);
@@ -180,7 +179,7 @@ void pvm_switcher_flush(struct pvm_switcher_vm *vm, const struct pvm_tlb_flush *
 		if (flush_page(flush, cpu, tags))
 			continue;
 		named = owe(cpu, tags, &runs);
-		if (!(named || frees_tables) || !concerned(cpu, vm, flush))
+		if (!(named || frees_tables) || !runs_guest(cpu, vm, flush->vcpu))
 			continue;
 		__atomic_fetch_add(&cpu->stats.flush_kicks, 1, __ATOMIC_RELAXED);
 		switcher->ops->kick(switcher->host, i);

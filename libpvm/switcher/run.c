@@ -433,6 +433,8 @@ static bool enter(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu,
 	 * this CPU; one that asked before is found here. */
 	cpu->runs++;
 	__atomic_store_n(&svcpu->cpu, cpu, __ATOMIC_RELAXED);
+	__atomic_store_n(&cpu->active_vm, svcpu->vm->id, __ATOMIC_RELAXED);
+	__atomic_store_n(&cpu->active_vcpu, vcpu, __ATOMIC_RELAXED);
 	__atomic_store_n(&cpu->active, svcpu, __ATOMIC_SEQ_CST);
 	if (pvm_unlikely(__atomic_load_n(&svcpu->request, __ATOMIC_SEQ_CST))) {
 		__atomic_store_n(&cpu->active, NULL, __ATOMIC_RELEASE);

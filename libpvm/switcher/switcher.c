@@ -22,6 +22,9 @@ const char *pvm_switcher_missing_feature(const struct pvm_switcher_features *fea
 		       "guests; turn them off at CPL 0";
 	if (features->sev_es)
 		return "the host is an SEV-ES guest: its hypervisor cannot be asked while a guest runs";
+	if (features->sev)
+		return "the host is an SEV guest: its memory is encrypted by a bit of its page tables, "
+		       "which guests' tables have not";
 	if (features->uai)
 		return "EFER.UAIE is set: it would hide bits of a guest's addresses; clear it";
 	if (!features->syscall)
@@ -131,6 +134,10 @@ static const char *bad_pcids(const struct pvm_switcher_config *config)
 	if (!config->pcid_first || config->pcid_count < PVM_SWITCHER_TAGS ||
 	    config->pcid_first + config->pcid_count > 4096)
 		return "pcid_first, pcid_count: fewer than 16 PCIDs between 1 and 4095";
+	/* S7 */
+	if (config->pcid_host_last >= config->pcid_first)
+		return "the host uses all PCIDs itself, or those from pcid_first on: start it without "
+		       "(Linux with INVLPGB: nopcid, or pti=off)";
 	return NULL;
 }
 
@@ -142,6 +149,9 @@ int pvm_switcher_init(struct pvm_switcher *switcher, const struct pvm_switcher_c
 
 	*why = pvm_switcher_missing_feature(&config->features);
 	/* S9, S6: the areas of all CPUs are mapped in all VMs. */
+	if (!*why && config->host_encrypts)
+		*why = "the host encrypts its memory by a bit of its page tables, which guests' tables "
+		       "have not: start it without (Linux: mem_encrypt=off)";
 	if (!*why && config->features.meltdown && !config->meltdown_accepted)
 		*why = "the CPU has Meltdown: a guest could read registers of other VMs' guests; "
 		       "meltdown_accepted says that it may";

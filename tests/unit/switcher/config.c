@@ -51,6 +51,10 @@ Test(switcher_config, S9_names_the_feature_that_is_missing)
 	refused(PVM_ENOSYS, "IA32_S_CET.SH_STK_EN");
 	config.features.uai = true;
 	refused(PVM_ENOSYS, "EFER.UAIE");
+	config.host_encrypts = true;
+	refused(PVM_ENOSYS, "mem_encrypt=off");
+	config.features.sev = true;
+	refused(PVM_ENOSYS, "SEV guest");
 	config.features.sev_es = true;
 	refused(PVM_ENOSYS, "SEV-ES");
 }
@@ -177,5 +181,18 @@ Test(switcher_config, S7_the_hosts_pcid_0_and_too_few_are_refused)
 	host_init(&config);
 	config.features.pcid = false;
 	config.pcid_first = config.pcid_count = 0;
+	host_init(&config);
+}
+
+Test(switcher_config, S7_pcids_that_the_host_uses_itself_are_refused)
+{
+	config.pcid_first = 4064;
+	config.pcid_host_last = 4063;
+	host_init(&config);
+	config.pcid_host_last = 4064;
+	refused(PVM_EINVAL, "nopcid");
+	config.pcid_host_last = 4095;
+	refused(PVM_EINVAL, "nopcid");
+	config.features.pcid = false;
 	host_init(&config);
 }

@@ -38,7 +38,7 @@ static void start_with(bool pcid)
 	has_tag(0, 1, ROOT(1), 0);
 	has_tag(0, 2, ROOT(2), 0);
 	cpus[0]->signal = 1 + 1;
-	cpus[0]->active = &svcpu[0];
+	host_activate(0, &svcpu[0], false);
 	svcpu[0].cpu = cpus[0];
 	cpus[0]->runs = 5;
 }
@@ -173,9 +173,10 @@ Test(switcher_flush, S7_another_vms_full_flush_is_nothing_to_this_one)
 	cr_assert_eq(kicks[0], 0);
 }
 
+/* Nor looked at: it may be freed meanwhile. */
 Test(switcher_flush, another_vms_guest_is_not_interrupted)
 {
-	cpus[0]->active = &svcpu[2];
+	host_activate(0, &svcpu[2], true);
 	pvm_switcher_flush(&vm, &(struct pvm_tlb_flush){ .scope = PVM_FLUSH_ALL });
 	cr_assert_eq(kicks[0], 0);
 	owe(VCPU0_TAGS, 0);
@@ -214,7 +215,7 @@ Test(switcher_flush, S6_a_dying_root_gets_every_vcpu_of_the_vm_out)
 {
 	uint64_t before = vm.tags_gen, other = other_vm.tags_gen;
 
-	cpus[1]->active = &svcpu[2];
+	host_activate(1, &svcpu[2], true);
 	cpus[1]->signal = 4;
 	pvm_switcher_flush(&vm, &(struct pvm_tlb_flush){
 		.scope = PVM_FLUSH_ROOT, .root = { ROOT(9) }, .root_dying = true });

@@ -145,3 +145,10 @@ void host_init(const struct pvm_switcher_config *config)
 	cpus[HOST_CPUS]->active = NOT_OURS;
 	cpus[HOST_CPUS]->loaded = NOT_OURS;
 }
+
+void host_activate(uint32_t id, struct pvm_switcher_vcpu *svcpu, bool another_vms)
+{
+	cpus[id]->active = another_vms ? NOT_OURS : svcpu;
+	cpus[id]->active_vm = svcpu->vm->id;
+	cpus[id]->active_vcpu = svcpu->vcpu;
+}

@@ -39,6 +39,8 @@ void host_init(const struct pvm_switcher_config *config);
 /* Make a VM's configuration agree with host_config(); a VM whose does. */
 void host_agree(struct pvm_vm_config *config);
 extern struct pvm_vm host_vm;
+/* @svcpu runs on CPU @id; where it is another VM's, at no address. */
+void host_activate(uint32_t id, struct pvm_switcher_vcpu *svcpu, bool another_vms);
 /* The page at a physical address that page_alloc() gave out, else NULL. */
 uint64_t *host_table(uint64_t pa);
 
