@@ -54,8 +54,10 @@ static bool fill_closed_streams(void)
 	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
 		if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF)
 			continue;
-		if (open("/dev/null", fd == STDERR_FILENO ? O_WRONLY : O_RDONLY) != fd)
+		if (open("/dev/null", fd == STDERR_FILENO ? O_WRONLY : O_RDONLY) != fd) {
+			output_say("pvm: a closed standard stream, and /dev/null cannot be opened: %s\n", strerror(errno));
 			return false;
+		}
 	}
 	return true;
 }

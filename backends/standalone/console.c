@@ -18,6 +18,9 @@
 
 #include "output.h"
 
+#define ELSEWHERE_MS		200
+#define FIRST_PID_NAMESPACE	0xeffffffcu	/* Linux: PROC_PID_INIT_INO */
+
 /* The terminal to put back when the process ends without console_close(). */
 static struct console *volatile open_console;
 
@@ -50,6 +53,15 @@ static long terminal_of(int proc, const char *name)
 	return after && sscanf(after, ") %*c %*d %*d %*d %ld", &tty) == 1 ? tty : 0;
 }
 
+/* Processes of other PID namespaces and, by hidepid, of other users may not be in /proc. */
+static bool sees_all_processes(void)
+{
+	struct stat status;
+
+	return stat("/proc/self/ns/pid", &status) == 0 && status.st_ino == FIRST_PID_NAMESPACE &&
+	       access("/proc/1/stat", R_OK) == 0;
+}
+
 /* No session has it: there are no jobs, and no shell that it would be kept from. */
 static bool is_unclaimed(int terminal)
 {
@@ -60,7 +72,7 @@ static bool is_unclaimed(int terminal)
 
 	if (tcgetpgrp(terminal) >= 0 || errno != ENOTTY || fstat(terminal, &status) < 0)
 		return false;
-	proc = opendir("/proc");
+	proc = sees_all_processes() ? opendir("/proc") : NULL;
 	if (!proc)
 		return false;
 	while (!found && (entry = readdir(proc)))
@@ -158,6 +170,17 @@ void console_suspend(struct console *console)
 void console_resume(struct console *console)
 {
 	make_raw(console);
+}
+
+int console_patience(const struct console *console)
+{
+	return console->terminal && !is_ours(console) ? ELSEWHERE_MS : -1;
+}
+
+void console_return(struct console *console)
+{
+	if (console->terminal && !console->raw)
+		make_raw(console);
 }
 
 int console_put(struct console *console, const uint8_t *bytes, unsigned count)

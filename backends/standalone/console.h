@@ -42,6 +42,12 @@ void console_restore_in_handler(void);
  * first output that failed; there is no output after that. */
 int console_put(struct console *console, const uint8_t *bytes, unsigned count);
 
+/* The terminal is another's now, and may become ours with no signal, as by a shell's fg of a job that runs.
+ * How long to wait before console_return(), in milliseconds; -1: as long as one likes. */
+int console_patience(const struct console *console);
+/* Where it is ours again: as console_resume(). */
+void console_return(struct console *console);
+
 /* What to poll() for input; -1: nothing now (none wanted, or the terminal is another's). */
 int console_input(const struct console *console);
 

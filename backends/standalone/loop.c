@@ -231,10 +231,14 @@ void loop_run(struct monitor_vm *vm)
 		set_timerfd(loop->timeout_fd, loop->timeout, 0);
 	while (!atomic_load(&vm->over)) {
 		bool input = platform_wants_input(vm->platform) && !loop->input_ended;
+		int n;
 
 		fds[INPUT] = (struct pollfd){ .fd = input ? console_input(&vm->platform->console) : -1,
 					      .events = POLLIN };
-		if (poll(fds, SOURCES, -1) < 0)
+		n = poll(fds, SOURCES, console_patience(&vm->platform->console));
+		if (n == 0)
+			console_return(&vm->platform->console);
+		if (n <= 0)
 			continue;
 		if (fds[WAKE].revents)
 			drain(loop->wake_fd);

@@ -5,8 +5,10 @@
  */
 #define UNW_LOCAL_ONLY
 #include "backtrace.h"
+#include "output.h"
 
 #include <libunwind.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <string.h>
@@ -30,11 +32,13 @@ static const struct {
 
 #define FATAL_SIGNALS (sizeof(fatal_signals) / sizeof(fatal_signals[0]))
 
-/* A handler may run on a stack that overflowed; threads share it, the first wins. */
+/* The main thread's, whose stack may have overflowed. */
 static char handler_stack[64 * 1024];
 
 __attribute__((format(printf, 1, 2))) static void print(const char *format, ...)
 {
+	static bool unread;
+	struct pollfd fd = { .fd = STDERR_FILENO, .events = POLLOUT };
 	char line[LINE_MAX_BYTES];
 	va_list args;
 	int length;
@@ -44,8 +48,10 @@ __attribute__((format(printf, 1, 2))) static void print(const char *format, ...)
 	va_end(args);
 	if (length > (int)sizeof(line) - 1)
 		length = (int)sizeof(line) - 1;
-	if (length > 0 && write(STDERR_FILENO, line, (size_t)length) < 0)
+	/* A reader that takes nothing is waited for once: the process has to end. */
+	if (length <= 0 || unread)
 		return;
+	unread = poll(&fd, 1, OUTPUT_PATIENCE_MS) == 0 || write(STDERR_FILENO, line, (size_t)length) < 0;
 }
 
 static void (*before_printing)(void);

@@ -175,6 +175,19 @@ bool trace_would_overwrite(const char *path, const char *file)
 	return stat(path, &a) == 0 && stat(file, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
+bool trace_would_overwrite_stream(const char *path)
+{
+	struct stat a, b;
+	int fd;
+
+	if (stat(path, &a) || !S_ISREG(a.st_mode))
+		return false;
+	for (fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fstat(fd, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino)
+			return true;
+	return false;
+}
+
 static struct trace *give_up(struct trace *trace, const char *path, int error, char *why, size_t why_size)
 {
 	snprintf(why, why_size, "trace %s: %s", path, reason(error));

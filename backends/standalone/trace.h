@@ -38,6 +38,8 @@ struct trace *trace_open(const char *path, enum pvm_abi abi, int over, char *why
 
 /* Would a trace at @path overwrite @file? Also by another name of it. */
 bool trace_would_overwrite(const char *path, const char *file);
+/* The same of a file that is a standard stream of this process. */
+bool trace_would_overwrite_stream(const char *path);
 
 /**
  * trace_enter - the vCPU is about to run guest instructions.

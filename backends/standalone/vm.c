@@ -287,6 +287,10 @@ static int make_parts(struct monitor_vm *vm, const struct elf_file *elf,
 	    make_engine(vm, &config, why, why_size))
 		return -1;
 	if (options->trace) {
+		if (trace_would_overwrite_stream(options->trace)) {
+			snprintf(why, why_size, "trace %s: that is a standard stream, too", options->trace);
+			return -1;
+		}
 		if (trace_is_the_guest(options, elf->path)) {
 			snprintf(why, why_size, "trace %s: that is the guest", options->trace);
 			return -1;

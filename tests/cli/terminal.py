@@ -95,7 +95,8 @@ class Terminal:
             os.setsid()
             fcntl.ioctl(self.slave, termios.TIOCSCTTY, 0)
             signal.signal(signal.SIGTTOU, signal.SIG_IGN)
-            job = os.fork()
+            signal.signal(signal.SIGUSR2, lambda number, frame: os.tcsetpgrp(self.slave, self.job))
+            self.job = job = os.fork()
             if job == 0:
                 os.setpgid(0, 0)
                 if foreground:
@@ -113,7 +114,7 @@ class Terminal:
 
     def serve(self, job):
         """The shell: reports each change of its job, and lets it go on when it is told: in the foreground, or
-        with a file there that says so in the background."""
+        with a file there that says so in the background. SIGUSR2: one that runs gets the foreground, and no signal."""
         signal.signal(signal.SIGUSR1, lambda number, frame: None)
         while True:
             _, status = os.waitpid(job, os.WUNTRACED)
@@ -169,6 +170,17 @@ def scene_ends(pvm, guests, folder):
         wanted = f"ended by SIG{name}" if name in ending else f"the monitor died of SIG{name}"
         if wanted.encode() not in terminal.output:
             fail(f"no '{wanted}' in {terminal.output}")
+    # Where nothing reads what it died of, it dies all the same.
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, F_SETPIPE_SZ, PIPE_SIZE)
+    process = subprocess.Popen(run(pvm, f"{guests}/forever.elf"), stdin=subprocess.DEVNULL, stderr=writer)
+    until("the guest runs", lambda: computing(process.pid))
+    os.write(writer, b"." * (PIPE_SIZE - waiting_bytes(reader)))
+    process.send_signal(signal.SIGABRT)
+    if process.wait(timeout=LIMIT) != -signal.SIGABRT:
+        fail(f"SIGABRT, and nothing reads: status {process.returncode}")
+    os.close(reader)
+    os.close(writer)
     for key, number in ((b"\x03", signal.SIGINT), (b"\x1c", signal.SIGQUIT)):
         terminal = on_terminal(folder, run(pvm, f"{guests}/forever.elf"))
         until("the terminal is raw", lambda: is_raw(terminal.slave))
@@ -293,6 +305,22 @@ def scene_elsewhere(pvm, guests, folder):
     terminal.expect_end(143)
 
 
+def scene_foreground(pvm, guests, folder):
+    """A job that runs in the background, and is brought to the foreground: no signal says so."""
+    terminal = on_terminal(folder, run(pvm, f"{guests}/echo.elf"), foreground=False)
+    until("the guest runs", lambda: (terminal.drain(), b">" in terminal.output)[1])
+    if is_raw(terminal.slave):
+        fail("the terminal is raw while it is another's")
+    os.kill(terminal.leader, signal.SIGUSR2)
+    until("the terminal is raw", lambda: is_raw(terminal.slave))
+    os.write(terminal.master, b"Q")
+    terminal.expect_end(0)
+
+
+def sees_all_processes():
+    return os.stat("/proc/self/ns/pid").st_ino == 0xeffffffc and os.access("/proc/1/stat", os.R_OK)
+
+
 def without_session(command):
     """Of a terminal that no session has, as a console's shell without job control gives it, and of one that
     another session has, to a process in a session of its own."""
@@ -321,15 +349,22 @@ def scene_sessions(pvm, guests, folder):
     for owned, master, slave, process, before in without_session(run(pvm, f"{guests}/echo.elf")):
         if os.read(master, 1) != b">":
             fail("the guest says something else")
-        if is_raw(slave) == owned:
+        if is_raw(slave) != (not owned and sees_all_processes()):
             fail(f"{'another' if owned else 'no'} session has the terminal, and raw is {is_raw(slave)}")
-        if owned:
+        if owned or not sees_all_processes():
             process.terminate()
         else:
             os.write(master, b"Q")
         code = process.wait(timeout=LIMIT)
-        if code != (143 if owned else 0) or termios.tcgetattr(slave) != before:
+        if code != (143 if owned or not sees_all_processes() else 0) or termios.tcgetattr(slave) != before:
             fail(f"status {code}, or the terminal is not as it was")
+    # Where /proc does not show whose it is, it is left alone.
+    alone = ("unshare", "-Urpf", "--kill-child", "--mount-proc", "setsid", "--wait")
+    for _, master, slave, process, before in without_session([*alone, *run(pvm, f"{guests}/echo.elf")]):
+        if os.read(master, 1) != b">" or termios.tcgetattr(slave) != before:
+            fail("in a PID namespace of its own: the terminal is not as it was")
+        process.kill()
+        process.wait(timeout=LIMIT)
 
 
 def scene_ignored(pvm, guests, folder):
@@ -443,6 +478,11 @@ def scene_trace(pvm, guests, folder):
             fail(f"a trace over the guest: status {done.returncode}: {done.stderr}")
     if guest.read_bytes() != Path(f"{guests}/print.elf").read_bytes():
         fail("the guest was overwritten")
+    with open(guest, "rb") as console:
+        done = subprocess.run(run(pvm, f"--trace={guest}", f"{guests}/echo.elf"), stdin=console,
+                              capture_output=True, text=True, timeout=LIMIT)
+    if done.returncode != 125 or "standard stream" not in done.stderr:
+        fail(f"a trace over the console's input: status {done.returncode}: {done.stderr}")
     done = subprocess.run(run(pvm, f"--symbols={guest}", f"--trace={guest}", f"{guests}/print.elf"),
                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LIMIT)
     if done.returncode != 125 or guest.read_bytes() != Path(f"{guests}/print.elf").read_bytes():

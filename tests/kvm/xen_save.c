@@ -27,23 +27,27 @@
 #define DEADLINE_GPA	0x2010ull
 #define FIRES_GPA	0x2018ull
 #define REASON_GPA	0x2028ull	/* of its end */
+#define STEP_GPA	0x2030ull
 #define SHARED_GPA	(XEN_VM_SHARED * XEN_VM_PAGE)
 #define MOVES		40
 #define FIRES		200
+#define STEP_MIN	1000000		/* ns */
+#define STEP_MAX	64000000
 
 #define STRING(x)	#x
 #define TEXT(x)		STRING(x)
 #define CALL(nr, a, b)	"movl $" TEXT(a) ", %edi\n\tmovl $" TEXT(b) ", %esi\n\tmovl $" TEXT(nr) ", %eax\n\tsyscall\n\t"
 
-/* Its timer is set a millisecond further each time; what is pending of its port 1 is waited for. */
+/* Its timer is set a step further each time; what is pending of its port 1 is waited for. */
 extern const uint8_t xen_save_code[], xen_save_code_end[];
 __asm__(
 	".pushsection .rodata\n"
 	"xen_save_code:\n\t"
 	CALL(32, 1, 0x2000)			/* BIND_VIRQ: the timer's, 0 */
 	"1:\n\t"
-	"addq $1000000, 0x2010\n\t"		/* its deadline */
-	"movq 0x2010, %rdi\n\t"
+	"movq 0x2030, %rdi\n\t"			/* a step later: */
+	"addq 0x2010, %rdi\n\t"			/* its deadline */
+	"movq %rdi, 0x2010\n\t"
 	"movl $15, %eax\n\t"			/* set_timer_op */
 	"syscall\n"
 	"2:\n\t"
@@ -145,17 +149,30 @@ static uint64_t word(const struct xen_vm *x, uint64_t at)
 	return *(volatile uint64_t *)(x->memory + at);
 }
 
+/* How long the guest waits for each fire, if its clock is not ahead of it: where the machine is so slow
+ * that it never waits, longer. */
+static void set_step(const struct xen_vm *x, uint64_t ns)
+{
+	*(volatile uint64_t *)(x->memory + STEP_GPA) = ns;
+}
+
+static void load(struct xen_vm *x)
+{
+	xen_vm_load(x, xen_save_code, (size_t)(xen_save_code_end - xen_save_code));
+	set_step(x, STEP_MIN);
+}
+
 static void goes_on(uint64_t random)
 {
 	struct itimerval never = { 0 };
 	const struct pvm_xen_shared_info *shared;
 	unsigned moves = 0, halted = 0;
-	uint64_t latest = 0;
+	uint64_t latest = 0, step = STEP_MIN;
 	struct xen_vm x;
 	int error;
 
 	make(&x);
-	xen_vm_load(&x, xen_save_code, (size_t)(xen_save_code_end - xen_save_code));
+	load(&x);
 	*(uint32_t *)(x.memory + REASON_GPA) = PVM_XEN_SHUTDOWN_POWEROFF;
 	arm(&random);
 	for (;;) {
@@ -166,6 +183,8 @@ static void goes_on(uint64_t random)
 		if (moves < MOVES && move(&x)) {
 			moves++;
 			halted += saved.xen.wait == 1;
+			if (!halted && moves % 4 == 0 && step < STEP_MAX)
+				set_step(&x, step *= 4);
 			if (saved.vm.now < latest)
 				machine_die("its clock went back: %llu after %llu",
 					    (unsigned long long)saved.vm.now, (unsigned long long)latest);
@@ -237,7 +256,7 @@ static void one_that_runs(void)
 	void *error;
 
 	make(&x);
-	xen_vm_load(&x, xen_save_code, (size_t)(xen_save_code_end - xen_save_code));
+	load(&x);
 	*(uint64_t *)(x.memory + DEADLINE_GPA) = 1ull << 60;
 	all_state(x.vm, PVM_KVM_XEN_SAVE);
 	if (pthread_create(&thread, NULL, run, &x))

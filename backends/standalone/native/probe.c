@@ -93,6 +93,10 @@ static int check_host(char *why, size_t why_size)
 	uint32_t action = SECCOMP_RET_TRAP;
 	int pidfd = pidfd_open(getpid(), 0), error;
 
+	if (pidfd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) {
+		snprintf(why, why_size, "native executor: no descriptor of a process: %s", strerror(errno));
+		return -1;
+	}
 	if (pidfd < 0)
 		return refuse(why, why_size, "pidfd_open (Linux 5.4, and no filter against it)");
 	error = pidfd_send_signal(pidfd, 0, NULL, 0);
