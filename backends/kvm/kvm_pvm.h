@@ -76,6 +76,7 @@ struct pvm_kvm_memory {
 	u64 slots_generation;		/* the last one that pvm_kvm_look_at_slots() saw */
 	bool is_going;			/* pvm_kvm_vm_destroy() runs: no other thread has the VM */
 	atomic_long_t pages;		/* of the engine's own */
+	unsigned long most, most_until;	/* of these, up to that time: its group was full. 0: it was not */
 	unsigned long shrunk;		/* of them, that the shrinker took; under its lock */
 	struct list_head link;		/* of the VMs that the shrinker knows */
 };

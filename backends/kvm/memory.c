@@ -23,6 +23,14 @@
 
 #define PAGES_LEAST	1024ul		/* of the engine's, that a VM may have whatever its memory */
 #define PAGES_TIMES	4ul		/* what KVM reckons for shadow pages: we have two roots, and lists */
+/* Where the control group is full: */
+#define ROOM_LEAST	64ul		/* pages that are given back */
+#define ROOM_PAGES	128ul		/* but where a VM has fewer, all are left to it */
+#define ROOM_TIME	(10 * HZ)	/* before it may have more again */
+
+/* A full control group is no reason to kill a process: the engine gives up other pages of its own (M11). */
+#define GFP_SLEEPS	(GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN)
+#define GFP_BRIEF	(GFP_NOWAIT | __GFP_ACCOUNT | __GFP_NOWARN)
 
 static struct pvm_kvm *vm_of(void *host)
 {
@@ -171,8 +179,7 @@ static int find_frame(struct pvm_kvm *vm, gfn_t gfn, bool write, enum pvm_sleep 
 		folio_set_dirty(folio);
 	put_page(page);		/* the notifier says when it goes */
 	return remember(&vm->memory, gfn, hva, *frame, taken,
-			sleep == PVM_NO_SLEEP ? GFP_NOWAIT | __GFP_ACCOUNT | __GFP_NOWARN :
-			GFP_KERNEL_ACCOUNT);
+			sleep == PVM_NO_SLEEP ? GFP_BRIEF : GFP_SLEEPS);
 }
 
 /* A frame that may be read, or written: known, or looked up. */
@@ -300,23 +307,44 @@ static void unpin(void *host, pvm_gfn_t gfn, void *va)
 static bool may_have_another(struct pvm_kvm *vm)
 {
 	unsigned long most = max(PAGES_LEAST, PAGES_TIMES * READ_ONCE(vm->kvm.arch.n_max_mmu_pages));
+	unsigned long most_now = READ_ONCE(vm->memory.most);
 
+	if (most_now && time_before(jiffies, READ_ONCE(vm->memory.most_until)))
+		most = min(most, most_now);
 	if (atomic_long_inc_return(&vm->memory.pages) <= most)
 		return true;
 	atomic_long_dec(&vm->memory.pages);
 	return false;
 }
 
+/* Some for the rest of the control group: what a process allocates there is not allowed to fail, and nothing
+ * takes the engine's pages for it. */
+static void make_room(struct pvm_kvm *vm)
+{
+	struct pvm_kvm_memory *memory = &vm->memory;
+	struct pvm_mmu_stats stats;
+	unsigned long wanted;
+
+	if (!smp_load_acquire(&vm->is_made) || atomic_long_read(&memory->pages) <= ROOM_PAGES)
+		return;
+	pvm_mmu_get_stats(&vm->pvm, &stats);
+	wanted = min_t(unsigned long, stats.shadow_pages, max(ROOM_LEAST, stats.shadow_pages / 8ul));
+	pvm_mmu_shrink(&vm->pvm, stats.shadow_pages - wanted, PVM_MAY_SLEEP);
+	WRITE_ONCE(memory->most_until, jiffies + ROOM_TIME);
+	WRITE_ONCE(memory->most, max_t(unsigned long, ROOM_PAGES, atomic_long_read(&memory->pages)));
+}
+
 static int page_alloc(void *host, enum pvm_sleep sleep, struct pvm_host_page *page)
 {
 	struct pvm_kvm *vm = vm_of(host);
-	gfp_t gfp = sleep == PVM_MAY_SLEEP ? GFP_KERNEL_ACCOUNT : GFP_NOWAIT | __GFP_ACCOUNT | __GFP_NOWARN;
 
 	if (!may_have_another(vm))
 		return PVM_ENOMEM;
-	page->va = (void *)get_zeroed_page(gfp);
+	page->va = (void *)get_zeroed_page(sleep == PVM_NO_SLEEP ? GFP_BRIEF : GFP_SLEEPS);
 	if (!page->va) {
 		atomic_long_dec(&vm->memory.pages);
+		if (sleep == PVM_MAY_SLEEP)
+			make_room(vm);
 		return PVM_ENOMEM;
 	}
 	page->pa = (pvm_hpa_t){ __pa(page->va) };

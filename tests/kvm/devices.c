@@ -1,16 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
  * devices SERVANT.elf: what KVM itself does for guests: interrupts from event descriptors, by messages and
- * lines, ports that signal one, its local APIC, its clock, its timer of the PC.
+ * lines, ports that signal one, its local APIC, its clock, its timer of the PC, its own hypercalls, and the
+ * time that others took.
  */
 #define _GNU_SOURCE
 #include "client.h"
 
 #include <errno.h>
 #include <linux/kvm_para.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <pvm/abi.h>
@@ -23,6 +28,13 @@
 #define PIT_COMMAND	0x43
 #define TSC_DEADLINE	0x6e0
 #define MASKED		64
+#define LISTENER	64	/* and the next one: APIC IDs in the second word of an IPI's bitmap */
+#define LISTENERS	2
+#define APIC_SVR	0xf0
+#define APIC_IRR	0x200
+#define STEAL_PAGE	200
+#define STEAL_TRIES	1000
+#define CPUID_MAX	256
 #define SYSTEM_TIME	MSR_KVM_SYSTEM_TIME_NEW
 
 static struct client c;
@@ -215,13 +227,168 @@ static void filtered(void)
 	      "and without the filter it is not");
 }
 
+/* ------------------------------------------------------------------------
+ * What KVM offers to guests that know it.
+ */
+
+static bool offers(unsigned feature)
+{
+	struct kvm_cpuid2 *cpuid = calloc(1, sizeof(*cpuid) + CPUID_MAX * sizeof(cpuid->entries[0]));
+	bool found = false;
+	unsigned i;
+
+	if (!cpuid)
+		machine_die("no memory");
+	cpuid->nent = CPUID_MAX;
+	ASK(c.m.kvm, KVM_GET_SUPPORTED_CPUID, cpuid);
+	for (i = 0; i < cpuid->nent; i++)
+		if (cpuid->entries[i].function == KVM_CPUID_FEATURES)
+			found = cpuid->entries[i].eax >> feature & 1;
+	free(cpuid);
+	return found;
+}
+
+static int64_t hypercall(uint64_t number, const uint64_t arg[4])
+{
+	c.box->step = arg[2];
+	c.box->large = arg[3];
+	if (client_order_at(&c, ORDER_HYPERCALL, number, arg[0], arg[1]) != DONE)
+		machine_die("the hypercall does not end");
+	c.box->large = 0;
+	return (int64_t)c.box->result;
+}
+
+/* A vCPU that never runs: its local APIC keeps what it gets. */
+static int create_listener(unsigned id)
+{
+	int fd = ASK(c.m.vm, KVM_CREATE_VCPU, id);
+	struct kvm_lapic_state apic;
+
+	ASK(fd, KVM_GET_LAPIC, &apic);
+	apic.regs[APIC_SVR + 1] |= 1;	/* on */
+	ASK(fd, KVM_SET_LAPIC, &apic);
+	return fd;
+}
+
+static bool has_got(int listener, unsigned vector)
+{
+	struct kvm_lapic_state apic;
+
+	ASK(listener, KVM_GET_LAPIC, &apic);
+	return apic.regs[APIC_IRR + vector / 32 * 16 + vector % 32 / 8] >> vector % 8 & 1;
+}
+
+/* SEND_IPI: a bitmap of 128 vCPUs in two words, the APIC ID of its first bit, the vector. Whatever word
+ * there is instead of one of them, not all of these are right. */
+static void interrupts_by_hypercall(void)
+{
+	static const struct {
+		uint64_t arg[4];
+		unsigned got;	/* by which listeners */
+	} sent[] = {
+		{ { 0, 1, 0, 0x91 }, 1 }, { { 0, 2, 0, 0x92 }, 2 }, { { 0, 3, 0, 0x93 }, 3 },
+		{ { 1, 0, LISTENER, 0x94 }, 1 }, { { 2, 0, LISTENER, 0x95 }, 2 },
+		{ { 0, 1, 1, 0x96 }, 2 },
+	};
+	static const uint64_t to_two[4] = { 1, 1, 0, SERVANT_VECTOR };
+	int listener[LISTENERS];
+	bool right = true;
+	unsigned i, l;
+
+	for (l = 0; l < LISTENERS; l++)
+		listener[l] = create_listener(LISTENER + l);
+	for (i = 0; i < sizeof(sent) / sizeof(sent[0]); i++) {
+		right &= hypercall(KVM_HC_SEND_IPI, sent[i].arg) == __builtin_popcount(sent[i].got);
+		for (l = 0; l < LISTENERS; l++)
+			right &= has_got(listener[l], (unsigned)sent[i].arg[3]) == (sent[i].got >> l & 1);
+	}
+	check(offers(KVM_FEATURE_PV_SEND_IPI) && right, "KVM's hypercall for IPIs gets all of its arguments");
+	client_order_at(&c, ORDER_IRQS, 0, 0, 0);
+	irqs = c.box->result;
+	check(hypercall(KVM_HC_SEND_IPI, to_two) == 2 && comes(), "and interrupts who calls, too");
+	for (l = 0; l < LISTENERS; l++)
+		close(listener[l]);
+}
+
+static void kicks(void)
+{
+	client_hammer(&c);
+	check(offers(KVM_FEATURE_PV_UNHALT) &&
+	      client_order_at(&c, ORDER_KICK, KVM_HC_KICK_CPU, 1, 0) == DONE && c.box->result,
+	      "KVM's hypercall to kick a vCPU wakes one that halts");
+	check(!client_hammer_ends(&c), "which goes on");
+}
+
+static uint64_t now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
+
+static void *burn(void *ends)
+{
+	while (!__atomic_load_n((bool *)ends, __ATOMIC_RELAXED))
+		;
+	return NULL;
+}
+
+static struct kvm_steal_time stolen(void)
+{
+	struct kvm_steal_time steal;
+
+	client_finds(&c, 0, REGION_PAGES, 0, 0);
+	memcpy(&steal, c.region + STEAL_PAGE * PAGE, sizeof(steal));
+	return steal;
+}
+
+/* Another thread wants the CPU of this one. */
+static void steal_time(void)
+{
+	struct kvm_steal_time before, after;
+	uint64_t start, passed;
+	pthread_t thread;
+	bool ends = false;
+	unsigned tries;
+	cpu_set_t one, all;
+
+	sched_getaffinity(0, sizeof(all), &all);
+	CPU_ZERO(&one);
+	CPU_SET(0, &one);
+	sched_setaffinity(0, sizeof(one), &one);
+	memset(c.region + STEAL_PAGE * PAGE, 0, PAGE);
+	check(offers(KVM_FEATURE_STEAL_TIME) &&
+	      client_order_at(&c, ORDER_WRMSR, MSR_KVM_STEAL_TIME, 0,
+			      (REGION + STEAL_PAGE * PAGE) | KVM_MSR_ENABLED) == DONE && !c.box->result,
+	      "KVM's MSR for stolen time can be written by a hypercall");
+	start = now();		/* what is counted later has come later */
+	before = stolen();
+	check(before.version && !(before.version & 1), "and the counter is in the guest's memory, whole");
+	if (pthread_create(&thread, NULL, burn, &ends))
+		machine_die("no thread");
+	tries = 0;
+	do
+		after = stolen();
+	while (after.steal == before.steal && ++tries < STEAL_TRIES);
+	passed = now() - start;
+	__atomic_store_n(&ends, true, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	check(after.version > before.version && !(after.version & 1) && after.steal > before.steal &&
+	      after.steal - before.steal <= 2 * passed,	/* of another clock */
+	      "it counts what another thread took: %llu of %llu ns",
+	      (unsigned long long)(after.steal - before.steal), (unsigned long long)passed);
+	client_order_at(&c, ORDER_WRMSR, MSR_KVM_STEAL_TIME, 0, 0);
+	sched_setaffinity(0, sizeof(all), &all);
+}
+
 int main(int argc, char **argv)
 {
 	struct kvm_pit_config pit = { 0 };
 
 	if (argc != 2)
 		machine_die("usage: devices SERVANT.elf");
-	client_create(&c, argv[1], 1);
+	client_create(&c, argv[1], 2);
 	ASK(c.m.vm, KVM_CREATE_PIT2, &pit);
 	pics();
 	messages();
@@ -232,6 +399,9 @@ int main(int argc, char **argv)
 	pc_timer();
 	local_apic();
 	filtered();
+	steal_time();
+	interrupts_by_hypercall();
+	kicks();
 	check(client_writes(&c, 0, 8, 1, 1) && host_finds(c.region, 0, 8, 1, 1), "the guest goes on");
 	client_destroy(&c);
 	return check_finish();

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
  * fuzz SERVANT.elf SEED CALLS: ioctls with random state, on VMs that come and go, some with vCPUs
- * that run. Whatever they answer, the host must not complain, and a guest must still run at the end.
+ * that run, and of half of them one all the while, in a thread of its own. Whatever they answer, the host
+ * must not complain, and a guest must still run at the end.
  */
 #define _GNU_SOURCE
+#include "boot.h"
 #include "client.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,18 +19,24 @@
 #include <sys/mman.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <pvm/abi.h>
 #include <pvm/kvm.h>
 
 #define MEMORY		(4ull << 20)
-#define VCPUS		2
+#define VCPUS		3
+#define RUNNER		0	/* the vCPU of the other thread */
+#define RUNNER_IDLE	500	/* signals without an order of the servant's, before it starts anew */
+#define SPREAD		256
+#define IMAGE		(18ull << 20)	/* the servant ends before */
 #define LIFE		400u	/* calls that a VM lives for, at most */
 
 static uint64_t state;
 static struct machine m;
 static const char *servant;
+static bool works;	/* the servant, in a thread of its own, has had an order */
 
 static uint64_t random64(void)
 {
@@ -193,9 +202,18 @@ static void translate(int fd)
 	ioctl(fd, KVM_TRANSLATE, &t);
 }
 
-static void one_call(void)
+/* Seldom one that works: after most calls it does so no more. */
+static unsigned some_vcpu(void)
 {
 	unsigned vcpu = (unsigned)(random64() % VCPUS);
+	bool is_spared = !one_in(16);	/* drawn whether or not it works: that is a matter of time */
+
+	return vcpu == RUNNER && is_spared && __atomic_load_n(&works, __ATOMIC_RELAXED) ? RUNNER + 1 : vcpu;
+}
+
+static void one_call(void)
+{
+	unsigned vcpu = some_vcpu();
 	int fd = m.vcpu[vcpu];
 	struct kvm_mp_state mp = { .mp_state = (uint32_t)(random64() % 12) };
 	struct pvm_kvm_set_abi abi = { .op = (uint32_t)(random64() % 3), .abi = (uint32_t)(random64() % 4) };
@@ -267,14 +285,131 @@ static void one_call(void)
 	}
 }
 
+/* ------------------------------------------------------------------------
+ * A vCPU that runs meanwhile. It draws no numbers: those are the calls'.
+ */
+
+static bool stopping;
+static uint8_t image[IMAGE];	/* the guest, as it was loaded */
+
+/* The servant gets an order that has it walk through tables, whatever it was doing. False: it has asked for
+ * none. */
+static bool gives_order(struct kvm_run *run)
+{
+	uint8_t *data = (uint8_t *)run + run->io.data_offset;
+	struct servant_box *box;
+	uint32_t address;
+
+	if (run->exit_reason != KVM_EXIT_IO || run->io.port != SERVANT_PORT)
+		return false;
+	memcpy(&address, data, sizeof(address));
+	if (address > m.memory_size - sizeof(*box))
+		return false;
+	box = (struct servant_box *)(m.memory + address);
+	box->order = ORDER_SPREAD;
+	box->gpa = 0x100000;
+	box->count = SPREAD;
+	return true;
+}
+
+/* What is not zero; the rest is. */
+static void copy(uint8_t *to, const uint8_t *from)
+{
+	static const uint8_t zero[PAGE];
+	uint64_t i;
+
+	for (i = 0; i < IMAGE && i < m.memory_size; i += PAGE)
+		if (memcmp(from + i, zero, PAGE) != 0)
+			memcpy(to + i, from + i, PAGE);
+}
+
+/* As it was made, whatever the calls have done to its memory and its slot. */
+static void make_runnable(void)
+{
+	struct kvm_mp_state mp = { .mp_state = KVM_MP_STATE_RUNNABLE };
+
+	machine_slot(&m, 0, 0, 0, 0, NULL);
+	machine_slot(&m, 0, 0, 0, m.memory_size, m.memory);
+	madvise(m.memory, m.memory_size, MADV_DONTNEED);
+	copy(m.memory, image);
+	ioctl(m.vcpu[RUNNER], KVM_SET_MP_STATE, &mp);
+	machine_try_registers(&m, RUNNER, m.start, BOOT_PARAMS);
+}
+
+/* A signal every now and then: who wants this vCPU for an ioctl waits for the end of its KVM_RUN. */
+static void *runner(void *unused)
+{
+	static const struct itimerspec again = { { 0, 2000000 }, { 0, 2000000 } };
+	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGUSR1 };
+	unsigned idle = RUNNER_IDLE;
+	bool has_ended;
+	timer_t timer;
+
+	event._sigev_un._tid = gettid();
+	if (timer_create(CLOCK_MONOTONIC, &event, &timer) || timer_settime(timer, 0, &again, NULL))
+		machine_die("no timer: %s", strerror(errno));
+	while (!__atomic_load_n(&stopping, __ATOMIC_RELAXED)) {
+		if (idle++ >= RUNNER_IDLE) {
+			idle = 0;
+			make_runnable();
+		}
+		has_ended = ioctl(m.vcpu[RUNNER], KVM_RUN, 0) >= 0;
+		if (!has_ended && errno == EINTR)
+			continue;
+		if (has_ended && gives_order(m.run[RUNNER])) {
+			idle = 0;
+			__atomic_store_n(&works, true, __ATOMIC_RELAXED);
+		} else {
+			idle += RUNNER_IDLE / 4;	/* it cannot run as it is */
+		}
+	}
+	timer_delete(timer);
+	return unused;
+}
+
+static pthread_t start_runner(void)
+{
+	sigset_t alarm, before;
+	pthread_t thread;
+
+	sigemptyset(&alarm);
+	sigaddset(&alarm, SIGALRM);	/* run()'s */
+	pthread_sigmask(SIG_BLOCK, &alarm, &before);
+	if (pthread_create(&thread, NULL, runner, NULL))
+		machine_die("no thread");
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return thread;
+}
+
+/* The servant has started, if it is one. */
+static void wait_for_runner(void)
+{
+	unsigned tries;
+
+	for (tries = 0; tries < 500 && !__atomic_load_n(&works, __ATOMIC_RELAXED); tries++)
+		usleep(1000);
+}
+
 static void one_machine(unsigned long calls)
 {
-	if (one_in(2))
+	bool is_servant = one_in(2), runs = one_in(2);
+	pthread_t thread;
+
+	if (is_servant)
 		machine_create(&m, servant, 64ull << 20, VCPUS);
 	else
 		machine_create_bare(&m, (uint32_t)(random64() % 2), MEMORY, VCPUS);
+	copy(image, m.memory);
+	if (runs)
+		thread = start_runner();
+	if (runs && is_servant)
+		wait_for_runner();
 	while (calls--)
 		one_call();
+	if (runs) {
+		__atomic_store_n(&stopping, true, __ATOMIC_RELAXED);
+		pthread_join(thread, NULL);
+	}
 	machine_destroy(&m);
 }
 
@@ -321,6 +456,7 @@ int main(int argc, char **argv)
 	state = strtoull(argv[2], NULL, 0) * 0x9e3779b97f4a7c15ull | 1;
 	fprintf(stderr, "seed %s\n", argv[2]);
 	sigaction(SIGALRM, &action, NULL);
+	sigaction(SIGUSR1, &action, NULL);
 	while (done < strtoul(argv[3], NULL, 0)) {
 		calls = 1 + random64() % LIFE;
 		ended &= child(calls);

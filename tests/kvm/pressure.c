@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * pressure SERVANT.elf: the module's own pages have a limit and are given back, and the host learns
- * which pages of the guest are in use.
+ * pressure SERVANT.elf: the module's own pages have a limit and are given back, the host learns which
+ * pages of the guest are in use, and a full control group ends no guest.
  */
 #define _GNU_SOURCE
 #include "client.h"
@@ -22,6 +22,8 @@
 #define USED_PAGES	64
 #define CGROUP		"/tmp/cgroup"
 #define GROUP		CGROUP "/guest"
+#define MARGIN		(1ul << 20)	/* what a full group leaves beside the guest's memory */
+#define MORE_PAGES	16
 
 static struct client c;
 
@@ -157,6 +159,66 @@ static void reclaimed_in_use(const char *servant)
 	check(!lost_in_use(MADV_HUGEPAGE), "nor when they are parts of large pages");
 }
 
+/* A number in a file of the group; after @name, where it has several. */
+static unsigned long group_number(const char *file, const char *name)
+{
+	char path[64], line[64];
+	unsigned long number = 0;
+	bool found = false;
+	FILE *stream;
+
+	snprintf(path, sizeof(path), GROUP "/%s", file);
+	stream = fopen(path, "re");
+	while (stream && !found && fgets(line, sizeof(line), stream))
+		if (!strncmp(line, name, strlen(name)))
+			found = sscanf(line + strlen(name), "%lu", &number) == 1;
+	if (!found)
+		machine_die("%s: no %s", path, name);
+	fclose(stream);
+	return number;
+}
+
+/* All memory of the guest is there, and stays: of the group's limit the rest is for the module's pages. */
+static void fill_group(void)
+{
+	char limit[32];
+	uint64_t i;
+
+	for (i = 0; i < c.m.memory_size; i += PAGE)
+		__atomic_fetch_or(c.m.memory + i, 0, __ATOMIC_RELAXED);
+	host_writes(c.region, 0, REGION_PAGES, 0x5117, 0);
+	machine_put(GROUP "/memory.swap.max", "0");
+	snprintf(limit, sizeof(limit), "%lu", group_number("memory.current", "") + MARGIN);
+	machine_put(GROUP "/memory.max", limit);
+}
+
+/* Memory of this process, which is in the group. */
+static bool takes_more(uint64_t pages)
+{
+	uint8_t *memory = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+	return memory != MAP_FAILED && !munmap(memory, pages * PAGE);
+}
+
+/* Where the group is full, Linux kills its largest process for an allocation that insists. */
+static void confined(const char *servant)
+{
+	unsigned long before;
+
+	client_destroy(&c);
+	client_create(&c, servant, 2);
+	fill_group();
+	before = group_number("memory.events", "max ");
+	check(spreads(TABLES) && spreads(TABLES), "a guest in a full group goes on with the pages that it has");
+	check(takes_more(MORE_PAGES), "and leaves some to others in it");
+	check(group_number("memory.events", "max ") > before, "the group was full");
+	check(client_finds(&c, 0, REGION_PAGES, 0x5117, 0), "the guest's memory is as it was");
+	check(!group_number("memory.events", "oom_kill "), "and no process was killed");
+	machine_put(GROUP "/memory.max", "max");
+	machine_put(GROUP "/memory.swap.max", "max");
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 2)
@@ -167,6 +229,7 @@ int main(int argc, char **argv)
 	enter_group();
 	aged();
 	reclaimed_in_use(argv[1]);
+	confined(argv[1]);
 	client_destroy(&c);
 	return check_finish();
 }

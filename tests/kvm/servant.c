@@ -8,6 +8,12 @@
 #define SPREAD_BASE	(USER_BASE + (1ul << 40))
 #define FAR_BASE	(USER_BASE + (3ul << 39))
 
+/* ORDER_KICK: the second CPU is to halt, does so, and has gone on. */
+enum rest { REST_NONE, REST_WANTED, REST_HALTED, REST_OVER };
+
+#define A_WHILE		(1u << 16)
+#define LONG		(1u << 24)
+
 _Static_assert(MAX_CPUS <= SERVANT_CPUS, "servant_box has a row for each");
 
 static struct servant_box box;
@@ -126,6 +132,46 @@ static void far_page(void)
 	*word = box.value;
 }
 
+static bool rest_is(enum rest rest)
+{
+	return __atomic_load_n(&box.rest, __ATOMIC_ACQUIRE) == rest;
+}
+
+static void rest_becomes(enum rest rest)
+{
+	__atomic_store_n(&box.rest, rest, __ATOMIC_RELEASE);
+}
+
+/* As long as the second CPU is at @rest, but not without end. */
+static void wait_at(enum rest rest, u32 turns)
+{
+	for (; turns && rest_is(rest); turns--)
+		cpu_relax();
+}
+
+static void kick(void)
+{
+	bool sleeps;
+
+	rest_becomes(REST_WANTED);
+	wait_at(REST_WANTED, LONG);
+	wait_at(REST_HALTED, A_WHILE);
+	sleeps = rest_is(REST_HALTED);
+	hypercall(box.gpa, 0, box.count, 0, 0);
+	wait_at(REST_HALTED, LONG);
+	box.result = sleeps && rest_is(REST_OVER);
+	if (!box.result)	/* so that it can be stopped */
+		apic_send((u32)box.count, SERVANT_VECTOR);
+}
+
+static void rest(void)
+{
+	rest_becomes(REST_HALTED);
+	hc_irq_hlt();
+	irq_disable();
+	rest_becomes(REST_OVER);
+}
+
 /* Adds to its own word of each page, which it alone changes. */
 static void hammer(void)
 {
@@ -133,6 +179,8 @@ static void hammer(void)
 	volatile u64 *stop = (volatile u64 *)&box.stop;
 
 	while (!*stop) {
+		if (cpu == 1 && rest_is(REST_WANTED))
+			rest();
 		for (p = 0; p < HAMMER_PAGES; p++) {
 			volatile u64 *word = word_of(REGION + p * PAGE_SIZE, false) + HAMMER_WORD * cpu;
 
@@ -203,6 +251,12 @@ void guest_main(void)
 			break;
 		case ORDER_LATE:
 			late_deadline();
+			break;
+		case ORDER_HYPERCALL:
+			box.result = hypercall(box.gpa, box.count, box.value, box.step, box.large);
+			break;
+		case ORDER_KICK:
+			kick();
 			break;
 		case ORDER_START:
 			box.result = smp_start(hammer);

@@ -34,6 +34,9 @@ enum servant_order {
 	ORDER_END,	/* result: does SERVANT_VECTOR come right behind the EOI of SERVANT_HIGHER? */
 	ORDER_MASKED,	/* sends itself SERVANT_VECTOR @count times, which has to wait for SERVANT_HIGHER */
 	ORDER_LATE,	/* result: does the interrupt of a past deadline come right behind its WRMSR? */
+	ORDER_HYPERCALL, /* of KVM's: @gpa with @count, @value, @step, @large. result: what it answers */
+	ORDER_KICK,	/* while the other CPUs hammer: the second one halts, until it is woken by hypercall
+			 * @gpa for the CPU with APIC ID @count. result: it has slept, and goes on */
 	ORDER_START,	/* the other CPUs hammer. result: how many */
 	ORDER_STOP,	/* they stop. result: words that were not as a CPU had left them */
 };
@@ -41,7 +44,7 @@ enum servant_order {
 struct servant_box {
 	unsigned long long order, gpa, count, value, step, large;
 	unsigned long long result, wrong;
-	unsigned long long stop, stopped, lost;
+	unsigned long long stop, stopped, lost, rest;
 	unsigned long long added[SERVANT_CPUS][HAMMER_PAGES];	/* by each CPU to each page */
 };
 
