@@ -248,6 +248,7 @@ struct pvm_vcpu {
 	struct pvm_dtr gdtr, idtr;
 	uint16_t ldtr, tr;
 	uint64_t tls[3];		/* rectified descriptors, GDT index config.tls_index.. */
+	uint64_t cpunode;		/* that of config.cpunode_sel in the switcher; 0: the host's own */
 	struct pvm_ldt *ldt;		/* libpvm/vcpu/ldt.h; NULL: it never had one */
 	struct pvm_msrs msr;
 	void *pvcs;			/* msr.vcpu_struct in host memory, pinned, laid out as

@@ -248,6 +248,7 @@
 #define PVM_SEL_RPL		3
 #define PVM_SEL_LDT		4
 #define PVM_SEL_INDEX(sel)	((unsigned)(sel) >> 3)
+#define PVM_DESC_LIMIT		PVM_ULL(0x000f00000000ffff)
 #define PVM_DESC_ACCESSED	(PVM_ULL(1) << 40)
 #define PVM_DESC_RW		(PVM_ULL(1) << 41)	/* data: writable; code: readable */
 #define PVM_DESC_LDT		(PVM_ULL(2) << 40)	/* the type of one, without PVM_DESC_S */

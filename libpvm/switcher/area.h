@@ -157,6 +157,7 @@ struct pvm_switcher_cpu {
 	/* C's alone. */
 	struct pvm_switcher *switcher;
 	struct pvm_switcher_vcpu *loaded;	/* whose copies these are */
+	uint64_t cpunode;		/* the host's entry */
 	struct pvm_switcher_vcpu *active;	/* in pvm_switcher_run(); compared by others, which may not */
 	uint64_t active_vm;			/* look at it: it may be gone. Its VM's id, and its vCPU, */
 	const struct pvm_vcpu *active_vcpu;	/* from before it is there; stale without it */

@@ -129,6 +129,7 @@ static void set_cr4(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcp
 /* What changes by calls that count in pvm_vcpu::state_gen only. */
 static void copy_registers(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu)
 {
+	const struct pvm_switcher_config *config = &svcpu->vm->switcher->config;
 	const struct pvm_vcpu *vcpu = svcpu->vcpu;
 	unsigned width = vcpu->cr4 & PVM_CR4_LA57 ? 57 : 48;
 
@@ -151,7 +152,9 @@ static void copy_registers(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcp
 	cpu->canonical_add = 1ull << (width - 1);
 	cpu->pgtbl_flags = vcpu->cr4 & PVM_CR4_LA57 ? PVM_LOAD_PGTBL_LA57 : 0;
 	set_stack_range(cpu, vcpu);
-	memcpy(&cpu->gdt[svcpu->vm->switcher->config.tls_index], vcpu->tls, sizeof(vcpu->tls));
+	memcpy(&cpu->gdt[config->tls_index], vcpu->tls, sizeof(vcpu->tls));
+	if (config->cpunode_sel)
+		cpu->gdt[PVM_SEL_INDEX(config->cpunode_sel)] = vcpu->cpunode ? vcpu->cpunode : cpu->cpunode;
 	if (pvm_unlikely(vcpu->vm->config.host_ldt))
 		pvm_switcher_take_ldt(cpu, svcpu);
 }

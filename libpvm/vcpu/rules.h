@@ -68,6 +68,8 @@ bool pvm_linear_range_allowed(const struct pvm_vm_config *config, uint64_t msr);
 
 /* The harmless form of a GDT descriptor from the guest; 0: none. */
 uint64_t pvm_tls_rectify(uint64_t desc);
+/* @desc's limit, in which Linux keeps the numbers of CPU and node (LSL), as data to read from 0 on. */
+uint64_t pvm_cpunode_rectify(uint64_t desc);
 /* Does @sel name NULL or an entry with DPL 3, code included, present or not? Any of an LDT does. */
 bool pvm_selector_possible(const struct pvm_vm_config *config, uint16_t sel);
 

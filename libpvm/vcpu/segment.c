@@ -112,6 +112,12 @@ uint64_t pvm_tls_rectify(uint64_t desc)
 	return (desc | PVM_DESC_DPL3 | PVM_DESC_ACCESSED) & ~PVM_DESC_L;
 }
 
+uint64_t pvm_cpunode_rectify(uint64_t desc)
+{
+	return (desc & PVM_DESC_LIMIT) | PVM_DESC_P | PVM_DESC_S | PVM_DESC_DPL3 | PVM_DESC_DB |
+	       PVM_DESC_ACCESSED;
+}
+
 /*
  * A CPU goes on with what it had loaded when its descriptor goes away. Here it is
  * loaded again at each entry, at CPL 0, where it would fault: it becomes NULL.

@@ -82,6 +82,7 @@ static void reset_segments(struct pvm_vcpu *vcpu)
 	vcpu->fs_base = 0;
 	vcpu->gs_base = 0;
 	memset(vcpu->tls, 0, sizeof(vcpu->tls));
+	vcpu->cpunode = vcpu->vm->abi->has_no_tables ? pvm_cpunode_rectify(vcpu->id) : 0;
 	vcpu->gdtr = vcpu->idtr = (struct pvm_dtr){
 		.base = 0, .limit = vcpu->vm->abi->has_no_tables ? 0 : 0xffff
 	};

@@ -33,6 +33,7 @@
 #define THREADS		8
 #define ADDS		20000
 #define STEPS_LEAST	20
+#define CPUNODE		0x7b	/* Linux: __CPUNODE_SEG */
 #define LDT_ENTRY	600	/* of the second page */
 #define LDT_SELECTOR	(LDT_ENTRY << 3 | 7)
 #define SLEEPS		20
@@ -383,6 +384,25 @@ static void program_of_32_bits(void)
 }
 
 /* What a page at the base of an LDT's entry holds, through GS; ES has the selector, too. */
+/* By LSL of a selector, as Linux's vDSO asks for it, and by a system call: on each CPU the same. */
+static void numbers_of_cpus(void)
+{
+	unsigned cpus = (unsigned)sysconf(_SC_NPROCESSORS_ONLN), right = 0, i, limit, cpu;
+	cpu_set_t all, one;
+
+	sched_getaffinity(0, sizeof(all), &all);
+	for (i = 0; i < cpus; i++) {
+		CPU_ZERO(&one);
+		CPU_SET(i, &one);
+		limit = ~0u;
+		if (sched_setaffinity(0, sizeof(one), &one) == 0)
+			__asm__ volatile("lsl %1, %0" : "+r"(limit) : "r"(CPUNODE));
+		right += syscall(SYS_getcpu, &cpu, NULL, NULL) == 0 && cpu == i && (limit & 0xfff) == i;
+	}
+	sched_setaffinity(0, sizeof(all), &all);
+	check(right == cpus, "%u of %u CPUs tell their numbers", right, cpus);
+}
+
 static uint32_t by_ldt(void)
 {
 	uint32_t value, es, gs;
@@ -452,6 +472,7 @@ int main(int argc, char **argv)
 	vsyscall();
 	perf();
 	program_of_32_bits();
+	numbers_of_cpus();
 	ldt();
 	printf("%s\n", failed ? "work failed" : "work is done");
 	return failed;

@@ -2,7 +2,7 @@
 /*
  * A running guest into a file: monitor_vm_save(). First the vCPUs stand still, then the threads of the
  * devices; then all is written, flushed and synchronised, and only then it is decided whether the guest ends
- * here. In whatever other case it goes on as if nothing had been.
+ * here. In whatever other case it goes on, later than it was, and as if nothing else had been.
  */
 #include <errno.h>
 #include <limits.h>

@@ -76,6 +76,8 @@ static int read_header(struct saved_reader *reader, char *why, size_t why_size)
 		return fail(reader, "cut short", why, why_size);
 	if (reader->header.version > SAVED_FILE_VERSION)
 		return fail(reader, "made by a newer pvm", why, why_size);
+	if (reader->header.version && reader->header.version < SAVED_FILE_VERSION)
+		return fail(reader, "made by an older pvm", why, why_size);
 	if (reader->header.version != SAVED_FILE_VERSION)
 		return saved_damaged(reader, "it has no version", why, why_size);
 	if (!reader->header.length || reader->header.length > SAVED_FILE_TEXT_MAX)

@@ -22,7 +22,7 @@
 #include "xen_disk.h"
 #include "xen_start.h"
 
-#define GRANT_FRAMES	4
+#define GRANT_FRAMES	15	/* 4 network cards take 514 grants each */
 #define RESERVED_PAGES	16	/* shared_info, grants, and room for more */
 #define PIECE		256	/* bytes of output at a time */
 

@@ -7,6 +7,7 @@
  * have their places and all others are the host's. LDTs are ldt.c's.
  */
 #include "abi/xen_pv/xen_pv.h"
+#include "vcpu/rules.h"
 
 #define DESCRIPTOR	8u	/* bytes */
 #define TLS_ENTRIES	3u
@@ -94,6 +95,13 @@ static void load_all_tls(struct pvm_vcpu *vcpu, const uint64_t tls[TLS_ENTRIES])
 		vcpu->msr.kernel_gs_base = 0;
 }
 
+/* Linux puts the numbers of CPU and node there, for getcpu(); not that of CPUs that it starts later. */
+static void set_cpunode(struct pvm_vcpu *vcpu, uint64_t descriptor)
+{
+	vcpu->cpunode = pvm_cpunode_rectify(descriptor & PVM_DESC_P ? descriptor : vcpu->id);
+	vcpu->state_gen++;
+}
+
 static void load_tls(struct pvm_vcpu *vcpu, unsigned entry, uint64_t descriptor)
 {
 	uint64_t tls[TLS_ENTRIES];
@@ -101,6 +109,21 @@ static void load_tls(struct pvm_vcpu *vcpu, unsigned entry, uint64_t descriptor)
 	memcpy(tls, vcpu->tls, sizeof(tls));
 	tls[pvm_index_clamped(entry, TLS_ENTRIES)] = descriptor;
 	load_all_tls(vcpu, tls);
+}
+
+int pvm_xen_load_cpunode(struct pvm_vcpu *vcpu)
+{
+	const struct xen_vcpu *xen = xen_vcpu(vcpu);
+	uint64_t index = PVM_SEL_INDEX(vcpu->vm->config.cpunode_sel), desc;
+	int rc;
+
+	if (!index || xen->gdt_entries <= index)
+		return PVM_OK;
+	rc = pvm_mmu_read_gpa(vcpu, pvm_gpa((xen->gdt_frame << PVM_PAGE_SHIFT) + index * DESCRIPTOR), &desc,
+			      sizeof(desc));
+	if (rc == PVM_OK)
+		set_cpunode(vcpu, desc);
+	return rc;
 }
 
 enum xen_step pvm_xen_set_gdt(struct xen_call *call)
@@ -130,7 +153,7 @@ enum xen_step pvm_xen_set_gdt(struct xen_call *call)
 	xen_vcpu(vcpu)->gdt_frame = frame;
 	xen_vcpu(vcpu)->gdt_entries = (uint32_t)entries;
 	load_all_tls(vcpu, tls);
-	return xen_done(call, 0);
+	return pvm_xen_load_cpunode(vcpu) == PVM_EAGAIN ? XEN_LATE : xen_done(call, 0);
 }
 
 enum xen_step pvm_xen_update_descriptor(struct xen_call *call)
@@ -153,6 +176,8 @@ enum xen_step pvm_xen_update_descriptor(struct xen_call *call)
 		pvm_xen_ldt_changed(vcpu->vm);
 	else if (entry - first < TLS_ENTRIES)
 		load_tls(vcpu, (unsigned)(entry - first), call->arg[1]);
+	else if (entry == PVM_SEL_INDEX(vcpu->vm->config.cpunode_sel))
+		set_cpunode(vcpu, call->arg[1]);
 	return xen_done(call, 0);
 }
 

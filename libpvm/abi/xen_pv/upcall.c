@@ -56,6 +56,18 @@ static void write_in_kernel(struct pvm_vcpu *vcpu, uint64_t area, const void *fr
 		pvm_xen_cross(vcpu);
 }
 
+/* They read on other CPUs meanwhile: by an odd version they know. */
+static void write_for_programs(struct pvm_vcpu *vcpu, const struct pvm_xen_time_info *now)
+{
+	uint64_t area = xen_vcpu(vcpu)->time_area;
+	struct pvm_xen_time_info changing = *now;
+
+	changing.version--;
+	write_in_kernel(vcpu, area, &changing.version, sizeof(changing.version));
+	write_in_kernel(vcpu, area, &changing, sizeof(changing));
+	write_in_kernel(vcpu, area, &now->version, sizeof(now->version));
+}
+
 void pvm_xen_write_time(struct pvm_vcpu *vcpu)
 {
 	volatile struct pvm_xen_time_info *time = &xen_info(vcpu)->time;
@@ -68,7 +80,7 @@ void pvm_xen_write_time(struct pvm_vcpu *vcpu)
 	time->tsc_shift = now.tsc_shift;
 	time->flags = now.flags;
 	__atomic_store_n(&time->version, now.version, __ATOMIC_RELEASE);
-	write_in_kernel(vcpu, xen_vcpu(vcpu)->time_area, &now, sizeof(now));	/* for programs */
+	write_for_programs(vcpu, &now);
 }
 
 /* Ticks are shifted until a second has 2^30 to 2^31 of them, so that the product keeps all 32 bits of mul. */
@@ -356,6 +368,7 @@ static void go_on_restored(struct pvm_vcpu *vcpu)
 	struct xen_vcpu *xen = xen_vcpu(vcpu);
 
 	xen->restored = false;
+	xen_info(vcpu)->time.version += 2;	/* another one than write_time_area() has written */
 	vcpu->halted = xen->wait != XEN_WAIT_NOTHING;
 	pvm_xen_set_deadline(vcpu, XEN_DEADLINE_TIMER, xen->deadline[XEN_DEADLINE_TIMER]);
 }
@@ -378,8 +391,12 @@ static enum pvm_action settle(struct pvm_vcpu *vcpu)
 
 		if (action != PVM_ACT_RESUME)
 			return action;
-		if (xen->restored)
+		if (xen->restored) {
+			rc = pvm_xen_load_cpunode(vcpu);
+			if (rc == PVM_EAGAIN)
+				return failed(vcpu, rc);
 			go_on_restored(vcpu);
+		}
 		xen->timeless = false;
 		xen->clock_gen = clock_gen;
 		pvm_xen_write_time(vcpu);

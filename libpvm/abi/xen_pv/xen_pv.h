@@ -208,6 +208,9 @@ enum xen_step pvm_xen_write(struct xen_call *call, uint64_t gva, const void *fro
 typedef enum xen_step xen_handler(struct xen_call *call);
 
 xen_handler pvm_xen_mmu_update, pvm_xen_update_va_mapping, pvm_xen_mmuext_op;			/* tables.c */
+/* The numbers that getcpu() tells, from the GDT in the guest's memory. PVM_OK, or as pvm_mmu_read_gpa(). */
+int pvm_xen_load_cpunode(struct pvm_vcpu *vcpu);
+
 xen_handler pvm_xen_set_gdt, pvm_xen_update_descriptor, pvm_xen_set_segment_base,
 	    pvm_xen_stack_switch;							/* segments.c */
 xen_handler pvm_xen_set_trap_table, pvm_xen_callback_op, pvm_xen_set_debugreg,

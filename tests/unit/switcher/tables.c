@@ -138,7 +138,7 @@ Test(switcher_tables, S5_the_GDT_has_the_hosts_selectors)
 	cr_expect_eq(cpu->gdt[4], 0x00cffb000000ffffull, "CPL 3, 32 bits");
 	cr_expect_eq(cpu->gdt[5], 0x00cff3000000ffffull);
 	cr_expect_eq(cpu->gdt[6], 0x00affb000000ffffull, "CPL 3, 64 bits");
-	cr_expect_eq(cpu->gdt[15], DESC_AT_CPUNODE);
+	cr_expect_eq(cpu->cpunode, DESC_AT_CPUNODE, "until a guest has its own");
 	cr_expect_eq((cpu->gdt[8] >> 16 & 0xffffff) | (cpu->gdt[8] >> 56) << 24 | cpu->gdt[9] << 32, base);
 	cr_expect_eq(cpu->gdt[8] >> 40 & 0xff, 0x89, "a TSS that is not busy");
 	cr_expect_eq(cpu->gdt[8] & 0xffff, sizeof(struct switcher_tss) - 1);

@@ -376,6 +376,13 @@ Test(state, clocks_for_programs_are_written_first)
 	cr_expect_eq(area->tsc_timestamp, 8000);
 	cr_expect_neq(area->version, version);
 	cr_expect_eq(area->version & 1, 0);
+	/* Its vCPU writes it once more: what others have read in part is of another version. */
+	version = area->version;
+	g.now = 5000;
+	cr_assert_eq(xen_enter(1), PVM_ACT_RESUME);
+	cr_expect_eq(area->system_time, 5000);
+	cr_expect_neq(area->version, version);
+	cr_expect_eq(area->version & 1, 0);
 }
 
 /* Also of a vCPU whose program runs, and again at the next change of the clock. */

@@ -345,6 +345,26 @@ Test(vcpus, tls_entries_of_its_gdt)
 	cr_expect_eq(xen_call(PVM_XEN_SET_GDT, 0x5000, 16, 0, 0), PVM_XEN_EFAULT);
 }
 
+/* What LSL tells programs of CPU and node is the guest's own. */
+/* spec: XC-109 */
+Test(vcpus, the_numbers_of_getcpu_are_the_guests)
+{
+	const uint64_t entry = 0x124af51234567003ull, shown = 0x0040f10000000000ull;
+	uint64_t *gdt = xen_at(KERNEL + 0xa0000);
+
+	cr_expect_eq(vcpu->cpunode, shown | vcpu->id);
+	gdt[15] = entry;
+	*(uint64_t *)xen_at(ARGUMENTS) = 0xa0;
+	cr_assert_eq(xen_call(PVM_XEN_SET_GDT, ARGUMENTS, 15, 0, 0), 0);
+	cr_expect_eq(vcpu->cpunode, shown | vcpu->id, "it is not one of its entries");
+	cr_assert_eq(xen_call(PVM_XEN_SET_GDT, ARGUMENTS, 16, 0, 0), 0);
+	cr_expect_eq(vcpu->cpunode, shown | 0x000a000000007003ull);
+	cr_assert_eq(xen_call(PVM_XEN_UPDATE_DESCRIPTOR, 0xa0000 + 15 * 8, shown | 2, 0, 0), 0);
+	cr_expect_eq(vcpu->cpunode, shown | 2);
+	cr_assert_eq(xen_call(PVM_XEN_UPDATE_DESCRIPTOR, 0xa0000 + 15 * 8, 2, 0, 0), 0);
+	cr_expect_eq(vcpu->cpunode, shown | vcpu->id, "it is not present");
+}
+
 /* spec: XC-083 */
 Test(vcpus, debug_registers)
 {

@@ -147,13 +147,15 @@ Test(saved_file, files_that_are_none)
 	cr_expect_not(saved_file_is_one(path));
 	put_file((const uint8_t *)SAVED_FILE_MAGIC, 8);
 	expect_refused(": cut short");
-	put_file((const uint8_t *)SAVED_FILE_MAGIC "\2\0\0\0\1\0\0\0", 16);
+	put_file((const uint8_t *)SAVED_FILE_MAGIC "\3\0\0\0\1\0\0\0", 16);
 	expect_refused(": made by a newer pvm");
+	put_file((const uint8_t *)SAVED_FILE_MAGIC "\1\0\0\0\1\0\0\0", 16);
+	expect_refused(": made by an older pvm");
 	put_file((const uint8_t *)SAVED_FILE_MAGIC "\0\0\0\0\1\0\0\0", 16);
 	expect_refused(": damaged: it has no version");
-	put_file((const uint8_t *)SAVED_FILE_MAGIC "\1\0\0\0\1\0\x10\0", 16);
+	put_file((const uint8_t *)SAVED_FILE_MAGIC "\2\0\0\0\1\0\x10\0", 16);
 	expect_refused(": damaged: its description has no possible length");
-	put_file((const uint8_t *)SAVED_FILE_MAGIC "\1\0\0\0\0\0\0\0", 16);
+	put_file((const uint8_t *)SAVED_FILE_MAGIC "\2\0\0\0\0\0\0\0", 16);
 	expect_refused(": damaged: its description has no possible length");
 	unlink(path);
 	expect_refused(": No such file or directory");
