@@ -172,15 +172,14 @@ void console_resume(struct console *console)
 	make_raw(console);
 }
 
-int console_patience(const struct console *console)
+int console_patience(struct console *console)
 {
-	return console->terminal && !is_ours(console) ? ELSEWHERE_MS : -1;
-}
+	bool elsewhere = console->terminal && !is_ours(console);
 
-void console_return(struct console *console)
-{
-	if (console->terminal && !console->raw)
+	if (console->elsewhere && !elsewhere)
 		make_raw(console);
+	console->elsewhere = elsewhere;
+	return elsewhere ? ELSEWHERE_MS : -1;
 }
 
 int console_put(struct console *console, const uint8_t *bytes, unsigned count)

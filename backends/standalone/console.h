@@ -18,6 +18,7 @@ struct console {
 	struct termios saved;
 	int error;		/* errno of the first output that failed, or 0 */
 	bool gave_up;		/* the reader took nothing when it was over */
+	bool elsewhere;		/* the terminal was another's before the last wait */
 };
 
 /**
@@ -42,11 +43,12 @@ void console_restore_in_handler(void);
  * first output that failed; there is no output after that. */
 int console_put(struct console *console, const uint8_t *bytes, unsigned count);
 
-/* The terminal is another's now, and may become ours with no signal, as by a shell's fg of a job that runs.
- * How long to wait before console_return(), in milliseconds; -1: as long as one likes. */
-int console_patience(const struct console *console);
-/* Where it is ours again: as console_resume(). */
-void console_return(struct console *console);
+/*
+ * Before each wait: how long it may take, in milliseconds; -1: as long as one likes. Where the terminal is
+ * another's it may become ours with no signal, as by a shell's fg of a job that runs; here it is found so,
+ * as by console_resume().
+ */
+int console_patience(struct console *console);
 
 /* What to poll() for input; -1: nothing now (none wanted, or the terminal is another's). */
 int console_input(const struct console *console);

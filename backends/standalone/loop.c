@@ -231,14 +231,11 @@ void loop_run(struct monitor_vm *vm)
 		set_timerfd(loop->timeout_fd, loop->timeout, 0);
 	while (!atomic_load(&vm->over)) {
 		bool input = platform_wants_input(vm->platform) && !loop->input_ended;
-		int n;
+		int wait = console_patience(&vm->platform->console);
 
 		fds[INPUT] = (struct pollfd){ .fd = input ? console_input(&vm->platform->console) : -1,
 					      .events = POLLIN };
-		n = poll(fds, SOURCES, console_patience(&vm->platform->console));
-		if (n == 0)
-			console_return(&vm->platform->console);
-		if (n <= 0)
+		if (poll(fds, SOURCES, wait) <= 0)
 			continue;
 		if (fds[WAKE].revents)
 			drain(loop->wake_fd);

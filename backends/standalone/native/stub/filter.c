@@ -165,14 +165,14 @@ static void guests_calls(struct program *p)
 	end(p, jump);
 }
 
-/* The page of the PVCS, for the stub's own use. */
+/* The page of the PVCS, for the stub's own use: above all that is the guest's. */
 static void map_pvcs(struct program *p)
 {
 	unsigned short jump;
 
-	load(p, ARG_LOW(0));
+	load(p, ARG_HIGH(0));
 	jump = p->len;
-	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, (uint32_t)STUB_PVCS);
+	emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, (uint32_t)(STUB_PVCS >> 32));
 	arg_must_be(p, 0, STUB_PVCS);
 	arg_must_be(p, 1, STUB_PVCS_SIZE);
 	load(p, ARG_LOW(2));		/* PROT_NONE: there is none any more */

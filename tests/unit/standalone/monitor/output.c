@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -15,6 +16,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "console.h"
@@ -188,6 +190,60 @@ Test(output, a_terminal_of_another_user_has_a_description_of_its_own)
 	child = fork();
 	if (child == 0)
 		_exit(own_terminal_of_another_user(name));
+	cr_assert_eq(waitpid(child, &status, 0), child);
+	cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%#x", status);
+}
+
+static bool is_raw(int terminal)
+{
+	struct termios now;
+
+	return tcgetattr(terminal, &now) == 0 && !(now.c_lflag & (ICANON | ECHO));
+}
+
+/* In a session whose terminal another process group has, and then this one, as by fg: 0: raw at once. */
+static int terminal_comes_back(const char *name)
+{
+	struct console console;
+	int terminal, patience;
+	pid_t other;
+
+	setsid();
+	signal(SIGTTOU, SIG_IGN);
+	terminal = open(name, O_RDWR);
+	if (terminal < 0 || ioctl(terminal, TIOCSCTTY, 0) < 0)
+		return 1;
+	other = fork();
+	if (other == 0) {
+		setpgid(0, 0);
+		pause();
+	}
+	setpgid(other, other);
+	if (tcsetpgrp(terminal, other))
+		return 2;
+	console_open(&console, terminal, terminal, -1, false);
+	patience = console_patience(&console);
+	if (is_raw(terminal) || patience <= 0)
+		return 3;
+	/* Whatever else ends a wait, and however often. */
+	if (tcsetpgrp(terminal, getpgrp()) || console_patience(&console) != -1 || !is_raw(terminal))
+		return 4;
+	console_close(&console);
+	kill(other, SIGKILL);
+	return is_raw(terminal) ? 5 : 0;
+}
+
+Test(output, a_terminal_that_comes_back_without_a_signal_is_raw_at_once)
+{
+	int master = posix_openpt(O_RDWR | O_NOCTTY), status;
+	char name[64];
+	pid_t child;
+
+	cr_assert_geq(master, 0);
+	cr_assert_eq(grantpt(master) | unlockpt(master) | ptsname_r(master, name, sizeof(name)), 0);
+	child = fork();
+	if (child == 0)
+		_exit(terminal_comes_back(name));
 	cr_assert_eq(waitpid(child, &status, 0), child);
 	cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%#x", status);
 }

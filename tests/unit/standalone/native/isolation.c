@@ -487,6 +487,43 @@ Test(native_isolation, M2_the_mapper_has_a_filter_of_its_own)
 	}
 }
 
+/* Nor one that is in the way: whatever the low half of an address, each root's may be mapped there. */
+Test(native_isolation, N5_the_mapper_maps_all_that_is_the_guests)
+{
+	static const uint64_t places[] = {
+		(uint32_t)STUB_PVCS, 1ull << 32 | (uint32_t)STUB_PVCS, 0x5555ull << 32 | (uint32_t)STUB_PVCS,
+		(uint32_t)STUB_CONTROL, (uint32_t)STUB_TEXT, 0x7ffdull << 32 | (uint32_t)STUB_PVCS,
+		STUB_REGION - 4096,
+	};
+	struct pvm_guest_exit exit;
+	unsigned i, user;
+
+	for (user = 0; user < 2; user++) {
+		if (user)
+			machine_user(&m, true);
+		for (i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+			machine_map(&m, user ? m.user_cr3 : m.supervisor_cr3, places[i], DATA, 1, RWX);
+			machine_code(&m, code_write);
+			cpu()->gpr[PVM_RBX] = places[i];
+			exit = machine_run(m.vcpu[0]);
+			assert_kind(exit, PVM_EXIT_SYSCALL);
+		}
+	}
+}
+
+/* A user program's has no PVCS to map. */
+Test(native_isolation, M2_a_users_mapper_maps_no_pvcs)
+{
+	struct space *space;
+
+	machine_user(&m, true);
+	check_alive();
+	space = machine_space(m.vcpu[0]);
+	cr_assert(space_is_users(space));
+	cr_assert(space_command_pvcs(space, 0));
+	cr_expect_eq(space_prepare(space), -ESRCH);
+}
+
 /* ------------------------------------------------------------------------
  * The hole.
  */
