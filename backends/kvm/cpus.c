@@ -8,6 +8,7 @@
  * another slot (alias.c).
  */
 #include <linux/highmem.h>
+#include <linux/kvm_para.h>
 #include <linux/mem_encrypt.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -86,7 +87,26 @@ static void relax(void *host)
 	cpu_relax();
 }
 
+/* The token of a page of the host's that is away, from its own hypervisor; 0: none. */
+static DEFINE_PER_CPU(u32, awaited);
+
+/* Linux as a guest of KVM's asks to be told so, and a guest of ours is told in its place: at CPL 3. What is
+ * not taken here Linux would meet at its own next #PF, and panic. */
+static bool owns_fault(void *host, uint64_t cr2)
+{
+	if (!(kvm_read_and_reset_apf_flags() & KVM_PV_REASON_PAGE_NOT_PRESENT))
+		return false;
+	this_cpu_write(awaited, (u32)cr2);
+	return true;
+}
+
+u32 pvm_kvm_take_awaited(void)
+{
+	return this_cpu_xchg(awaited, 0);
+}
+
 static const struct pvm_switcher_ops ops = {
+	.owns_fault = owns_fault,
 	.page_alloc = table_alloc,
 	.page_free = table_free,
 	.va_to_pa = va_to_pa,

@@ -134,6 +134,7 @@ struct pvm_kvm_vcpu {
 	bool has_no_cpu;		/* the CPU of the last entry was refused */
 	bool is_pvm;			/* in 64-bit mode: runs on the switcher */
 	bool wants_irq, wants_nmi;	/* KVM has one more, for when it is let in */
+	u32 awaited;		/* token of the host's own page that the guest waits for; 0: none */
 	bool exit_by_nmi;		/* the last one: for tracing */
 	struct kvm_segment seg[8];	/* VCPU_SREG_*: what user space and KVM's emulator set */
 	struct desc_ptr idt, gdt;
@@ -214,6 +215,9 @@ int pvm_kvm_cpu_enable(void);
 void pvm_kvm_cpu_disable(void);
 /* This CPU's area. */
 struct pvm_switcher_cpu *pvm_kvm_this_cpu(void);
+/* On this CPU since the last call: the token of the host's own page that is to be waited for; 0: none.
+ * Interrupts are off. */
+u32 pvm_kvm_take_awaited(void);
 
 /* What XSAVE manages on this host; set when the module is loaded. main.c */
 extern u64 pvm_kvm_host_xcr0, pvm_kvm_host_xss;

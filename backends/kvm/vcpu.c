@@ -257,6 +257,7 @@ static void enter(struct pvm_kvm_vcpu *v, pvm_hpa_t root)
 	pvm_switcher_load(cpu);
 	pvm_switcher_run(cpu, &v->switcher, root, &out);
 	pvm_switcher_unload(cpu);
+	v->awaited = pvm_kvm_take_awaited();
 	v->exit = out.guest;
 	v->exit_by_nmi = out.nmi;
 	if (trace_kvm_exit_enabled()) {
@@ -454,6 +455,12 @@ int pvm_kvm_handle_exit(struct kvm_vcpu *vcpu, enum exit_fastpath_completion fas
 	struct pvm_kvm_vcpu *v = to_pvm_vcpu(vcpu);
 	int ret;
 
+	if (unlikely(v->awaited)) {
+		local_irq_disable();	/* it sleeps with them on */
+		kvm_async_pf_task_wait_schedule(v->awaited);
+		local_irq_enable();
+		v->awaited = 0;
+	}
 	pvm_kvm_look_at_slots(to_pvm_kvm(vcpu->kvm));
 	ret = pvm_kvm_renew_pvcs(v);
 	if (unlikely(ret))	/* KVM's loop looks for signals */

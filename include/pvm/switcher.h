@@ -136,6 +136,12 @@ struct pvm_switcher_ops {
 	uint64_t *(*gdt)(void *host);
 	/* Once round a loop that waits for another CPU. May be NULL. */
 	void (*relax)(void *host);
+	/*
+	 * A #PF came while a guest ran; interrupts are off. True: it is the host's own, as one by which
+	 * the hypervisor below says that a page of the host's has to come first, and @cr2 is no address. The
+	 * guest is left as by a kick, before the instruction. May be NULL: every #PF is the guest's.
+	 */
+	bool (*owns_fault)(void *host, uint64_t cr2);
 };
 
 /* Selectors are those of the host's GDT; the switcher's own GDT has the same at

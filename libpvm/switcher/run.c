@@ -466,6 +466,14 @@ static bool enter(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu,
 	return true;
 }
 
+static inline bool is_hosts_fault(const struct pvm_switcher_cpu *cpu)
+{
+	const struct pvm_switcher *switcher = cpu->switcher;
+
+	return cpu->kind == KIND_VECTOR && cpu->frame.vector == PVM_VEC_PF && switcher->ops->owns_fault &&
+	       switcher->ops->owns_fault(switcher->host, cpu->cr2);
+}
+
 /* The roots to run on next; false: the host must make one. */
 static inline bool load_root(const struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu,
 			     enum kept *kept)
@@ -504,6 +512,10 @@ void pvm_switcher_run(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *sv
 		if (!enter(cpu, svcpu, kept)) {
 			vcpu->brief = false;
 			return;
+		}
+		if (pvm_unlikely(is_hosts_fault(cpu))) {
+			cpu->kind = KIND_KICK;
+			break;
 		}
 		if (!svcpu->serve || cpu->pending || svcpu->inhibit)
 			break;

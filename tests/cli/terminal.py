@@ -456,8 +456,9 @@ def scene_trace(pvm, guests, folder):
     while waiting_bytes(reader):
         os.read(reader, PIPE_SIZE)
     for _ in range(2):
+        # Of a process group that its parent is not in, as a shell's jobs are: Linux stops no other by SIGTSTP.
         process = subprocess.Popen(run(pvm, f"--trace={fifo}", f"{guests}/random_pvcs.elf"), stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=os.setpgrp)
         until("the pipe is full", lambda: waiting_bytes(reader) == PIPE_SIZE)
         process.send_signal(signal.SIGTSTP)
         until("it has stopped", lambda: state(process.pid) == "T")

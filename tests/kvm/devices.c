@@ -178,7 +178,7 @@ static void system_time(void)
 	client_order_at(&c, ORDER_WRMSR, SYSTEM_TIME, 0, 0);
 }
 
-/* Channel 0, once around: its counter moves. */
+/* Channel 0, its state in and out. */
 static void pc_timer(void)
 {
 	struct kvm_pit_state2 before, after;

@@ -13,7 +13,7 @@
     command   what the shell of the host runs
     files     what is put into /files for it, as PATH or PATH=NAME, with the libraries of programs
 
-The host has two NUMA nodes, and swap on a RAM disk. It must stay clean: it panics at the first warning, the module must go at the end, and where
+The host has two NUMA nodes, and swap on a RAM disk. It must stay clean: it panics at the first warning, nothing is reported in its log, the module must go at the end, and where
 the kernel has kmemleak or page_owner nothing may be lost. That is the job "host": status 0 if so. --vendor: these modules of the kernel's own instead of kvm-pvm.ko, each with its
 parameters: "kvm-amd npt=0". --shell COMMAND: one command instead of jobs, with the terminal, and no checks. --count: one CPU, whose TSC and time count its instructions; --skip-idle: while it has none to execute, time
 goes on to the next timer at once. The initramfs is made of busybox, the jobs' files and the kernel's modules.
@@ -241,6 +241,18 @@ def boot(args, initramfs):
     return text.replace("\r", "") + said
 
 
+# What the kernel reports and goes on: of lockdep, of RCU, of sleep where there must be none, of what takes too long.
+COMPLAINT = re.compile(r"BUG: |WARNING: (?:CPU|possible|suspicious|inconsistent|bad|held|lock|[A-Z]+-)|INFO: (?:possible|task|rcu)"
+                       r"|suspicious RCU|stalls? on|starved for|soft lockup|blocked for more than|sleeping function"
+                       r"|circular locking|Invalid wait context|turning off the locking correctness")
+
+
+def complaints(console):
+    """Of the kernel's lines, not of what jobs print."""
+    kernels = re.findall(r"^\[ *\d+\.\d+\] .*", console, re.M)
+    return [line for line in kernels if COMPLAINT.search(line)]
+
+
 def results(console):
     """{ job: { status, output } } of those that ended, and what the last one printed that did not."""
     found, current, lines = {}, None, []
@@ -280,8 +292,9 @@ def main():
     for name, result in found.items():
         (args.results / f"{name}.json").write_text(json.dumps(result))
     missing = [job["name"] for job in jobs if job["name"] not in found]
-    clean = "@@ clean" in console and "@@ done" in console and not missing
-    output = "" if clean else console[-6000:]
+    wrong = complaints(console)
+    clean = "@@ clean" in console and "@@ done" in console and not missing and not wrong
+    output = "" if clean else "\n".join(wrong[:20]) + "\n" + console[-6000:]
     (args.results / "host.json").write_text(json.dumps({"status": 0 if clean else 1, "output": output}))
     print(f"{len(found)} jobs ended, of {len(jobs)}; the host {'stayed clean' if clean else 'did not stay clean'}")
     if missing:

@@ -542,6 +542,8 @@ void minivisor_main(void)
 	waiting_interrupt_is_seen();
 	exits_say_what_they_are(false);
 	exits_say_what_they_are(true);
+	hosts_faults_are_no_guests(false);
+	hosts_faults_are_no_guests(true);
 	host_gdt_is_read_only();
 	host_has_its_own_selectors();
 	no_selector_of_the_hosts_stays();

@@ -31,6 +31,7 @@ void cr4_goes_with_the_guest(void);
 /* corners_exits.c */
 void waiting_interrupt_is_seen(void);
 void exits_say_what_they_are(bool serve);
+void hosts_faults_are_no_guests(bool serve);
 void events_are_the_hosts(void);
 
 /* corners_global.c */

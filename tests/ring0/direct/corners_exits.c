@@ -91,6 +91,34 @@ void exits_say_what_they_are(bool serve)
 	print("exits say what they are%s\n", serve ? ", and what is not served is one" : "");
 }
 
+/* A #PF that the host's hypervisor has made: the guest meets its own again. */
+void hosts_faults_are_no_guests(bool serve)
+{
+	static const uint8_t user[] = { 0x8b, 0x00 };
+	struct pvm_switcher_exit exit;
+
+	test.svcpu.serve = serve;
+	write_code(USER_CODE, user, sizeof(user));
+	start_user(USER_CS, USER_CODE);
+	test.vcpu.gpr[PVM_RAX] = NOWHERE;
+	run_once(&exit);	/* its page is there from now on */
+	start_user(USER_CS, USER_CODE);
+	test.vcpu.gpr[PVM_RAX] = NOWHERE;
+	test.vcpu.cr2 = CR2_BEFORE;
+	test_hosts_fault = NOWHERE;
+	run_once(&exit);
+	if (exit.guest.kind != PVM_EXIT_KICK || test.vcpu.rip != USER_CODE || !test.vcpu.user_mode ||
+	    test.vcpu.cr2 != CR2_BEFORE || test.vcpu.gpr[PVM_RAX] != NOWHERE)
+		fail("a fault of the host's: exit %d at rip %lx", exit.guest.kind, test.vcpu.rip);
+	test.svcpu.serve = false;
+	run_once(&exit);
+	if (exit.guest.kind != PVM_EXIT_EXCEPTION || exit.guest.vector != PVM_VEC_PF ||
+	    exit.guest.gva.v != NOWHERE)
+		fail("after a fault of the host's: exit %d, vector %u", exit.guest.kind, exit.guest.vector);
+	test.svcpu.serve = serve;
+	print("faults of the host's are none of the guest's%s\n", serve ? ", served or not" : "");
+}
+
 static unsigned host_nmis, host_machine_checks;
 
 static void on_nmi(struct trap_frame *frame)

@@ -154,7 +154,19 @@ static uint64_t *op_gdt(void *host)
 	return test_writable_gdt ? test_writable_gdt : this_cpu()->gdt;
 }
 
+uint64_t test_hosts_fault;
+
+static bool op_owns_fault(void *host, uint64_t cr2)
+{
+	bool is_hosts = test_hosts_fault && test_hosts_fault == cr2;
+
+	(void)host;
+	test_hosts_fault = 0;
+	return is_hosts;
+}
+
 static const struct pvm_switcher_ops switcher_ops = {
+	.owns_fault = op_owns_fault,
 	.page_alloc = op_page_alloc,
 	.page_free = op_page_free,
 	.va_to_pa = op_va_to_pa,

@@ -53,6 +53,8 @@ void test_vm_run(struct pvm_switcher_exit *exit);
 void *test_vm_replace(uint64_t gpa);
 /* What pvm_switcher_ops::gdt answers; NULL: the GDT itself. */
 extern uint64_t *test_writable_gdt;
+/* The CR2 of a #PF that is the host's, the next one or none; 0: none. */
+extern uint64_t test_hosts_fault;
 
 /* xorshift64*, from a seed that test_seed() prints. */
 void test_seed(uint64_t seed);
