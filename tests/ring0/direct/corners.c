@@ -542,8 +542,6 @@ void minivisor_main(void)
 	waiting_interrupt_is_seen();
 	exits_say_what_they_are(false);
 	exits_say_what_they_are(true);
-	hosts_faults_are_no_guests(false);
-	hosts_faults_are_no_guests(true);
 	host_gdt_is_read_only();
 	host_has_its_own_selectors();
 	no_selector_of_the_hosts_stays();
@@ -557,6 +555,8 @@ void minivisor_main(void)
 	ldts_are_the_guests();
 	the_hosts_global_pages_are_its_own();
 	the_return_stack_is_filled_where_text_is_at_guests_addresses();
+	hosts_faults_are_no_guests(false);
+	hosts_faults_are_no_guests(true);
 	print("all corners are clean\n");
 	machine_exit(0);
 }
