@@ -158,9 +158,8 @@ struct pvm_switcher_cpu {
 	struct pvm_switcher *switcher;
 	struct pvm_switcher_vcpu *loaded;	/* whose copies these are */
 	uint64_t cpunode;		/* the host's entry */
-	struct pvm_switcher_vcpu *active;	/* in pvm_switcher_run(); compared by others, which may not */
-	uint64_t active_vm;			/* look at it: it may be gone. Its VM's id, and its vCPU, */
-	const struct pvm_vcpu *active_vcpu;	/* from before it is there; stale without it */
+	bool (*owns_fault)(void *host, uint64_t cr2);	/* pvm_switcher_ops's; NULL: none */
+	struct pvm_switcher_vcpu *active;	/* in pvm_switcher_run(); others compare it alone */
 	uint64_t runs;			/* entries begun; read by others */
 	uint64_t turned_back;		/* of them, those that were asked for an exit first */
 	uint64_t copies_cr4;		/* the CR4 of the host that they are for */

@@ -48,6 +48,7 @@ int pvm_switcher_cpu_init(struct pvm_switcher *switcher, void *area, uint32_t id
 	if (*why)
 		return PVM_EINVAL;
 	cpu->switcher = switcher;
+	cpu->owns_fault = switcher->ops->owns_fault;
 	cpu->id = id;
 	cpu->alias = switcher->config.alias;
 	hw_sgdt(&host.gdtr);

@@ -50,13 +50,16 @@ static bool signals(const struct pvm_switcher_cpu *cpu, uint32_t tags)
 }
 
 /* Does a guest of @vm run on @cpu now, and is it @vcpu (NULL: any)? Another VM's vCPU may leave and be freed
- * meanwhile, so that it is not looked at. Who runs there next has seen what was written before. */
+ * meanwhile: it is compared with this VM's own, and not looked at. */
 static bool runs_guest(const struct pvm_switcher_cpu *cpu, const struct pvm_switcher_vm *vm,
 		       const struct pvm_vcpu *vcpu)
 {
-	return __atomic_load_n(&cpu->active, __ATOMIC_SEQ_CST) &&
-	       __atomic_load_n(&cpu->active_vm, __ATOMIC_RELAXED) == vm->id &&
-	       (!vcpu || __atomic_load_n(&cpu->active_vcpu, __ATOMIC_RELAXED) == vcpu);
+	const struct pvm_switcher_vcpu *active = __atomic_load_n(&cpu->active, __ATOMIC_SEQ_CST), *svcpu;
+
+	for (svcpu = active ? vm->vcpus : NULL; svcpu; svcpu = svcpu->next)
+		if (svcpu == active)
+			return !vcpu || svcpu->vcpu == vcpu;
+	return false;
 }
 
 /* One CPU. With PCIDs the debt is a bit, set by a locked instruction, so that the

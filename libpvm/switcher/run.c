@@ -292,6 +292,15 @@ static void explain_vector(struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu,
 		exit->guest.kind = PVM_EXIT_INTERRUPT;
 }
 
+/* A #PF, asked once for each: it is a kick then, with the guest before its instruction. */
+static inline bool is_hosts_fault(struct pvm_switcher_cpu *cpu)
+{
+	if (pvm_likely(!cpu->owns_fault) || !cpu->owns_fault(cpu->switcher->host, cpu->cr2))
+		return false;
+	cpu->kind = KIND_KICK;
+	return true;
+}
+
 static void explain(struct pvm_switcher_cpu *cpu, struct pvm_vcpu *vcpu,
 		    struct pvm_switcher_exit *exit)
 {
@@ -375,6 +384,8 @@ static enum pvm_action serve_vector(struct pvm_switcher_cpu *cpu, struct pvm_vcp
 		enum pvm_action action;
 		bool fixed;
 
+		if (is_hosts_fault(cpu))
+			return PVM_ACT_RETRY;
 		forget_global_page(cpu);
 		action = pvm_fault_answer(vcpu, pvm_gva(cpu->cr2), (uint32_t)cpu->frame.error, PVM_NO_SLEEP,
 					  &fixed);
@@ -436,8 +447,6 @@ static bool enter(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu,
 	 * this CPU; one that asked before is found here. */
 	cpu->runs++;
 	__atomic_store_n(&svcpu->cpu, cpu, __ATOMIC_RELAXED);
-	__atomic_store_n(&cpu->active_vm, svcpu->vm->id, __ATOMIC_RELAXED);
-	__atomic_store_n(&cpu->active_vcpu, vcpu, __ATOMIC_RELAXED);
 	__atomic_store_n(&cpu->active, svcpu, __ATOMIC_SEQ_CST);
 	if (pvm_unlikely(__atomic_load_n(&svcpu->request, __ATOMIC_SEQ_CST))) {
 		__atomic_store_n(&cpu->active, NULL, __ATOMIC_RELEASE);
@@ -464,14 +473,6 @@ static bool enter(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *svcpu,
 		leave_special(cpu, special);
 	take_registers(cpu, svcpu);
 	return true;
-}
-
-static inline bool is_hosts_fault(const struct pvm_switcher_cpu *cpu)
-{
-	const struct pvm_switcher *switcher = cpu->switcher;
-
-	return cpu->kind == KIND_VECTOR && cpu->frame.vector == PVM_VEC_PF && switcher->ops->owns_fault &&
-	       switcher->ops->owns_fault(switcher->host, cpu->cr2);
 }
 
 /* The roots to run on next; false: the host must make one. */
@@ -513,12 +514,11 @@ void pvm_switcher_run(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcpu *sv
 			vcpu->brief = false;
 			return;
 		}
-		if (pvm_unlikely(is_hosts_fault(cpu))) {
-			cpu->kind = KIND_KICK;
+		if (!svcpu->serve || cpu->pending || svcpu->inhibit) {
+			if (cpu->kind == KIND_VECTOR && cpu->frame.vector == PVM_VEC_PF)
+				is_hosts_fault(cpu);
 			break;
 		}
-		if (!svcpu->serve || cpu->pending || svcpu->inhibit)
-			break;
 		if (cpu->kind == KIND_HYPERCALL) {
 			enum pvm_serve serve = hypercall_serve(vcpu);
 

@@ -383,7 +383,6 @@ static void program_of_32_bits(void)
 	close(fd);
 }
 
-/* What a page at the base of an LDT's entry holds, through GS; ES has the selector, too. */
 /* By LSL of a selector, as Linux's vDSO asks for it, and by a system call: on each CPU the same. */
 static void numbers_of_cpus(void)
 {
@@ -403,6 +402,7 @@ static void numbers_of_cpus(void)
 	check(right == cpus, "%u of %u CPUs tell their numbers", right, cpus);
 }
 
+/* What a page at the base of an LDT's entry holds, through GS; ES has the selector, too. */
 static uint32_t by_ldt(void)
 {
 	uint32_t value, es, gs;

@@ -149,6 +149,4 @@ void host_init(const struct pvm_switcher_config *config)
 void host_activate(uint32_t id, struct pvm_switcher_vcpu *svcpu, bool another_vms)
 {
 	cpus[id]->active = another_vms ? NOT_OURS : svcpu;
-	cpus[id]->active_vm = svcpu->vm->id;
-	cpus[id]->active_vcpu = svcpu->vcpu;
 }
