@@ -159,6 +159,22 @@ Test(output, a_reader_that_takes_nothing_is_waited_for_once)
 	free(words);
 }
 
+/* @part in a process of its own, with the name of a new terminal: it ends with 0 where all is well. */
+static void with_terminal(int (*part)(const char *name))
+{
+	int master = posix_openpt(O_RDWR | O_NOCTTY), status;
+	char name[64];
+	pid_t child;
+
+	cr_assert_geq(master, 0);
+	cr_assert_eq(grantpt(master) | unlockpt(master) | ptsname_r(master, name, sizeof(name)), 0);
+	child = fork();
+	if (child == 0)
+		_exit(part(name));
+	cr_assert_eq(waitpid(child, &status, 0), child);
+	cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%#x", status);
+}
+
 /* In a session with a terminal that it may use, and not open: 0 if there is a description of its own. */
 static int own_terminal_of_another_user(const char *name)
 {
@@ -181,17 +197,7 @@ static int own_terminal_of_another_user(const char *name)
 
 Test(output, a_terminal_of_another_user_has_a_description_of_its_own)
 {
-	int master = posix_openpt(O_RDWR | O_NOCTTY), status;
-	char name[64];
-	pid_t child;
-
-	cr_assert_geq(master, 0);
-	cr_assert_eq(grantpt(master) | unlockpt(master) | ptsname_r(master, name, sizeof(name)), 0);
-	child = fork();
-	if (child == 0)
-		_exit(own_terminal_of_another_user(name));
-	cr_assert_eq(waitpid(child, &status, 0), child);
-	cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%#x", status);
+	with_terminal(own_terminal_of_another_user);
 }
 
 static bool is_raw(int terminal)
@@ -235,15 +241,5 @@ static int terminal_comes_back(const char *name)
 
 Test(output, a_terminal_that_comes_back_without_a_signal_is_raw_at_once)
 {
-	int master = posix_openpt(O_RDWR | O_NOCTTY), status;
-	char name[64];
-	pid_t child;
-
-	cr_assert_geq(master, 0);
-	cr_assert_eq(grantpt(master) | unlockpt(master) | ptsname_r(master, name, sizeof(name)), 0);
-	child = fork();
-	if (child == 0)
-		_exit(terminal_comes_back(name));
-	cr_assert_eq(waitpid(child, &status, 0), child);
-	cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%#x", status);
+	with_terminal(terminal_comes_back);
 }
