@@ -34,6 +34,16 @@ def main():
             continue
         if done.returncode != 125 or len(done.stderr.splitlines()) != 1 or f"stack of {stack} KiB" not in done.stderr:
             wrong.append(f"{stack} KiB of stack: status {done.returncode}: {done.stdout}{done.stderr}")
+    # Three are the standard streams.
+    for descriptors in (4, 5, 6):
+        done = run(pvm, guest, resource.RLIMIT_NOFILE, descriptors)
+        if done.returncode != 125 or len(done.stderr.splitlines()) != 1 or "Too many open files" not in done.stderr:
+            wrong.append(f"{descriptors} descriptors: status {done.returncode}: {done.stdout}{done.stderr}")
+    # A standard stream is closed, and there is no /dev/null: in a mount namespace with an empty /dev.
+    done = subprocess.run(["unshare", "-Urm", "sh", "-c", 'mount -t tmpfs none /dev && exec "$0" run --backend=native "$1" <&-',
+                           pvm, guest], timeout=80, capture_output=True, text=True)
+    if done.returncode != 125 or len(done.stderr.splitlines()) != 1 or "/dev/null" not in done.stderr:
+        wrong.append(f"without /dev/null: status {done.returncode}: {done.stdout}{done.stderr}")
     if started < 3:
         wrong.append(f"it ran only {started} times")
     if wrong:

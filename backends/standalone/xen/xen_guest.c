@@ -23,8 +23,10 @@
 #include "xen_start.h"
 
 #define GRANT_FRAMES	15	/* 4 network cards take 514 grants each */
-#define RESERVED_PAGES	16	/* shared_info, grants, and room for more */
+#define RESERVED_PAGES	16	/* shared_info and grants */
 #define PIECE		256	/* bytes of output at a time */
+
+_Static_assert(1 + GRANT_FRAMES <= RESERVED_PAGES, "they have their places");
 
 struct xen_guest {
 	struct monitor_vm *vm;

@@ -385,6 +385,21 @@ Test(state, clocks_for_programs_are_written_first)
 	cr_expect_eq(area->version & 1, 0);
 }
 
+/* spec: XC-109 */
+Test(state, the_numbers_of_getcpu_go_along)
+{
+	uint64_t *gdt = xen_at(KERNEL + 0xa0000), number;
+
+	gdt[15] = 0x0040f50000003001ull;
+	*(uint64_t *)xen_at(ARGUMENTS) = 0xa0;
+	cr_assert_eq(xen_call(PVM_XEN_SET_GDT, ARGUMENTS, 16, 0, 0), 0);
+	number = vcpu->cpunode;
+	move();
+	cr_assert_neq(vcpu->cpunode, number);
+	cr_assert_eq(xen_enter(0), PVM_ACT_RESUME);
+	cr_expect_eq(vcpu->cpunode, number);
+}
+
 /* Also of a vCPU whose program runs, and again at the next change of the clock. */
 /* spec: XC-054 */
 Test(state, a_clock_for_programs_of_one_in_user_mode)
