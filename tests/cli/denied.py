@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-"""pvm run where the host denies something: denied.py WHAT PVM GUEST
+"""pvm run where the host denies something, or pretends to have it: denied.py WHAT PVM GUEST
 
 A seccomp filter, as a container's, denies one system call to pvm and all that it starts. The
 run must end with status 125 and one line that names what is lacking. "ptrace" is a line about what the
 guest does not get, which nobody reads: the run must end all the same.
+
+"store-bypass" and "branches": the filter stands for a CPU with the switch of prctl(2), so that the test is
+the same on all. Who asks for the first in the right words is killed; who asks for the second is told that it is so.
 """
 import ctypes
 import errno
@@ -14,7 +17,8 @@ import sys
 
 PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
 LOAD, EQUAL, RETURN = 0x20, 0x15, 0x06		# BPF: ld abs, jeq, ret
-ALLOW, ERRNO = 0x7fff0000, 0x00050000
+ALLOW, ERRNO, KILL = 0x7fff0000, 0x00050000, 0x80000000
+PR_SET_SPECULATION_CTRL, FORCE_DISABLE = 53, 8
 ARGUMENTS = 16					# in struct seccomp_data
 
 CLONE_THREAD_FLAGS = 0x10000 | 0x100 | 0x800 | 0x200 | 0x100000	# of the stub's second thread
@@ -44,20 +48,27 @@ DENIED = {
 }
 
 
-HAS_RUN = ("write-exec",)
+HAS_RUN = ("write-exec", "branches")
+
+# What prctl(PR_SET_SPECULATION_CTRL, which, FORCE_DISABLE) comes to; pvm's options; its status; what its line says.
+SWITCHES = {
+    "store-bypass": (0, KILL, (), 125, "stubs' zygote was killed by signal 31"),
+    "branches": (1, ERRNO, ("--mitigations=strict",), 3, "exited with status 3"),
+}
 
 
-def program(number, low, high, error, argument=0):
+def program(number, arguments, result):
+    """@result where system call @number has these @arguments: {which: (low half, high half)}."""
     def insn(code, true, false, value):
         return struct.pack("HBBI", code, true, false, value)
     checks = [(0, number)]
-    if low is not None:
-        checks += [(ARGUMENTS + 8 * argument, low), (ARGUMENTS + 8 * argument + 4, high)]
+    for which, (low, high) in arguments.items():
+        checks += [(ARGUMENTS + 8 * which, low), (ARGUMENTS + 8 * which + 4, high)]
     code = []
     for i, (offset, value) in enumerate(checks):
         left = 2 * (len(checks) - i - 1) + 1	# to the last instruction
         code += [insn(LOAD, 0, 0, offset), insn(EQUAL, 0, left, value)]
-    code += [insn(RETURN, 0, 0, ERRNO | error), insn(RETURN, 0, 0, ALLOW)]
+    code += [insn(RETURN, 0, 0, result), insn(RETURN, 0, 0, ALLOW)]
     return b"".join(code), len(code)
 
 
@@ -83,10 +94,20 @@ def end_unread(command, deny):
         sys.exit(f"denied.py: the guest did not come to its breakpoints: {done.returncode}, {done.stdout}")
 
 
+def filter_for(what):
+    """The filter, pvm's options, its status, what its line says."""
+    if what in SWITCHES:
+        which, result, options, status, words = SWITCHES[what]
+        return (*program(157, {0: (PR_SET_SPECULATION_CTRL, 0), 1: (which, 0), 2: (FORCE_DISABLE, 0)}, result),
+                options, status, words)
+    number, low, high, error, words, *argument = DENIED[what]
+    arguments = {} if low is None else {argument[0] if argument else 0: (low, high)}
+    return *program(number, arguments, ERRNO | error), (), 125, words
+
+
 def main():
     what, pvm, guest = sys.argv[1:]
-    number, low, high, error, words, *argument = DENIED[what]
-    code, length = program(number, low, high, error, *argument)
+    code, length, options, status, words = filter_for(what)
     libc = ctypes.CDLL(None, use_errno=True)
 
     def deny():
@@ -99,12 +120,12 @@ def main():
     if words is None:
         end_unread([pvm, "run", "--backend=native", "--timeout=10", guest], deny)
         return
-    done = subprocess.run([pvm, "run", "--backend=native", "--timeout=30", guest], preexec_fn=deny, timeout=50, env=environment(),
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    done = subprocess.run([pvm, "run", "--backend=native", "--timeout=30", *options, guest], preexec_fn=deny, timeout=50,
+                          env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True)
     # Of a guest that has run the registers are shown as well.
     # What counts lines may say that it is denied, too.
     lines = [line for line in done.stderr.splitlines() if not line.startswith("profiling:")]
-    if done.returncode != 125 or not lines or words not in lines[0] or (len(lines) != 1 and what not in HAS_RUN):
+    if done.returncode != status or not lines or words not in lines[0] or (len(lines) != 1 and what not in HAS_RUN):
         sys.exit(f"denied.py: {what}: status {done.returncode}, not a line with '{words}': {done.stderr}")
 
 
