@@ -26,6 +26,10 @@
 #define PORT		0x1234
 #define APIC_MESSAGES	0xfee00000u
 #define PIT_COMMAND	0x43
+#define PIT_CHANNEL_0	0x40
+#define PIT_LINE	2
+#define CLOCK_SET	1000000000000ull	/* ns */
+#define CLOCK_SLACK	10000000
 #define TSC_DEADLINE	0x6e0
 #define MASKED		64
 #define LISTENER	64	/* and the next one: APIC IDs in the second word of an IPI's bitmap */
@@ -158,16 +162,37 @@ static void port_events(void)
 	close(fd);
 }
 
+static uint64_t now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
+
+struct pvclock_vcpu_time_info {
+	uint32_t version, pad;
+	uint64_t tsc_timestamp, system_time;
+	uint32_t tsc_to_system_mul;
+	int8_t tsc_shift;
+	uint8_t flags, more[2];
+};
+
+/* What a guest makes of it. RDTSC is the host's there, too. */
+static uint64_t guests_time(const struct pvclock_vcpu_time_info *time)
+{
+	uint64_t passed = __builtin_ia32_rdtsc() - time->tsc_timestamp;
+
+	passed = time->tsc_shift < 0 ? passed >> -time->tsc_shift : passed << time->tsc_shift;
+	return time->system_time + (uint64_t)((unsigned __int128)passed * time->tsc_to_system_mul >> 32);
+}
+
 /* The structure is in the region, as a page of the guest's. */
 static void system_time(void)
 {
-	struct pvclock_vcpu_time_info {
-		uint32_t version, pad;
-		uint64_t tsc_timestamp, system_time;
-		uint32_t tsc_to_system_mul;
-		int8_t tsc_shift;
-		uint8_t flags, more[2];
-	} time;
+	struct kvm_clock_data clock = { .clock = CLOCK_SET };
+	struct pvclock_vcpu_time_info time;
+	uint64_t start, guests;
 
 	check(client_order_at(&c, ORDER_WRMSR, SYSTEM_TIME, 0, REGION | 1) == DONE && c.box->result == 0,
 	      "the MSR of KVM's clock can be written by a hypercall");
@@ -175,13 +200,48 @@ static void system_time(void)
 	memcpy(&time, c.region, sizeof(time));
 	check(time.version && !(time.version & 1) && time.tsc_to_system_mul && time.tsc_timestamp,
 	      "and the clock is in the guest's memory");
+	start = now();
+	ASK(c.m.vm, KVM_SET_CLOCK, &clock);
+	client_finds(&c, 100, 1, 0, 0);
+	memcpy(&time, c.region, sizeof(time));
+	guests = guests_time(&time);
+	/* The host's clocks differ by their own adjustments. */
+	check(guests > CLOCK_SET - CLOCK_SLACK && guests < CLOCK_SET + 2 * (now() - start) + CLOCK_SLACK,
+	      "by which it is as late as user space has set it: %llu ns after that",
+	      (unsigned long long)(guests - CLOCK_SET));
 	client_order_at(&c, ORDER_WRMSR, SYSTEM_TIME, 0, 0);
 }
 
-/* Channel 0, its state in and out. */
+/* By the guest's own writes to its ports: channel 0 counts down, once (mode 0), low byte first. */
+static bool timer_fires(unsigned count)
+{
+	return client_order_at(&c, ORDER_OUT, PIT_COMMAND, 1, 0x30) == DONE &&
+	       client_order_at(&c, ORDER_OUT, PIT_CHANNEL_0, 1, count & 0xff) == DONE &&
+	       client_order_at(&c, ORDER_OUT, PIT_CHANNEL_0, 1, count >> 8) == DONE && comes();
+}
+
+/* Channel 0: its interrupt, which is GSI 0 and the IO-APIC's line 2; its state in and out. */
 static void pc_timer(void)
 {
+	struct {
+		struct kvm_irq_routing head;
+		struct kvm_irq_routing_entry entry;
+	} routing = {
+		.head.nr = 1,
+		.entry = { .gsi = 0, .type = KVM_IRQ_ROUTING_IRQCHIP,
+			   .u.irqchip = { .irqchip = KVM_IRQCHIP_IOAPIC, .pin = PIT_LINE } },
+	};
+	struct kvm_irqchip chip = { .chip_id = KVM_IRQCHIP_IOAPIC };
 	struct kvm_pit_state2 before, after;
+
+	ASK(c.m.vm, KVM_SET_GSI_ROUTING, &routing);
+	ASK(c.m.vm, KVM_GET_IRQCHIP, &chip);
+	chip.chip.ioapic.redirtbl[PIT_LINE].bits = 0;
+	chip.chip.ioapic.redirtbl[PIT_LINE].fields.vector = SERVANT_VECTOR;
+	ASK(c.m.vm, KVM_SET_IRQCHIP, &chip);
+	check(timer_fires(0x1000) && timer_fires(0x100), "the PIT interrupts when it has counted down");
+	chip.chip.ioapic.redirtbl[PIT_LINE].fields.mask = 1;
+	ASK(c.m.vm, KVM_SET_IRQCHIP, &chip);
 
 	ASK(c.m.vm, KVM_GET_PIT2, &before);
 	before.channels[0].count = 0x4321;
@@ -317,14 +377,6 @@ static void kicks(void)
 	      client_order_at(&c, ORDER_KICK, KVM_HC_KICK_CPU, 1, 0) == DONE && c.box->result,
 	      "KVM's hypercall to kick a vCPU wakes one that halts");
 	check(!client_hammer_ends(&c), "which goes on");
-}
-
-static uint64_t now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
 }
 
 static void *burn(void *ends)

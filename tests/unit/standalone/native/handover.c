@@ -228,7 +228,7 @@ static void *flushes_of_one(void *unused)
 static void disturbed(void *(*by)(void *), uint64_t rounds)
 {
 	struct pvm_guest_exit exit;
-	unsigned syscalls, exits = 0;
+	unsigned syscalls;
 	pthread_t thread;
 
 	warm_up();
@@ -236,11 +236,9 @@ static void disturbed(void *(*by)(void *), uint64_t rounds)
 	machine_code(&m, user_calls);
 	atomic_store(&over, false);
 	pthread_create(&thread, NULL, by, NULL);
-	for (;; exits++) {
+	do
 		exit = drive(&syscalls);
-		if (exit.kind != PVM_EXIT_KICK)
-			break;
-	}
+	while (exit.kind == PVM_EXIT_KICK);
 	atomic_store(&over, true);
 	pthread_join(thread, NULL);
 	assert_exception(exit, PVM_VEC_UD);
