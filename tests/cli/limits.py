@@ -8,6 +8,8 @@ import resource
 import subprocess
 import sys
 
+from namespaces import unshare
+
 
 def run(pvm, guest, what, most, environment=None):
     def limit():
@@ -15,6 +17,19 @@ def run(pvm, guest, what, most, environment=None):
 
     return subprocess.run([pvm, "run", "--backend=native", "--smp=2", "--timeout=60", guest], preexec_fn=limit,
                           timeout=80, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment)
+
+
+def without_null(pvm, guest):
+    """A standard stream is closed, and there is no /dev/null: in a mount namespace with an empty /dev."""
+    alone = unshare("-m")
+    if not alone:
+        print("excused: without /dev/null: this host denies mount namespaces")
+        return []
+    script = 'mount -t tmpfs none /dev && exec "$0" run --backend=native "$1" <&-'
+    done = subprocess.run([*alone, "sh", "-c", script, pvm, guest], timeout=80, capture_output=True, text=True)
+    if done.returncode == 125 and len(done.stderr.splitlines()) == 1 and "/dev/null" in done.stderr:
+        return []
+    return [f"without /dev/null: status {done.returncode}: {done.stdout}{done.stderr}"]
 
 
 def main():
@@ -39,11 +54,7 @@ def main():
         done = run(pvm, guest, resource.RLIMIT_NOFILE, descriptors)
         if done.returncode != 125 or len(done.stderr.splitlines()) != 1 or "Too many open files" not in done.stderr:
             wrong.append(f"{descriptors} descriptors: status {done.returncode}: {done.stdout}{done.stderr}")
-    # A standard stream is closed, and there is no /dev/null: in a mount namespace with an empty /dev.
-    done = subprocess.run(["unshare", "-Urm", "sh", "-c", 'mount -t tmpfs none /dev && exec "$0" run --backend=native "$1" <&-',
-                           pvm, guest], timeout=80, capture_output=True, text=True)
-    if done.returncode != 125 or len(done.stderr.splitlines()) != 1 or "/dev/null" not in done.stderr:
-        wrong.append(f"without /dev/null: status {done.returncode}: {done.stdout}{done.stderr}")
+    wrong += without_null(pvm, guest)
     if started < 3:
         wrong.append(f"it ran only {started} times")
     if wrong:

@@ -67,6 +67,8 @@ def payload(vmlinuz):
     if packed.startswith(b"\x28\xb5\x2f\xfd"):
         # The length of what comes out follows it.
         return subprocess.run(["zstd", "-dc"], input=packed[:-4], stdout=subprocess.PIPE, check=True).stdout
+    if packed.startswith(b"\x02\x21\x4c\x18"):
+        return subprocess.run(["lz4", "-dc"], input=packed[:-4], stdout=subprocess.PIPE, check=True).stdout
     raise Failure(f"{vmlinuz}: compressed by a way that Debian does not use: {packed[:6].hex()}")
 
 
