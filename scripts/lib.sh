@@ -14,7 +14,7 @@ packages_build=(gcc libc6-dev make cmake libcriterion-dev libunwind-dev libcjson
 packages_linux=(qemu-system-x86 busybox-static cpio xz-utils debian-archive-keyring gcc-12 kmod pahole
 	"libelf1|libelf1t64")
 packages_test=(clang "libclang-rt-14-dev|libclang-rt-dev|libclang-rt-19-dev" gcovr pkgconf man-db
-	qemu-system-x86 busybox-static cpio xz-utils zstd debian-archive-keyring gcc-12 kmod pahole
+	qemu-system-x86 busybox-static cpio xz-utils zstd lz4 debian-archive-keyring gcc-12 kmod pahole
 	"libelf1|libelf1t64" bochs bochs-term bochsbios vgabios grub-pc-bin grub-common xorriso mtools spin debootstrap)
 
 die() {

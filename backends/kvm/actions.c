@@ -51,7 +51,7 @@ static int do_mmio(struct pvm_kvm_vcpu *v)
 {
 	u16 cs = v->pvm.seg[PVM_CS], ss = v->pvm.seg[PVM_SS];
 	bool user_mode = v->pvm.user_mode;
-	int ret = kvm_emulate_instruction(&v->vcpu, 0);
+	int ret = pvm_kvm_emulate(&v->vcpu);
 
 	if (!user_mode || !v->is_new)
 		return ret;

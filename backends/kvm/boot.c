@@ -27,6 +27,7 @@ bool pvm_kvm_boot_interrupt_allowed(const struct pvm_kvm_vcpu *v)
  * hears of it, and KVM warns of what is left: hardware would find nothing there either. */
 static void inject(struct kvm_vcpu *vcpu, unsigned int vector)
 {
+	pvm_kvm_watch_emulator(vcpu);
 	kvm_inject_realmode_interrupt(vcpu, vector, 0);
 	if (!vcpu->mmio_needed)
 		return;
@@ -87,7 +88,7 @@ int pvm_kvm_boot_run(struct kvm_vcpu *vcpu)
 	int ret;
 
 	for (count = 0; count < TURN; count++) {
-		ret = kvm_emulate_instruction(vcpu, 0);
+		ret = pvm_kvm_emulate(vcpu);
 		if (vcpu->arch.halt_request) {
 			vcpu->arch.halt_request = 0;
 			return kvm_emulate_halt_noskip(vcpu);

@@ -42,6 +42,7 @@
  * EVENTFD_COUNT	how much is added to an eventfd is said; then 1
  * INTERRUPTIBLE	a signal ends waiting for user space's memory, if one asks for that
  * XSAVE_STATE		the vendor loads XCR0 and PKRU around an entry; then KVM does
+ * PAGEWALK		what walks a guest's tables is a structure of its own; then it is struct kvm_mmu
  *
  * PVM_KVM_6_12: Debian 13's. What changed between 6.1 and it is not told apart.
  */
@@ -279,12 +280,31 @@ static inline int pvm_kvm_address_spaces(struct kvm *kvm)
 }
 
 /*
+ * Does KVM tell which slots go, and what its emulator writes? From 6.12 on only where it is configured to
+ * (CONFIG_KVM_EXTERNAL_WRITE_TRACKING), which kernels for cloud machines are not: there untold.c finds out.
+ */
+#if !PVM_KVM_6_12 || defined(CONFIG_KVM_EXTERNAL_WRITE_TRACKING)
+#define PVM_KVM_TELLS
+#endif
+
+/*
  * Two functions, @goes(node, gfn, count) and @wrote(node, gpa, bytes), as KVM calls them. From
  * 6.12 on a registration holds the VM, which then is never destroyed: that reference is given
  * back at once, and with it the right to unregister. Nothing calls a notifier of a VM
  * that is being destroyed.
  */
-#if PVM_KVM_6_12
+#ifndef PVM_KVM_TELLS
+#define PVM_KVM_TRACK_FUNCTIONS(goes, wrote)							\
+	static int pvm_kvm_track_register(struct kvm *kvm,					\
+					  struct kvm_page_track_notifier_node *node)		\
+	{											\
+		return 0;									\
+	}											\
+	static void pvm_kvm_track_unregister(struct kvm *kvm,					\
+					     struct kvm_page_track_notifier_node *node)		\
+	{											\
+	}
+#elif PVM_KVM_6_12
 #define PVM_KVM_TRACK_FUNCTIONS(goes, wrote)							\
 	static void pvm_kvm_track_slot(gfn_t gfn, unsigned long count,				\
 				       struct kvm_page_track_notifier_node *node)		\
@@ -337,6 +357,23 @@ static inline int pvm_kvm_address_spaces(struct kvm *kvm)
 	{											\
 		kvm_page_track_unregister_notifier(kvm, node);					\
 	}
+#endif
+
+/* What KVM's emulator walks the guest's tables with. */
+#ifdef PVM_KVM_HAS_PAGEWALK
+typedef struct kvm_pagewalk pvm_kvm_walk_t;
+
+static inline pvm_kvm_walk_t *pvm_kvm_walk(struct kvm_vcpu *vcpu)
+{
+	return &vcpu->arch.gva_walk;
+}
+#else
+typedef struct kvm_mmu pvm_kvm_walk_t;
+
+static inline pvm_kvm_walk_t *pvm_kvm_walk(struct kvm_vcpu *vcpu)
+{
+	return vcpu->arch.walk_mmu;
+}
 #endif
 
 /* The one shrinker of the module: pvm_kvm_shrinker_init() and pvm_kvm_shrinker_destroy(). */

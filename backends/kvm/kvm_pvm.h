@@ -11,6 +11,7 @@
  * memory.c	guest memory: frames; the engine's own pages
  * frames.c	what is known of frames, by number
  * notifier.c	what takes memory away, and asks which is used (M10); the shrinker
+ * untold.c	the same, where KVM does not tell it
  * perf.c	the host's performance counters around a guest
  * stats.c	counters, in KVM's statistics and in debugfs
  * trace.c	what tools for tracing see
@@ -32,6 +33,7 @@
 
 #include <linux/kvm_host.h>
 #include <linux/mmu_notifier.h>
+#include <linux/xarray.h>
 #include <asm/kvm_page_track.h>
 
 #include <pvm/events.h>
@@ -61,6 +63,30 @@ struct pvm_kvm_frames {
 	unsigned long pages;		/* all there are */
 };
 
+/* Where KVM does not tell it. untold.c */
+#ifdef PVM_KVM_TELLS
+struct pvm_kvm_untold_slots {
+};
+
+struct pvm_kvm_untold_writes {
+};
+#else
+/* The slots that vCPUs have seen. */
+struct pvm_kvm_untold_slots {
+	struct mutex lock;		/* of slots, and of writing to generation */
+	struct xarray slots;		/* by id */
+	u64 generation;			/* of KVM's slots, that they are of */
+};
+
+/* Pages that KVM's emulator has written to for a vCPU. */
+struct pvm_kvm_untold_writes {
+	gpa_t (*gva_to_gpa)(struct kvm_vcpu *vcpu, pvm_kvm_walk_t *walk, gpa_t address, u64 access,
+			    struct x86_exception *exception);	/* KVM's own */
+	gfn_t gfn[8];
+	unsigned int count;
+};
+#endif
+
 /* Guest memory as the engine sees it. memory.c, notifier.c */
 struct pvm_kvm_memory {
 	struct pvm_kvm_frames frames;	/* what is known of each */
@@ -72,6 +98,7 @@ struct pvm_kvm_memory {
 	struct mmu_notifier notifier;
 	struct kvm_page_track_notifier_node track;
 	bool is_tracked;
+	struct pvm_kvm_untold_slots untold;
 	DECLARE_BITMAP(logged, KVM_MEM_SLOTS_NUM);	/* slots that some frame is logged for */
 	u64 slots_generation;		/* the last one that pvm_kvm_look_at_slots() saw */
 	bool is_going;			/* pvm_kvm_vm_destroy() runs: no other thread has the VM */
@@ -143,6 +170,7 @@ struct pvm_kvm_vcpu {
 	u32 shadow;			/* the same: KVM_X86_SHADOW_INT_* */
 	struct hrtimer xen_timer;
 	int last_cpu;			/* that it was loaded on; xen.c */
+	struct pvm_kvm_untold_writes untold;
 	u64 guests_dr[4], guests_dr6, guests_dr7;	/* while user space's breakpoints are in pvm */
 };
 
@@ -269,6 +297,11 @@ void pvm_kvm_notifier_destroy(struct pvm_kvm *vm);
 int pvm_kvm_flush_range(struct kvm *kvm, gfn_t first, u64 count);
 /* Slots may have changed, and KVM does not say that a log has ended. May sleep; in KVM's SRCU. */
 void pvm_kvm_look_at_slots(struct pvm_kvm *vm);
+/* [@first, @first + @count) is memory no more: KVM has made its slot invalid, and waited for who had found
+ * it. One call at a time. May sleep. */
+void pvm_kvm_slot_goes(struct pvm_kvm *vm, gfn_t first, u64 count);
+/* KVM has written to guest memory: a page table of the guest's, perhaps. May sleep. */
+void pvm_kvm_has_written(struct pvm_kvm *vm, gpa_t gpa, int bytes);
 /* Of the module. */
 int pvm_kvm_shrinker_init(void);
 void pvm_kvm_shrinker_destroy(void);
@@ -296,6 +329,21 @@ void pvm_kvm_stats_update(struct kvm_vcpu *vcpu);
 /* For the event kvm_exit: whose exits the codes of pvm_kvm_get_exit_info() are, PVM_KVM_ISA_*. */
 u32 pvm_kvm_exit_isa(void);
 void pvm_kvm_get_exit_info(struct kvm_vcpu *vcpu, u32 *reason, u64 *info1, u64 *info2, u32 *intr, u32 *error);
+
+/* ------------------------------------------------------------------------
+ * untold.c
+ */
+void pvm_kvm_untold_init(struct pvm_kvm *vm);
+void pvm_kvm_untold_destroy(struct pvm_kvm *vm);
+/* Interrupts are off: there may be work for pvm_kvm_look_untold() before an entry. */
+bool pvm_kvm_is_untold(struct pvm_kvm_vcpu *v);
+/* The engine is told what KVM has not told. May sleep; in KVM's SRCU. 0 or -ENOMEM: the vCPU must not go
+ * on. */
+int pvm_kvm_look_untold(struct pvm_kvm_vcpu *v);
+/* One instruction by KVM's emulator, and the engine knows what it has written. As pvm_kvm_handle_exit(). */
+int pvm_kvm_emulate(struct kvm_vcpu *vcpu);
+/* Before the emulator writes for KVM itself. */
+void pvm_kvm_watch_emulator(struct kvm_vcpu *vcpu);
 
 /* ------------------------------------------------------------------------
  * vm.c

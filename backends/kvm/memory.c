@@ -427,9 +427,11 @@ void pvm_kvm_memory_init(struct pvm_kvm *vm)
 
 	spin_lock_init(&memory->lock);
 	spin_lock_init(&memory->mmu_lock);
+	pvm_kvm_untold_init(vm);
 }
 
 void pvm_kvm_memory_destroy(struct pvm_kvm *vm)
 {
+	pvm_kvm_untold_destroy(vm);
 	pvm_kvm_frames_destroy(&vm->memory.frames);
 }

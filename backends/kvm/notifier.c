@@ -185,11 +185,6 @@ static const struct mmu_notifier_ops notifier_ops = {
  * Slots, the emulator, the log.
  */
 
-static struct pvm_kvm *vm_of_track(struct kvm_page_track_notifier_node *node)
-{
-	return container_of(node, struct pvm_kvm, memory.track);
-}
-
 /* M10: no PVCS stays in memory that goes. A vCPU that is out of the guest when this returns pins its own anew
  * before it looks at it again (vcpu.c); one that has not been out since KVM made the slot invalid is waited
  * for by KVM itself, which then makes the next list of slots. */
@@ -219,12 +214,10 @@ static void take_pvcs(struct pvm_kvm *vm, gfn_t first, gfn_t end)
 		kvm_make_all_cpus_request(kvm, KVM_REQ_OUTSIDE_GUEST_MODE);
 }
 
-/* A slot goes, or moves. KVM has made it invalid: it is found no more, and who found it
- * before comes too late. */
-static void slot_goes(struct kvm_page_track_notifier_node *node, gfn_t first, unsigned long count)
+/* A slot goes, or moves: it is found no more, and who found it before comes too late. */
+void pvm_kvm_slot_goes(struct pvm_kvm *vm, gfn_t first, u64 count)
 {
 	struct part part = { .first = first, .end = first + count, .may_sleep = true, .is_gone = true };
-	struct pvm_kvm *vm = vm_of_track(node);
 	unsigned long flags;
 
 	spin_lock_irqsave(&vm->memory.lock, flags);
@@ -234,14 +227,27 @@ static void slot_goes(struct kvm_page_track_notifier_node *node, gfn_t first, un
 	take_pvcs(vm, first, first + count);
 }
 
-/* KVM's emulator has written: a page table of the guest's, perhaps. */
-static void emulator_wrote(struct kvm_page_track_notifier_node *node, gpa_t gpa, int bytes)
+void pvm_kvm_has_written(struct pvm_kvm *vm, gpa_t gpa, int bytes)
 {
-	struct pvm_kvm *vm = vm_of_track(node);
-
 	pvm_mmu_host_wrote(&vm->pvm, (pvm_gfn_t){ gpa >> PAGE_SHIFT }, PVM_MAY_SLEEP);
 	if (offset_in_page(gpa) + bytes > PAGE_SIZE)
 		pvm_mmu_host_wrote(&vm->pvm, (pvm_gfn_t){ (gpa >> PAGE_SHIFT) + 1 }, PVM_MAY_SLEEP);
+}
+
+static struct pvm_kvm __maybe_unused *vm_of_track(struct kvm_page_track_notifier_node *node)
+{
+	return container_of(node, struct pvm_kvm, memory.track);
+}
+
+static void __maybe_unused slot_goes(struct kvm_page_track_notifier_node *node, gfn_t first,
+				     unsigned long count)
+{
+	pvm_kvm_slot_goes(vm_of_track(node), first, count);
+}
+
+static void __maybe_unused emulator_wrote(struct kvm_page_track_notifier_node *node, gpa_t gpa, int bytes)
+{
+	pvm_kvm_has_written(vm_of_track(node), gpa, bytes);
 }
 
 PVM_KVM_TRACK_FUNCTIONS(slot_goes, emulator_wrote)

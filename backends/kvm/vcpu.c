@@ -166,10 +166,12 @@ int pvm_kvm_renew_pvcs(struct pvm_kvm_vcpu *v)
 {
 	int idx, error = PVM_OK;
 
-	if (likely(!READ_ONCE(v->pvcs_is_gone)))
+	if (likely(!READ_ONCE(v->pvcs_is_gone) && !pvm_kvm_is_untold(v)))
 		return PVM_OK;
 	idx = srcu_read_lock(&v->vcpu.kvm->srcu);
-	if (xchg(&v->pvcs_is_gone, false))
+	if (pvm_kvm_look_untold(v))
+		error = PVM_ENOMEM;
+	else if (xchg(&v->pvcs_is_gone, false))
 		error = pvm_pvcs_renew(&v->pvm);
 	if (error == PVM_EAGAIN || error == PVM_ENOMEM || error == PVM_EFAULT) {
 		WRITE_ONCE(v->pvcs_is_gone, true);	/* M11: it is still to be done */
@@ -188,7 +190,8 @@ void pvm_kvm_set_if(struct pvm_kvm_vcpu *v, bool on)
 	struct kvm *kvm = v->vcpu.kvm;
 	int idx = srcu_read_lock(&kvm->srcu);
 
-	if ((READ_ONCE(v->pvcs_is_gone) &&
+	if (pvm_kvm_look_untold(v) ||
+	    (READ_ONCE(v->pvcs_is_gone) &&
 	     kvm_is_error_hva(gfn_to_hva(kvm, gpa_to_gfn(v->pvm.msr.vcpu_struct)))) ||
 	    pvm_kvm_renew_pvcs(v))
 		v->late_if = on ? IF_IS_LATE_SET : IF_IS_LATE_CLEAR;
@@ -297,7 +300,8 @@ enum exit_fastpath_completion pvm_kvm_run(struct kvm_vcpu *vcpu, u64 run_flags)
 	pvm_kvm_boot_is_injected(vcpu);
 	v->has_no_cpu = !pvm_kvm_this_cpu();
 	if (v->has_no_cpu || !v->is_pvm || v->is_new || v->acts || v->exit.kind == PVM_EXIT_FAILED ||
-	    READ_ONCE(v->pvcs_is_gone) || READ_ONCE(to_pvm_kvm(vcpu->kvm)->xen.is_lost))
+	    READ_ONCE(v->pvcs_is_gone) || READ_ONCE(to_pvm_kvm(vcpu->kvm)->xen.is_lost) ||
+	    pvm_kvm_is_untold(v))
 		return EXIT_FASTPATH_NONE;	/* pvm_kvm_handle_exit() has work */
 #ifndef PVM_KVM_HAS_XSAVE_STATE
 	if (vcpu->arch.xcr0 != pvm_kvm_host_xcr0 || vcpu->arch.ia32_xss != pvm_kvm_host_xss)

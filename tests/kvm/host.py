@@ -113,7 +113,12 @@ APPLETS = ("sh", "cut", "sed", "setsid", "cttyhack", "mount", "umount", "insmod"
            "swapon", "swapoff", "kill", "cat", "seq", "true", "ls", "grep", "wc", "head", "chmod", "mkfifo", "mkdir",
            "mv", "sort", "su", "uniq", "awk", "gzip",
            "gunzip", "base64")
-MODULES = ("irqbypass", "kvm", "brd", "minix")
+MODULES = ("irqbypass", "kvm", "brd")
+MAY_BE_ABSENT = ("minix",)	# from kernels for cloud machines
+# Two NUMA nodes; the second one of a machine with one CPU has none.
+NODES = {count: ("-object", "memory-backend-ram,id=first,size=512M", "-object", "memory-backend-ram,id=second,size=512M",
+                 "-numa", "node,memdev=first,cpus=0", "-numa", "node,memdev=second" + ("" if count else ",cpus=1"))
+         for count in (False, True)}
 JOB_SECONDS = 300	# against hangs
 
 
@@ -186,7 +191,8 @@ def make_initramfs(args, jobs, folder):
     shutil.copy(busybox, root / "bin/busybox")
     for applet in APPLETS:
         (root / "bin" / applet).symlink_to("busybox")
-    for name in (*MODULES, *(entry.split()[0] for entry in args.vendor)):
+    has = [name for name in MAY_BE_ABSENT if list(args.kernel.glob(f"lib/modules/*/kernel/**/{name}.ko*"))]
+    for name in (*MODULES, *has, *(entry.split()[0] for entry in args.vendor)):
         unpack_module(args.kernel, name, root / "modules")
     subprocess.run(["strip", "--strip-debug", "-o", root / "modules/kvm-pvm.ko", args.module], check=True)
     if args.beside:
@@ -216,7 +222,8 @@ def boot(args, initramfs):
     command = ["qemu-system-x86_64", "-accel", "tcg,thread=single", "-cpu", args.cpu, "-m", "1G",
                *(("-smp", "1", "-icount", "shift=0" + (",sleep=off" if args.skip_idle else "")) if args.count else ("-smp", "2,sockets=2")),
                "-kernel", str(one(args.kernel, "boot/vmlinuz-*")), "-initrd", str(initramfs),
-               "-append", f"console=ttyS0 panic=-1 quiet oops=panic panic_on_warn=1 numa=fake=2 "
+               *NODES[args.count],
+               "-append", f"console=ttyS0 panic=-1 quiet oops=panic panic_on_warn=1 "
                f"no_timer_check {args.append}" + (" loglevel=3" if args.shell else ""),
                "-display", "none", "-no-reboot", "-nic", "none",
                "-monitor", f"unix:{args.monitor},server=on,wait=off" if args.monitor else "none",

@@ -72,7 +72,11 @@ def judge_program(job, run):
     lines = run.console.strip().splitlines()
     wrong, count = compare.plan_problems(lines)
     problems += wrong
-    if count != job["checks"]:
+    # What this host's kernel has no means for: "# excused N: why".
+    excused = [re.match(r"# excused (\d+): (.*)", line) for line in lines]
+    for match in filter(None, excused):
+        print(f"  excused: {job['name']}: {match[2]}")
+    if count + sum(int(match[1]) for match in filter(None, excused)) != job["checks"]:
         problems.append(f"{count} checks, not {job['checks']}")
     problems += [line for line in lines if line.startswith("not ok")]
     return problems, f"{count} checks"

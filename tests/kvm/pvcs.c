@@ -476,6 +476,10 @@ static void memory_of_a_file(void)
 	bool pinned;
 	uint8_t got;
 
+	if (access("/modules/minix.ko", R_OK)) {
+		printf("# excused 3: a file's page: this kernel has no file system of minix's\n");
+		return;
+	}
 	load_module("/modules/minix.ko");
 	mkdir("/mnt", 0700);
 	make_minix();

@@ -26,14 +26,14 @@ static int slot(unsigned number, unsigned flags, uint64_t page, uint64_t pages, 
 }
 
 /* To page 512. KVM of 6.12 and later moves no slot in a VM whose pages are tracked, which is how the module
- * hears of slots that go: then the VMM has to do it in two steps, as QEMU does always. */
+ * hears of slots that go, where it can: then the VMM has to do it in two steps, as QEMU does always. */
 static bool moved(uint8_t *memory)
 {
 	int error = slot(REGION_SLOT, 0, 512, PAGES, memory);
 	struct utsname host;
 
 	uname(&host);
-	if (!strncmp(host.release, "6.1.", 4))
+	if (!error || !strncmp(host.release, "6.1.", 4))
 		return !error;
 	return error == EINVAL && client_finds(&c, 0, PAGES, 0x3000, 1) &&
 		!slot(REGION_SLOT, 0, 0, 0, memory) && !slot(REGION_SLOT, 0, 512, PAGES, memory);

@@ -14,7 +14,7 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / "backends/kvm/build"
-CONFIG = "CONFIG_X86_64=y\nCONFIG_KVM=m\nCONFIG_KVM_EXTERNAL_WRITE_TRACKING=y\nCONFIG_PREEMPT=y\n"
+CONFIG = "CONFIG_X86_64=y\nCONFIG_KVM=m\nCONFIG_PREEMPT=y\n"
 CONFIG_FILE = "include/config/auto.conf"
 VERSION_FILE = "include/generated/uapi/linux/version.h"
 KVM_HOST = "common/arch/x86/include/asm/kvm_host.h"
@@ -73,8 +73,6 @@ CASES = {
     "other-architecture": (write(CONFIG_FILE, CONFIG.replace("CONFIG_X86_64=y", "CONFIG_ARM64=y")), "another architecture"),
     "no-kvm": (write(CONFIG_FILE, CONFIG.replace("CONFIG_KVM=m\n", "")), "without KVM"),
     "realtime": (write(CONFIG_FILE, CONFIG + "CONFIG_PREEMPT_RT=y\n"), "PREEMPT_RT"),
-    "no-tracking": (write(CONFIG_FILE, CONFIG.replace("CONFIG_KVM_EXTERNAL_WRITE_TRACKING=y\n", "")),
-                    "without CONFIG_KVM_EXTERNAL_WRITE_TRACKING"),
     "no-symvers": (remove("Module.symvers"), r"has no Module\.symvers"),
     "no-common-headers": (remove(KVM_HOST), "headers of all flavours"),
     "old-stable": (write(KVM_HOST, "\n"), r"is of Linux 6\.1\.192, before KVM_RUN_FORCE_IMMEDIATE_EXIT: update"),
