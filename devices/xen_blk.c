@@ -33,14 +33,16 @@ struct request {
 	};
 };
 
+/* No gaps: what is in them is ours, and the ring is the guest's. */
 struct response {
 	uint64_t id;
-	uint8_t op;
+	uint8_t op, reserved;
 	int16_t status;
+	uint32_t reserved_too;
 };
 
 _Static_assert(sizeof(struct request) == 112, "the ring's entries are as the interface has them");
-_Static_assert(sizeof(struct response) == 16, "the ring's entries are as the interface has them");
+_Static_assert(sizeof(struct response) == 8 + 2 + 2 + 4, "the ring's entries are as the interface has them");
 
 void xen_blk_init(struct xen_blk *blk, void *page, const struct xen_grants *grants,
 		  uint64_t sectors, bool read_only)

@@ -39,6 +39,9 @@ struct rx_response {
 	int16_t status;		/* bytes, or an error */
 };
 
+/* Without gaps, as xen_blk.c's. */
+_Static_assert(sizeof(struct tx_response) == 2 + 2 && sizeof(struct rx_response) == 3 * 2 + 2, "a gap");
+
 enum { STATUS_NULL = 1, STATUS_OKAY = 0, STATUS_ERROR = -1 };
 
 void xen_net_init(struct xen_net *net, void *tx_page, void *rx_page, const struct xen_grants *grants)

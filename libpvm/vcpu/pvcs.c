@@ -47,6 +47,7 @@ static void release(struct pvm_vcpu *vcpu)
 	}
 	vcpu->pvcs = NULL;
 	vcpu->msr.vcpu_struct = 0;
+	vcpu->state_gen++;
 }
 
 void pvm_pvcs_leave(struct pvm_vcpu *vcpu)
@@ -69,7 +70,6 @@ int pvm_pvcs_renew(struct pvm_vcpu *vcpu)
 		vcpu->msr.vcpu_struct = gpa;	/* M11: for the next attempt */
 	if (vcpu->vm->abi->pvcs_moved)
 		vcpu->vm->abi->pvcs_moved(vcpu);
-	vcpu->state_gen++;
 	return rc;
 }
 
@@ -109,5 +109,6 @@ int pvm_pvcs_attach(struct pvm_vcpu *vcpu, uint64_t gpa)
 	}
 	vcpu->msr.vcpu_struct = gpa;
 	vcpu->pvcs = (char *)page + page_offset(gpa);
+	vcpu->state_gen++;	/* S8: a host's window is where it was, until it looks */
 	return PVM_OK;
 }

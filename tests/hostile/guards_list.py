@@ -399,6 +399,8 @@ SINGLE_CR3 = (
 FAULT, FILL, NEAR, TRACK, SYNC = (f"libpvm/mmu/{name}.c" for name in ("fault", "fill", "near", "track", "sync"))
 ROOT, HOST, PAGE = (f"libpvm/mmu/{name}.c" for name in ("root", "host", "page"))
 MMU = (
+    guard("S8 where the vcpu_info is", "libpvm/vcpu/pvcs.c",
+          "	vcpu->state_gen++;	/* S8: a host's window is where it was, until it looks */\n", "", "ring0.direct-xen.pku"),
     guard("M9 a flush of an address: what was walked to", "libpvm/mmu/flush.c",
           "	pvm_recent_forget_page(vcpu, gva);\n", "", XEN_UNIT),
     guard("M9 a flush of tables: what was walked to", "libpvm/mmu/flush.c",

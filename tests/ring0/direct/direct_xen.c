@@ -437,10 +437,71 @@ static void last_address_of_a_half(void)
 	print("S1: nothing returns to the end of the lower half\n");
 }
 
+static void callback(uint16_t type, uint64_t address)
+{
+	struct pvm_xen_callback_register *callback = (void *)(test.memory + STACK_GPA);
+
+	*callback = (struct pvm_xen_callback_register){ .type = type, .flags = 1, .address = address };
+	test.vcpu.gpr[PVM_RAX] = PVM_XEN_CALLBACK_OP;
+	test.vcpu.gpr[PVM_RDI] = PVM_XEN_CALLBACKOP_REGISTER;
+	test.vcpu.gpr[PVM_RSI] = STACK_GPA;
+	if (pvm_handle_syscall(&test.vcpu) != PVM_ACT_RESUME || test.vcpu.gpr[PVM_RAX])
+		fail("a callback is refused");
+}
+
+/* S8: a vcpu_info that moves while the switcher answers by itself is at its new place for the next direct
+ * switch. There an event waits, as where each is that moves, and the guest unmasks it. */
+static void vcpu_info_moves(void)
+{
+	static const uint8_t code[] = {
+		0x0f, 0x05,			/* vcpu_op(register_vcpu_info, 0, rdx) */
+		0xc6, 0x03, 0,			/* movb $0, (%rbx): its mask */
+		0xb8, PVM_XEN_XEN_VERSION, 0, 0, 0,
+		0x31, 0xff,			/* xen_version(0) */
+		0x0f, 0x05,
+		0x0f, 0x0b,
+	};
+	static const uint64_t where[] = { PVCS_GPA >> PVM_PAGE_SHIFT, 0 };
+	struct pvm_switcher_exit exit;
+	pvm_hpa_t root;
+
+	memcpy(test.memory + CODE_GPA + 0x900, code + sizeof(code) - 2, 2);
+	random_state(&before, VERSION);
+	before.nmi_masked = before.nmi_pending = before.info.pending = 0;
+	before.info.mask = 1;
+	before.rflags &= ~(uint64_t)PVM_RFLAGS_TF;
+	before.rip = CODE_GPA + 0x800;
+	before.gpr[PVM_RAX] = PVM_XEN_VCPU_OP;
+	before.gpr[PVM_RDI] = PVM_XEN_VCPUOP_REGISTER_VCPU_INFO;
+	before.gpr[PVM_RSI] = 0;
+	before.gpr[PVM_RDX] = STACK_GPA;
+	before.gpr[PVM_RSP] = STACK_GPA + STACK_SIZE;
+	before.gpr[PVM_RBX] = UPPER_BASE + PVCS_GPA + offsetof(struct pvm_xen_vcpu_info, mask);
+	memcpy(test.memory + before.rip, code, sizeof(code));
+	memcpy(before.stack, where, sizeof(where));
+	load(&before);
+	fill_stack();
+	callback(PVM_XEN_CALLBACK_EVENT, CODE_GPA + 0x900);
+	load(&before);
+	test.svcpu.inhibit = 0;
+	test.svcpu.serve = true;
+	do
+		test_vm_run(&exit);
+	while (exit.guest.kind == PVM_EXIT_KICK &&	/* what is to be told takes more than the switcher may */
+	       pvm_handle_exit(&test.vcpu, &exit.guest, &root, PVM_MAY_SLEEP) == PVM_ACT_RESUME);
+	test.svcpu.serve = false;
+	if (exit.guest.kind != PVM_EXIT_EXCEPTION || exit.guest.vector != PVM_VEC_UD ||
+	    test.vcpu.msr.vcpu_struct != PVCS_GPA)
+		fail("the vcpu_info does not move: exit %d, vector %u, rip %lx", exit.guest.kind, exit.guest.vector,
+		     test.vcpu.rip);
+	if (test.vcpu.rip != CODE_GPA + 0x900)
+		fail("S8: a direct switch reads where the vcpu_info was: rip %lx", test.vcpu.rip);
+	print("S8: a vcpu_info moves\n");
+}
+
 /* As a kernel does at its start, but by hand. */
 static void begin(void)
 {
-	struct pvm_xen_callback_register *callback = (void *)(test.memory + STACK_GPA);
 	struct pvm_guest_exit exit = { .kind = PVM_EXIT_KICK };
 	static const uint16_t types[] = { PVM_XEN_CALLBACK_EVENT, PVM_XEN_CALLBACK_FAILSAFE,
 					  PVM_XEN_CALLBACK_SYSCALL };
@@ -449,15 +510,8 @@ static void begin(void)
 
 	if (pvm_handle_exit(&test.vcpu, &exit, &root, PVM_MAY_SLEEP) != PVM_ACT_RESUME || !info())
 		fail("it has no vcpu_info");
-	for (i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
-		*callback = (struct pvm_xen_callback_register){ .type = types[i], .flags = 1,
-								.address = NOWHERE + 0x10 * i };
-		test.vcpu.gpr[PVM_RAX] = PVM_XEN_CALLBACK_OP;
-		test.vcpu.gpr[PVM_RDI] = PVM_XEN_CALLBACKOP_REGISTER;
-		test.vcpu.gpr[PVM_RSI] = STACK_GPA;
-		if (pvm_handle_syscall(&test.vcpu) != PVM_ACT_RESUME || test.vcpu.gpr[PVM_RAX])
-			fail("a callback is refused");
-	}
+	for (i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		callback(types[i], NOWHERE + 0x10 * i);
 }
 
 #define LINT1	0xfee00360ull	/* the local APIC's, which the machine's NMI button is wired to */
@@ -486,6 +540,7 @@ void minivisor_main(void)
 		fail("MMU: %s", pvm_mmu_check(&test.vm));
 	hosts_pages_are_its_own();
 	last_address_of_a_half();
+	vcpu_info_moves();
 	print("%lu NMIs\n", this_cpu()->nmis);
 	print("all agree\n");
 	machine_exit(0);

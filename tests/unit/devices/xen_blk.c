@@ -89,6 +89,25 @@ Test(xen_blk, a_read)
 	cr_expect_eq(status(), XEN_BLK_OKAY);
 }
 
+/* What callers before have left on the stack. */
+static __attribute__((noinline)) void leave_something(void)
+{
+	volatile uint8_t left[2048];
+	size_t i;
+
+	for (i = 0; i < sizeof(left); i++)
+		left[i] = 0xa5;
+}
+
+Test(xen_blk, an_answer_has_nothing_else_of_ours)
+{
+	ask(with_segment(XEN_BLK_READ, 10, 3, 2, 4));
+	cr_assert(xen_blk_next(&blk, &got));
+	leave_something();
+	xen_blk_answer(&blk, &got, XEN_BLK_OKAY);
+	cr_expect(!ring->entries[9] && !memcmp(ring->entries + 12, (uint8_t[4]){ 0 }, 4));
+}
+
 Test(xen_blk, what_is_no_request)
 {
 	struct raw raw;
