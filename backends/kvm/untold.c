@@ -3,8 +3,8 @@
  * Kernels whose kvm.ko does not tell which slots go, nor what its emulator writes (compat.h, PVM_KVM_TELLS).
  * Owns what a VM remembers of its slots there, and the watch on the emulator's translations.
  *
- * KVM makes a slot invalid, gives its slots another generation, and makes every vCPU leave its guest, before the
- * slot goes. So a vCPU that finds another generation looks for what is gone before it enters its guest
+ * KVM makes a slot invalid, gives its slots another generation, and makes every vCPU leave its guest, before
+ * the slot goes. So a vCPU that finds another generation looks for what is gone before it enters its guest
  * again. (User space can turn that request off, by KVM_X86_QUIRK_SLOT_ZAP_ALL: a vCPU that does not leave its
  * guest then has the slot's memory, which is user space's still, until it does.)
  */
@@ -28,8 +28,8 @@ struct seen_slot {
 
 static struct seen_slot as_seen(const struct kvm_memory_slot *slot)
 {
-	return (struct seen_slot){ .first = slot->base_gfn, .count = slot->npages, .hva = slot->userspace_addr,
-				   .is_readonly = slot->flags & KVM_MEM_READONLY };
+	return (struct seen_slot){ .first = slot->base_gfn, .count = slot->npages,
+				   .hva = slot->userspace_addr, .is_readonly = slot->flags & KVM_MEM_READONLY };
 }
 
 static bool is_there(const struct kvm_memory_slot *slot, const struct seen_slot *seen)
@@ -43,7 +43,8 @@ static bool is_there(const struct kvm_memory_slot *slot, const struct seen_slot 
 	       now.is_readonly == seen->is_readonly;
 }
 
-/* @all_may_be: of all there is no knowing, as a slot may have gone and be back, with the same memory or other. */
+/* @all_may_be: of all there is no knowing, as a slot may have gone and be back, with the same memory or
+ * other. */
 static void find_gone(struct pvm_kvm *vm, struct kvm_memslots *slots, bool all_may_be)
 {
 	struct xarray *all = &vm->memory.untold.slots;

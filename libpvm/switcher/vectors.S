@@ -88,7 +88,7 @@ from_switcher:
 	leaq	pvm_switcher_verw_iret(%rip), %rax
 	cmpq	%rax, 24(%rsp)
 	je	iret_refused
-	ABI_FRAMES REFUSED_WITHIN
+	ABI_FRAMES REFUSED_WITHIN, xen_frame_refused
 
 /* In: rsp = rax, vector, error code, RIP. */
 own_fault:
@@ -200,11 +200,30 @@ PLACE pvm_switcher_nmi_end
 	jmp	kick_to_host
 
 	.balign 16
+/* S12: an error of the guest's stack comes again where the frame is read or written, and a second #MC shuts
+ * the CPU down: the host has the first one now, and the engine the frame. In: rax = area. Clobbers rcx. */
+.macro LEFT_WITHIN name refused
+	leaq	pvm_switcher_\name(%rip), %rcx
+	cmpq	%rcx, IST_RIP(%rsp)
+	jb	.Lelsewhere\@
+	leaq	pvm_switcher_\name\()_end(%rip), %rcx
+	cmpq	%rcx, IST_RIP(%rsp)
+	jae	.Lelsewhere\@
+	leaq	pvm_switcher_\refused(%rip), %rcx
+	movq	%rcx, IST_RIP(%rsp)
+	leaq	CPU_FRAME(%rax), %rcx
+	movq	%rcx, IST_RSP(%rsp)
+	andq	$~PVM_RFLAGS_AC, IST_RFLAGS(%rsp)
+	IST_RETURN
+.Lelsewhere\@:
+.endm
+
 PLACE pvm_switcher_mc
 	IST_ENTER
 	testb	$3, IST_CS(%rsp)
 	jnz	1f
 	PEND PENDING_MC CPU_WINDOW_MCES
+	ABI_FRAMES LEFT_WITHIN
 	leaq	pvm_switcher_nmi(%rip), %rcx
 	cmpq	%rcx, IST_RIP(%rsp)
 	jb	2f

@@ -235,6 +235,8 @@ XEN = (
           "	invlpg	(%rdx)				/* S6 */\n", "", "bochs.direct-xen"),
     guard("S6 a frame's last byte, where the host has a global page", XEN_DIRECT, "	invlpg	(%rax)\n", "",
           "bochs.direct-xen"),
+    guard("S12 an error of the guest's stack, in a direct switch", "libpvm/switcher/vectors.S", "	ABI_FRAMES LEFT_WITHIN\n", "",
+          "ring0.everywhere-xen.mc"),
     guard("S6 frames below a guest's upper half", XEN_DIRECT, "	jb	\\otherwise\n", "", *XEN_RING0),
     guard("S1 a base that WRFSBASE takes", XEN_DIRECT,
           "	cmpq	%rax, C(CANONICAL_LIMIT)	/* S1: or WRFSBASE would fault */\n	jbe	syscall_to_host\n", "",

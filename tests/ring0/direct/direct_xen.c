@@ -487,7 +487,7 @@ static void vcpu_info_moves(void)
 	test.svcpu.serve = true;
 	do
 		test_vm_run(&exit);
-	while (exit.guest.kind == PVM_EXIT_KICK &&	/* what is to be told takes more than the switcher may */
+	while (exit.guest.kind == PVM_EXIT_KICK &&	/* to be told takes more than the switcher may */
 	       pvm_handle_exit(&test.vcpu, &exit.guest, &root, PVM_MAY_SLEEP) == PVM_ACT_RESUME);
 	test.svcpu.serve = false;
 	if (exit.guest.kind != PVM_EXIT_EXCEPTION || exit.guest.vector != PVM_VEC_UD ||
@@ -513,6 +513,8 @@ static void begin(void)
 	for (i = 0; i < sizeof(types) / sizeof(types[0]); i++)
 		callback(types[i], NOWHERE + 0x10 * i);
 }
+
+extern volatile uint64_t minivisor_machine_checks;
 
 #define LINT1	0xfee00360ull	/* the local APIC's, which the machine's NMI button is wired to */
 #define LINT_NMI 0x400
@@ -541,7 +543,7 @@ void minivisor_main(void)
 	hosts_pages_are_its_own();
 	last_address_of_a_half();
 	vcpu_info_moves();
-	print("%lu NMIs\n", this_cpu()->nmis);
+	print("%lu NMIs, %lu machine checks\n", this_cpu()->nmis, minivisor_machine_checks);
 	print("all agree\n");
 	machine_exit(0);
 }

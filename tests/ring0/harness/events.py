@@ -32,6 +32,10 @@ RDMSR = b"\x0f\x32"			# rdmsr: of %ecx
 WRITE_DRS = b"\x0f\x23\xda\x0f\x23\xf8"	# mov %rdx, %dr3; mov %rax, %dr7
 
 
+# libpvm/abi/list.h, ABI_FRAMES.
+FRAMES = (("frame_read", "return_refused"), ("xen_frame_read", "xen_iret_refused"), ("xen_frame_write", "xen_syscall_refused"))
+
+
 class Event:
     # Only where the switcher's own IDT is loaded; elsewhere the host's own rules hold.
     needs_switcher_idt = False
@@ -147,6 +151,35 @@ class Debug(Event):
         return self.machine.area_u64("WINDOW_DBS")
 
 
+def frame_at(host, address):
+    """(label, where it is left) of the frame on the guest's stack that is read or written there, or None."""
+    for name, refused in FRAMES:
+        if host[f"pvm_switcher_{name}"] <= address < host[f"pvm_switcher_{name}_end"]:
+            return name, host[f"pvm_switcher_{refused}"]
+    return None
+
+
+def leaves_frame(remote, host, address):
+    """S12: a #MC that was injected at @address, in a frame, and that comes there: the frame is left. QEMU may execute
+    an instruction first."""
+    if not frame_at(host, address):
+        return
+    remote.run_to(host["pvm_switcher_mc"])
+    interrupted = int.from_bytes(remote.read(remote.read_register("rsp"), 8), "little")
+    found = frame_at(host, interrupted)
+    if not found:
+        return
+    name, refused = found
+    remote.breakpoint(interrupted)
+    remote.breakpoint(refused)
+    remote.run()
+    at = remote.rip()
+    remote.remove_breakpoint(interrupted)
+    remote.remove_breakpoint(refused)
+    if at != refused:
+        raise Failure(f"S12: a #MC in {name} at {interrupted:#x}, and it goes on at {at:#x}")
+
+
 class MachineCheck(Event):
     """An uncorrected error that the interrupted program survives."""
     name = "#MC"
@@ -154,10 +187,15 @@ class MachineCheck(Event):
     ways = 2			# as an NMI, which is tried in all
 
     def inject(self, address):
+        self.at = address
         said = self.machine.vm.monitor.human(
             f"mce 0 {MCE_BANK} {MCI_VALID_UNCORRECTED:#x} {MCG_RIPV | MCG_MCIP} 0 0").strip()
         if said:
             raise Failure(f"mce: {said}")
+
+    def settle(self):
+        """An error of the guest's stack is where the frame is read, and comes again there."""
+        leaves_frame(self.machine.remote, self.machine.host, self.at)
 
     def count(self):
         return self.machine.host_u64("minivisor_machine_checks")

@@ -1,17 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
-"""An NMI at every instruction of Xen PV's direct switches.
+"""An NMI at every instruction of Xen PV's direct switches, or a #MC at those that read and write a guest's frame.
 
-    everywhere_xen.py ring0-direct-xen.elf OFFSETS
+    everywhere_xen.py (nmi | mc) ring0-direct-xen.elf OFFSETS
 
 S12: the program that compares them with the engine is stopped at each of their instructions, as
 its random states come there, and an NMI is injected. At the end each must have been handled once, and
-all must have agreed: an interrupted switch goes on, or is left where the engine can go on.
+all must have agreed: an interrupted switch goes on, or is left where the engine can go on. After a #MC it is left.
 """
 import pathlib
 import re
 import sys
 
+from events import MCE_BANK, MCG_MCIP, MCG_RIPV, MCI_VALID_UNCORRECTED, frame_at, leaves_frame
 from failure import Failure
 from image import Image
 from machine import FILLING, SLIDE
@@ -35,7 +36,18 @@ def paying(image, addresses):
     return {addresses[i + more] for i in locked for more in range(-4, 3)}
 
 
-def inject(vm, image, owed, addresses):
+def nmi(vm, image, address):
+    vm.monitor.nmi()
+
+
+def machine_check(vm, image, address):
+    said = vm.monitor.human(f"mce 0 {MCE_BANK} {MCI_VALID_UNCORRECTED:#x} {MCG_RIPV | MCG_MCIP} 0 0").strip()
+    if said:
+        raise Failure(f"mce: {said}")
+    leaves_frame(vm.remote, image, address)
+
+
+def inject(vm, image, owed, addresses, event):
     """At each, the next time that it comes up; one in each stay in the guest, for two would be handled as one.
     Returns those that did not come up."""
     enter, pay = image["pvm_switcher_enter"], paying(image, addresses)
@@ -52,20 +64,22 @@ def inject(vm, image, owed, addresses):
             if at in pay:
                 vm.remote.remove_breakpoint(enter)
             vm.remote.remove_breakpoint(at)
-            vm.monitor.nmi()
+            event(vm, image, at)
         except Ended:
             return addresses[index:]
     return []
 
 
 def main():
-    path, offsets = sys.argv[1:]
+    event, path, offsets = sys.argv[1:]
     owed = int(re.search(r"^#define CPU_OWED (\d+)$", pathlib.Path(offsets).read_text(), re.MULTILINE)[1])
     image = Image(path, SLIDE)
     addresses = instructions(image)
+    if event == "mc":
+        addresses = [at for at in addresses if frame_at(image, at)]
     with VM(path, append=OPTIONS, icount=True, cpu="max,la57=off") as vm:
         try:
-            left = inject(vm, image, owed, addresses)
+            left = inject(vm, image, owed, addresses, {"nmi": nmi, "mc": machine_check}[event])
             if not left:
                 vm.remote.go()
                 vm.remote.wait()
@@ -80,12 +94,13 @@ def main():
         print(said)
         print("not reached: " + ", ".join(image.where(at) for at in sorted(left)))
         return 1
-    match = re.search(r"^(\d+) NMIs$", said, re.MULTILINE)
-    if status or "\nall agree\n" not in said or not match or int(match[1]) != len(addresses):
+    match = re.search(r"^(\d+) NMIs, (\d+) machine checks$", said, re.MULTILINE)
+    handled = match and int(match[1 if event == "nmi" else 2])
+    if status or "\nall agree\n" not in said or handled != len(addresses):
         print(said)
-        print(f"not ok - {len(addresses)} NMIs were sent; status {status}")
+        print(f"not ok - {len(addresses)} were sent, {handled} handled; status {status}")
         return 1
-    print(f"ok - an NMI at each of {len(addresses)} instructions")
+    print(f"ok - {event} at each of {len(addresses)} instructions")
     return 0
 
 
