@@ -28,8 +28,10 @@ struct seen_slot {
 
 static struct seen_slot as_seen(const struct kvm_memory_slot *slot)
 {
-	return (struct seen_slot){ .first = slot->base_gfn, .count = slot->npages,
-				   .hva = slot->userspace_addr, .is_readonly = slot->flags & KVM_MEM_READONLY };
+	return (struct seen_slot){
+		.first = slot->base_gfn, .count = slot->npages, .hva = slot->userspace_addr,
+		.is_readonly = slot->flags & KVM_MEM_READONLY,
+	};
 }
 
 static bool is_there(const struct kvm_memory_slot *slot, const struct seen_slot *seen)

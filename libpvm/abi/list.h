@@ -13,11 +13,11 @@
 #include "abi/dual_cr3/direct.S"	/* last: its user's SYSCALL falls through to tails.S */
 
 /* Where these read and write frames on the guest's stack: \within NAME, REFUSED for pvm_switcher_NAME to
- * pvm_switcher_NAME_end, and pvm_switcher_REFUSED to go on when that faults. \xens: a label for Xen PV's. */
-.macro ABI_FRAMES within xens
+ * pvm_switcher_NAME_end, and pvm_switcher_REFUSED to go on when that faults. \marked: with labels. */
+.macro ABI_FRAMES within marked
 	\within frame_read, return_refused
-	.ifnb \xens
-\xens:
+	.ifnb \marked
+xen_frame_refused:
 	.endif
 	\within xen_frame_read, xen_iret_refused
 	\within xen_frame_write, xen_syscall_refused

@@ -88,7 +88,7 @@ from_switcher:
 	leaq	pvm_switcher_verw_iret(%rip), %rax
 	cmpq	%rax, 24(%rsp)
 	je	iret_refused
-	ABI_FRAMES REFUSED_WITHIN, xen_frame_refused
+	ABI_FRAMES REFUSED_WITHIN, marked
 
 /* In: rsp = rax, vector, error code, RIP. */
 own_fault:
