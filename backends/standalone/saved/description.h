@@ -11,7 +11,7 @@
 #define SAVED_CPUID_MAX	256u
 
 struct saved_disk {
-	const char *path;	/* absolute */
+	const char *path;	/* absolute, as the user named it */
 	uint64_t bytes;
 	bool read_only;
 };

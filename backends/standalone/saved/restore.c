@@ -9,6 +9,7 @@
 #include <pvm/xen_state.h>
 
 #include "../platform.h"
+#include "../xen/xen_disk.h"
 #include "../xen/xen_guest.h"
 
 /* What is not memory. */
@@ -197,7 +198,8 @@ static int check_disks(const struct monitor_vm *vm, const char *path, char *why,
 	unsigned i;
 
 	for (i = 0; i < options->disk_count; i++) {
-		uint64_t had = options->description->disks[i].bytes, has = xen_guest_disk_bytes(vm->xen, i);
+		uint64_t had = options->description->disks[i].bytes;
+		uint64_t has = xen_disk_bytes(xen_guest_disk(vm->xen, i));
 
 		if (had == has)
 			continue;

@@ -5,7 +5,6 @@
  * here. In whatever other case it goes on, later than it was, and as if nothing else had been.
  */
 #include <errno.h>
-#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +18,7 @@
 #include "../loop.h"
 #include "../pause.h"
 #include "../platform.h"
+#include "../xen/xen_disk.h"
 #include "../xen/xen_guest.h"
 
 #define PATIENCE_S	10	/* for what is under way */
@@ -60,36 +60,38 @@ static void describe(const struct monitor_vm *vm, struct saved_description *to)
 	memcpy(to->cpuid, config->cpuid, to->cpuid_count * sizeof(*to->cpuid));
 }
 
-/* @paths: to be free()d. A file that has no name any more keeps the one it had. */
-static void describe_disks(const struct monitor_vm *vm, struct saved_description *to, char **paths)
+static int describe_disks(const struct save *save, struct saved_description *to)
 {
-	const struct monitor_options *options = monitor_vm_options(vm);
+	const struct monitor_options *options = monitor_vm_options(save->vm);
 	unsigned i;
 
 	to->disk_count = options->disk_count;
 	for (i = 0; i < options->disk_count; i++) {
-		paths[i] = realpath(options->disks[i].path, NULL);
+		const struct xen_disk *disk = xen_guest_disk(save->vm->xen, i);
+
 		to->disks[i] = (struct saved_disk){
-			.path = paths[i] ? paths[i] : options->disks[i].path,
-			.bytes = xen_guest_disk_bytes(vm->xen, i),
+			.path = xen_disk_name(disk, save->why, save->why_size),
+			.bytes = xen_disk_bytes(disk),
 			.read_only = options->disks[i].read_only,
 		};
+		if (!to->disks[i].path)
+			return -1;
 	}
+	return 0;
 }
 
-static char *make_description(const struct monitor_vm *vm)
+/* NULL with the line. */
+static char *make_description(const struct save *save)
 {
 	struct saved_description *description = calloc(1, sizeof(*description));
-	char *paths[MONITOR_DISKS_MAX] = { NULL }, *text = NULL;
-	unsigned i;
+	char *text = NULL;
 
+	snprintf(save->why, save->why_size, "cannot describe it: no memory, or a name that is no text");
 	if (description) {
-		describe(vm, description);
-		describe_disks(vm, description, paths);
-		text = saved_description_print(description);
+		describe(save->vm, description);
+		if (!describe_disks(save, description))
+			text = saved_description_print(description);
 	}
-	for (i = 0; i < MONITOR_DISKS_MAX; i++)
-		free(paths[i]);
 	free(description);
 	return text;
 }
@@ -215,14 +217,11 @@ static int write_memory(struct save *save)
 
 static int write_all(struct save *save, int fd)
 {
-	char *description = make_description(save->vm);
+	char *description = make_description(save);
 	int error = -1;
 
-	if (!description) {
-		snprintf(save->why, save->why_size,
-			 "cannot describe it: no memory, or a name that is no text");
+	if (!description)
 		return -1;
-	}
 	save->writer = saved_writer_create(fd, description, should_stop, save, save->why, save->why_size);
 	if (save->writer && !write_vm(save) && !write_vcpus(save) && !write_tables(save) &&
 	    !write_devices(save) && !write_memory(save))

@@ -6,26 +6,24 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "../output.h"
 #include "xen_blk.h"
+#include "xen_disk_file.h"
 
 #define XVD_MAJOR	202u
 #define XVD_MINORS	16u	/* of a disk: its partitions */
 
 struct xen_disk {
 	struct xen_device device;
-	const char *path;
-	int fd;			/* or -1 */
-	bool read_only, is_block, is_added;
+	struct xen_disk_file file;
+	bool is_added;
 	uint64_t sectors;
 	struct xen_blk blk;
 	uint32_t ring_ref;	/* while it is connected */
@@ -39,70 +37,6 @@ struct xen_disk {
 static struct xen_disk *to_disk(struct xen_device *device)
 {
 	return (struct xen_disk *)((char *)device - offsetof(struct xen_disk, device));
-}
-
-/* ------------------------------------------------------------------------
- * The file.
- */
-
-/* Two that write the same file would both lose; readers share it. */
-static int lock_file(const struct xen_disk *disk)
-{
-	struct flock lock = { .l_type = disk->read_only ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET };
-
-	if (fcntl(disk->fd, F_OFD_SETLK, &lock) == 0)
-		return 0;
-	/* A file system without locks has none to respect. */
-	return errno == EAGAIN || errno == EACCES ? -1 : 0;
-}
-
-static bool is_a_disk(const struct stat *status)
-{
-	return S_ISBLK(status->st_mode) || S_ISREG(status->st_mode);
-}
-
-static int open_file(struct xen_disk *disk, char *why, size_t why_size)
-{
-	/* A pipe would wait for its other end. */
-	int flags = (disk->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK;
-	struct stat status = { 0 };
-	uint64_t bytes;
-	bool is_one = stat(disk->path, &status) < 0 || is_a_disk(&status);
-
-	/* A block device that the host has mounted is not written by another. */
-	if (!disk->read_only && is_one && S_ISBLK(status.st_mode))
-		flags |= O_EXCL;
-	/* Others are not even opened: of a tape or a watchdog that has effects. */
-	if (is_one) {
-		disk->fd = open(disk->path, flags);
-		if (disk->fd < 0 || fstat(disk->fd, &status) < 0) {
-			snprintf(why, why_size, "disk %s: %s", disk->path, strerror(errno));
-			return -1;
-		}
-	}
-	disk->is_block = S_ISBLK(status.st_mode);
-	if (!is_a_disk(&status)) {
-		snprintf(why, why_size, "disk %s: neither a file nor a block device", disk->path);
-		return -1;
-	}
-	bytes = (uint64_t)status.st_size;
-	if (disk->is_block && ioctl(disk->fd, BLKGETSIZE64, &bytes) < 0) {
-		snprintf(why, why_size, "disk %s: %s", disk->path, strerror(errno));
-		return -1;
-	}
-	disk->sectors = bytes / XEN_BLK_SECTOR;
-	if (!disk->sectors || bytes % XEN_BLK_SECTOR) {
-		snprintf(why, why_size,
-			 "disk %s: its %llu bytes are not a number of sectors of 512 bytes",
-			 disk->path, (unsigned long long)bytes);
-		return -1;
-	}
-	if (lock_file(disk)) {
-		snprintf(why, why_size, "disk %s: in use by another%s", disk->path,
-			 disk->read_only ? " that writes it" : "");
-		return -1;
-	}
-	return 0;
 }
 
 /* ------------------------------------------------------------------------
@@ -121,8 +55,8 @@ static int transfer(const struct xen_disk *disk, const struct xen_blk_request *r
 	for (i = 0; i < request->count; i++)
 		vector[i] = (struct iovec){ request->segment[i].at, request->segment[i].bytes };
 	while (left) {
-		ssize_t done = request->op == XEN_BLK_READ ? preadv(disk->fd, next, left, at) :
-							      pwritev(disk->fd, next, left, at);
+		ssize_t done = request->op == XEN_BLK_READ ? preadv(disk->file.fd, next, left, at) :
+							      pwritev(disk->file.fd, next, left, at);
 
 		if (done < 0 && errno == EINTR)
 			continue;
@@ -147,9 +81,9 @@ static int transfer(const struct xen_disk *disk, const struct xen_blk_request *r
 static int discard(const struct xen_disk *disk, const struct xen_blk_request *request)
 {
 	uint64_t range[2] = { request->sector * XEN_BLK_SECTOR, request->sectors * XEN_BLK_SECTOR };
-	int result = disk->is_block
-			     ? ioctl(disk->fd, BLKDISCARD, range)
-			     : fallocate(disk->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+	int result = disk->file.is_block
+			     ? ioctl(disk->file.fd, BLKDISCARD, range)
+			     : fallocate(disk->file.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 					 (off_t)range[0], (off_t)range[1]);
 
 	return result < 0 ? errno : 0;
@@ -161,7 +95,7 @@ static int flush(struct xen_disk *disk)
 	int lost = disk->lost;
 
 	disk->lost = 0;
-	return fdatasync(disk->fd) < 0 ? errno : lost;
+	return fdatasync(disk->file.fd) < 0 ? errno : lost;
 }
 
 static int carry_out(struct xen_disk *disk, const struct xen_blk_request *request)
@@ -195,7 +129,7 @@ static enum xen_blk_status serve_request(struct xen_disk *disk, const struct xen
 		return XEN_BLK_UNSUPPORTED;
 	disk->errors++;
 	if (!disk->has_said)
-		output_say("pvm: disk %s: cannot %s: %s; the guest is told\n", disk->path, name[request->op],
+		output_say("pvm: disk %s: cannot %s: %s; the guest is told\n", disk->file.path, name[request->op],
 			   strerror(error));
 	disk->has_said = true;
 	if (request->op != XEN_BLK_FLUSH)
@@ -233,17 +167,17 @@ static void describe(struct xen_device *device)
 
 	xen_device_write_guest(device, "virtual-device", "%u", device->number);
 	xen_device_write_guest(device, "device-type", "disk");
-	xen_device_write(device, "mode", disk->read_only ? "r" : "w");
+	xen_device_write(device, "mode", disk->file.read_only ? "r" : "w");
 	xen_device_write(device, "device-type", "disk");
 	xen_device_write(device, "sectors", "%llu", (unsigned long long)disk->sectors);
 	xen_device_write(device, "sector-size", "%u", XEN_BLK_SECTOR);
-	xen_device_write(device, "info", "%u", disk->read_only ? 4u : 0u);
+	xen_device_write(device, "info", "%u", disk->file.read_only ? 4u : 0u);
 	xen_device_write(device, "feature-flush-cache", "1");
 	xen_device_write(device, "feature-max-indirect-segments", "%u", XEN_BLK_INDIRECT);
-	if (!disk->read_only) {
+	if (!disk->file.read_only) {
 		xen_device_write(device, "feature-discard", "1");
 		xen_device_write(device, "discard-granularity", "%u",
-				 disk->is_block ? XEN_BLK_SECTOR : 4096u);
+				 disk->file.is_block ? XEN_BLK_SECTOR : 4096u);
 		xen_device_write(device, "discard-alignment", "0");
 	}
 }
@@ -260,7 +194,7 @@ static int connect_disk(struct xen_device *device, char *why, size_t why_size)
 		snprintf(why, why_size, "its ring-ref grants no page");
 		return -1;
 	}
-	xen_blk_init(&disk->blk, page, grants, disk->sectors, disk->read_only);
+	xen_blk_init(&disk->blk, page, grants, disk->sectors, disk->file.read_only);
 	if (!xen_device_bind(device, "event-channel", why, why_size))
 		return 0;
 	xen_grants_unmap(grants, disk->ring_ref);
@@ -292,7 +226,7 @@ static bool restore_disk(struct xen_device *device, struct xen_record *from)
 	if (!device->port)
 		return !from->is_bad;
 	disk->ring_ref = xen_record_get32(from);
-	return xen_blk_restore(&disk->blk, grants, disk->sectors, disk->read_only, from);
+	return xen_blk_restore(&disk->blk, grants, disk->sectors, disk->file.read_only, from);
 }
 
 static const struct xen_device_ops disk_ops = {
@@ -316,12 +250,10 @@ struct xen_disk *xen_disk_create(struct xen_bus *bus, unsigned index,
 		snprintf(why, why_size, "no memory for disk %s", from->path);
 		return NULL;
 	}
-	disk->path = from->path;
-	disk->read_only = from->read_only;
-	disk->fd = -1;
-	if (!open_file(disk, why, why_size)) {
+	if (!xen_disk_file_open(&disk->file, from, why, why_size)) {
+		disk->sectors = disk->file.bytes / XEN_BLK_SECTOR;
 		disk->is_added = true;
-		if (!xen_bus_add(bus, &disk->device, &disk_ops, disk->path,
+		if (!xen_bus_add(bus, &disk->device, &disk_ops, disk->file.path,
 				 XVD_MAJOR << 8 | index * XVD_MINORS, why, why_size))
 			return disk;
 	}
@@ -335,8 +267,7 @@ void xen_disk_destroy(struct xen_disk *disk)
 		return;
 	if (disk->is_added)
 		xen_bus_remove(&disk->device);
-	if (disk->fd >= 0)
-		close(disk->fd);
+	xen_disk_file_close(&disk->file);
 	free(disk);
 }
 
@@ -345,14 +276,19 @@ uint64_t xen_disk_bytes(const struct xen_disk *disk)
 	return disk->sectors * XEN_BLK_SECTOR;
 }
 
+const char *xen_disk_name(const struct xen_disk *disk, char *why, size_t why_size)
+{
+	return xen_disk_file_check_name(&disk->file, why, why_size) ? NULL : disk->file.name;
+}
+
 int xen_disk_flush(struct xen_disk *disk, char *why, size_t why_size)
 {
-	int error = disk->read_only ? 0 : flush(disk);
+	int error = disk->file.read_only ? 0 : flush(disk);
 
 	if (!error)
 		return 0;
 	disk->lost = error;
-	snprintf(why, why_size, "disk %s: cannot flush: %s", disk->path, strerror(error));
+	snprintf(why, why_size, "disk %s: cannot flush: %s", disk->file.path, strerror(error));
 	return -1;
 }
 
@@ -364,7 +300,7 @@ void xen_disk_print_stats(const struct xen_disk *disk, FILE *to)
 	};
 	unsigned i;
 
-	fprintf(to, "disk %s\n", disk->path);
+	fprintf(to, "disk %s\n", disk->file.path);
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		monitor_print_row(to, rows[i].name, disk->count[rows[i].op]);
 	monitor_print_row(to, "errors", disk->errors);

@@ -16,6 +16,9 @@ struct xen_disk *xen_disk_create(struct xen_bus *bus, unsigned index,
 void xen_disk_destroy(struct xen_disk *disk);
 
 uint64_t xen_disk_bytes(const struct xen_disk *disk);
+/* By what it can be found again: what the user named, from the root folder on, with its symbolic links. NULL
+ * with one line in @why: it cannot be any more. */
+const char *xen_disk_name(const struct xen_disk *disk, char *why, size_t why_size);
 /* What was written is on the host's disk. While all threads rest. 0, or -1 with one line in @why. */
 int xen_disk_flush(struct xen_disk *disk, char *why, size_t why_size);
 

@@ -298,9 +298,9 @@ int xen_guest_flush(struct xen_guest *guest, char *why, size_t why_size)
 	return 0;
 }
 
-uint64_t xen_guest_disk_bytes(const struct xen_guest *guest, unsigned index)
+struct xen_disk *xen_guest_disk(const struct xen_guest *guest, unsigned index)
 {
-	return xen_disk_bytes(guest->disks[index]);
+	return guest->disks[index];
 }
 
 void xen_guest_save(struct xen_guest *guest, struct xen_record *to)

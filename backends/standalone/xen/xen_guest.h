@@ -12,6 +12,7 @@
 #include "xen_store.h"
 
 struct xen_guest;
+struct xen_disk;
 
 /* Before vm->pvm is made: what its configuration has of the guest. */
 void xen_guest_configure(const struct monitor_vm *vm, uint32_t vcpus, struct pvm_vm_config *config);
@@ -41,8 +42,8 @@ void xen_guest_go_on(struct xen_guest *guest, bool is_saved);
 int xen_guest_flush(struct xen_guest *guest, char *why, size_t why_size);
 void xen_guest_save(struct xen_guest *guest, struct xen_record *to);
 int xen_guest_restore(struct monitor_vm *vm, struct xen_record *from, char *why, size_t why_size);
-/* Of its @index'th disk. */
-uint64_t xen_guest_disk_bytes(const struct xen_guest *guest, unsigned index);
+/* Its @index'th. */
+struct xen_disk *xen_guest_disk(const struct xen_guest *guest, unsigned index);
 
 /* The devices' threads: they end when the VM is over. What the guest had printed is out then; what it had
  * asked disks and networks for may not be done. 0, or an errno. */

@@ -55,11 +55,13 @@ static void ignore(void *host, const struct xen_store_path *path)
 	(void)path;
 }
 
-static void devices(struct xen_record *to)
+/* @has_disk: one that no driver uses. */
+static void devices(struct xen_record *to, bool has_disk)
 {
 	static struct xen_store_page page;
 	static struct xen_store store;
 	struct serial16550 uart;
+	unsigned i;
 
 	serial16550_init(&uart, NULL, NULL);
 	serial16550_save(&uart, to);
@@ -71,6 +73,8 @@ static void devices(struct xen_record *to)
 	xen_record_put32(to, STORE_PORT);
 	xen_record_put32(to, STORE_PAGE);
 	xen_store_save(&store, to);
+	for (i = 0; has_disk && i < 4; i++)	/* its port, its state, what was said, how it writes */
+		xen_record_put32(to, 0);
 }
 
 static void put(struct saved_writer *writer, enum saved_kind kind, uint64_t index, const void *bytes,
@@ -81,11 +85,11 @@ static void put(struct saved_writer *writer, enum saved_kind kind, uint64_t inde
 	cr_assert_eq(saved_write(writer, &section, bytes, why, sizeof(why)), 0, "%s", why);
 }
 
-static void make_first(void)
+void saving_make_first(const struct saved_disk *disk)
 {
 	static uint8_t bytes[XEN_GUEST_RECORD_MAX], page[4096];
 	struct xen_record record = { .bytes = malloc(sizeof(bytes)), .size = sizeof(bytes) };
-	int fd = open(first, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+	int fd = open(first, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
 	struct saved_writer *writer;
 	char *text;
 	uint32_t i;
@@ -94,6 +98,8 @@ static void make_first(void)
 		.kernel = "/boot/vmlinuz", .command_line = "quiet", .memory = MEMORY, .vcpus = VCPUS,
 		.cpuid_count = 1, .cpuid = { { .leaf = 1, .eax = 0x1234 } },
 	};
+	if (disk)
+		description.disks[description.disk_count++] = *disk;
 	text = saved_description_print(&description);
 	writer = saved_writer_create(fd, text, never, NULL, why, sizeof(why));
 	cr_assert_not_null(writer, "%s", why);
@@ -108,7 +114,7 @@ static void make_first(void)
 	}
 	memset(bytes, 0x60, PAGES / 8);
 	put(writer, SAVED_TABLES, 0, bytes, PAGES / 8);
-	devices(&record);
+	devices(&record, disk);
 	put(writer, SAVED_DEVICES, 0, record.bytes, record.at);
 	memset(page, 0x77, sizeof(page));
 	put(writer, SAVED_MEMORY, 100, page, sizeof(page));
@@ -134,7 +140,7 @@ void saving_begin(void)
 	cr_assert_not_null(mkdtemp(folder));
 	snprintf(first, sizeof(first), "%s/first", folder);
 	snprintf(second, sizeof(second), "%s/second", folder);
-	make_first();
+	saving_make_first(NULL);
 }
 
 void saving_end(void)

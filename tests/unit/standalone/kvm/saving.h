@@ -7,6 +7,7 @@
 #define TEST_SAVING_H
 
 #include "control.h"
+#include "description.h"
 #include "fake_kernel.h"
 
 #define MEMORY		(16ull << 20)
@@ -24,6 +25,8 @@ extern const struct control_request saving_ends, saving_goes_on;
 
 void saving_begin(void);
 void saving_end(void);
+/* Once more, of a guest with that disk; NULL: without. saving_begin() makes one without. */
+void saving_make_first(const struct saved_disk *disk);
 
 /* A VM that has not run; NULL with the line. Afterwards: saving_forget(). */
 struct monitor_vm *saving_restore(const char *path);

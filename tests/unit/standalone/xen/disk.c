@@ -112,6 +112,69 @@ Test(xen_disk, what_cannot_be_one)
 }
 
 /* ------------------------------------------------------------------------
+ * Names.
+ */
+
+static void expect_name(const char *name)
+{
+	disk = xen_disk_create(bus, 0, &from, why, sizeof(why));
+	cr_assert_not_null(disk, "%s", why);
+	cr_expect_str_eq(xen_disk_name(disk, why, sizeof(why)), name);
+}
+
+static void expect_no_name(const char *words)
+{
+	cr_expect_null(xen_disk_name(disk, why, sizeof(why)));
+	cr_expect(strstr(why, path) && strstr(why, words), "%s", why);
+	xen_disk_destroy(disk);
+}
+
+Test(xen_disk, its_name_is_what_the_user_named)
+{
+	char image[64], name[128];
+
+	make_file("image", 4096);
+	strcpy(image, path);
+	snprintf(path, sizeof(path), "%s/link", folder);
+	cr_assert_eq(symlink("image", path), 0);
+	expect_name(path);
+	xen_disk_destroy(disk);
+	/* Made whole where pvm was started. */
+	cr_assert_eq(chdir(folder), 0);
+	strcpy(path, "link");
+	snprintf(name, sizeof(name), "%s/link", folder);
+	expect_name(name);
+	cr_assert_eq(chdir("/"), 0);
+	cr_expect_str_eq(xen_disk_name(disk, why, sizeof(why)), name);
+	xen_disk_destroy(disk);
+	snprintf(path, sizeof(path), "%s", image + 1);
+	expect_name(image);
+	xen_disk_destroy(disk);
+}
+
+Test(xen_disk, a_name_that_is_not_its_any_more)
+{
+	char moved[80], gone[80];
+
+	make_file("image", 4096);
+	snprintf(moved, sizeof(moved), "%s/moved", folder);
+	expect_name(path);
+	cr_assert_eq(rename(path, moved), 0);
+	cr_expect_null(xen_disk_name(disk, why, sizeof(why)));
+	cr_expect(strstr(why, "cannot be found by its name any more: No such file"), "%s", why);
+	make_file("image", 4096);
+	expect_no_name("another file has that name now");
+	/* A folder without a name. */
+	snprintf(gone, sizeof(gone), "%s/gone", folder);
+	cr_assert(mkdir(gone, 0700) == 0 && chdir(gone) == 0 && rmdir(gone) == 0);
+	strcpy(path, "../image");
+	disk = xen_disk_create(bus, 0, &from, why, sizeof(why));
+	cr_assert_not_null(disk, "%s", why);
+	expect_no_name("its folder had no name when the guest started");
+	cr_assert_eq(chdir("/"), 0);
+}
+
+/* ------------------------------------------------------------------------
  * A driver.
  */
 
