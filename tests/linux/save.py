@@ -7,7 +7,8 @@ with kvm-pvm.ko in QEMU's TCG.
 
 The two hosts have nothing in common but a disk, which has the guest's disk and the file that it is saved in; the first is
 shut down before the second boots. In the guest runs keep.c, which notices what is lost. Before that it is saved twice
-and goes on, and once where there is no room; and on the second host a damaged file is refused.
+and goes on, and once where there is no room; and on the second host a damaged file is refused, and one whose disk
+the guest wrote when it went on.
 """
 import pathlib
 import re
@@ -123,12 +124,13 @@ mount -t ext4 /dev/vda /d || exit 1
 dd if=/dev/urandom of=/www/second bs=64k count=32 2>/dev/null
 said "second $(sha256sum </www/second)"
 size=$(stat -c %s /d/saved)
+/files/pvm restore /d/saved.1; said "old $?"
 cp /d/saved.1 /d/damaged
 rm /d/saved.1 /d/saved.2
 printf x | dd of=/d/damaged bs=1 seek=$((size / 2)) conv=notrunc 2>/dev/null
-/files/pvm restore /d/damaged; said "damaged $?"
+/files/pvm restore --disk=/d/disk /d/damaged; said "damaged $?"
 truncate -s $((size / 2)) /d/damaged
-/files/pvm restore /d/damaged; said "cut $?"
+/files/pvm restore --disk=/d/disk /d/damaged; said "cut $?"
 rm /d/damaged
 /files/pvm restore --disk=/d/first /d/saved; said "other $?"
 mkfifo /tmp/keys
@@ -189,11 +191,12 @@ def judge(first, second):
         "image": host.get("image"), "complaints": "0", "end": ""}.items() if value is None or said.get(name) != value]
     wrong += [f"the host says {name}: {host.get(name)!r}, not {value!r}" for name, value in {
         "one": "0", "two": "0", "full": "125", "nothing": "", "twice": "125", "saved": "0", "status": "0",
-        "damaged": "125", "cut": "125", "other": "125", "more": "0", "restored": "0"}.items() if host.get(name) != value]
+        "old": "125", "damaged": "125", "cut": "125", "other": "125", "more": "0", "restored": "0"}.items() if host.get(name) != value]
     for line in ("/small/saved: process .* is not saved: cannot write: No space left on device",
                  "/d/saved.1: File exists", "saved: 'pvm restore' goes on with it", "/d/damaged: damaged:",
                  "/d/damaged: cut short", "the guest ends: power off", "disk: +xvda, 25165824 bytes, /d/disk",
                  "as the file says: disk /d/disk", "as the file says: network user",
+                 "/d/saved.1: disk /d/disk is not as it was when the guest was saved",
                  "/d/saved: disk /d/first has 2097152 bytes, and the guest's has 25165824"):
         if not re.search(line, text):
             wrong.append(f"no line {line!r}")

@@ -30,7 +30,8 @@ static bool add_disks(cJSON *to, const struct saved_description *description)
 		}
 		if (!cJSON_AddStringToObject(entry, "path", disk->path) ||
 		    !cJSON_AddNumberToObject(entry, "bytes", (double)disk->bytes) ||
-		    !cJSON_AddBoolToObject(entry, "read_only", disk->read_only))
+		    !cJSON_AddBoolToObject(entry, "read_only", disk->read_only) ||
+		    !cJSON_AddStringToObject(entry, "written", disk->written))
 			return false;
 	}
 	return list;
@@ -126,6 +127,18 @@ static const char *take_text(const cJSON *from, const char *name)
 	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(from, name));
 }
 
+static bool take_disk(struct saved_disk *disk, const cJSON *entry)
+{
+	const char *written = take_text(entry, "written");
+
+	disk->path = take_text(entry, "path");
+	if (!disk->path || !*disk->path || !written || strlen(written) >= sizeof(disk->written))
+		return false;
+	strcpy(disk->written, written);
+	return take_bool(entry, "read_only", &disk->read_only) &&
+	       take_number(entry, "bytes", UINT64_MAX, &disk->bytes);
+}
+
 static const char *take_disks(struct saved_description *to, const cJSON *json)
 {
 	const cJSON *list = cJSON_GetObjectItemCaseSensitive(json, "disks"), *entry;
@@ -133,13 +146,9 @@ static const char *take_disks(struct saved_description *to, const cJSON *json)
 	if (!cJSON_IsArray(list))
 		return "no list of disks";
 	cJSON_ArrayForEach(entry, list) {
-		struct saved_disk *disk = &to->disks[to->disk_count];
-
 		if (to->disk_count++ == MONITOR_DISKS_MAX)
 			return "too many disks";
-		disk->path = take_text(entry, "path");
-		if (!disk->path || !*disk->path || !take_bool(entry, "read_only", &disk->read_only) ||
-		    !take_number(entry, "bytes", UINT64_MAX, &disk->bytes))
+		if (!take_disk(&to->disks[to->disk_count - 1], entry))
 			return "a disk that is none";
 	}
 	return NULL;

@@ -7,6 +7,7 @@
 #define SAVED_DESCRIPTION_H
 
 #include "../vm.h"
+#include "../xen/xen_disk.h"
 
 #define SAVED_CPUID_MAX	256u
 
@@ -14,6 +15,7 @@ struct saved_disk {
 	const char *path;	/* absolute, as the user named it */
 	uint64_t bytes;
 	bool read_only;
+	char written[XEN_DISK_TIME];	/* xen_disk_written(); "": it is not known */
 };
 
 struct saved_description {

@@ -51,8 +51,10 @@ static int take_disks(const struct saved_description *description, const char *p
 		const struct saved_disk *saved = &description->disks[i];
 		struct monitor_disk *disk = &options->disks[i];
 
-		if (!replaced)
+		if (!replaced) {
 			disk->path = saved->path;
+			disk->written = *saved->written ? saved->written : NULL;
+		}
 		if (replaced && disk->read_only && !saved->read_only)
 			return wrong(path, why, why_size,
 				     "the %u. --disk cannot be 'ro': the guest writes it", i + 1, 0);
@@ -191,21 +193,36 @@ static int use(struct monitor_vm *vm, struct parts *parts, char *why, size_t why
 	return xen_guest_restore(vm, &parts->devices, why, why_size);
 }
 
-/* The disks that are there now: a guest knows how large its are. */
+/* A guest knows how large its disks are, and has in memory what is on them: another's write destroys them. */
+static int check_disk(const struct xen_disk *disk, const struct monitor_disk *given, uint64_t had,
+		      const char *path, char *why, size_t why_size)
+{
+	uint64_t has = xen_disk_bytes(disk);
+	char written[XEN_DISK_TIME];
+
+	if (had != has) {
+		snprintf(why, why_size, "%s: disk %s has %llu bytes, and the guest's has %llu", path,
+			 given->path, (unsigned long long)has, (unsigned long long)had);
+		return -1;
+	}
+	xen_disk_written(disk, written);
+	if (!given->written || !strcmp(given->written, written))
+		return 0;
+	snprintf(why, why_size,
+		 "%s: disk %s is not as it was when the guest was saved: name a copy of that moment by --disk=, or this one if it is none the less right",
+		 path, given->path);
+	return -1;
+}
+
 static int check_disks(const struct monitor_vm *vm, const char *path, char *why, size_t why_size)
 {
 	const struct monitor_options *options = monitor_vm_options(vm);
 	unsigned i;
 
 	for (i = 0; i < options->disk_count; i++) {
-		uint64_t had = options->description->disks[i].bytes;
-		uint64_t has = xen_disk_bytes(xen_guest_disk(vm->xen, i));
-
-		if (had == has)
-			continue;
-		snprintf(why, why_size, "%s: disk %s has %llu bytes, and the guest's has %llu", path,
-			 options->disks[i].path, (unsigned long long)has, (unsigned long long)had);
-		return -1;
+		if (check_disk(xen_guest_disk(vm->xen, i), &options->disks[i],
+			       options->description->disks[i].bytes, path, why, why_size))
+			return -1;
 	}
 	return 0;
 }

@@ -76,6 +76,7 @@ static int describe_disks(const struct save *save, struct saved_description *to)
 		};
 		if (!to->disks[i].path)
 			return -1;
+		xen_disk_written(disk, to->disks[i].written);
 	}
 	return 0;
 }
@@ -217,9 +218,13 @@ static int write_memory(struct save *save)
 
 static int write_all(struct save *save, int fd)
 {
-	char *description = make_description(save);
+	char *description;
 	int error = -1;
 
+	/* First: where the host writes late it sets the files' times then. */
+	if (xen_guest_flush(save->vm->xen, save->why, save->why_size))
+		return -1;
+	description = make_description(save);
 	if (!description)
 		return -1;
 	save->writer = saved_writer_create(fd, description, should_stop, save, save->why, save->why_size);
@@ -228,7 +233,7 @@ static int write_all(struct save *save, int fd)
 		error = saved_write_end(save->writer, save->why, save->why_size);
 	saved_writer_destroy(save->writer);
 	free(description);
-	if (error || xen_guest_flush(save->vm->xen, save->why, save->why_size))
+	if (error)
 		return -1;
 	if (fsync(fd) == 0)
 		return 0;

@@ -20,7 +20,7 @@
 #include <stdint.h>
 
 #define SAVED_FILE_MAGIC	"PVMSAVED"
-#define SAVED_FILE_VERSION	2u
+#define SAVED_FILE_VERSION	3u
 #define SAVED_FILE_TEXT_MAX	(1u << 20)	/* bytes of the description */
 
 /* In this order. */

@@ -90,12 +90,12 @@ static int discard(const struct xen_disk *disk, const struct xen_blk_request *re
 }
 
 /* The host says once for each open file that it has lost something. */
-static int flush(struct xen_disk *disk)
+static int flush(struct xen_disk *disk, int (*synchronise)(int fd))
 {
 	int lost = disk->lost;
 
 	disk->lost = 0;
-	return fdatasync(disk->file.fd) < 0 ? errno : lost;
+	return synchronise(disk->file.fd) < 0 ? errno : lost;
 }
 
 static int carry_out(struct xen_disk *disk, const struct xen_blk_request *request)
@@ -105,12 +105,12 @@ static int carry_out(struct xen_disk *disk, const struct xen_blk_request *reques
 	if (request->op == XEN_BLK_DISCARD)
 		return discard(disk, request);
 	if (request->op == XEN_BLK_FLUSH)
-		error = flush(disk);
+		error = flush(disk, fdatasync);
 	if (!error && request->count)
 		error = transfer(disk, request);
 	/* The guest takes what it has written for safe, now. */
 	if (!error && request->op == XEN_BLK_WRITE && disk->writes_through)
-		error = flush(disk);
+		error = flush(disk, fdatasync);
 	return error;
 }
 
@@ -281,9 +281,15 @@ const char *xen_disk_name(const struct xen_disk *disk, char *why, size_t why_siz
 	return xen_disk_file_check_name(&disk->file, why, why_size) ? NULL : disk->file.name;
 }
 
+void xen_disk_written(const struct xen_disk *disk, char *text)
+{
+	xen_disk_file_written(&disk->file, text);
+}
+
 int xen_disk_flush(struct xen_disk *disk, char *why, size_t why_size)
 {
-	int error = disk->file.read_only ? 0 : flush(disk);
+	/* fdatasync() leaves out the time, which a host that crashes then loses. */
+	int error = disk->file.read_only ? 0 : flush(disk, fsync);
 
 	if (!error)
 		return 0;

@@ -8,6 +8,8 @@
 
 #include "xen_bus.h"
 
+#define XEN_DISK_TIME	32	/* bytes of a text */
+
 struct xen_disk;
 
 /* Returns NULL with one line in @why: no file, no permission, no whole sector, in use by another. */
@@ -19,7 +21,11 @@ uint64_t xen_disk_bytes(const struct xen_disk *disk);
 /* By what it can be found again: what the user named, from the root folder on, with its symbolic links. NULL
  * with one line in @why: it cannot be any more. */
 const char *xen_disk_name(const struct xen_disk *disk, char *why, size_t why_size);
-/* What was written is on the host's disk. While all threads rest. 0, or -1 with one line in @why. */
+/* When that was written last, as text of at most XEN_DISK_TIME bytes: another one after each write. "": it is
+ * a block device, which does not know. */
+void xen_disk_written(const struct xen_disk *disk, char *text);
+/* What was written is on the host's disk, with the time of it. While all threads rest. 0, or -1 with one line
+ * in @why. */
 int xen_disk_flush(struct xen_disk *disk, char *why, size_t why_size);
 
 /* After the run. */

@@ -116,6 +116,16 @@ static bool is_same(const struct stat *a, const struct stat *b)
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_rdev == b->st_rdev;
 }
 
+void xen_disk_file_written(const struct xen_disk_file *file, char *text)
+{
+	struct stat status;
+
+	text[0] = '\0';
+	if (!file->is_block && !fstat(file->fd, &status))
+		snprintf(text, XEN_DISK_TIME, "%lld.%09ld", (long long)status.st_mtim.tv_sec,
+			 status.st_mtim.tv_nsec);
+}
+
 int xen_disk_file_check_name(const struct xen_disk_file *file, char *why, size_t why_size)
 {
 	struct stat named, ours;

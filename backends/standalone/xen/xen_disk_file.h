@@ -6,7 +6,7 @@
 #ifndef STANDALONE_XEN_DISK_FILE_H
 #define STANDALONE_XEN_DISK_FILE_H
 
-#include "../vm.h"
+#include "xen_disk.h"
 
 struct xen_disk_file {
 	const char *path;	/* as the user named it */
@@ -21,6 +21,9 @@ int xen_disk_file_open(struct xen_disk_file *file, const struct monitor_disk *fr
 		       size_t why_size);
 void xen_disk_file_close(struct xen_disk_file *file);
 
+/* When it was written last, as "SECONDS.NANOSECONDS", at most XEN_DISK_TIME bytes with the NUL; "" of a block
+ * device, which does not know. */
+void xen_disk_file_written(const struct xen_disk_file *file, char *text);
 /* Does its name still lead to it? 0, or -1 with one line in @why. */
 int xen_disk_file_check_name(const struct xen_disk_file *file, char *why, size_t why_size);
 

@@ -197,7 +197,7 @@ Test(save, disks_that_are_not_there)
 {
 	const struct saved_description with_disk = {
 		.kernel = "k", .command_line = "", .memory = MEMORY, .vcpus = 1, .disk_count = 1,
-		.disks = { { "/d/a", 512, false } },
+		.disks = { { "/d/a", 512, false, "5.000000000" } },
 	};
 
 	options = (struct monitor_options){ .disk_count = 2 };
@@ -212,7 +212,9 @@ Test(save, disks_that_are_not_there)
 	options = (struct monitor_options){ .disk_count = 1, .disks = { { "b", false } } };
 	cr_expect_eq(saved_options(&with_disk, "F", &options, why, sizeof(why)), 0, "%s", why);
 	cr_expect_str_eq(options.disks[0].path, "b");
+	cr_expect_null(options.disks[0].written, "the user knows");
 	options = (struct monitor_options){ 0 };
 	cr_expect_eq(saved_options(&with_disk, "F", &options, why, sizeof(why)), 0, "%s", why);
 	cr_expect_str_eq(options.disks[0].path, "/d/a");
+	cr_expect_str_eq(options.disks[0].written, "5.000000000");
 }

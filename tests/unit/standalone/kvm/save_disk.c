@@ -102,3 +102,66 @@ Test(save_disk, a_name_that_is_anothers_is_not_written_down)
 	expect_not_saved("cannot be found by its name any more: No such file");
 	saving_stop();
 }
+
+/* ------------------------------------------------------------------------
+ * What was written since.
+ */
+
+static void write_image(void)
+{
+	int fd = open(image, O_WRONLY | O_CLOEXEC);
+
+	usleep(20000);		/* clocks of files have ticks */
+	cr_assert_eq(write(fd, "x", 1), 1);
+	close(fd);
+}
+
+static void save_with_image(const struct control_request *request)
+{
+	start_with(link_name);
+	cr_expect_eq(saving_save(second, request).status, 0);
+	if (request == &saving_ends)
+		saving_finish(MONITOR_END_SAVED);
+	else
+		saving_stop();
+}
+
+static void expect_refused(const char *line)
+{
+	cr_expect_null(saving_restore(second));
+	cr_expect(strstr(why, line) && strstr(why, link_name), "'%s' does not say '%s'", why, line);
+	cr_expect_eq(strncmp(why, second, strlen(second)), 0, "'%s' does not name the file", why);
+	saving_forget();
+}
+
+Test(save_disk, a_disk_that_was_not_written)
+{
+	save_with_image(&saving_ends);
+	saving_start(second);
+	saving_stop();
+}
+
+Test(save_disk, a_disk_that_was_written_since)
+{
+	save_with_image(&saving_goes_on);
+	write_image();
+	expect_refused(" is not as it was when the guest was saved: name a copy of that moment by --disk=");
+	/* Who names it knows what it is. */
+	saving_disk = link_name;
+	saving_start(second);
+	saving_stop();
+}
+
+Test(save_disk, a_disk_that_is_another_file_since)
+{
+	save_with_image(&saving_ends);
+	make_image(other);
+	cr_assert_eq(rename(other, image), 0);
+	expect_refused(" is not as it was when the guest was saved");
+}
+
+Test(save_disk, a_disk_without_a_time_is_not_compared)
+{
+	start_with(image);
+	saving_stop();
+}

@@ -29,7 +29,7 @@
 #define STORE_PAGE	6u
 
 char first[64], second[64], why[512];
-const char *saving_trace;
+const char *saving_trace, *saving_disk;
 struct monitor_options options;
 struct monitor_result result;
 struct monitor_vm *vm;
@@ -165,6 +165,8 @@ struct monitor_vm *saving_restore(const char *path)
 	wrong = saved_description_parse(&description, text, length);
 	cr_assert_null(wrong, "%s", wrong);
 	options.trace = saving_trace;
+	if (saving_disk)
+		options.disks[options.disk_count++].path = saving_disk;
 	options.saved = reader;
 	cr_assert_eq(saved_options(&description, path, &options, why, sizeof(why)), 0, "%s", why);
 	return monitor_vm_create(&options, why, sizeof(why));

@@ -18,6 +18,7 @@
 extern char first[64], second[64];	/* names of files: of the one to go on from, and of none */
 extern char why[512];
 extern const char *saving_trace;	/* where its next VM has its trace; NULL: none */
+extern const char *saving_disk;	/* --disk= of its next VM; NULL: as the file says */
 extern struct monitor_options options;
 extern struct monitor_result result;
 extern struct monitor_vm *vm;

@@ -18,8 +18,8 @@ static void setup(void)
 	description.memory = 512ull << 20;
 	description.vcpus = 2;
 	description.disk_count = 2;
-	description.disks[0] = (struct saved_disk){ "/d/a", 1ull << 40, false };
-	description.disks[1] = (struct saved_disk){ "/d/b", 512, true };
+	description.disks[0] = (struct saved_disk){ "/d/a", 1ull << 40, false, "1790000000.000000001" };
+	description.disks[1] = (struct saved_disk){ "/d/b", 512, true, "" };
 	description.net_count = 2;
 	description.nets[0] =
 		(struct monitor_net){ .forward_from = 8022, .forward_to = 22, .loopback = true };
@@ -48,6 +48,8 @@ Test(description, there_and_back)
 	cr_expect(parsed.memory == description.memory && parsed.vcpus == 2);
 	cr_expect(parsed.disk_count == 2 && parsed.disks[0].bytes == 1ull << 40 && parsed.disks[1].read_only);
 	cr_expect_str_eq(parsed.disks[1].path, "/d/b");
+	cr_expect_str_eq(parsed.disks[0].written, "1790000000.000000001");
+	cr_expect_str_eq(parsed.disks[1].written, "");
 	cr_expect(parsed.nets[0].forward_from == 8022 && parsed.nets[0].forward_to == 22);
 	cr_expect(parsed.nets[0].loopback && !parsed.nets[0].tap && !parsed.nets[1].loopback);
 	cr_expect_str_eq(parsed.nets[1].tap, "tap0");
@@ -84,6 +86,9 @@ Test(description, each_field_garbled)
 		{ "\"/d/a\"", "null", "a disk that is none" },
 		{ "1099511627776", "-1", "a disk that is none" },
 		{ "\"read_only\":false", "\"read_only\":0", "a disk that is none" },
+		{ "\"written\"", "\"x\"", "a disk that is none" },
+		{ "\"1790000000.000000001\"", "0", "a disk that is none" },
+		{ "1790000000.000000001", "1790000000.0000000000000000000001", "a disk that is none" },
 		{ "\"nets\"", "\"x\"", "no list of networks" },
 		{ "\"forward_from\":8022", "\"forward_from\":65536", "a network that is none" },
 		{ "\"forward_to\":22", "\"forward_to\":0", "a network that is none" },
@@ -122,7 +127,7 @@ Test(description, more_than_there_can_be)
 
 	for (i = 0; i <= MONITOR_DISKS_MAX; i++)
 		length += (size_t)sprintf(
-			text + length, "%s{\"path\":\"/a\",\"bytes\":512,\"read_only\":true}", i ? "," : "");
+			text + length, "%s{\"path\":\"/a\",\"bytes\":512,\"read_only\":true,\"written\":\"\"}", i ? "," : "");
 	strcpy(text + length, "]}");
 	cr_expect_str_eq(parse(text), "too many disks");
 	length = (size_t)sprintf(text,

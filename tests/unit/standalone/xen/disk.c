@@ -29,13 +29,21 @@ static char why[256];
 static uint32_t answers;
 
 /* The library's: a host's disk that loses what it was given is not had otherwise. */
-static atomic_int flush_error, flushes;
+static atomic_int flush_error, flushes, syncs;
 
 int fdatasync(int fd)
 {
 	atomic_fetch_add(&flushes, 1);
 	errno = atomic_load(&flush_error);
 	return errno ? -1 : (int)syscall(SYS_fdatasync, fd);
+}
+
+/* With the time: what is saved is compared with it later. */
+int fsync(int fd)
+{
+	atomic_fetch_add(&syncs, 1);
+	errno = atomic_load(&flush_error);
+	return errno ? -1 : (int)syscall(SYS_fsync, fd);
 }
 
 static void make_file(const char *name, off_t size)
@@ -349,6 +357,27 @@ Test(xen_disk, a_flush_of_others_that_fails_is_told_to_the_guest)
 	atomic_store(&flush_error, 0);
 	cr_expect_eq(ask((struct request){ .op = XEN_BLK_FLUSH }), -3);
 	cr_expect_eq(ask((struct request){ .op = XEN_BLK_FLUSH }), 0, "once");
+	end();
+}
+
+Test(xen_disk, each_write_has_its_time)
+{
+	char before[XEN_DISK_TIME], after[XEN_DISK_TIME];
+	int synchronised = atomic_load(&syncs);
+
+	start(8 << 12);
+	connect_driver();
+	cr_expect_eq(xen_disk_flush(disk, why, sizeof(why)), 0);
+	cr_expect_eq(atomic_load(&syncs), synchronised + 1, "on the host's disk, too");
+	xen_disk_written(disk, before);
+	cr_expect(strchr(before, '.') && strlen(strchr(before, '.')) == 10, "%s", before);
+	cr_expect_eq(ask(page_of(XEN_BLK_READ, 8)), 0);
+	xen_disk_written(disk, after);
+	cr_expect_str_eq(after, before);
+	usleep(20000);		/* clocks of files have ticks */
+	cr_expect_eq(ask(page_of(XEN_BLK_WRITE, 8)), 0);
+	xen_disk_written(disk, after);
+	cr_expect_str_neq(after, before);
 	end();
 }
 
