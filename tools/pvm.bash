@@ -83,8 +83,8 @@ _pvm()
 		options="--disk= --net= --console --trace= --stats --timeout= --mitigations= --symbols= --help -d -n -c -t -S -T -h"
 	fi
 	if [[ ${COMP_WORDS[1]} == save ]]; then
-		options="--continue --help -c -h"
-		if [[ $cur != -* && $prev =~ ^(save|-c|--continue)$ ]]; then
+		options="--continue --exec= --help -c -h"
+		if [[ $cur != -* && $prev =~ ^(save|-c|--continue|--exec=.*)$ ]]; then
 			mapfile -t COMPREPLY < <(compgen -W "$(pidof pvm)" -- "$cur")
 			return
 		fi

@@ -22,7 +22,7 @@
 
 static const char help[] =
 "Usage: pvm run [OPTION]... GUEST.elf\n"
-"       pvm save [--continue] PID FILE\n"
+"       pvm save [--continue [--exec=COMMAND]] PID FILE\n"
 "       pvm restore [OPTION]... FILE\n"
 "       pvm info FILE\n"
 "       pvm --help | --version\n"

@@ -2,7 +2,8 @@
 /*
  * As control.h says. A client is not trusted with the guest's time: what it does not say in
  * CONTROL_SILENCE_MS is not waited for, and no answer is. A reply that says that the guest is saved is the
- * moment from which it is: a client that cannot be told so finds the guest running.
+ * moment from which it is: a client that cannot be told so finds the guest running. Where the guest is to
+ * stand still after that (CONTROL_WAITS), it does as long as the client has its end open, and so lives.
  */
 #define _GNU_SOURCE
 #include "control.h"
@@ -91,7 +92,8 @@ static const char *receive(int client, struct control_request *request, int *fd)
 		return "the request is none";
 	if (request->version != CONTROL_VERSION)
 		return "the request is another pvm's";
-	if (request->what != CONTROL_SAVE || request->flags & ~CONTROL_GOES_ON || fds != 1)
+	if (request->what != CONTROL_SAVE || request->flags & ~(CONTROL_GOES_ON | CONTROL_WAITS) ||
+	    request->flags == CONTROL_WAITS || fds != 1)
 		return "the request is none";
 	return NULL;
 }
@@ -128,9 +130,24 @@ static bool tell_client(void *opaque)
 	return reply(opaque, 0, "");
 }
 
-static void save(struct control *control, int fd, bool goes_on)
+/* It has nothing more to say. Its end is what counts, however it ends, and that of the VM. */
+static void wait_for_client(void *opaque)
 {
-	const struct monitor_save_client client = { client_is_gone, tell_client, control };
+	struct control *control = opaque;
+	struct pollfd fds[] = {
+		{ .fd = control->client, .events = POLLIN | POLLRDHUP },
+		{ .fd = control->vm->loop->over_fd, .events = POLLIN },
+	};
+
+	while (poll(fds, 2, -1) < 0 && errno == EINTR)
+		;
+}
+
+static void save(struct control *control, int fd, uint32_t flags)
+{
+	const struct monitor_save_client client = {
+		client_is_gone, tell_client, flags & CONTROL_WAITS ? wait_for_client : NULL, control,
+	};
 	const char *wrong = check_file(fd);
 	char why[320] = "";
 
@@ -138,7 +155,7 @@ static void save(struct control *control, int fd, bool goes_on)
 		reply(control, 1, wrong);
 		return;
 	}
-	if (!monitor_vm_save(control->vm, fd, goes_on, &client, why, sizeof(why)))
+	if (!monitor_vm_save(control->vm, fd, flags & CONTROL_GOES_ON, &client, why, sizeof(why)))
 		return;
 	if (ftruncate(fd, 0) < 0)
 		errno = 0;	/* its client has it removed, if there still is one */
@@ -185,7 +202,7 @@ static void serve(struct control *control)
 	if (wrong)
 		reply(control, 1, wrong);
 	else
-		save(control, fd, request.flags & CONTROL_GOES_ON);
+		save(control, fd, request.flags);
 	if (fd >= 0)
 		close(fd);
 }

@@ -15,7 +15,9 @@
 #define CONTROL_MAGIC		0x5056434du
 #define CONTROL_VERSION		1u
 #define CONTROL_SAVE		1u	/* into the file that comes with it */
-#define CONTROL_GOES_ON		1u	/* a flag: the guest does, afterwards */
+/* Flags. */
+#define CONTROL_GOES_ON		1u	/* the guest does, afterwards */
+#define CONTROL_WAITS		2u	/* with that: not before the client has closed its end */
 #define CONTROL_SILENCE_MS	2000	/* that a client may take for its request */
 
 struct control_request {

@@ -121,6 +121,8 @@ struct monitor_save_client {
 	bool (*is_gone)(void *opaque);
 	/* Once the file is whole: tell the client so. False: it cannot be told, and the guest goes on. */
 	bool (*commit)(void *opaque);
+	/* After that, of a guest that goes on: it stands still until this returns. NULL: no longer. */
+	void (*hold)(void *opaque);
 	void *opaque;
 };
 

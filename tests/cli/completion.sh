@@ -44,6 +44,7 @@ expect pvm run g : guest.elf
 expect pvm run n : ""
 expect pvm run --memory 6 : ""
 expect pvm save --c : --continue
+expect pvm save --e : --exec=
 expect pvm save 4711 n : notes.txt
 expect pvm restore --disk=n : --disk=notes.txt
 expect pvm restore --st : --stats

@@ -83,26 +83,47 @@ struct client {
 	int errors;	/* its standard error */
 };
 
-static struct client start(pid_t whom, const char *option)
+/* @first, @second: options, or NULL. */
+static struct client start_with(pid_t whom, const char *first, const char *second)
 {
+	const char *arguments[8] = { "pvm", "save" };
 	struct client client;
+	unsigned count = 2;
 	char number[16];
 	int ends[2];
 
 	snprintf(number, sizeof(number), "%ld", (long)whom);
+	if (first)
+		arguments[count++] = first;
+	if (second)
+		arguments[count++] = second;
+	arguments[count++] = number;
+	arguments[count] = path;
 	if (pipe2(ends, O_CLOEXEC))
 		exit(2);
 	unlink(path);
 	client.pid = fork();
 	if (!client.pid) {
 		dup2(ends[1], STDERR_FILENO);
-		execl(pvm, "pvm", "save", option ? option : number, option ? number : path,
-		      option ? path : NULL, NULL);
+		execv(pvm, (char *const *)arguments);
 		_exit(127);
 	}
 	close(ends[1]);
 	client.errors = ends[0];
 	return client;
+}
+
+static struct client start(pid_t whom, const char *option)
+{
+	return start_with(whom, option, NULL);
+}
+
+static struct client start_command(pid_t whom, const char *command)
+{
+	char option[700];
+
+	snprintf(option, sizeof(option), "--exec=%s", command);
+	return start_with(whom, "--continue", option);
 }
 
 static bool file_is_there(void)
@@ -264,6 +285,135 @@ static void posing(void)
 	waitpid(other, NULL, 0);
 }
 
+/* ------------------------------------------------------------------------
+ * --exec.
+ */
+
+/* Told that the guest is saved, and stands still. Returns its connection. */
+static int told_to_execute(int listener)
+{
+	int to = accept(listener, NULL, NULL);
+	struct control_request request = { 0 };
+
+	close(take_request(to, &request));
+	check(request.flags == (CONTROL_GOES_ON | CONTROL_WAITS), "the flags are others");
+	check(answer(to, 0, ""), "it does not listen");
+	return to;
+}
+
+static bool has_closed(int to, int ms)
+{
+	struct pollfd poll_to = { .fd = to, .events = POLLIN | POLLRDHUP };
+
+	return poll(&poll_to, 1, ms) > 0;
+}
+
+/* The command waits until the test opens its pipe: its guest goes on afterwards. */
+static void executed(int listener)
+{
+	char pipe[300], command[640];
+	struct client client;
+	int to, end;
+
+	scenario = "executed";
+	snprintf(pipe, sizeof(pipe), "%s.pipe", path);
+	snprintf(command, sizeof(command), "test -e %s && cat %s", path, pipe);
+	if (mkfifo(pipe, 0600))
+		exit(2);
+	client = start_command(getpid(), command);
+	to = told_to_execute(listener);
+	end = open(pipe, O_WRONLY | O_CLOEXEC);		/* it runs */
+	check(!has_closed(to, 200), "the guest goes on while the command runs");
+	check(waitpid(client.pid, NULL, WNOHANG) == 0, "it does not wait for the command");
+	close(end);
+	check(has_closed(to, -1), "the guest stands still");
+	finish(client, 0, true, NULL);
+	close(to);
+	unlink(pipe);
+}
+
+static void executed_in_vain(int listener, const char *command, const char *line)
+{
+	struct client client;
+	int to;
+
+	scenario = command;
+	client = start_command(getpid(), command);
+	to = told_to_execute(listener);
+	check(has_closed(to, -1), "the guest stands still");
+	finish(client, 125, false, line);
+	close(to);
+}
+
+/* The command has the signal, too: else what it copies then is another moment's. */
+static void execution_interrupted(int listener)
+{
+	struct client client;
+	char go[300], command[640];
+	int to, end;
+
+	scenario = "a signal while the command runs";
+	snprintf(go, sizeof(go), "%s.pipe", path);
+	snprintf(command, sizeof(command), "echo >%s; exec sleep 1000", go);
+	if (mkfifo(go, 0600))
+		exit(2);
+	client = start_command(getpid(), command);
+	to = told_to_execute(listener);
+	end = open(go, O_RDONLY | O_CLOEXEC);
+	kill(client.pid, SIGTERM);
+	check(has_closed(to, -1), "the guest stands still");
+	finish(client, 125, false, "is not saved: interrupted");
+	close(end);
+	close(to);
+	unlink(go);
+}
+
+/* Whatever ends it, also what no program can wait for. */
+static void killed_while_it_executes(int listener)
+{
+	struct client client;
+	char go[300], command[640], number[16] = "";
+	int to, end;
+
+	scenario = "SIGKILL while the command runs";
+	snprintf(go, sizeof(go), "%s.pipe", path);
+	snprintf(command, sizeof(command), "echo $$ >%s; exec sleep 1000", go);
+	if (mkfifo(go, 0600))
+		exit(2);
+	client = start_command(getpid(), command);
+	to = told_to_execute(listener);
+	end = open(go, O_RDONLY | O_CLOEXEC);
+	check(read(end, number, sizeof(number) - 1) > 0, "the command does not run");
+	kill(client.pid, SIGKILL);
+	check(has_closed(to, 10000), "the command holds the guest, and it stands still");
+	kill(atoi(number), SIGKILL);
+	waitpid(client.pid, NULL, 0);
+	close(client.errors);
+	close(end);
+	close(to);
+	unlink(go);
+	unlink(path);
+}
+
+static void not_executed(int listener)
+{
+	char made[300], command[640];
+	struct control_request request;
+	struct client client;
+	int to;
+
+	scenario = "refused, and not executed";
+	snprintf(made, sizeof(made), "%s.made", path);
+	snprintf(command, sizeof(command), "touch %s", made);
+	client = start_command(getpid(), command);
+	to = accept(listener, NULL, NULL);
+	close(take_request(to, &request));
+	answer(to, 1, "a reason");
+	close(to);
+	finish(client, 125, false, "is not saved: a reason");
+	check(unlink(made) < 0, "the command was run");
+}
+
 int main(int argc, char **argv)
 {
 	int listener;
@@ -284,5 +434,11 @@ int main(int argc, char **argv)
 	told_and_interrupted(listener);
 	replaced(listener);
 	posing();
+	executed(listener);
+	executed_in_vain(listener, "exit 3", "is not saved: the command of --exec ended with status 3");
+	executed_in_vain(listener, "kill -KILL $$", "is not saved: the command of --exec was ended by signal 9");
+	execution_interrupted(listener);
+	killed_while_it_executes(listener);
+	not_executed(listener);
 	return is_wrong;
 }

@@ -8,7 +8,7 @@ with kvm-pvm.ko in QEMU's TCG.
 The two hosts have nothing in common but a disk, which has the guest's disk and the file that it is saved in; the first is
 shut down before the second boots. In the guest runs keep.c, which notices what is lost. Before that it is saved twice
 and goes on, and once where there is no room; and on the second host a damaged file is refused, and one whose disk
-the guest wrote when it went on.
+the guest wrote when it went on; with the copy of it that --exec made it goes on.
 """
 import pathlib
 import re
@@ -102,7 +102,10 @@ works
 works
 /files/pvm save --continue $pvm /d/saved.1; said "one $?"
 works
-/files/pvm save --continue $pvm /d/saved.2; said "two $?"
+/files/pvm save --continue --exec='cp disk copy' $pvm /d/saved.2; said "two $?"
+works
+/files/pvm save --continue --exec='exit 3' $pvm /d/saved.3; said "failed $?"
+[ -e /d/saved.3 ] || said "none"
 works
 /files/pvm save $pvm /small/saved; said "full $?"
 [ -e /small/saved ] || said "nothing"
@@ -126,7 +129,7 @@ said "second $(sha256sum </www/second)"
 size=$(stat -c %s /d/saved)
 /files/pvm restore /d/saved.1; said "old $?"
 cp /d/saved.1 /d/damaged
-rm /d/saved.1 /d/saved.2
+rm /d/saved.1
 printf x | dd of=/d/damaged bs=1 seek=$((size / 2)) conv=notrunc 2>/dev/null
 /files/pvm restore --disk=/d/disk /d/damaged; said "damaged $?"
 truncate -s $((size / 2)) /d/damaged
@@ -136,6 +139,16 @@ rm /d/damaged
 mkfifo /tmp/keys
 sleep 1000000 >/tmp/keys &
 keys=$!
+# The guest of before, with its disk of that moment.
+: >/tmp/console
+/files/pvm restore --disk=/d/copy /d/saved.2 </tmp/keys >/tmp/console 2>/tmp/errors &
+pvm=$!
+works
+works
+kill -TERM $pvm
+wait $pvm; said "copy $?"
+said "lost $(grep -c '^%% wrong' /tmp/console)"
+rm /d/saved.2
 : >/tmp/console
 /files/pvm restore --stats /d/saved </tmp/keys >/tmp/console 2>/tmp/errors &
 pvm=$!
@@ -190,9 +203,11 @@ def judge(first, second):
         "again": "10.0.2.15/24", "refetched": host.get("second"), "kept": host.get("first"),
         "image": host.get("image"), "complaints": "0", "end": ""}.items() if value is None or said.get(name) != value]
     wrong += [f"the host says {name}: {host.get(name)!r}, not {value!r}" for name, value in {
-        "one": "0", "two": "0", "full": "125", "nothing": "", "twice": "125", "saved": "0", "status": "0",
-        "old": "125", "damaged": "125", "cut": "125", "other": "125", "more": "0", "restored": "0"}.items() if host.get(name) != value]
-    for line in ("/small/saved: process .* is not saved: cannot write: No space left on device",
+        "one": "0", "two": "0", "failed": "125", "none": "", "full": "125", "nothing": "", "twice": "125", "saved": "0",
+        "status": "0", "old": "125", "damaged": "125", "cut": "125", "other": "125", "copy": "143", "lost": "0",
+        "more": "0", "restored": "0"}.items() if host.get(name) != value]
+    for line in ("/d/saved.3: process .* is not saved: the command of --exec ended with status 3",
+                 "/small/saved: process .* is not saved: cannot write: No space left on device",
                  "/d/saved.1: File exists", "saved: 'pvm restore' goes on with it", "/d/damaged: damaged:",
                  "/d/damaged: cut short", "the guest ends: power off", "disk: +xvda, 25165824 bytes, /d/disk",
                  "as the file says: disk /d/disk", "as the file says: network user",

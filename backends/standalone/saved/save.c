@@ -313,6 +313,8 @@ int monitor_vm_save(struct monitor_vm *vm, int fd, bool goes_on, const struct mo
 			done = false;
 			snprintf(why, why_size, "given up");
 		}
+		if (done && goes_on && client->hold)
+			client->hold(client->opaque);
 		if (done && !goes_on)
 			loop_end(vm, NULL, MONITOR_END_SAVED, 0, "saved: 'pvm restore' goes on with it");
 		xen_guest_go_on(vm->xen, done && !goes_on);

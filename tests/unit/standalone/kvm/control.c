@@ -3,10 +3,12 @@
 #define _GNU_SOURCE
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "loop.h"
 #include "saving.h"
 
 TestSuite(control, .init = saving_begin, .fini = saving_end, .timeout = 120);
@@ -17,7 +19,8 @@ Test(control, requests_that_are_none)
 		{ 0, CONTROL_VERSION, CONTROL_SAVE, 0 },
 		{ CONTROL_MAGIC, CONTROL_VERSION + 1, CONTROL_SAVE, 0 },
 		{ CONTROL_MAGIC, CONTROL_VERSION, 2, 0 },
-		{ CONTROL_MAGIC, CONTROL_VERSION, CONTROL_SAVE, 2 },
+		{ CONTROL_MAGIC, CONTROL_VERSION, CONTROL_SAVE, CONTROL_WAITS },
+		{ CONTROL_MAGIC, CONTROL_VERSION, CONTROL_SAVE, 4 },
 	};
 	static const struct { size_t size; unsigned fds;
 	} shapes[] = {
@@ -128,6 +131,61 @@ Test(control, a_client_that_is_gone)
 		unlink(second);
 	}
 	saving_stop();
+}
+
+/* ------------------------------------------------------------------------
+ * A client that has something to do before the guest goes on.
+ */
+
+static const struct control_request waits = { CONTROL_MAGIC, CONTROL_VERSION, CONTROL_SAVE,
+					      CONTROL_GOES_ON | CONTROL_WAITS };
+
+/* Returns its connection: the guest is saved, and stands still. */
+static int save_and_hold(void)
+{
+	int to = saving_connect(), file = saving_new_file(second);
+
+	saving_ask(to, &waits, sizeof(waits), file, 1);
+	cr_assert_eq(saving_reply(to).status, 0);
+	cr_expect_gt(lseek(file, 0, SEEK_END), 0, "the file is whole");
+	close(file);
+	unlink(second);
+	usleep(50000);
+	cr_expect_eq(atomic_load(&vm->loop->paused), 1, "it goes on");
+	return to;
+}
+
+static void wait_until_it_goes_on(void)
+{
+	while (atomic_load(&vm->loop->paused))
+		sched_yield();
+}
+
+Test(control, a_guest_stands_still_until_its_client_is_gone)
+{
+	int to;
+
+	saving_start(first);
+	to = save_and_hold();
+	close(to);
+	wait_until_it_goes_on();
+	/* Not by accident. */
+	to = save_and_hold();
+	shutdown(to, SHUT_WR);
+	wait_until_it_goes_on();
+	close(to);
+	cr_expect_eq(saving_save(second, &saving_goes_on).status, 0);
+	saving_stop();
+}
+
+Test(control, the_end_does_not_wait_for_a_client_that_holds_the_guest)
+{
+	int to;
+
+	saving_start(first);
+	to = save_and_hold();
+	saving_stop();
+	close(to);
 }
 
 Test(control, the_socket_is_gone_with_the_guest)
