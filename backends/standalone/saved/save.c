@@ -259,6 +259,13 @@ static int try_vcpus(struct save *save)
 	return rc;
 }
 
+/* Console input that came meanwhile is held, and nothing but a wake-up has the main thread look at it. */
+static void go_on(struct monitor_vm *vm)
+{
+	pause_end(vm);
+	loop_wake(vm);
+}
+
 /* A pause in which each vCPU can be saved. */
 static int stop_vcpus(struct save *save)
 {
@@ -279,7 +286,7 @@ static int stop_vcpus(struct save *save)
 			rc = try_vcpus(save);
 		if (!rc)
 			return 0;
-		pause_end(vm);
+		go_on(vm);
 		if (rc < 0)
 			return -1;
 		poll(NULL, 0, MOMENT_MS);
@@ -319,6 +326,6 @@ int monitor_vm_save(struct monitor_vm *vm, int fd, bool goes_on, const struct mo
 			loop_end(vm, NULL, MONITOR_END_SAVED, 0, "saved: 'pvm restore' goes on with it");
 		xen_guest_go_on(vm->xen, done && !goes_on);
 	}
-	pause_end(vm);
+	go_on(vm);
 	return done ? 0 : -1;
 }

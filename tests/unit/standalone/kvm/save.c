@@ -8,13 +8,16 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <pvm/kvm.h>
+#include <pvm/xen.h>
 #include <pvm/xen_state.h>
 
 #include "restore.h"
 #include "saving.h"
+#include "xen_bus.h"
 
 TestSuite(save, .init = saving_begin, .fini = saving_end, .timeout = 120);
 
@@ -138,6 +141,54 @@ Test(save, a_kernel_that_refuses)
 	cr_expect_eq(reply.status, 1);
 	cr_expect_str_eq(reply.line, "/dev/kvm: KVM_GET_XSAVE: Input/output error");
 	fake_kernel.fails = 0;
+	saving_stop();
+}
+
+/* ------------------------------------------------------------------------
+ * Input that comes meanwhile.
+ */
+
+bool __real_xen_bus_rest(struct xen_bus *bus, unsigned seconds);
+bool __wrap_xen_bus_rest(struct xen_bus *bus, unsigned seconds);
+
+static int keys = -1;		/* where it is typed while the devices do not come to rest; -1: they do */
+
+bool __wrap_xen_bus_rest(struct xen_bus *bus, unsigned seconds)
+{
+	bool rests = __real_xen_bus_rest(bus, seconds);
+	int waiting = 1;
+
+	if (keys < 0)
+		return rests;
+	cr_assert_eq(write(keys, "k", 1), 1);
+	while (waiting)
+		cr_assert(!ioctl(saving_console, FIONREAD, &waiting) && !usleep(10000));
+	usleep(100000);		/* it is held now */
+	xen_bus_go_on(bus);
+	return false;
+}
+
+Test(save, input_reaches_a_guest_whose_devices_did_not_rest)
+{
+	const struct pvm_xen_console *ring;
+	struct control_reply reply;
+	unsigned tries = 1000;
+	int ends[2];
+
+	cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
+	saving_console = ends[0];
+	keys = ends[1];
+	saving_start(first);
+	while (__atomic_load_n(&fake_kernel.notified, __ATOMIC_SEQ_CST) < 3)
+		sched_yield();
+	usleep(100000);		/* its start wakes the main thread, too: that is over now */
+	reply = saving_save(second, &saving_ends);
+	cr_expect_str_eq(reply.line, "a disk or a network of its host does not come to rest");
+	ring = (void *)(vm->memory.va + CONSOLE_PAGE * 4096);
+	while (!__atomic_load_n(&ring->in_prod, __ATOMIC_ACQUIRE) && tries--)
+		usleep(10000);
+	cr_expect_eq(ring->in_prod, 1);
+	cr_expect_eq(ring->in[0], 'k');
 	saving_stop();
 }
 

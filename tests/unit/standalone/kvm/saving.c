@@ -25,11 +25,11 @@
 #include "xen_guest.h"
 
 #define VCPUS		2u
-#define CONSOLE_PAGE	5u
 #define STORE_PAGE	6u
 
 char first[64], second[64], why[512];
 const char *saving_trace, *saving_disk;
+int saving_console = -1;
 struct monitor_options options;
 struct monitor_result result;
 struct monitor_vm *vm;
@@ -165,6 +165,7 @@ struct monitor_vm *saving_restore(const char *path)
 	wrong = saved_description_parse(&description, text, length);
 	cr_assert_null(wrong, "%s", wrong);
 	options.trace = saving_trace;
+	options.console_in = saving_console;
 	if (saving_disk)
 		options.disks[options.disk_count++].path = saving_disk;
 	options.saved = reader;

@@ -14,11 +14,13 @@
 #define PAGES		(MEMORY / 4096)
 #define CONSOLE_PORT	3u
 #define STORE_PORT	4u
+#define CONSOLE_PAGE	5u
 
 extern char first[64], second[64];	/* names of files: of the one to go on from, and of none */
 extern char why[512];
 extern const char *saving_trace;	/* where its next VM has its trace; NULL: none */
 extern const char *saving_disk;	/* --disk= of its next VM; NULL: as the file says */
+extern int saving_console;	/* what it reads as its console, or -1 */
 extern struct monitor_options options;
 extern struct monitor_result result;
 extern struct monitor_vm *vm;
