@@ -190,14 +190,15 @@ static void stop_process(struct monitor_vm *vm, int signal)
 	pause_end(vm);
 }
 
-static void take_signal(struct monitor_vm *vm)
+/* False: none has come. */
+static bool take_signal(struct monitor_vm *vm)
 {
 	int signal = signals_next(&vm->loop->signals);
 	const char *name = sigabbrev_np(signal);
 	char number[16];
 
 	if (!signal)
-		return;
+		return false;
 	switch (signals_kind(signal)) {
 	case SIGNALS_STOP:
 		stop_process(vm, signal);
@@ -213,6 +214,7 @@ static void take_signal(struct monitor_vm *vm)
 			 name ? name : number);
 		break;
 	}
+	return true;
 }
 
 enum { WAKE, TIMER, TIMEOUT, SIGNAL, INPUT, SOURCES };
@@ -254,4 +256,16 @@ void loop_run(struct monitor_vm *vm)
 	}
 	console_suspend(&vm->platform->console);
 	signals_close(&loop->signals);
+}
+
+bool loop_look(struct monitor_vm *vm)
+{
+	struct pollfd input = { .events = POLLIN };
+
+	while (!atomic_load(&vm->over) && take_signal(vm))
+		;
+	input.fd = platform_wants_input(vm->platform) ? console_input(&vm->platform->console) : -1;
+	if (!vm->loop->input_ended && poll(&input, 1, 0) > 0 && !platform_input(vm->platform))
+		vm->loop->input_ended = true;
+	return !atomic_load(&vm->over);
 }

@@ -32,6 +32,10 @@ void loop_destroy(struct monitor_vm *vm);
  * was: what is left to be done may block. */
 void loop_run(struct monitor_vm *vm);
 
+/* Main thread, before loop_run(): signals and keys that have come have their effect now. False: the VM is
+ * over. */
+bool loop_look(struct monitor_vm *vm);
+
 /* Any thread: the main thread looks again (there is room for console input). */
 void loop_wake(struct monitor_vm *vm);
 

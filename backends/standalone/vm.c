@@ -35,6 +35,7 @@ struct monitor_private {
 	uint64_t start;			/* gpa of the first instruction */
 	bool engine;			/* pvm_vm_init() was done */
 	uint32_t engine_vcpus;		/* pvm_vcpu_init() was done for these */
+	bool unread;			/* it was ended before its file was read: it has nothing to run */
 };
 
 static int check_options(const struct monitor_options *options, char *why, size_t why_size)
@@ -302,9 +303,13 @@ static int make_parts(struct monitor_vm *vm, const struct elf_file *elf,
 	if (vm->executor->vm_init(vm, why, why_size))
 		return -1;
 	vm->executor_ready = true;
-	if (options->saved)
-		return xen_guest_create_empty(vm, options, why, why_size) ||
-		       saved_restore(vm, options->saved, why, why_size) ? -1 : 0;
+	if (options->saved) {
+		if (xen_guest_create_empty(vm, options, why, why_size) ||
+		    saved_restore(vm, options->saved, why, why_size))
+			return -1;
+		vm->private->unread = atomic_load(&vm->over);
+		return 0;
+	}
 	if (options->kernel)
 		return xen_guest_create(vm, elf, options, why, why_size);
 	return 0;
@@ -374,7 +379,8 @@ struct monitor_vm *monitor_vm_create(const struct monitor_options *options, char
 	return NULL;
 }
 
-void monitor_vm_run(struct monitor_vm *vm, struct monitor_result *result)
+/* Threads for all, and their end. */
+static void run(struct monitor_vm *vm)
 {
 	uint32_t i, started = 0;
 	int devices = vm->xen ? xen_guest_start(vm->xen) : 0;
@@ -400,6 +406,14 @@ void monitor_vm_run(struct monitor_vm *vm, struct monitor_result *result)
 		pthread_join(vm->vcpus[i]->thread, NULL);
 	if (vm->xen)
 		xen_guest_wait(vm->xen);
+}
+
+void monitor_vm_run(struct monitor_vm *vm, struct monitor_result *result)
+{
+	if (vm->private->unread)
+		loop_run(vm);
+	else
+		run(vm);
 	*result = vm->loop->result;
 }
 

@@ -98,7 +98,8 @@ const struct executor_ops *monitor_executor_default(bool limits_shadow_memory);
 /**
  * monitor_vm_create - read the guest, make its memory, vCPUs and devices.
  * @options: copied where needed; the strings must outlive the VM.
- * Returns NULL with one line in @why when anything is out of order.
+ * Returns NULL with one line in @why when anything is out of order. A signal or a key may have ended it
+ * already: monitor_vm_run() says so then.
  */
 struct monitor_vm *monitor_vm_create(const struct monitor_options *options, char *why,
 				     size_t why_size);

@@ -8,9 +8,12 @@
 
 #include <pvm/xen_state.h>
 
+#include "../loop.h"
 #include "../platform.h"
 #include "../xen/xen_disk.h"
 #include "../xen/xen_guest.h"
+
+#define PIECE	(1u << 20)	/* bytes of memory between two looks at what is to end it */
 
 /* What is not memory. */
 struct parts {
@@ -121,6 +124,24 @@ static int read_devices(struct saved_reader *reader, struct xen_record *devices,
 	return saved_read(reader, devices->bytes, section.length, why, why_size);
 }
 
+/* Gibibytes may take minutes. */
+static int read_pages(struct monitor_vm *vm, struct saved_reader *reader, uint8_t *to, uint64_t size,
+		      char *why, size_t why_size)
+{
+	uint64_t piece;
+
+	for (; size; size -= piece, to += piece) {
+		piece = size < PIECE ? size : PIECE;
+		if (!loop_look(vm)) {
+			snprintf(why, why_size, "%s: interrupted", saved_reader_path(reader));
+			return -1;
+		}
+		if (saved_read(reader, to, piece, why, why_size))
+			return -1;
+	}
+	return 0;
+}
+
 /* Up to SAVED_END. Pages come in order: none comes twice. */
 static int read_memory(struct monitor_vm *vm, struct saved_reader *reader, char *why, size_t why_size)
 {
@@ -137,7 +158,7 @@ static int read_memory(struct monitor_vm *vm, struct saved_reader *reader, char 
 		    section.length / PVM_PAGE_SIZE > pages - section.index)
 			return saved_damaged(reader, "it has memory that is none", why, why_size);
 		next = section.index + section.length / PVM_PAGE_SIZE;
-		if (saved_read(reader, vm->memory.va + section.index * PVM_PAGE_SIZE, section.length, why,
+		if (read_pages(vm, reader, vm->memory.va + section.index * PVM_PAGE_SIZE, section.length, why,
 			       why_size))
 			return -1;
 	}
@@ -260,5 +281,5 @@ int saved_restore(struct monitor_vm *vm, struct saved_reader *reader, char *why,
 		free(parts->devices.bytes);
 	}
 	free(parts);
-	return error;
+	return atomic_load(&vm->over) ? 0 : error;
 }

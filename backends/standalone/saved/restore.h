@@ -16,7 +16,9 @@ int saved_options(const struct saved_description *description, const char *path,
 
 /**
  * saved_restore - all of a guest, from its file into a VM that has not run.
- * Nothing is used before all was read, and found whole. Returns 0, or -1 with one line in @why.
+ * Nothing is used before all was read, and found whole. Returns 0, or -1 with one line in @why. Signals and
+ * keys have their effect meanwhile: where they have ended the VM (monitor_vm::over) that is 0, and nothing
+ * was used.
  */
 int saved_restore(struct monitor_vm *vm, struct saved_reader *reader, char *why, size_t why_size);
 

@@ -5,10 +5,15 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <pvm/kvm.h>
@@ -142,6 +147,84 @@ Test(save, a_kernel_that_refuses)
 	cr_expect_str_eq(reply.line, "/dev/kvm: KVM_GET_XSAVE: Input/output error");
 	fake_kernel.fails = 0;
 	saving_stop();
+}
+
+/* As they come while a large file is read. */
+static void restore_with(int signal, const char *message)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, signal);
+	cr_assert_eq(pthread_sigmask(SIG_BLOCK, &set, NULL), 0);
+	cr_assert_eq(raise(signal), 0);
+	saving_signals = true;
+	vm = saving_restore(first);
+	cr_assert_not_null(vm, "%s", why);
+	monitor_vm_run(vm, &result);
+	cr_expect_eq(result.end, MONITOR_END_SIGNAL);
+	cr_expect_eq(result.status, 128 + signal);
+	cr_expect_str_eq(result.message, message);
+	cr_expect_neq(fake_kernel.regs[0].rax, 0x40, "nothing of the file was used");
+	cr_expect_not(fake_kernel.has_run);
+	cr_assert_eq(monitor_vm_destroy(vm, why, sizeof(why)), 0, "%s", why);
+	saving_forget();
+	cr_expect_eq(sigtimedwait(&set, NULL, &(struct timespec){ 0 }), -1, "it was heard");
+}
+
+Test(save, signals_end_it_while_its_file_is_read)
+{
+	restore_with(SIGINT, "ended by SIGINT");
+	fake_kernel.vms = fake_kernel.vcpus = 0;
+	restore_with(SIGTERM, "ended by SIGTERM");
+	fake_kernel.vms = fake_kernel.vcpus = 0;
+	/* It asks a guest to power off; this one does not listen yet. */
+	restore_with(SIGPWR, "ended by SIGPWR");
+}
+
+/* In a session of its own, whose terminal has the keys already. NULL, or what is wrong. */
+static const char *restore_at_a_terminal(void)
+{
+	int keyboard = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	struct termios before, after;
+
+	if (keyboard < 0 || grantpt(keyboard) || unlockpt(keyboard) || setsid() < 0)
+		return "no terminal";
+	saving_console = open(ptsname(keyboard), O_RDWR | O_CLOEXEC);
+	if (tcgetpgrp(saving_console) != getpgrp() || tcgetattr(saving_console, &before) ||
+	    write(keyboard, "\1x\n", 3) != 3)
+		return "the terminal is not ours";
+	saving_keys = true;
+	vm = saving_restore(first);
+	if (!vm)
+		return why;
+	monitor_vm_run(vm, &result);
+	if (result.end != MONITOR_END_EXIT || result.status || fake_kernel.has_run)
+		return "the guest has run";
+	if (tcgetattr(saving_console, &after) || after.c_lflag != before.c_lflag)
+		return "the terminal is not as it was";
+	return monitor_vm_destroy(vm, why, sizeof(why)) ? why : NULL;
+}
+
+/* Where Ctrl-C is the guest's. */
+Test(save, keys_end_it_while_its_file_is_read)
+{
+	char said[sizeof(why)] = "";
+	const char *wrong;
+	int ends[2];
+	pid_t child;
+
+	cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
+	child = fork();		/* who leads its processes has no new session */
+	if (!child) {
+		wrong = restore_at_a_terminal();
+		_exit(wrong && write(ends[1], wrong, strlen(wrong)) > 0);
+	}
+	close(ends[1]);
+	cr_assert_geq(read(ends[0], said, sizeof(said) - 1), 0);
+	cr_expect_str_eq(said, "");
+	close(ends[0]);
+	cr_assert_eq(waitpid(child, NULL, 0), child);
 }
 
 /* ------------------------------------------------------------------------

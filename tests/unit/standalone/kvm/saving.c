@@ -30,6 +30,7 @@
 char first[64], second[64], why[512];
 const char *saving_trace, *saving_disk;
 int saving_console = -1;
+bool saving_signals, saving_keys;
 struct monitor_options options;
 struct monitor_result result;
 struct monitor_vm *vm;
@@ -166,6 +167,8 @@ struct monitor_vm *saving_restore(const char *path)
 	cr_assert_null(wrong, "%s", wrong);
 	options.trace = saving_trace;
 	options.console_in = saving_console;
+	options.signals = saving_signals;
+	options.console_keys = saving_keys;
 	if (saving_disk)
 		options.disks[options.disk_count++].path = saving_disk;
 	options.saved = reader;

@@ -21,6 +21,7 @@ extern char why[512];
 extern const char *saving_trace;	/* where its next VM has its trace; NULL: none */
 extern const char *saving_disk;	/* --disk= of its next VM; NULL: as the file says */
 extern int saving_console;	/* what it reads as its console, or -1 */
+extern bool saving_signals, saving_keys;	/* signals are heard; Ctrl-A x ends it */
 extern struct monitor_options options;
 extern struct monitor_result result;
 extern struct monitor_vm *vm;
