@@ -8,13 +8,23 @@
 
 #include "pvm.h"
 
+/* One word of each kind: what is before them is the name, also if it looks like another. */
 const char *parse_disk(char *text, struct monitor_disk *disk)
 {
-	char *comma = strrchr(text, ',');
+	bool has_mode = false;
+	char *comma;
 
-	disk->read_only = false;
-	if (comma && (!strcmp(comma, ",ro") || !strcmp(comma, ",rw"))) {
-		disk->read_only = !strcmp(comma, ",ro");
+	disk->read_only = disk->raw = false;
+	while ((comma = strrchr(text, ','))) {
+		bool is_mode = !strcmp(comma, ",ro") || !strcmp(comma, ",rw");
+
+		if (is_mode ? has_mode : disk->raw || strcmp(comma, ",raw"))
+			break;
+		if (is_mode)
+			disk->read_only = !strcmp(comma, ",ro");
+		else
+			disk->raw = true;
+		has_mode |= is_mode;
 		*comma = '\0';
 	}
 	disk->path = text;

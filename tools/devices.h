@@ -8,7 +8,7 @@
 #include "vm.h"
 
 /**
- * parse_disk - "FILE", "FILE,ro" or "FILE,rw".
+ * parse_disk - "FILE", with ",ro" or ",rw" and ",raw" in any order.
  * parse_net - "tap=NAME", or "user" with ",forward=PORT:PORT" and ",loopback".
  * @text: is cut, and must outlive the result. Both return NULL, or what is wrong with it.
  */

@@ -22,7 +22,7 @@ static const char help[] =
 "Disks and networks of the host are the guest's as FILE says: of a file from others,\n"
 "see 'pvm info FILE' first, or name them here.\n"
 "\n"
-"  -d, --disk=FILE[,ro]      in place of the saved disks, each in its order; as large\n"
+"  -d, --disk=FILE[,ro][,raw]  in place of the saved disks, each in its order; as large\n"
 "  -n, --net=NET             in place of the saved networks, each in its order\n"
 "  -c, --console             all keys of the terminal are the guest's, Ctrl-C as well;\n"
 "                            Ctrl-A x ends the guest, Ctrl-A Ctrl-A is Ctrl-A\n"

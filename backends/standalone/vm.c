@@ -25,6 +25,7 @@
 #include "saved/restore.h"
 #include "trace.h"
 #include "trace_glue.h"
+#include "xen_disk_file.h"
 #include "xen_guest.h"
 #include "xen_start.h"
 
@@ -40,6 +41,8 @@ struct monitor_private {
 
 static int check_options(const struct monitor_options *options, char *why, size_t why_size)
 {
+	unsigned i;
+
 	if (options->vcpus > MONITOR_MAX_VCPUS) {
 		snprintf(why, why_size, "%u vCPUs: at most %d are possible", options->vcpus,
 			 MONITOR_MAX_VCPUS);
@@ -58,6 +61,10 @@ static int check_options(const struct monitor_options *options, char *why, size_
 			"--shadow-memory: the %s backend's shadow tables are the kernel's: limit them with a memory control group",
 			options->executor->name);
 		return -1;
+	}
+	for (i = 0; i < options->disk_count; i++) {
+		if (xen_disk_file_check_format(&options->disks[i], why, why_size))
+			return -1;
 	}
 	return 0;
 }

@@ -26,6 +26,7 @@
 struct monitor_disk {
 	const char *path;		/* a file or a block device, raw */
 	bool read_only;
+	bool raw;			/* also if it looks like an image of another format */
 	const char *written;		/* the time it has to have, of a guest that goes on; NULL: any */
 };
 

@@ -25,6 +25,12 @@ static void not_elf(struct elf_builder *elf)
 	memcpy(elf->header.e_ident, "MZ\0\0", 4);
 }
 
+/* No guest either, but what qemu-img makes begins so. */
+static void qcow2(struct elf_builder *elf)
+{
+	memcpy(elf->header.e_ident, "QFI\xfb", 4);
+}
+
 static void bits32(struct elf_builder *elf)
 {
 	elf->header.e_ident[EI_CLASS] = ELFCLASS32;
@@ -112,7 +118,7 @@ static const struct {
 	void (*damage)(struct elf_builder *elf);
 } kinds[] = {
 	{ "truncated", truncated }, { "headerless", headerless }, { "empty", empty },
-	{ "not_elf", not_elf }, { "bits32", bits32 }, { "machine", machine },
+	{ "not_elf", not_elf }, { "qcow2", qcow2 }, { "bits32", bits32 }, { "machine", machine },
 	{ "dynamic", dynamic }, { "pie", pie }, { "overlap", overlap }, { "outside", outside },
 	{ "boot_area", boot_area }, { "entry", entry }, { "upper_half", upper_half },
 	{ "script", script }, { "xen_kernel", xen_kernel }, { "note_dual", note_dual }, { "note_single", note_single },

@@ -56,6 +56,7 @@ static int take_disks(const struct saved_description *description, const char *p
 
 		if (!replaced) {
 			disk->path = saved->path;
+			disk->raw = true;	/* the guest may have written anything */
 			disk->written = *saved->written ? saved->written : NULL;
 		}
 		if (replaced && disk->read_only && !saved->read_only)

@@ -31,6 +31,52 @@ static bool is_a_disk(const struct stat *status)
 	return S_ISBLK(status->st_mode) || S_ISREG(status->st_mode);
 }
 
+/* What they begin with, or have at a certain place. */
+static const struct {
+	const char *name;
+	unsigned at, length;
+	const char *bytes;
+} formats[] = {
+	{ "qcow2", 0, 4, "QFI\xfb" }, { "QED", 0, 4, "QED" }, { "VMDK", 0, 4, "KDMV" }, { "VMDK", 0, 4, "COWD" },
+	{ "VMDK", 0, 21, "# Disk DescriptorFile" }, { "VHDX", 0, 8, "vhdxfile" }, { "VHD", 0, 8, "conectix" },
+	{ "VDI", 0x40, 4, "\x7f\x10\xda\xbe" },
+};
+
+/* NULL: it looks like none of them. */
+static const char *format_of(const char *path)
+{
+	char start[XEN_BLK_SECTOR] = "";
+	struct stat status;
+	size_t i;
+	int fd;
+
+	if (stat(path, &status) < 0 || !is_a_disk(&status))
+		return NULL;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return NULL;
+	if (pread(fd, start, sizeof(start), 0) < 0)
+		start[0] = '\0';
+	close(fd);
+	for (i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
+		if (!memcmp(start + formats[i].at, formats[i].bytes, formats[i].length))
+			return formats[i].name;
+	}
+	return NULL;
+}
+
+int xen_disk_file_check_format(const struct monitor_disk *from, char *why, size_t why_size)
+{
+	const char *name = from->raw ? NULL : format_of(from->path);
+
+	if (!name)
+		return 0;
+	snprintf(why, why_size,
+		 "disk %s: a %s image, and no raw disk: 'qemu-img convert -O raw' makes one of it; with ',raw' after its name it is taken as it is",
+		 from->path, name);
+	return -1;
+}
+
 /* NULL also where there is no memory: then it cannot be saved, and can run. */
 static char *from_root(const char *path)
 {

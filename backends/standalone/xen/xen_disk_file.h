@@ -16,6 +16,10 @@ struct xen_disk_file {
 	uint64_t bytes;
 };
 
+/* Before all else: is it an image of a format that has more in it than the disk? It is no disk then, unless
+ * the user says so. 0, or -1 with one line in @why; 0 also where it cannot be read. */
+int xen_disk_file_check_format(const struct monitor_disk *from, char *why, size_t why_size);
+
 /* Returns 0, or -1 with one line in @why; in both cases to be closed. */
 int xen_disk_file_open(struct xen_disk_file *file, const struct monitor_disk *from, char *why,
 		       size_t why_size);

@@ -107,12 +107,12 @@ Test(save_disk, a_name_that_is_anothers_is_not_written_down)
  * What was written since.
  */
 
-static void write_image(void)
+static void write_image(const char *text)
 {
 	int fd = open(image, O_WRONLY | O_CLOEXEC);
 
 	usleep(20000);		/* clocks of files have ticks */
-	cr_assert_eq(write(fd, "x", 1), 1);
+	cr_assert_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
 	close(fd);
 }
 
@@ -144,7 +144,7 @@ Test(save_disk, a_disk_that_was_not_written)
 Test(save_disk, a_disk_that_was_written_since)
 {
 	save_with_image(&saving_goes_on);
-	write_image();
+	write_image("x");
 	expect_refused(" is not as it was when the guest was saved: name a copy of that moment by --disk=");
 	/* Who names it knows what it is. */
 	saving_disk = link_name;
@@ -164,4 +164,16 @@ Test(save_disk, a_disk_without_a_time_is_not_compared)
 {
 	start_with(image);
 	saving_stop();
+}
+
+/* It is the guest's, who may write anything there. One that the user names is looked at. */
+Test(save_disk, a_disk_that_looks_like_an_image)
+{
+	write_image("QFI\xfb");
+	start_with(link_name);
+	saving_stop();
+	saving_disk = link_name;
+	cr_expect_null(saving_restore(first));
+	cr_expect(strstr(why, ": a qcow2 image, and no raw disk"), "%s", why);
+	saving_forget();
 }

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "guest.h"
+#include "xen_disk_file.h"
 #include "xen_blk.h"
 
 #define FRONT	"device/vbd/51712/"
@@ -117,6 +118,53 @@ Test(xen_disk, what_cannot_be_one)
 	from.read_only = false;
 	cr_expect(is_refused("in use by another"), "%s", why);
 	xen_disk_destroy(other);
+}
+
+/* ------------------------------------------------------------------------
+ * Formats.
+ */
+
+static int check_format(unsigned at, const char *bytes, size_t length)
+{
+	int fd;
+
+	make_file("image", 4096);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	cr_assert_eq(pwrite(fd, bytes, length, at), (ssize_t)length);
+	close(fd);
+	return xen_disk_file_check_format(&from, why, sizeof(why));
+}
+
+Test(xen_disk, images_of_other_formats_are_not_taken_for_disks)
+{
+	static const struct {
+		const char *name, *bytes;
+		unsigned at, length;
+	} rows[] = {
+		{ "qcow2", "QFI\xfb\0\0\0\3", 0, 8 }, { "QED", "QED\0", 0, 4 }, { "VMDK", "KDMV", 0, 4 },
+		{ "VMDK", "# Disk DescriptorFile\n", 0, 22 }, { "VHDX", "vhdxfile", 0, 8 },
+		{ "VHD", "conectix", 0, 8 }, { "VDI", "\x7f\x10\xda\xbe", 0x40, 4 },
+	};
+	char said[32];
+	size_t i;
+
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		from.raw = false;
+		cr_expect_eq(check_format(rows[i].at, rows[i].bytes, rows[i].length), -1, "row %zu", i);
+		snprintf(said, sizeof(said), ": a %s image", rows[i].name);
+		cr_expect(strstr(why, said) && strstr(why, path), "%s", why);
+		cr_expect(strstr(why, "'qemu-img convert -O raw'"), "%s", why);
+		from.raw = true;
+		cr_expect_eq(check_format(rows[i].at, rows[i].bytes, rows[i].length), 0, "row %zu", i);
+		from.raw = false;
+		cr_expect_eq(check_format(rows[i].at + 1, rows[i].bytes, rows[i].length), 0, "row %zu", i);
+	}
+	cr_expect_eq(check_format(0, "QED!", 4), 0, "its fourth byte is 0");
+	/* Others say what is wrong with these, and a pipe is not waited for. */
+	snprintf(path, sizeof(path), "%s/nothing", folder);
+	cr_expect_eq(xen_disk_file_check_format(&from, why, sizeof(why)), 0);
+	cr_assert_eq(mkfifo(path, 0600), 0);
+	cr_expect_eq(xen_disk_file_check_format(&from, why, sizeof(why)), 0);
 }
 
 /* ------------------------------------------------------------------------
