@@ -34,6 +34,7 @@
 #define EXTRA_DEBUG	4u
 #define EXTRA_CR4	8u
 #define EXTRA_MSRS	16u
+#define EXTRA_CPUNODE	32u
 
 /* In pvm_switcher_cpu::mitigations, beside PVM_MITIGATE_*: global_gva is to go at this entry. */
 #define MITIGATE_GLOBAL	(1u << 31)
@@ -151,13 +152,15 @@ struct pvm_switcher_cpu {
 	uint64_t segment_base[2];		/* FS, GS */
 	uint64_t msrs_end;			/* EXTRA_MSRS: the address after the last of msrs[] */
 	struct switcher_msr msrs[PVM_SWITCHER_MSRS];
+	/* EXTRA_CPUNODE: the guest's entry; the host's; where in gdt[] it is. In an NMI Linux finds a CPU's
+	 * own data by the host's: the guest's is there while the switcher's IDT is loaded, and no longer. */
+	uint64_t guest_cpunode, cpunode, cpunode_at;
 	uint16_t host_ds, host_es, host_fs, host_gs, host_ss, switcher_ss;
 	struct switcher_dtr idtr, host_idtr;
 
 	/* C's alone. */
 	struct pvm_switcher *switcher;
 	struct pvm_switcher_vcpu *loaded;	/* whose copies these are */
-	uint64_t cpunode;		/* the host's entry */
 	bool (*owns_fault)(void *host, uint64_t cr2);	/* pvm_switcher_ops's; NULL: none */
 	struct pvm_switcher_vcpu *active;	/* in pvm_switcher_run(); others compare it alone */
 	uint64_t runs;			/* entries begun; read by others */

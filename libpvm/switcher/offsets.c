@@ -97,8 +97,11 @@ static void cpu_offsets(void)
 	CPU(FLUSHES_PAID, stats.flushes_paid);
 }
 
-static void ldt_offsets(void)
+static void table_offsets(void)
 {
+	CPU(GUEST_CPUNODE, guest_cpunode);
+	CPU(CPUNODE, cpunode);
+	CPU(CPUNODE_AT, cpunode_at);
 	CPU(GUEST_LDT, guest_ldt);
 	CPU(SEGMENT, segment);
 	CPU(SEGMENT_BASE, segment_base);
@@ -153,6 +156,7 @@ static void constants(void)
 	VALUE(AREA_SMAP, AREA_SMAP);
 	VALUE(EXTRA_CR4, EXTRA_CR4);
 	VALUE(EXTRA_MSRS, EXTRA_MSRS);
+	VALUE(EXTRA_CPUNODE, EXTRA_CPUNODE);
 	VALUE(KIND_VECTOR, KIND_VECTOR);
 	VALUE(KIND_SYSCALL, KIND_SYSCALL);
 	VALUE(KIND_SYSCALL32, KIND_SYSCALL32);
@@ -173,7 +177,7 @@ void pvm_switcher_offsets(void)
 {
 	constants();
 	cpu_offsets();
-	ldt_offsets();
+	table_offsets();
 	msr_offsets();
 	vcpu_offsets();
 	ROOTS(CR3, cr3);

@@ -153,8 +153,10 @@ static void copy_registers(struct pvm_switcher_cpu *cpu, struct pvm_switcher_vcp
 	cpu->pgtbl_flags = vcpu->cr4 & PVM_CR4_LA57 ? PVM_LOAD_PGTBL_LA57 : 0;
 	set_stack_range(cpu, vcpu);
 	memcpy(&cpu->gdt[config->tls_index], vcpu->tls, sizeof(vcpu->tls));
-	if (config->cpunode_sel)
-		cpu->gdt[PVM_SEL_INDEX(config->cpunode_sel)] = vcpu->cpunode ? vcpu->cpunode : cpu->cpunode;
+	cpu->guest_cpunode = vcpu->cpunode;
+	cpu->extras &= ~EXTRA_CPUNODE;
+	if (config->cpunode_sel && vcpu->cpunode && vcpu->cpunode != cpu->cpunode)
+		cpu->extras |= EXTRA_CPUNODE;
 	if (pvm_unlikely(vcpu->vm->config.host_ldt))
 		pvm_switcher_take_ldt(cpu, svcpu);
 }

@@ -47,8 +47,11 @@ static void set_gdt(struct pvm_switcher_cpu *cpu, const uint64_t *host_gdt)
 	*gdt_entry(cpu, config->user32_cs) = DESC_CODE32 | DESC_DPL3;
 	*gdt_entry(cpu, config->user_ds) = DESC_DATA | DESC_DPL3;
 	*gdt_entry(cpu, config->user_cs) = DESC_CODE64 | DESC_DPL3;
-	if (config->cpunode_sel)
+	if (config->cpunode_sel) {
 		cpu->cpunode = host_gdt[config->cpunode_sel >> 3];
+		cpu->cpunode_at = pvm_switcher_alias(cpu, gdt_entry(cpu, config->cpunode_sel));
+		*gdt_entry(cpu, config->cpunode_sel) = cpu->cpunode;
+	}
 	pvm_switcher_set_tss_descriptor(cpu);
 	if (config->ldt_sel)
 		pvm_switcher_set_spare_ldt(cpu);

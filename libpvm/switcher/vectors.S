@@ -209,6 +209,7 @@ PLACE pvm_switcher_nmi_end
 	leaq	pvm_switcher_\name\()_end(%rip), %rcx
 	cmpq	%rcx, IST_RIP(%rsp)
 	jae	.Lelsewhere\@
+left_\name:
 	leaq	pvm_switcher_\refused(%rip), %rcx
 	movq	%rcx, IST_RIP(%rsp)
 	leaq	CPU_FRAME(%rax), %rcx
@@ -224,6 +225,7 @@ PLACE pvm_switcher_mc
 	jnz	1f
 	PEND PENDING_MC CPU_WINDOW_MCES
 	ABI_FRAMES LEFT_WITHIN
+not_left:
 	leaq	pvm_switcher_nmi(%rip), %rcx
 	cmpq	%rcx, IST_RIP(%rsp)
 	jb	2f

@@ -161,6 +161,9 @@ enter_null_ss:
  * guest's breakpoints come last: after the last access to what is not the switcher's
  * but the vCPU's registers. */
 enter_extras:
+	testl	$EXTRA_CPUNODE, C(EXTRAS)
+	jnz	enter_cpunode
+enter_cpunode_done:
 	cmpq	$0, C(GUEST_DR7)
 	je	1f
 	movq	C(GUEST_DR7), %rax
@@ -194,6 +197,19 @@ enter_msrs_done:
 	xorl	%edx, %edx
 	wrmsr
 	jmp	enter_extras_done
+
+/* S12: what LSL and Linux's NMI handler find of the CPU's number. Only while the switcher's IDT is loaded. */
+enter_cpunode:
+	movq	C(GUEST_CPUNODE), %rax
+	movq	C(CPUNODE_AT), %rcx
+	movq	%rax, (%rcx)
+	jmp	enter_cpunode_done
+
+leave_cpunode:
+	movq	C(CPUNODE), %rax
+	movq	C(CPUNODE_AT), %rcx
+	movq	%rax, (%rcx)
+	jmp	leave_cpunode_done
 
 /* The host's value is what it is now: an NMI's handler may have changed it since the host made the
  * list, and from here on none does. Clobbers rbx, too. */
@@ -279,7 +295,10 @@ leave_extras:
 	je	1f
 	xorl	%eax, %eax
 	movq	%rax, %dr7
-1:	testl	$EXTRA_CR4, C(EXTRAS)
+1:	testl	$EXTRA_CPUNODE, C(EXTRAS)
+	jnz	leave_cpunode
+leave_cpunode_done:
+	testl	$EXTRA_CR4, C(EXTRAS)
 	jz	1f
 	movq	%cr4, %rax
 	cmpq	%rax, C(HOST_CR4)

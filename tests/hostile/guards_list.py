@@ -235,6 +235,8 @@ XEN = (
           "	invlpg	(%rdx)				/* S6 */\n", "", "bochs.direct-xen"),
     guard("S6 a frame's last byte, where the host has a global page", XEN_DIRECT, "	invlpg	(%rax)\n", "",
           "bochs.direct-xen"),
+    guard("S12 the CPU's number, by which Linux finds its own data", "libpvm/switcher/world.S",
+          "	movq	%rax, (%rcx)\n	jmp	leave_cpunode_done", "	jmp	leave_cpunode_done", "ring0.direct-xen.pku"),
     guard("S12 an error of the guest's stack, in a direct switch", "libpvm/switcher/vectors.S", "	ABI_FRAMES LEFT_WITHIN\n", "",
           "ring0.everywhere-xen.mc"),
     guard("S6 frames below a guest's upper half", XEN_DIRECT, "	jb	\\otherwise\n", "", *XEN_RING0),

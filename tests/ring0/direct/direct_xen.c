@@ -499,6 +499,47 @@ static void vcpu_info_moves(void)
 	print("S8: a vcpu_info moves\n");
 }
 
+static uint64_t limit_of(uint64_t selector)
+{
+	uint64_t limit = ~0ull;
+
+	__asm__ volatile("lsl %1, %0" : "+r"(limit) : "r"(selector) : "cc");
+	return limit;
+}
+
+/* S12: the guest's number of a CPU is the guest's alone. Linux's NMI handler finds its CPU's own data by the
+ * entry that is in the GDT, which stays the switcher's while exits are answered. */
+static void numbers_of_cpus(void)
+{
+	static const uint8_t code[] = {
+		0xb8, CPUNODE_SEL, 0, 0, 0,	/* mov $CPUNODE_SEL, %eax */
+		0x0f, 0x03, 0xc0,		/* lsl %eax, %eax */
+		0x0f, 0x0b,
+	};
+	uint64_t hosts = limit_of(CPUNODE_SEL), entry = test.vcpu.cpunode;
+	struct pvm_switcher_exit exit;
+	unsigned pass;
+
+	random_state(&before, VERSION);
+	before.nmi_masked = before.nmi_pending = 0;
+	before.rflags &= ~(uint64_t)PVM_RFLAGS_TF;
+	before.rip = CODE_GPA + 0x800;
+	memcpy(test.memory + before.rip, code, sizeof(code));
+	for (pass = 0; pass < 2; pass++) {
+		load(&before);
+		test.vcpu.cpunode = (test.vcpu.cpunode & ~0xffffull) | (hosts + 1 + pass);
+		test_vm_run(&exit);
+		if (exit.guest.vector != PVM_VEC_UD || (test.vcpu.gpr[PVM_RAX] & 0xffff) != hosts + 1 + pass)
+			fail("the guest has the number of CPU %lx, vector %u", test.vcpu.gpr[PVM_RAX],
+			     exit.guest.vector);
+		if (limit_of(CPUNODE_SEL) != hosts)
+			fail("S12: the host has the guest's number of a CPU");
+	}
+	test.vcpu.cpunode = entry;
+	test.vcpu.state_gen++;
+	print("S12: numbers of CPUs are each one's own\n");
+}
+
 /* As a kernel does at its start, but by hand. */
 static void begin(void)
 {
@@ -543,6 +584,7 @@ void minivisor_main(void)
 	hosts_pages_are_its_own();
 	last_address_of_a_half();
 	vcpu_info_moves();
+	numbers_of_cpus();
 	print("%lu NMIs, %lu machine checks\n", this_cpu()->nmis, minivisor_machine_checks);
 	print("all agree\n");
 	machine_exit(0);
