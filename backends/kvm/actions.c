@@ -219,6 +219,8 @@ int pvm_kvm_skip_instruction(struct kvm_vcpu *vcpu)
 	uint64_t value = vcpu->arch.regs[VCPU_REGS_RAX], rax = v->pvm.gpr[PVM_RAX];
 	enum pvm_action action = v->action;
 
+	if (unlikely(pvm_kvm_is_untold(v)))
+		pvm_kvm_look_untold(v);		/* an error is KVM_RUN's, before the next entry */
 	v->action = PVM_ACT_RESUME;
 	if (has_operands(action))
 		take_in(v);

@@ -335,6 +335,15 @@ void pvm_kvm_get_exit_info(struct kvm_vcpu *vcpu, u32 *reason, u64 *info1, u64 *
  */
 void pvm_kvm_untold_init(struct pvm_kvm *vm);
 void pvm_kvm_untold_destroy(struct pvm_kvm *vm);
+/* Memory of user space's from @hva on, of @count pages, is at @first. */
+struct pvm_kvm_seen_part {
+	gfn_t first;
+	unsigned long hva, count;
+};
+
+/* Of the slots that vCPUs may have memory of, and that need not be KVM's any more: the next one with a number
+ * from *@id on, which is counted up. False: there is none. */
+bool pvm_kvm_next_seen(struct pvm_kvm *vm, unsigned long *id, struct pvm_kvm_seen_part *part);
 /* Interrupts are off: there may be work for pvm_kvm_look_untold() before an entry. */
 bool pvm_kvm_is_untold(struct pvm_kvm_vcpu *v);
 /* The engine is told what KVM has not told. May sleep; in KVM's SRCU. 0 or -ENOMEM: the vCPU must not go

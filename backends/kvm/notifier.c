@@ -73,9 +73,29 @@ static void forget(struct pvm_kvm *vm, const struct part *part)
 	}
 }
 
+/* @fn for what of a slot lies in [start, stop) of user space's addresses. True: it has found something. */
+static bool for_part(struct pvm_kvm *vm, const struct pvm_kvm_seen_part *slot, unsigned long start,
+		     unsigned long stop, bool may_sleep, part_fn fn)
+{
+	unsigned long hva = slot->hva, first = max(start, hva);
+	unsigned long end = min(stop, hva + (slot->count << PAGE_SHIFT));
+	struct part part = {
+		.first = slot->first + ((first - hva) >> PAGE_SHIFT),
+		.end = slot->first + ((end - hva + PAGE_SIZE - 1) >> PAGE_SHIFT),
+		.may_sleep = may_sleep,
+	};
+
+	if (first >= end)
+		return false;
+	fn(vm, &part);
+	return part.found;
+}
+
 /* @fn for all of guest memory that lies in [start, stop) of user space's addresses. */
 static bool for_parts(struct pvm_kvm *vm, unsigned long start, unsigned long stop, bool may_sleep, part_fn fn)
 {
+	struct pvm_kvm_seen_part seen;
+	unsigned long id = 0;
 	bool found = false;
 	int idx, space;
 
@@ -87,19 +107,14 @@ static bool for_parts(struct pvm_kvm *vm, unsigned long start, unsigned long sto
 		for (; node; node = interval_tree_iter_next(node, start, stop - 1)) {
 			struct kvm_memory_slot *slot =
 				container_of(node, struct kvm_memory_slot, hva_node[slots->node_idx]);
-			unsigned long hva = slot->userspace_addr;
-			unsigned long first = max(start, hva);
-			unsigned long end = min(stop, hva + (slot->npages << PAGE_SHIFT));
-			struct part part = {
-				.first = slot->base_gfn + ((first - hva) >> PAGE_SHIFT),
-				.end = slot->base_gfn + ((end - hva + PAGE_SIZE - 1) >> PAGE_SHIFT),
-				.may_sleep = may_sleep,
-			};
+			struct pvm_kvm_seen_part part = { slot->base_gfn, slot->userspace_addr,
+							  slot->npages };
 
-			fn(vm, &part);
-			found |= part.found;
+			found |= for_part(vm, &part, start, stop, may_sleep, fn);
 		}
 	}
+	while (pvm_kvm_next_seen(vm, &id, &seen))
+		found |= for_part(vm, &seen, start, stop, may_sleep, fn);
 	srcu_read_unlock(&vm->kvm.srcu, idx);
 	return found;
 }

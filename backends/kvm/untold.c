@@ -5,8 +5,9 @@
  *
  * KVM makes a slot invalid, gives its slots another generation, and makes every vCPU leave its guest, before
  * the slot goes. So a vCPU that finds another generation looks for what is gone before it enters its guest
- * again. (User space can turn that request off, by KVM_X86_QUIRK_SLOT_ZAP_ALL: a vCPU that does not leave its
- * guest then has the slot's memory, which is user space's still, until it does.)
+ * again. Until one has looked, what Linux takes away is looked for in the slots that were seen, too: no vCPU
+ * has memory that is user space's no more (M10). (User space can keep KVM from making vCPUs leave, by
+ * KVM_X86_QUIRK_SLOT_ZAP_ALL: then a guest has the memory of a slot that has gone until its next exit.)
  */
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -24,6 +25,7 @@ struct seen_slot {
 	gfn_t first;
 	unsigned long count, hva;
 	bool is_readonly;
+	struct rcu_head rcu;		/* notifiers read without a lock */
 };
 
 static struct seen_slot as_seen(const struct kvm_memory_slot *slot)
@@ -57,7 +59,7 @@ static void find_gone(struct pvm_kvm *vm, struct kvm_memslots *slots, bool all_m
 		if (all_may_be || !is_there(id_to_memslot(slots, id), seen)) {
 			pvm_kvm_slot_goes(vm, seen->first, seen->count);
 			xa_erase(all, id);
-			kfree(seen);
+			kfree_rcu(seen, rcu);
 		}
 		cond_resched();
 	}
@@ -87,12 +89,29 @@ static int remember_new(struct pvm_kvm *vm, struct kvm_memslots *slots)
 	return 0;
 }
 
-/* An address space of SMM's, which no PVM guest has, is not asked for. */
+/* While KVM changes slots their generation is that of before, with a mark: of the first step of a change
+ * nothing has to be known yet, and the second step's is another one than before the change. An address space
+ * of SMM's, which no PVM guest has, is not asked for. */
 static bool has_other_slots(struct pvm_kvm *vm, const struct kvm_memslots *slots, u64 *generation)
 {
-	*generation = READ_ONCE(slots->generation);
-	return *generation != smp_load_acquire(&vm->memory.untold.generation) &&
-	       !(*generation & KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS);
+	*generation = READ_ONCE(slots->generation) & ~KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS;
+	return *generation != smp_load_acquire(&vm->memory.untold.generation);
+}
+
+bool pvm_kvm_next_seen(struct pvm_kvm *vm, unsigned long *id, struct pvm_kvm_seen_part *part)
+{
+	struct seen_slot *seen;
+	u64 generation;
+
+	if (!has_other_slots(vm, rcu_access_pointer(vm->kvm.memslots[0]), &generation))
+		return false;		/* they are KVM's */
+	rcu_read_lock();
+	seen = xa_find(&vm->memory.untold.slots, id, ULONG_MAX, XA_PRESENT);
+	if (seen)
+		*part = (struct pvm_kvm_seen_part){ seen->first, seen->hva, seen->count };
+	rcu_read_unlock();
+	++*id;
+	return seen;
 }
 
 static int look(struct pvm_kvm *vm)
@@ -210,6 +229,11 @@ void pvm_kvm_untold_destroy(struct pvm_kvm *vm)
 	xa_destroy(&vm->memory.untold.slots);
 }
 #else
+bool pvm_kvm_next_seen(struct pvm_kvm *vm, unsigned long *id, struct pvm_kvm_seen_part *part)
+{
+	return false;
+}
+
 void pvm_kvm_watch_emulator(struct kvm_vcpu *vcpu)
 {
 }

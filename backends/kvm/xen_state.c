@@ -150,7 +150,10 @@ static int with_vcpu(struct pvm_kvm *vm, struct pvm_kvm_vcpu *v, const struct pv
 	if (any_runs(&vm->kvm) || !mutex_trylock(&v->vcpu.mutex))
 		return -EBUSY;
 	idx = srcu_read_lock(&vm->kvm.srcu);
-	if (request->op == PVM_KVM_XEN_SAVE)
+	error = pvm_kvm_look_untold(v);
+	if (error)
+		;
+	else if (request->op == PVM_KVM_XEN_SAVE)
 		error = save(vm, v, request, state);
 	else
 		error = restore(vm, v, request, state);
