@@ -121,6 +121,7 @@ struct pvm_kvm_xen {
 	u32 mul;			/* as struct pvm_clock's */
 	s8 shift;
 	bool tsc_is_stable;
+	unsigned long tsc_was_left;	/* bit 0: it was, and is not any more */
 	bool has_m2p;
 	struct pvm_kvm_m2p m2p;
 	bool is_lost;			/* the slot of the shared_info was taken away */

@@ -24,7 +24,7 @@
 
 /* ------------------------------------------------------------------------
  * Time. The guest's clock goes by the TSC; so does ours, unless CPUs disagree on it: then each CPU that a
- * vCPU comes to, and each of its timers, tells it the time anew.
+ * vCPU comes to, and each of its timers, tells it the time anew. Linux may find that out at any time.
  */
 
 static u64 scale(u64 ticks, u32 mul, s8 shift)
@@ -36,9 +36,10 @@ void pvm_kvm_xen_clock(void *host, struct pvm_clock *now)
 {
 	const struct pvm_kvm_xen *xen = &((struct pvm_kvm *)host)->xen;
 
-	*now = (struct pvm_clock){ .mul = xen->mul, .shift = xen->shift, .stable = xen->tsc_is_stable };
+	*now = (struct pvm_clock){ .mul = xen->mul, .shift = xen->shift };
 	now->tsc = rdtsc_ordered();
-	if (xen->tsc_is_stable)
+	now->stable = smp_load_acquire(&xen->tsc_is_stable);
+	if (now->stable)
 		now->ns = xen->ns_start + scale(now->tsc - xen->tsc_start, xen->mul, xen->shift);
 	else
 		now->ns = xen->ns_start + (ktime_get_raw_ns() - xen->raw_start);
@@ -52,11 +53,27 @@ void pvm_kvm_xen_set_clock(struct pvm_kvm *vm, u64 ns)
 	vm->xen.ns_start = ns;
 }
 
+/* The clock goes on by another one, from where it is. */
+static void look_at_tsc(struct pvm_kvm *vm)
+{
+	struct pvm_kvm_xen *xen = &vm->xen;
+	u64 passed;
+
+	if (likely(!READ_ONCE(xen->tsc_is_stable) || !check_tsc_unstable()) ||
+	    test_and_set_bit(0, &xen->tsc_was_left))
+		return;
+	passed = scale(rdtsc_ordered() - xen->tsc_start, xen->mul, xen->shift);
+	xen->raw_start = ktime_get_raw_ns() - passed;
+	smp_store_release(&xen->tsc_is_stable, false);
+	pvm_xen_clock_changed(&vm->pvm);
+}
+
 static enum hrtimer_restart timer_fires(struct hrtimer *timer)
 {
 	struct pvm_kvm_vcpu *v = container_of(timer, struct pvm_kvm_vcpu, xen_timer);
 	struct pvm_kvm *vm = to_pvm_kvm(v->vcpu.kvm);
 
+	look_at_tsc(vm);
 	if (!vm->xen.tsc_is_stable)
 		pvm_xen_clock_changed(&vm->pvm);
 	pvm_xen_timer(&v->pvm);
@@ -91,8 +108,11 @@ void pvm_kvm_xen_vcpu_load(struct pvm_kvm_vcpu *v, int cpu)
 {
 	struct pvm_kvm *vm = to_pvm_kvm(v->vcpu.kvm);
 
-	if (pvm_kvm_is_xen(vm) && !vm->xen.tsc_is_stable && v->last_cpu != cpu)
-		pvm_xen_clock_changed(&vm->pvm);
+	if (pvm_kvm_is_xen(vm)) {
+		look_at_tsc(vm);
+		if (!vm->xen.tsc_is_stable && v->last_cpu != cpu)
+			pvm_xen_clock_changed(&vm->pvm);
+	}
 	v->last_cpu = cpu;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
  * perf: the host's performance counters are what perf wants in a guest, and in the host what they were.
- * perf_lie stands in for them, with an MSR that both can read.
+ * lies stands in for them, with an MSR that both can read.
  */
 #define _GNU_SOURCE
 #include "client.h"
@@ -17,8 +17,8 @@
 #include <pvm/vcpu.h>
 
 #define MEMORY		(2ull << 20)
-#define LIE		"/modules/perf_lie.ko"
-#define COUNT		"/sys/module/perf_lie/parameters/count"
+#define LIE		"/modules/lies.ko"
+#define COUNT		"/sys/module/lies/parameters/count"
 #define IN_GUEST	0x5eed
 #define ROUNDS		200
 
@@ -99,7 +99,7 @@ int main(void)
 	      "more than that: the guest does not run");
 	machine_put(COUNT, "0");
 	machine_destroy(&m);
-	if (syscall(SYS_delete_module, "perf_lie", 0))
-		machine_die("perf_lie stays: %s", strerror(errno));
+	if (syscall(SYS_delete_module, "lies", 0))
+		machine_die("lies stays: %s", strerror(errno));
 	return check_finish();
 }

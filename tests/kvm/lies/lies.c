@@ -1,19 +1,31 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
- * perf that wants MSRs changed in guests, though no emulated CPU has counters: IA32_TSC_AUX, which a guest
- * sees with RDTSCP, and others. /sys/module/perf_lie/parameters/count: how many.
+ * What hosts rarely are, by /sys/module/lies/parameters/:
+ * count	perf wants so many MSRs changed in guests, though no emulated CPU has counters: IA32_TSC_AUX, which a
+ *		guest sees with RDTSCP, and others
+ * tsc		CPUs disagree on the TSC, from here on
  */
 #include <linux/kprobes.h>
 #include <linux/module.h>
 #include <asm/msr.h>
 #include <asm/mtrr.h>
 #include <asm/perf_event.h>
+#include <asm/tsc.h>
 
 #define MSRS 9
 #define IN_GUEST 0x5eed
 
 static unsigned int count;
 module_param(count, uint, 0644);
+
+static int tsc_set(const char *value, const struct kernel_param *parameter)
+{
+	mark_tsc_unstable("a test");
+	return 0;
+}
+
+static const struct kernel_param_ops tsc_ops = { .set = tsc_set };
+module_param_cb(tsc, &tsc_ops, NULL, 0200);
 
 static struct perf_guest_switch_msr msrs[MSRS];
 
@@ -39,7 +51,7 @@ static struct kretprobe probe = {
 	.data_size = sizeof(struct call), .maxactive = 64,
 };
 
-static int __init perf_lie_init(void)
+static int __init lies_init(void)
 {
 	unsigned int i;
 
@@ -49,12 +61,12 @@ static int __init perf_lie_init(void)
 	return register_kretprobe(&probe);
 }
 
-static void __exit perf_lie_exit(void)
+static void __exit lies_exit(void)
 {
 	unregister_kretprobe(&probe);
 }
 
-module_init(perf_lie_init);
-module_exit(perf_lie_exit);
+module_init(lies_init);
+module_exit(lies_exit);
 MODULE_DESCRIPTION("For a test of kvm-pvm");
 MODULE_LICENSE("Dual BSD/GPL");
