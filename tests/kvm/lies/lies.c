@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0
 /*
  * What hosts rarely are, by /sys/module/lies/parameters/:
- * count	perf wants so many MSRs changed in guests, though no emulated CPU has counters: IA32_TSC_AUX, which a
- *		guest sees with RDTSCP, and others
+ * count	perf wants so many MSRs changed in guests, though no emulated CPU has counters: IA32_TSC_AUX,
+ *		which a guest sees with RDTSCP, and others
  * tsc		CPUs disagree on the TSC, from here on
  */
 #include <linux/kprobes.h>
