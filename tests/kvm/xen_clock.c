@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * The clock of a Xen PV guest on a host that finds out, while the guest lives, that its CPUs' TSCs disagree. On
- * a host with one CPU, where they do not before, and with the module lies.
+ * The clock of a Xen PV guest on a host that finds out, while the guest lives, that its CPUs' TSCs disagree.
+ * On a host with one CPU, where they do not before, and with the module lies.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
