@@ -530,6 +530,20 @@ def scene_killed(pvm, guests, folder):
         fail(f"status {process.returncode}: {errors}")
 
 
+def scene_session(pvm, guests, folder):
+    """Stubs are of pvm's session, whose share of the CPUs they have (`nice`), and of no process group that keys
+    reach."""
+    terminal = on_terminal(folder, run(pvm, "--smp=2", f"{guests}/forever.elf"))
+    until("the guest runs", lambda: computing(terminal.job))
+    stubs = children(terminal.job)
+    for stub in stubs:
+        if os.getsid(stub) != os.getsid(terminal.job) or os.getpgid(stub) == os.getpgid(terminal.job):
+            fail(f"stub {stub}: session {os.getsid(stub)}, process group {os.getpgid(stub)}; pvm "
+                 f"{terminal.job}: {os.getsid(terminal.job)}, {os.getpgid(terminal.job)}")
+    os.kill(terminal.job, signal.SIGTERM)
+    terminal.expect_end(143)
+
+
 def main():
     scene, pvm, guests = sys.argv[1:]
     with tempfile.TemporaryDirectory() as folder:

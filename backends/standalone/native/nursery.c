@@ -100,14 +100,16 @@ static int image_file(void)
 	return fd;
 }
 
-/* A session of its own: the terminal's signals are the monitor's. The zygote drops what came before that. */
+/* A process group of its own: the terminal's keys are the monitor's. The zygote drops what came before that.
+ * No session of its own: Linux shares the CPUs out by sessions, and `nice` counts within one only. */
 static void keep_signals_away(posix_spawnattr_t *attributes)
 {
 	sigset_t all;
 
 	sigfillset(&all);
 	posix_spawnattr_setsigmask(attributes, &all);
-	posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK);
+	posix_spawnattr_setpgroup(attributes, 0);
+	posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);
 }
 
 static int spawn_zygote(struct nursery *nursery, const int fds[4])

@@ -355,8 +355,8 @@ static void take_turns(void)
 }
 
 /*
- * Started with all signals blocked and in a session of its own. Before that session the
- * terminal's keys may have reached it: they were the monitor's.
+ * Started with all signals blocked and in a process group of its own. Before it had that group
+ * the terminal's keys may have reached it: they were the monitor's.
  */
 static void drop_signals(void)
 {
