@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <libunwind.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <pvm/mmu.h>
 #include <pvm/vcpu.h>
@@ -32,6 +33,7 @@ int _Ux86_64_dwarf_search_unwind_table(unw_addr_space_t as, unw_word_t ip, unw_d
 /* One stack to walk: registers, tables to read it through, names. */
 struct stack {
 	struct pvm_vcpu vcpu;		/* a copy: CR3 and mode are this stack's */
+	int memory;			/* the file of guest memory; -1: there is none */
 	const struct symbols *symbols;	/* may be NULL */
 	uint64_t gpr[PVM_GPR_COUNT];
 	uint64_t rip;
@@ -48,6 +50,21 @@ static const uint8_t gpr_of_dwarf[] = {
 	[UNW_X86_64_R15] = PVM_R15,
 };
 
+/* Copy from one page. From the file, if there is one: a page that is not there yet is not made for
+ * this, and one that the host has lost is an error and no SIGBUS. */
+static bool read_page(struct stack *stack, pvm_gpa_t gpa, void *buf, size_t len)
+{
+	struct pvm_vm *vm = stack->vcpu.vm;
+	const uint8_t *page;
+
+	if (stack->memory >= 0)
+		return pread(stack->memory, buf, len, (off_t)gpa.v) == (ssize_t)len;
+	page = vm->ops->gfn_to_va(vm->host, pvm_gpa_to_gfn(gpa), false);
+	if (page)
+		memcpy(buf, page + (gpa.v & (PVM_PAGE_SIZE - 1)), len);
+	return page;
+}
+
 /* Copy from the guest's memory, page by page, without setting accessed bits. */
 static bool read_guest(struct stack *stack, uint64_t gva, void *buf, size_t len)
 {
@@ -56,16 +73,11 @@ static bool read_guest(struct stack *stack, uint64_t gva, void *buf, size_t len)
 	while (len) {
 		size_t in_page = PVM_PAGE_SIZE - (gva & (PVM_PAGE_SIZE - 1));
 		size_t part = len < in_page ? len : in_page;
-		struct pvm_vm *vm = stack->vcpu.vm;
 		struct pvm_fault_result result;
-		const uint8_t *page;
 
-		if (!pvm_mmu_translate(&stack->vcpu, pvm_gva(gva), PVM_ACCESS_READ, false, &result))
+		if (!pvm_mmu_translate(&stack->vcpu, pvm_gva(gva), PVM_ACCESS_READ, false, &result) ||
+		    !read_page(stack, result.gpa, to, part))
 			return false;
-		page = vm->ops->gfn_to_va(vm->host, pvm_gpa_to_gfn(result.gpa), false);
-		if (!page)
-			return false;
-		memcpy(to, page + (gva & (PVM_PAGE_SIZE - 1)), part);
 		to += part;
 		gva += part;
 		len -= part;
@@ -402,7 +414,9 @@ static bool user_stack_of(const struct monitor_vcpu *monitor, struct stack *stac
 
 void backtrace_guest(FILE *out, struct monitor_vcpu *vcpu, const struct symbols *symbols)
 {
-	struct stack stack = { .vcpu = vcpu->pvm, .symbols = symbols, .rip = vcpu->pvm.rip };
+	struct stack stack = {
+		.vcpu = vcpu->pvm, .memory = vcpu->vm->memory.fd, .symbols = symbols, .rip = vcpu->pvm.rip,
+	};
 	bool compatible;
 
 	memcpy(stack.gpr, vcpu->pvm.gpr, sizeof(stack.gpr));

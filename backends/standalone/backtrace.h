@@ -29,7 +29,8 @@ void backtrace_guest(FILE *out, struct monitor_vcpu *vcpu, const struct symbols 
 /**
  * backtrace_install_monitor_handlers - from now on SIGSEGV, SIGBUS, SIGILL,
  * SIGFPE, SIGABRT, SIGTRAP and SIGSYS of this process print the stack of the thread
- * they hit to stderr; the process then dies of that signal, as it would have.
+ * they hit to stderr; the process then dies of that signal, as it would have. Of a SIGBUS in guest
+ * memory, which the host has lost, one line says so, and the process exits with MONITOR_STATUS_FAILED.
  * @first: called in the handler, before anything is printed.
  */
 void backtrace_install_monitor_handlers(void (*first)(void));

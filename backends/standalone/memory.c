@@ -14,6 +14,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+/* For the handler of a fault. Most programs have one. */
+static uint8_t *volatile newest_va;
+static volatile uint64_t newest_size;
+
 static int fail(struct guest_memory *memory, const char *what, char *why, size_t why_size)
 {
 	snprintf(why, why_size, "guest memory: %s: %s", what, strerror(errno));
@@ -83,16 +87,28 @@ int guest_memory_create(struct guest_memory *memory, enum guest_memory_kind kind
 	if (!memory->va)
 		return fail(memory, "mmap", why, why_size);
 	madvise(memory->va, memory->size, MADV_DONTDUMP);
+	newest_size = memory->size;
+	newest_va = memory->va;
 	return 0;
 }
 
 void guest_memory_destroy(struct guest_memory *memory)
 {
+	if (memory->va && memory->va == newest_va)
+		newest_va = NULL;
 	if (memory->va)
 		munmap(memory->va, memory->size);
 	if (memory->fd >= 0)
 		close(memory->fd);
 	*memory = (struct guest_memory){ .fd = -1 };
+}
+
+bool guest_memory_has(const void *address, uint64_t *gpa)
+{
+	uintptr_t va = (uintptr_t)newest_va;
+
+	*gpa = (uintptr_t)address - va;
+	return va && (uintptr_t)address >= va && *gpa < newest_size;
 }
 
 void *guest_memory_at(const struct guest_memory *memory, uint64_t gpa, uint64_t len)

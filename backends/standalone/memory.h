@@ -21,6 +21,9 @@ int guest_memory_create(struct guest_memory *memory, enum guest_memory_kind kind
 			size_t why_size);
 void guest_memory_destroy(struct guest_memory *memory);
 
+/* Is @address in the memory that was made last? Then @gpa says where. May be called in handlers. */
+bool guest_memory_has(const void *address, uint64_t *gpa);
+
 /* A pointer to [gpa, gpa+len), or NULL if any of it is not memory. */
 void *guest_memory_at(const struct guest_memory *memory, uint64_t gpa, uint64_t len);
 

@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
- * The monitor's own backtrace when a signal kills it. Runs in a signal handler
- * of a broken process: allocates nothing, takes no lock of ours, uses write().
+ * The monitor's own backtrace when a signal kills it, and its end where the host has lost memory of the
+ * guest's. Runs in a signal handler of a broken process: allocates nothing, takes no lock of ours, uses
+ * write().
  */
 #define UNW_LOCAL_ONLY
 #include "backtrace.h"
+#include "memory.h"
 #include "output.h"
+#include "vm.h"
 
 #include <libunwind.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -66,11 +70,29 @@ static const char *signal_name(int number)
 	return "signal";
 }
 
+/* Broken memory, or none left for a page of the file: no fault of the monitor's. */
+static void end_without_memory(uint64_t gpa)
+{
+	static atomic_flag said = ATOMIC_FLAG_INIT;
+
+	while (atomic_flag_test_and_set(&said))
+		pause();	/* another vCPU was first */
+	if (before_printing)
+		before_printing();
+	print("pvm: the host lost the guest's memory at guest-physical 0x%lx\n", (unsigned long)gpa);
+	_exit(MONITOR_STATUS_FAILED);
+}
+
 static void die_with_backtrace(int number, siginfo_t *info, void *context)
 {
 	unw_cursor_t cursor;
 	unsigned frame = 0;
+	uint64_t gpa;
 
+	/* Of a signal that a process sends there is no address: its code is not above 0. */
+	if (number == SIGBUS && info->si_code > 0 && guest_memory_has(info->si_addr, &gpa))
+		end_without_memory(gpa);
+	signal(number, SIG_DFL);
 	if (before_printing)
 		before_printing();
 	print("pvm: the monitor died of %s at address %p; its stack:\n", signal_name(number),
@@ -87,8 +109,8 @@ static void die_with_backtrace(int number, siginfo_t *info, void *context)
 			      (unsigned long)offset);
 		} while (++frame < BACKTRACE_FRAMES_MAX && unw_step(&cursor) > 0);
 	}
-	/* SA_RESETHAND has restored the default: this ends the process when the
-	 * handler returns. */
+	/* Its effect is the default again: this ends the process when the handler
+	 * returns. */
 	raise(number);
 }
 
@@ -102,7 +124,7 @@ void backtrace_install_monitor_handlers(void (*first)(void))
 	sigaltstack(&stack, NULL);
 	memset(&action, 0, sizeof(action));
 	action.sa_sigaction = die_with_backtrace;
-	action.sa_flags = SA_SIGINFO | SA_ONSTACK | (int)SA_RESETHAND;
+	action.sa_flags = SA_SIGINFO | SA_ONSTACK;
 	sigemptyset(&action.sa_mask);
 	for (i = 0; i < FATAL_SIGNALS; i++)
 		sigaction(fatal_signals[i].number, &action, NULL);

@@ -3,11 +3,14 @@
  * The guest's backtrace: program.S's functions on stacks laid out by hand, and
  * stacks that no honest program has.
  */
+#define _GNU_SOURCE
 #include "backtrace.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "fixture.h"
@@ -25,7 +28,8 @@
 #define OUTPUT_MAX	65536
 
 static struct fixture f;
-static struct monitor_vcpu monitor;
+static struct monitor_vm vm = { .memory = { .fd = -1 } };
+static struct monitor_vcpu monitor = { .vm = &vm };
 static char output[OUTPUT_MAX];
 
 static void setup(void)
@@ -109,6 +113,43 @@ Test(backtrace, a_supervisor_stack_is_unwound_by_eh_frame_and_frame_pointer_with
 				 "    #3  0x0000000000400009 outermost+0x9\n"), "%s", output);
 	cr_assert_eq(count_of("#4"), 0, "%s", output);
 	cr_assert_eq(count_of("user stack"), 0, "no user mode has run: %s", output);
+}
+
+/* As Linux takes memory for it: by 512 bytes. */
+static uint64_t size_in_memory(int fd)
+{
+	struct stat status;
+
+	cr_assert_eq(fstat(fd, &status), 0);
+	return (uint64_t)status.st_blocks;
+}
+
+/* The tables are read by their mapping, the stack is not. */
+Test(backtrace, of_a_memory_file_no_page_is_made_for_it_and_one_that_is_lost_ends_a_stack)
+{
+	static const uint8_t nothing[0x1000];
+	uint8_t *stack = f.host.memory + STACK_TOP - 0x1000;
+	uint64_t before;
+
+	run_in_supervisor();
+	vm.memory.fd = memfd_create("guest", 0);
+	cr_assert_eq(ftruncate(vm.memory.fd, (off_t)f.host.memory_size), 0);
+	cr_assert_eq(pwrite(vm.memory.fd, stack, 0x1000, STACK_TOP - 0x1000), 0x1000);
+	memcpy(stack, nothing, sizeof(nothing));
+	print_backtrace(PROGRAM);
+	cr_assert(strstr(output, "outermost+0x9\n"), "%s", output);
+
+	before = size_in_memory(vm.memory.fd);
+	f.vcpu[0].gpr[PVM_RSP] -= 0x1000;
+	f.vcpu[0].gpr[PVM_RBP] -= 0x1000;
+	print_backtrace(PROGRAM);
+	cr_assert(strstr(output, "inner+0x5\n"), "%s", output);
+	cr_assert_eq(size_in_memory(vm.memory.fd), before);
+
+	cr_assert_eq(ftruncate(vm.memory.fd, STACK_TOP - 0x2000), 0);
+	print_backtrace(PROGRAM);
+	cr_assert(strstr(output, "inner+0x5\n"), "%s", output);
+	cr_assert_eq(count_of("#1"), 0, "%s", output);
 }
 
 Test(backtrace, without_the_file_frame_pointers_are_followed_and_addresses_stay_numbers)
