@@ -185,7 +185,7 @@ static void stop_process(struct monitor_vm *vm, int signal)
 {
 	pause_begin(vm, STOP_PATIENCE_S * CLOCK_NS_PER_S);
 	console_suspend(&vm->platform->console);
-	signals_stop(signal);
+	signals_stop(&vm->loop->signals, signal);
 	console_resume(&vm->platform->console);
 	pause_end(vm);
 }

@@ -36,40 +36,28 @@ static void add(sigset_t *set, int signal)
 
 int signals_open(struct signals *signals)
 {
-	sigset_t set;
+	sigset_t *set = &signals->set;
 	unsigned i;
 	int number;
 
-	sigemptyset(&set);
+	sigemptyset(set);
 	for (i = 0; i < COUNT(ending); i++)
-		add(&set, ending[i]);
+		add(set, ending[i]);
 	for (i = 0; i < COUNT(stopping); i++)
-		add(&set, stopping[i]);
+		add(set, stopping[i]);
 	for (number = SIGRTMIN; number <= SIGRTMAX; number++)
-		add(&set, number);
-	sigaddset(&set, SIGCONT);
-	signals->fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+		add(set, number);
+	sigaddset(set, SIGCONT);
+	signals->fd = signalfd(-1, set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (signals->fd < 0)
 		return -1;
-	errno = pthread_sigmask(SIG_BLOCK, &set, &signals->saved_mask);
+	errno = pthread_sigmask(SIG_BLOCK, set, &signals->saved_mask);
 	signals->masked = !errno;
 	return signals->masked ? 0 : -1;
 }
 
-/* What has come is heard: the VM is over. What comes from here on ends the process at once. */
-void signals_close(struct signals *signals)
-{
-	while (signals->fd >= 0 && signals_next(signals))
-		;
-	if (signals->masked)
-		pthread_sigmask(SIG_SETMASK, &signals->saved_mask, NULL);
-	signals->masked = false;
-	if (signals->fd >= 0)
-		close(signals->fd);
-	signals->fd = -1;
-}
-
-int signals_next(struct signals *signals)
+/* The next is taken; 0: there is none. */
+static int take(const struct signals *signals)
 {
 	struct signalfd_siginfo info;
 	ssize_t n;
@@ -78,6 +66,19 @@ int signals_next(struct signals *signals)
 		n = read(signals->fd, &info, sizeof(info));
 	while (n < 0 && errno == EINTR);
 	return n == sizeof(info) ? (int)info.ssi_signo : 0;
+}
+
+/* What has come is heard: the VM is over. What comes from here on ends the process at once. */
+void signals_close(struct signals *signals)
+{
+	while (signals->fd >= 0 && take(signals))
+		;
+	if (signals->masked)
+		pthread_sigmask(SIG_SETMASK, &signals->saved_mask, NULL);
+	signals->masked = false;
+	if (signals->fd >= 0)
+		close(signals->fd);
+	signals->fd = -1;
 }
 
 enum signals_kind signals_kind(int signal)
@@ -92,14 +93,38 @@ enum signals_kind signals_kind(int signal)
 	return SIGNALS_END;
 }
 
+/* The first of this kind that has come and is not taken; 0: there is none. */
+static int waiting(const struct signals *signals, enum signals_kind kind)
+{
+	sigset_t pending;
+	int number;
+
+	sigpending(&pending);
+	for (number = 1; number <= SIGRTMAX; number++)
+		if (sigismember(&pending, number) == 1 && sigismember(&signals->set, number) == 1 &&
+		    signals_kind(number) == kind)
+			return number;
+	return 0;
+}
+
+/* One that stops goes on waiting: a SIGCONT that comes before the process stops takes it back then, which is
+ * Linux's work. */
+int signals_next(struct signals *signals)
+{
+	int stop = waiting(signals, SIGNALS_STOP);
+
+	return stop && !waiting(signals, SIGNALS_END) ? stop : take(signals);
+}
+
 /* Linux lets it pass where no shell could ever continue the process. */
-void signals_stop(int signal)
+void signals_stop(const struct signals *signals, int signal)
 {
 	sigset_t set;
 
+	if (waiting(signals, SIGNALS_END))
+		return;
 	sigemptyset(&set);
 	sigaddset(&set, signal);
-	raise(signal);
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 }

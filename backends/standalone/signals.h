@@ -13,6 +13,7 @@
 
 struct signals {
 	int fd;			/* signalfd, non-blocking; -1: none */
+	sigset_t set;		/* those that are waited for */
 	sigset_t saved_mask;
 	bool masked;
 };
@@ -33,11 +34,13 @@ int signals_open(struct signals *signals);
 /* What is pending, and what comes, has its usual effect again. Same thread. */
 void signals_close(struct signals *signals);
 
-/* The next that has come; 0: none. */
+/* The next that has come; 0: none. One of the kind SIGNALS_STOP is the next until signals_stop(), unless a
+ * SIGCONT takes it back, or one that ends comes. */
 int signals_next(struct signals *signals);
 enum signals_kind signals_kind(int signal);
 
-/* Stop the process by @signal, until it is continued. The caller's thread has it blocked. */
-void signals_stop(int signal);
+/* Stop the process by @signal, which signals_next() has said, until it is continued; but not if one has come
+ * that takes it back or ends the VM. The caller's thread has it blocked. */
+void signals_stop(const struct signals *signals, int signal);
 
 #endif /* STANDALONE_SIGNALS_H */

@@ -223,6 +223,28 @@ def scene_stop(pvm, guests, folder):
     terminal.expect_end(143)
 
 
+def scene_continue(pvm, guests, folder):
+    """What is told to stop and to go on, one right after the other, goes on."""
+    process = subprocess.Popen(run(pvm, "--smp=2", f"{guests}/forever.elf"), stdin=subprocess.DEVNULL,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=os.setpgrp)
+    until("the guest runs", lambda: computing(process.pid))
+    for number in 2 * list(range(50)):
+        process.send_signal(signal.SIGTSTP)
+        then = time.monotonic()
+        while time.monotonic() < then + number * 10e-6:
+            pass
+        process.send_signal(signal.SIGCONT)
+        time.sleep(0.005)	# a stop that comes late
+        if state(process.pid) == "T":
+            process.kill()
+            fail(f"it has stopped, though told to go on {number * 10} microseconds after that")
+    since = {child: user_time(child) for child in children(process.pid)}
+    until("the guest goes on", lambda: computing(process.pid, since))
+    process.terminate()
+    if process.wait(timeout=LIMIT) != 143:
+        fail(f"in the end: status {process.returncode}")
+
+
 def scene_keys(pvm, guests, folder):
     """With --console Ctrl-C is the guest's, and Ctrl-A x ends also one that reads nothing."""
     terminal = on_terminal(folder, run(pvm, "--console", f"{guests}/forever.elf"))
