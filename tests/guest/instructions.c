@@ -71,6 +71,25 @@ static void descriptor_tables(void)
 	check(word & CR0_PE, "and shows PE");
 }
 
+USER_INSN(user_sgdt, "", "sgdt -16(%rsp)");
+
+/* What CPUID offers is so: with UMIP they are the hypervisor's, without it the host's.
+ * spec: C-110 */
+static void umip(void)
+{
+	struct table_register in = { .limit = 0x7f, .base = 0x123456789000 }, out = { 0 };
+	bool offered = pvm_cpuid(7, 0).ecx & (1 << 2);
+	struct user u;
+
+	TRY("lgdt %0", : "m"(in));
+	TRY("sgdt %0", "=m"(out));
+	check(!offered || (out.limit == in.limit && out.base == in.base), "UMIP: SGDT reads what LGDT loaded");
+	user_init(&u, user_sgdt, user_stack_top(), (u64)user_sgdt);
+	user_run(&u);
+	check(offered ? user_left_by_vector(&u, VEC_GP) : u.left_by == LEFT_BY_SYSCALL,
+	      "UMIP: SGDT in user mode is #GP, without it none");
+}
+
 /* spec: C-009 */
 static void ports(void)
 {
@@ -216,6 +235,7 @@ void guest_main(void)
 {
 	control_registers();
 	descriptor_tables();
+	umip();
 	ports();
 	string_io();
 	flags();

@@ -134,6 +134,8 @@ int native_probe(struct pvm_vm_config *config, const char *guest, char *why, siz
 	/* A process has 47 bits whatever the host's paging, and mprotect() has an X. */
 	config->host_la57 = false;
 	config->host_nx = true;
+	/* Where it is on, Linux answers SGDT and the like for a process, and the #GP never comes. */
+	config->host_umip = false;
 	config->host_page1g = true;
 	config->host_maxphyaddr = HOST_MAXPHYADDR;
 	config->guest_maxphyaddr = GUEST_MAXPHYADDR;

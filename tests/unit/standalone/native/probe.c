@@ -22,6 +22,7 @@ Test(native_probe, the_configuration_is_one_that_the_engine_runs)
 
 	cr_assert_eq(pvm_vm_config_check(&config, &why), PVM_OK, "%s", why);
 	cr_assert_not(config.host_la57);
+	cr_assert_not(config.host_umip);
 	cr_assert_eq(config.range.pml4_start, PVM_RANGE_INDEX_NONE);
 	cr_assert_gt(1ull << config.host_maxphyaddr, GUEST_HPA_BASE * 2);
 	cr_assert_lt(1ull << config.guest_maxphyaddr, GUEST_HPA_BASE);
