@@ -37,6 +37,8 @@ DENIED = {
     "fcntl": (72, None, None, errno.EPERM, "Operation not permitted"),
     "waitid": (247, None, None, errno.EPERM, "stub's zygote: Operation not permitted"),
     "sendmsg": (46, None, None, errno.ETOOMANYREFS, "no new stub process: Too many references"),
+    "recvmsg": (47, None, None, errno.EPERM, "could not be set up: requests of the monitor's (recvmsg)"),
+    "populate": (28, 23, 0, errno.EPERM, "a stub's pages: Operation not permitted", 2),
     "ptrace": (101, None, None, errno.EPERM, None),
     # What the kernel maps at exec() is sealed: CONFIG_MSEAL_SYSTEM_MAPPINGS.
     "munmap": (11, 0, 1, errno.EPERM, "does not let a process unmap what the kernel put there"),

@@ -337,6 +337,7 @@ static const char *stage_name(int stage)
 		[STAGE_SECCOMP] = "seccomp filter",
 		[STAGE_DISPATCH] = "syscall user dispatch (needs Linux 5.11)",
 		[STAGE_ROOM] = SEALED,
+		[STAGE_REQUEST] = "requests of the monitor's (recvmsg)",
 	};
 
 	return stage >= 0 && stage < STAGES ? names[stage] : NULL;
@@ -445,7 +446,7 @@ int space_create(struct space *space, struct nursery *nursery, unsigned slot, in
 	drain(go);
 	/* No memory for them is no SIGBUS of the monitor. Before Linux 5.14: EINVAL. */
 	if (madvise(pages, STUB_SLOT_SIZE, MADV_POPULATE_WRITE) < 0 && errno != EINVAL) {
-		snprintf(why, why_size, "native executor: no memory for a stub's pages");
+		snprintf(why, why_size, "native executor: no memory for a stub's pages: %s", strerror(errno));
 		return -ENOMEM;
 	}
 	memset(pages, 0, STUB_SLOT_SIZE);

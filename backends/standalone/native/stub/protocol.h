@@ -285,6 +285,7 @@ enum stub_stage {
 	STAGE_SECCOMP,
 	STAGE_DISPATCH,
 	STAGE_ROOM,		/* the zygote: what the kernel has mapped can not go */
+	STAGE_REQUEST,		/* the zygote: it can take none */
 	STAGES
 };
 

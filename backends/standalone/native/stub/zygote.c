@@ -384,8 +384,8 @@ static void harden(void)
 	sys3(__NR_close_range, ZYGOTE_FD_IMAGE + 1, ~0u, 0);
 }
 
-/* The next request, with the descriptors that come along; < 0: none. */
-static long receive(struct zygote_request *request, int fds[4])
+/* The next request, with the descriptors that come along; false: there are no more. */
+static bool receive(struct zygote_request *request, int fds[4])
 {
 	union {
 		struct cmsghdr header;
@@ -405,13 +405,14 @@ static long receive(struct zygote_request *request, int fds[4])
 	message.msg_controllen = sizeof(control);
 	message.msg_flags = 0;
 	got = sys3(__NR_recvmsg, ZYGOTE_FD_SOCKET, &message, 0);
+	check(got, STAGE_REQUEST);
 	if (got != (long)sizeof(*request) || message.msg_controllen < CMSG_LEN(4 * sizeof(int)))
-		return -1;
+		return false;
 	fds[0] = ((int *)(void *)CMSG_DATA(&control.header))[0];
 	fds[1] = ((int *)(void *)CMSG_DATA(&control.header))[1];
 	fds[2] = ((int *)(void *)CMSG_DATA(&control.header))[2];
 	fds[3] = ((int *)(void *)CMSG_DATA(&control.header))[3];
-	return 0;
+	return true;
 }
 
 void zygote_main(const uint64_t *initial_stack)
@@ -423,7 +424,7 @@ void zygote_main(const uint64_t *initial_stack)
 	harden();
 	make_room(initial_stack);
 	/* The monitor's death ends this too: its end of the socket is gone. */
-	while (receive(&request, fds) == 0) {
+	while (receive(&request, fds)) {
 		answer = (int32_t)sys5(__NR_clone, CLONE_PARENT, 0, 0, 0, 0);
 		if (answer == 0)
 			become_stub(&request, fds);
