@@ -83,6 +83,19 @@ static void end_without_memory(uint64_t gpa)
 	_exit(MONITOR_STATUS_FAILED);
 }
 
+/* By the signal, whose effect is the default again. The first process of a PID namespace does not die of
+ * one that it sends to itself. */
+static void die(int number)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, number);
+	raise(number);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	_exit(MONITOR_STATUS_SIGNAL + number);
+}
+
 static void die_with_backtrace(int number, siginfo_t *info, void *context)
 {
 	unw_cursor_t cursor;
@@ -109,9 +122,7 @@ static void die_with_backtrace(int number, siginfo_t *info, void *context)
 			      (unsigned long)offset);
 		} while (++frame < BACKTRACE_FRAMES_MAX && unw_step(&cursor) > 0);
 	}
-	/* Its effect is the default again: this ends the process when the handler
-	 * returns. */
-	raise(number);
+	die(number);
 }
 
 void backtrace_install_monitor_handlers(void (*first)(void))
