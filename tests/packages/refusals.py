@@ -14,7 +14,8 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / "backends/kvm/build"
-CONFIG = "CONFIG_X86_64=y\nCONFIG_KVM=m\nCONFIG_PREEMPT=y\n"
+CONFIG = "CONFIG_X86_64=y\nCONFIG_KVM=m\nCONFIG_HYPERV=m\nCONFIG_PREEMPT=y\n"
+NO_HYPERV = CONFIG.replace("CONFIG_HYPERV=m\n", "")
 CONFIG_FILE = "include/config/auto.conf"
 VERSION_FILE = "include/generated/uapi/linux/version.h"
 KVM_HOST = "common/arch/x86/include/asm/kvm_host.h"
@@ -58,6 +59,10 @@ def version(number):
     return write(VERSION_FILE, version_text(number))
 
 
+def both(first, second):
+    return lambda kdir: (first(kdir), second(kdir))
+
+
 # What is done to the headers, and what the one line must say.
 CASES = {
     "no-folder": (shutil.rmtree, "no such folder.*apt-get install linux-headers-amd64"),
@@ -72,6 +77,8 @@ CASES = {
     "only-vendors": (write("Module.symvers", SYMVERS), "for modules named kvm-amd only: set PVM_KVM_NAME=kvm-amd"),
     "other-architecture": (write(CONFIG_FILE, CONFIG.replace("CONFIG_X86_64=y", "CONFIG_ARM64=y")), "another architecture"),
     "no-kvm": (write(CONFIG_FILE, CONFIG.replace("CONFIG_KVM=m\n", "")), "without KVM"),
+    "no-hyperv": (both(version("6.12.95"), write(CONFIG_FILE, NO_HYPERV)), "without CONFIG_HYPERV"),
+    "no-hyperv-7.3": (both(version("7.3.4"), write(CONFIG_FILE, NO_HYPERV)), "without CONFIG_HYPERV"),
     "realtime": (write(CONFIG_FILE, CONFIG + "CONFIG_PREEMPT_RT=y\n"), "PREEMPT_RT"),
     "no-symvers": (remove("Module.symvers"), r"has no Module\.symvers"),
     "no-common-headers": (remove(KVM_HOST), "headers of all flavours"),
@@ -80,6 +87,7 @@ CASES = {
                     "the compiler of this kernel, gcc-99, is missing: apt-get install gcc-99"),
 }
 GOOD = {"linux-6.1": ("6.1.192", None), "linux-6.12": ("6.12.95", None), "linux-7.3": ("7.3.4", None),
+        "linux-6.1-without-hyperv": ("6.1.192", write(CONFIG_FILE, NO_HYPERV)),
         "built-in": ("6.12.0", write(CONFIG_FILE, CONFIG.replace("KVM=m", "KVM=y"))),
         "kernel-tree": ("6.1.3", lambda kdir: [(kdir / "common/arch").rename(kdir / "arch"),
                                                (kdir / "common/Makefile").unlink(), (kdir / "Makefile").write_text(TREE),
