@@ -34,7 +34,8 @@
 static bool accept_meltdown;
 module_param(accept_meltdown, bool, 0444);
 MODULE_PARM_DESC(accept_meltdown,
-		 "Run guests on a CPU with Meltdown, where one may read registers of other VMs' guests");
+		 "Run guests on a CPU with Meltdown, where one may read registers of other VMs' guests; "
+		 "needs page-table isolation (pti=on)");
 
 struct pvm_switcher pvm_kvm_switcher;
 static struct pvm_switcher_cpu *cpus[PVM_KVM_CPUS];
@@ -159,6 +160,16 @@ static u16 pcid_host_last(void)
 	return boot_cpu_has(X86_FEATURE_PTI) ? last + PCID_OF_USER_MODE : last;
 }
 
+/*
+ * Without page-table isolation Linux's translations are global, its map of all memory among them: they stay
+ * in the TLB while a guest runs, and a CPU with Meltdown lets CPL 3 read what they lead to. Linux knows more
+ * CPUs without Meltdown than the switcher does, and no fewer.
+ */
+static bool meltdown_shows_the_host(void)
+{
+	return boot_cpu_has_bug(X86_BUG_CPU_MELTDOWN) && !boot_cpu_has(X86_FEATURE_PTI);
+}
+
 /* S9: what the switcher cannot see, in a line; NULL: nothing. */
 static const char *unfit(void)
 {
@@ -166,6 +177,9 @@ static const char *unfit(void)
 		return "the host is a Xen PV guest, whose kernel has no CPL 0 itself; run it as HVM or PVH";
 	if (boot_cpu_has(X86_FEATURE_TDX_GUEST))
 		return "the host is a TDX guest: its hypervisor cannot be asked while a guest runs";
+	if (meltdown_shows_the_host())
+		return "this CPU has Meltdown and page-table isolation is off: guests could read all of "
+		       "the host's memory; start the host with pti=on";
 	if (int80_is_a_devices())
 		return "vector 0x80 may be a device's; start the host with ia32_emulation=on";
 	return NULL;
@@ -204,7 +218,7 @@ int pvm_kvm_cpus_init(void)
 	pvm_switcher_detect(&config.features);
 	if (why || pvm_switcher_init(&pvm_kvm_switcher, &config, &ops, NULL, cpus, nr_cpu_ids, &why)) {
 		pr_err("guests cannot run here: %s\n", why);
-		if (config.features.meltdown && !accept_meltdown)
+		if (config.features.meltdown && !accept_meltdown && !meltdown_shows_the_host())
 			pr_err("to run guests all the same: load the module with accept_meltdown=1\n");
 		return -ENODEV;
 	}

@@ -72,9 +72,14 @@ STOCK = {
                    ["resource busy", "kvm-pvm: kvm_intel or kvm_amd is loaded"]),
     "stock-unload": ("rmmod kvm_amd && insmod /modules/kvm-pvm.ko accept_meltdown=1 && " + RUN + " hello", 0, ["ok 1 - user mode"]),
 }
+# On a CPU with Meltdown, without page-table isolation.
+REFUSED = {
+    "meltdown": ("insmod /modules/kvm-pvm.ko accept_meltdown=1; s=$?; dmesg | grep -o 'kvm-pvm: .*'; exit $s", 19,
+                 ["cannot run here: this CPU has Meltdown and page-table isolation is off: .*pti=on"]),
+}
 
 
-SETS = {"cases": CASES, "stock": STOCK}
+SETS = {"cases": CASES, "stock": STOCK, "refused": REFUSED}
 SETUP = """
 export PATH=/files:/bin:/usr/bin
 cd /files
