@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/time.h>
@@ -24,6 +25,7 @@
 
 #include <pvm/abi.h>
 #include <pvm/kvm.h>
+#include <pvm/xen_state.h>
 
 #define MEMORY		(4ull << 20)
 #define VCPUS		3
@@ -202,6 +204,156 @@ static void translate(int fd)
 	ioctl(fd, KVM_TRANSLATE, &t);
 }
 
+static uint64_t state_size(uint32_t what)
+{
+	switch (what) {
+	case PVM_KVM_XEN_STATE_VM:
+		return sizeof(struct pvm_xen_vm_state);
+	case PVM_KVM_XEN_STATE_VCPU:
+		return sizeof(struct pvm_xen_vcpu_state);
+	default:
+		return random64() % (PVM_KVM_XEN_TABLES_MAX + 16) & ~7ull;
+	}
+}
+
+/* The private channel of a VM: <pvm/kvm.h>. */
+static void private_call(int vm, uint32_t op)
+{
+	union {
+		uint32_t op;
+		struct pvm_kvm_set_abi abi;
+		struct pvm_kvm_set_xen xen;
+		struct pvm_kvm_xen_port port;
+		struct pvm_kvm_xen_notify notify;
+		struct pvm_kvm_xen_state state;
+	} call;
+	uint8_t *data = m.memory + MEMORY / 2;	/* a saved state comes back */
+	int event = eventfd(0, 0);
+
+	memset(&call, 0, sizeof(call));
+	call.op = op;
+	switch (call.op) {
+	case PVM_KVM_SET_ABI:
+		call.abi.abi = one_in(2) ? PVM_ABI_XEN_PV : (uint32_t)(random64() % 5);
+		break;
+	case PVM_KVM_SET_XEN:
+		call.xen.vcpus = 1 + (uint32_t)(random64() % VCPUS);
+		call.xen.pages = (MEMORY >> 12) - 8;
+		call.xen.shared_info = call.xen.pages;
+		call.xen.grants = call.xen.pages + 1;
+		call.xen.grant_frames = (uint32_t)(random64() % 8);
+		break;
+	case PVM_KVM_XEN_PORT:
+		call.port.fd = one_in(4) ? m.kvm : event;
+		call.port.port = (uint32_t)(random64() % 3);
+		call.port.vcpu = (uint32_t)(random64() % VCPUS);
+		break;
+	case PVM_KVM_XEN_NOTIFY:
+		call.notify.port = (uint32_t)(random64() % 8);
+		break;
+	case PVM_KVM_XEN_SAVE:
+	case PVM_KVM_XEN_RESTORE:
+		call.state.what = (uint32_t)(random64() % 4);
+		call.state.index = random64() % VCPUS;
+		if (call.state.what == PVM_KVM_XEN_STATE_TABLES)
+			call.state.index *= 64;
+		call.state.data = (uintptr_t)data;
+		call.state.size = state_size(call.state.what);
+		if (one_in(2))
+			change(data, call.state.size + 8, 1);
+		break;
+	}
+	if (one_in(4))
+		change((uint8_t *)&call + sizeof(call.op), sizeof(call) - sizeof(call.op), 1);
+	ioctl(vm, KVM_MEMORY_ENCRYPT_OP, one_in(16) ? (void *)8 : &call);
+	close(event);
+}
+
+static uint32_t private_op(void)
+{
+	return one_in(8) ? (uint32_t)value() : PVM_KVM_SET_ABI + (uint32_t)(random64() % 7);
+}
+
+/* A VM with vCPUs refuses most; so one that has none at first, and no memory at times. Half are of Xen. */
+static void private_machine(void)
+{
+	struct kvm_userspace_memory_region region = {
+		.slot = 0, .memory_size = MEMORY, .userspace_addr = (uintptr_t)m.memory,
+	};
+	int vm = ioctl(m.kvm, KVM_CREATE_VM, 0), vcpu = -1;
+	unsigned times;
+
+	if (vm < 0)
+		return;
+	if (!one_in(4))
+		ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region);
+	if (one_in(2)) {
+		private_call(vm, PVM_KVM_SET_ABI);
+		private_call(vm, PVM_KVM_SET_XEN);
+	}
+	for (times = 12; times; times--) {
+		private_call(vm, private_op());
+		if (vcpu < 0 && one_in(4))
+			vcpu = ioctl(vm, KVM_CREATE_VCPU, random64() % VCPUS);
+	}
+	if (vcpu >= 0)
+		close(vcpu);
+	close(vm);
+}
+
+/* Of a VM, or of a vCPU. */
+static void enable_cap(int fd)
+{
+	static const uint32_t known[] = {
+		KVM_CAP_DISABLE_QUIRKS, KVM_CAP_DISABLE_QUIRKS2, KVM_CAP_EXCEPTION_PAYLOAD,
+		KVM_CAP_X86_USER_SPACE_MSR, KVM_CAP_X86_DISABLE_EXITS, KVM_CAP_X2APIC_API,
+		KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, KVM_CAP_DIRTY_LOG_RING, KVM_CAP_SPLIT_IRQCHIP,
+		KVM_CAP_MSR_PLATFORM_INFO, KVM_CAP_EXIT_HYPERCALL, KVM_CAP_EXIT_ON_EMULATION_FAILURE,
+		KVM_CAP_X86_TRIPLE_FAULT_EVENT, KVM_CAP_X86_BUS_LOCK_EXIT, KVM_CAP_X86_NOTIFY_VMEXIT,
+		KVM_CAP_HALT_POLL, KVM_CAP_PMU_CAPABILITY, KVM_CAP_HYPERV_SYNIC, KVM_CAP_HYPERV_SYNIC2,
+		KVM_CAP_HYPERV_ENLIGHTENED_VMCS, KVM_CAP_HYPERV_DIRECT_TLBFLUSH,
+		KVM_CAP_HYPERV_ENFORCE_CPUID, KVM_CAP_ENFORCE_PV_FEATURE_CPUID,
+	};
+	struct kvm_enable_cap cap = {
+		.cap = one_in(8) ? (uint32_t)(random64() % 256) :
+			known[random64() % (sizeof(known) / sizeof(known[0]))],
+		.args = { one_in(2) ? random64() & 0x3f : value() },
+	};
+
+	if (one_in(4))
+		change(&cap, sizeof(cap), 1);
+	ioctl(one_in(3) ? fd : m.vm, KVM_ENABLE_CAP, &cap);
+}
+
+static void msr_filter(void)
+{
+	static uint8_t bits[0x600];
+	struct kvm_msr_filter filter = { .flags = (uint32_t)(random64() % 2) };
+	unsigned i, count = (unsigned)(random64() % (KVM_MSR_FILTER_MAX_RANGES + 1));
+
+	change(bits, sizeof(bits), 16);
+	for (i = 0; i < count; i++)
+		filter.ranges[i] = (struct kvm_msr_filter_range){
+			.flags = 1 + (uint32_t)(random64() % 3), .nmsrs = (uint32_t)(random64() % 64),
+			.base = one_in(2) ? MSR_PVM_LINEAR_ADDRESS_RANGE & ~0xfu : (uint32_t)value(),
+			.bitmap = one_in(16) ? (uint8_t *)8 : bits,
+		};
+	if (one_in(4))
+		change(&filter, sizeof(filter), 1);
+	ioctl(m.vm, KVM_X86_SET_MSR_FILTER, &filter);
+}
+
+static void set_clock(int fd)
+{
+	struct kvm_clock_data data;
+
+	memset(&data, 0, sizeof(data));
+	ioctl(m.vm, KVM_GET_CLOCK, &data);
+	change(&data, sizeof(data), some());
+	ioctl(m.vm, KVM_SET_CLOCK, &data);
+	ioctl(fd, KVM_SET_TSC_KHZ, one_in(2) ? (uint64_t)ioctl(fd, KVM_GET_TSC_KHZ, 0) : value());
+}
+
 /* Seldom one that works: after most calls it does so no more. */
 static unsigned some_vcpu(void)
 {
@@ -211,14 +363,12 @@ static unsigned some_vcpu(void)
 	return vcpu == RUNNER && is_spared && __atomic_load_n(&works, __ATOMIC_RELAXED) ? RUNNER + 1 : vcpu;
 }
 
-static void one_call(void)
+/* Of a vCPU: what is got is set again, changed. */
+static void state_call(int fd)
 {
-	unsigned vcpu = some_vcpu();
-	int fd = m.vcpu[vcpu];
 	struct kvm_mp_state mp = { .mp_state = (uint32_t)(random64() % 12) };
-	struct pvm_kvm_set_abi abi = { .op = (uint32_t)(random64() % 3), .abi = (uint32_t)(random64() % 4) };
 
-	switch (random64() % 24) {
+	switch (random64() % 13) {
 	case 0:
 		CHANGED(struct kvm_regs, KVM_GET_REGS, KVM_SET_REGS);
 		break;
@@ -251,36 +401,65 @@ static void one_call(void)
 	case 11:
 		set_msrs(fd);
 		break;
-	case 12:
+	default:
 		set_cpuid(fd);
 		break;
-	case 13:
+	}
+}
+
+static void one_call(void)
+{
+	unsigned vcpu = some_vcpu();
+	int fd = m.vcpu[vcpu];
+
+	switch (random64() % 30) {
+	case 0:
 		slot();
 		break;
-	case 14:
+	case 1:
 		irq(fd);
 		break;
-	case 15:
+	case 2:
 		debug(fd);
 		break;
-	case 16:
+	case 3:
 		translate(fd);
 		break;
-	case 17:
-		abi.reserved[random64() % 3] = one_in(2);
-		ioctl(m.vm, KVM_MEMORY_ENCRYPT_OP, one_in(8) ? (void *)8 : &abi);
+	case 4:
+		private_call(m.vm, private_op());
 		break;
-	case 18:
+	case 5:
+		private_machine();
+		break;
+	case 6:
+		enable_cap(fd);
+		break;
+	case 7:
+		msr_filter();
+		break;
+	case 8:
+		set_clock(fd);
+		break;
+	case 9:
+		ioctl(fd, KVM_SMI, 0);
+		break;
+	case 10:
 		change(m.memory, MEMORY, 16);
 		break;
-	case 19:
+	case 11:
 		madvise(m.memory + (random64() % MEMORY & ~0xfffull), 16 * PAGE, MADV_DONTNEED);
 		break;
-	case 20:	/* a state that runs */
+	case 12:	/* a state that runs */
 		machine_try_registers(&m, vcpu, m.start, 0);
 		break;
-	default:
+	case 13:
+	case 14:
+	case 15:
+	case 16:
 		run(vcpu);
+		break;
+	default:
+		state_call(fd);
 		break;
 	}
 }
