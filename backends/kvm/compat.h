@@ -18,6 +18,7 @@
 #else
 #include <linux/entry-kvm.h>
 #endif
+#include <asm/nospec-branch.h>
 
 /*
  * What changed in kvm.ko's interface. What the headers or Module.symvers show, Kbuild looks for, as stable
@@ -258,6 +259,27 @@ static inline void pvm_kvm_kick_cpu(int cpu)
 	arch_smp_send_reschedule(cpu);
 #else
 	smp_send_reschedule(cpu);
+#endif
+}
+
+/* Does Linux issue IBPB between user programs, mostly those that ask for it? Not with spectre_v2_user=off or
+ * mitigations=off, nor on a CPU without. */
+static inline bool pvm_kvm_linux_uses_ibpb(void)
+{
+#ifdef X86_FEATURE_USE_IBPB
+	return boot_cpu_has(X86_FEATURE_USE_IBPB);
+#else
+	return static_key_enabled(&switch_vcpu_ibpb);
+#endif
+}
+
+/* Does Linux issue it before the user program that a CPU runs next after a guest? kvm.ko asks for that. */
+static inline bool pvm_kvm_linux_has_exit_ibpb(void)
+{
+#ifdef X86_FEATURE_IBPB_EXIT_TO_USER
+	return boot_cpu_has(X86_FEATURE_IBPB_EXIT_TO_USER);
+#else
+	return false;
 #endif
 }
 

@@ -124,6 +124,40 @@ static void say_features(const struct pvm_switcher_features *features)
 		features->smap ? " smap" : "", features->cet ? " cet" : "");
 }
 
+/* ------------------------------------------------------------------------
+ * S10: what a guest has trained is not for user programs. To the CPU both are CPL 3: neither enhanced nor
+ * automatic IBRS tells them apart, and what runs next at CPL 3 is mostly the guest's own VMM.
+ */
+static bool user_ibpb;
+static DEFINE_PER_CPU(bool, guest_ran);
+
+/* Linux has the last word on whether its programs need it. Where it knows that guests do (VMSCAPE), it issues
+ * the barrier itself, later than we can; it does not expect that of a CPU that is virtual. */
+static bool needs_user_ibpb(void)
+{
+	return pvm_kvm_linux_uses_ibpb() && !pvm_kvm_linux_has_exit_ibpb();
+}
+
+void pvm_kvm_cpu_enters(void)
+{
+	__this_cpu_write(guest_ran, true);
+}
+
+/* A function of its own: a kprobe counts them (tests/kvm/cases.py). */
+static noinline void user_barrier(void)
+{
+	indirect_branch_prediction_barrier();
+}
+
+void pvm_kvm_cpu_leaves(void)
+{
+	if (!__this_cpu_read(guest_ran))
+		return;
+	__this_cpu_write(guest_ran, false);
+	if (user_ibpb)
+		user_barrier();
+}
+
 static void say_mitigations(u32 mitigations)
 {
 	char line[160] = "";
@@ -134,6 +168,8 @@ static void say_mitigations(u32 mitigations)
 		if (mitigations & bit)
 			length += scnprintf(line + length, sizeof(line) - length, " %s",
 					    pvm_switcher_mitigation_name(bit));
+	if (user_ibpb)
+		length += scnprintf(line + length, sizeof(line) - length, " user_ibpb");
 	pr_info("mitigations:%s\n", length ? line : " none");
 }
 
@@ -224,6 +260,7 @@ int pvm_kvm_cpus_init(void)
 	}
 	if (pvm_kvm_alias_init())
 		return -ENOMEM;
+	user_ibpb = needs_user_ibpb();
 	say_features(&config.features);
 	say_mitigations(config.features.mitigations);
 	return 0;

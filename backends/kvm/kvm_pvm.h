@@ -247,6 +247,10 @@ struct pvm_switcher_cpu *pvm_kvm_this_cpu(void);
 /* On this CPU since the last call: the token of the host's own page that is to be waited for; 0: none.
  * Interrupts are off. */
 u32 pvm_kvm_take_awaited(void);
+/* S10, with preemption off. This CPU is about to run a guest. */
+void pvm_kvm_cpu_enters(void);
+/* This CPU goes on to user space or to another thread: an IBPB, if it has run a guest since the last one. */
+void pvm_kvm_cpu_leaves(void);
 
 /* What XSAVE manages on this host; set when the module is loaded. main.c */
 extern u64 pvm_kvm_host_xcr0, pvm_kvm_host_xss;

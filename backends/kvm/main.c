@@ -22,6 +22,18 @@ static void load_vcpu(struct kvm_vcpu *vcpu, int cpu)
 	pvm_kvm_xen_vcpu_load(to_pvm_vcpu(vcpu), cpu);
 }
 
+/* With preemption off; an entry may still be called off. */
+static void prepare_switch(struct kvm_vcpu *vcpu)
+{
+	pvm_kvm_cpu_enters();
+}
+
+/* To user space, or to another thread. */
+static void put_vcpu(struct kvm_vcpu *vcpu)
+{
+	pvm_kvm_cpu_leaves();
+}
+
 static int check_compatibility(void)
 {
 	return 0;
@@ -260,9 +272,9 @@ static struct kvm_x86_ops x86_ops = {
 	.vcpu_create = pvm_kvm_vcpu_create,
 	.vcpu_free = pvm_kvm_vcpu_free,
 	.vcpu_reset = pvm_kvm_vcpu_reset,
-	.prepare_switch_to_guest = nothing,
+	.prepare_switch_to_guest = prepare_switch,
 	.vcpu_load = load_vcpu,
-	.vcpu_put = nothing,
+	.vcpu_put = put_vcpu,
 	.update_exception_bitmap = pvm_kvm_debug_changed,
 	.get_msr = pvm_kvm_get_msr,
 	.set_msr = pvm_kvm_set_msr,

@@ -77,9 +77,15 @@ REFUSED = {
     "meltdown": ("insmod /modules/kvm-pvm.ko accept_meltdown=1; s=$?; dmesg | grep -o 'kvm-pvm: .*'; exit $s", 19,
                  ["cannot run here: this CPU has Meltdown and page-table isolation is off: .*pti=on"]),
 }
+COUNTED = ("cd /sys/kernel/tracing; echo p:barrier user_barrier > kprobe_events; echo 1 > events/kprobes/barrier/enable; "
+           f"{RUN} /files/hello; awk '{{print ($2 ? \"some\" : \"no\"), \"barriers\"}}' kprobe_profile; "
+           "echo 0 > events/kprobes/barrier/enable; echo > kprobe_events; dmesg | grep -o 'kvm-pvm: mitigations: .*'")
+# On a CPU that Linux takes for one with IBPB; and where it is not to use that between programs.
+BARRIERS = {"user-ibpb": (COUNTED, 0, ["ok 1 - user mode", "^some barriers", "mitigations:.* user_ibpb"])}
+NO_BARRIERS = {"no-user-ibpb": (COUNTED, 0, ["ok 1 - user mode", "^no barriers", "mitigations:(?!.*user_ibpb)"])}
 
 
-SETS = {"cases": CASES, "stock": STOCK, "refused": REFUSED}
+SETS = {"cases": CASES, "stock": STOCK, "refused": REFUSED, "barriers": BARRIERS, "no-barriers": NO_BARRIERS}
 SETUP = """
 export PATH=/files:/bin:/usr/bin
 cd /files
