@@ -58,6 +58,11 @@ static int fake_open(const char *path)
 
 static void fake_close(int fd)
 {
+	unsigned i;
+
+	for (i = 0; i < FAKE_VCPUS; i++)	/* the number is another's next */
+		if (vcpus[i].fd == fd)
+			vcpus[i].fd = -1;
 	fake_kernel.descriptors--;
 	close(fd);
 }
@@ -258,7 +263,7 @@ static int fake_ioctl(int fd, unsigned long request, void *arg)
 
 	if (request == fake_kernel.fails)
 		return fail(fake_kernel.fails_errno);
-	for (i = 0; i < fake_kernel.vcpus; i++)
+	for (i = 0; i < FAKE_VCPUS; i++)	/* of some VMs in turn, there are more */
 		if (fd == vcpus[i].fd)
 			return on_vcpu(i, request, arg);
 	if (fake_kernel.vms && fd == vm_fd)
@@ -278,7 +283,11 @@ static int exit_0(unsigned vcpu, struct kvm_run *run)
 
 void fake_kernel_install(void)
 {
+	unsigned i;
+
 	memset(&fake_kernel, 0, sizeof(fake_kernel));
+	for (i = 0; i < FAKE_VCPUS; i++)
+		vcpus[i].fd = -1;
 	fake_kernel.version = KVM_API_VERSION;
 	fake_kernel.is_pvm = true;
 	fake_kernel.abis = 1u << PVM_ABI_DUAL_CR3 | 1u << PVM_ABI_SINGLE_CR3;

@@ -337,13 +337,13 @@ Test(save, disks_that_are_not_there)
 	options = (struct monitor_options){ .disk_count = 2 };
 	cr_expect_eq(saved_options(&with_disk, "F", &options, why, sizeof(why)), -1);
 	cr_expect_str_eq(why, "F: --disk is given 2 times, and the guest has 1 disks");
-	options = (struct monitor_options){ .disk_count = 1, .disks = { { "b", true } } };
+	options = (struct monitor_options){ .disk_count = 1, .disks = { { .path = "b", .read_only = true } } };
 	cr_expect_eq(saved_options(&with_disk, "F", &options, why, sizeof(why)), -1);
 	cr_expect_str_eq(why, "F: the 1. --disk cannot be 'ro': the guest writes it");
 	options = (struct monitor_options){ .net_count = 1 };
 	cr_expect_eq(saved_options(&with_disk, "F", &options, why, sizeof(why)), -1);
 	cr_expect_str_eq(why, "F: --net is given 1 times, and the guest has 0 network cards");
-	options = (struct monitor_options){ .disk_count = 1, .disks = { { "b", false } } };
+	options = (struct monitor_options){ .disk_count = 1, .disks = { { .path = "b" } } };
 	cr_expect_eq(saved_options(&with_disk, "F", &options, why, sizeof(why)), 0, "%s", why);
 	cr_expect_str_eq(options.disks[0].path, "b");
 	cr_expect_null(options.disks[0].written, "the user knows");
