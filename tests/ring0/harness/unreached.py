@@ -13,7 +13,7 @@ UNREACHED = (
      "a fault of the switcher's own, after which the vCPU is lost: ring0.corners.*, bochs.corners"),
     ("pvm_switcher_db", "db",
      "a breakpoint on the #DB handler would come down on its own IST stack; M7 keeps the guest's away"),
-    ("pvm_switcher_mc|mc_in_nmi", "mc",
+    ("pvm_switcher_mc|not_left|mc_in_nmi", "mc",
      "a second #MC before the host has cleared MCG_STATUS shuts the CPU down"),
     ("pvm_switcher_syscall_out", ".*",
      "SYSCALL of an ABI without direct switches, which no guest of the harness has: ring0.corners.*"),
