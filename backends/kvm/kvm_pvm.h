@@ -346,6 +346,9 @@ struct pvm_kvm_seen_part {
 	unsigned long hva, count;
 };
 
+/* May memory of this slot be used? A slot that came since a vCPU has looked may go before one looks again,
+ * and nothing of it is found then. In KVM's SRCU. */
+bool pvm_kvm_is_seen(struct pvm_kvm *vm, const struct kvm_memory_slot *slot);
 /* Of the slots that vCPUs may have memory of, and that need not be KVM's any more: the next one with a number
  * from *@id on, which is counted up. False: there is none. */
 bool pvm_kvm_next_seen(struct pvm_kvm *vm, unsigned long *id, struct pvm_kvm_seen_part *part);

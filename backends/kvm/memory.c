@@ -153,8 +153,10 @@ static int find_frame(struct pvm_kvm *vm, gfn_t gfn, bool write, enum pvm_sleep 
 
 	smp_rmb();	/* taken first, then the slot and user space's tables */
 	slot = gfn_to_memslot(&vm->kvm, gfn);
-	if (!slot || slot->flags & KVM_MEMSLOT_INVALID)
-		return slot ? PVM_EAGAIN : PVM_ENOENT;
+	if (!slot)
+		return PVM_ENOENT;
+	if (slot->flags & KVM_MEMSLOT_INVALID || !pvm_kvm_is_seen(vm, slot))	/* M10 */
+		return PVM_EAGAIN;
 	hva = __gfn_to_hva_memslot(slot, gfn);
 	writable = !(slot->flags & KVM_MEM_READONLY);
 	/* All there is to know: without sleeping a page of zeroes is never found. */

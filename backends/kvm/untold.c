@@ -98,6 +98,18 @@ static bool has_other_slots(struct pvm_kvm *vm, const struct kvm_memslots *slots
 	return *generation != smp_load_acquire(&vm->memory.untold.generation);
 }
 
+bool pvm_kvm_is_seen(struct pvm_kvm *vm, const struct kvm_memory_slot *slot)
+{
+	struct seen_slot *seen;
+	bool is;
+
+	rcu_read_lock();
+	seen = xa_load(&vm->memory.untold.slots, slot->id);
+	is = seen && is_there(slot, seen);
+	rcu_read_unlock();
+	return is;
+}
+
 bool pvm_kvm_next_seen(struct pvm_kvm *vm, unsigned long *id, struct pvm_kvm_seen_part *part)
 {
 	struct seen_slot *seen;
@@ -229,6 +241,11 @@ void pvm_kvm_untold_destroy(struct pvm_kvm *vm)
 	xa_destroy(&vm->memory.untold.slots);
 }
 #else
+bool pvm_kvm_is_seen(struct pvm_kvm *vm, const struct kvm_memory_slot *slot)
+{
+	return true;
+}
+
 bool pvm_kvm_next_seen(struct pvm_kvm *vm, unsigned long *id, struct pvm_kvm_seen_part *part)
 {
 	return false;
