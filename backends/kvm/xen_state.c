@@ -151,12 +151,9 @@ static int with_vcpu(struct pvm_kvm *vm, struct pvm_kvm_vcpu *v, const struct pv
 		return -EBUSY;
 	idx = srcu_read_lock(&vm->kvm.srcu);
 	error = pvm_kvm_look_untold(v);
-	if (error)
-		;
-	else if (request->op == PVM_KVM_XEN_SAVE)
-		error = save(vm, v, request, state);
-	else
-		error = restore(vm, v, request, state);
+	if (!error)
+		error = request->op == PVM_KVM_XEN_SAVE ? save(vm, v, request, state) :
+							  restore(vm, v, request, state);
 	srcu_read_unlock(&vm->kvm.srcu, idx);
 	mutex_unlock(&v->vcpu.mutex);
 	return error;

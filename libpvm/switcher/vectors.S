@@ -199,7 +199,6 @@ PLACE pvm_switcher_nmi_end
 	orl	$PENDING_NMI, C(PENDING)	/* blocked until the host's handler returns */
 	jmp	kick_to_host
 
-	.balign 16
 /* S12: an error of the guest's stack comes again where the frame is read or written, and a second #MC shuts
  * the CPU down: the host has the first one now, and the engine the frame. In: rax = area. Clobbers rcx. */
 .macro LEFT_WITHIN name refused
@@ -219,6 +218,7 @@ left_\name:
 .Lelsewhere\@:
 .endm
 
+	.balign 16
 PLACE pvm_switcher_mc
 	IST_ENTER
 	testb	$3, IST_CS(%rsp)

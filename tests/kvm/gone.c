@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0 */
 /*
  * M10: memory of a slot that has gone, and that user space gives up then, is not the guest's any more, which
- * uses it all the time. The memory is a file's, so that what is written is seen after it is unmapped.
+ * uses it all the time. The memory is a file's, so that what is written is seen after it is unmapped. Where
+ * the host's CPUs are emulated one after the other a vCPU finds out before user space can: there the port's
+ * check alone has been seen to fail.
  */
 #define _GNU_SOURCE
 #include <errno.h>
