@@ -345,53 +345,60 @@ static void executed_in_vain(int listener, const char *command, const char *line
 	close(to);
 }
 
+/* A command that does not end by itself. It runs when this returns, with its process in @number. */
+static struct client start_endless(int listener, int *to, char *number, size_t size)
+{
+	struct client client;
+	char pipe[300], command[640];
+	ssize_t n;
+	int end;
+
+	snprintf(pipe, sizeof(pipe), "%s.pipe", path);
+	snprintf(command, sizeof(command), "echo $$ >%s; exec sleep 1000", pipe);
+	if (mkfifo(pipe, 0600))
+		exit(2);
+	client = start_command(getpid(), command);
+	*to = told_to_execute(listener);
+	end = open(pipe, O_RDONLY | O_CLOEXEC);
+	n = read(end, number, size - 1);
+	if (n <= 0)
+		exit(2);	/* the command does not run */
+	number[n] = '\0';
+	close(end);
+	unlink(pipe);
+	return client;
+}
+
 /* The command has the signal, too: else what it copies then is another moment's. */
 static void execution_interrupted(int listener)
 {
 	struct client client;
-	char go[300], command[640];
-	int to, end;
+	char number[16];
+	int to;
 
 	scenario = "a signal while the command runs";
-	snprintf(go, sizeof(go), "%s.pipe", path);
-	snprintf(command, sizeof(command), "echo >%s; exec sleep 1000", go);
-	if (mkfifo(go, 0600))
-		exit(2);
-	client = start_command(getpid(), command);
-	to = told_to_execute(listener);
-	end = open(go, O_RDONLY | O_CLOEXEC);
+	client = start_endless(listener, &to, number, sizeof(number));
 	kill(client.pid, SIGTERM);
 	check(has_closed(to, -1), "the guest stands still");
 	finish(client, 125, false, "is not saved: interrupted");
-	close(end);
 	close(to);
-	unlink(go);
 }
 
 /* Whatever ends it, also what no program can wait for. */
 static void killed_while_it_executes(int listener)
 {
 	struct client client;
-	char go[300], command[640], number[16] = "";
-	int to, end;
+	char number[16];
+	int to;
 
 	scenario = "SIGKILL while the command runs";
-	snprintf(go, sizeof(go), "%s.pipe", path);
-	snprintf(command, sizeof(command), "echo $$ >%s; exec sleep 1000", go);
-	if (mkfifo(go, 0600))
-		exit(2);
-	client = start_command(getpid(), command);
-	to = told_to_execute(listener);
-	end = open(go, O_RDONLY | O_CLOEXEC);
-	check(read(end, number, sizeof(number) - 1) > 0, "the command does not run");
+	client = start_endless(listener, &to, number, sizeof(number));
 	kill(client.pid, SIGKILL);
 	check(has_closed(to, 10000), "the command holds the guest, and it stands still");
 	kill(atoi(number), SIGKILL);
 	waitpid(client.pid, NULL, 0);
 	close(client.errors);
-	close(end);
 	close(to);
-	unlink(go);
 	unlink(path);
 }
 
